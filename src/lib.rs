@@ -1,0 +1,18 @@
+//! Stepseal: the signing step of a Tekton pipeline.
+//!
+//! Data flows one way, and only [`pipeline`] knows the order:
+//!
+//! ```text
+//! discover ──▶ plan ──▶ payload ──▶ sign ──▶ store ──▶ check ──▶ report
+//!  tekton      plan     payload     sign     store     verify    report
+//! ```
+//!
+//! Below the stages stand the registry client ([`registry`]) and the small things that every layer
+//! uses: [`exit`] codes, [`explain`]ing errors, text that is [`foreign`], and [`secret`] bytes.
+
+pub mod exit;
+pub mod explain;
+pub mod foreign;
+pub mod registry;
+pub mod secret;
+pub mod sign;

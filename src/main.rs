@@ -1,0 +1,3 @@
+//! The `stepseal` binary: parse, run, exit code.
+
+fn main() {}

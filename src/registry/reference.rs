@@ -1,0 +1,275 @@
+//! Names of repositories and images.
+//!
+//! A name without a host belongs to Docker Hub, written `index.docker.io` as cosign and Chains write it in
+//! what they sign; a first part with a `.` or a `:` in it, or `localhost`, is a host. What looks like a URL
+//! (`https://`, `oci://`, `docker://`) is refused: Chains takes the scheme for a part of the name.
+//!
+//! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests>
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::digest::{Digest, DigestError};
+
+/// The registry of names that don't say one.
+pub const DEFAULT_REGISTRY: &str = "index.docker.io";
+
+/// A repository: `HOST[:PORT]/PATH`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Repository {
+    registry: String,
+    path: String,
+}
+
+/// An image named by its digest: what is signed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageRef {
+    /// Where it lies.
+    pub repository: Repository,
+    /// Its manifest's digest.
+    pub digest: Digest,
+}
+
+/// A name as it was written: with a tag, a digest, both or neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The repository.
+    pub repository: Repository,
+    /// The tag, if one was written.
+    pub tag: Option<String>,
+    /// The digest, if one was written.
+    pub digest: Option<Digest>,
+}
+
+/// Why a text names no image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReferenceError {
+    /// There is nothing.
+    #[error("it is empty")]
+    Empty,
+    /// It begins with a URL's scheme.
+    #[error("an image name has no \"{0}://\" before it")]
+    Scheme(String),
+    /// Longer than the specification's clients accept.
+    #[error("it is longer than {MAX_NAME_BYTES} bytes")]
+    TooLong,
+    /// The host part is not `HOST[:PORT]`.
+    #[error("its registry is not HOST or HOST:PORT")]
+    Registry,
+    /// The path breaks the specification's grammar.
+    #[error("its repository must be lower-case letters, digits, and single separators (. _ - /)")]
+    Path,
+    /// The tag breaks the specification's grammar.
+    #[error("its tag must be at most 128 letters, digits, and _ . -")]
+    Tag,
+    /// The digest is not one.
+    #[error("its digest is malformed")]
+    Digest(#[source] DigestError),
+    /// A name by tag, where a digest is needed.
+    #[error(
+        "it names a tag and no digest; a tag can be moved between the build and the signature, so only \
+         NAME@sha256:… is signed"
+    )]
+    NoDigest,
+}
+
+/// The longest name that clients accept, host included.
+const MAX_NAME_BYTES: usize = 255;
+const MAX_TAG_BYTES: usize = 128;
+
+impl Repository {
+    /// The registry, as it stands in the name: `HOST[:PORT]`.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// The path in the registry, without a `/` before it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl FromStr for Repository {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        if text.is_empty() {
+            return Err(ReferenceError::Empty);
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(ReferenceError::Scheme(scheme.to_owned()));
+        }
+        if text.len() > MAX_NAME_BYTES {
+            return Err(ReferenceError::TooLong);
+        }
+        let (registry, path) = match text.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path.to_owned()),
+            Some(_) => (DEFAULT_REGISTRY, text.to_owned()),
+            None => (DEFAULT_REGISTRY, format!("library/{text}")),
+        };
+        let registry = if registry == "docker.io" { DEFAULT_REGISTRY } else { registry };
+        let path = match path.split_once('/') {
+            None if registry == DEFAULT_REGISTRY => format!("library/{path}"),
+            _ => path,
+        };
+        if !is_host(registry) {
+            return Err(ReferenceError::Registry);
+        }
+        if !path.split('/').all(is_path_component) {
+            return Err(ReferenceError::Path);
+        }
+        Ok(Self { registry: registry.to_owned(), path })
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.registry, self.path)
+    }
+}
+
+impl FromStr for Named {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.parse().map_err(ReferenceError::Digest)?)),
+            None => (text, None),
+        };
+        let slash = name.rfind('/').map_or(0, |at| at + 1);
+        let (_, last) = name.split_at(slash);
+        let (name, tag) = match last.split_once(':') {
+            Some((_, tag)) => (name.get(..name.len() - tag.len() - 1).unwrap_or(name), Some(tag)),
+            None => (name, None),
+        };
+        // The repository first: of `https://x:1` the scheme is what is wrong, not the tag.
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(ReferenceError::Scheme(scheme.to_owned()));
+        }
+        let repository = name.parse()?;
+        if tag.is_some_and(|tag| !is_tag(tag)) {
+            return Err(ReferenceError::Tag);
+        }
+        Ok(Self { repository, tag: tag.map(str::to_owned), digest })
+    }
+}
+
+impl FromStr for ImageRef {
+    type Err = ReferenceError;
+
+    /// Parses `NAME[:TAG]@sha256:HEX`; the tag is dropped, as cosign drops it from what is signed.
+    fn from_str(text: &str) -> Result<Self, ReferenceError> {
+        let named: Named = text.parse()?;
+        let digest = named.digest.ok_or(ReferenceError::NoDigest)?;
+        Ok(Self { repository: named.repository, digest })
+    }
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.repository, self.digest)
+    }
+}
+
+/// `HOST[:PORT]`: a DNS name, an IPv4 address, or an IPv6 address in brackets.
+pub(crate) fn is_host(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, rest)) if host.parse::<std::net::Ipv6Addr>().is_ok() => (host, rest),
+            _ => return false,
+        },
+        None => match text.split_once(':') {
+            Some((host, _)) => {
+                let plain = host.split('.').all(is_host_label);
+                if !plain {
+                    return false;
+                }
+                (host, text.get(host.len()..).unwrap_or_default())
+            }
+            None => return text.split('.').all(is_host_label),
+        },
+    };
+    let port = port.strip_prefix(':');
+    !host.is_empty() && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+fn is_host_label(label: &str) -> bool {
+    !label.is_empty()
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+fn is_path_component(text: &str) -> bool {
+    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.first().copied().is_some_and(alphanumeric)
+        && bytes.last().copied().is_some_and(alphanumeric)
+        && text.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()).all(|separator| {
+            matches!(separator, "" | "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
+        })
+}
+
+fn is_tag(text: &str) -> bool {
+    text.len() <= MAX_TAG_BYTES
+        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c";
+
+    #[test]
+    fn names_are_read_as_cosign_reads_them() {
+        for (text, want) in [
+            ("registry.example/team/app", "registry.example/team/app"),
+            ("localhost:5000/a", "localhost:5000/a"),
+            ("localhost/x", "localhost/x"),
+            ("alpine", "index.docker.io/library/alpine"),
+            ("docker.io/alpine", "index.docker.io/library/alpine"),
+            ("docker.io/org/app", "index.docker.io/org/app"),
+            ("org/app", "index.docker.io/org/app"),
+            ("10.77.0.1:5000/bulk/x-1", "10.77.0.1:5000/bulk/x-1"),
+            ("[::1]:5000/a/b__c/d--e", "[::1]:5000/a/b__c/d--e"),
+        ] {
+            assert_eq!(text.parse::<Repository>().unwrap().to_string(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_names_have_their_reason() {
+        for (text, want) in [
+            ("", ReferenceError::Empty),
+            ("https://registry.example/app", ReferenceError::Scheme("https".into())),
+            ("registry.example/App", ReferenceError::Path),
+            ("registry.example//app", ReferenceError::Path),
+            ("registry.example/a/../b", ReferenceError::Path),
+            ("registry.example/a___b", ReferenceError::Path),
+            ("registry.example/", ReferenceError::Path),
+            ("registry.example:port/a", ReferenceError::Registry),
+            ("registry.example:0/a", ReferenceError::Registry),
+            ("-x.example/a", ReferenceError::Registry),
+            ("[::1/a", ReferenceError::Registry),
+        ] {
+            assert_eq!(text.parse::<Repository>().unwrap_err(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_image_needs_its_digest() {
+        let image: ImageRef = format!("registry.example:5000/app:v1@sha256:{HEX}").parse().unwrap();
+        assert_eq!(image.to_string(), format!("registry.example:5000/app@sha256:{HEX}"));
+        assert_eq!("registry.example/app:v1".parse::<ImageRef>(), Err(ReferenceError::NoDigest));
+        assert_eq!("app:v 1".parse::<Named>(), Err(ReferenceError::Tag));
+        assert_eq!(
+            "https://registry.example/app:v1".parse::<Named>(),
+            Err(ReferenceError::Scheme("https".into()))
+        );
+        assert_eq!("app@sha256:abc".parse::<ImageRef>(), Err(ReferenceError::Digest(DigestError::Hex)));
+    }
+}
