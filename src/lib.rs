@@ -13,6 +13,7 @@
 pub mod exit;
 pub mod explain;
 pub mod foreign;
+pub mod payload;
 pub mod registry;
 pub mod secret;
 pub mod sign;
