@@ -13,6 +13,8 @@
 pub mod exit;
 pub mod explain;
 pub mod foreign;
+pub mod plan;
 pub mod registry;
 pub mod secret;
 pub mod sign;
+pub mod tekton;
