@@ -190,7 +190,7 @@ async fn right_reply(shared: &Arc<Shared>, door: Door, request: &Request, effect
         (Route::Token, door) if door == token_door => {
             return token::answer(&shared.guard, &request.method, &request.headers, request.query(), &body);
         }
-        (_, Door::TokenService) => return Reply::no_such_page(),
+        (Route::Token, _) | (_, Door::TokenService) => return Reply::no_such_page(),
         _ => {}
     }
     let caller = match shared.guard.admit(&request.headers, api::need(&route, &request.method)) {
