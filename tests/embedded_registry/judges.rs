@@ -129,6 +129,8 @@ fn a_registry_of_its_own_thread_frees_its_port() {
     let again = EmbeddedRegistry::start_blocking(Options { port, ..Options::default() }).unwrap();
     assert_eq!(runtime.block_on(http.get(&url).send()).unwrap().status(), StatusCode::OK);
     assert_eq!(again.requests().len(), 1);
+    // A port that is taken is an error, not a hang.
+    EmbeddedRegistry::start_blocking(Options { port, ..Options::default() }).unwrap_err();
 }
 
 /// Lets another program judge: a shell command in `STEPSEAL_JUDGE`, with the registry in `$REGISTRY` and a

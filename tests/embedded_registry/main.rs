@@ -1,5 +1,11 @@
 //! The embedded registry over real HTTP, judged by its specification and by other people's clients.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "all of this crate is test code, its helpers too"
+)]
+
 mod auth;
 mod faults;
 mod judges;

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::api::{self, Call, MAX_MANIFEST_BYTES};
+use super::api::{self, Call};
 use super::content::Content;
 use super::fault::{Answer, Effect, Faults, ManifestPut, Moment, Page};
 use super::guard::{Guard, Need};
@@ -124,10 +124,7 @@ struct Request {
 
 impl Request {
     async fn read(head: http::request::Parts, body: Incoming) -> Self {
-        // One byte more than a manifest may have, so that the endpoint itself sees that it is too long.
-        let limit =
-            if head.uri.path().contains("/manifests/") { MAX_MANIFEST_BYTES + 1 } else { MAX_BODY_BYTES };
-        let body = match Limited::new(body, limit).collect().await {
+        let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => {
                 let message = "the body is longer than the embedded registry takes";
