@@ -121,8 +121,18 @@ async fn the_token_service_knows_its_users() {
     ] {
         assert_eq!(post(bad).await.status.as_u16(), want, "{bad}");
     }
-    let logged = format!("{:?}", site.registry.requests());
-    assert!(!logged.contains("pw-a") && !logged.contains("refresh-a"), "{logged}");
+}
+
+#[tokio::test]
+async fn no_password_and_no_token_is_shown() {
+    let site = Site::new(options(Auth::Bearer)).await;
+    let scope = "scope=repository:team-a/app:pull";
+    let issued = bearer(&token(&site, scope, Some(&basic("a", "pw-a"))).await);
+    tags(&site, "team-a/app", &issued).await;
+    let shown = format!("{:?} {:?} {:?}", site.registry, site.registry.requests(), site.registry.faults());
+    let secrets = ["pw-a", "refresh-a", issued.trim_start_matches("Bearer ")];
+    assert!(secrets.iter().all(|secret| !shown.contains(secret)), "{shown}");
+    assert!(shown.contains(site.registry.host()) && shown.contains("user: \"a\""), "{shown}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Each way to misbehave does what it says, and only to the requests it is for.
 
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -159,6 +160,21 @@ async fn another_writer_comes_between() {
     // What is refused was not put.
     site.put_manifest(TAG, OCI_IMAGE, "{".to_owned()).await;
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_hook_may_wait_for_the_registry_itself() {
+    let (site, _) = site().await;
+    let host = site.registry.host().to_owned();
+    site.registry.faults().before_manifest_put(move |content, _| {
+        let mut stream = std::net::TcpStream::connect(&host).unwrap();
+        stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        content.put_blob("heard", answer.split("\r\n").next().unwrap().to_owned()).unwrap();
+    });
+    assert_eq!(site.put_manifest(TAG, OCI_IMAGE, image("")).await.status, StatusCode::CREATED);
+    assert!(site.registry.content().blob("heard", &Digest::of(b"HTTP/1.1 200 OK")).is_some());
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod store;
 mod token;
 pub mod wire;
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
@@ -46,7 +47,6 @@ use log::Log;
 use server::{Door, Shared};
 
 /// A registry that runs until it is dropped.
-#[derive(Debug)]
 pub struct EmbeddedRegistry {
     host: String,
     token_host: Option<String>,
@@ -174,6 +174,16 @@ impl EmbeddedRegistry {
                 drop(server::serve(io, shared, Door::Registry, stop).await);
             }
         }
+    }
+}
+
+impl fmt::Debug for EmbeddedRegistry {
+    /// The address and what it holds; users and tokens are nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedRegistry")
+            .field("host", &self.host)
+            .field("content", self.content())
+            .finish_non_exhaustive()
     }
 }
 

@@ -35,7 +35,6 @@ use super::wire::{Address, Route, route};
 const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// What every connection shares.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) public_url: String,
