@@ -38,9 +38,9 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// Fewer bits can be factored, or soon (NIST SP 800-131A); cosign and Go's x509 draw the line here too.
+/// Fewer bits are too few to sign with: NIST SP 800-131A revision 2, table 2.
 pub(super) const RSA_MIN_BITS: u32 = 2048;
-/// Above it one signature takes most of a second; Go's TLS has the same limit.
+/// The work grows with the cube of the size, and the file gives the size; Go's TLS has the same limit.
 pub(super) const RSA_MAX_BITS: u32 = 8192;
 
 /// An elliptic curve that ECDSA works on.

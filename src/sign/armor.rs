@@ -12,9 +12,16 @@ use crate::foreign;
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
+/// What `-----BEGIN` is in base64, as far as whole groups go.
+const ENCODED_BEGIN: &str = "LS0tLS1CRUdJ";
 
 /// A label longer than this is shown cut; real ones are below 40 bytes.
 const SHOWN_LABEL_BYTES: usize = 60;
+
+/// Whether text is PEM in base64: what a Secret holds whose `data` was made of text that was base64 already.
+pub(super) fn is_encoded(text: &str) -> bool {
+    text.trim_start().starts_with(ENCODED_BEGIN)
+}
 
 /// One PEM block; its body is still base64 text.
 #[derive(Clone, Copy)]
@@ -43,7 +50,11 @@ impl<'a> Block<'a> {
                 .ok_or(cut("the END line is missing or not complete"))?;
             blocks.push(Self { label, body });
         }
-        if blocks.is_empty() { Err(Malformed::NotPem) } else { Ok(blocks) }
+        match blocks.as_slice() {
+            [] if is_encoded(rest) => Err(Malformed::EncodedTwice),
+            [] => Err(Malformed::NotPem),
+            _ => Ok(blocks),
+        }
     }
 
     /// The bytes inside.

@@ -17,6 +17,9 @@ pub enum Malformed {
     /// DER, or anything else that isn't text.
     #[error("it is binary, not PEM text")]
     Binary,
+    /// PEM, in base64.
+    #[error("it is PEM text in base64: it was encoded once too often")]
+    EncodedTwice,
     /// It begins as a key and stops.
     #[error("it is cut off: {missing}")]
     Truncated {
@@ -126,6 +129,9 @@ impl Malformed {
                 "put a private key there: `cosign generate-key-pair` or `stepseal generate-key-pair` makes one"
             }
             Self::Binary => "turn it into PEM: openssl pkey -inform DER -in KEY -out x509.pem",
+            Self::EncodedTwice => {
+                "decode it once (base64 -d); in a Secret, PEM goes under stringData, or under data encoded once"
+            }
             Self::Truncated { .. } | Self::Base64 { .. } | Self::Container { .. } | Self::Length { .. } => {
                 "copy the whole file again, with its BEGIN and END lines, without encoding it a second time"
             }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+use super::armor;
 use super::file::{self, KEY_BYTES, PASSWORD_BYTES};
 use super::{KeyError, MemoryKey, ParsedKey, PublicKey, SealedKey, Signer, parse_private};
 use crate::foreign;
@@ -67,7 +68,7 @@ impl FromStr for KeySource {
             return Err(KeyError::NoSetting);
         }
         // `--key "$(cat cosign.key)"`: as a path it would end up in the message that the file is missing.
-        if text.contains("-----") || text.contains('\n') {
+        if text.contains("-----") || text.contains('\n') || armor::is_encoded(text) {
             return Err(KeyError::InlineKey);
         }
         match text.split_once("://") {

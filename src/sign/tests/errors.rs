@@ -193,6 +193,12 @@ fn another_thing_in_the_private_keys_place() {
     );
     let (_, der) = pem_rfc7468::decode_vec(&bytes("p256.pkcs8.pem")).map(|(_, der)| ((), der)).unwrap();
     assert!(unusable(&der).starts_with("it is binary, not PEM text\n"));
+    let encoded = base64::engine::general_purpose::STANDARD.encode(bytes("p256.pkcs8.pem"));
+    assert_eq!(
+        unusable(encoded.as_bytes()),
+        "it is PEM text in base64: it was encoded once too often\n  \
+         do:    decode it once (base64 -d); in a Secret, PEM goes under stringData, or under data encoded once"
+    );
     assert_eq!(
         unusable(&[bytes("p256.pkcs8.pem"), bytes("p256.sec1.pem")].concat()),
         "it holds 2 private keys where one is meant\n  do:    leave one key in it"
@@ -358,7 +364,10 @@ fn settings_that_name_no_place() {
     let places = "\n  do:    give a directory (a mounted Secret), a file, or env://NAME";
     assert_eq!(shown(" "), format!("error: the key setting is empty{places}"));
     // The key itself, given where its place is meant, is not repeated.
-    assert_eq!(shown(PLAIN), format!("error: the key setting holds a key, not the place of one{places}"));
+    let encoded = base64::engine::general_purpose::STANDARD.encode(PLAIN);
+    for key in [PLAIN, &PLAIN.replace('\n', " "), &encoded] {
+        assert_eq!(shown(key), format!("error: the key setting holds a key, not the place of one{places}"));
+    }
     assert_eq!(
         shown("hashivault://hunter2"),
         format!("error: this version cannot use a signing key from hashivault://{places}")
