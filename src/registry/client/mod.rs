@@ -53,6 +53,7 @@ mod tests;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -126,6 +127,8 @@ pub struct Stats {
     pub throttled: u64,
     /// Tokens asked for.
     pub tokens: u64,
+    /// The time that the quickest answer took: about the network's latency. Hours, before the first answer.
+    pub fastest: Duration,
 }
 
 impl Client {

@@ -49,6 +49,7 @@ pub(super) struct Transport {
     throttled: AtomicU64,
     pub(super) retries: AtomicU64,
     pub(super) tokens: AtomicU64,
+    fastest_micros: AtomicU64,
 }
 
 /// What is sent.
@@ -94,6 +95,7 @@ impl Transport {
             throttled: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
+            fastest_micros: AtomicU64::new(u64::from(u32::MAX)),
             options,
         })
     }
@@ -105,6 +107,7 @@ impl Transport {
             retries: read(&self.retries),
             throttled: read(&self.throttled),
             tokens: read(&self.tokens),
+            fastest: Duration::from_micros(read(&self.fastest_micros)),
         }
     }
 
@@ -162,6 +165,8 @@ impl Transport {
             tracing::debug!(method = %call.method, url = endpoint::redacted(url), status, error, ms, "request");
         }
         let answer = result?;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.fastest_micros.fetch_min(micros, Ordering::Relaxed);
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             self.throttled.fetch_add(1, Ordering::Relaxed);
             permit.throttled(answer.retry_after());
