@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Duration, Instant, sleep};
 use url::Url;
 
 use super::auth::Tried;
@@ -36,7 +36,6 @@ pub(super) struct Request<'a> {
 }
 
 /// An answer that is not about logins or passing trouble, and the login it was given to.
-#[derive(Debug)]
 pub(super) struct Reply {
     pub(super) answer: Answer,
     pub(super) used: Option<Arc<Credential>>,
@@ -79,7 +78,13 @@ impl Inner {
             return false;
         }
         self.transport.retries.fetch_add(1, Ordering::Relaxed);
-        tracing::debug!(%error, attempt, ms = wait.as_millis(), "again in a moment");
+        let ms = wait.as_millis();
+        // Whoever watches should know what is waited for, but not hear of each lost connection.
+        if wait >= Duration::from_secs(1) {
+            tracing::info!(%error, attempt, ms, "again in a moment");
+        } else {
+            tracing::debug!(%error, attempt, ms, "again in a moment");
+        }
         sleep(wait).await;
         true
     }
@@ -201,7 +206,8 @@ fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Fai
     }
 }
 
-fn given_up(error: RegistryError, attempts: u32) -> RegistryError {
+/// The error of what was sent `attempts` times, and won't be again.
+pub(super) fn given_up(error: RegistryError, attempts: u32) -> RegistryError {
     match error {
         RegistryError::Request(mut request) => {
             request.attempts = attempts;

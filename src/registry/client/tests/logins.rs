@@ -103,6 +103,28 @@ async fn verifying_asks_for_less() {
 }
 
 #[tokio::test]
+async fn a_registry_that_reads_for_anyone_may_still_want_a_token_to_write() {
+    let server = Server::start(|seen, _| {
+        let host = seen.header("host").unwrap();
+        match (seen.method.as_str(), seen.who().as_deref()) {
+            _ if seen.target.starts_with("/token") => token("t"),
+            ("GET", _) | ("PUT", Some("t")) => answer(200, &[], "{}"),
+            _ => {
+                let challenge = format!("Bearer realm=\"http://{host}/token\"");
+                refusal(401, &[("WWW-Authenticate", &challenge)], "UNAUTHORIZED", "")
+            }
+        }
+    })
+    .await;
+    for users in [&["ci"][..], &[]] {
+        let client = client(&server, users);
+        client.manifest(&server.repository(), &tag("a")).await.unwrap();
+        client.put_manifest(&server.repository(), &tag("b"), "x/y", Bytes::new()).await.unwrap();
+        assert_eq!(client.stats(), Stats { requests: 4, tokens: 1, ..Stats::default() });
+    }
+}
+
+#[tokio::test]
 async fn many_at_once_make_one_challenge_and_one_token() {
     let late = |reply| Reply::Late(Duration::from_millis(20), Box::new(reply));
     let server = token_registry(move |_, _| late(token("t")), fine).await;

@@ -82,7 +82,7 @@ async fn an_upload_that_is_gone_is_begun_anew() {
     let gone = || refusal(404, &[], "BLOB_UPLOAD_UNKNOWN", "");
     let server = blobs(move |seen, _| (seen.method == "PUT").then(|| (false, gone()))).await;
     let error = put(&server).await.unwrap_err();
-    assert!(shown(&error).contains("404 BLOB_UPLOAD_UNKNOWN"));
+    assert!(shown(&error).contains("404 BLOB_UPLOAD_UNKNOWN (sent 12 times)"), "{}", shown(&error));
     assert_eq!(server.seen().len(), 24);
     // And one that is refused is not begun again at all.
     let bad = || refusal(400, &[], "DIGEST_INVALID", "");
