@@ -35,6 +35,7 @@ mod error;
 mod hint;
 pub mod issuer;
 pub mod link;
+mod login;
 mod manifests;
 mod options;
 mod proxy;

@@ -65,8 +65,7 @@ pub(super) struct Call<'a> {
     pub(super) limit_bytes: u64,
 }
 
-/// What came back.
-#[derive(Debug)]
+/// What came back. No `Debug`: a token service's body is a secret.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
