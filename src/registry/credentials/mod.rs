@@ -3,7 +3,7 @@
 //! All files of all [`Places`] are read and merged. For a repository, every entry that fits is given, in
 //! this order: exact hosts before patterns (`*.example.com`), longer paths before shorter ones, earlier
 //! files before later ones, and in one file `credHelpers` before `auths`. One login is given once.
-//! `credsStore`, the helper for everything else, is asked when no entry fits; as in docker, a `credHelpers`
+//! `credsStore`, the helper for everything else, is asked when no entry gave a login; as in docker, a `credHelpers`
 //! entry stands in its place for its host, and an empty one means none.
 //!
 //! Refused, always with an error and never by anonymous access: files that can't be read or understood
