@@ -99,7 +99,7 @@ impl Pipeline {
         if written.overwrote.is_some() {
             return Duration::ZERO;
         }
-        let uneven = written.took.saturating_sub(self.client.stats().fastest);
+        let uneven = written.took.saturating_sub(self.client.fastest());
         (LEAST_WAIT + uneven * UNEVENNESS).min(MOST_WAIT)
     }
 

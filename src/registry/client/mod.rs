@@ -128,8 +128,6 @@ pub struct Stats {
     pub throttled: u64,
     /// Tokens asked for.
     pub tokens: u64,
-    /// The time that the quickest answer took: about the network's latency. Hours, before the first answer.
-    pub fastest: Duration,
 }
 
 impl Client {
@@ -148,6 +146,11 @@ impl Client {
     /// What was done so far.
     pub fn stats(&self) -> Stats {
         self.inner.transport.stats()
+    }
+
+    /// The time that the quickest answer took: about the network's latency. Before the first answer, hours.
+    pub fn fastest(&self) -> Duration {
+        self.inner.transport.fastest()
     }
 
     /// Waits as is right after attempt number `attempt` (the first is 0) failed with `error`: longer each

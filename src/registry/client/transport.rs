@@ -106,8 +106,12 @@ impl Transport {
             retries: read(&self.retries),
             throttled: read(&self.throttled),
             tokens: read(&self.tokens),
-            fastest: Duration::from_micros(read(&self.fastest_micros)),
         }
+    }
+
+    /// The time that the quickest answer took.
+    pub(super) fn fastest(&self) -> Duration {
+        Duration::from_micros(self.fastest_micros.load(Ordering::Relaxed))
     }
 
     /// When everything must be done.
