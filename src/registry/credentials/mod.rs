@@ -146,6 +146,7 @@ fn format_hint(error: &FormatError) -> &'static str {
         FormatError::HelperName { .. } => {
             "write NAME, where the program is docker-credential-NAME on the PATH"
         }
+        FormatError::Repeated { .. } => "write all entries into one",
         _ => "mount a dockerconfigjson: {\"auths\": {\"HOST\": {\"auth\": \"…\"}}}",
     }
 }
