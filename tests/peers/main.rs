@@ -11,4 +11,20 @@ mod kit;
 mod proxy;
 
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
+mod doors;
+#[cfg(test)]
+mod key_kinds;
+#[cfg(test)]
 mod peers;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod results;
+#[cfg(test)]
+mod side_by_side;
+#[cfg(test)]
+mod tag_and_referrers;
+#[cfg(test)]
+mod weather;

@@ -7,6 +7,6 @@ pub(crate) mod scene;
 pub(crate) mod tls;
 pub(crate) mod token;
 
-pub(crate) use command::{Ran, peer, run};
+pub(crate) use command::{peer, run};
 pub(crate) use registry::Registry;
 pub(crate) use scene::Scene;
