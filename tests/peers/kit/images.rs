@@ -48,8 +48,8 @@ impl Scene {
         if kind == Kind::Oci {
             command.arg("--oci-empty-base");
         }
-        run(&mut command).ok();
-        self.pushed(kind, "image", repository)
+        let ran = run(&mut command).ok();
+        self.pushed(kind, "image", &ran.stdout)
     }
 
     /// Pushes an index of `members`, with crane.
@@ -62,8 +62,8 @@ impl Scene {
         if kind == Kind::Docker {
             command.arg("--docker-empty-base");
         }
-        run(&mut command).ok();
-        self.pushed(kind, "index", repository.to_owned())
+        let ran = run(&mut command).ok();
+        self.pushed(kind, "index", &ran.stdout)
     }
 
     /// Copies `image` to another name, with skopeo, as `kind`.
@@ -75,7 +75,9 @@ impl Scene {
         command.args(["--format", format, "--authfile"]).arg(self.home().join("docker/config.json"));
         command.arg(format!("docker://{}", image.reference()));
         run(command.arg(format!("docker://{repository}:latest"))).ok();
-        self.pushed(kind, "image", repository)
+        let latest = format!("{repository}:latest");
+        let digest = run(peer("crane", self.home()).args(["digest", "--insecure", &latest])).ok().stdout;
+        self.pushed(kind, "image", &format!("{repository}@{digest}"))
     }
 
     /// A manifest that a registry holds; `None` when it says that there is none.
@@ -107,21 +109,25 @@ impl Scene {
         folder.join("layer.tar")
     }
 
-    /// The image that was just pushed as `latest`, if it is of the kind that was asked for.
-    fn pushed(&self, kind: Kind, what: &str, repository: String) -> Image {
-        let latest = format!("{repository}:latest");
-        let media_type = self.manifest(&latest).unwrap()["mediaType"].as_str().unwrap_or_default().to_owned();
+    /// The image `reference`, if it is of the kind that was asked for.
+    fn pushed(&self, kind: Kind, what: &str, reference: &str) -> Image {
+        let reference = reference.trim();
+        let manifest = self.manifest(reference).unwrap();
         let wanted = match (kind, what) {
             (Kind::Docker, "index") => "application/vnd.docker.distribution.manifest.list.v2+json",
             (Kind::Docker, _) => "application/vnd.docker.distribution.manifest.v2+json",
             (Kind::Oci, "index") => "application/vnd.oci.image.index.v1+json",
-            // The media type is optional in an OCI manifest, and skopeo leaves it out.
-            (Kind::Oci, _) if media_type.is_empty() => "",
             (Kind::Oci, _) => "application/vnd.oci.image.manifest.v1+json",
         };
-        assert_eq!(media_type, wanted, "{latest}");
-        let ran = run(peer("crane", self.home()).args(["digest", "--insecure", &latest])).ok();
-        Image { repository, digest: ran.stdout.trim().to_owned() }
+        // The media type is optional in an OCI manifest, and skopeo leaves it out.
+        let media_type = manifest.get("mediaType");
+        assert!(
+            media_type.is_some_and(|media_type| media_type == wanted)
+                || (media_type.is_none() && kind == Kind::Oci),
+            "{manifest}"
+        );
+        let (repository, digest) = reference.split_once('@').unwrap();
+        Image { repository: repository.to_owned(), digest: digest.to_owned() }
     }
 }
 

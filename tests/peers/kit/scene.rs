@@ -150,12 +150,17 @@ impl Scene {
         command
     }
 
+    /// `cosign sign` for `place` with the scene's key, still without a reference.
+    pub(crate) fn cosign_sign(&self, place: Place) -> Command {
+        let mut command = self.cosign(&["sign", "-y", "--use-signing-config=false", "--tlog-upload=false"]);
+        command.args(["--allow-http-registry", place.cosign_flag(), "--key"]);
+        command.arg(self.keys().join("cosign.key"));
+        command
+    }
+
     /// cosign's own signature on `reference`, by the same key.
     pub(crate) fn cosign_signs(&self, place: Place, reference: &str, more: &[&str]) {
-        let key = self.keys().join("cosign.key");
-        let mut command = self.cosign(&["sign", "-y", "--use-signing-config=false", "--tlog-upload=false"]);
-        command.args(["--allow-http-registry", place.cosign_flag(), "--key"]).arg(key);
-        run(command.args(more).arg(reference)).ok();
+        run(self.cosign_sign(place).args(more).arg(reference)).ok();
     }
 
     /// `cosign verify` of `reference` at `place`.
