@@ -10,9 +10,11 @@
 //! Below the stages stand the registry client ([`registry`]) and the small things that every layer
 //! uses: [`exit`] codes, [`explain`]ing errors, text that is [`foreign`], and [`secret`] bytes.
 
+pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod foreign;
+pub mod payload;
 pub mod registry;
 pub mod secret;
 pub mod sign;

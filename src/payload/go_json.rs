@@ -1,0 +1,51 @@
+//! JSON text as Go's `encoding/json` writes it.
+//!
+//! cosign and Chains are Go programs. Where they compare or hash JSON that a signer made, the bytes count:
+//! Go writes compact JSON and escapes `<`, `>`, `&`, U+2028 and U+2029.
+//!
+//! Spec: <https://pkg.go.dev/encoding/json@go1.26#HTMLEscape>
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter, Serializer};
+
+/// `value` as Go would write it; keys come in the order in which `value` serialises them.
+///
+/// # Errors
+///
+/// When `value` can't be written as JSON, as a map whose keys aren't text.
+pub fn to_vec(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut out, GoFormatter))?;
+    Ok(out)
+}
+
+struct GoFormatter;
+
+impl Formatter for GoFormatter {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+            let (plain, tail) = rest.split_at(at);
+            CompactFormatter.write_string_fragment(writer, plain)?;
+            let mut chars = tail.chars();
+            if let Some(c) = chars.next() {
+                write!(writer, "\\u{:04x}", u32::from(c))?;
+            }
+            rest = chars.as_str();
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_what_go_escapes() {
+        let text = to_vec(&"a<b>&\u{2028}\u{2029}é\"\n").unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "\"a\\u003cb\\u003e\\u0026\\u2028\\u2029é\\\"\\n\"");
+    }
+}

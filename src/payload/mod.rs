@@ -1,0 +1,101 @@
+//! Stage payload: a subject in, the exact bytes to sign out.
+//!
+//! The bytes are made once and never serialised again: what is signed here is what a store keeps.
+
+pub mod cosign_statement;
+pub mod go_json;
+pub mod simple_signing;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::registry::{Digest, ImageRef};
+
+pub use cosign_statement::CosignStatement;
+pub use simple_signing::SimpleSigning;
+
+/// What a payload says of an image, beside its digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The names signed as `docker-reference`; empty: the image's own repository.
+    pub identities: Vec<String>,
+    /// Annotations that `cosign verify -a KEY=VALUE` compares.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A payload format: one member a file.
+pub trait Format: Send + Sync {
+    /// Its name in configuration, plan and report.
+    fn name(&self) -> &'static str;
+
+    /// The payloads that sign `image` with `claims`, in a stable order.
+    ///
+    /// # Errors
+    ///
+    /// A claim that the format has no place for.
+    fn payloads(&self, image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError>;
+}
+
+/// Bytes to sign, and how the signature covers them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The bytes, exactly as they are stored.
+    pub bytes: Bytes,
+    /// Their media type; for DSSE, the envelope's `payloadType`.
+    pub media_type: &'static str,
+    /// What is around them.
+    pub envelope: Envelope,
+}
+
+/// What a signature covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// The payload itself.
+    Bare,
+    /// The DSSE pre-authentication encoding of the payload.
+    ///
+    /// Spec: <https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md>
+    Dsse,
+}
+
+/// Why a payload can't be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// A Sigstore bundle of an image signature has no `docker-reference`.
+    #[error("a Sigstore bundle has no place for an identity")]
+    Identity,
+    /// The payload can't be written as JSON.
+    #[error("cannot write the payload as JSON")]
+    Json,
+}
+
+impl crate::explain::Explain for PayloadError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Identity => "leave --identity out, or set storage.oci.encoding-format to dsse".into(),
+            Self::Json => "this is a fault of Stepseal's: report it with the configuration used".into(),
+        })
+    }
+
+    fn exit(&self) -> crate::exit::ExitCode {
+        crate::exit::ExitCode::Usage
+    }
+}
+
+impl Payload {
+    /// The digest of the payload's own bytes.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes)
+    }
+
+    /// The bytes that the signature covers.
+    pub fn to_be_signed(&self) -> Cow<'_, [u8]> {
+        match self.envelope {
+            Envelope::Bare => Cow::Borrowed(&self.bytes),
+            Envelope::Dsse => Cow::Owned(sigstore_types::pae(self.media_type, &self.bytes)),
+        }
+    }
+}
