@@ -15,6 +15,8 @@ mod crowd;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod key_kinds;
 #[cfg(test)]
 mod peers;

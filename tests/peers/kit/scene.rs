@@ -186,6 +186,12 @@ pub(crate) fn binary() -> PathBuf {
     std::env::var_os("STEPSEAL_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_stepseal").into(), PathBuf::from)
 }
 
+/// The static release build, which `cargo test` alone doesn't make.
+pub(crate) fn static_binary() -> PathBuf {
+    let path = std::env::var_os("STEPSEAL_BINARY");
+    PathBuf::from(path.expect("STEPSEAL_BINARY names the static build: tests/peers/run makes it"))
+}
+
 /// Runs `command` and checks that none of the secrets of a scene, in no form, is in what it says.
 #[track_caller]
 pub(crate) fn run_quietly(command: &mut Command) -> Ran {
