@@ -1,6 +1,6 @@
 //! Stepseal: the signing step of a Tekton pipeline.
 //!
-//! Data flows one way, and only [`pipeline`] knows the order:
+//! Data flows one way, and only the pipeline knows the order:
 //!
 //! ```text
 //! discover ──▶ plan ──▶ payload ──▶ sign ──▶ store ──▶ check ──▶ report
@@ -15,6 +15,8 @@ pub mod exit;
 pub mod explain;
 pub mod foreign;
 pub mod payload;
+pub mod plan;
 pub mod registry;
 pub mod secret;
 pub mod sign;
+pub mod tekton;

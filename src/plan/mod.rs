@@ -1,0 +1,89 @@
+//! Stage plan: every subject to sign and every problem, before anything is signed.
+//!
+//! Pairs are put together, names and digests checked, the same subject from several results made one. A hint
+//! that names something wrongly is a [`Problem`] with its reason; one that rightly isn't signed is a
+//! [`Note`]. Where Tekton Chains drops a hint and only its controller's log knows, the user is told.
+//!
+//! Pure: no file, no clock, no network. The same hints in the same order give the same plan.
+//!
+//! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/slsa-provenance.md#type-hinting>
+
+mod allow;
+mod artifact;
+mod describe;
+mod outputs;
+mod pairs;
+mod planner;
+mod reason;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+
+pub use allow::{Pattern, PatternError};
+pub use describe::describe;
+
+use crate::registry::ImageRef;
+use crate::tekton::{Discovered, Looked};
+pub use crate::tekton::{Note, Problem};
+
+/// What the user decides about a plan.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOptions {
+    /// The repositories whose images may be signed; any, when empty.
+    pub allow: Vec<Pattern>,
+}
+
+/// What would be signed, and what is wrong.
+///
+/// As JSON: `{"subjects":[…],"problems":[…],"notes":[…]}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Everything that was built: images and other artifacts.
+    pub subjects: Vec<Subject>,
+    /// The images among the subjects: each distinct one once.
+    #[serde(skip)]
+    pub images: Vec<PlannedImage>,
+    /// What is wrong. Unless this is empty, nothing is signed without the user's leave.
+    pub problems: Vec<Problem>,
+    /// What looks like a hint and is rightly not signed.
+    pub notes: Vec<Note>,
+    /// Where was looked.
+    #[serde(skip)]
+    pub looked: Vec<Looked>,
+}
+
+/// Something that was built, by name and digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// An image's repository, or an artifact's URI as the step wrote it.
+    pub uri: String,
+    /// `ALGORITHM:HEX`: sha256 for images; sha1, sha256, sha384 or sha512 for artifacts.
+    pub digest: String,
+    /// Where it is named, for people: `result app-IMAGE_URL`, `argument 1`.
+    pub from: Vec<String>,
+}
+
+/// An image to sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedImage {
+    /// The image.
+    pub image: ImageRef,
+    /// Where it is named, for people.
+    pub from: Vec<String>,
+}
+
+/// Judges every hint.
+///
+/// Subjects stand in the order of the hints that name them first.
+pub fn plan(discovered: &Discovered, options: &PlanOptions) -> Plan {
+    planner::Planner::new(options).run(discovered)
+}
+
+impl Plan {
+    /// Why there is no image to sign, and where one was looked for; `None` when there is one.
+    pub fn nothing_to_sign(&self) -> Option<String> {
+        self.images.is_empty().then(|| describe::nothing(self))
+    }
+}

@@ -1,0 +1,192 @@
+//! The judging itself: one pass over the hints, in their order.
+
+use std::collections::{HashMap, HashSet};
+
+use super::pairs;
+use super::reason;
+use super::{Note, Plan, PlanOptions, PlannedImage, Problem, Subject};
+use crate::foreign;
+use crate::registry::ImageRef;
+use crate::tekton::{Discovered, Hint, Value};
+
+/// How many wrong entries of one list are told each on its own.
+const ENTRIES_TOLD: usize = 16;
+/// How many patterns a refusal names.
+const PATTERNS_TOLD: usize = 8;
+
+/// An artifact that will get no image signature, unless a later hint calls it an image.
+struct Unsigned {
+    subject: usize,
+    place: String,
+    what: String,
+}
+
+/// A plan in the making.
+pub(super) struct Planner<'a> {
+    options: &'a PlanOptions,
+    plan: Plan,
+    subjects: HashMap<(String, String), usize>,
+    images: HashMap<ImageRef, usize>,
+    unsigned: Vec<Unsigned>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(options: &'a PlanOptions) -> Self {
+        Self {
+            options,
+            plan: Plan::default(),
+            subjects: HashMap::new(),
+            images: HashMap::new(),
+            unsigned: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self, discovered: &Discovered) -> Plan {
+        self.plan.looked.clone_from(&discovered.looked);
+        self.plan.problems.clone_from(&discovered.problems);
+        self.plan.notes.clone_from(&discovered.notes);
+        let halves = pairs::halves(&discovered.hints);
+        let mut paired = HashSet::new();
+        for hint in &discovered.hints {
+            match pairs::half(&hint.kind) {
+                Some((family, prefix, _)) if paired.insert((&hint.scope, family, prefix)) => {
+                    self.pair(&hint.scope, family, prefix, &halves);
+                }
+                // Judged with its other half.
+                Some(_) => {}
+                None => self.single(hint),
+            }
+        }
+        self.note_unsigned();
+        self.plan
+    }
+
+    pub(super) fn problem(&mut self, place: String, what: String) {
+        self.plan.problems.push(Problem { place, what });
+    }
+
+    pub(super) fn note(&mut self, place: String, what: String) {
+        self.plan.notes.push(Note { place, what });
+    }
+
+    /// A hint that needs no other.
+    fn single(&mut self, hint: &Hint) {
+        match &hint.value {
+            Err(error) => self.problem(hint.place(), reason::with_cause(error)),
+            Ok(Value::Blank) => self.note(hint.place(), "it is blank, so it names nothing".to_owned()),
+            Ok(Value::Text(name)) => self.listed(hint, &mut std::iter::once(name.as_str())),
+            Ok(Value::Names(names)) => self.listed(hint, &mut names.lines()),
+            Ok(Value::Outputs(outputs)) => {
+                let several = outputs.len() > 1;
+                for (at, output) in outputs.iter().enumerate() {
+                    let place =
+                        if several { format!("{} entry {}", hint.place(), at + 1) } else { hint.place() };
+                    match output {
+                        Ok(output) => self.output(&hint.scope, place, output),
+                        Err(error) => self.problem(place, error.to_string()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Names with their digests.
+    fn listed(&mut self, hint: &Hint, names: &mut dyn Iterator<Item = &str>) {
+        let mut wrong = 0;
+        let mut told = HashSet::new();
+        for name in names {
+            match name.parse::<ImageRef>() {
+                Ok(image) => self.image(image, &[hint.place()]),
+                Err(error) => {
+                    wrong += 1;
+                    if told.len() < ENTRIES_TOLD && told.insert(name) {
+                        self.problem(hint.place(), reason::listed(&hint.scope, name, &error));
+                    }
+                }
+            }
+        }
+        // A long list of one wrong name is told once; a long list of many is told in part, and says so.
+        if wrong > told.len() {
+            self.problem(hint.place(), format!("{} more entries are no image names", wrong - told.len()));
+        }
+    }
+
+    pub(super) fn image(&mut self, image: ImageRef, from: &[String]) {
+        if !self.allowed(&image) {
+            let patterns: Vec<String> = self
+                .options
+                .allow
+                .iter()
+                .take(PATTERNS_TOLD)
+                .map(|pattern| format!("\"{pattern}\""))
+                .collect();
+            let more = if self.options.allow.len() > PATTERNS_TOLD { " and others" } else { "" };
+            let place = from.first().cloned().unwrap_or_default();
+            let what = format!(
+                "{} may not be signed: --allow has only {}{more}",
+                foreign::shown(&image.repository.to_string(), 300),
+                patterns.join(", ")
+            );
+            self.problem(place, what);
+            return;
+        }
+        self.subject(image.repository.to_string(), image.digest.to_string(), from);
+        match self.images.get(&image) {
+            Some(&at) => {
+                if let Some(known) = self.plan.images.get_mut(at) {
+                    add_sources(&mut known.from, from);
+                }
+            }
+            None => {
+                self.images.insert(image.clone(), self.plan.images.len());
+                self.plan.images.push(PlannedImage { image, from: from.to_vec() });
+            }
+        }
+    }
+
+    fn allowed(&self, image: &ImageRef) -> bool {
+        self.options.allow.is_empty()
+            || self.options.allow.iter().any(|pattern| pattern.allows(&image.repository))
+    }
+
+    pub(super) fn artifact(&mut self, uri: &str, digest: String, from: &[String], what: String) {
+        let subject = self.subject(uri.to_owned(), digest, from);
+        let place = from.first().cloned().unwrap_or_default();
+        self.unsigned.push(Unsigned { subject, place, what });
+    }
+
+    fn subject(&mut self, uri: String, digest: String, from: &[String]) -> usize {
+        let subjects = &mut self.plan.subjects;
+        let at = *self.subjects.entry((uri, digest)).or_insert_with_key(|(uri, digest)| {
+            subjects.push(Subject { uri: uri.clone(), digest: digest.clone(), from: Vec::new() });
+            subjects.len() - 1
+        });
+        if let Some(subject) = subjects.get_mut(at) {
+            add_sources(&mut subject.from, from);
+        }
+        at
+    }
+
+    fn note_unsigned(&mut self) {
+        let signed: HashSet<usize> = self
+            .images
+            .keys()
+            .filter_map(|image| {
+                self.subjects.get(&(image.repository.to_string(), image.digest.to_string())).copied()
+            })
+            .collect();
+        for unsigned in std::mem::take(&mut self.unsigned) {
+            if !signed.contains(&unsigned.subject) {
+                self.note(unsigned.place, unsigned.what);
+            }
+        }
+    }
+}
+
+fn add_sources(known: &mut Vec<String>, from: &[String]) {
+    for place in from {
+        if !known.contains(place) {
+            known.push(place.clone());
+        }
+    }
+}

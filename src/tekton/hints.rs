@@ -1,0 +1,223 @@
+//! Which results are type hints, by their names alone.
+//!
+//! A hint is known by the end of its name, case-sensitive, with any prefix before it, glued on or not; pairs
+//! belong together by that prefix. Only `IMAGES` and the two `CHAINS-GIT` names take none. A name that no
+//! result can have is refused, and so is one that is nearly a hint: both are told to the user, because
+//! what stands in them will not be signed.
+//!
+//! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/slsa-provenance.md#type-hinting>
+
+/// What a result is, judged by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResultKind {
+    /// `*IMAGE_URL`, with what stands before it.
+    ImageUrl(String),
+    /// `*IMAGE_DIGEST`, with what stands before it.
+    ImageDigest(String),
+    /// `IMAGES`: image names with their digests.
+    Images,
+    /// `*ARTIFACT_URI`, with what stands before it.
+    ArtifactUri(String),
+    /// `*ARTIFACT_DIGEST`, with what stands before it.
+    ArtifactDigest(String),
+    /// `*ARTIFACT_OUTPUTS`: objects with `uri`, `digest` and `isBuildArtifact`.
+    ArtifactOutputs,
+    /// `*ARTIFACT_INPUTS`, `CHAINS-GIT_URL`, `CHAINS-GIT_COMMIT`: what was built from, never what was built.
+    Material,
+    /// Not a hint, but so close to one that its author probably meant it.
+    NearMiss {
+        /// The name that was probably meant.
+        meant: &'static str,
+        /// Whether it is only worth a word where no hint stands beside it.
+        weak: bool,
+    },
+    /// Ends like a hint, but no result can have this name.
+    NoResultName,
+    /// Any other result.
+    Other,
+}
+
+impl ResultKind {
+    /// Whether a result of this kind names something that was built, so that its value is read.
+    pub fn names_a_subject(&self) -> bool {
+        !matches!(self, Self::Material | Self::NearMiss { .. } | Self::NoResultName | Self::Other)
+    }
+}
+
+const IMAGE_URL: &str = "IMAGE_URL";
+const IMAGE_DIGEST: &str = "IMAGE_DIGEST";
+const IMAGES: &str = "IMAGES";
+const ARTIFACT_URI: &str = "ARTIFACT_URI";
+const ARTIFACT_DIGEST: &str = "ARTIFACT_DIGEST";
+const ARTIFACT_OUTPUTS: &str = "ARTIFACT_OUTPUTS";
+const ARTIFACT_INPUTS: &str = "ARTIFACT_INPUTS";
+
+/// What the result called `name` is. A file's name may be any bytes; only a result's name can be a hint.
+///
+/// ```
+/// use stepseal::tekton::{ResultKind, classify};
+/// assert_eq!(classify(b"app-IMAGE_URL"), ResultKind::ImageUrl("app-".into()));
+/// assert_eq!(classify(b"commit"), ResultKind::Other);
+/// ```
+pub fn classify(name: &[u8]) -> ResultKind {
+    let Some(text) = std::str::from_utf8(name).ok().filter(|text| is_result_name(text)) else {
+        let text = String::from_utf8_lossy(name);
+        let hint = suffix_kind(&text).is_some_and(|kind| kind.names_a_subject());
+        return if hint { ResultKind::NoResultName } else { ResultKind::Other };
+    };
+    suffix_kind(text).or_else(|| near_miss(text)).unwrap_or(ResultKind::Other)
+}
+
+fn suffix_kind(name: &str) -> Option<ResultKind> {
+    let before = |suffix: &str| name.strip_suffix(suffix).map(str::to_owned);
+    if let Some(prefix) = before(IMAGE_URL) {
+        return Some(ResultKind::ImageUrl(prefix));
+    }
+    if let Some(prefix) = before(IMAGE_DIGEST) {
+        return Some(ResultKind::ImageDigest(prefix));
+    }
+    if let Some(prefix) = before(ARTIFACT_URI) {
+        return Some(ResultKind::ArtifactUri(prefix));
+    }
+    if let Some(prefix) = before(ARTIFACT_DIGEST) {
+        return Some(ResultKind::ArtifactDigest(prefix));
+    }
+    match name {
+        IMAGES => Some(ResultKind::Images),
+        "CHAINS-GIT_URL" | "CHAINS-GIT_COMMIT" => Some(ResultKind::Material),
+        _ if name.ends_with(ARTIFACT_OUTPUTS) => Some(ResultKind::ArtifactOutputs),
+        _ if name.ends_with(ARTIFACT_INPUTS) => Some(ResultKind::Material),
+        _ => None,
+    }
+}
+
+/// Tekton's own rule: `^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$`.
+///
+/// Spec: <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/tasks.md#emitting-results>
+fn is_result_name(name: &str) -> bool {
+    let ends = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    ends(bytes.first())
+        && ends(bytes.last())
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// Names that people write when they mean a hint. The list is short on purpose: a false alarm in every run
+/// teaches people not to read the log.
+fn near_miss(name: &str) -> Option<ResultKind> {
+    let squeezed: String =
+        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
+    let near = |meant| Some(ResultKind::NearMiss { meant, weak: false });
+    let weak = |meant| Some(ResultKind::NearMiss { meant, weak: true });
+    let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| squeezed.ends_with(suffix));
+    if ends(&["IMAGEURL", "IMAGEURLS", "IMAGEURI", "IMAGEURIS"]) {
+        near(IMAGE_URL)
+    } else if ends(&["IMAGEDIGEST", "IMAGEDIGESTS"]) {
+        near(IMAGE_DIGEST)
+    } else if ends(&["ARTIFACTURI", "ARTIFACTURIS", "ARTIFACTURL", "ARTIFACTURLS"]) {
+        near(ARTIFACT_URI)
+    } else if ends(&["ARTIFACTDIGEST", "ARTIFACTDIGESTS"]) {
+        near(ARTIFACT_DIGEST)
+    } else if ends(&["ARTIFACTOUTPUT", "ARTIFACTOUTPUTS", "ARTIFACTSOUTPUTS"]) {
+        near(ARTIFACT_OUTPUTS)
+    } else if squeezed == IMAGES {
+        near(IMAGES)
+    } else if name.ends_with(IMAGES) || matches!(squeezed.as_str(), "IMAGE" | "IMAGEREF" | "IMAGEREFS") {
+        weak(IMAGES)
+    } else if matches!(squeezed.as_str(), "URL" | "URI") {
+        weak(IMAGE_URL)
+    } else if squeezed == "DIGEST" {
+        weak(IMAGE_DIGEST)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hints_are_known_by_the_end_of_their_name() {
+        use ResultKind::{ArtifactDigest, ArtifactOutputs, ArtifactUri, ImageDigest, ImageUrl, Images};
+        for (name, want) in [
+            ("IMAGE_URL", ImageUrl(String::new())),
+            ("app-IMAGE_URL", ImageUrl("app-".into())),
+            ("MYIMAGE_URL", ImageUrl("MY".into())),
+            ("app_1.x-IMAGE_DIGEST", ImageDigest("app_1.x-".into())),
+            ("IMAGES", Images),
+            ("jar-ARTIFACT_URI", ArtifactUri("jar-".into())),
+            ("jar-ARTIFACT_DIGEST", ArtifactDigest("jar-".into())),
+            ("ARTIFACT_OUTPUTS", ArtifactOutputs),
+            ("GARTIFACT_OUTPUTS", ArtifactOutputs),
+        ] {
+            assert_eq!(classify(name.as_bytes()), want, "{name}");
+            assert!(want.names_a_subject(), "{name}");
+        }
+    }
+
+    #[test]
+    fn materials_and_other_results_pass_without_a_word() {
+        for name in ["ARTIFACT_INPUTS", "src-ARTIFACT_INPUTS", "CHAINS-GIT_URL", "CHAINS-GIT_COMMIT"] {
+            assert_eq!(classify(name.as_bytes()), ResultKind::Material, "{name}");
+        }
+        for name in ["commit", "BASE_IMAGES_DIGESTS", "SBOM_BLOB_URL", "source-digest", "chart-url", "", ".."]
+        {
+            assert_eq!(classify(name.as_bytes()), ResultKind::Other, "{name}");
+        }
+    }
+
+    #[test]
+    fn near_misses_name_what_was_meant() {
+        for (name, want, want_weak) in [
+            ("image_url", IMAGE_URL, false),
+            ("IMAGE-URL", IMAGE_URL, false),
+            ("imageUrl", IMAGE_URL, false),
+            ("IMAGE_URLS", IMAGE_URL, false),
+            ("IMAGE_URI", IMAGE_URL, false),
+            ("app-image-digest", IMAGE_DIGEST, false),
+            ("images", IMAGES, false),
+            ("BUILT_IMAGES", IMAGES, true),
+            ("IMAGE_REF", IMAGES, true),
+            ("URL", IMAGE_URL, true),
+            ("DIGEST", IMAGE_DIGEST, true),
+            ("artifact-uri", ARTIFACT_URI, false),
+            ("ARTIFACT_OUTPUT", ARTIFACT_OUTPUTS, false),
+        ] {
+            assert_eq!(
+                classify(name.as_bytes()),
+                ResultKind::NearMiss { meant: want, weak: want_weak },
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_hint_needs_a_name_that_a_result_can_have() {
+        for name in
+            [&b".IMAGE_URL"[..], b"_IMAGE_URL", b"a\nIMAGE_URL", b"\xffIMAGE_DIGEST", b"a b-ARTIFACT_URI"]
+        {
+            assert_eq!(classify(name), ResultKind::NoResultName);
+        }
+        // What an editor leaves behind is no hint and no near miss either.
+        assert_eq!(classify(b"IMAGE_URL~"), ResultKind::Other);
+        assert_eq!(classify(b".IMAGE_URL.swp"), ResultKind::Other);
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_has_a_kind(name in proptest::collection::vec(any::<u8>(), 0..80)) {
+            classify(&name);
+        }
+
+        #[test]
+        fn a_prefix_never_changes_what_a_hint_is(prefix in "[A-Za-z0-9][-A-Za-z0-9_.]{0,12}") {
+            prop_assert_eq!(
+                classify(format!("{prefix}IMAGE_URL").as_bytes()),
+                ResultKind::ImageUrl(prefix.clone())
+            );
+        }
+    }
+}

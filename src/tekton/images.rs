@@ -1,0 +1,82 @@
+//! Images that the user names, on the command line or in a file.
+//!
+//! They are hints like those of results, so that they are judged by the same rules.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::folder::{MAX_FILE_BYTES, read_at_most};
+use super::hints::ResultKind;
+use super::value::Value;
+use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Scope, TektonError};
+use crate::foreign;
+
+/// The most names in one list. A list of 1 MiB that names images has fewer; one of commas and single letters
+/// would be explained line by line.
+pub(super) const MAX_LISTED: usize = 16 * 1024;
+
+/// Takes each argument for an image, `NAME@sha256:…`.
+pub fn from_arguments(args: &[String]) -> Discovered {
+    let mut found = Discovered::default();
+    for (at, text) in args.iter().enumerate() {
+        let text = text.trim();
+        // One argument is one name: what is wrong in it is shown as the user wrote it, in one piece.
+        let value = if text.is_empty() { Value::Blank } else { Value::Text(text.to_owned()) };
+        found.hints.push(hint(Scope::Arguments, format!("argument {}", at + 1), value));
+    }
+    found.looked.push(Looked { place: "the command line".into(), count: args.len(), names: Vec::new() });
+    found
+}
+
+/// Reads a list of images: `NAME@sha256:…` a line or between commas; `#` begins a comment; `-` is standard input.
+///
+/// # Errors
+///
+/// When the file can't be read, is not a regular file, is larger than 1 MiB, or is not UTF-8.
+pub fn from_file(path: &Path) -> Result<Discovered, TektonError> {
+    let list = |source| TektonError::List { path: path.to_owned(), source };
+    let (bytes, place) = if path == Path::new("-") {
+        (read_at_most(io::stdin().lock(), MAX_FILE_BYTES), "standard input".to_owned())
+    } else {
+        // Links are followed: a mounted ConfigMap is one. A FIFO would keep us waiting for a writer.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = File::from(
+            rustix::fs::open(path, flags, Mode::empty()).map_err(|error| list(io::Error::from(error)))?,
+        );
+        if !file.metadata().map_err(list)?.is_file() {
+            return Err(TektonError::ListNotAFile { path: path.to_owned() });
+        }
+        // The last part of the path is enough before each line's number.
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        (read_at_most(file, MAX_FILE_BYTES), foreign::shown(&name.to_string_lossy(), NAME_SHOWN_BYTES / 2))
+    };
+    let bytes = bytes.map_err(list)?.ok_or_else(|| TektonError::ListTooBig { path: path.to_owned() })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| TektonError::ListNotText { path: path.to_owned() })?;
+    from_list(text, &place).ok_or_else(|| TektonError::ListTooLong { path: path.to_owned() })
+}
+
+/// The images in the text of a list that people know as `place`; `None` if they are too many.
+pub(super) fn from_list(text: &str, place: &str) -> Option<Discovered> {
+    let mut found = Discovered::default();
+    let mut lines = 0;
+    for (at, line) in text.lines().enumerate() {
+        lines = at + 1;
+        let line = line.split_once('#').map_or(line, |(before, _)| before);
+        for name in line.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            if found.hints.len() == MAX_LISTED {
+                return None;
+            }
+            let value = Value::Text(name.to_owned());
+            found.hints.push(hint(Scope::File, format!("{place} line {}", at + 1), value));
+        }
+    }
+    found.looked.push(Looked { place: place.to_owned(), count: lines, names: Vec::new() });
+    Some(found)
+}
+
+fn hint(scope: Scope, name: String, value: Value) -> Hint {
+    Hint { scope, name, kind: ResultKind::Images, value: Ok(value) }
+}

@@ -1,0 +1,104 @@
+//! One folder of results, the Task's or a step's: a regular file a result, its name the result's.
+//!
+//! Only the hints among them are opened. Names that are nearly hints get a note, unread.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use super::folder::{Budget, Folder, Refusal};
+use super::hints::{ResultKind, classify};
+use super::value::parse_value;
+use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Note, Scope, TektonError};
+use crate::foreign;
+
+/// How many names are told where nothing was found: enough to recognise one's own Task.
+const NAMES_TOLD: usize = 12;
+/// How many notes one folder may cause; a step that leaves more names of that kind isn't explained by them.
+const MAX_NOTES: usize = 20;
+
+/// Reads the Task's results.
+pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> Result<(), TektonError> {
+    let folder = Folder::open(path).map_err(|refusal| folder_error(path, refusal))?;
+    read_folder(&folder, &Scope::Task, path, budget, found).map_err(|refusal| folder_error(path, refusal))
+}
+
+/// What a refused folder means when the user named it.
+pub(super) fn folder_error(path: &Path, refusal: Refusal) -> TektonError {
+    let path = path.to_owned();
+    match refusal {
+        Refusal::Missing => TektonError::NoResults { path },
+        Refusal::Link => TektonError::NotAFolder { path, what: "a symbolic link" },
+        Refusal::NotAFolder => TektonError::NotAFolder { path, what: "not a folder" },
+        Refusal::TooMany => TektonError::TooMany { path },
+        Refusal::Io(source) => TektonError::Folder { path, source },
+    }
+}
+
+/// Reads every hint in `folder`, which people know as `path`.
+pub(super) fn read_folder(
+    folder: &Folder,
+    scope: &Scope,
+    path: &Path,
+    budget: &mut Budget,
+    found: &mut Discovered,
+) -> Result<(), Refusal> {
+    let names = folder.names(budget)?;
+    found.looked.push(Looked {
+        place: foreign::shown(&path.to_string_lossy(), 4 * NAME_SHOWN_BYTES),
+        count: names.len(),
+        names: names.iter().take(NAMES_TOLD).map(|name| shown(name)).collect(),
+    });
+    let kinds: Vec<ResultKind> = names.iter().map(|name| classify(name.as_bytes())).collect();
+    let any_hint = kinds.iter().any(ResultKind::names_a_subject);
+    let mut notes = Vec::new();
+    for (name, kind) in names.iter().zip(kinds) {
+        if let Some(what) = note(&kind, any_hint) {
+            notes.push(Note { place: scope.place(&name.to_string_lossy()), what });
+        }
+        if kind.names_a_subject() {
+            let value = folder.read(name, budget).and_then(|bytes| parse_value(&kind, &bytes));
+            // A hint's name is ASCII: `classify` saw to it.
+            let name = name.to_string_lossy().into_owned();
+            found.hints.push(Hint { scope: scope.clone(), name, kind, value });
+        }
+    }
+    let more = notes.len().saturating_sub(MAX_NOTES);
+    notes.truncate(MAX_NOTES);
+    if more > 0 {
+        let place = foreign::shown(&path.to_string_lossy(), 4 * NAME_SHOWN_BYTES);
+        notes.push(Note { place, what: format!("{more} more results look like type hints and are none") });
+    }
+    found.notes.extend(notes);
+    Ok(())
+}
+
+fn note(kind: &ResultKind, any_hint: bool) -> Option<String> {
+    match kind {
+        ResultKind::NoResultName => Some(
+            "it ends like a type hint, but Tekton gives no result such a name (letters, digits, - _ . only, with a \
+             letter or digit at both ends)"
+                .to_owned(),
+        ),
+        ResultKind::NearMiss { meant: "IMAGES", weak } if !weak || !any_hint => Some(
+            "no type hint has this name; if it lists images that were built, call it IMAGES, exactly".to_owned(),
+        ),
+        ResultKind::NearMiss { meant, weak } if !weak || !any_hint => {
+            let example = format!("app-{meant}");
+            Some(format!(
+                "no type hint has this name; if it names what was built, let it end in {meant} (as {example})"
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn shown(name: &OsStr) -> String {
+    foreign::shown_bytes(name.as_bytes(), NAME_SHOWN_BYTES)
+}
+
+/// An [`io::Error`] in a few words, for a problem's text.
+pub(super) fn io_words(error: &io::Error) -> String {
+    foreign::shown(&error.to_string(), 2 * NAME_SHOWN_BYTES)
+}
