@@ -62,15 +62,19 @@ impl Explain for PatternError {
 impl Pattern {
     /// Whether it allows `repository`.
     pub fn allows(&self, repository: &Repository) -> bool {
-        let name = repository.to_string();
-        let parts: Vec<&str> = name.split('/').collect();
-        wildcard(
-            &self.parts,
-            &parts,
-            |pattern| pattern == "**",
-            |pattern, part| wildcard(pattern.as_bytes(), part.as_bytes(), |b| *b == b'*', |p, b| p == b),
-        )
+        matches(&self.parts, &repository.to_string())
     }
+}
+
+/// Whether the parts of a pattern cover all of the path `name`.
+pub(crate) fn matches<P: AsRef<str>>(parts: &[P], name: &str) -> bool {
+    let names: Vec<&str> = name.split('/').collect();
+    wildcard(
+        parts,
+        &names,
+        |pattern| pattern.as_ref() == "**",
+        |pattern, part| wildcard(pattern.as_ref().as_bytes(), part.as_bytes(), |b| *b == b'*', |p, b| p == b),
+    )
 }
 
 impl FromStr for Pattern {

@@ -1,10 +1,12 @@
 //! Registries: names, credentials, and the one client that opens sockets to them.
 
+pub mod client;
 pub mod credentials;
 pub mod digest;
 pub mod keychain;
 pub mod reference;
 
+pub use client::{Client, ClientOptions, Manifest, RegistryError, Target, Written};
 pub use credentials::CredentialError;
 pub use digest::{Digest, DigestError};
 pub use keychain::{Credential, Keychain, Login};

@@ -4,6 +4,7 @@
 //! What is put here is not checked as a client's push is, so that broken content can be put there on
 //! purpose; only names and room are.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -16,8 +17,15 @@ use crate::explain::Explain;
 use crate::registry::Digest;
 
 /// A handle to the registry's content; clones see the same content.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Content(Arc<Mutex<Store>>);
+
+impl fmt::Debug for Content {
+    /// The names alone: the content may be long, and secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").field("repositories", &self.repositories()).finish_non_exhaustive()
+    }
+}
 
 /// Why content can't be put there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

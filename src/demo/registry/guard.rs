@@ -56,7 +56,6 @@ fn covers(scopes: &[Scope], repository: &str, action: Action) -> bool {
 }
 
 /// The users, their rights and the tokens they have.
-#[derive(Debug)]
 pub(super) struct Guard {
     auth: Auth,
     users: Vec<User>,
@@ -67,7 +66,6 @@ pub(super) struct Guard {
     tokens: Mutex<HashMap<String, Token>>,
 }
 
-#[derive(Debug)]
 struct Token {
     granted: Vec<Scope>,
     asked: Vec<Scope>,
@@ -298,12 +296,5 @@ mod tests {
         guard.lifetime = Duration::ZERO;
         let token = guard.issue(None, Vec::new()).unwrap();
         assert_eq!(status(&guard, &authorization(&format!("Bearer {token}")), None).0, 401);
-    }
-
-    #[test]
-    fn passwords_and_tokens_are_not_shown() {
-        let guard = guard(Auth::Bearer, Denied::Challenge);
-        let shown = format!("{guard:?}");
-        assert!(!shown.contains("\"pw\""), "{shown}");
     }
 }

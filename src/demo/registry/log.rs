@@ -7,6 +7,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap};
 use http::{Method, StatusCode};
+use zeroize::Zeroizing;
+
+use crate::secret::Secret;
 
 /// The most requests that are remembered. A test makes some thousands; a demo that is kept running must
 /// not grow without end, so the oldest go first.
@@ -53,11 +56,12 @@ impl Authorization {
 }
 
 /// The user and password of a Basic `Authorization` header.
-pub(super) fn basic(headers: &HeaderMap) -> Option<(String, crate::secret::Secret)> {
+pub(super) fn basic(headers: &HeaderMap) -> Option<(String, Secret)> {
     let encoded = scheme(headers.get(AUTHORIZATION)?.to_str().ok()?, "basic")?;
-    let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok()?;
-    let (user, password) = decoded.split_once(':')?;
-    Some((user.to_owned(), crate::secret::Secret::from(password.to_owned())))
+    let decoded = Zeroizing::new(BASE64_STANDARD.decode(encoded).ok()?);
+    let colon = decoded.iter().position(|b| *b == b':')?;
+    let (user, password) = decoded.split_at_checked(colon)?;
+    Some((String::from_utf8(user.to_vec()).ok()?, Secret::new(password.get(1..)?)))
 }
 
 /// What follows the scheme's name, which is compared without regard to case.

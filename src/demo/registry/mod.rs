@@ -25,16 +25,16 @@ mod store;
 mod token;
 pub mod wire;
 
+use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 pub use content::{Content, ContentError};
 pub use fault::{Answer, Effect, Fault, Faults, ManifestPut, Page};
@@ -47,7 +47,6 @@ use log::Log;
 use server::{Door, Shared};
 
 /// A registry that runs until it is dropped.
-#[derive(Debug)]
 pub struct EmbeddedRegistry {
     host: String,
     token_host: Option<String>,
@@ -65,11 +64,33 @@ impl EmbeddedRegistry {
     ///
     /// The error of the port that can't be taken.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let (registry, listeners) = Self::bind(options)?;
-        for task in listeners.into_tasks(&registry)? {
-            tokio::spawn(task);
+        let (listener, host) = bind(options.port).await?;
+        let mut listeners = vec![(listener, Door::Registry)];
+        let mut token_host = None;
+        if options.token_service == TokenService::OwnListener {
+            let (listener, host) = bind(0).await?;
+            listeners.push((listener, Door::TokenService));
+            token_host = Some(host);
         }
-        Ok(registry)
+        let public_url = options.public_url.clone().unwrap_or_else(|| format!("http://{host}"));
+        let token_url = match &token_host {
+            Some(host) => format!("http://{host}/token"),
+            None => format!("{public_url}/token"),
+        };
+        let realm = options.realm.clone().unwrap_or(token_url);
+        let shared = Arc::new(Shared {
+            guard: Guard::new(&options, realm),
+            options,
+            public_url,
+            content: Content::default(),
+            faults: Faults::default(),
+            log: Log::default(),
+        });
+        let (stop, stopped) = watch::channel(());
+        for (listener, door) in listeners {
+            tokio::spawn(server::accept(listener, Arc::clone(&shared), door, stopped.clone()));
+        }
+        Ok(Self { host, token_host, shared, stop: Some(stop), thread: None })
     }
 
     /// Starts a registry on a thread and a runtime of its own, for callers that block.
@@ -78,21 +99,29 @@ impl EmbeddedRegistry {
     ///
     /// The error of the port that can't be taken, or of the thread that can't be started.
     pub fn start_blocking(options: Options) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let (mut registry, listeners) = Self::bind(options)?;
-        let tasks = {
-            let _within = runtime.enter();
-            listeners.into_tasks(&registry)?
-        };
+        let (tell, told) = mpsc::channel();
         let run = move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                // If nobody listens any more, nobody has to be told. The same holds below.
+                Err(error) => return drop(tell.send(Err(error))),
+            };
             runtime.block_on(async {
-                let mut running: JoinSet<()> = tasks.into_iter().collect();
-                while running.join_next().await.is_some() {}
+                let started = Self::start(options).await;
+                let stopped =
+                    started.as_ref().ok().and_then(|registry| Some(registry.stop.as_ref()?.subscribe()));
+                drop(tell.send(started));
+                if let Some(mut stopped) = stopped {
+                    // It is never sent to: an error says that the registry was dropped.
+                    let _ = stopped.changed().await;
+                }
             });
             // A hook may still block; nobody is left to see it end.
             runtime.shutdown_background();
         };
-        registry.thread = Some(thread::Builder::new().name("embedded-registry".to_owned()).spawn(run)?);
+        let thread = thread::Builder::new().name("embedded-registry".to_owned()).spawn(run)?;
+        let mut registry = told.recv().map_err(io::Error::other)??;
+        registry.thread = Some(thread);
         Ok(registry)
     }
 
@@ -146,31 +175,15 @@ impl EmbeddedRegistry {
             }
         }
     }
+}
 
-    fn bind(options: Options) -> io::Result<(Self, Listeners)> {
-        let (registry, host) = bind(options.port)?;
-        let token_service = match options.token_service {
-            TokenService::SameListener => None,
-            TokenService::OwnListener => Some(bind(0)?),
-        };
-        let (token_service, token_host) = token_service.unzip();
-        let public_url = options.public_url.clone().unwrap_or_else(|| format!("http://{host}"));
-        let token_url = match &token_host {
-            Some(host) => format!("http://{host}/token"),
-            None => format!("{public_url}/token"),
-        };
-        let realm = options.realm.clone().unwrap_or(token_url);
-        let shared = Shared {
-            guard: Guard::new(&options, realm),
-            options,
-            public_url,
-            content: Content::default(),
-            faults: Faults::default(),
-            log: Log::default(),
-        };
-        let stop = Some(watch::channel(()).0);
-        let started = Self { host, token_host, shared: Arc::new(shared), stop, thread: None };
-        Ok((started, Listeners { registry, token_service }))
+impl fmt::Debug for EmbeddedRegistry {
+    /// The address and what it holds; users and tokens are nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedRegistry")
+            .field("host", &self.host)
+            .field("content", self.content())
+            .finish_non_exhaustive()
     }
 }
 
@@ -184,34 +197,9 @@ impl Drop for EmbeddedRegistry {
     }
 }
 
-/// The bound ports of a registry that is not running yet.
-struct Listeners {
-    registry: std::net::TcpListener,
-    token_service: Option<std::net::TcpListener>,
-}
-
-impl Listeners {
-    /// The tasks that take connections; it must be called within a runtime.
-    fn into_tasks(
-        self,
-        of: &EmbeddedRegistry,
-    ) -> io::Result<Vec<impl Future<Output = ()> + Send + 'static + use<>>> {
-        let doors = [(Some(self.registry), Door::Registry), (self.token_service, Door::TokenService)];
-        let mut tasks = Vec::new();
-        for (listener, door) in doors {
-            if let Some((listener, stop)) = listener.zip(of.stop.as_ref().map(watch::Sender::subscribe)) {
-                let listener = TcpListener::from_std(listener)?;
-                tasks.push(server::accept(listener, Arc::clone(&of.shared), door, stop));
-            }
-        }
-        Ok(tasks)
-    }
-}
-
 /// A port on 127.0.0.1, and how it is written.
-fn bind(port: u16) -> io::Result<(std::net::TcpListener, String)> {
-    let listener = std::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    listener.set_nonblocking(true)?;
+async fn bind(port: u16) -> io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let host = listener.local_addr()?.to_string();
     Ok((listener, host))
 }

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::plan::allow;
 use crate::secret::Secret;
 
 /// How an [`EmbeddedRegistry`](super::EmbeddedRegistry) is set up. The default is an open registry on a free
@@ -162,7 +163,10 @@ impl Rights {
 
     /// Whether `action` may be done to `repository`.
     pub(super) fn allow(&self, repository: &str, action: Action) -> bool {
-        self.0.iter().any(|(pattern, most)| action <= *most && glob_match::glob_match(pattern, repository))
+        self.0.iter().any(|(pattern, most)| {
+            let parts: Vec<&str> = pattern.split('/').collect();
+            action <= *most && allow::matches(&parts, repository)
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::api::{self, Call, MAX_MANIFEST_BYTES};
+use super::api::{self, Call};
 use super::content::Content;
 use super::fault::{Answer, Effect, Faults, ManifestPut, Moment, Page};
 use super::guard::{Guard, Need};
@@ -35,7 +35,6 @@ use super::wire::{Address, Route, route};
 const MAX_BODY_BYTES: usize = 64 << 20;
 
 /// What every connection shares.
-#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) public_url: String,
@@ -124,10 +123,7 @@ struct Request {
 
 impl Request {
     async fn read(head: http::request::Parts, body: Incoming) -> Self {
-        // One byte more than a manifest may have, so that the endpoint itself sees that it is too long.
-        let limit =
-            if head.uri.path().contains("/manifests/") { MAX_MANIFEST_BYTES + 1 } else { MAX_BODY_BYTES };
-        let body = match Limited::new(body, limit).collect().await {
+        let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => {
                 let message = "the body is longer than the embedded registry takes";
@@ -190,7 +186,7 @@ async fn right_reply(shared: &Arc<Shared>, door: Door, request: &Request, effect
         (Route::Token, door) if door == token_door => {
             return token::answer(&shared.guard, &request.method, &request.headers, request.query(), &body);
         }
-        (_, Door::TokenService) => return Reply::no_such_page(),
+        (Route::Token, _) | (_, Door::TokenService) => return Reply::no_such_page(),
         _ => {}
     }
     let caller = match shared.guard.admit(&request.headers, api::need(&route, &request.method)) {

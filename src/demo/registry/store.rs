@@ -19,7 +19,7 @@ const MAX_UPLOADS: usize = 1024;
 pub(super) struct Full;
 
 /// All repositories and unfinished uploads.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Store {
     repositories: BTreeMap<String, Repository>,
     uploads: HashMap<String, Upload>,
@@ -27,7 +27,7 @@ pub(super) struct Store {
     uploads_begun: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Repository {
     blobs: HashMap<Address, Bytes>,
     manifests: BTreeMap<Address, Stored>,
@@ -35,7 +35,7 @@ struct Repository {
 }
 
 /// A manifest as it is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) media_type: String,
     pub(super) bytes: Bytes,
@@ -46,7 +46,6 @@ pub(super) struct Stored {
     hidden_lists: u32,
 }
 
-#[derive(Debug)]
 struct Tag {
     target: Address,
     /// What the tag pointed to before, for readers that are to see the past.
@@ -56,7 +55,6 @@ struct Tag {
 }
 
 /// An unfinished upload.
-#[derive(Debug, Default)]
 pub(super) struct Upload {
     pub(super) repository: String,
     pub(super) bytes: BytesMut,

@@ -19,7 +19,7 @@ use super::store::MAX_CONTENT_BYTES;
 use super::wire::{NoRoute, Route};
 
 /// The most bytes of a manifest: what the specification asks registries to take at least.
-pub(super) const MAX_MANIFEST_BYTES: usize = 4 << 20;
+const MAX_MANIFEST_BYTES: usize = 4 << 20;
 
 /// A request that was let in.
 pub(super) struct Call<'a> {

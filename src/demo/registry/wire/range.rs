@@ -1,8 +1,8 @@
 //! The two ranges of the specification: `Range` asks for part of a blob, `Content-Range` says where a chunk
 //! of an upload belongs.
 //!
-//! Several ranges in one request are not served in parts: such a request gets the whole blob, which RFC 9110
-//! allows.
+//! Several ranges in one request are not served in parts: such a request gets the whole blob. A range that ends
+//! before it begins is refused. RFC 9110 leaves both to the server.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc9110#section-14>,
 //! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks>
@@ -38,7 +38,7 @@ pub fn byte_range(header: &str, length: usize) -> ByteRange {
         (first, last) => match (number(first), number(last), end) {
             (None, _, _) => return ByteRange::Whole,
             (Some(_), None, _) if !last.is_empty() => return ByteRange::Whole,
-            (Some(first), Some(last), _) if last < first => return ByteRange::Whole,
+            (Some(first), Some(last), _) if last < first => return ByteRange::Unsatisfiable,
             (_, _, None) => return ByteRange::Unsatisfiable,
             (Some(first), last, Some(end)) => (first, last.unwrap_or(end).min(end)),
         },
@@ -77,7 +77,7 @@ mod tests {
             ("bytes=10-12", 10, ByteRange::Unsatisfiable),
             ("bytes=-0", 10, ByteRange::Unsatisfiable),
             ("bytes=0-0", 0, ByteRange::Unsatisfiable),
-            ("bytes=4-2", 10, ByteRange::Whole),
+            ("bytes=4-2", 10, ByteRange::Unsatisfiable),
             ("bytes=0-1,3-4", 10, ByteRange::Whole),
             ("bytes=a-b", 10, ByteRange::Whole),
             ("bytes=-", 10, ByteRange::Whole),

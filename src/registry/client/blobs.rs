@@ -1,0 +1,182 @@
+//! Blobs: read with their bytes checked, written in two requests.
+//!
+//! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#post-then-put>
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{HeaderValue, Method, StatusCode};
+use url::Url;
+
+use super::manifests::{same_digest, unexpected};
+use super::send::Request;
+use super::{
+    BadAnswer, Client, Digest, Failure, Inner, RegistryError, Repository, endpoint, retry, says_unknown,
+    transport,
+};
+
+/// How registries say that they don't hold a blob.
+const UNKNOWN: [&str; 3] = ["BLOB_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"];
+
+/// How registries say that an upload has to begin anew.
+const UPLOAD_GONE: [&str; 2] = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"];
+
+static OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// An upload that was begun, to be ended with [`Client::end_blob`].
+#[derive(Debug)]
+pub struct Upload {
+    /// Where it goes on. It is as good as a password for that upload, so it isn't public.
+    location: Url,
+}
+
+impl Client {
+    /// Reads a blob; `None` if the registry says that it doesn't hold it.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Failure::WrongBytes`], if the bytes don't fit the digest, and [`Failure::TooLarge`] past
+    /// `limit_bytes`.
+    pub async fn blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        limit_bytes: u64,
+    ) -> Result<Option<Bytes>, RegistryError> {
+        let inner = &self.inner;
+        let mut request = inner.request(repository, |base| endpoint::blob(base, digest))?;
+        request.limit_bytes = limit_bytes;
+        let reply = inner.send(&request).await?;
+        match reply.answer.status {
+            StatusCode::OK => {
+                let actual = Digest::of(&reply.answer.body);
+                if actual != *digest {
+                    let failure = Failure::WrongBytes { expected: digest.to_string(), actual };
+                    return Err(inner.failed(&request, &reply, failure));
+                }
+                Ok(Some(reply.answer.body))
+            }
+            StatusCode::NOT_FOUND if says_unknown(&reply.answer.refusal(), &UNKNOWN) => Ok(None),
+            status => Err(inner.failed(&request, &reply, unexpected(status, &reply))),
+        }
+    }
+
+    /// Writes a blob: two requests, if all goes well.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the registry from confirming that it holds the blob.
+    pub async fn put_blob(&self, repository: &Repository, bytes: Bytes) -> Result<Digest, RegistryError> {
+        let upload = self.begin_blob(repository).await?;
+        self.end_blob(repository, upload, bytes).await
+    }
+
+    /// Begins to write a blob whose bytes need not be known yet.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the registry from beginning.
+    pub async fn begin_blob(&self, repository: &Repository) -> Result<Upload, RegistryError> {
+        self.inner.begin(repository).await
+    }
+
+    /// Ends what [`begin_blob`](Self::begin_blob) began. If the answer is lost, the registry is asked
+    /// whether the blob arrived; if it didn't, or the upload is gone, it is begun anew.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the registry from confirming that it holds the blob.
+    pub async fn end_blob(
+        &self,
+        repository: &Repository,
+        upload: Upload,
+        bytes: Bytes,
+    ) -> Result<Digest, RegistryError> {
+        let inner = &self.inner;
+        let digest = Digest::of(&bytes);
+        let mut upload = upload;
+        let mut attempt = 0;
+        loop {
+            let error = match inner.end(repository, &upload, &digest, bytes.clone()).await {
+                Ok(()) => return Ok(digest),
+                Err(error) => error,
+            };
+            let gone = is_gone(&error);
+            if gone {
+                if attempt + 1 >= retry::MAX_ATTEMPTS {
+                    return Err(error);
+                }
+                tracing::debug!(%error, "the upload is gone, beginning anew");
+            } else if !inner.pause(attempt, &error).await {
+                return Err(error);
+            } else if inner.holds(repository, &digest).await? {
+                return Ok(digest);
+            }
+            attempt += 1;
+            upload = inner.begin(repository).await?;
+        }
+    }
+}
+
+impl Inner {
+    async fn begin(&self, repository: &Repository) -> Result<Upload, RegistryError> {
+        let mut request = self.request(repository, endpoint::uploads)?;
+        request.method = Method::POST;
+        request.writes = true;
+        request.body = Some(Bytes::new());
+        let reply = self.send(&request).await?;
+        let answer = &reply.answer;
+        let bad = |bad| self.failed(&request, &reply, Failure::BadAnswer(bad));
+        if !answer.status.is_success() {
+            return Err(self.failed(&request, &reply, unexpected(answer.status, &reply)));
+        }
+        answer.not_html().map_err(|failure| self.failed(&request, &reply, failure))?;
+        let location = answer.headers.get(LOCATION).ok_or_else(|| bad(BadAnswer::NoLocation))?;
+        Ok(Upload { location: transport::follow(location, &answer.url).map_err(bad)? })
+    }
+
+    async fn end(
+        &self,
+        repository: &Repository,
+        upload: &Upload,
+        digest: &Digest,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
+        let mut request = self.request(repository, |_| upload.location.clone())?;
+        // Whatever is in the query is the registry's own and stays as it is.
+        request.url.query_pairs_mut().append_pair("digest", digest.as_str());
+        request.with_login = endpoint::same_origin(&self.request(repository, Url::clone)?.url, &request.url);
+        request.method = Method::PUT;
+        request.writes = true;
+        request.content_type = Some(OCTETS.clone());
+        request.body = Some(bytes);
+        let reply = self.attempt(&request).await?;
+        if !reply.answer.status.is_success() {
+            return Err(self.failed(&request, &reply, unexpected(reply.answer.status, &reply)));
+        }
+        reply
+            .answer
+            .not_html()
+            .and_then(|()| same_digest(&reply, digest))
+            .map_err(|failure| self.failed(&request, &reply, failure))
+    }
+
+    /// Whether the registry holds a blob.
+    async fn holds(&self, repository: &Repository, digest: &Digest) -> Result<bool, RegistryError> {
+        let mut request: Request<'_> = self.request(repository, |base| endpoint::blob(base, digest))?;
+        request.method = Method::HEAD;
+        let reply = self.send(&request).await?;
+        match reply.answer.status {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            status => Err(self.failed(&request, &reply, unexpected(status, &reply))),
+        }
+    }
+}
+
+/// Whether the upload, and not the blob, is what the registry complains about.
+fn is_gone(error: &RegistryError) -> bool {
+    error.refusal().is_some_and(|refusal| {
+        matches!(refusal.status, StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE)
+            && (refusal.codes().next().is_none() || UPLOAD_GONE.iter().any(|code| refusal.has_code(code)))
+    })
+}

@@ -1,0 +1,347 @@
+//! What can go wrong between us and a registry.
+//!
+//! A failed request keeps its method and its address (without what must not be shown), what came back,
+//! the logins it was tried with, and whether asking again can help.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+use super::hint;
+use super::refusal::Refusal;
+use super::retry::status_is_transient;
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::registry::credentials::CredentialError;
+use crate::registry::digest::Digest;
+use crate::registry::reference::Repository;
+
+/// Why a registry could not be worked with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The client can't be made as it was asked for. Nothing was sent.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The credentials can't be known. Nothing was sent.
+    #[error("cannot find the credentials for {repository}")]
+    Credentials {
+        /// The repository they are for.
+        repository: Repository,
+        /// Why not.
+        #[source]
+        source: CredentialError,
+    },
+    /// A request failed.
+    #[error(transparent)]
+    Request(Box<RequestError>),
+}
+
+/// Options or files that no client can be made with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A file of trusted certificates can't be read.
+    #[error("cannot read the CA file {}", .path.display())]
+    ReadRoots {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file of trusted certificates has none.
+    #[error("the CA file {} holds no certificate in PEM form that can be used", .path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A proxy variable's value; it isn't shown, as it may hold a password.
+    #[error("{name} is not the address of an HTTP proxy")]
+    Proxy {
+        /// The variable.
+        name: &'static str,
+    },
+    /// An `--insecure-registry` that is no registry's name.
+    #[error("\"{0}\" is not a registry, HOST or HOST:PORT")]
+    Insecure(String),
+    /// TLS can't be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+    /// The HTTP library can't be set up.
+    #[error("the HTTP client cannot be set up")]
+    Http(#[source] reqwest::Error),
+}
+
+/// A request that failed.
+#[derive(Debug)]
+pub struct RequestError {
+    /// The method.
+    pub method: Method,
+    /// The address, without what must not be shown.
+    pub url: String,
+    /// The repository it was about.
+    pub repository: Repository,
+    /// Whether it was to change something in the repository.
+    pub writes: bool,
+    /// What went wrong.
+    pub failure: Failure,
+    /// The logins that were tried, as [`Credential`](crate::registry::Credential) shows itself. Empty: none was configured.
+    pub used: Vec<String>,
+    /// Whether no login did: none was accepted, or none may do this.
+    pub denied: bool,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// Whether it was given up on after trying as often as makes sense.
+    pub given_up: bool,
+}
+
+/// What went wrong with a request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The host has no address.
+    #[error("no such host: {host} is not known to the name servers")]
+    UnknownHost {
+        /// The host.
+        host: String,
+    },
+    /// The host's address can't be found out.
+    #[error("cannot look up {host}")]
+    LookUp {
+        /// The host.
+        host: String,
+        /// Whether there are servers to ask.
+        no_servers: bool,
+        /// Why not.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Nothing listens there.
+    #[error("connection refused by {host}")]
+    ConnectionRefused {
+        /// The host and port.
+        host: String,
+    },
+    /// The connection ended before the answer did.
+    #[error("the connection was closed before the answer was complete")]
+    ConnectionLost(#[source] std::io::Error),
+    /// Another fault on the way.
+    #[error("the request could not be sent, or its answer not be read")]
+    Network(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No answer in time.
+    #[error("no complete answer within {:.1} s", .after.as_secs_f64())]
+    TimedOut {
+        /// The time that was given to this request.
+        after: Duration,
+    },
+    /// The run's time was over before it was sent.
+    #[error("not sent: the time limit of the run is over")]
+    Deadline,
+    /// No trusted root issued the certificate.
+    #[error("its certificate is not trusted: it was issued by {}", issuer_text(.issuer.as_deref()))]
+    Untrusted {
+        /// Who issued it.
+        issuer: Option<String>,
+    },
+    /// The certificate is for other times.
+    #[error("its certificate has expired, or is not valid yet")]
+    CertificateTime(#[source] rustls::Error),
+    /// The certificate is for other names.
+    #[error("its certificate is not for {host}")]
+    CertificateName {
+        /// The host that was asked for.
+        host: String,
+        /// What the certificate is for.
+        #[source]
+        source: rustls::Error,
+    },
+    /// Another fault in TLS.
+    #[error("TLS failed")]
+    Tls(#[source] rustls::Error),
+    /// Something that doesn't speak TLS listens where HTTPS was expected.
+    #[error("it does not speak HTTPS")]
+    NotHttps,
+    /// Something that doesn't speak HTTP listens where plain HTTP was expected.
+    #[error("it does not speak plain HTTP")]
+    NotHttp,
+    /// The answer refuses.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The registry sends us to a token service over plain HTTP, where the login would be seen.
+    #[error("the registry asks to send the login to {realm} over plain HTTP")]
+    InsecureTokenService {
+        /// The token service.
+        realm: String,
+    },
+    /// The answer is larger than anything we asked for.
+    #[error("the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// What was allowed.
+        limit: u64,
+    },
+    /// The content isn't what its digest says.
+    #[error("the registry's content has the digest {actual}, not {expected}")]
+    WrongBytes {
+        /// The digest that was asked for or announced.
+        expected: String,
+        /// The digest of what came.
+        actual: Digest,
+    },
+    /// An answer that breaks the specification.
+    #[error("{0}")]
+    BadAnswer(BadAnswer),
+}
+
+/// An answer that breaks the specification.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BadAnswer {
+    /// An upload was begun, and nothing says where it goes on.
+    #[error("it began an upload without saying where (no Location header)")]
+    NoLocation,
+    /// A `Location` that can't be followed.
+    #[error("it sends us to an address that cannot be used: {0}")]
+    Location(String),
+    /// From HTTPS to plain HTTP.
+    #[error("it sends us from HTTPS to plain HTTP: {0}")]
+    Downgrade(String),
+    /// From address to address without end.
+    #[error("it sends us from address to address, more than {0} times")]
+    Redirects(usize),
+    /// A success that is a web page.
+    #[error("it answered with an HTML page{}", title_text(.0.as_deref()))]
+    Html(Option<String>),
+    /// A success that isn't the JSON it should be.
+    #[error("it answered with something that is no {0}")]
+    NotA(&'static str),
+    /// A list that goes on and on.
+    #[error("its list has more than {0} pages")]
+    Pages(usize),
+    /// A success that the specification doesn't have there.
+    #[error("it answered {}, which means nothing here", .0.as_u16())]
+    Status(StatusCode),
+    /// Unknown names in the address.
+    #[error("its name makes no address")]
+    Address,
+}
+
+fn issuer_text(issuer: Option<&str>) -> String {
+    issuer.map_or_else(|| "an unnamed authority".to_owned(), |name| format!("\"{name}\""))
+}
+
+fn title_text(title: Option<&str>) -> String {
+    title.map(|title| format!(", \"{title}\"")).unwrap_or_default()
+}
+
+impl Failure {
+    /// Whether the same request may fare better later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::LookUp { no_servers, .. } => !no_servers,
+            Self::ConnectionRefused { .. }
+            | Self::ConnectionLost(_)
+            | Self::Network(_)
+            | Self::TimedOut { .. } => true,
+            Self::Refused(refusal) => status_is_transient(refusal.status),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.method, self.url, self.failure)?;
+        if self.attempts > 1 {
+            write!(f, " (sent {} times)", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RequestError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.failure.source()
+    }
+}
+
+impl RegistryError {
+    /// Whether the same call may fare better later. After retries that were given up on it may not.
+    pub fn is_transient(&self) -> bool {
+        self.request().is_some_and(|request| !request.given_up && request.failure.is_transient())
+    }
+
+    /// How long the registry wants to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.refusal().and_then(|refusal| refusal.retry_after)
+    }
+
+    /// The request that failed, if it came to one.
+    pub fn request(&self) -> Option<&RequestError> {
+        match self {
+            Self::Request(request) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// The refusing answer, if it came to one.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.request()?.failure {
+            Failure::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether the registry (or its token service) doesn't accept the login, or what it may do.
+    pub fn is_denied(&self) -> bool {
+        self.request().is_some_and(|request| request.denied)
+    }
+}
+
+impl Explain for RegistryError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Setup(_) => None,
+            Self::Credentials { source, .. } => source.used(),
+            Self::Request(request) => (!request.used.is_empty()).then(|| request.used.join("; then ")),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Setup(error) => error.hint(),
+            Self::Credentials { source, .. } => source.hint(),
+            Self::Request(request) => hint::of(request),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Setup(error) => error.exit(),
+            Self::Credentials { source, .. } => source.exit(),
+            Self::Request(_) if self.is_denied() => ExitCode::Refused,
+            Self::Request(_) => ExitCode::Failed,
+        }
+    }
+}
+
+impl Explain for SetupError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::ReadRoots { .. } | Self::NoCertificate { .. } => {
+                "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE), and mount it into this step"
+            }
+            Self::Proxy { name } => {
+                return Some(format!("set {name} to http://HOST:PORT, or unset it"));
+            }
+            Self::Insecure(_) => "name the registry as the images name it: --insecure-registry HOST:PORT",
+            Self::Tls(_) | Self::Http(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}

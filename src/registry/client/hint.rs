@@ -1,0 +1,101 @@
+//! What to do about a failed request, for a reader who knows their pipeline and not our source.
+
+use http::StatusCode;
+
+use super::error::{BadAnswer, Failure, RequestError};
+use super::refusal::{Refusal, Said};
+
+/// The next action.
+pub(super) fn of(request: &RequestError) -> Option<String> {
+    let registry = request.repository.registry();
+    let text = match &request.failure {
+        Failure::UnknownHost { .. } => {
+            "check the registry's name; inside a cluster, also that this pod's DNS knows it".to_owned()
+        }
+        Failure::LookUp { no_servers: true, .. } => {
+            "give the pod name servers (dnsPolicy), or the host an entry in its hosts file (hostAliases)"
+                .to_owned()
+        }
+        Failure::LookUp { .. } => "check that this pod can reach its name servers".to_owned(),
+        Failure::ConnectionRefused { host } => format!(
+            "check that the registry runs at {host}, and that no network policy or proxy setting \
+             (HTTPS_PROXY, NO_PROXY) is in the way"
+        ),
+        Failure::ConnectionLost(_) | Failure::Network(_) => {
+            "check the network, and any proxy (HTTPS_PROXY, NO_PROXY), between this pod and the registry; \
+             it is safe to run again"
+                .to_owned()
+        }
+        Failure::TimedOut { .. } | Failure::Deadline => {
+            "check that the registry is reachable and quick, or allow more time with --timeout; \
+             it is safe to run again"
+                .to_owned()
+        }
+        Failure::Untrusted { .. } => {
+            "give the certificate of the CA that issued it with --registry-ca FILE".to_owned()
+        }
+        Failure::CertificateTime(_) => {
+            "renew the registry's certificate, or set the clock of this node".to_owned()
+        }
+        Failure::CertificateName { .. } => {
+            "use the name that the certificate is for, or give the registry one for this name".to_owned()
+        }
+        Failure::Tls(_) => "check what serves TLS in front of the registry".to_owned(),
+        Failure::NotHttps => format!(
+            "if the registry has plain HTTP only, and the network to it is trusted: --insecure-registry {registry}"
+        ),
+        Failure::NotHttp => format!("if the registry has HTTPS, drop --insecure-registry {registry}"),
+        Failure::Refused(refusal) => return refused(request, refusal),
+        Failure::InsecureTokenService { .. } => format!(
+            "let the registry name its token service by https://, or, if the network to it is trusted: \
+             --insecure-registry {registry}"
+        ),
+        Failure::TooLarge { .. } => "check what lies in the registry under this name".to_owned(),
+        Failure::WrongBytes { .. } => {
+            "do not trust this content: check the registry, and any proxy or cache in front of it".to_owned()
+        }
+        Failure::BadAnswer(BadAnswer::Downgrade(_)) => {
+            "let the proxy in front of the registry send X-Forwarded-Proto: https, or set the registry's \
+             external address to https://"
+                .to_owned()
+        }
+        Failure::BadAnswer(_) => {
+            format!("check that {registry} is an OCI registry, and not a page or a proxy")
+        }
+    };
+    Some(text)
+}
+
+fn refused(request: &RequestError, refusal: &Refusal) -> Option<String> {
+    let registry = request.repository.registry();
+    let path = request.repository.path();
+    let verb = if request.writes { "push to" } else { "pull from" };
+    let text = match refusal.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if request.used.is_empty() => format!(
+            "mount a dockerconfigjson with a login for {registry} that may {verb} {path} (--registry-config)"
+        ),
+        StatusCode::UNAUTHORIZED => format!(
+            "check that this login is right and may {verb} {path}, or mount a dockerconfigjson with one that is"
+        ),
+        StatusCode::FORBIDDEN => {
+            format!("allow this user to {verb} {path}, or mount a dockerconfigjson with one that may")
+        }
+        StatusCode::METHOD_NOT_ALLOWED if request.writes => {
+            "the registry is read-only or a mirror: store the signatures elsewhere with storage.oci.repository"
+                .to_owned()
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            "wait, use a login with a higher limit, or allow more time with --timeout".to_owned()
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => "raise the limit of the registry, or of the proxy in front of it".to_owned(),
+        status if status.is_server_error() => {
+            "look at the registry's own log; it is safe to run again".to_owned()
+        }
+        _ if matches!(refusal.said, Said::Html { .. }) => {
+            format!("check that {registry} is an OCI registry, and not a page or a proxy")
+        }
+        StatusCode::NOT_FOUND => format!("check that {registry} has a repository {path}, and that the login may see it"),
+        _ => return None,
+    };
+    Some(text)
+}

@@ -1,0 +1,172 @@
+//! Manifests: read with their bytes checked, written by digest or by tag.
+//!
+//! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests>
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
+use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
+
+use super::send::Reply;
+use super::{
+    BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, Manifest, RegistryError, Repository, Target,
+    Written, endpoint, says_unknown,
+};
+
+/// All kinds of manifests that images are made of.
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+                      application/vnd.docker.distribution.manifest.v2+json, \
+                      application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// How registries say that they don't hold a manifest.
+const UNKNOWN: [&str; 4] = ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND", "BLOB_UNKNOWN"];
+
+/// The registry's own idea of a digest, in answers.
+const CONTENT_DIGEST: &str = "docker-content-digest";
+
+impl Client {
+    /// Reads a manifest; `None` if the registry says that it doesn't hold it.
+    ///
+    /// The bytes are hashed: [`Manifest::digest`] is what came, not what the registry says.
+    ///
+    /// # Errors
+    ///
+    /// Also [`Failure::WrongBytes`], if the bytes don't fit the digest asked for or announced, and
+    /// [`Failure::TooLarge`] past [`MAX_MANIFEST_BYTES`].
+    pub async fn manifest(
+        &self,
+        repository: &Repository,
+        target: &Target,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let inner = &self.inner;
+        let mut request = inner.request(repository, |base| endpoint::manifest(base, target))?;
+        request.accept = Some(ACCEPT);
+        request.limit_bytes = MAX_MANIFEST_BYTES;
+        let reply = inner.send(&request).await?;
+        match reply.answer.status {
+            StatusCode::OK => {
+                read(&reply, target).map(Some).map_err(|failure| inner.failed(&request, &reply, failure))
+            }
+            StatusCode::NOT_FOUND if says_unknown(&reply.answer.refusal(), &UNKNOWN) => Ok(None),
+            status => Err(inner.failed(&request, &reply, unexpected(status, &reply))),
+        }
+    }
+
+    /// Writes a manifest.
+    ///
+    /// By digest it is retried, as it can't do harm. By tag it is sent **once**: whoever writes a tag
+    /// must look at what another wrote in between before writing again, so the caller decides, with
+    /// [`RegistryError::is_transient`] and [`Client::pause`].
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the registry from confirming that it is written. After a lost answer it may be.
+    pub async fn put_manifest(
+        &self,
+        repository: &Repository,
+        target: &Target,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<Written, RegistryError> {
+        let inner = &self.inner;
+        let mut request = inner.request(repository, |base| endpoint::manifest(base, target))?;
+        let digest = Digest::of(&bytes);
+        request.method = Method::PUT;
+        request.writes = true;
+        request.content_type = Some(content_type(media_type));
+        request.body = Some(bytes);
+        let reply = match target {
+            Target::Tag(_) => inner.attempt(&request).await?,
+            Target::Digest(_) => inner.send(&request).await?,
+        };
+        written(&reply, &digest).map_err(|failure| inner.failed(&request, &reply, failure))
+    }
+}
+
+/// A media type is the caller's own text; what can't be a header is none that a registry takes.
+fn content_type(media_type: &str) -> HeaderValue {
+    HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static(OCI_IMAGE_MEDIA_TYPE))
+}
+
+fn read(reply: &Reply, target: &Target) -> Result<Manifest, Failure> {
+    let answer = &reply.answer;
+    answer.not_html()?;
+    let digest = Digest::of(&answer.body);
+    if let Target::Digest(expected) = target
+        && *expected != digest
+    {
+        return Err(Failure::WrongBytes { expected: expected.to_string(), actual: digest });
+    }
+    same_digest(reply, &digest)?;
+    let bytes = answer.body.clone();
+    let header = answer.header(CONTENT_TYPE).map(essence).filter(|kind| is_specific(kind));
+    let media_type = match header {
+        Some(kind) => kind.to_ascii_lowercase(),
+        // Files served as they lie come with a general type; the manifest then says it itself.
+        None => stated_media_type(&bytes).unwrap_or_else(|| OCI_IMAGE_MEDIA_TYPE.to_owned()),
+    };
+    Ok(Manifest { media_type, bytes, digest })
+}
+
+fn is_specific(kind: &str) -> bool {
+    !["", "application/json", "application/octet-stream", "text/plain"]
+        .iter()
+        .any(|general| kind.eq_ignore_ascii_case(general))
+}
+
+/// A media type without its parameters.
+fn essence(header: &str) -> &str {
+    header.split(';').next().unwrap_or_default().trim()
+}
+
+fn stated_media_type(bytes: &[u8]) -> Option<String> {
+    let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    manifest.get("mediaType")?.as_str().map(str::to_owned)
+}
+
+fn written(reply: &Reply, digest: &Digest) -> Result<Written, Failure> {
+    let answer = &reply.answer;
+    // Where it lies now (Location) is left out by some registries, and is known anyway.
+    if !answer.status.is_success() {
+        return Err(unexpected(answer.status, reply));
+    }
+    answer.not_html()?;
+    same_digest(reply, digest)?;
+    Ok(Written { subject_accepted: answer.headers.contains_key("oci-subject") })
+}
+
+/// The digest that the registry announces must be the one we know, if it is of our algorithm.
+pub(super) fn same_digest(reply: &Reply, digest: &Digest) -> Result<(), Failure> {
+    match reply.answer.header(CONTENT_DIGEST).map(str::parse::<Digest>) {
+        Some(Ok(announced)) if announced != *digest => {
+            Err(Failure::WrongBytes { expected: announced.to_string(), actual: digest.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an answer with this status is when it isn't what was hoped for.
+pub(super) fn unexpected(status: StatusCode, reply: &Reply) -> Failure {
+    if status.is_client_error() || status.is_server_error() {
+        return Failure::Refused(reply.answer.refusal());
+    }
+    Failure::BadAnswer(BadAnswer::Status(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oci_client::manifest as types;
+
+    #[test]
+    fn all_kinds_of_manifests_are_accepted() {
+        for kind in [
+            types::OCI_IMAGE_MEDIA_TYPE,
+            types::OCI_IMAGE_INDEX_MEDIA_TYPE,
+            types::IMAGE_MANIFEST_MEDIA_TYPE,
+            types::IMAGE_MANIFEST_LIST_MEDIA_TYPE,
+        ] {
+            assert!(ACCEPT.split(", ").any(|have| have == kind), "{kind}");
+        }
+    }
+}

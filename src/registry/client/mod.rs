@@ -1,0 +1,221 @@
+//! The registry client: the only part that opens sockets to a registry.
+//!
+//! It speaks the distribution specification as far as signing needs it, for all registries of a run, over
+//! one pool of connections a host, with logins, time limits, retries and limits of size built in. What it
+//! refuses: to send a login to another host or in the clear, to take content that its digest doesn't fit,
+//! to read an answer without end, and to take a web page for a registry.
+//!
+//! # Why not `oci-client`'s `Client`
+//!
+//! Its types are used here (the error list, the media types); its wire is not, as of 0.18.0:
+//!
+//! - pushing a manifest by digest to a registry that leaves out `Location` panics (`push_manifest_raw`);
+//! - a 401's body is dropped, and an error list shows its messages without their codes, so that
+//!   `{"code":"UNAUTHORIZED"}` shows nothing at all;
+//! - nothing is retried, `Retry-After` is not read, and there is no time limit but the HTTP library's;
+//! - each repository begins with a request to `/v2/` to learn the challenge, also where Basic would do;
+//!   of several `WWW-Authenticate` headers only the first is looked at; a refresh token can't be sent;
+//! - tokens go to a token service over plain HTTP if that is what the registry names;
+//! - answers are read without a limit, and error answers are kept whole.
+//!
+//! Each has its test in `tests`: `a_registry_that_says_no_location_is_no_error`,
+//! `a_refusal_keeps_code_message_and_login`, `retry_after_is_honoured`, `a_password_registry_needs_no_challenge`,
+//! `challenges_in_several_headers`, `a_refresh_token_is_exchanged`, `a_token_service_in_the_clear_gets_nothing`,
+//! `answers_have_limits`.
+//!
+//! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>
+
+mod auth;
+mod blobs;
+pub mod challenge;
+mod classify;
+mod dns;
+mod endpoint;
+mod error;
+mod hint;
+pub mod issuer;
+pub mod link;
+mod manifests;
+mod options;
+mod proxy;
+mod referrers;
+pub mod refusal;
+pub mod retry;
+mod send;
+mod throttle;
+mod tls;
+mod token;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use url::Url;
+
+use auth::Auth;
+use send::Request;
+use transport::Transport;
+
+pub use blobs::Upload;
+pub use error::{BadAnswer, Failure, RegistryError, RequestError, SetupError};
+pub use options::{Access, ClientOptions, Environment, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles};
+pub use refusal::{Refusal, Said};
+
+use super::digest::Digest;
+use super::keychain::Keychain;
+use super::reference::{DEFAULT_REGISTRY, Repository, is_host};
+
+/// The largest manifest that is read: the specification lets registries refuse larger ones.
+///
+/// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests>
+pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Speaks to registries. One does for a whole run; a clone is the same client.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Transport,
+    auth: Auth,
+    insecure: HashSet<String>,
+}
+
+/// Which manifest of a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The one that a tag names now.
+    Tag(String),
+    /// The one with this digest.
+    Digest(Digest),
+}
+
+/// A manifest as the registry holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its media type.
+    pub media_type: String,
+    /// Its exact bytes.
+    pub bytes: Bytes,
+    /// Their digest, computed here.
+    pub digest: Digest,
+}
+
+/// A manifest was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The registry has taken note of the manifest's `subject`, so it has a referrers API and lists it there.
+    pub subject_accepted: bool,
+}
+
+/// What a client has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// HTTP requests sent, to token services and storage too.
+    pub requests: u64,
+    /// Requests that were sent because an earlier one failed.
+    pub retries: u64,
+    /// Answers "too many requests".
+    pub throttled: u64,
+    /// Tokens asked for.
+    pub tokens: u64,
+}
+
+impl Client {
+    /// A client that takes its logins from `keychain`. Sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError::Setup`]: a CA file that can't be used, a proxy's address or an insecure registry's
+    /// name that is none.
+    pub fn new(options: ClientOptions, keychain: Arc<dyn Keychain>) -> Result<Self, RegistryError> {
+        let insecure = options.insecure.iter().map(|name| registry_name(name)).collect::<Result<_, _>>()?;
+        let transport = Transport::new(options)?;
+        Ok(Self { inner: Arc::new(Inner { transport, auth: Auth::new(keychain), insecure }) })
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> Stats {
+        self.inner.transport.stats()
+    }
+
+    /// Waits as is right after attempt number `attempt` (the first is 0) failed with `error`: longer each
+    /// time, and never shorter than the registry asked for.
+    ///
+    /// `false`, at once, if the error won't pass, there were enough attempts, or the time that is left is
+    /// shorter than the wait.
+    pub async fn pause(&self, attempt: u32, error: &RegistryError) -> bool {
+        self.inner.pause(attempt, error).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn is_insecure(&self, repository: &Repository) -> bool {
+        // Names are compared as they are written, port included: nothing else becomes insecure with it.
+        !self.insecure.is_empty() && self.insecure.contains(&repository.registry().to_ascii_lowercase())
+    }
+
+    /// A reading request for what lies below a repository's address, as the start of any other.
+    fn request<'a>(
+        &self,
+        repository: &'a Repository,
+        below: impl FnOnce(&Url) -> Url,
+    ) -> Result<Request<'a>, RegistryError> {
+        let base = endpoint::base(repository, self.is_insecure(repository)).map_err(|_| {
+            RegistryError::Request(Box::new(RequestError {
+                method: Method::GET,
+                url: repository.to_string(),
+                repository: repository.clone(),
+                writes: false,
+                failure: Failure::BadAnswer(BadAnswer::Address),
+                used: Vec::new(),
+                denied: false,
+                attempts: 0,
+                given_up: false,
+            }))
+        })?;
+        Ok(Request {
+            repository,
+            method: Method::GET,
+            url: below(&base),
+            writes: false,
+            with_login: true,
+            accept: None,
+            content_type: None,
+            body: None,
+            limit_bytes: refusal::MAX_ERROR_BODY_BYTES as u64,
+        })
+    }
+}
+
+/// A registry's name as it stands in a [`Repository`].
+fn registry_name(name: &str) -> Result<String, SetupError> {
+    let lower = name.to_ascii_lowercase();
+    if !is_host(&lower) {
+        return Err(SetupError::Insecure(crate::foreign::shown(name, 200)));
+    }
+    Ok(if lower == "docker.io" { DEFAULT_REGISTRY.to_owned() } else { lower })
+}
+
+/// Whether a 404 says that what was asked for isn't there. A page that some proxy puts in front of
+/// everything doesn't: taken for "not there", it would have us overwrite what is there.
+fn says_unknown(refusal: &Refusal, codes: &[&str]) -> bool {
+    match &refusal.said {
+        Said::Errors(_) => refusal.codes().any(|code| codes.contains(&code)),
+        Said::Nothing => true,
+        Said::Html { .. } | Said::Text(_) => false,
+    }
+}

@@ -1,0 +1,114 @@
+//! When a request is sent again: how long to wait, and when it can't help.
+//!
+//! Waits grow from a tenth of a second to five, each shortened by chance, so that the clients a registry
+//! has just thrown out don't all come back at once. A registry's `Retry-After` is never undercut.
+//!
+//! Spec: <https://www.rfc-editor.org/rfc/rfc9110.html#field.retry-after>
+
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+
+/// The longest first wait. Short, as the usual cause is a connection that was cut once.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// The longest wait that we choose ourselves.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How often one request is sent at most. With one in five failing, one in 200 million fails so often.
+pub(super) const MAX_ATTEMPTS: u32 = 12;
+
+/// The value of a `Retry-After` header, seconds or a date, as a wait from `now` on; a date in the past is
+/// no wait.
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than a u64 holds is still a number: one that no deadline leaves room for.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// Whether the same request may fare better later.
+pub(super) fn status_is_transient(status: StatusCode) -> bool {
+    match status {
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
+        // These say that the server will never do it.
+        StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => false,
+        status => status.is_server_error(),
+    }
+}
+
+/// The wait after attempt number `attempt` (the first is 0) has failed.
+pub(super) fn wait(attempt: u32, asked: Option<Duration>) -> Duration {
+    // Without randomness the waits are still right, only less spread.
+    let chance = getrandom::u32().unwrap_or(u32::MAX);
+    wait_by_chance(attempt, asked, chance)
+}
+
+fn wait_by_chance(attempt: u32, asked: Option<Duration>, chance: u32) -> Duration {
+    let longest = FIRST_WAIT.saturating_mul(1 << attempt.min(10)).min(LONGEST_WAIT);
+    // Between a half and the whole.
+    let share = 0.5 + 0.5 * f64::from(chance) / f64::from(u32::MAX);
+    let own = longest.mul_f64(share);
+    match asked {
+        // A little after the time that was asked for, not all at the same moment.
+        Some(asked) => asked.saturating_add(FIRST_WAIT.mul_f64(share)).max(own),
+        None => own,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let after = |text: &str| retry_after(text, now);
+        assert_eq!(after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(after(" 0 "), Some(Duration::ZERO));
+        assert_eq!(after("99999999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:27 GMT"), Some(Duration::ZERO));
+        for wrong in ["", "-1", "1.5", "soon", "+3"] {
+            assert_eq!(after(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn waits_grow_and_stay_below_five_seconds() {
+        let millis = |attempt, chance| wait_by_chance(attempt, None, chance).as_millis();
+        assert_eq!((millis(0, 0), millis(0, u32::MAX)), (50, 100));
+        assert_eq!((millis(3, 0), millis(3, u32::MAX)), (400, 800));
+        assert_eq!((millis(40, 0), millis(40, u32::MAX)), (2500, 5000));
+    }
+
+    #[test]
+    fn what_the_registry_asked_for_is_never_undercut() {
+        let asked = Duration::from_secs(7);
+        assert_eq!(wait_by_chance(0, Some(asked), 0), Duration::from_millis(7050));
+        assert_eq!(wait_by_chance(9, Some(Duration::ZERO), 0), Duration::from_millis(2500));
+        assert_eq!(wait_by_chance(0, Some(Duration::MAX), 7), Duration::MAX);
+    }
+
+    #[test]
+    fn a_server_that_can_not_is_not_asked_again() {
+        for (code, transient) in
+            [(408, true), (429, true), (500, true), (502, true), (503, true), (504, true)]
+                .into_iter()
+                .chain([400, 401, 403, 404, 405, 409, 413, 501, 505].map(|code| (code, false)))
+        {
+            assert_eq!(status_is_transient(StatusCode::from_u16(code).unwrap()), transient, "{code}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(value in ".{0,60}") {
+            let _ = retry_after(&value, SystemTime::UNIX_EPOCH);
+        }
+    }
+}

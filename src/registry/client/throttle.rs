@@ -1,0 +1,211 @@
+//! How many requests a host gets at once.
+//!
+//! Each host has a limit. An answer "too many requests" halves it, and holds the host's requests back for
+//! as long as it asked; each full round of answers that went well raises it by one again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::{Duration, Instant, sleep_until};
+
+/// The limits of all hosts.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    most: u32,
+    hosts: Mutex<HashMap<Box<str>, Arc<Host>>>,
+}
+
+#[derive(Debug)]
+struct Host {
+    most: u32,
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: u32,
+    in_flight: u32,
+    /// Answers that went well since the limit was last changed.
+    well: u32,
+    held_until: Option<Instant>,
+    lowered: Instant,
+}
+
+/// The right to have one request under way; dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Permit {
+    host: Arc<Host>,
+    begun: Instant,
+}
+
+impl Throttle {
+    /// At most `most` requests at once for each host.
+    pub(super) fn new(most: u32) -> Self {
+        Self { most: most.max(1), hosts: Mutex::default() }
+    }
+
+    /// Waits for a place. The caller bounds the time.
+    pub(super) async fn permit(&self, origin: &str) -> Permit {
+        let host = self.host(origin);
+        // A waiter that is dropped must not take the wake-up of the next one with it.
+        let baton = Baton(&host);
+        loop {
+            let held_until = {
+                let mut state = lock(&host.state);
+                let now = Instant::now();
+                match state.held_until {
+                    Some(until) if until > now => Some(until),
+                    _ if state.in_flight < state.limit => {
+                        state.in_flight += 1;
+                        drop(state);
+                        // The next one may find a place too; it passes the wake-up on in its turn.
+                        drop(baton);
+                        return Permit { host, begun: now };
+                    }
+                    _ => None,
+                }
+            };
+            match held_until {
+                Some(until) => sleep_until(until).await,
+                None => host.freed.notified().await,
+            }
+        }
+    }
+
+    fn host(&self, origin: &str) -> Arc<Host> {
+        let mut hosts = lock(&self.hosts);
+        if let Some(host) = hosts.get(origin) {
+            return Arc::clone(host);
+        }
+        let state =
+            State { limit: self.most, in_flight: 0, well: 0, held_until: None, lowered: Instant::now() };
+        let host = Arc::new(Host { most: self.most, state: Mutex::new(state), freed: Notify::new() });
+        hosts.insert(origin.into(), Arc::clone(&host));
+        host
+    }
+}
+
+impl Permit {
+    /// The answer did not complain.
+    pub(super) fn went_well(&self) {
+        let mut state = lock(&self.host.state);
+        if state.limit < self.host.most {
+            state.well += 1;
+            if state.well >= state.limit {
+                state.limit += 1;
+                state.well = 0;
+            }
+        }
+    }
+
+    /// The answer was "too many requests", to be held back for `wait` if it said so.
+    pub(super) fn throttled(&self, wait: Option<Duration>) {
+        let mut state = lock(&self.host.state);
+        let now = Instant::now();
+        // Of the requests that were under way together, only the first lowers the limit.
+        if self.begun >= state.lowered {
+            state.limit = (state.limit / 2).max(1);
+            state.lowered = now;
+            state.well = 0;
+        }
+        if let Some(until) = wait.and_then(|wait| now.checked_add(wait)) {
+            state.held_until = state.held_until.max(Some(until));
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = lock(&self.host.state);
+        state.in_flight = state.in_flight.saturating_sub(1);
+        drop(state);
+        self.host.freed.notify_one();
+    }
+}
+
+struct Baton<'a>(&'a Host);
+
+impl Drop for Baton<'_> {
+    fn drop(&mut self) {
+        self.0.freed.notify_one();
+    }
+}
+
+/// A panic elsewhere leaves the numbers in the state they were in, which is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt as _;
+
+    fn limit(throttle: &Throttle) -> u32 {
+        lock(&throttle.host("h").state).limit
+    }
+
+    #[tokio::test]
+    async fn no_more_than_the_limit_at_once_and_each_host_has_its_own() {
+        let throttle = Throttle::new(2);
+        let (one, _two) = (throttle.permit("h").await, throttle.permit("h").await);
+        assert!(throttle.permit("h").now_or_never().is_none());
+        assert!(throttle.permit("other").now_or_never().is_some());
+        drop(one);
+        assert!(throttle.permit("h").now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn too_many_requests_halves_once_a_round_and_good_answers_raise_it_again() {
+        let throttle = Throttle::new(8);
+        let round: Vec<Permit> = vec![throttle.permit("h").await, throttle.permit("h").await];
+        for permit in &round {
+            permit.throttled(None);
+        }
+        assert_eq!(limit(&throttle), 4);
+        drop(round);
+        for _ in 0..4 {
+            throttle.permit("h").await.went_well();
+        }
+        assert_eq!(limit(&throttle), 5);
+        for _ in 0..1000 {
+            throttle.permit("h").await.went_well();
+        }
+        assert_eq!(limit(&throttle), 8);
+    }
+
+    #[tokio::test]
+    async fn a_held_host_waits_and_then_all_go_on() {
+        let throttle = Arc::new(Throttle::new(8));
+        let wait = Duration::from_millis(50);
+        throttle.permit("h").await.throttled(Some(wait));
+        let begun = Instant::now();
+        let tasks: Vec<_> = (0..16)
+            .map(|_| {
+                let throttle = Arc::clone(&throttle);
+                tokio::spawn(async move { drop(throttle.permit("h").await) })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert!(begun.elapsed() >= wait - Duration::from_millis(5));
+    }
+
+    #[tokio::test]
+    async fn a_waiter_that_gives_up_does_not_take_the_place_with_it() {
+        let throttle = Arc::new(Throttle::new(1));
+        let only = throttle.permit("h").await;
+        let spawn = || {
+            let throttle = Arc::clone(&throttle);
+            tokio::spawn(async move { drop(throttle.permit("h").await) })
+        };
+        let (first, second) = (spawn(), spawn());
+        tokio::task::yield_now().await;
+        first.abort();
+        drop(only);
+        second.await.unwrap();
+    }
+}

@@ -1,0 +1,222 @@
+//! Token services: a login in exchange for a token that opens one repository for a while.
+//!
+//! A name and password are sent with a GET, a refresh token (`identitytoken`) with OAuth2's POST. Over
+//! plain HTTP only if the registry was itself named insecure: a registry can name any token service,
+//! and must not get the login sent in the clear.
+//!
+//! Spec: <https://github.com/distribution/distribution/blob/v3.0.0/docs/content/spec/auth/token.md>,
+//! <https://github.com/distribution/distribution/blob/v3.0.0/docs/content/spec/auth/oauth.md>
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+use serde::Deserialize;
+use url::Url;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::Inner;
+use super::auth::{self, Rebuff};
+use super::challenge::Bearer;
+use super::endpoint;
+use super::error::{BadAnswer, Failure, RegistryError};
+use super::options::Access;
+use super::send::Request;
+use super::transport::{Answer, Call};
+use crate::registry::keychain::{Credential, Login};
+use crate::secret::Secret;
+
+/// What a token lives for when its service doesn't say.
+const DEFAULT_LIFE: Duration = Duration::from_secs(60);
+
+/// Tokens are a few kilobytes; some services put each permission in.
+const MAX_TOKEN_BODY_BYTES: u64 = 256 * 1024;
+
+/// The name by which OAuth2 services know us.
+const CLIENT_ID: &str = "stepseal";
+
+/// A token, ready to be sent.
+pub(super) struct Token {
+    pub(super) header: HeaderValue,
+    /// How long it is used.
+    pub(super) use_for: Duration,
+    /// The refresh token to use from now on.
+    pub(super) refresh: Option<Secret>,
+}
+
+/// Why there is no token.
+pub(super) enum NoToken {
+    /// The service refuses the login.
+    Rejected(Rebuff),
+    /// The service can't be worked with.
+    Failed(RegistryError),
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+    #[serde(default)]
+    expires_in: serde_json::Value,
+    refresh_token: Option<String>,
+}
+
+impl Inner {
+    /// Asks for a token that opens the repository of `request`; without a credential, for an anonymous one.
+    pub(super) async fn token(
+        &self,
+        request: &Request<'_>,
+        access: Access,
+        service: &Bearer,
+        credential: Option<&Credential>,
+        renewed: Option<&Secret>,
+    ) -> Result<Token, NoToken> {
+        let url = self.token_service(request, service).map_err(NoToken::Failed)?;
+        let scope = format!("repository:{}:{}", request.repository.path(), access.actions());
+        let asked = match credential.map(|credential| &credential.login) {
+            Some(Login::IdentityToken(token)) => {
+                Asked::by_refresh_token(url, service, &scope, renewed.unwrap_or(token))
+            }
+            _ => Asked::by_login(url, service, &scope, credential.and_then(auth::basic)),
+        };
+        self.transport.tokens.fetch_add(1, Ordering::Relaxed);
+        let mut answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
+        let failed = |failure| NoToken::Failed(self.fail(request, &asked.method, &asked.url, failure));
+        if !answer.status.is_success() {
+            let refusal = answer.refusal();
+            if !asked.is_rejected_by(answer.status) {
+                return Err(failed(Failure::Refused(refusal)));
+            }
+            let (method, url) = (asked.method.clone(), endpoint::redacted(&asked.url));
+            return Err(NoToken::Rejected(Rebuff { method, url, refusal, by_token_service: true }));
+        }
+        answer.not_html().map_err(failed)?;
+        let token = read(&answer.body).ok_or(BadAnswer::NotA("token"));
+        if let Ok(mut body) = std::mem::take(&mut answer.body).try_into_mut() {
+            body.zeroize();
+        }
+        token.map_err(|bad| failed(Failure::BadAnswer(bad)))
+    }
+
+    fn token_service(&self, request: &Request<'_>, service: &Bearer) -> Result<Url, RegistryError> {
+        let shown = |text: &str| crate::foreign::shown(text.split('?').next().unwrap_or_default(), 200);
+        let fail = |failure| self.fail(request, &request.method, &request.url, failure);
+        let url = endpoint::named_by(&service.realm, &request.url)
+            .ok_or_else(|| fail(Failure::BadAnswer(BadAnswer::Location(shown(&service.realm)))))?;
+        if url.scheme() != "https" && !self.is_insecure(request.repository) {
+            return Err(fail(Failure::InsecureTokenService { realm: endpoint::redacted(&url) }));
+        }
+        Ok(url)
+    }
+
+    /// Sends the question, and again while that can help.
+    async fn ask(&self, request: &Request<'_>, asked: &Asked) -> Result<Answer, RegistryError> {
+        let call = Call {
+            method: &asked.method,
+            url: &asked.url,
+            authorization: asked.authorization.as_ref(),
+            accept: None,
+            content_type: asked.body.is_some().then_some(&FORM),
+            body: asked.body.as_ref(),
+            limit_bytes: MAX_TOKEN_BODY_BYTES,
+        };
+        self.retried(|| async {
+            let fail = |url: &Url, failure| self.fail(request, &asked.method, url, failure);
+            let answer = self.transport.exchange(&call).await;
+            let answer = answer.map_err(|error| error.into_error(|fault| fail(&fault.url, fault.failure)))?;
+            let refusal = Failure::Refused(answer.refusal());
+            if refusal.is_transient() { Err(fail(&answer.url, refusal)) } else { Ok(answer) }
+        })
+        .await
+    }
+}
+
+static FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+/// The question for a token.
+struct Asked {
+    method: Method,
+    url: Url,
+    authorization: Option<HeaderValue>,
+    body: Option<Bytes>,
+}
+
+impl Asked {
+    fn by_login(mut url: Url, service: &Bearer, scope: &str, authorization: Option<HeaderValue>) -> Self {
+        let mut query = url.query_pairs_mut();
+        if let Some(service) = &service.service {
+            query.append_pair("service", service);
+        }
+        query.append_pair("scope", scope);
+        drop(query);
+        Self { method: Method::GET, url, authorization, body: None }
+    }
+
+    fn by_refresh_token(url: Url, service: &Bearer, scope: &str, token: &Secret) -> Self {
+        let mut form = Zeroizing::new(String::new());
+        let mut pair = |name: &str, value: &[u8]| {
+            if !form.is_empty() {
+                form.push('&');
+            }
+            form.push_str(name);
+            form.push('=');
+            form.extend(url::form_urlencoded::byte_serialize(value));
+        };
+        pair("grant_type", b"refresh_token");
+        pair("client_id", CLIENT_ID.as_bytes());
+        if let Some(service) = &service.service {
+            pair("service", service.as_bytes());
+        }
+        pair("scope", scope.as_bytes());
+        pair("refresh_token", token.expose());
+        Self { method: Method::POST, url, authorization: None, body: Some(Bytes::from_owner(form)) }
+    }
+
+    /// Whether this status is about the login.
+    fn is_rejected_by(&self, status: StatusCode) -> bool {
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
+            // OAuth2's invalid_grant: the refresh token has been used up or taken back.
+            StatusCode::BAD_REQUEST => self.method == Method::POST,
+            _ => false,
+        }
+    }
+}
+
+fn read(body: &[u8]) -> Option<Token> {
+    let TokenAnswer { token, access_token, expires_in, refresh_token } = serde_json::from_slice(body).ok()?;
+    let [token, access_token] = [token, access_token].map(|text| text.filter(|text| !text.is_empty()));
+    let token = Zeroizing::new(token.or(access_token)?);
+    let refresh = refresh_token.filter(|token| !token.is_empty()).map(Secret::from);
+    Some(Token { header: auth::bearer(&token)?, use_for: use_for(&expires_in), refresh })
+}
+
+/// Three quarters of its life: the rest is for requests under way, and for clocks that differ.
+fn use_for(expires_in: &serde_json::Value) -> Duration {
+    let seconds = expires_in.as_u64().filter(|seconds| *seconds > 0);
+    // Past a day it makes no difference, and no sum with it overflows.
+    let life = seconds.map_or(DEFAULT_LIFE, |seconds| Duration::from_secs(seconds.min(86_400)));
+    life * 3 / 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_by_either_name_and_their_life() {
+        let read = |body: &str| {
+            read(body.as_bytes()).map(|token| {
+                (String::from_utf8_lossy(token.header.as_bytes()).into_owned(), token.use_for.as_secs())
+            })
+        };
+        assert_eq!(read(r#"{"token":"a","expires_in":300}"#), Some(("Bearer a".into(), 225)));
+        assert_eq!(read(r#"{"access_token":"b","token":""}"#), Some(("Bearer b".into(), 45)));
+        assert_eq!(read(r#"{"token":"a","expires_in":0}"#), Some(("Bearer a".into(), 45)));
+        assert_eq!(read(r#"{"token":"a","expires_in":18446744073709551615}"#).unwrap().1, 64_800);
+        for none in ["", "{}", r#"{"token":""}"#, r#"{"token":"a\nb"}"#, "[]", r#"{"token":1}"#] {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+}
