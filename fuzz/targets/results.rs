@@ -26,7 +26,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(planned.image.to_string().parse::<ImageRef>().as_ref(), Ok(&planned.image));
     }
     // What is shown of results can't move the cursor.
-    for text in made.problems.iter().map(|problem| &problem.what).chain(made.notes.iter().map(|note| &note.what)) {
+    for text in
+        made.problems.iter().map(|problem| &problem.what).chain(made.notes.iter().map(|note| &note.what))
+    {
         assert!(!text.chars().any(|c| c.is_control()), "{text:?}");
     }
     assert!(!describe(&made).chars().any(|c| c.is_control() && c != '\n'));
