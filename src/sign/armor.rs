@@ -1,0 +1,83 @@
+//! PEM: finding the blocks of a file, and the bytes in them.
+//!
+//! Spec: <https://www.rfc-editor.org/rfc/rfc7468#section-2>, read more leniently than its strict grammar: text before and
+//! between blocks, other line lengths, indentation, and newlines that became spaces (as happens to a key in an
+//! environment variable) are accepted. A block that begins and doesn't end is refused.
+
+use zeroize::Zeroizing;
+
+use super::malformed::Malformed;
+use crate::foreign;
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+/// What `-----BEGIN` is in base64, as far as whole groups go.
+const ENCODED_BEGIN: &str = "LS0tLS1CRUdJ";
+
+/// A label longer than this is shown cut; real ones are below 40 bytes.
+const SHOWN_LABEL_BYTES: usize = 60;
+
+/// Whether text is PEM in base64: what a Secret holds whose `data` was made of text that was base64 already.
+pub(super) fn is_encoded(text: &str) -> bool {
+    text.trim_start().starts_with(ENCODED_BEGIN)
+}
+
+/// One PEM block; its body is still base64 text.
+#[derive(Clone, Copy)]
+pub(super) struct Block<'a> {
+    /// What stands after `BEGIN`.
+    pub(super) label: &'a str,
+    body: &'a str,
+}
+
+impl<'a> Block<'a> {
+    /// Every block of `bytes`, in order; at least one.
+    pub(super) fn all(bytes: &'a [u8]) -> Result<Vec<Self>, Malformed> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(Malformed::Empty);
+        }
+        let mut rest = std::str::from_utf8(bytes).map_err(|_| Malformed::Binary)?;
+        let mut blocks = Vec::new();
+        while let Some((_, after)) = rest.split_once(BEGIN) {
+            let cut = |missing| Malformed::Truncated { missing };
+            let (label, after) = after.split_once(DASHES).ok_or(cut("the BEGIN line is not complete"))?;
+            let (body, after) = after.split_once(DASHES).ok_or(cut("the END line is missing"))?;
+            // `body` stops at the first dashes, so what follows must be this block's END line and no other.
+            rest = after
+                .strip_prefix(END.trim_start_matches('-'))
+                .and_then(|after| after.strip_prefix(label)?.strip_prefix(DASHES))
+                .ok_or(cut("the END line is missing or not complete"))?;
+            blocks.push(Self { label, body });
+        }
+        match blocks.as_slice() {
+            [] if is_encoded(rest) => Err(Malformed::EncodedTwice),
+            [] => Err(Malformed::NotPem),
+            _ => Ok(blocks),
+        }
+    }
+
+    /// The bytes inside.
+    pub(super) fn decode(&self) -> Result<Zeroizing<Vec<u8>>, Malformed> {
+        if self.body.contains(':') && self.body.contains("ENCRYPTED") {
+            // `Proc-Type: 4,ENCRYPTED`, RFC 1421's headers: what `openssl ec -aes256` writes.
+            return Err(Malformed::OpensslEncrypted);
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(self.body.len()));
+        text.extend(self.body.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+        if text.is_empty() || text.len() % 4 != 0 {
+            return Err(Malformed::Truncated { missing: "the base64 between BEGIN and END is not complete" });
+        }
+        let damaged = || Malformed::Base64 { of: "the PEM block" };
+        // This decoder's time doesn't depend on the bytes, and one growth of an empty vector leaves no copy behind.
+        let mut decoder = pem_rfc7468::Base64Decoder::new(&text).map_err(|_| damaged())?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        decoder.decode_to_end(&mut bytes).map_err(|_| damaged())?;
+        Ok(bytes)
+    }
+
+    /// The label as it may be shown.
+    pub(super) fn shown_label(&self) -> String {
+        foreign::shown(self.label, SHOWN_LABEL_BYTES)
+    }
+}

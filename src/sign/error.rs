@@ -1,0 +1,184 @@
+//! What keeps a key from signing, and what to do about it.
+
+use std::path::PathBuf;
+
+use super::malformed::Malformed;
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+
+/// Why there is no signature. It names files and settings, never what is in them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The setting is empty.
+    #[error("the key setting is empty")]
+    NoSetting,
+    /// Somebody gave the key itself where its place is meant. It is not repeated here.
+    #[error("the key setting holds a key, not the place of one")]
+    InlineKey,
+    /// A place that this version can't read.
+    #[error("this version cannot use a signing key from {scheme}://")]
+    Scheme {
+        /// The scheme alone: what follows may hold a token.
+        scheme: String,
+    },
+    /// `env://` and no usable name.
+    #[error("env:// must be followed by the name of an environment variable")]
+    EnvName,
+    /// The variable is not set.
+    #[error("environment variable {name}, which should hold the signing key, is not set")]
+    EnvUnset {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such file or directory.
+    #[error("there is no signing key at {}: it does not exist", .path.display())]
+    Missing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The system refuses to read it.
+    #[error("cannot read {} for the signing key", .path.display())]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A pipe, a device, a socket, or a directory in the file's place.
+    #[error("cannot read {} for the signing key: it is not a regular file", .path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+    },
+    /// More than any key needs.
+    #[error("cannot read {} for the signing key: it is larger than {limit} bytes", .path.display())]
+    TooLarge {
+        /// The path.
+        path: PathBuf,
+        /// How many bytes are read at most.
+        limit: usize,
+    },
+    /// The directory has no key in it.
+    #[error("there is no signing key in {}: it holds neither cosign.key nor x509.pem, {found}", .path.display())]
+    NoKey {
+        /// The directory.
+        path: PathBuf,
+        /// What is there instead, names only, made fit to be shown.
+        found: String,
+    },
+    /// The directory has both keys in it.
+    #[error("there are two signing keys in {}: cosign.key and x509.pem", .path.display())]
+    TwoKeys {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The bytes are not a key that can sign.
+    #[error("cannot use signing key {origin}")]
+    Unusable {
+        /// Where it came from, for people.
+        origin: String,
+        /// What is wrong.
+        source: Malformed,
+    },
+    /// It is encrypted, and there is no password.
+    #[error("signing key {origin} is encrypted and no password is given")]
+    NoPassword {
+        /// Where the key came from, for people.
+        origin: String,
+    },
+    /// The password opens nothing.
+    #[error("the password does not open signing key {origin}")]
+    WrongPassword {
+        /// Where the key came from, for people.
+        origin: String,
+        /// Where the password came from, for people.
+        password: String,
+    },
+    /// A public key alone.
+    #[error("cannot use the public key")]
+    PublicKey(#[source] Malformed),
+    /// The public key beside the private one can't be read as a key.
+    #[error("cannot use public key {}", .path.display())]
+    PublicFile {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        source: Malformed,
+    },
+    /// The public key beside the private one belongs to another.
+    #[error("public key {} does not belong to signing key {origin}", .path.display())]
+    Mismatch {
+        /// The public key's path.
+        path: PathBuf,
+        /// Where the private key came from, for people.
+        origin: String,
+    },
+    /// The computation itself failed: the system gave no random numbers to blind it with.
+    #[error("cannot sign with the key in memory")]
+    Sign(#[source] ecdsa::signature::Error),
+    /// The system gives no random numbers.
+    #[error("cannot make a key: the system gives no random numbers")]
+    Random(#[source] getrandom::Error),
+    /// A new key that can't be written down; no input leads here.
+    #[error("cannot make a key: it cannot be encoded")]
+    Encode,
+}
+
+impl Explain for KeyError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::WrongPassword { password, .. } => Some(format!("password of {password}")),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unusable { source, .. } => source.hint(),
+            Self::NoSetting | Self::InlineKey | Self::Scheme { .. } | Self::EnvName => {
+                "give a directory (a mounted Secret), a file, or env://NAME"
+            }
+            Self::EnvUnset { .. } => "set it from a Secret (env.valueFrom.secretKeyRef) in this step",
+            Self::Missing { .. } => {
+                "mount the Secret that holds cosign.key into this step, or name its place with --key or STEPSEAL_KEY"
+            }
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                "it is a link that leads nowhere: mount the Secret anew, and as a whole"
+            }
+            Self::Read { .. } => {
+                "let this step's user read it: defaultMode of the Secret's volume, fsGroup of the pod"
+            }
+            Self::NotRegular { .. } => "put a regular file there, as a mounted Secret does",
+            Self::TooLarge { .. } => "mount the right file: a key has a few kilobytes, a password less",
+            Self::NoKey { .. } => {
+                "make a key and fill the Secret with it: cosign generate-key-pair k8s://NAMESPACE/signing-secrets"
+            }
+            Self::TwoKeys { .. } => "leave one of them in the Secret, or name the file to use with --key",
+            Self::NoPassword { .. } => {
+                "put cosign.password beside it in the Secret, or set COSIGN_PASSWORD (empty, if its password is empty)"
+            }
+            Self::WrongPassword { .. } => {
+                "give the password that the key was made with; if it is right, the key file was changed after it was made"
+            }
+            Self::PublicKey(_) => {
+                "give the public key that belongs to the signatures, as cosign.pub holds it"
+            }
+            Self::PublicFile { .. } | Self::Mismatch { .. } => {
+                "write it anew (cosign public-key --key cosign.key > cosign.pub), or take it out of the Secret"
+            }
+            Self::Encode => "report it with the version of this program",
+            Self::Sign(_) | Self::Random(_) => {
+                "see why getrandom(2) fails here; a seccomp profile may refuse it"
+            }
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Sign(_) | Self::Random(_) | Self::Encode => ExitCode::Failed,
+            _ => ExitCode::Usage,
+        }
+    }
+}

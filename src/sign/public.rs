@@ -1,0 +1,217 @@
+//! Public keys: what verifies a signature, and the names that formats give a key.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use ecdsa::signature::hazmat::PrehashVerifier as _;
+use p256::pkcs8::der::Decode as _;
+use p256::pkcs8::{EncodePublicKey as _, SubjectPublicKeyInfoRef};
+use pem_rfc7468::LineEnding;
+use rsa::pkcs1::RsaPublicKeyRef;
+use rsa::signature::Verifier as _;
+use rsa::traits::PublicKeyParts as _;
+use sha2::{Digest as _, Sha256};
+
+use super::algorithm::{Algorithm, Curve, Kind, rsa_bits};
+use super::armor::Block;
+use super::malformed::Malformed;
+use super::{KeyError, parse};
+
+/// A public key.
+#[derive(Clone)]
+pub struct PublicKey {
+    verifier: Verifier,
+    /// DER of SubjectPublicKeyInfo, written anew, so that one key has one form.
+    der: Vec<u8>,
+}
+
+/// Why a signature is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Not a signature of this key's algorithm.
+    #[error("the signature is malformed: it is none of {0}")]
+    Malformed(Algorithm),
+    /// A signature, but not of these bytes by this key.
+    #[error("the signature was not made over these bytes with this {0} key")]
+    Mismatch(Algorithm),
+}
+
+#[derive(Clone)]
+pub(super) enum Verifier {
+    P256(p256::ecdsa::VerifyingKey),
+    P384(p384::ecdsa::VerifyingKey),
+    P521(p521::ecdsa::VerifyingKey),
+    Ed25519(ed25519_dalek::VerifyingKey),
+    Rsa(Box<rsa::pkcs1v15::VerifyingKey<Sha256>>),
+}
+
+impl PublicKey {
+    /// Reads `-----BEGIN PUBLIC KEY-----`, as cosign.pub holds it: <https://www.rfc-editor.org/rfc/rfc5280#section-4.1>.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::PublicKey`], with what is wrong as its source.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        Self::parse(pem.as_bytes()).map_err(KeyError::PublicKey)
+    }
+
+    /// The key in PEM bytes, for callers that know what to call them in an error.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let blocks = Block::all(bytes)?;
+        let public: Vec<&Block<'_>> = blocks.iter().filter(|block| block.label == "PUBLIC KEY").collect();
+        match public.as_slice() {
+            [block] => Self::from_der(&block.decode()?),
+            [] if parse::has_private(&blocks) => Err(Malformed::PrivateKey),
+            [] => Err(Malformed::Label { label: blocks.first().map(Block::shown_label).unwrap_or_default() }),
+            several => Err(Malformed::Several { count: several.len(), kind: "public" }),
+        }
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, Malformed> {
+        let info = SubjectPublicKeyInfoRef::from_der(der)?;
+        Self::new(match Kind::of(&info.algorithm)? {
+            Kind::Ecdsa(Curve::P256) => Verifier::P256(info.try_into()?),
+            Kind::Ecdsa(Curve::P384) => Verifier::P384(info.try_into()?),
+            Kind::Ecdsa(Curve::P521) => Verifier::P521(info.try_into()?),
+            Kind::Ed25519 => Verifier::Ed25519(info.try_into()?),
+            Kind::Rsa => {
+                let bits = info.subject_public_key.as_bytes().ok_or(Malformed::Inconsistent)?;
+                let parts = RsaPublicKeyRef::from_der(bits)?;
+                rsa_bits(parts.modulus.as_bytes())?;
+                let key = rsa::PublicKey::try_from(parts).map_err(|_| Malformed::Inconsistent)?;
+                Verifier::Rsa(Box::new(rsa::pkcs1v15::VerifyingKey::new(key)))
+            }
+        })
+    }
+
+    pub(super) fn new(verifier: Verifier) -> Result<Self, Malformed> {
+        let der = match &verifier {
+            Verifier::P256(key) => key.to_public_key_der(),
+            Verifier::P384(key) => key.to_public_key_der(),
+            Verifier::P521(key) => key.to_public_key_der(),
+            Verifier::Ed25519(key) => key.to_public_key_der(),
+            Verifier::Rsa(key) => key.to_public_key_der(),
+        }?;
+        Ok(Self { verifier, der: der.into_vec() })
+    }
+
+    /// The key as cosign.pub holds it.
+    pub fn to_pem(&self) -> String {
+        // It fails for a label that isn't one, or a key of gigabytes.
+        pem_rfc7468::encode_string("PUBLIC KEY", LineEnding::LF, &self.der).unwrap_or_default()
+    }
+
+    /// The DER of its SubjectPublicKeyInfo.
+    pub fn to_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// What it verifies.
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.verifier {
+            Verifier::P256(_) => Algorithm::EcdsaP256,
+            Verifier::P384(_) => Algorithm::EcdsaP384,
+            Verifier::P521(_) => Algorithm::EcdsaP521,
+            Verifier::Ed25519(_) => Algorithm::Ed25519,
+            Verifier::Rsa(key) => Algorithm::Rsa { bits: rsa(key).n().bit_width() },
+        }
+    }
+
+    /// Checks that `signature` was made over `message` with the private key of this key.
+    ///
+    /// # Errors
+    ///
+    /// That it was not, or that it is no signature at all.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+        let malformed = |_| VerifyError::Malformed(self.algorithm());
+        let digest = Sha256::digest(message);
+        let verified = match &self.verifier {
+            Verifier::P256(key) => {
+                key.verify_prehash(&digest, &p256::ecdsa::Signature::from_der(signature).map_err(malformed)?)
+            }
+            Verifier::P384(key) => {
+                key.verify_prehash(&digest, &p384::ecdsa::Signature::from_der(signature).map_err(malformed)?)
+            }
+            Verifier::P521(key) => {
+                key.verify_prehash(&digest, &p521::ecdsa::Signature::from_der(signature).map_err(malformed)?)
+            }
+            // Strict: a weak key, for which one signature fits many messages, verifies nothing.
+            Verifier::Ed25519(key) => key
+                .verify_strict(message, &ed25519_dalek::Signature::from_slice(signature).map_err(malformed)?),
+            Verifier::Rsa(key) => {
+                if signature.len() != rsa(key).size() {
+                    return Err(VerifyError::Malformed(self.algorithm()));
+                }
+                key.verify(message, &signature.try_into().map_err(malformed)?)
+            }
+        };
+        verified.map_err(|_| VerifyError::Mismatch(self.algorithm()))
+    }
+
+    /// The key's OpenSSH fingerprint, `SHA256:` and base64 without padding: the `keyid` that Chains writes into DSSE envelopes.
+    ///
+    /// The same as `ssh-keygen -lf` shows. Wire format: <https://www.rfc-editor.org/rfc/rfc4253#section-6.6>,
+    /// <https://www.rfc-editor.org/rfc/rfc5656#section-3.1>, <https://www.rfc-editor.org/rfc/rfc8709#section-4>.
+    pub fn key_id(&self) -> String {
+        let mut wire = Wire::default();
+        match &self.verifier {
+            Verifier::P256(key) => wire.ecdsa("nistp256", key.to_sec1_point(false).as_bytes()),
+            Verifier::P384(key) => wire.ecdsa("nistp384", key.to_sec1_point(false).as_bytes()),
+            Verifier::P521(key) => wire.ecdsa("nistp521", key.to_sec1_point(false).as_bytes()),
+            Verifier::Ed25519(key) => wire.string(b"ssh-ed25519").string(key.as_bytes()),
+            Verifier::Rsa(key) => {
+                wire.string(b"ssh-rsa").mpint(&rsa(key).e_bytes()).mpint(&rsa(key).n_bytes())
+            }
+        };
+        format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&wire.0)))
+    }
+
+    /// Base64 of the SHA-256 of the key's DER: the `hint` of a Sigstore bundle that cosign writes.
+    pub fn hint(&self) -> String {
+        STANDARD.encode(Sha256::digest(&self.der))
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({}, {})", self.algorithm(), self.key_id())
+    }
+}
+
+fn rsa(key: &rsa::pkcs1v15::VerifyingKey<Sha256>) -> &rsa::PublicKey {
+    key.as_ref()
+}
+
+/// SSH's wire format: <https://www.rfc-editor.org/rfc/rfc4251#section-5>.
+#[derive(Default)]
+struct Wire(Vec<u8>);
+
+impl Wire {
+    fn string(&mut self, bytes: &[u8]) -> &mut Self {
+        // A key's parts are at most some kilobytes.
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.0.extend(length.to_be_bytes());
+        self.0.extend(bytes);
+        self
+    }
+
+    /// A positive number; a zero goes before a first byte that would make it negative.
+    fn mpint(&mut self, bytes: &[u8]) -> &mut Self {
+        let sign: &[u8] = if bytes.first().is_some_and(|byte| byte & 0x80 != 0) { &[0] } else { &[] };
+        self.string(&[sign, bytes].concat())
+    }
+
+    fn ecdsa(&mut self, curve: &str, point: &[u8]) -> &mut Self {
+        self.string(format!("ecdsa-sha2-{curve}").as_bytes()).string(curve.as_bytes()).string(point)
+    }
+}

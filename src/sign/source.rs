@@ -1,0 +1,278 @@
+//! Where a key comes from: a mounted directory, a file, an environment variable.
+//!
+//! A directory holds what Tekton Chains' `signing-secrets` Secret holds: `cosign.key` with `cosign.password` and perhaps `cosign.pub`,
+//! or `x509.pem` (<https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>). Where both keys are, Chains picks
+//! one; here it is an error.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use zeroize::Zeroizing;
+
+use super::armor;
+use super::file::{self, KEY_BYTES, PASSWORD_BYTES};
+use super::{KeyError, MemoryKey, ParsedKey, PublicKey, SealedKey, Signer, parse_private};
+use crate::foreign;
+use crate::secret::Secret;
+
+const COSIGN_KEY: &str = "cosign.key";
+const COSIGN_PASSWORD_FILE: &str = "cosign.password";
+const COSIGN_PUB: &str = "cosign.pub";
+const X509_PEM: &str = "x509.pem";
+/// cosign's own variable, so that what works for it works here.
+const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
+
+/// How many names of a directory without a key an error shows, and how long they are: enough to see a wrong mount.
+const SHOWN_NAMES: usize = 8;
+const SHOWN_NAME_BYTES: usize = 60;
+
+/// The environment, as a look-up: only the configuration knows the real one.
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Where a private key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeySource {
+    /// A directory, or one file; which of the two is seen when it is read.
+    Path(PathBuf),
+    /// The PEM text in an environment variable.
+    Env(String),
+}
+
+/// A key that is read and checked, and perhaps still encrypted.
+pub struct LockedKey {
+    origin: String,
+    state: State,
+    /// `cosign.pub` beside an encrypted key; it can be compared only when the key is open.
+    public: Option<(PathBuf, PublicKey)>,
+}
+
+enum State {
+    Open(Box<MemoryKey>),
+    Sealed { key: SealedKey, password: Password },
+}
+
+/// A password, and where it was found.
+struct Password {
+    secret: Secret,
+    origin: String,
+}
+
+impl FromStr for KeySource {
+    type Err = KeyError;
+
+    /// Reads the `--key` setting.
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        if text.trim().is_empty() {
+            return Err(KeyError::NoSetting);
+        }
+        // `--key "$(cat cosign.key)"`: as a path it would end up in the message that the file is missing.
+        if text.contains("-----") || text.contains('\n') || armor::is_encoded(text) {
+            return Err(KeyError::InlineKey);
+        }
+        match text.split_once("://") {
+            Some(("env", name)) if is_variable(name) => Ok(Self::Env(name.to_owned())),
+            Some(("env", _)) => Err(KeyError::EnvName),
+            Some((scheme, _)) if is_scheme(scheme) => Err(KeyError::Scheme { scheme: scheme.to_owned() }),
+            _ => Ok(Self::Path(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => write!(f, "env://{name}"),
+        }
+    }
+}
+
+/// A name that a shell can set.
+fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// RFC 3986 §3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+}
+
+impl KeySource {
+    /// Reads the key, and its password if it is encrypted; fast, and without a derivation.
+    ///
+    /// # Errors
+    ///
+    /// Everything that can be wrong with a key, but for a wrong password and what is inside an encrypted key.
+    pub fn read(&self, env: Environment<'_>) -> Result<LockedKey, KeyError> {
+        match self {
+            Self::Env(name) => {
+                let pem =
+                    env(name).map(Secret::from).ok_or_else(|| KeyError::EnvUnset { name: name.clone() })?;
+                LockedKey::new(self.to_string(), pem.expose(), || Ok(environment_password(env)), None)
+            }
+            Self::Path(path) if !exists(path)? => Err(KeyError::Missing { path: path.clone() }),
+            Self::Path(path) if path.is_dir() => read_directory(path, env),
+            // Whatever else it is, reading it says.
+            Self::Path(path) => read_file(path, None, env),
+        }
+    }
+}
+
+fn read_directory(directory: &Path, env: Environment<'_>) -> Result<LockedKey, KeyError> {
+    let (cosign, x509) = (directory.join(COSIGN_KEY), directory.join(X509_PEM));
+    let key = match (exists(&cosign)?, exists(&x509)?) {
+        (true, true) => return Err(KeyError::TwoKeys { path: directory.into() }),
+        (true, false) => cosign,
+        (false, true) => x509,
+        (false, false) => {
+            return Err(KeyError::NoKey { path: directory.into(), found: names(directory)? });
+        }
+    };
+    let path = directory.join(COSIGN_PUB);
+    let public = if exists(&path)? {
+        let key = PublicKey::parse(&file::read(&path, KEY_BYTES)?)
+            .map_err(|source| KeyError::PublicFile { path: path.clone(), source })?;
+        Some((path, key))
+    } else {
+        None
+    };
+    read_file(&key, public, env)
+}
+
+fn read_file(
+    path: &Path,
+    public: Option<(PathBuf, PublicKey)>,
+    env: Environment<'_>,
+) -> Result<LockedKey, KeyError> {
+    let pem = file::read(path, KEY_BYTES)?;
+    let password = || {
+        // The password file belongs to cosign.key; beside another key it may be another key's.
+        let beside = path.with_file_name(COSIGN_PASSWORD_FILE);
+        if path.file_name().is_some_and(|name| name == COSIGN_KEY) && exists(&beside)? {
+            let secret = Secret::new(std::mem::take(&mut *file::read(&beside, PASSWORD_BYTES)?));
+            return Ok(Some(Password { secret, origin: beside.display().to_string() }));
+        }
+        Ok(environment_password(env))
+    };
+    LockedKey::new(path.display().to_string(), &pem, password, public)
+}
+
+fn environment_password(env: Environment<'_>) -> Option<Password> {
+    env(COSIGN_PASSWORD).map(|text| Password { secret: text.into(), origin: COSIGN_PASSWORD.to_owned() })
+}
+
+/// Whether the directory has an entry of this name; a link that leads nowhere is one, and reading it then says so.
+fn exists(path: &Path) -> Result<bool, KeyError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(KeyError::Read { path: path.into(), source }),
+    }
+}
+
+/// The names in a directory, for an error; what Kubernetes puts there itself (`..data`) is left out.
+fn names(directory: &Path) -> Result<String, KeyError> {
+    let failed = |source| KeyError::Read { path: directory.into(), source };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        if !name.starts_with("..") {
+            names.push(foreign::shown(&name, SHOWN_NAME_BYTES));
+        }
+    }
+    names.sort();
+    let more = names.len().saturating_sub(SHOWN_NAMES);
+    names.truncate(SHOWN_NAMES);
+    Ok(match (names.is_empty(), more) {
+        (true, _) => "it is empty".to_owned(),
+        (false, 0) => format!("only {}", names.join(", ")),
+        (false, more) => format!("only {} and {more} more", names.join(", ")),
+    })
+}
+
+impl LockedKey {
+    fn new(
+        origin: String,
+        pem: &[u8],
+        password: impl FnOnce() -> Result<Option<Password>, KeyError>,
+        public: Option<(PathBuf, PublicKey)>,
+    ) -> Result<Self, KeyError> {
+        let parsed =
+            parse_private(pem).map_err(|source| KeyError::Unusable { origin: origin.clone(), source })?;
+        let state = match parsed {
+            ParsedKey::Open(key) => {
+                belongs(&key, public.as_ref(), &origin)?;
+                State::Open(key)
+            }
+            ParsedKey::Sealed(key) => {
+                let password = password()?.ok_or_else(|| KeyError::NoPassword { origin: origin.clone() })?;
+                State::Sealed { key, password }
+            }
+        };
+        Ok(Self { origin, state, public })
+    }
+
+    /// Opens the key. If it is encrypted, this runs scrypt, about 0.2 s and 64 MiB, and a second time if the password ends in a
+    /// newline and doesn't open the key as it is; call it on a thread that may block.
+    ///
+    /// # Errors
+    ///
+    /// The password is wrong, or what it opens is not a key that can sign.
+    pub fn unlock(self) -> Result<Box<dyn Signer>, KeyError> {
+        let Self { origin, state, public } = self;
+        match state {
+            State::Open(key) => Ok(key),
+            State::Sealed { key, password } => {
+                let der = open(&key, &password.secret).ok_or_else(|| KeyError::WrongPassword {
+                    origin: origin.clone(),
+                    password: password.origin,
+                })?;
+                let key = MemoryKey::from_pkcs8(&der)
+                    .map_err(|source| KeyError::Unusable { origin: origin.clone(), source })?;
+                belongs(&key, public.as_ref(), &origin)?;
+                Ok(Box::new(key))
+            }
+        }
+    }
+
+    /// Where the key came from, for people.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+}
+
+/// Opens with the password as it is, then without one newline at its end: `echo secret > cosign.password` puts it there.
+fn open(key: &SealedKey, password: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+    key.open(password).or_else(|| {
+        let bytes = password.expose();
+        let bytes = bytes.strip_suffix(b"\n")?;
+        key.open(&Secret::new(bytes.strip_suffix(b"\r").unwrap_or(bytes)))
+    })
+}
+
+/// A public key that lies beside the private one is what users verify with; the wrong one there makes every check fail later.
+fn belongs(key: &MemoryKey, public: Option<&(PathBuf, PublicKey)>, origin: &str) -> Result<(), KeyError> {
+    match public {
+        Some((path, public)) if public != key.public_key() => {
+            Err(KeyError::Mismatch { path: path.clone(), origin: origin.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Debug for LockedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Open(_) => "open",
+            State::Sealed { .. } => "encrypted",
+        };
+        f.debug_struct("LockedKey")
+            .field("origin", &self.origin)
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
