@@ -126,3 +126,15 @@ fn plain_http_that_nobody_allowed() {
         .says("--insecure-registry");
     assert!(scene.tag_signatures(&image).is_empty());
 }
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn a_host_that_nobody_knows() {
+    let scene = Scene::new();
+    let registry = Registry::docker(scene.home());
+    scene.allow(&[registry.host()]);
+    // RFC 2606 keeps this name from ever being anyone's.
+    let reference = format!("registry.invalid/app@sha256:{}", "0".repeat(64));
+    let ran = scene.sign(Place::Tag, &[], &[&reference, "--timeout", "10s"]).ended(1);
+    ran.says("registry.invalid").says("do:");
+}
