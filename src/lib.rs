@@ -10,13 +10,19 @@
 //! Below the stages stand the registry client ([`registry`]) and the small things that every layer
 //! uses: [`exit`] codes, [`explain`]ing errors, text that is [`foreign`], and [`secret`] bytes.
 
+pub mod cli;
+pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod foreign;
 pub mod payload;
+pub mod pipeline;
 pub mod plan;
 pub mod registry;
+pub mod report;
 pub mod secret;
 pub mod sign;
+pub mod store;
 pub mod tekton;
+pub mod verify;

@@ -1,3 +1,5 @@
 //! The `stepseal` binary: parse, run, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    stepseal::cli::run(std::env::args_os()).into()
+}

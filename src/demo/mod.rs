@@ -1,5 +1,8 @@
-//! What `stepseal demo` shows the whole job with.
-//!
-//! The embedded registry is also the one that the hermetic tests run against, over real HTTP.
+//! The demo: everything the main job needs, in one process and a temporary folder.
 
 pub mod registry;
+mod sample;
+mod tour;
+
+pub use sample::{Sample, SampleError};
+pub use tour::{Tour, verify};

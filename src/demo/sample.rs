@@ -72,10 +72,16 @@ impl Sample {
     pub fn start(port: u16) -> Result<Self, SampleError> {
         let password = random_text()?;
         let user = User::new(USER, &password).may_pull("**").may_push("**");
-        let options =
-            Options { port, auth: Auth::Basic, users: vec![user], anonymous: Rights::default(), ..Options::default() };
+        let options = Options {
+            port,
+            auth: Auth::Basic,
+            users: vec![user],
+            anonymous: Rights::default(),
+            ..Options::default()
+        };
         let registry = EmbeddedRegistry::start_blocking(options).map_err(SampleError::Start)?;
-        let folder = tempfile::Builder::new().prefix("stepseal-demo-").tempdir().map_err(SampleError::Write)?;
+        let folder =
+            tempfile::Builder::new().prefix("stepseal-demo-").tempdir().map_err(SampleError::Write)?;
         let sample = Self { registry, folder };
         sample.fill(&password)?;
         Ok(sample)
@@ -129,7 +135,9 @@ impl Sample {
         let digests = |repository: &str| {
             let tags = self.registry.content().tags(repository);
             let tag = tags.iter().find(|tag| !tag.ends_with(".sig")).cloned().unwrap_or_default();
-            let Some((_, bytes)) = self.registry.content().manifest(repository, &tag) else { return Vec::new() };
+            let Some((_, bytes)) = self.registry.content().manifest(repository, &tag) else {
+                return Vec::new();
+            };
             let mut digests = vec![Digest::of(&bytes)];
             let manifest: Value = serde_json::from_slice(&bytes).unwrap_or_default();
             let listed = manifest.get("manifests").and_then(Value::as_array).into_iter().flatten();
@@ -158,7 +166,12 @@ fn random_text() -> Result<String, SampleError> {
 }
 
 /// Pushes an image with one small layer; returns its digest.
-fn image(content: &Content, repository: &str, architecture: &str, tag: Option<&str>) -> Result<Digest, ContentError> {
+fn image(
+    content: &Content,
+    repository: &str,
+    architecture: &str,
+    tag: Option<&str>,
+) -> Result<Digest, ContentError> {
     let layer = Bytes::from(format!("the layer of {repository} for {architecture}\n"));
     let layer_digest = content.put_blob(repository, layer.clone())?;
     let config = json!({

@@ -97,7 +97,11 @@ pub async fn verify(sample: &Sample, referrers: bool) -> Vec<Verdict> {
     verdicts
 }
 
-async fn verify_one(sample: &Sample, referrers: bool, image: &crate::registry::ImageRef) -> Result<String, String> {
+async fn verify_one(
+    sample: &Sample,
+    referrers: bool,
+    image: &crate::registry::ImageRef,
+) -> Result<String, String> {
     let explain = |error: &dyn Explain| Explanation::of(error).to_string();
     let pem = std::fs::read_to_string(sample.keys().join("cosign.pub")).map_err(|error| error.to_string())?;
     let key = PublicKey::from_pem(&pem).map_err(|error| explain(&error))?;
@@ -119,11 +123,11 @@ async fn verify_one(sample: &Sample, referrers: bool, image: &crate::registry::I
 fn client(sample: &Sample) -> Result<Client, String> {
     let nothing = |_: &str| None;
     let places = Places::explicit([sample.credentials()]);
-    let keychain = FileKeychain::load(places, &nothing).map_err(|error| Explanation::of(&error).to_string())?;
+    let keychain =
+        FileKeychain::load(places, &nothing).map_err(|error| Explanation::of(&error).to_string())?;
     let options = ClientOptions {
         insecure: vec![sample.registry.host().to_owned()],
-        deadline: Instant::now() + Duration::from_secs(30),
-        ..ClientOptions::default()
+        ..ClientOptions::new(Instant::now() + Duration::from_secs(30))
     };
     Client::new(options, Arc::new(keychain)).map_err(|error| Explanation::of(&error).to_string())
 }

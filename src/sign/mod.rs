@@ -50,6 +50,7 @@ mod sealed;
 mod source;
 #[cfg(test)]
 mod tests;
+mod unlock;
 
 pub use algorithm::Algorithm;
 pub use error::KeyError;
@@ -60,6 +61,7 @@ pub use parse::{ParsedKey, parse_private};
 pub use public::{PublicKey, VerifyError};
 pub use sealed::SealedKey;
 pub use source::{KeySource, LockedKey};
+pub use unlock::{SignError, Unlocking};
 
 /// What signs. The seam: one member a file.
 pub trait Signer: Send + Sync + fmt::Debug {

@@ -1,0 +1,57 @@
+//! Makes the shell completions and the manual page from the command line's own definition.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+use clap_complete::aot::{Shell, generate_to};
+
+#[path = "src/config/settings.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
+mod settings;
+
+#[path = "src/cli/args.rs"]
+#[allow(unreachable_pub, reason = "public in the crate")]
+mod args;
+
+fn main() -> io::Result<()> {
+    println!("cargo::rerun-if-changed=src/cli/args.rs");
+    println!("cargo::rerun-if-changed=src/config/settings.rs");
+    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets no OUT_DIR"))?;
+    let out = Path::new(&out);
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish] {
+        generate_to(shell, &mut args::command(), "stepseal", out)?;
+    }
+    fs::write(out.join("stepseal.1"), man()?)
+}
+
+/// The manual: the program's page, then one section a command, then the environment and the exit codes.
+fn man() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let command = args::command();
+    let man = clap_mangen::Man::new(command.clone());
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    for command in command.get_subcommands() {
+        let name = command.get_name().to_uppercase();
+        let man = clap_mangen::Man::new(command.clone());
+        page.extend_from_slice(format!(".SH \"{name}\"\n").as_bytes());
+        let mut section = Vec::new();
+        man.render_description_section(&mut section)?;
+        man.render_options_section(&mut section)?;
+        let section = String::from_utf8(section).map_err(io::Error::other)?;
+        page.extend_from_slice(section.replace(".SH ", ".SS ").as_bytes());
+    }
+    page.extend_from_slice(b".SH ENVIRONMENT\n");
+    for setting in settings::SETTINGS {
+        let text = format!(
+            ".TP\n{}\n{} (\\-\\-{}; default: {})\n",
+            setting.env, setting.help, setting.flag, setting.default
+        );
+        page.extend_from_slice(text.as_bytes());
+    }
+    page.extend_from_slice(b".TP\nSTEPSEAL_LOG\nLevels of the log on standard error, as error, warn, info, debug, trace (default: warn)\n");
+    page.extend_from_slice(b".SH \"EXIT STATUS\"\n0 done; 1 failed; 2 bad usage or configuration; 3 the results name nothing to sign, or name it wrongly; 4 the registry or the cluster refused the credentials; 5 some subjects are signed and some are not.\n");
+    Ok(page)
+}

@@ -1,0 +1,140 @@
+//! The command line, made from the table of settings.
+//!
+//! The build script reads this file too, for the completions and the man page: it imports clap and the
+//! table, nothing else.
+
+use clap::{Arg, ArgAction, Command};
+
+use super::settings::{Kind, SETTINGS, Setting};
+
+/// What Stepseal is, in a line.
+const ABOUT: &str = "The signing step of a Tekton pipeline: signs what the TaskRun built, and reads it back";
+
+const SIGN_ABOUT: &str = "Sign the images that the results name, or those given";
+const PLAN_ABOUT: &str = "Show what `sign` would do and why; touches no key and no registry";
+const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
+const KEYS_ABOUT: &str = "Make a key pair: cosign.key and cosign.pub, as cosign makes them";
+const COMPLETIONS_ABOUT: &str = "Print the completion script of a shell";
+const MAN_ABOUT: &str = "Print the manual page";
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 nothing to sign, or\n\
+named wrongly; 4 credentials refused; 5 some signed, some not (safe to run again).";
+
+/// The whole command line.
+pub fn command() -> Command {
+    Command::new("stepseal")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(ABOUT)
+        .after_help(EXIT_CODES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(100)
+        .subcommand(subjects(Command::new("sign").about(SIGN_ABOUT)).after_help(EXIT_CODES))
+        .subcommand(
+            subjects(Command::new("plan").about(PLAN_ABOUT)).arg(
+                Arg::new("payloads")
+                    .long("payloads")
+                    .value_name("DIR")
+                    .help("Write the exact bytes of each payload into DIR"),
+            ),
+        )
+        .subcommand(demo())
+        .subcommand(generate_key_pair())
+        .subcommand(completions())
+        .subcommand(Command::new("man").about(MAN_ABOUT))
+}
+
+/// What `sign` and `plan` share: the subjects and every setting.
+fn subjects(command: Command) -> Command {
+    let command = command
+        .arg(
+            Arg::new("image")
+                .value_name("IMAGE@DIGEST")
+                .num_args(0..)
+                .help("Images to sign, instead of those in the results"),
+        )
+        .arg(
+            Arg::new("images-file")
+                .long("images-file")
+                .value_name("FILE")
+                .action(ArgAction::Append)
+                .help("Images to sign, one a line, - for standard input"),
+        );
+    let command = SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting)));
+    command
+        .arg(
+            Arg::new("config-dir")
+                .long("config-dir")
+                .value_name("DIR")
+                .help("A mounted chains-config ConfigMap, one file a key"),
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("KEY=VALUE")
+                .action(ArgAction::Append)
+                .help("One key of chains-config; repeatable"),
+        )
+        .after_help("Every flag has its environment variable: `stepseal man`.")
+}
+
+/// The flag of a setting. Values stay text here: `config` checks them, whatever source they come from.
+fn flag(setting: &'static Setting) -> Arg {
+    let arg = Arg::new(setting.flag).long(setting.flag).help(setting.help);
+    match setting.kind {
+        Kind::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .hide_possible_values(true)
+            .value_name("BOOL"),
+        Kind::One => arg.value_name(setting.value).overrides_with(setting.flag),
+        Kind::Words | Kind::Paths => arg.value_name(setting.value).action(ArgAction::Append),
+    }
+}
+
+fn demo() -> Command {
+    Command::new("demo")
+        .about(DEMO_ABOUT)
+        .arg(
+            Arg::new("keep")
+                .long("keep")
+                .action(ArgAction::SetTrue)
+                .help("Keep the registry running afterwards, until interrupted"),
+        )
+        .arg(
+            Arg::new("port")
+                .long("port")
+                .value_name("PORT")
+                .value_parser(clap::value_parser!(u16))
+                .help("Port of the registry on loopback; a free one by default"),
+        )
+        .arg(
+            Arg::new("referrers")
+                .long("referrers")
+                .action(ArgAction::SetTrue)
+                .help("Store Sigstore bundles as OCI 1.1 referrers instead of .sig tags"),
+        )
+}
+
+fn generate_key_pair() -> Command {
+    Command::new("generate-key-pair")
+        .about(KEYS_ABOUT)
+        .after_help(
+            "The password is COSIGN_PASSWORD, or else what is typed at a terminal; it may be empty.\n\
+             Files that exist are not overwritten.",
+        )
+        .arg(
+            Arg::new("output-key-prefix")
+                .long("output-key-prefix")
+                .value_name("PREFIX")
+                .default_value("cosign")
+                .help("Write PREFIX.key and PREFIX.pub; - prints both keys to standard output"),
+        )
+}
+
+fn completions() -> Command {
+    Command::new("completions").about(COMPLETIONS_ABOUT).arg(
+        Arg::new("shell").value_name("SHELL").required(true).value_parser(["bash", "zsh", "fish", "elvish"]),
+    )
+}

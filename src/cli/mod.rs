@@ -1,0 +1,79 @@
+//! The commands: read arguments and environment, call the stages, print, choose the exit code.
+
+pub mod args;
+mod completions;
+mod demo;
+mod environment;
+mod generate_key_pair;
+mod output;
+mod plan;
+mod progress;
+mod sign;
+mod subjects;
+
+use std::ffi::OsString;
+
+use crate::config::settings;
+use crate::exit::ExitCode;
+use environment::Environment;
+use output::Output;
+
+/// The environment variable with the levels of the log.
+const LOG_VARIABLE: &str = "STEPSEAL_LOG";
+
+/// Runs the command line `args`, the program's name first, in the process' environment.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut out = Output::new();
+    let environment = Environment::of_process();
+    if let Err(text) = start_log(&environment) {
+        out.line(&text);
+        return ExitCode::Usage;
+    }
+    dispatch(args, &environment, &mut out)
+}
+
+/// Parses `args` and runs the command they name.
+fn dispatch(
+    args: impl IntoIterator<Item = OsString>,
+    environment: &Environment,
+    out: &mut Output,
+) -> ExitCode {
+    let matches = match args::command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and the version come as "errors" that end well.
+            out.clap(&error);
+            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+        }
+    };
+    match matches.subcommand() {
+        Some(("sign", matches)) => sign::run(matches, environment, out),
+        Some(("plan", matches)) => plan::run(matches, environment, out),
+        Some(("demo", matches)) => demo::run(matches, out),
+        Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, out),
+        Some(("completions", matches)) => completions::completions(matches, out),
+        Some(("man", _)) => completions::man(out),
+        _ => ExitCode::Usage,
+    }
+}
+
+/// Starts the log on standard error, with the levels of `STEPSEAL_LOG`.
+fn start_log(environment: &Environment) -> Result<(), String> {
+    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    let text = environment.get(LOG_VARIABLE).unwrap_or_default();
+    let text = if text.trim().is_empty() { "warn" } else { text.trim() };
+    let levels: Targets = text.parse().map_err(|_| {
+        format!(
+            "error: {LOG_VARIABLE}: {:?} is not a list of levels\n  do:    set it to error, warn, info, debug or trace, \
+             or to TARGET=LEVEL,…",
+            crate::foreign::shown(text, 80)
+        )
+    })?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    // A second log in the same process is a test's; the first stays.
+    let _ = tracing_subscriber::registry().with(lines).with(levels).try_init();
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! A progress bar on a terminal; plain lines everywhere else.
+
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::Output;
+use crate::config::{self, Config};
+
+/// How far the run is.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    silent: bool,
+}
+
+impl Progress {
+    /// Starts a bar for `subjects`, if a person is watching.
+    pub(super) fn start(config: &Config, subjects: usize) -> Self {
+        let silent = config.output == config::Output::Json;
+        let watched = !silent && subjects > 1 && std::io::stderr().is_terminal();
+        let bar = if watched { ProgressBar::new(subjects as u64) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}") {
+            bar.set_style(style);
+        }
+        Self { bar, silent }
+    }
+
+    /// Shows how a subject ended. Failures are shown whatever the output is.
+    pub(super) fn line(&mut self, out: &mut Output, line: &str) {
+        self.bar.inc(1);
+        if !self.silent || line.starts_with("failed") {
+            self.bar.suspend(|| out.line(line));
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,228 @@
+//! `stepseal sign`: the main job.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::ArgMatches;
+
+use super::environment::Environment;
+use super::output::Output;
+use super::progress::Progress;
+use super::subjects::Subjects;
+use crate::config::{self, Config, Encoding, ImageStorage};
+use crate::exit::ExitCode;
+use crate::explain::{Explain, Explanation};
+use crate::pipeline::Pipeline;
+use crate::registry::RegistryError;
+use crate::registry::client::{self, Client, ClientOptions};
+use crate::registry::credentials::{CredentialError, FileKeychain, Places};
+use crate::report::{self, Outcome, Report};
+use crate::sign::{KeyError, Unlocking};
+use crate::store::{OciReferrers, OciTag, Store};
+
+/// Why a run can't begin.
+#[derive(Debug, thiserror::Error)]
+enum BeginError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl Explain for BeginError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Key(error) => error.used(),
+            Self::Credentials(error) => error.used(),
+            Self::Registry(error) => error.used(),
+            Self::Runtime(_) => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Key(error) => error.hint(),
+            Self::Credentials(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::Runtime(_) => Some("give the step more memory and processes".into()),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Key(error) => error.exit(),
+            Self::Credentials(error) => error.exit(),
+            Self::Registry(error) => error.exit(),
+            Self::Runtime(_) => ExitCode::Failed,
+        }
+    }
+}
+
+pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    let begun = Instant::now();
+    let subjects = match Subjects::read(matches, environment, out) {
+        Ok(subjects) => subjects,
+        Err(error) => {
+            out.error(&error);
+            return error.exit();
+        }
+    };
+    if let Some(refusal) = subjects.refusal() {
+        out.explanation(&refusal);
+        return finish(
+            &subjects.config,
+            &Report::refused(&subjects.plan.images, &refusal),
+            refusal.exit,
+            out,
+        );
+    }
+    for problem in &subjects.plan.problems {
+        out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
+    }
+    match sign(&subjects, environment, begun, out) {
+        Ok(report) => {
+            let exit = report.exit();
+            finish(&subjects.config, &report, exit, out)
+        }
+        Err(error) => {
+            let explanation = Explanation::of(&error);
+            out.explanation(&explanation);
+            let report = Report::refused(&subjects.plan.images, &explanation);
+            finish(&subjects.config, &report, explanation.exit, out)
+        }
+    }
+}
+
+/// Writes what programs read: the report's file and, if asked for, standard output.
+fn finish(config: &Config, report: &Report, exit: ExitCode, out: &mut Output) -> ExitCode {
+    let json = match report.to_json() {
+        Ok(json) => json,
+        Err(error) => {
+            out.line(&format!("error: cannot write the report as JSON\n  cause: {error}"));
+            return ExitCode::Failed;
+        }
+    };
+    if config.output == config::Output::Json {
+        out.print(&json);
+    }
+    if let Some(path) = &config.report
+        && let Err(error) = report::write_bytes(path, json.as_bytes())
+    {
+        out.error(&error);
+        return exit.and(ExitCode::Failed);
+    }
+    exit
+}
+
+fn sign(
+    subjects: &Subjects,
+    environment: &Environment,
+    begun: Instant,
+    out: &mut Output,
+) -> Result<Report, BeginError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(BeginError::Runtime)?;
+    let report = runtime.block_on(async {
+        let pipeline = pipeline(subjects, environment, begun)?;
+        let mut progress = Progress::start(&subjects.config, subjects.plan.images.len());
+        let mut outcomes = Vec::new();
+        let mut seen = |outcome: &Outcome| {
+            progress.line(out, &outcome.line());
+            outcomes.push(outcome.clone());
+        };
+        let report = tokio::select! {
+            report = pipeline.sign(&subjects.plan.images, &mut seen) => Ok(report),
+            signal = interrupted() => Err(signal),
+        };
+        progress.end();
+        let report = report.unwrap_or_else(|signal| {
+            out.line(&format!(
+                "error: {signal} came before the end\n  do:    run again; what is signed stays signed"
+            ));
+            Report::interrupted(outcomes, &subjects.plan.images, begun.elapsed(), pipeline.client.stats())
+        });
+        out.line(&report.summary());
+        Ok::<_, BeginError>(report)
+    })?;
+    // A credential helper or a name look-up that hangs must not keep the step from ending.
+    runtime.shutdown_background();
+    Ok(report)
+}
+
+/// Waits for the signals that end a step.
+pub(super) async fn interrupted() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+/// Everything the run needs; the key begins to unlock here, beside all that follows.
+fn pipeline(subjects: &Subjects, environment: &Environment, begun: Instant) -> Result<Pipeline, BeginError> {
+    let config = &subjects.config;
+    let env = |name: &str| environment.get(name);
+    let locked = config.key.read(&env)?;
+    tracing::info!(key = locked.origin(), "signing key");
+    let keychain = FileKeychain::load(places(config, &env), &env)?;
+    let deadline = begun + config.timeout;
+    let client = Client::new(client_options(subjects, environment, deadline), Arc::new(keychain))?;
+    Ok(Pipeline {
+        store: store(config, client.clone()),
+        client,
+        format: subjects.format(),
+        claims: subjects.claims(),
+        key: Unlocking::start(locked),
+        jobs: config.jobs,
+        recursive: config.recursive,
+        deadline,
+    })
+}
+
+/// The places of credentials: those named, or the usual ones.
+fn places(config: &Config, _env: &dyn Fn(&str) -> Option<String>) -> Places {
+    Places::explicit(config.registry_config.iter().flatten().cloned())
+}
+
+fn client_options(subjects: &Subjects, environment: &Environment, deadline: Instant) -> ClientOptions {
+    ClientOptions {
+        insecure: insecure(subjects),
+        extra_roots: subjects.config.registry_ca.clone(),
+        environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
+        requests_per_host: u32::try_from(subjects.config.jobs * 2).unwrap_or(u32::MAX),
+        ..ClientOptions::new(deadline)
+    }
+}
+
+/// The hosts that get plain HTTP: those named, and those `storage.oci.repository.insecure` means.
+fn insecure(subjects: &Subjects) -> Vec<String> {
+    let mut hosts = subjects.config.insecure_registries.clone();
+    if let Some(ImageStorage { insecure_http: true, repository, .. }) = &subjects.config.images {
+        match repository {
+            Some(repository) => hosts.push(repository.registry().to_owned()),
+            None => {
+                hosts.extend(subjects.plan.images.iter().map(|p| p.image.repository.registry().to_owned()))
+            }
+        }
+    }
+    hosts
+}
+
+fn store(config: &Config, client: Client) -> Box<dyn Store> {
+    let images = config.images.as_ref();
+    let repository = images.and_then(|images| images.repository.clone());
+    match images.map(|images| images.encoding) {
+        Some(Encoding::SigstoreBundle) => Box::new(OciReferrers::new(client, repository, config.created)),
+        _ => Box::new(OciTag::new(client, repository)),
+    }
+}

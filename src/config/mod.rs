@@ -1,0 +1,364 @@
+//! Configuration: flags, environment and `chains-config`, read once into one typed [`Config`].
+//!
+//! Only this module knows default paths and the names of environment variables.
+
+pub mod settings;
+pub mod sources;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+use crate::registry::reference::{Named, Repository, is_host};
+use crate::sign::KeySource;
+
+use settings::{ChainsKey, Kind, Setting};
+pub use sources::{Flags, Origin, Sources};
+
+/// Everything that `sign` and `plan` need to know, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the Task's results are.
+    pub results_dir: PathBuf,
+    /// Where the steps' folders are.
+    pub steps_dir: PathBuf,
+    /// The signing key.
+    pub key: KeySource,
+    /// Places of credentials named explicitly; `None`: the usual places.
+    pub registry_config: Option<Vec<PathBuf>>,
+    /// Hosts that get plain HTTP.
+    pub insecure_registries: Vec<String>,
+    /// More CA certificates.
+    pub registry_ca: Vec<PathBuf>,
+    /// Patterns of repositories; empty: any.
+    pub allow: Vec<String>,
+    /// Whether each manifest of an index is signed too.
+    pub recursive: bool,
+    /// Names to sign; empty: the image's own repository.
+    pub identities: Vec<String>,
+    /// Annotations to sign.
+    pub annotations: BTreeMap<String, String>,
+    /// How many subjects are worked on at a time.
+    pub jobs: usize,
+    /// The time limit of the whole run.
+    pub timeout: Duration,
+    /// Whether malformed hints let the rest be signed.
+    pub lenient: bool,
+    /// Where the JSON report goes.
+    pub report: Option<PathBuf>,
+    /// What is printed.
+    pub output: Output,
+    /// How image signatures are kept; `None`: `artifacts.oci.storage` is empty, none are made.
+    pub images: Option<ImageStorage>,
+    /// `SOURCE_DATE_EPOCH`: the time that signatures carry, where they carry one.
+    pub created: Option<SystemTime>,
+    /// What was given and has no effect, each naming itself.
+    pub warnings: Vec<String>,
+}
+
+/// Where and how image signatures are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageStorage {
+    /// Tags or referrers.
+    pub encoding: Encoding,
+    /// Another repository than the image's own.
+    pub repository: Option<Repository>,
+    /// Plain HTTP for that repository's registry, or for the images' own where none is named.
+    pub insecure_http: bool,
+}
+
+/// `storage.oci.encoding-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// cosign's `.sig` tags.
+    Dsse,
+    /// OCI 1.1 referrers with a Sigstore bundle.
+    SigstoreBundle,
+}
+
+/// What is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Lines for people, on standard error.
+    Human,
+    /// JSON on standard output.
+    Json,
+}
+
+/// Why the configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The environment can't be read.
+    #[error("cannot read the STEPSEAL_ environment")]
+    Environment {
+        /// What envy says.
+        source: envy::Error,
+    },
+    /// The mounted directory can't be read.
+    #[error("cannot read the configuration {}", foreign::shown(&path.display().to_string(), 512))]
+    Directory {
+        /// The directory or a file in it.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A value of the mounted directory is too long.
+    #[error("the configuration {} is longer than {limit} bytes", foreign::shown(&path.display().to_string(), 512))]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// A value that the setting doesn't take.
+    #[error("{origin}: {value:?} is not {wanted}")]
+    Value {
+        /// Where it stands.
+        origin: Origin,
+        /// The value, cut and escaped.
+        value: String,
+        /// What is taken.
+        wanted: String,
+    },
+    /// A value of a key of Chains' that this version can't carry out.
+    #[error("{origin}: {value:?} is not something this version can do for {key}; allowed: {allowed}")]
+    Unsupported {
+        /// The key.
+        key: &'static str,
+        /// Where it stands.
+        origin: Origin,
+        /// The value, cut and escaped.
+        value: String,
+        /// What can be done.
+        allowed: String,
+    },
+    /// `--config` with a key nobody knows, or without `=`.
+    #[error("--config: {text:?} is not KEY=VALUE with a key of chains-config")]
+    Override {
+        /// What was given.
+        text: String,
+    },
+}
+
+impl Explain for ConfigError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Environment { .. } => "set the variables that begin with STEPSEAL_ to UTF-8 text".into(),
+            Self::Directory { .. } => "mount the ConfigMap there, readable by this step's user".into(),
+            Self::TooLong { .. } => "mount the chains-config ConfigMap, one file a key".into(),
+            Self::Value { origin, .. } => {
+                format!("correct {origin}; `stepseal sign --help` lists the settings")
+            }
+            Self::Unsupported { key, .. } => {
+                format!("set {} for this step to one of the allowed values", sources::variable(key))
+            }
+            Self::Override { .. } => "see docs/configuration.md for the keys".into(),
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
+/// The longest piece of a value that an error repeats, in bytes.
+const SHOWN_BYTES: usize = 120;
+
+impl Config {
+    /// Checks everything the sources give.
+    ///
+    /// # Errors
+    ///
+    /// The first value that isn't what its setting takes.
+    pub fn new(sources: &Sources, source_date_epoch: Option<&str>) -> Result<Self, ConfigError> {
+        if let Some(text) = sources.unknown_overrides().next() {
+            return Err(ConfigError::Override { text: foreign::shown(text, SHOWN_BYTES) });
+        }
+        let read = Reader(sources);
+        let path = |setting: &Setting| PathBuf::from(read.text(setting).0);
+        let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
+        Ok(Self {
+            results_dir: path(&settings::RESULTS_DIR),
+            steps_dir: path(&settings::STEPS_DIR),
+            key: read.key()?,
+            registry_config: sources.values(&settings::REGISTRY_CONFIG).map(|(values, _)| paths(values)),
+            insecure_registries: read.all(&settings::INSECURE_REGISTRY, "HOST or HOST:PORT", |text| {
+                is_host(text).then(|| text.to_owned())
+            })?,
+            registry_ca: paths(read.list(&settings::REGISTRY_CA)),
+            allow: read.list(&settings::ALLOW),
+            recursive: read.switch(&settings::RECURSIVE)?,
+            identities: read.all(
+                &settings::IDENTITY,
+                "an image name, REGISTRY/REPOSITORY[:TAG]",
+                |text| {
+                    text.parse::<Named>().is_ok_and(|named| named.digest.is_none()).then(|| text.to_owned())
+                },
+            )?,
+            annotations: read.annotations()?,
+            jobs: read.one(&settings::JOBS, "a number from 1 to 1000", |text| {
+                text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
+            })?,
+            timeout: read.one(
+                &settings::TIMEOUT,
+                "a duration such as 90s, 5m or 1h30m, up to 24h",
+                timeout,
+            )?,
+            lenient: read.switch(&settings::LENIENT)?,
+            report: sources
+                .values(&settings::REPORT)
+                .and_then(|(mut values, _)| values.pop())
+                .map(PathBuf::from),
+            output: read.one(&settings::OUTPUT, "human or json", |text| match text {
+                "human" => Some(Output::Human),
+                "json" => Some(Output::Json),
+                _ => None,
+            })?,
+            images: read.images()?,
+            created: source_date_epoch.filter(|text| !text.is_empty()).map(created).transpose()?,
+            warnings: sources.warnings.clone(),
+        })
+    }
+}
+
+/// Typed access to [`Sources`].
+struct Reader<'a>(&'a Sources);
+
+impl Reader<'_> {
+    fn text(&self, setting: &Setting) -> (String, Origin) {
+        let given = self.0.values(setting).and_then(|(mut values, origin)| Some((values.pop()?, origin)));
+        given.unwrap_or_else(|| (setting.default.to_owned(), Origin::Default(setting.flag.to_owned())))
+    }
+
+    fn list(&self, setting: &Setting) -> Vec<String> {
+        self.0.values(setting).map(|(values, _)| values).unwrap_or_default()
+    }
+
+    fn one<T>(
+        &self,
+        setting: &Setting,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        let (text, origin) = self.text(setting);
+        parse(&text).ok_or_else(|| bad(origin, &text, wanted))
+    }
+
+    fn all<T>(
+        &self,
+        setting: &Setting,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, ConfigError> {
+        let Some((values, origin)) = self.0.values(setting) else { return Ok(Vec::new()) };
+        values.iter().map(|text| parse(text).ok_or_else(|| bad(origin.clone(), text, wanted))).collect()
+    }
+
+    fn switch(&self, setting: &Setting) -> Result<bool, ConfigError> {
+        debug_assert_eq!(setting.kind, Kind::Switch);
+        let Some((values, origin)) = self.0.values(setting) else { return Ok(false) };
+        let text = values.last().map_or("true", String::as_str);
+        boolean(text).ok_or_else(|| bad(origin, text, "true or false"))
+    }
+
+    fn key(&self) -> Result<KeySource, ConfigError> {
+        let (text, origin) = self.text(&settings::KEY);
+        KeySource::from_str(&text).map_err(|error| bad(origin, &text, &format!("a key: {error}")))
+    }
+
+    fn annotations(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        let mut annotations = BTreeMap::new();
+        let Some((values, origin)) = self.0.values(&settings::ANNOTATION) else { return Ok(annotations) };
+        for text in values {
+            match text.split_once('=') {
+                Some((key, value)) if !key.is_empty() => {
+                    if annotations.insert(key.to_owned(), value.to_owned()).is_some_and(|old| old != value) {
+                        return Err(bad(
+                            origin,
+                            &text,
+                            "the only value for its annotation: it is given twice",
+                        ));
+                    }
+                }
+                _ => return Err(bad(origin, &text, "KEY=VALUE")),
+            }
+        }
+        Ok(annotations)
+    }
+
+    /// A key of `chains-config`, held against what this version can do.
+    fn chains(&self, key: &ChainsKey) -> Result<(String, Origin), ConfigError> {
+        let (value, origin) = self.0.chains(key);
+        if key.allowed.is_empty() || key.allowed.contains(&value.as_str()) {
+            return Ok((value, origin));
+        }
+        let quoted: Vec<String> = key
+            .allowed
+            .iter()
+            .map(|value| if value.is_empty() { "empty".to_owned() } else { format!("{value:?}") })
+            .collect();
+        let value = foreign::shown(&value, SHOWN_BYTES);
+        Err(ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") })
+    }
+
+    fn images(&self) -> Result<Option<ImageStorage>, ConfigError> {
+        let checked = [
+            &settings::OCI_FORMAT,
+            &settings::OCI_SIGNER,
+            &settings::TASKRUN_STORAGE,
+            &settings::PIPELINERUN_STORAGE,
+            &settings::FULCIO,
+            &settings::KMSREF,
+            &settings::TRANSPARENCY,
+        ];
+        for key in checked {
+            self.chains(key)?;
+        }
+        let encoding = match self.chains(&settings::ENCODING)?.0.as_str() {
+            "sigstore-bundle" => Encoding::SigstoreBundle,
+            _ => Encoding::Dsse,
+        };
+        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
+        let repository = match text.as_str() {
+            "" => None,
+            name => Some(name.parse().map_err(|error| bad(origin, name, &format!("a repository: {error}")))?),
+        };
+        let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
+        let on = self.chains(&settings::OCI_STORAGE)?.0 == "oci";
+        Ok(on.then_some(ImageStorage { encoding, repository, insecure_http }))
+    }
+}
+
+fn bad(origin: Origin, value: &str, wanted: &str) -> ConfigError {
+    ConfigError::Value { origin, value: foreign::shown(value, SHOWN_BYTES), wanted: wanted.to_owned() }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "TRUE" | "True" | "t" | "T" | "1" => Some(true),
+        "false" | "FALSE" | "False" | "f" | "F" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn timeout(text: &str) -> Option<Duration> {
+    let duration = humantime::parse_duration(text).ok()?;
+    (Duration::from_millis(1)..=Duration::from_secs(24 * 3600)).contains(&duration).then_some(duration)
+}
+
+fn created(text: &str) -> Result<SystemTime, ConfigError> {
+    // Year 9999 is the last that RFC 3339 can write.
+    let seconds = text.parse::<u64>().ok().filter(|seconds| *seconds < 253_402_300_800);
+    let seconds = seconds.ok_or_else(|| {
+        bad(Origin::Env("SOURCE_DATE_EPOCH".into()), text, "a number of seconds since 1970-01-01T00:00:00Z")
+    })?;
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The one table of what can be set: flags, environment, defaults and meanings.
+//!
+//! The command line, the documentation and the reader of [`Config`](super::Config) are all made from it.
+//! It imports nothing, so that the build script can read it too.
+
+/// How a setting takes its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A switch: the flag takes no value, the environment `true` or `false`.
+    Switch,
+    /// One value.
+    One,
+    /// Several: the flag is repeatable; in the environment they stand between commas, or on lines.
+    Words,
+    /// Several paths: the flag is repeatable; in the environment they stand between colons.
+    Paths,
+}
+
+/// One of Stepseal's own settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The flag, without `--`.
+    pub flag: &'static str,
+    /// The environment variable.
+    pub env: &'static str,
+    /// How values are given.
+    pub kind: Kind,
+    /// The value's name in `--help`.
+    pub value: &'static str,
+    /// The default, as the documentation shows it.
+    pub default: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+macro_rules! settings {
+    ($($name:ident: $flag:literal $env:literal $kind:ident $value:literal $default:literal $help:literal;)*) => {
+        $(#[doc = $help] pub const $name: Setting = Setting {
+            flag: $flag, env: $env, kind: Kind::$kind, value: $value, default: $default, help: $help };)*
+        /// Stepseal's own settings, in the order in which `--help` shows them.
+        pub const SETTINGS: &[Setting] = &[$($name),*];
+    };
+}
+
+settings! {
+    RESULTS_DIR: "results-dir" "STEPSEAL_RESULTS_DIR" One "DIR" "/tekton/results" "The Task's results";
+    STEPS_DIR: "steps-dir" "STEPSEAL_STEPS_DIR" One "DIR" "/tekton/steps" "The steps' results, each in DIR/STEP/results";
+    KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, or env://NAME";
+    REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
+    INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this host[:port]; repeatable";
+    REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "FILE" "none" "Trust these CA certificates too; repeatable";
+    ALLOW: "allow" "STEPSEAL_ALLOW" Words "PATTERN" "any repository" "Sign only in these repositories (* in a part, ** across)";
+    RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also sign each manifest of an image index";
+    IDENTITY: "identity" "STEPSEAL_IDENTITIES" Words "REF" "the image's repository" "The docker-reference to sign; repeatable";
+    ANNOTATION: "annotation" "STEPSEAL_ANNOTATIONS" Words "K=V" "none" "Annotation to sign; repeatable";
+    JOBS: "jobs" "STEPSEAL_JOBS" One "N" "16" "Subjects at a time, fewer while a registry throttles";
+    TIMEOUT: "timeout" "STEPSEAL_TIMEOUT" One "DURATION" "5m" "Time limit for the whole run";
+    LENIENT: "lenient" "STEPSEAL_LENIENT" Switch "" "off" "Sign the rest where a hint is malformed";
+    REPORT: "report" "STEPSEAL_REPORT" One "FILE" "none" "Write a JSON report, one object a subject";
+    OUTPUT: "output" "STEPSEAL_OUTPUT" One "human|json" "human" "What to print";
+}
+
+/// A key of Tekton Chains' configuration (`chains-config`).
+#[derive(Clone, Copy, Debug)]
+pub struct ChainsKey {
+    /// The key as Chains names it.
+    pub key: &'static str,
+    /// The values this version can carry out; empty: any.
+    pub allowed: &'static [&'static str],
+    /// The value in a step that sets nothing.
+    pub default: &'static str,
+    /// What it means here.
+    pub meaning: &'static str,
+}
+
+macro_rules! chains_keys {
+    ($($name:ident: $key:literal [$($allowed:literal),*] $default:literal $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: ChainsKey = ChainsKey {
+            key: $key, allowed: &[$($allowed),*], default: $default, meaning: $meaning };)*
+        /// The keys that are carried out, or must not ask for what this version can't do.
+        pub const CHAINS_KEYS: &[ChainsKey] = &[$($name),*];
+    };
+}
+
+chains_keys! {
+    OCI_STORAGE: "artifacts.oci.storage" ["oci", ""] "oci" "where image signatures go; empty turns them off";
+    OCI_FORMAT: "artifacts.oci.format" ["simplesigning"] "simplesigning" "what is signed for an image";
+    OCI_SIGNER: "artifacts.oci.signer" ["x509"] "x509" "the kind of key for images";
+    ENCODING: "storage.oci.encoding-format" ["dsse", "sigstore-bundle"] "dsse" "`dsse`: cosign's `.sig` tags; `sigstore-bundle`: OCI 1.1 referrers";
+    OCI_REPOSITORY: "storage.oci.repository" [] "" "another repository for the signatures; empty: the image's own";
+    OCI_INSECURE: "storage.oci.repository.insecure" ["true", "false"] "false" "plain HTTP for that repository's registry, or for every image's where none is named";
+    TASKRUN_STORAGE: "artifacts.taskrun.storage" [""] "" "where a TaskRun's provenance goes; only off in this version";
+    PIPELINERUN_STORAGE: "artifacts.pipelinerun.storage" [""] "" "where a PipelineRun's provenance goes; only off in this version";
+    FULCIO: "signers.x509.fulcio.enabled" ["false"] "false" "keyless signing; only off in this version";
+    KMSREF: "signers.kms.kmsref" [""] "" "a key in a KMS; only off in this version";
+    TRANSPARENCY: "transparency.enabled" ["false"] "false" "an entry in a transparency log; only off in this version";
+}
+
+/// Chains' other keys: known, and without any effect while what they belong to is off.
+pub const DORMANT_KEYS: &[&str] = &[
+    "artifacts.taskrun.format",
+    "artifacts.taskrun.signer",
+    "artifacts.pipelinerun.format",
+    "artifacts.pipelinerun.signer",
+    "artifacts.pipelinerun.enable-deep-inspection",
+    "builder.id",
+    "builddefinition.buildtype",
+    "signers.x509.fulcio.address",
+    "signers.x509.fulcio.issuer",
+    "signers.x509.fulcio.provider",
+    "signers.x509.identity.token.file",
+    "signers.x509.tuf.mirror.url",
+    "signers.kms.auth.address",
+    "signers.kms.auth.token",
+    "signers.kms.auth.token-path",
+    "signers.kms.auth.oidc.path",
+    "signers.kms.auth.oidc.role",
+    "signers.kms.auth.spire.sock",
+    "signers.kms.auth.spire.audience",
+    "transparency.url",
+    "storage.gcs.bucket",
+    "storage.docdb.url",
+    "storage.docdb.mongo-server-url",
+    "storage.docdb.mongo-server-url-dir",
+    "storage.docdb.mongo-server-url-path",
+    "storage.grafeas.projectid",
+    "storage.grafeas.noteid",
+    "storage.grafeas.notehint",
+    "storage.pubsub.provider",
+    "storage.pubsub.topic",
+    "storage.pubsub.kafka.bootstrap.servers",
+    "storage.archivista.url",
+];

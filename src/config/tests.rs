@@ -1,0 +1,124 @@
+//! Each value in its place, and each wrong one with its reason.
+
+use super::*;
+
+fn flags(given: &[(&str, &[&str])]) -> Flags {
+    given
+        .iter()
+        .map(|(flag, values)| ((*flag).to_owned(), values.iter().map(|v| (*v).to_owned()).collect()))
+        .collect()
+}
+
+fn sources(flags: Flags, env: &[(&str, &str)]) -> Sources {
+    Sources::read(flags, env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).unwrap()
+}
+
+fn config(flags: Flags, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::new(&sources(flags, env), None)
+}
+
+#[test]
+fn nothing_set_gives_the_documented_defaults() {
+    let config = config(Flags::new(), &[]).unwrap();
+    assert_eq!(config.results_dir, PathBuf::from("/tekton/results"));
+    assert_eq!(config.steps_dir, PathBuf::from("/tekton/steps"));
+    assert_eq!(config.jobs, 16);
+    assert_eq!(config.timeout, Duration::from_secs(300));
+    assert_eq!(config.output, Output::Human);
+    assert!(!config.lenient && !config.recursive);
+    let images = ImageStorage { encoding: Encoding::Dsse, repository: None, insecure_http: false };
+    assert_eq!(config.images, Some(images));
+}
+
+#[test]
+fn flag_before_environment_before_directory_before_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |key: &str, value: &str| std::fs::write(dir.path().join(key), value).unwrap();
+    write("storage.oci.repository", "dir.example/a\n");
+    let path = dir.path().to_str().unwrap();
+    let repository = |flags, env: &[(&str, &str)]| {
+        config(flags, env).unwrap().images.unwrap().repository.map(|repository| repository.to_string())
+    };
+    let env = ("STEPSEAL_STORAGE_OCI_REPOSITORY", "env.example/a");
+    let from_dir = ("STEPSEAL_CONFIG_DIR", path);
+    assert_eq!(repository(Flags::new(), &[]), None);
+    assert_eq!(repository(Flags::new(), &[from_dir]).as_deref(), Some("dir.example/a"));
+    assert_eq!(repository(Flags::new(), &[from_dir, env]).as_deref(), Some("env.example/a"));
+    let flags = flags(&[("config", &["storage.oci.repository=flag.example/a"]), ("config-dir", &[path])]);
+    assert_eq!(repository(flags, &[env]).as_deref(), Some("flag.example/a"));
+}
+
+#[test]
+fn an_empty_variable_unsets_a_setting_and_sets_a_key() {
+    let config =
+        config(Flags::new(), &[("STEPSEAL_JOBS", ""), ("STEPSEAL_ARTIFACTS_OCI_STORAGE", "")]).unwrap();
+    assert_eq!(config.jobs, 16);
+    assert_eq!(config.images, None);
+}
+
+#[test]
+fn lists_come_from_repeated_flags_or_one_variable() {
+    let given =
+        config(flags(&[("allow", &["a.example/*", "b.example/**"])]), &[("STEPSEAL_ALLOW", "c")]).unwrap();
+    assert_eq!(given.allow, ["a.example/*", "b.example/**"]);
+    let env = [
+        ("STEPSEAL_INSECURE_REGISTRIES", "a.example, b.example:5000"),
+        ("STEPSEAL_REGISTRY_CONFIG", "/a:/b"),
+        ("STEPSEAL_ANNOTATIONS", "k=v\nl=x,y\n"),
+    ];
+    let given = config(Flags::new(), &env).unwrap();
+    assert_eq!(given.insecure_registries, ["a.example", "b.example:5000"]);
+    assert_eq!(given.registry_config, Some(vec![PathBuf::from("/a"), PathBuf::from("/b")]));
+    assert_eq!(given.annotations.get("l").map(String::as_str), Some("x,y"));
+}
+
+#[test]
+fn every_wrong_value_names_its_place_and_what_is_taken() {
+    let cases = [
+        ("STEPSEAL_JOBS", "0", "STEPSEAL_JOBS: \"0\" is not a number from 1 to 1000"),
+        ("STEPSEAL_TIMEOUT", "soon", "STEPSEAL_TIMEOUT: \"soon\" is not a duration"),
+        ("STEPSEAL_LENIENT", "yes", "STEPSEAL_LENIENT: \"yes\" is not true or false"),
+        ("STEPSEAL_OUTPUT", "xml", "is not human or json"),
+        ("STEPSEAL_ANNOTATIONS", "novalue", "is not KEY=VALUE"),
+        ("STEPSEAL_ANNOTATIONS", "a=1,a=2", "it is given twice"),
+        ("STEPSEAL_INSECURE_REGISTRIES", "http://a.example", "is not HOST or HOST:PORT"),
+        ("STEPSEAL_IDENTITIES", "a.example/x@sha256:ab", "is not an image name"),
+        ("STEPSEAL_ARTIFACTS_OCI_STORAGE", "gcs", "allowed: \"oci\", empty"),
+        ("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", "tar", "allowed: \"dsse\", \"sigstore-bundle\""),
+        ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "tekton", "is not something this version can do"),
+        ("STEPSEAL_TRANSPARENCY_ENABLED", "true", "allowed: \"false\""),
+        ("STEPSEAL_STORAGE_OCI_REPOSITORY", "https://a.example/x", "is not a repository"),
+        ("STEPSEAL_KEY", "k8s://ns/name", "STEPSEAL_KEY"),
+    ];
+    for (name, value, want) in cases {
+        let error = config(Flags::new(), &[(name, value)]).unwrap_err();
+        assert!(error.to_string().contains(want), "{name}={value}: {error}");
+        assert_eq!(error.exit(), ExitCode::Usage);
+        assert!(error.hint().is_some());
+    }
+}
+
+#[test]
+fn what_nobody_knows_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("artifacts.oci.storge"), "oci").unwrap();
+    std::fs::write(dir.path().join("builder.id"), "x").unwrap();
+    let sources = sources(
+        flags(&[("config-dir", &[dir.path().to_str().unwrap()])]),
+        &[("STEPSEAL_JOB", "3"), ("STEPSEAL_LOG", "debug")],
+    );
+    assert_eq!(sources.warnings.len(), 2, "{:?}", sources.warnings);
+    assert!(sources.warnings[0].starts_with("STEPSEAL_JOB "));
+    assert!(sources.warnings[1].contains("artifacts.oci.storge"));
+    let error = config(flags(&[("config", &["artifacts.oci.storge=oci"])]), &[]).unwrap_err();
+    assert!(error.to_string().contains("artifacts.oci.storge"), "{error}");
+}
+
+#[test]
+fn a_time_is_read_from_source_date_epoch() {
+    let sources = sources(Flags::new(), &[]);
+    let created = Config::new(&sources, Some("1700000000")).unwrap().created.unwrap();
+    assert_eq!(created.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), 1_700_000_000);
+    assert!(Config::new(&sources, Some("yesterday")).is_err());
+    assert!(Config::new(&sources, Some("99999999999999")).is_err());
+}

@@ -1,0 +1,285 @@
+//! The one place that knows the order of the stages.
+//!
+//! A subject goes through it like this; what stands on one line goes on at the same time:
+//!
+//! 1. look the subject up; read the signatures that are there; (for all subjects) unlock the key
+//! 2. upload the payloads; sign them
+//! 3. write the list of signatures
+//! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
+
+mod settle;
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::payload::{Claims, Format, Payload, PayloadError};
+use crate::plan::PlannedImage;
+use crate::registry::client::{Client, Manifest, Target};
+use crate::registry::{Digest, ImageRef, RegistryError};
+use crate::report::{Done, Outcome, Report};
+use crate::sign::{SignError, Unlocking};
+use crate::store::{Depth, Descriptor, Shelf, Signed, Store, StoreError, Subject};
+use crate::verify;
+
+/// Everything a run signs with.
+pub struct Pipeline {
+    /// The registries.
+    pub client: Client,
+    /// What is signed.
+    pub format: Box<dyn Format>,
+    /// What the payloads say.
+    pub claims: Claims,
+    /// The key.
+    pub key: Unlocking,
+    /// Where signatures go.
+    pub store: Box<dyn Store>,
+    /// How many subjects are worked on at a time.
+    pub jobs: usize,
+    /// Whether each manifest of an index is a subject too.
+    pub recursive: bool,
+    /// When the run's time is over.
+    pub deadline: Instant,
+}
+
+/// Why a subject isn't signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The subject can't be looked up.
+    #[error("cannot look up {image}")]
+    Lookup {
+        /// The subject.
+        image: String,
+        /// What the registry said.
+        source: Box<RegistryError>,
+    },
+    /// The registry doesn't hold the subject.
+    #[error("{image} is not in the registry: nothing was signed for it")]
+    Absent {
+        /// The subject.
+        image: String,
+    },
+    /// What it holds isn't a manifest.
+    #[error("what the registry holds as {image} is not an image manifest or index")]
+    NotAManifest {
+        /// The subject.
+        image: String,
+    },
+    /// The payload can't be made.
+    #[error("cannot make the payload for {image}")]
+    Payload {
+        /// The subject.
+        image: String,
+        /// Why.
+        source: PayloadError,
+    },
+    /// The key doesn't sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The store doesn't take the signature.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signature was written and isn't there.
+    #[error(
+        "the signature of {image} was pushed {times} times and is not at {location} when it is read back"
+    )]
+    NotThere {
+        /// The subject.
+        image: String,
+        /// Where it should be.
+        location: String,
+        /// How often it was written.
+        times: u32,
+    },
+}
+
+impl Explain for PipelineError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Lookup { source, .. } => source.used(),
+            Self::Sign(error) => error.used(),
+            Self::Store(error) => error.used(),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Lookup { source, .. } => source.hint(),
+            Self::Absent { .. } => Some(
+                "push the image before the signing step, and check that the result names the repository and \
+                 the digest that the push reported"
+                    .into(),
+            ),
+            Self::NotAManifest { .. } => Some("check which digest the build wrote into its result".into()),
+            Self::Payload { source, .. } => source.hint(),
+            Self::Sign(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::NotThere { .. } => Some(
+                "other writers replace it, or the registry answers from an old copy: run again, or raise \
+                 --timeout"
+                    .into(),
+            ),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Lookup { source, .. } => source.exit(),
+            Self::Payload { source, .. } => source.exit(),
+            Self::Sign(error) => error.exit(),
+            Self::Store(error) => error.exit(),
+            Self::Absent { .. } | Self::NotAManifest { .. } | Self::NotThere { .. } => ExitCode::Failed,
+        }
+    }
+}
+
+/// A manifest list deeper or wider than this is not an image's.
+const MAX_SUBJECTS: usize = 10_000;
+
+impl Pipeline {
+    /// Signs every image, and says of each how it ended; `seen` hears of each as it ends.
+    ///
+    /// One image's failure doesn't hide the others': all are tried.
+    pub async fn sign(&self, images: &[PlannedImage], seen: &mut dyn FnMut(&Outcome)) -> Report {
+        let begun = Instant::now();
+        let mut waiting: VecDeque<(ImageRef, Vec<String>)> =
+            images.iter().map(|planned| (planned.image.clone(), planned.from.clone())).collect();
+        let mut known: HashSet<ImageRef> = images.iter().map(|planned| planned.image.clone()).collect();
+        let mut running = FuturesUnordered::new();
+        let mut outcomes = Vec::new();
+        loop {
+            while running.len() < self.jobs {
+                let Some((image, from)) = waiting.pop_front() else { break };
+                running.push(async move {
+                    let (result, children) = self.sign_one(&image).await;
+                    (Outcome::new(image, from, result), children)
+                });
+            }
+            let Some((outcome, children)) = running.next().await else { break };
+            for child in children.into_iter().take(MAX_SUBJECTS.saturating_sub(known.len())) {
+                if known.insert(child.clone()) {
+                    waiting.push_back((child, vec![format!("index {}", outcome.image)]));
+                }
+            }
+            seen(&outcome);
+            outcomes.push(outcome);
+        }
+        Report::new(outcomes, begun.elapsed(), self.client.stats())
+    }
+
+    /// Signs one image; returns the manifests of an index with it where those are to be signed too.
+    async fn sign_one(&self, image: &ImageRef) -> (Result<Done, PipelineError>, Vec<ImageRef>) {
+        let (manifest, shelf) = tokio::join!(self.look_up(image), self.store.read(image, Depth::All));
+        let manifest = match manifest {
+            Ok(manifest) => manifest,
+            Err(error) => return (Err(error), Vec::new()),
+        };
+        let children = if self.recursive { children(image, &manifest) } else { Vec::new() };
+        let result = match shelf {
+            Ok(shelf) => self.add(image, &manifest, shelf).await,
+            Err(error) => Err(error.into()),
+        };
+        (result, children)
+    }
+
+    /// The manifest that the registry holds for `image`; its bytes hash to the digest.
+    async fn look_up(&self, image: &ImageRef) -> Result<Manifest, PipelineError> {
+        let target = Target::Digest(image.digest.clone());
+        let manifest = self.client.manifest(&image.repository, &target).await;
+        let manifest = manifest
+            .map_err(|source| PipelineError::Lookup { image: image.to_string(), source: Box::new(source) })?
+            .ok_or_else(|| PipelineError::Absent { image: image.to_string() })?;
+        if !is_manifest(&manifest.bytes) {
+            return Err(PipelineError::NotAManifest { image: image.to_string() });
+        }
+        Ok(manifest)
+    }
+
+    /// Adds the signatures that `shelf` lacks.
+    async fn add(&self, image: &ImageRef, manifest: &Manifest, shelf: Shelf) -> Result<Done, PipelineError> {
+        let location = self.store.location(image);
+        let payloads = self.format.payloads(image, &self.claims);
+        let payloads =
+            payloads.map_err(|source| PipelineError::Payload { image: image.to_string(), source })?;
+        let wanted = self.missing(&shelf, &payloads).await?;
+        let present = payloads.len() - wanted.len();
+        if wanted.is_empty() {
+            let signer = self.key.signer().await?;
+            return Ok(Done { location, added: 0, present, key_id: signer.public_key().key_id() });
+        }
+        let prepared =
+            async { self.store.prepare(&shelf, image, &wanted).await.map_err(PipelineError::from) };
+        let signed = async { self.sign_all(&wanted).await };
+        let ((), signed) = tokio::try_join!(prepared, signed)?;
+        let subject = Subject { image: image.clone(), descriptor: descriptor(manifest) };
+        self.settle(shelf, &subject, &signed).await?;
+        let signer = self.key.signer().await?;
+        Ok(Done { location, added: signed.len(), present, key_id: signer.public_key().key_id() })
+    }
+
+    /// The payloads that have no signature by our key yet. Waits for the key only if there may be one.
+    async fn missing(&self, shelf: &Shelf, payloads: &[Payload]) -> Result<Vec<Payload>, SignError> {
+        if !payloads.iter().any(|payload| verify::may_hold(shelf, payload)) {
+            return Ok(payloads.to_vec());
+        }
+        let signer = self.key.signer().await?;
+        Ok(verify::missing(shelf, payloads, signer.public_key()).into_iter().cloned().collect())
+    }
+
+    async fn sign_all(&self, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
+        let mut all = Vec::with_capacity(payloads.len());
+        for payload in payloads {
+            let signature = self.key.sign(payload.to_be_signed().into_owned()).await?;
+            let key_hint = self.key.signer().await?.public_key().hint();
+            all.push(Signed { payload: payload.clone(), signature, key_hint });
+        }
+        Ok(all)
+    }
+}
+
+fn descriptor(manifest: &Manifest) -> Descriptor {
+    Descriptor {
+        media_type: manifest.media_type.clone(),
+        size: manifest.bytes.len() as u64,
+        digest: manifest.digest.as_str().to_owned(),
+    }
+}
+
+/// An image manifest or index, OCI's or Docker's, of schema version 2.
+fn is_manifest(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(bytes).is_ok_and(|manifest| {
+        manifest.get("schemaVersion").and_then(Value::as_u64) == Some(2)
+            && ["config", "layers", "manifests"].iter().any(|field| manifest.get(field).is_some())
+    })
+}
+
+/// The manifests that an index lists; none for an image manifest.
+fn children(image: &ImageRef, manifest: &Manifest) -> Vec<ImageRef> {
+    let Ok(index) = serde_json::from_slice::<Value>(&manifest.bytes) else { return Vec::new() };
+    let listed = index.get("manifests").and_then(Value::as_array).into_iter().flatten();
+    let digests = listed.filter_map(|entry| entry.get("digest")?.as_str()?.parse::<Digest>().ok());
+    digests.map(|digest| ImageRef { repository: image.repository.clone(), digest }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_told_from_other_json() {
+        assert!(is_manifest(br#"{"schemaVersion":2,"layers":[]}"#));
+        assert!(is_manifest(br#"{"schemaVersion":2,"manifests":[]}"#));
+        for bytes in
+            [&b"{}"[..], b"[]", b"<html>", br#"{"schemaVersion":1,"layers":[]}"#, br#"{"schemaVersion":2}"#]
+        {
+            assert!(!is_manifest(bytes));
+        }
+    }
+}

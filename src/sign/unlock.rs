@@ -1,0 +1,95 @@
+//! The key while it is being derived, beside the network.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
+
+use super::{KeyError, LockedKey, Signature, Signer};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+
+type Unlocked = Result<Arc<dyn Signer>, SignError>;
+
+/// A key that is being unlocked on a thread of its own, once for all who wait for it.
+#[derive(Clone)]
+pub struct Unlocking(Shared<Pin<Box<dyn Future<Output = Unlocked> + Send>>>);
+
+/// Why nothing could be signed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The key can't be used.
+    #[error(transparent)]
+    Key(Arc<KeyError>),
+    /// The thread that held the key ended early.
+    #[error("the signing thread ended before it was done")]
+    Ended,
+}
+
+impl Explain for SignError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Key(error) => error.used(),
+            Self::Ended => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Key(error) => error.hint(),
+            Self::Ended => Some("give the step at least 96 MiB of memory".into()),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Key(error) => error.exit(),
+            Self::Ended => ExitCode::Failed,
+        }
+    }
+}
+
+impl Unlocking {
+    /// Begins to unlock `key` at once; must be called inside a tokio runtime.
+    pub fn start(key: LockedKey) -> Self {
+        let task = tokio::task::spawn_blocking(move || key.unlock());
+        let unlocked = async {
+            match task.await {
+                Ok(Ok(signer)) => Ok(Arc::from(signer)),
+                Ok(Err(error)) => Err(SignError::Key(Arc::new(error))),
+                Err(_) => Err(SignError::Ended),
+            }
+        };
+        Self(unlocked.boxed().shared())
+    }
+
+    /// Waits for the key.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be unlocked.
+    pub async fn signer(&self) -> Unlocked {
+        self.0.clone().await
+    }
+
+    /// Signs `message`, on a blocking thread: an RSA signature takes milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// When the key can't be unlocked, or can't sign.
+    pub async fn sign(&self, message: Vec<u8>) -> Result<Signature, SignError> {
+        let signer = self.signer().await?;
+        let signed = tokio::task::spawn_blocking(move || signer.sign(&message)).await;
+        signed.map_err(|_| SignError::Ended)?.map_err(|error| SignError::Key(Arc::new(error)))
+    }
+}
+
+impl fmt::Debug for Unlocking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unlocking(..)")
+    }
+}

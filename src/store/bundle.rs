@@ -1,0 +1,212 @@
+//! A Sigstore bundle v0.3 with a DSSE envelope, and the manifest that refers it to an image.
+//!
+//! Spec: <https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_bundle.proto>,
+//! <https://github.com/sigstore/cosign/blob/v3.1.2/specs/BUNDLE_SPEC.md>
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Serialize;
+use sigstore_types::bundle::{Bundle, SignatureContent};
+
+use super::{Descriptor, Kept, Signed, StoreError, Subject};
+use crate::payload::cosign_statement::PREDICATE_TYPE;
+use crate::registry::Digest;
+
+/// The media type of a bundle, and the artifact type of the manifest that carries it.
+pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/// The media type of the manifest.
+pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The config of a manifest that has none.
+///
+/// Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>
+pub const EMPTY: &[u8] = b"{}";
+const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+
+// What is written is spelled out here instead of with sigstore-types: that crate writes an empty list of log
+// entries and empty timestamp data, where cosign writes neither.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    media_type: &'static str,
+    verification_material: Material<'a>,
+    dsse_envelope: Envelope<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Material<'a> {
+    public_key: PublicKey<'a>,
+}
+
+#[derive(Serialize)]
+struct PublicKey<'a> {
+    hint: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    payload: String,
+    payload_type: &'a str,
+    signatures: [Sig; 1],
+}
+
+#[derive(Serialize)]
+struct Sig {
+    sig: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'a> {
+    schema_version: u8,
+    media_type: &'static str,
+    config: Descriptor,
+    layers: [Descriptor; 1],
+    annotations: BTreeMap<&'static str, String>,
+    subject: &'a Descriptor,
+    artifact_type: &'static str,
+}
+
+/// The entry of a manifest in the list of an image's referrers.
+#[derive(Serialize)]
+struct Referrer<'a> {
+    #[serde(flatten)]
+    descriptor: Descriptor,
+    annotations: &'a BTreeMap<&'static str, String>,
+    #[serde(rename = "artifactType")]
+    artifact_type: &'static str,
+}
+
+/// A bundle ready to be stored.
+pub(super) struct Stored {
+    /// The bundle.
+    pub(super) bundle: Bytes,
+    /// The manifest with the bundle as its layer.
+    pub(super) manifest: Bytes,
+    /// The manifest's digest.
+    pub(super) digest: Digest,
+    /// The manifest's entry in the fallback index.
+    pub(super) referrer: serde_json::Value,
+}
+
+impl Stored {
+    /// Makes the bundle of `signed` and its manifest. `created` is left out where it isn't known: the same
+    /// inputs give the same bytes.
+    pub(super) fn new(
+        subject: &Subject,
+        signed: &Signed,
+        created: Option<SystemTime>,
+    ) -> Result<Self, StoreError> {
+        let bundle = bundle(signed)?;
+        let mut annotations = BTreeMap::from([
+            ("dev.sigstore.bundle.content", "dsse-envelope".to_owned()),
+            ("dev.sigstore.bundle.predicateType", PREDICATE_TYPE.to_owned()),
+        ]);
+        if let Some(created) = created {
+            annotations.insert(
+                "org.opencontainers.image.created",
+                humantime::format_rfc3339_seconds(created).to_string(),
+            );
+        }
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: MANIFEST_TYPE,
+            config: descriptor(EMPTY_TYPE, EMPTY),
+            layers: [descriptor(MEDIA_TYPE, &bundle)],
+            annotations: annotations.clone(),
+            subject: &subject.descriptor,
+            artifact_type: MEDIA_TYPE,
+        };
+        let manifest = Bytes::from(serde_json::to_vec(&manifest).map_err(StoreError::Json)?);
+        let referrer = Referrer {
+            descriptor: descriptor(MANIFEST_TYPE, &manifest),
+            annotations: &annotations,
+            artifact_type: MEDIA_TYPE,
+        };
+        let referrer = serde_json::to_value(referrer).map_err(StoreError::Json)?;
+        Ok(Self { bundle, digest: Digest::of(&manifest), manifest, referrer })
+    }
+}
+
+fn descriptor(media_type: &str, bytes: &[u8]) -> Descriptor {
+    Descriptor {
+        media_type: media_type.to_owned(),
+        size: bytes.len() as u64,
+        digest: Digest::of(bytes).as_str().to_owned(),
+    }
+}
+
+/// The bundle of a signature with a key.
+fn bundle(signed: &Signed) -> Result<Bytes, StoreError> {
+    let bundle = Written {
+        media_type: MEDIA_TYPE,
+        verification_material: Material { public_key: PublicKey { hint: &signed.key_hint } },
+        dsse_envelope: Envelope {
+            payload: STANDARD.encode(&signed.payload.bytes),
+            payload_type: signed.payload.media_type,
+            signatures: [Sig { sig: signed.signature.base64() }],
+        },
+    };
+    serde_json::to_vec(&bundle).map(Bytes::from).map_err(StoreError::Json)
+}
+
+/// Reads the signature out of a bundle; `None`: it isn't a bundle with a DSSE envelope.
+pub fn read(bytes: &[u8]) -> Option<Kept> {
+    let bundle = Bundle::from_json(std::str::from_utf8(bytes).ok()?).ok()?;
+    let SignatureContent::DsseEnvelope(envelope) = bundle.content else { return None };
+    let payload = Bytes::from(envelope.payload.into_bytes());
+    let signature = envelope.signature.sig.into_bytes();
+    Some(Kept { payload: Digest::of(&payload), bytes: Some(payload), signature })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::{Envelope, Payload};
+    use crate::sign::Signature;
+
+    fn signed() -> Signed {
+        let payload = Payload {
+            bytes: Bytes::from_static(b"{\"_type\":1}"),
+            media_type: "application/vnd.in-toto+json",
+            envelope: Envelope::Dsse,
+        };
+        Signed { payload, signature: Signature(vec![1, 2, 3]), key_hint: "aGludA==".into() }
+    }
+
+    #[test]
+    fn a_bundle_is_as_cosign_writes_it_and_can_be_read() {
+        let bytes = bundle(&signed()).unwrap();
+        let want = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"aGludA=="}},"dsseEnvelope":{"payload":"eyJfdHlwZSI6MX0=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AQID"}]}}"#;
+        assert_eq!(std::str::from_utf8(&bytes).unwrap(), want);
+        let kept = read(&bytes).unwrap();
+        assert_eq!(kept.bytes.as_deref(), Some(&b"{\"_type\":1}"[..]));
+        assert_eq!(kept.signature, [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_no_bundle_is_not_read() {
+        for bytes in [&b""[..], b"{}", b"\xff", b"[]", br#"{"mediaType":"x"}"#] {
+            assert_eq!(read(bytes), None);
+        }
+    }
+
+    #[test]
+    fn the_manifest_says_when_only_if_it_is_known() {
+        let image: crate::registry::ImageRef =
+            format!("r.example/a@sha256:{}", "ab".repeat(32)).parse().unwrap();
+        let subject = Subject { descriptor: descriptor("m", b"x"), image };
+        let text = |created| {
+            let stored = Stored::new(&subject, &signed(), created).unwrap();
+            String::from_utf8(stored.manifest.to_vec()).unwrap()
+        };
+        assert!(!text(None).contains("created"));
+        let epoch = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+        assert!(text(Some(epoch)).contains(r#""org.opencontainers.image.created":"2023-11-14T22:13:20Z""#));
+    }
+}

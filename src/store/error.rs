@@ -1,0 +1,86 @@
+//! Why a store can't keep a signature.
+
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::registry::RegistryError;
+
+/// Why a store can't keep or give a signature.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The signatures that are there can't be read.
+    #[error("cannot read the signatures at {location}")]
+    Read {
+        /// Where they are.
+        location: String,
+        /// What the registry said.
+        source: Box<RegistryError>,
+    },
+    /// A signature can't be pushed.
+    #[error("cannot push the signature of {image} to {location}")]
+    Push {
+        /// What was signed.
+        image: String,
+        /// Where it goes.
+        location: String,
+        /// What the registry said.
+        source: Box<RegistryError>,
+    },
+    /// Something else is where the signatures should be.
+    #[error("what is at {location} is not a list of signatures: {what}")]
+    Foreign {
+        /// Where.
+        location: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The list of signatures would be larger than registries take.
+    #[error("there is no room for another signature at {location}: the manifest would have {size} bytes")]
+    Full {
+        /// Where.
+        location: String,
+        /// The size it would have, in bytes.
+        size: usize,
+    },
+    /// What must be written can't be written as JSON.
+    #[error("cannot write a manifest as JSON")]
+    Json(#[source] serde_json::Error),
+}
+
+impl StoreError {
+    /// Whether reading what is there and writing once more can help.
+    pub fn is_transient(&self) -> bool {
+        self.registry().is_some_and(RegistryError::is_transient)
+    }
+
+    /// What the registry said, if it was the registry.
+    pub fn registry(&self) -> Option<&RegistryError> {
+        match self {
+            Self::Read { source, .. } | Self::Push { source, .. } => Some(source),
+            Self::Foreign { .. } | Self::Full { .. } | Self::Json(_) => None,
+        }
+    }
+}
+
+impl Explain for StoreError {
+    fn used(&self) -> Option<String> {
+        self.registry().and_then(Explain::used)
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { source, .. } | Self::Push { source, .. } => source.hint(),
+            Self::Foreign { .. } => Some(
+                "nothing was overwritten; look at it with `crane manifest`, remove it if it is no signature, \
+                 or choose another storage.oci.repository"
+                    .into(),
+            ),
+            Self::Full { .. } => Some("remove signatures that are no longer needed (`cosign clean`)".into()),
+            Self::Json(_) => None,
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        self.registry().map_or(ExitCode::Failed, Explain::exit)
+    }
+}

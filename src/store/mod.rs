@@ -1,0 +1,132 @@
+//! Stage store: a signed payload in, its location out.
+//!
+//! A store keeps all signatures of one subject in one place that several signers write to. None of the
+//! registries' interfaces has a compare-and-swap, so adding is: read, merge, write, read back. Stores do the
+//! single steps; [`pipeline`](crate::pipeline) repeats them until everything is there.
+
+pub mod bundle;
+pub mod error;
+pub mod oci_referrers;
+pub mod oci_tag;
+pub mod shelf;
+mod tagged;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::payload::Payload;
+use crate::registry::{Digest, ImageRef};
+use crate::sign::Signature;
+
+pub use error::StoreError;
+pub use oci_referrers::OciReferrers;
+pub use oci_tag::OciTag;
+pub use shelf::{Entry, Shelf};
+
+/// What a store's steps return.
+pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A manifest that the registry holds, hashed: what a signature is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Its name.
+    pub image: ImageRef,
+    /// What the registry holds under that name.
+    pub descriptor: Descriptor,
+}
+
+/// An OCI content descriptor.
+///
+/// Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/descriptor.md#properties>
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Descriptor {
+    /// The media type of the content.
+    #[serde(rename = "mediaType")]
+    pub media_type: String,
+    /// The content's length in bytes.
+    pub size: u64,
+    /// The content's digest.
+    pub digest: String,
+}
+
+/// A payload and its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// What was signed.
+    pub payload: Payload,
+    /// The signature over [`Payload::to_be_signed`].
+    pub signature: Signature,
+    /// The signing key's hint in Sigstore bundles.
+    pub key_hint: String,
+}
+
+/// A signature as it was read from a store; nothing of it is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The digest of the payload's bytes.
+    pub payload: Digest,
+    /// The payload's bytes, where reading the signature brought them along.
+    pub bytes: Option<Bytes>,
+    /// The signature.
+    pub signature: Vec<u8>,
+}
+
+/// What a write showed.
+#[derive(Debug)]
+pub struct Written {
+    /// What was in the place just before the write, if that could be told and is not what was merged into.
+    pub overwrote: Option<Shelf>,
+    /// Whether there was any sign of another writer.
+    pub contended: bool,
+    /// How much longer the slowest of its requests took than the fastest.
+    pub jitter: Duration,
+}
+
+/// How much of what is there a read has to bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth<'a> {
+    /// Every signature.
+    All,
+    /// The signatures in these places, and of the others only that they are there.
+    Only(&'a [Digest]),
+}
+
+/// A place for signatures: one member a file.
+pub trait Store: Send + Sync {
+    /// Its name in configuration and report.
+    fn name(&self) -> &'static str;
+
+    /// Where the signatures of `image` lie, for people.
+    fn location(&self, image: &ImageRef) -> String;
+
+    /// Reads what is there for `image`.
+    ///
+    /// # Errors
+    ///
+    /// When the registry doesn't answer, or something else than signatures lies there.
+    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>) -> Step<'a, Shelf>;
+
+    /// Uploads what can be uploaded before the signatures exist.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it.
+    fn prepare<'a>(&'a self, shelf: &'a Shelf, image: &'a ImageRef, payloads: &'a [Payload]) -> Step<'a, ()>;
+
+    /// Writes `shelf` with `signed` added, once. The manifest that names everything is sent a single time:
+    /// when that fails, what is there has to be read again before anything is written.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses it; [`StoreError::is_transient`] says whether reading again and writing
+    /// once more can help.
+    fn write<'a>(&'a self, shelf: &'a Shelf, subject: &'a Subject, signed: &'a [Signed])
+    -> Step<'a, Written>;
+
+    /// The digests under which `signed` is found again with [`Depth::Only`].
+    fn places(&self, subject: &Subject, signed: &[Signed]) -> Vec<Digest>;
+}

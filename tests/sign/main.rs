@@ -1,0 +1,14 @@
+//! `stepseal sign` from outside: the binary, a folder as a step has it, and a registry over real HTTP.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "all of this crate is test code, its helpers too"
+)]
+
+mod bad_input;
+mod concurrency;
+mod everyday;
+mod faults;
+mod step;
