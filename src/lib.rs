@@ -16,6 +16,7 @@ pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod foreign;
+mod pattern;
 pub mod payload;
 pub mod pipeline;
 pub mod plan;

@@ -15,6 +15,7 @@ use std::time::Instant;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -143,6 +144,9 @@ impl Explain for PipelineError {
 /// A manifest list deeper or wider than this is not an image's.
 const MAX_SUBJECTS: usize = 10_000;
 
+/// How many subjects may wait for their confirmation, for each that is worked on.
+const WAITING_PER_JOB: usize = 8;
+
 impl Pipeline {
     /// Signs every image, and says of each how it ended; `seen` hears of each as it ends.
     ///
@@ -152,13 +156,15 @@ impl Pipeline {
         let mut waiting: VecDeque<(ImageRef, Vec<String>)> =
             images.iter().map(|planned| (planned.image.clone(), planned.from.clone())).collect();
         let mut known: HashSet<ImageRef> = images.iter().map(|planned| planned.image.clone()).collect();
+        let slots = Semaphore::new(self.jobs);
+        let slots = &slots;
         let mut running = FuturesUnordered::new();
         let mut outcomes = Vec::new();
         loop {
-            while running.len() < self.jobs {
+            while running.len() < self.jobs * WAITING_PER_JOB {
                 let Some((image, from)) = waiting.pop_front() else { break };
                 running.push(async move {
-                    let (result, children) = self.sign_one(&image).await;
+                    let (result, children) = self.sign_one(&image, slots).await;
                     (Outcome::new(image, from, result), children)
                 });
             }
@@ -175,7 +181,14 @@ impl Pipeline {
     }
 
     /// Signs one image; returns the manifests of an index with it where those are to be signed too.
-    async fn sign_one(&self, image: &ImageRef) -> (Result<Done, PipelineError>, Vec<ImageRef>) {
+    ///
+    /// A subject that only waits, to see whether its signature stays, leaves its slot to another.
+    async fn sign_one(
+        &self,
+        image: &ImageRef,
+        slots: &Semaphore,
+    ) -> (Result<Done, PipelineError>, Vec<ImageRef>) {
+        let slot = slots.acquire().await.ok();
         let (manifest, shelf) = tokio::join!(self.look_up(image), self.store.read(image, Depth::All));
         let manifest = match manifest {
             Ok(manifest) => manifest,
@@ -183,7 +196,7 @@ impl Pipeline {
         };
         let children = if self.recursive { children(image, &manifest) } else { Vec::new() };
         let result = match shelf {
-            Ok(shelf) => self.add(image, &manifest, shelf).await,
+            Ok(shelf) => self.add(image, &manifest, shelf, slot).await,
             Err(error) => Err(error.into()),
         };
         (result, children)
@@ -203,7 +216,13 @@ impl Pipeline {
     }
 
     /// Adds the signatures that `shelf` lacks.
-    async fn add(&self, image: &ImageRef, manifest: &Manifest, shelf: Shelf) -> Result<Done, PipelineError> {
+    async fn add(
+        &self,
+        image: &ImageRef,
+        manifest: &Manifest,
+        shelf: Shelf,
+        slot: Option<SemaphorePermit<'_>>,
+    ) -> Result<Done, PipelineError> {
         let location = self.store.location(image);
         let payloads = self.format.payloads(image, &self.claims);
         let payloads =
@@ -219,7 +238,7 @@ impl Pipeline {
         let signed = async { self.sign_all(&wanted).await };
         let ((), signed) = tokio::try_join!(prepared, signed)?;
         let subject = Subject { image: image.clone(), descriptor: descriptor(manifest) };
-        self.settle(shelf, &subject, &signed).await?;
+        self.settle(shelf, &subject, &signed, slot).await?;
         let signer = self.key.signer().await?;
         Ok(Done { location, added: signed.len(), present, key_id: signer.public_key().key_id() })
     }

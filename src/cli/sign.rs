@@ -189,9 +189,12 @@ fn pipeline(subjects: &Subjects, environment: &Environment, begun: Instant) -> R
     })
 }
 
-/// The places of credentials: those named, or the usual ones.
-fn places(config: &Config, _env: &dyn Fn(&str) -> Option<String>) -> Places {
-    Places::explicit(config.registry_config.iter().flatten().cloned())
+/// The places of credentials: those named, or else the usual ones.
+fn places(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Places {
+    match &config.registry_config {
+        Some(paths) => Places::explicit(paths.iter().cloned()),
+        None => Places::standard(env),
+    }
 }
 
 fn client_options(subjects: &Subjects, environment: &Environment, deadline: Instant) -> ClientOptions {

@@ -7,19 +7,25 @@
 //! - Who has written reads again after a while that is longer than the moment between another signer's read
 //!   and write. So whoever is overwritten by a signer that hadn't seen it is still there to notice.
 //!
-//! That while is short when nobody else writes, and grows with any sign that somebody does.
+//! That while is about what lies between the read and the write of a signer that sends both at once: the
+//! unevenness of the network, the registry and the machine, as far as our own requests showed it. It is a few
+//! milliseconds where nobody else is at work, and grows with the load and with any sign of another writer.
 
 use std::time::{Duration, Instant};
+
+use tokio::sync::SemaphorePermit;
 
 use super::{Pipeline, PipelineError};
 use crate::store::{Depth, Shelf, Signed, StoreError, Subject, Written};
 use crate::verify;
 
 /// The least time between a write and the read that confirms it.
-const LEAST_WAIT: Duration = Duration::from_millis(10);
+const LEAST_WAIT: Duration = Duration::from_millis(15);
 /// The most, where the registry's answers are very uneven.
 const MOST_WAIT: Duration = Duration::from_secs(2);
-/// How long it must have been quiet where another writer has shown itself.
+/// How much more uneven another signer's requests may be than ours.
+const UNEVENNESS: u32 = 4;
+/// How long it must have been quiet, at least, where another writer has shown itself.
 const QUIET: Duration = Duration::from_millis(400);
 
 impl Pipeline {
@@ -29,8 +35,10 @@ impl Pipeline {
         shelf: Shelf,
         subject: &Subject,
         signed: &[Signed],
+        mut slot: Option<SemaphorePermit<'_>>,
     ) -> Result<(), PipelineError> {
         let places = self.store.places(subject, signed);
+        let depth = Depth::Only(&places);
         let mut wanted = shelf;
         let mut contended = false;
         for attempt in 1_u32.. {
@@ -40,11 +48,7 @@ impl Pipeline {
                     if let Some(replaced) = &written.overwrote {
                         wanted.absorb(replaced);
                     }
-                    if written.overwrote.is_some() {
-                        Duration::ZERO
-                    } else {
-                        confirm_after(&written, contended)
-                    }
+                    self.confirm_after(&written)
                 }
                 Err(error) => {
                     contended = true;
@@ -52,16 +56,17 @@ impl Pipeline {
                     Duration::ZERO
                 }
             };
+            drop(slot.take());
             tokio::time::sleep(wait).await;
-            let mut seen = self.store.read(&subject.image, Depth::Only(&places)).await?;
+            let mut seen = self.store.read(&subject.image, depth).await?;
             if self.complete(&seen, &wanted, signed).await? {
                 if !contended {
                     return Ok(());
                 }
-                let before = seen;
-                tokio::time::sleep(QUIET + random(QUIET / 2)).await;
-                seen = self.store.read(&subject.image, Depth::Only(&places)).await?;
-                if seen.version == before.version && self.complete(&seen, &wanted, signed).await? {
+                let before = seen.version.clone();
+                tokio::time::sleep((wait * UNEVENNESS).max(QUIET) + random(QUIET / 2)).await;
+                seen = self.store.read(&subject.image, depth).await?;
+                if seen.version == before && self.complete(&seen, &wanted, signed).await? {
                     return Ok(());
                 }
             }
@@ -89,6 +94,15 @@ impl Pipeline {
         Ok(ours && seen.contains(wanted))
     }
 
+    /// How long after a write the confirming read is sent; not at all where more has to be written anyway.
+    fn confirm_after(&self, written: &Written) -> Duration {
+        if written.overwrote.is_some() {
+            return Duration::ZERO;
+        }
+        let uneven = written.took.saturating_sub(self.client.fastest());
+        (LEAST_WAIT + uneven * UNEVENNESS).min(MOST_WAIT)
+    }
+
     /// Waits after a failed write, if trying again can help and there is time left.
     async fn pause(&self, attempt: u32, error: StoreError) -> Result<(), StoreError> {
         let again = match error.registry() {
@@ -97,15 +111,6 @@ impl Pipeline {
         };
         if again { Ok(()) } else { Err(error) }
     }
-}
-
-/// How long after a write the confirming read is sent.
-///
-/// Another signer's read and write leave it together and arrive together, but for the unevenness of the
-/// network and the registry: about what lay between our own read and write.
-fn confirm_after(written: &Written, contended: bool) -> Duration {
-    let least = (LEAST_WAIT + written.jitter * 2).min(MOST_WAIT);
-    if contended { least + random(QUIET / 4) } else { least }
 }
 
 /// A time up to `most`, so that writers that met once don't meet again.

@@ -8,7 +8,7 @@
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/slsa-provenance.md#type-hinting>
 
-pub(crate) mod allow;
+mod allow;
 mod artifact;
 mod describe;
 mod outputs;

@@ -82,8 +82,8 @@ pub struct Written {
     pub overwrote: Option<Shelf>,
     /// Whether there was any sign of another writer.
     pub contended: bool,
-    /// How much longer the slowest of its requests took than the fastest.
-    pub jitter: Duration,
+    /// How long the write and the read beside it took, until both were answered.
+    pub took: Duration,
 }
 
 /// How much of what is there a read has to bring.

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -182,6 +182,7 @@ impl Store for OciReferrers {
         signed: &'a [Signed],
     ) -> Step<'a, Written> {
         Box::pin(async move {
+            let begun = Instant::now();
             let mut added = Shelf::default();
             for signed in signed {
                 let stored = Stored::new(subject, signed, self.created)?;
@@ -189,7 +190,7 @@ impl Store for OciReferrers {
                 added.entries.push(Entry { descriptor: stored.referrer, kept: None });
             }
             if shelf.listed {
-                return Ok(Written { overwrote: None, contended: false, jitter: std::time::Duration::ZERO });
+                return Ok(Written { overwrote: None, contended: false, took: begun.elapsed() });
             }
             let mut merged = shelf.clone();
             merged.absorb(&added);

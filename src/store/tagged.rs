@@ -1,6 +1,6 @@
 //! Writing a list of descriptors under a tag that others write too.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -58,31 +58,21 @@ impl Tag<'_> {
         let ours = Digest::of(&bytes);
         let target = Target::Tag(self.name.clone());
         let begun = Instant::now();
-        let read = async { (self.read().await, begun.elapsed()) };
-        let write = async {
-            let written =
-                self.client.put_manifest(self.repository, &target, media_type, Bytes::from(bytes)).await;
-            (written, begun.elapsed())
-        };
-        let ((before, read_in), (written, written_in)) = tokio::join!(biased; read, write);
+        let write = self.client.put_manifest(self.repository, &target, media_type, Bytes::from(bytes));
+        let (before, written) = tokio::join!(biased; self.read(), write);
+        let took = begun.elapsed();
         written.map_err(|source| StoreError::Push {
             image: image.to_string(),
             location: self.location(),
             source: Box::new(source),
         })?;
-        let jitter = read_in.abs_diff(written_in);
-        Ok(match before {
-            Ok(before) if before.version == merged.version => {
-                Written { overwrote: None, contended: false, jitter }
-            }
+        let (overwrote, contended) = match before {
+            Ok(before) if before.version == merged.version => (None, false),
             // The read came too late, or failed: what was replaced is not known.
-            Ok(before) if before.version.as_ref() == Some(&ours) => {
-                Written { overwrote: None, contended: true, jitter }
-            }
-            Ok(before) => Written { overwrote: Some(before), contended: true, jitter },
-            Err(_) => {
-                Written { overwrote: None, contended: true, jitter: jitter.max(Duration::from_millis(50)) }
-            }
-        })
+            Ok(before) if before.version.as_ref() == Some(&ours) => (None, true),
+            Err(_) => (None, true),
+            Ok(before) => (Some(before), true),
+        };
+        Ok(Written { overwrote, contended, took })
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::plan::allow;
+use crate::pattern;
 use crate::secret::Secret;
 
 /// How an [`EmbeddedRegistry`](super::EmbeddedRegistry) is set up. The default is an open registry on a free
@@ -163,9 +163,9 @@ impl Rights {
 
     /// Whether `action` may be done to `repository`.
     pub(super) fn allow(&self, repository: &str, action: Action) -> bool {
-        self.0.iter().any(|(pattern, most)| {
-            let parts: Vec<&str> = pattern.split('/').collect();
-            action <= *most && allow::matches(&parts, repository)
+        self.0.iter().any(|(text, most)| {
+            let parts: Vec<&str> = text.split('/').collect();
+            action <= *most && pattern::covers(&parts, repository)
         })
     }
 }

@@ -183,8 +183,10 @@ impl Auth {
     ) -> Result<&'a [Arc<Credential>], RegistryError> {
         let ask = || async {
             let found = self.keychain.credentials(repository).await;
-            let found = found
-                .map_err(|source| RegistryError::Credentials { repository: repository.clone(), source })?;
+            let found = found.map_err(|source| RegistryError::Credentials {
+                repository: repository.clone(),
+                source: Box::new(source),
+            })?;
             Ok(found.into_iter().map(Arc::new).collect())
         };
         account.credentials.get_or_try_init(ask).await.map(Vec::as_slice)

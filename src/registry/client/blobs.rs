@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 
 use super::manifests::{same_digest, unexpected};
-use super::send::Request;
+use super::send::{Request, given_up};
 use super::{
     BadAnswer, Client, Digest, Failure, Inner, RegistryError, Repository, endpoint, retry, says_unknown,
     transport,
@@ -103,11 +103,11 @@ impl Client {
             let gone = is_gone(&error);
             if gone {
                 if attempt + 1 >= retry::MAX_ATTEMPTS {
-                    return Err(error);
+                    return Err(given_up(error, attempt + 1));
                 }
                 tracing::debug!(%error, "the upload is gone, beginning anew");
             } else if !inner.pause(attempt, &error).await {
-                return Err(error);
+                return Err(given_up(error, attempt + 1));
             } else if inner.holds(repository, &digest).await? {
                 return Ok(digest);
             }

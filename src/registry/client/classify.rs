@@ -63,11 +63,15 @@ fn look_up(error: &DnsError, url: &Url) -> Failure {
     }
 }
 
-/// rustls' error, which the stack carries inside an I/O error, where `source()` doesn't lead to it.
+/// rustls' error, which the stack carries inside one or two I/O errors, where `source()` doesn't lead to it.
 fn rustls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    cause
-        .downcast_ref::<rustls::Error>()
-        .or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>())
+    let mut cause = cause;
+    loop {
+        if let Some(found) = cause.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        cause = cause.downcast_ref::<io::Error>()?.get_ref()?;
+    }
 }
 
 fn tls_failure(error: &rustls::Error, url: &Url) -> Failure {

@@ -46,6 +46,13 @@ pub(super) fn referrers(base: &Url, subject: &Digest, artifact_type: &str) -> Ur
     url
 }
 
+/// Where a registry says how it wants logins.
+pub(super) fn root(base: &Url) -> Url {
+    let mut url = base.clone();
+    url.set_path("/v2/");
+    url
+}
+
 fn below(base: &Url, parts: &[&str]) -> Url {
     let mut url = base.clone();
     // An https URL always has path segments.

@@ -32,7 +32,7 @@ pub enum RegistryError {
         repository: Repository,
         /// Why not.
         #[source]
-        source: CredentialError,
+        source: Box<CredentialError>,
     },
     /// A request failed.
     #[error(transparent)]

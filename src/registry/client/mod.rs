@@ -35,6 +35,7 @@ mod error;
 mod hint;
 pub mod issuer;
 pub mod link;
+mod login;
 mod manifests;
 mod options;
 mod proxy;
@@ -53,6 +54,7 @@ mod tests;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -144,6 +146,11 @@ impl Client {
     /// What was done so far.
     pub fn stats(&self) -> Stats {
         self.inner.transport.stats()
+    }
+
+    /// The time that the quickest answer took: about the network's latency. Before the first answer, hours.
+    pub fn fastest(&self) -> Duration {
+        self.inner.transport.fastest()
     }
 
     /// Waits as is right after attempt number `attempt` (the first is 0) failed with `error`: longer each

@@ -16,14 +16,13 @@ use serde::Deserialize;
 use url::Url;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::Inner;
 use super::auth::{self, Rebuff};
 use super::challenge::Bearer;
-use super::endpoint;
 use super::error::{BadAnswer, Failure, RegistryError};
 use super::options::Access;
 use super::send::Request;
 use super::transport::{Answer, Call};
+use super::{Inner, endpoint, retry};
 use crate::registry::keychain::{Credential, Login};
 use crate::secret::Secret;
 
@@ -125,8 +124,10 @@ impl Inner {
             let fail = |url: &Url, failure| self.fail(request, &asked.method, url, failure);
             let answer = self.transport.exchange(&call).await;
             let answer = answer.map_err(|error| error.into_error(|fault| fail(&fault.url, fault.failure)))?;
-            let refusal = Failure::Refused(answer.refusal());
-            if refusal.is_transient() { Err(fail(&answer.url, refusal)) } else { Ok(answer) }
+            if retry::status_is_transient(answer.status) {
+                return Err(fail(&answer.url, Failure::Refused(answer.refusal())));
+            }
+            Ok(answer)
         })
         .await
     }

@@ -49,6 +49,7 @@ pub(super) struct Transport {
     throttled: AtomicU64,
     pub(super) retries: AtomicU64,
     pub(super) tokens: AtomicU64,
+    fastest_micros: AtomicU64,
 }
 
 /// What is sent.
@@ -64,8 +65,7 @@ pub(super) struct Call<'a> {
     pub(super) limit_bytes: u64,
 }
 
-/// What came back.
-#[derive(Debug)]
+/// What came back. No `Debug`: a token service's body is a secret.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -94,6 +94,7 @@ impl Transport {
             throttled: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
+            fastest_micros: AtomicU64::new(u64::from(u32::MAX)),
             options,
         })
     }
@@ -106,6 +107,11 @@ impl Transport {
             throttled: read(&self.throttled),
             tokens: read(&self.tokens),
         }
+    }
+
+    /// The time that the quickest answer took.
+    pub(super) fn fastest(&self) -> Duration {
+        Duration::from_micros(self.fastest_micros.load(Ordering::Relaxed))
     }
 
     /// When everything must be done.
@@ -162,6 +168,8 @@ impl Transport {
             tracing::debug!(method = %call.method, url = endpoint::redacted(url), status, error, ms, "request");
         }
         let answer = result?;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.fastest_micros.fetch_min(micros, Ordering::Relaxed);
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             self.throttled.fetch_add(1, Ordering::Relaxed);
             permit.throttled(answer.retry_after());

@@ -1,108 +1,276 @@
-//! Credentials from files: `auths` of a dockerconfigjson, by the registry's exact name.
+//! Credentials from files and helpers: the [`Keychain`] of a step.
+//!
+//! All files of all [`Places`] are read and merged. For a repository, every entry that fits is given, in
+//! this order: exact hosts before patterns (`*.example.com`), longer paths before shorter ones, earlier
+//! files before later ones, and in one file `credHelpers` before `auths`. One login is given once.
+//! `credsStore`, the helper for everything else, is asked when no entry gave a login; as in docker, a `credHelpers`
+//! entry stands in its place for its host, and an empty one means none.
+//!
+//! Refused, always with an error and never by anonymous access: files that can't be read or understood
+//! (found at once, exit code 2), and helpers that fail (found when a repository needs them, exit code 1). A
+//! helper that answers that it has no credential has not failed, whether `credHelpers` or `credsStore`
+//! named it: docker then goes on without, since many registries are public in part, and so do we, with a
+//! warning in the log.
+//!
+//! Spec: <https://docs.docker.com/reference/cli/docker/login/#credential-stores>
 
-use std::io;
-use std::path::{Path, PathBuf};
+mod entry;
+mod format;
+mod helper;
+mod key;
+mod places;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
+use std::path::PathBuf;
+use std::sync::Arc;
 
+pub use entry::EntryError;
+pub use format::{Config, FormatError, parse};
+pub use helper::HelperError;
+pub use places::{FILE_NAMES, MAX_FILE_BYTES, Place, Places};
+
+use self::format::Answer;
+use self::helper::{HELPER_LIMIT, HelperName, Helpers};
+use self::key::Target;
 use super::keychain::{Credential, Found, Keychain, Login};
 use super::reference::Repository;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 
-/// The names that a dockerconfigjson has in a folder.
-const NAMES: [&str; 2] = [".dockerconfigjson", "config.json"];
-
 /// Why the credentials for a registry can't be known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// A file can't be read.
-    #[error("cannot read the credentials {}", .path.display())]
-    Read {
-        /// The file.
+    /// A place that the user named isn't there.
+    #[error("there are no credentials at {}", .path.display())]
+    Missing {
+        /// The place.
         path: PathBuf,
-        /// What the system says.
-        source: io::Error,
     },
-    /// A file or an entry of it is malformed.
-    #[error("the credentials {} are malformed", .path.display())]
-    Malformed {
+    /// A directory that the user named holds none of the files.
+    #[error("the credentials directory {} holds none of {}", .path.display(), FILE_NAMES.join(", "))]
+    NoFile {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It is there, but can't be read.
+    #[error("cannot read the credentials in {}", .path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is a directory, a pipe, a device.
+    #[error("the credentials in {} are not a regular file", .path.display())]
+    NotRegular {
+        /// Where.
+        path: PathBuf,
+    },
+    /// It is longer than [`MAX_FILE_BYTES`].
+    #[error("the credentials in {} are longer than {MAX_FILE_BYTES} bytes", .path.display())]
+    TooBig {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
-        source: CredentialRetrievalError,
+    },
+    /// It isn't a credentials file, or an entry of it can't be used.
+    #[error("cannot use the credentials in {}", .path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: FormatError,
+    },
+    /// A credential helper failed.
+    #[error("cannot get credentials for {server} from {program}")]
+    Helper {
+        /// The helper's file name.
+        program: String,
+        /// The registry it was asked for, as it was told.
+        server: String,
+        /// The entry and file that name the helper.
+        origin: String,
+        /// Why. Shared by all that waited for the helper.
+        source: Arc<HelperError>,
     },
 }
 
 impl Explain for CredentialError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Helper { origin, .. } => Some(origin.clone()),
+            _ => None,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
-        Some("mount a kubernetes.io/dockerconfigjson Secret, readable by this step's user".into())
+        Some(match self {
+            Self::Missing { .. } => "mount the Secret there, or correct --registry-config".to_owned(),
+            Self::NoFile { .. } => format!("mount a Secret with one of {} there", FILE_NAMES.join(", ")),
+            Self::Read { .. } => "let this step's user read it, or name other credentials with \
+                                  --registry-config"
+                .to_owned(),
+            Self::NotRegular { .. } | Self::TooBig { .. } => {
+                "give a regular file such as docker's config.json".to_owned()
+            }
+            Self::Format { source, .. } => format_hint(source).to_owned(),
+            Self::Helper { program, server, source, .. } => match **source {
+                HelperError::Absent => format!(
+                    "put {program} on the PATH of this step, or mount a dockerconfigjson that holds the credentials \
+                     themselves"
+                ),
+                _ => format!("see what this says in this step: echo {server} | {program} get"),
+            },
+        })
     }
 
+    /// What is wrong in files is wrong configuration; a helper fails while the work is done.
     fn exit(&self) -> ExitCode {
-        ExitCode::Usage
+        match self {
+            Self::Helper { .. } => ExitCode::Failed,
+            _ => ExitCode::Usage,
+        }
     }
 }
 
-/// Where credentials are looked for.
-#[derive(Clone, Debug)]
-pub struct Places(Vec<PathBuf>);
-
-impl Places {
-    /// Folders that were named.
-    pub fn explicit(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self(paths.into_iter().collect())
+fn format_hint(error: &FormatError) -> &'static str {
+    match error {
+        FormatError::Entry { source: EntryError::Key, .. } => {
+            "name the entry as the registry is named in images: HOST[:PORT][/PATH]"
+        }
+        FormatError::Entry { source: EntryError::Contradiction, .. } => {
+            "leave out \"auth\", or \"username\" and \"password\""
+        }
+        FormatError::Entry { .. } => {
+            "log in again, or make the Secret with kubectl create secret docker-registry"
+        }
+        FormatError::HelperName { .. } => {
+            "write NAME, where the program is docker-credential-NAME on the PATH"
+        }
+        _ => "mount a dockerconfigjson: {\"auths\": {\"HOST\": {\"auth\": \"…\"}}}",
     }
 }
 
-/// Credentials from files.
-pub struct FileKeychain(Vec<(PathBuf, Vec<u8>)>);
+/// The credentials of files, and of the helpers that files name.
+#[derive(Debug)]
+pub struct FileKeychain {
+    sources: Vec<PathBuf>,
+    /// In the order of the sources.
+    rules: Vec<Rule>,
+    stores: Vec<Store>,
+    helpers: Helpers,
+}
 
-impl std::fmt::Debug for FileKeychain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(path, _)| path)).finish()
-    }
+/// An entry, and the number of its source.
+#[derive(Debug)]
+struct Rule {
+    source: usize,
+    rule: format::Rule,
+}
+
+/// A `credsStore`, and the number of its source.
+#[derive(Debug)]
+struct Store {
+    source: usize,
+    helper: HelperName,
 }
 
 impl FileKeychain {
-    /// Reads every file that is there.
+    /// Reads and merges every file of `places`. No helper is asked yet; they will be looked for in `env`'s
+    /// `PATH`.
     ///
     /// # Errors
     ///
-    /// A file that can't be read, or isn't JSON.
-    pub fn load(places: Places, _: &dyn Fn(&str) -> Option<String>) -> Result<Self, CredentialError> {
-        let mut files = Vec::new();
-        for path in places.0.iter().flat_map(|dir| NAMES.map(|name| dir.join(name))) {
-            match std::fs::read(&path) {
-                Ok(bytes) => {
-                    find(&path, &bytes, "")?;
-                    files.push((path, bytes));
+    /// If a place that must be there isn't, and if any file can't be read or understood.
+    pub fn load(places: Places, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, CredentialError> {
+        let (mut sources, mut rules, mut stores) = (Vec::new(), Vec::new(), Vec::new());
+        for file in places.read()? {
+            let config = parse(&file.bytes)
+                .map_err(|source| CredentialError::Format { path: file.path.clone(), source })?;
+            let source = sources.len();
+            sources.push(file.path);
+            rules.extend(config.rules.into_iter().map(|rule| Rule { source, rule }));
+            stores.extend(config.store.map(|helper| Store { source, helper }));
+        }
+        let helpers = Helpers::new(&env("PATH").unwrap_or_default(), HELPER_LIMIT);
+        Ok(Self { sources, rules, stores, helpers })
+    }
+
+    /// The files that were read, in their order.
+    pub fn sources(&self) -> &[PathBuf] {
+        &self.sources
+    }
+
+    async fn find(&self, repository: &Repository) -> Result<Vec<Credential>, CredentialError> {
+        let target = Target::of(repository);
+        let mut fitting: Vec<_> =
+            self.rules.iter().filter_map(|rule| rule.rule.key.fit(&target).map(|fit| (fit, rule))).collect();
+        // Stable, so equal ones stay in the order of their sources.
+        fitting.sort_by_key(|(fit, _)| *fit);
+
+        let mut found = Vec::new();
+        for (_, Rule { source, rule }) in &fitting {
+            let origin = || self.origin(&format!("entry \"{}\"", rule.name), *source);
+            match &rule.answer {
+                Answer::Login(login) => add(&mut found, login.clone(), origin()),
+                Answer::Helper(None) => {}
+                Answer::Helper(Some(helper)) => {
+                    if let Some(credential) = self.ask(helper, target.server(), origin()).await? {
+                        add(&mut found, credential.login, credential.origin);
+                    }
                 }
-                Err(source) if source.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(CredentialError::Read { path, source }),
             }
         }
-        Ok(Self(files))
-    }
-}
-
-fn find(path: &Path, bytes: &[u8], registry: &str) -> Result<Option<Credential>, CredentialError> {
-    let login = match get_credential_from_reader(bytes, registry) {
-        Ok(DockerCredential::UsernamePassword(user, password)) => {
-            Login::Basic { user, password: password.into() }
+        if found.is_empty() {
+            for store in &self.stores {
+                let replaced = |(_, rule): &(_, &Rule)| {
+                    rule.source == store.source && matches!(rule.rule.answer, Answer::Helper(_))
+                };
+                if fitting.iter().any(replaced) {
+                    continue;
+                }
+                let origin = self.origin("credsStore", store.source);
+                if let Some(credential) = self.ask(&store.helper, target.server(), origin).await? {
+                    add(&mut found, credential.login, credential.origin);
+                }
+            }
         }
-        Ok(DockerCredential::IdentityToken(token)) => Login::IdentityToken(token.into()),
-        Err(CredentialRetrievalError::NoCredentialConfigured) => return Ok(None),
-        Err(source) => return Err(CredentialError::Malformed { path: path.to_owned(), source }),
-    };
-    Ok(Some(Credential { login, origin: format!("entry {registry:?} of {}", path.display()) }))
+        Ok(found)
+    }
+
+    async fn ask(
+        &self,
+        helper: &HelperName,
+        server: &str,
+        origin: String,
+    ) -> Result<Option<Credential>, CredentialError> {
+        let program = helper.program();
+        match self.helpers.ask(helper, server).await {
+            Ok(login) => Ok(login.map(|login| Credential { login, origin: format!("{program}, {origin}") })),
+            Err(source) => {
+                Err(CredentialError::Helper { program, server: server.to_owned(), origin, source })
+            }
+        }
+    }
+
+    /// `entry "registry.example" of /path/config.json`
+    fn origin(&self, part: &str, source: usize) -> String {
+        let path = self.sources.get(source).map(|path| path.display().to_string()).unwrap_or_default();
+        format!("{part} of {path}")
+    }
 }
 
 impl Keychain for FileKeychain {
     fn credentials<'a>(&'a self, repository: &'a Repository) -> Found<'a> {
-        let found = self.0.iter().map(|(path, bytes)| find(path, bytes, repository.registry()));
-        let found = found.collect::<Result<Vec<_>, _>>().map(|all| all.into_iter().flatten().collect());
-        Box::pin(async move { found })
+        Box::pin(self.find(repository))
     }
 }
+
+/// Adds a credential, unless an earlier one sends the same.
+fn add(found: &mut Vec<Credential>, login: Login, origin: String) {
+    if !found.iter().any(|credential| credential.login == login) {
+        found.push(Credential { login, origin });
+    }
+}
+
+#[cfg(test)]
+mod tests;

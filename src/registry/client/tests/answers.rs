@@ -1,0 +1,245 @@
+//! What registries answer, and what is made of it.
+
+use super::server::{Reply, Server, answer, head, refusal};
+use super::*;
+
+const BYTES: &[u8] = br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json"}"#;
+
+async fn says(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Server, Client) {
+    let server = Server::start(move |_, _| reply()).await;
+    let client = client(&server, &["ci"]);
+    (server, client)
+}
+
+async fn manifest_error(reply: impl Fn() -> Reply + Send + Sync + 'static) -> String {
+    let (server, client) = says(reply).await;
+    let error = client.manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+    shown(&error)
+}
+
+#[tokio::test]
+async fn a_manifest_comes_with_its_type_and_its_own_digest() {
+    let digest = Digest::of(BYTES);
+    for (content_type, want) in [
+        (
+            "application/vnd.oci.image.manifest.v1+json; charset=utf-8",
+            "application/vnd.oci.image.manifest.v1+json",
+        ),
+        ("application/json", "application/vnd.oci.image.index.v1+json"),
+    ] {
+        let (server, client) = says(move || answer(200, &[("Content-Type", content_type)], BYTES)).await;
+        for target in [tag("v1"), Target::Digest(digest.clone())] {
+            let found = client.manifest(&server.repository(), &target).await.unwrap().unwrap();
+            assert_eq!((found.media_type.as_str(), &found.digest), (want, &digest));
+            assert_eq!(found.bytes, BYTES);
+        }
+        let accept = server.seen()[0].header("accept").unwrap().to_owned();
+        assert!(accept.contains("application/vnd.docker.distribution.manifest.list.v2+json"), "{accept}");
+        assert!(server.seen()[0].header("user-agent").unwrap().starts_with("stepseal/"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_none_and_what_is_no_registry_is_an_error() {
+    for code in ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"] {
+        let (server, client) = says(move || refusal(404, &[], code, "gone")).await;
+        assert_eq!(client.manifest(&server.repository(), &tag("v1")).await.unwrap(), None, "{code}");
+    }
+    let (server, client) = says(|| refusal(404, &[], "BLOB_UNKNOWN", "gone")).await;
+    assert_eq!(client.blob(&server.repository(), &Digest::of(b""), 9).await.unwrap(), None);
+
+    let page = "<html><head><title>Company Portal</title></head></html>";
+    let text = manifest_error(move || answer(404, &[("Content-Type", "text/html")], page)).await;
+    assert!(text.contains("404 Not Found: it answered with an HTML page, \"Company Portal\""), "{text}");
+    assert!(text.contains("is an OCI registry, and not a page or a proxy"), "{text}");
+    let text = manifest_error(move || answer(200, &[("Content-Type", "text/html")], page)).await;
+    assert!(text.contains(": it answered with an HTML page, \"Company Portal\""), "{text}");
+    let text = manifest_error(|| refusal(404, &[], "DENIED", "hidden")).await;
+    assert!(text.contains("404 DENIED: hidden"), "{text}");
+    let text = manifest_error(|| answer(404, &[], "404 page not found")).await;
+    assert!(text.contains("404 Not Found: 404 page not found"), "{text}");
+    let text = manifest_error(|| answer(204, &[], "")).await;
+    assert!(text.contains("it answered 204, which means nothing here"), "{text}");
+}
+
+#[tokio::test]
+async fn bytes_that_do_not_fit_their_digest_are_refused() {
+    let (server, client) = says(|| answer(200, &[], BYTES)).await;
+    let other = Digest::of(b"other");
+    let error = client.manifest(&server.repository(), &Target::Digest(other.clone())).await.unwrap_err();
+    let want = format!("the registry's content has the digest {}, not {other}", Digest::of(BYTES));
+    assert!(shown(&error).contains(&want), "{}", shown(&error));
+    assert!(!error.is_transient());
+    let error = client.blob(&server.repository(), &other, 1000).await.unwrap_err();
+    assert!(shown(&error).contains(&want));
+
+    // A digest in the answer's header counts too, read or written.
+    let digest = other.to_string();
+    let (server, client) = says(move || answer(200, &[("Docker-Content-Digest", &digest)], BYTES)).await;
+    let repository = server.repository();
+    assert!(client.manifest(&repository, &tag("v1")).await.is_err());
+    assert!(client.put_manifest(&repository, &tag("v1"), "x/y", Bytes::from_static(BYTES)).await.is_err());
+    // One of another algorithm says nothing to us.
+    let (server, client) = says(|| answer(200, &[("Docker-Content-Digest", "sha512:abc")], BYTES)).await;
+    assert!(client.manifest(&server.repository(), &tag("v1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn answers_have_limits() {
+    let limit = usize::try_from(MAX_MANIFEST_BYTES).unwrap();
+    let text = manifest_error(move || Reply::Bytes(head(200, &[], limit + 1))).await;
+    assert!(text.contains("the answer is larger than 4194304 bytes"), "{text}");
+    let chunked = || b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n ".to_vec();
+    let text = manifest_error(move || Reply::Endless(chunked())).await;
+    assert!(text.contains("the answer is larger than 4194304 bytes"), "{text}");
+    // Of a refusal only the beginning is read, so its end need not come.
+    let endless = || b"HTTP/1.1 400 X\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\nx".to_vec();
+    let text = manifest_error(move || Reply::Endless(endless())).await;
+    assert!(text.contains("400 Bad Request: xxx") && text.len() < 1000, "{text}");
+
+    let (server, client) = says(|| answer(200, &[], b"12345")).await;
+    let (repository, digest) = (server.repository(), Digest::of(b"12345"));
+    assert_eq!(client.blob(&repository, &digest, 5).await.unwrap().unwrap(), "12345");
+    assert!(client.blob(&repository, &digest, 4).await.is_err());
+}
+
+#[tokio::test]
+async fn a_registry_that_says_no_location_is_no_error() {
+    let (server, client) = says(|| answer(201, &[], "")).await;
+    let (bytes, repository) = (Bytes::from_static(BYTES), server.repository());
+    for target in [Target::Digest(Digest::of(BYTES)), tag("v1")] {
+        let written = client.put_manifest(&repository, &target, "a/b", bytes.clone()).await.unwrap();
+        assert!(!written.subject_accepted);
+    }
+    assert_eq!(server.seen()[0].header("content-type"), Some("a/b"));
+    assert_eq!(server.seen()[0].body, BYTES);
+    let (server, client) = says(|| answer(201, &[("OCI-Subject", "sha256:x")], "")).await;
+    let written = client.put_manifest(&server.repository(), &tag("v1"), "a/b", bytes).await.unwrap();
+    assert!(written.subject_accepted);
+}
+
+#[tokio::test]
+async fn an_upload_needs_an_address() {
+    for (location, want) in [
+        (None, "it began an upload without saying where (no Location header)"),
+        (Some("ftp://x/?s=hunter2"), "it sends us to an address that cannot be used: ftp://x/"),
+    ] {
+        let headers: Vec<_> = location.map(|location| ("Location", location)).into_iter().collect();
+        let (server, client) = says(move || answer(202, &headers, "")).await;
+        let error = client.put_blob(&server.repository(), Bytes::new()).await.unwrap_err();
+        assert!(shown(&error).contains(want), "{}", shown(&error));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_at_another_host_gets_no_login() {
+    let storage = Server::start(|_, _| answer(201, &[], "")).await;
+    let address = format!("http://user:pass@{}/bucket?sig=a%2Bb", storage.host());
+    let (server, client) = says(move || answer(202, &[("Location", &address)], "")).await;
+    client.put_blob(&server.repository(), Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(server.seen()[0].who().as_deref(), Some("ci"));
+    let seen = &storage.seen()[0];
+    assert!(seen.target.starts_with("/bucket?sig=a%2Bb&digest=sha256%3A"), "{}", seen.target);
+    assert_eq!(seen.header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_carries_no_login() {
+    let storage = Server::start(|_, _| answer(200, &[], b"blob")).await;
+    let host = storage.host();
+    let server = Server::start(move |seen, _| match seen.target.as_str() {
+        "/here" => answer(302, &[("Location", &format!("http://{host}/bucket"))], ""),
+        _ => answer(307, &[("Location", "/here")], ""),
+    })
+    .await;
+    let client = client(&server, &["ci"]);
+    let found = client.blob(&server.repository(), &Digest::of(b"blob"), 100).await.unwrap();
+    assert_eq!(found.unwrap(), "blob");
+    let who: Vec<_> = server.seen().iter().map(|seen| seen.who()).collect();
+    assert_eq!(who, [Some("ci".into()), Some("ci".into())]);
+    assert_eq!(storage.seen()[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn redirects_end_and_writing_follows_none() {
+    let (server, client) = says(|| answer(302, &[("Location", "/again")], "")).await;
+    let error = client.manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+    assert!(shown(&error).contains("from address to address, more than 5 times"), "{}", shown(&error));
+    assert_eq!(server.seen().len(), 6);
+    let error = client.put_manifest(&server.repository(), &tag("v1"), "x/y", Bytes::new()).await;
+    assert!(shown(&error.unwrap_err()).contains("it answered 302, which means nothing here"));
+    assert_eq!(server.seen().len(), 7);
+}
+
+#[tokio::test]
+async fn a_read_only_registry_says_so() {
+    let (server, client) = says(|| refusal(405, &[], "UNSUPPORTED", "The operation is unsupported.")).await;
+    let error = client.put_blob(&server.repository(), Bytes::new()).await.unwrap_err();
+    let text = shown(&error);
+    let url = format!("POST http://{}/v2/team/app/blobs/uploads/", server.host());
+    assert!(text.contains(&format!("{url}: 405 UNSUPPORTED: The operation is unsupported.")), "{text}");
+    assert!(text.contains("do:    the registry is read-only or a mirror"), "{text}");
+    assert!(text.contains("used:  user \"ci\""), "{text}");
+}
+
+#[tokio::test]
+async fn referrers_of_a_registry_without_the_api_are_none() {
+    for reply in [|| answer(404, &[], "404 page not found\n"), || refusal(405, &[], "UNSUPPORTED", "")] {
+        let (server, client) = says(reply).await;
+        assert_eq!(client.referrers(&server.repository(), &Digest::of(b""), "a/b").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn referrers_are_collected_from_all_pages() {
+    let server = Server::start(|seen, number| {
+        let page = |body: &str, more: &[(&str, &str)]| answer(200, more, body);
+        match number {
+            0 => page(
+                r#"{"manifests":[{"artifactType":"a/b","n":1},{"artifactType":"x"},{"n":2}]}"#,
+                &[("Link", "</v2/team/app/referrers/next?last=1>; rel=\"next\"")],
+            ),
+            1 => {
+                assert_eq!(seen.target, "/v2/team/app/referrers/next?last=1");
+                page(
+                    r#"{"manifests":[{"n":3}]}"#,
+                    &[("OCI-Filters-Applied", "artifactType"), ("Link", "<?last=2>; rel=next")],
+                )
+            }
+            _ => page(r#"{"manifests":null}"#, &[]),
+        }
+    })
+    .await;
+    let found = client(&server, &["ci"]).referrers(&server.repository(), &Digest::of(b""), "a/b").await;
+    let numbers: Vec<_> = found.unwrap().unwrap().iter().map(|one| one["n"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [1, 3]);
+    assert!(server.seen()[0].target.ends_with("?artifactType=a%2Fb"));
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_list_of_referrers_ends_and_stays_at_its_host() {
+    let list = |link: &'static str| move || answer(200, &[("Link", link)], r#"{"manifests":[]}"#);
+    for (link, want, requests) in [
+        ("<?last=1>; rel=next", "its list has more than 100 pages", 100),
+        ("<http://other.example/>; rel=next", "cannot be used: http://other.example/", 1),
+    ] {
+        let (server, client) = says(list(link)).await;
+        let error = client.referrers(&server.repository(), &Digest::of(b""), "a/b").await.unwrap_err();
+        assert!(shown(&error).contains(want), "{}", shown(&error));
+        assert_eq!(server.seen().len(), requests);
+    }
+    let (server, client) = says(|| answer(200, &[], "[1]")).await;
+    let error = client.referrers(&server.repository(), &Digest::of(b""), "a/b").await.unwrap_err();
+    assert!(shown(&error).contains("something that is no list of referrers"));
+}
+
+#[test]
+fn an_insecure_registry_is_a_registrys_name() {
+    for name in ["http://localhost:5000", "a/b", ""] {
+        let options = ClientOptions { insecure: vec![name.into()], ..options() };
+        let error = Client::new(options, keys(&[])).unwrap_err();
+        assert!(shown(&error).contains("is not a registry, HOST or HOST:PORT"));
+        assert_eq!(error.exit(), crate::exit::ExitCode::Usage);
+    }
+}

@@ -1,0 +1,214 @@
+//! Which registry and which paths a key of a credentials file is for.
+//!
+//! A key is `HOST[:PORT][/PATH]`, as docker, podman and the kubelet write it, in any of its dresses: with
+//! `http://` or `https://`, a slash at its end, the API's `/v1/` or `/v2/`, or one of Docker Hub's old names.
+//!
+//! * Hosts compare without case; a port must be the same, where none stands for 443. (The scheme of
+//!   `http://HOST` says nothing about the port: docker and the kubelet drop it too.)
+//! * A path fits itself and what lies below it: `reg/team` fits `reg/team/x` and never `reg/team-b`.
+//! * A host may be a pattern, as the kubelet reads it: `*`, `?` and `[a-z]` stand for characters of one
+//!   label, so `*.example.com` fits `a.example.com` and neither `example.com` nor `a.b.example.com`. A port
+//!   and a path never are patterns.
+//!
+//! Refused, because such a key fits nothing and its owner would get anonymous access without a word: what
+//! is no host, another scheme, and a user name before the host.
+//!
+//! Spec: <https://kubernetes.io/docs/concepts/containers/images/#config-json>,
+//! <https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md>
+
+use std::net::Ipv6Addr;
+
+use crate::foreign;
+use crate::registry::reference::{DEFAULT_REGISTRY, Repository, is_host};
+
+/// The port that an absent one stands for.
+const HTTPS_PORT: u16 = 443;
+
+/// The longest key that is shown, in bytes: a host name and a path of ordinary length.
+const SHOWN_BYTES: usize = 300;
+
+/// Docker Hub's names; the first is the one repositories carry.
+const DOCKER_HUB: [&str; 3] = [DEFAULT_REGISTRY, "docker.io", "registry-1.docker.io"];
+
+/// What docker asks credential helpers for, where Docker Hub is meant.
+const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
+
+/// A key of `auths` or `credHelpers`, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// In lower case; a pattern if `pattern` says so.
+    host: String,
+    /// `None` is 443.
+    port: Option<u16>,
+    /// Without a slash at either end; empty: the whole registry.
+    path: String,
+    pattern: bool,
+}
+
+/// A repository, as keys are compared with it.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    host: String,
+    port: Option<u16>,
+    path: &'a str,
+    /// The registry's name as helpers are asked for it.
+    server: String,
+}
+
+/// How well a key fits; the smaller, the earlier its credential is tried.
+///
+/// Exact hosts come before patterns, as the kubelet has it, and longer paths before shorter ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Fit {
+    pattern: bool,
+    path_bytes: std::cmp::Reverse<usize>,
+}
+
+impl Key {
+    /// Understands a key; `None` if it names no registry.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (rest, scheme) = without_scheme(text);
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let authority = authority.to_ascii_lowercase();
+        let (host, port) = split_port(&authority)?;
+        let pattern = host.contains(['*', '?', '[']) && !host.starts_with('[');
+        let well_formed = if pattern { host.split('.').all(is_label_pattern) } else { is_host(host) };
+        if !well_formed {
+            return None;
+        }
+        // `http://host:443` is as odd as it looks; it stays a port of its own.
+        let port = match (scheme, port) {
+            (Some("http"), Some(HTTPS_PORT)) => port,
+            (_, port) => port.filter(|port| *port != HTTPS_PORT),
+        };
+        Some(Self {
+            host: one_spelling(host, port),
+            port,
+            path: without_api_version(path, scheme.is_some()).to_owned(),
+            pattern,
+        })
+    }
+
+    /// How well it fits `target`; `None` if it is for something else.
+    pub(super) fn fit(&self, target: &Target<'_>) -> Option<Fit> {
+        let host =
+            if self.pattern { fits_labels(&self.host, &target.host) } else { self.host == target.host };
+        (host && self.port == target.port && is_at_or_below(target.path, &self.path))
+            .then_some(Fit { pattern: self.pattern, path_bytes: std::cmp::Reverse(self.path.len()) })
+    }
+}
+
+impl<'a> Target<'a> {
+    /// What keys are compared with for `repository`.
+    pub(super) fn of(repository: &'a Repository) -> Self {
+        let registry = repository.registry().to_ascii_lowercase();
+        // A repository's registry was checked when it was parsed, so the fallback is never taken; it fits
+        // no key.
+        let (host, port) = split_port(&registry).unwrap_or((&registry, None));
+        let port = port.filter(|port| *port != HTTPS_PORT);
+        let host = one_spelling(host, port);
+        let server =
+            if host == DEFAULT_REGISTRY && port.is_none() { DOCKER_HUB_SERVER.to_owned() } else { registry };
+        Self { host, port, path: repository.path(), server }
+    }
+
+    /// The name that a credential helper is asked for: `HOST[:PORT]`, or docker's URL for Docker Hub.
+    ///
+    /// Never with a path, also where the helper's key has one: helpers keep one login a registry.
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+}
+
+/// A key as messages show it: cut, escaped, and without the user and password of `https://user:password@host`.
+pub(super) fn shown(text: &str) -> String {
+    let name = text.rfind('@').and_then(|at| text.get(at + 1..)).unwrap_or(text);
+    foreign::shown(name, SHOWN_BYTES)
+}
+
+/// The text behind `http://` or `https://`, and which of them it was.
+fn without_scheme(text: &str) -> (&str, Option<&'static str>) {
+    for scheme in ["https", "http"] {
+        let rest = text.split_once("://").filter(|(found, _)| found.eq_ignore_ascii_case(scheme));
+        if let Some((_, rest)) = rest {
+            return (rest, Some(scheme));
+        }
+    }
+    (text, None)
+}
+
+/// Host and port; `None` if the port is none.
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    // The colons inside the brackets of an IPv6 address are no ports.
+    let after_brackets = authority.rfind(']').map_or(0, |at| at + 1);
+    match authority.rfind(':').filter(|colon| *colon >= after_brackets) {
+        None => Some((authority, None)),
+        Some(colon) => {
+            let (host, port) = authority.split_at(colon);
+            // `parse` would take `+5000`.
+            let digits = port.strip_prefix(':').filter(|port| port.bytes().all(|b| b.is_ascii_digit()))?;
+            Some((host, Some(digits.parse().ok().filter(|port| *port > 0)?)))
+        }
+    }
+}
+
+/// One spelling for a host that has several: Docker Hub's names, and IPv6 addresses.
+fn one_spelling(host: &str, port: Option<u16>) -> String {
+    if port.is_none() && DOCKER_HUB.contains(&host) {
+        return DEFAULT_REGISTRY.to_owned();
+    }
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match address.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
+        Some(address) => format!("[{address}]"),
+        None => host.to_owned(),
+    }
+}
+
+/// The path without the API's version before it, and without slashes around it.
+///
+/// In a URL a first `v1` or `v2` is the API's, as the kubelet reads it. In a bare name it is only if nothing
+/// but a slash follows: `host/v2/team` is how podman writes the repositories below `v2/team`.
+fn without_api_version(path: &str, url: bool) -> &str {
+    let bare = path.trim_matches('/');
+    for version in ["v1", "v2"] {
+        match bare.strip_prefix(version) {
+            Some("") if url || path.ends_with('/') => return "",
+            Some(rest) if url && rest.starts_with('/') => return rest.trim_start_matches('/'),
+            _ => {}
+        }
+    }
+    bare
+}
+
+fn is_at_or_below(path: &str, parent: &str) -> bool {
+    parent.is_empty()
+        || path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether each label of `host` fits the label of `pattern` in its place.
+fn fits_labels(pattern: &str, host: &str) -> bool {
+    let (patterns, labels): (Vec<&str>, Vec<&str>) =
+        (pattern.split('.').collect(), host.split('.').collect());
+    patterns.len() == labels.len()
+        && patterns.iter().zip(labels).all(|(pattern, label)| glob_match::glob_match(pattern, label))
+}
+
+/// A label of a host in which `*`, `?` and `[a-z]` may stand; no more of `glob_match`'s language is let in.
+fn is_label_pattern(label: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let mut class: Option<usize> = None;
+    for b in label.bytes() {
+        class = match (class, b) {
+            (None, b'[') => Some(0),
+            (None, b) if plain(b) || matches!(b, b'*' | b'?') => None,
+            (Some(0), b'^') => Some(0),
+            (Some(n), b']') if n > 0 => None,
+            (Some(n), b) if plain(b) => Some(n + 1),
+            _ => return false,
+        };
+    }
+    !label.is_empty() && class.is_none()
+}
+
+#[cfg(test)]
+mod tests;

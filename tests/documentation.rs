@@ -1,0 +1,105 @@
+//! What is documented is what the program does: tables are made from the code, and flags named in prose exist.
+
+#![expect(clippy::unwrap_used, reason = "all of this crate is test code, its helpers too")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use stepseal::config::settings::{CHAINS_KEYS, DORMANT_KEYS, Kind, SETTINGS};
+use stepseal::config::sources::variable;
+use stepseal::exit::ExitCode;
+
+/// The text between the two marks of a generated part.
+fn generated(name: &str) -> String {
+    let mut text = String::new();
+    match name {
+        "settings" => settings(&mut text),
+        "chains" => chains(&mut text),
+        "dormant" => {
+            let names: Vec<String> = DORMANT_KEYS.iter().map(|key| format!("`{key}`")).collect();
+            writeln!(text, "{}", names.join(", ")).unwrap();
+        }
+        "exit codes" => {
+            writeln!(text, "| code | meaning |\n|---|---|").unwrap();
+            for code in ExitCode::ALL {
+                writeln!(text, "| {} | {} |", code.number(), code.meaning()).unwrap();
+            }
+        }
+        _ => unreachable!("no generated part has the name {name}"),
+    }
+    text
+}
+
+fn settings(text: &mut String) {
+    writeln!(text, "| flag | environment | default | meaning |\n|---|---|---|---|").unwrap();
+    for setting in SETTINGS {
+        let value = if setting.value.is_empty() { String::new() } else { format!(" {}", setting.value) };
+        let several = match setting.kind {
+            Kind::Switch | Kind::One => "",
+            Kind::Words => " (several: `,` or one a line)",
+            Kind::Paths => " (several: `:`)",
+        };
+        let flag = format!("--{}{}", setting.flag, value.replace('|', "\\|"));
+        let help = setting.help.replace('|', "\\|");
+        writeln!(text, "| `{flag}` | `{}`{several} | {} | {help} |", setting.env, setting.default).unwrap();
+    }
+}
+
+fn chains(text: &mut String) {
+    writeln!(text, "| key | environment | default | values | meaning |\n|---|---|---|---|---|").unwrap();
+    for key in CHAINS_KEYS {
+        let show = |value: &&str| if value.is_empty() { "empty".to_owned() } else { format!("`{value}`") };
+        let allowed: Vec<String> = key.allowed.iter().map(show).collect();
+        let allowed = if allowed.is_empty() { "any".to_owned() } else { allowed.join(", ") };
+        let default = show(&key.default);
+        writeln!(text, "| `{}` | `{}` | {default} | {allowed} | {} |", key.key, variable(key.key), key.meaning).unwrap();
+    }
+}
+
+fn root(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Replaces every generated part; `BLESS=1 cargo test --test documentation` writes the file.
+#[test]
+fn tables_are_made_from_the_code() {
+    let path = root("docs/configuration.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut made = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("<!-- generated: ") {
+        let (name, after) = after.split_once(" -->\n").unwrap();
+        let (_, after) = after.split_once("<!-- end -->").unwrap();
+        write!(made, "{before}<!-- generated: {name} -->\n{}<!-- end -->", generated(name)).unwrap();
+        rest = after;
+    }
+    made.push_str(rest);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    assert_eq!(text, made, "run BLESS=1 cargo test --test documentation");
+}
+
+#[test]
+fn every_flag_named_in_prose_exists() {
+    let output = |command: &str| {
+        let program = env!("CARGO_BIN_EXE_stepseal");
+        let output = std::process::Command::new(program).args([command, "--help"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let help: String = ["sign", "plan", "demo", "generate-key-pair"].iter().map(|command| output(command)).collect();
+    // Flags of cargo, cosign, kubectl and podman, which the prose names too.
+    let others = ["--release", "--key", "--insecure-ignore-tlog", "--test", "--from-file", "--from-literal"];
+    for name in ["README.md", "ARCHITECTURE.md", "docs/configuration.md"] {
+        let text = std::fs::read_to_string(root(name)).unwrap();
+        for (at, _) in text.match_indices("--") {
+            let flag: String =
+                text.split_at(at).1.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            // `-->` and table rules are no flags.
+            if flag.trim_start_matches('-').is_empty() || text.split_at(at).0.ends_with(['-', '!']) {
+                continue;
+            }
+            assert!(help.contains(&flag) || others.contains(&flag.as_str()), "{name} names {flag}");
+        }
+    }
+}
