@@ -1,8 +1,7 @@
-//! Stepseal beside cosign, in the same run on the same registry: `cargo bench --bench side_by_side`.
+//! Stepseal beside cosign, in the same run on the same registry: `benches/run`.
 //!
-//! It needs what `tests/peers/install.sh` installs. It prints a table and asserts nothing about time; that
-//! both programs did their work is checked with `cosign verify`. `--quick` does a small part of it, so that
-//! it can't rot.
+//! It prints a table and asserts nothing about time; that both programs did their work is checked with
+//! `cosign verify`. `--quick` does a small part of it, so that it can't rot.
 //!
 //! - Both sign the same number of images of the same size, each its own, by tag, with the same encrypted
 //!   key, on Debian's docker-registry with a password. cosign gets all references in one invocation.

@@ -8,6 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use stepseal::config::settings::{CHAINS_KEYS, SETTINGS};
+use stepseal::config::sources::variable;
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// Every file below `tasks/` that ends with `.yaml`, with the documents in it.
@@ -132,6 +134,8 @@ fn the_signing_step_has_no_rights_and_names_its_command() {
 
 #[test]
 fn every_flag_and_setting_exists() {
+    let settings = SETTINGS.iter().map(|setting| setting.env.to_owned());
+    let names: BTreeSet<String> = settings.chain(CHAINS_KEYS.iter().map(|key| variable(key.key))).collect();
     let help = Command::new(env!("CARGO_BIN_EXE_stepseal")).args(["sign", "--help"]).output().unwrap();
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).unwrap();
@@ -139,10 +143,11 @@ fn every_flag_and_setting_exists() {
         for step in list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == "sign") {
             let arguments = list(&step["args"]);
             assert_eq!(text(&arguments[0]), "sign");
-            let flags = arguments.iter().map(text).filter(|argument| argument.starts_with("--"));
-            let settings = list(&step["env"]).iter().map(|variable| text(&variable["name"]));
-            for name in flags.chain(settings) {
-                assert!(help.contains(name), "{} names {name}, which sign --help doesn't", path.display());
+            for flag in arguments.iter().map(text).filter(|argument| argument.starts_with("--")) {
+                assert!(help.contains(flag), "{} names {flag}", path.display());
+            }
+            for setting in list(&step["env"]).iter().map(|setting| text(&setting["name"])) {
+                assert!(names.contains(setting), "{} names {setting}", path.display());
             }
         }
     }

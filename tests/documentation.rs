@@ -52,7 +52,14 @@ fn chains(text: &mut String) {
         let allowed: Vec<String> = key.allowed.iter().map(show).collect();
         let allowed = if allowed.is_empty() { "any".to_owned() } else { allowed.join(", ") };
         let default = show(&key.default);
-        writeln!(text, "| `{}` | `{}` | {default} | {allowed} | {} |", key.key, variable(key.key), key.meaning).unwrap();
+        writeln!(
+            text,
+            "| `{}` | `{}` | {default} | {allowed} | {} |",
+            key.key,
+            variable(key.key),
+            key.meaning
+        )
+        .unwrap();
     }
 }
 
@@ -87,7 +94,8 @@ fn every_flag_named_in_prose_exists() {
         let output = std::process::Command::new(program).args([command, "--help"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let help: String = ["sign", "plan", "demo", "generate-key-pair"].iter().map(|command| output(command)).collect();
+    let help: String =
+        ["sign", "plan", "demo", "generate-key-pair"].iter().map(|command| output(command)).collect();
     // Flags of cargo, cosign, kubectl and podman, which the prose names too.
     let others = ["--release", "--key", "--insecure-ignore-tlog", "--test", "--from-file", "--from-literal"];
     for name in ["README.md", "ARCHITECTURE.md", "docs/configuration.md"] {

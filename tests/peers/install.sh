@@ -82,7 +82,7 @@ cargo_install() { # CRATE VERSION FLAGS FOLDER
 }
 
 install_peers() {
-  need_debian ca-certificates docker-registry apache2-utils skopeo buildah podman runc openssl jq curl
+  need_debian ca-certificates docker-registry apache2-utils skopeo buildah podman runc openssl jq curl time
   need_built cosign "$COSIGN_VERSION" go_install "github.com/sigstore/cosign/v3/cmd/cosign@$COSIGN_VERSION"
   need_built crane "$CRANE_VERSION" go_install "github.com/google/go-containerregistry/cmd/crane@$CRANE_VERSION"
   local source=$HERE/referrers-registry

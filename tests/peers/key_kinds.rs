@@ -47,10 +47,11 @@ fn cosign_signs_and_verifies_with_a_key_pair_made_here() {
     let registry = Registry::docker(scene.home());
     let hosts = [registry.host()];
     scene.allow(&hosts);
+    let made = scene.home().join("made");
+    fs::create_dir(&made).unwrap();
     let mut generate = scene.stepseal(&hosts, &["generate-key-pair"]);
-    run_quietly(generate.env("COSIGN_PASSWORD", KEY_PASSWORD)).ok();
-    let [key, public] =
-        ["cosign.key", "cosign.pub"].map(|name| fs::read(scene.home().join("work").join(name)).unwrap());
+    run_quietly(generate.env("COSIGN_PASSWORD", KEY_PASSWORD).current_dir(&made)).ok();
+    let [key, public] = ["cosign.key", "cosign.pub"].map(|name| fs::read(made.join(name)).unwrap());
     let password = KEY_PASSWORD.as_bytes();
     scene.mount_key(&[("cosign.key", &key), ("cosign.pub", &public), ("cosign.password", password)]);
 

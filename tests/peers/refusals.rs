@@ -37,7 +37,7 @@ fn no_credentials_for_the_registry() {
     scene.allow(&hosts);
     let image = scene.crane_pushes(Kind::Oci, &hosts[0], "app", "one");
     scene.allow(&["elsewhere.example".into()]);
-    scene.sign(Place::Tag, &hosts, &[&image.reference()]).ended(4).says("401").says("anonymous");
+    scene.sign(Place::Tag, &hosts, &[&image.reference()]).ended(4).says("401").says("--registry-config");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_wrong_key_password() {
     let image = scene.crane_pushes(Kind::Oci, &hosts[0], "app", "one");
     let key = fs::read(scene.keys().join("cosign.key")).unwrap();
     scene.mount_key(&[("cosign.key", &key), ("cosign.password", b"wrong")]);
-    scene.sign(Place::Tag, &hosts, &[&image.reference()]).ended(1).says("password").says("cosign.key");
+    scene.sign(Place::Tag, &hosts, &[&image.reference()]).ended(2).says("password").says("cosign.key");
     assert!(scene.tag_signatures(&image).is_empty());
 }
 
@@ -64,7 +64,11 @@ fn a_digest_that_the_registry_lacks() {
     let mut image = scene.crane_pushes(Kind::Oci, &hosts[0], "app", "one");
     image.digest = format!("sha256:{}", "0".repeat(64));
     for place in PLACES {
-        scene.sign(place, &hosts, &[&image.reference()]).ended(1).says("404").says(&image.digest);
+        scene
+            .sign(place, &hosts, &[&image.reference()])
+            .ended(1)
+            .says("is not in the registry")
+            .says(&image.digest);
     }
     assert!(scene.tag_signatures(&image).is_empty());
     assert!(scene.fallback_referrers(&image).is_empty());
@@ -96,7 +100,7 @@ fn one_image_that_fails_does_not_hide_the_others() {
     scene.allow(&hosts);
     let image = scene.crane_pushes(Kind::Oci, &hosts[0], "app", "one");
     let lacking = format!("{}/app@sha256:{}", hosts[0], "0".repeat(64));
-    scene.sign(Place::Tag, &hosts, &[&lacking, &image.reference()]).ended(5).says("404");
+    scene.sign(Place::Tag, &hosts, &[&lacking, &image.reference()]).ended(5).says("is not in the registry");
     assert_eq!(scene.verified(Place::Tag, &image.reference()).len(), 1);
 }
 
