@@ -1,5 +1,6 @@
 //! Stage report: how each subject ended, for people, for programs, and as the exit code.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -53,8 +54,8 @@ impl Outcome {
         }
     }
 
-    /// The line that a step log shows.
-    pub fn line(&self) -> String {
+    /// What a step log shows of it; `told` holds the explanations that were shown before.
+    pub fn lines(&self, told: &mut HashSet<String>) -> String {
         let from = self.from.join(", ");
         match &self.result {
             Ok(done) if done.added > 0 => {
@@ -64,7 +65,12 @@ impl Outcome {
                 "unchanged  {} ({from})\n           already signed by this key at {}",
                 self.image, done.location
             ),
-            Err(error) => format!("failed     {} ({from})\n{error}", self.image),
+            Err(error) => {
+                let explained = error.to_string();
+                let again = format!("           as before: {}", error.error);
+                let what = if told.insert(explained.clone()) { explained } else { again };
+                format!("failed     {} ({from})\n{what}", self.image)
+            }
         }
     }
 }
@@ -166,15 +172,16 @@ impl Report {
         Self::new(outcomes.collect(), Duration::ZERO, Stats::default())
     }
 
-    /// The report of a run that was interrupted: what hadn't ended by then failed.
+    /// The report of a run that was ended from outside: what hadn't ended by then failed, of `why`.
     pub fn interrupted(
         mut outcomes: Vec<Outcome>,
         images: &[PlannedImage],
+        why: &str,
         elapsed: Duration,
         stats: Stats,
     ) -> Self {
         let why = Explanation {
-            error: "the run was interrupted".into(),
+            error: why.to_owned(),
             causes: Vec::new(),
             used: None,
             hint: Some("run again; what is signed stays signed".into()),

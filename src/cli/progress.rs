@@ -1,16 +1,19 @@
 //! A progress bar on a terminal; plain lines everywhere else.
 
+use std::collections::HashSet;
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
 use crate::config::{self, Config};
+use crate::report::Outcome;
 
 /// How far the run is.
 pub(super) struct Progress {
     bar: ProgressBar,
     silent: bool,
+    told: HashSet<String>,
 }
 
 impl Progress {
@@ -22,14 +25,15 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}") {
             bar.set_style(style);
         }
-        Self { bar, silent }
+        Self { bar, silent, told: HashSet::new() }
     }
 
-    /// Shows how a subject ended. Failures are shown whatever the output is.
-    pub(super) fn line(&mut self, out: &mut Output, line: &str) {
+    /// Shows how a subject ended. Failures are shown whatever the output is, and each explanation once.
+    pub(super) fn ended(&mut self, out: &mut Output, outcome: &Outcome) {
         self.bar.inc(1);
-        if !self.silent || line.starts_with("failed") {
-            self.bar.suspend(|| out.line(line));
+        if !self.silent || outcome.result.is_err() {
+            let lines = outcome.lines(&mut self.told);
+            self.bar.suspend(|| out.line(&lines));
         }
     }
 

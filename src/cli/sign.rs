@@ -1,7 +1,7 @@
 //! `stepseal sign`: the main job.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 
@@ -19,6 +19,9 @@ use crate::registry::credentials::{CredentialError, FileKeychain, Places};
 use crate::report::{self, Outcome, Report};
 use crate::sign::{KeyError, Unlocking};
 use crate::store::{OciReferrers, OciTag, Store};
+
+/// How long after the time limit the run is ended from outside.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Why a run can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -131,19 +134,28 @@ fn sign(
         let mut progress = Progress::start(&subjects.config, subjects.plan.images.len());
         let mut outcomes = Vec::new();
         let mut seen = |outcome: &Outcome| {
-            progress.line(out, &outcome.line());
+            progress.ended(out, outcome);
             outcomes.push(outcome.clone());
         };
         let report = tokio::select! {
             report = pipeline.sign(&subjects.plan.images, &mut seen) => Ok(report),
-            signal = interrupted() => Err(signal),
+            signal = interrupted() => Err(format!("{signal} came before the end")),
+            // Requests keep to the limit by themselves, and say more; this ends what isn't a request.
+            () = tokio::time::sleep_until((pipeline.deadline + GRACE).into()) => {
+                Err("the time limit of the run is over".to_owned())
+            }
         };
         progress.end();
-        let report = report.unwrap_or_else(|signal| {
-            out.line(&format!(
-                "error: {signal} came before the end\n  do:    run again; what is signed stays signed"
-            ));
-            Report::interrupted(outcomes, &subjects.plan.images, begun.elapsed(), pipeline.client.stats())
+        let report = report.unwrap_or_else(|why| {
+            let report = Report::interrupted(
+                outcomes,
+                &subjects.plan.images,
+                &why,
+                begun.elapsed(),
+                pipeline.client.stats(),
+            );
+            out.line(&format!("error: {why}\n  do:    run again; what is signed stays signed"));
+            report
         });
         out.line(&report.summary());
         Ok::<_, BeginError>(report)
