@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::SemaphorePermit;
 
 use super::{Pipeline, PipelineError};
+use crate::registry::RegistryError;
 use crate::store::{Depth, Shelf, Signed, StoreError, Subject, Written};
 use crate::verify;
 
@@ -27,6 +28,9 @@ const MOST_WAIT: Duration = Duration::from_secs(2);
 const CALM: Duration = Duration::from_millis(20);
 /// How long it must have been quiet, at least, where another writer has shown itself.
 const QUIET: Duration = Duration::from_millis(400);
+
+/// How often a list is written to a registry that doesn't find a part of it which it has taken.
+const TORN_ATTEMPTS: u32 = 8;
 
 impl Pipeline {
     /// Writes `signed` beside what `shelf` holds, and again, until a read shows all of it.
@@ -103,10 +107,22 @@ impl Pipeline {
     async fn pause(&self, attempt: u32, error: StoreError) -> Result<(), StoreError> {
         let again = match error.registry() {
             Some(registry) if registry.is_transient() => self.client.pause(attempt - 1, registry).await,
+            // The loop itself waits before it writes again.
+            Some(registry) => attempt < TORN_ATTEMPTS && is_torn(registry),
             _ => false,
         };
         if again { Ok(()) } else { Err(error) }
     }
+}
+
+/// Whether a registry refused a list because it does not find something in it.
+///
+/// docker-registry on a file system writes its links in place: while another signer uploads the same blob (every
+/// bundle has the same empty config), or pushes the same manifest, it reads an empty link and says that
+/// the blob is unknown, or its digest invalid. A moment later it is there.
+fn is_torn(error: &RegistryError) -> bool {
+    let codes = ["BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "DIGEST_INVALID"];
+    error.refusal().is_some_and(|refusal| codes.iter().any(|code| refusal.has_code(code)))
 }
 
 /// A time up to `most`, so that writers that met once don't meet again.

@@ -100,9 +100,6 @@ impl FromStr for Repository {
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(ReferenceError::Scheme(scheme.to_owned()));
         }
-        if text.len() > MAX_NAME_BYTES {
-            return Err(ReferenceError::TooLong);
-        }
         let (registry, path) = match text.split_once('/') {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path.to_owned()),
             Some(_) => (DEFAULT_REGISTRY, text.to_owned()),
@@ -113,6 +110,10 @@ impl FromStr for Repository {
             None if registry == DEFAULT_REGISTRY => format!("library/{path}"),
             _ => path,
         };
+        // Of the whole name: with its registry written out it must still be one.
+        if registry.len() + 1 + path.len() > MAX_NAME_BYTES {
+            return Err(ReferenceError::TooLong);
+        }
         if !is_host(registry) {
             return Err(ReferenceError::Registry);
         }
@@ -258,6 +259,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Repository>().unwrap_err(), want, "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_it_is_with_its_registry() {
+        let short = "a".repeat(MAX_NAME_BYTES - "index.docker.io/org/".len());
+        let named: Repository = format!("org/{short}").parse().unwrap();
+        assert_eq!(named.to_string().parse(), Ok(named));
+        assert_eq!(format!("org/{short}a").parse::<Repository>(), Err(ReferenceError::TooLong));
     }
 
     #[test]

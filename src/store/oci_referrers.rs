@@ -6,7 +6,7 @@
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime};
 
@@ -19,7 +19,7 @@ use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::{Depth, Kept, Signed, Step, Store, StoreError, Subject, Written};
 use crate::payload::Payload;
-use crate::registry::client::{Client, Target};
+use crate::registry::client::{Client, Target, may_be};
 use crate::registry::{Digest, ImageRef, RegistryError, Repository};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
@@ -41,12 +41,22 @@ pub struct OciReferrers {
     read: Mutex<HashMap<(Repository, Digest), Option<Kept>>>,
     /// Repositories that hold the empty config.
     prepared: Mutex<Vec<Repository>>,
+    /// Bundles that this run has pushed. Once is enough, and a file-backed registry that writes a manifest's link
+    /// anew can't find it at that moment, when another signer lists it.
+    pushed: Mutex<HashSet<(Repository, Digest)>>,
 }
 
 impl OciReferrers {
     /// Keeps signatures in each image's repository, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, created: Option<SystemTime>) -> Self {
-        Self { client, repository, created, read: Mutex::default(), prepared: Mutex::default() }
+        Self {
+            client,
+            repository,
+            created,
+            read: Mutex::default(),
+            prepared: Mutex::default(),
+            pushed: Mutex::default(),
+        }
     }
 
     fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository {
@@ -109,12 +119,20 @@ impl OciReferrers {
     async fn put(&self, subject: &Subject, stored: &Stored) -> Result<(), StoreError> {
         let image = &subject.image;
         let repository = self.repository(image);
+        let key = (repository.clone(), stored.digest.clone());
+        if self.pushed.lock().is_ok_and(|pushed| pushed.contains(&key)) {
+            return Ok(());
+        }
         let bundle = self.client.put_blob(repository, stored.bundle.clone()).await;
         bundle.map_err(|source| self.push_error(image, source))?;
         let target = Target::Digest(stored.digest.clone());
         let bytes = stored.manifest.clone();
         let manifest = self.client.put_manifest(repository, &target, bundle::MANIFEST_TYPE, bytes).await;
-        manifest.map(|_| ()).map_err(|source| self.push_error(image, source))
+        manifest.map_err(|source| self.push_error(image, source))?;
+        if let Ok(mut pushed) = self.pushed.lock() {
+            pushed.insert(key);
+        }
+        Ok(())
     }
 }
 
@@ -132,10 +150,7 @@ impl Store for OciReferrers {
             let mut shelf = self.list(image).await?;
             let wanted = |entry: &Entry| {
                 entry.digest().filter(|digest| match depth {
-                    Depth::All => {
-                        entry.descriptor.get("artifactType").and_then(Value::as_str)
-                            == Some(bundle::MEDIA_TYPE)
-                    }
+                    Depth::All => may_be(&entry.descriptor, bundle::MEDIA_TYPE),
                     Depth::Only(places) => places.contains(digest),
                 })
             };
@@ -207,11 +222,14 @@ impl Store for OciReferrers {
     }
 }
 
-/// The digest of the one layer of a bundle's manifest.
+/// The digest of the one layer of a bundle's manifest; `None`: it is the manifest of something else.
 fn layer(manifest: &[u8]) -> Option<Digest> {
     let manifest: Value = serde_json::from_slice(manifest).ok()?;
     match manifest.get("layers")?.as_array()?.as_slice() {
-        [layer] => layer.get("digest")?.as_str()?.parse().ok(),
+        // Another artifact's layer may be anything, and of any size.
+        [layer] if layer.get("mediaType")?.as_str()? == bundle::MEDIA_TYPE => {
+            layer.get("digest")?.as_str()?.parse().ok()
+        }
         _ => None,
     }
 }

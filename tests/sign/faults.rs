@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use stepseal::demo::registry::{Answer, Effect, Fault, Options};
+use stepseal::demo::registry::{Answer, Effect, ErrorCode, Fault, Options, Page};
 
 use crate::step::{MANIFEST, Step, ended};
 
@@ -112,6 +112,21 @@ fn answers_that_are_lost_are_not_done_twice() {
     step.registry.faults().add(Fault::new(Effect::AnswerLost).method(Method::PUT).every(2));
     step.sign(&[]);
     assert_eq!(step.payloads("team/app", &digest).len(), 1);
+}
+
+#[test]
+fn a_blob_that_the_registry_does_not_find_for_a_moment_is_no_failure() {
+    for encoding in ["dsse", "sigstore-bundle"] {
+        let step = Step::new();
+        step.built("team/app");
+        // docker-registry says it while another signer uploads the same blob.
+        let page = Page::Json(ErrorCode::ManifestBlobUnknown, "blob unknown to registry".into());
+        let answer = Answer::new(StatusCode::BAD_REQUEST).page(page);
+        step.registry.faults().add(Fault::answer(answer).method(Method::PUT).path("/manifests/").first(2));
+        let config = format!("--config=storage.oci.encoding-format={encoding}");
+        assert!(step.sign(&[&config]).stderr.contains("1 signed"), "{encoding}");
+        assert!(step.sign(&[&config]).stderr.contains("already"), "{encoding}");
+    }
 }
 
 #[test]

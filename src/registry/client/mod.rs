@@ -67,6 +67,7 @@ use transport::Transport;
 pub use blobs::Upload;
 pub use error::{BadAnswer, Failure, RegistryError, RequestError, SetupError};
 pub use options::{Access, ClientOptions, Environment, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles};
+pub use referrers::may_be;
 pub use refusal::{Refusal, Said};
 
 use super::digest::Digest;

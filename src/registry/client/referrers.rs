@@ -18,6 +18,11 @@ use super::{
 /// More pages than this are no list of one image's signatures.
 const MAX_PAGES: usize = 100;
 
+/// The media type of a config that says nothing.
+///
+/// Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>
+const EMPTY_CONFIG_TYPE: &str = "application/vnd.oci.empty.v1+json";
+
 #[derive(Deserialize)]
 struct Page {
     /// Go writes an empty list as null.
@@ -26,8 +31,8 @@ struct Page {
 }
 
 impl Client {
-    /// The descriptors of the referrers of `subject` with this artifact type, all pages; `None` if the
-    /// registry has no referrers API.
+    /// The descriptors of the referrers of `subject` that [may have](may_be) this artifact type, all pages;
+    /// `None` if the registry has no referrers API.
     ///
     /// # Errors
     ///
@@ -73,6 +78,17 @@ fn next(header: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_str(link::next(header.to_str().ok()?)?).ok()
 }
 
+/// Whether a referrer may have this artifact type, as far as its descriptor says.
+///
+/// Some registries don't know the field in manifests and say the config's media type, that of an empty config
+/// (go-containerregistry's, as of 0.22.1), or nothing: only the manifest itself tells then.
+pub fn may_be(descriptor: &Value, artifact_type: &str) -> bool {
+    match descriptor.get("artifactType").and_then(Value::as_str) {
+        None | Some("" | EMPTY_CONFIG_TYPE) => true,
+        Some(named) => named == artifact_type,
+    }
+}
+
 /// One page's descriptors, without those of other artifact types.
 fn descriptors(reply: &Reply, artifact_type: &str) -> Result<Vec<Value>, Failure> {
     let answer = &reply.answer;
@@ -84,8 +100,7 @@ fn descriptors(reply: &Reply, artifact_type: &str) -> Result<Vec<Value>, Failure
         applied.split(',').any(|filter| filter.trim().eq_ignore_ascii_case("artifactType"))
     });
     if !filtered {
-        let is_asked = |one: &Value| one.get("artifactType").and_then(Value::as_str) == Some(artifact_type);
-        manifests.retain(is_asked);
+        manifests.retain(|one| may_be(one, artifact_type));
     }
     Ok(manifests)
 }

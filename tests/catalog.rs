@@ -1,0 +1,154 @@
+//! What lies in `tasks/`: does it parse, does it name only flags and settings that exist, and is the key
+//! mounted into no step but the one that signs?
+
+#![allow(clippy::unwrap_used, reason = "a file of ours that can't be read is a failed test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use stepseal::config::settings::{CHAINS_KEYS, SETTINGS};
+use stepseal::config::sources::variable;
+use yaml_rust2::{Yaml, YamlLoader};
+
+/// Every file below `tasks/` that ends with `.yaml`, with the documents in it.
+fn files() -> Vec<(PathBuf, Vec<Yaml>)> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                let documents = YamlLoader::load_from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+                found.push((path, documents));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+/// The Tasks among them, the catalog's and the samples'.
+fn tasks() -> Vec<(PathBuf, Yaml)> {
+    let documents = files()
+        .into_iter()
+        .flat_map(|(path, documents)| documents.into_iter().map(move |document| (path.clone(), document)));
+    documents.filter(|(_, document)| document["kind"].as_str() == Some("Task")).collect()
+}
+
+fn list(yaml: &Yaml) -> &[Yaml] {
+    yaml.as_vec().map_or(&[], Vec::as_slice)
+}
+
+fn text(yaml: &Yaml) -> &str {
+    yaml.as_str().unwrap_or_default()
+}
+
+fn is_sample(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "samples")
+}
+
+#[test]
+fn a_task_is_what_the_catalog_asks_for() {
+    for (path, task) in tasks().iter().filter(|(path, _)| !is_sample(path)) {
+        let folder = path.parent().unwrap();
+        let version = folder.file_name().unwrap().to_str().unwrap();
+        let name = folder.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let metadata = &task["metadata"];
+        assert_eq!(text(&metadata["name"]), name);
+        assert_eq!(path.file_name().unwrap().to_str().unwrap(), format!("{name}.yaml"));
+        assert_eq!(text(&metadata["labels"]["app.kubernetes.io/version"]), version);
+        for annotation in ["pipelines.minVersion", "categories", "tags", "displayName", "platforms"] {
+            let value = text(&metadata["annotations"][format!("tekton.dev/{annotation}").as_str()]);
+            assert!(!value.is_empty(), "{annotation}");
+        }
+        assert!(!text(&task["spec"]["description"]).is_empty());
+        assert!(fs::read_dir(folder.join("samples")).unwrap().next().is_some());
+
+        let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+        for kind in ["params", "workspaces", "results"] {
+            for one in list(&task["spec"][kind]) {
+                let name = text(&one["name"]);
+                assert!(readme.contains(&format!("`{name}`")), "README.md says nothing of {name}");
+                assert!(!text(&one["description"]).is_empty(), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_parameter_is_used_and_each_use_is_declared() {
+    for (path, task) in tasks() {
+        let declared: BTreeSet<&str> =
+            list(&task["spec"]["params"]).iter().map(|param| text(&param["name"])).collect();
+        let source = fs::read_to_string(&path).unwrap();
+        let used: BTreeSet<&str> =
+            source.split("$(params.").skip(1).filter_map(|rest| rest.split([')', '[']).next()).collect();
+        assert_eq!(declared, used, "{}", path.display());
+    }
+}
+
+#[test]
+fn the_secrets_are_mounted_into_the_signing_step_alone() {
+    for (path, task) in tasks() {
+        let spec = &task["spec"];
+        assert!(spec["stepTemplate"].is_badvalue(), "{}: a template mounts into every step", path.display());
+        let secrets: BTreeSet<&str> = list(&spec["volumes"])
+            .iter()
+            .filter(|volume| !volume["secret"].is_badvalue())
+            .map(|volume| text(&volume["name"]))
+            .collect();
+        assert_eq!(secrets, BTreeSet::from(["registry-credentials", "signing-secrets"]));
+        for container in list(&spec["steps"]).iter().chain(list(&spec["sidecars"])) {
+            let mounted: BTreeSet<&str> =
+                list(&container["volumeMounts"]).iter().map(|mount| text(&mount["name"])).collect();
+            let expected = if text(&container["name"]) == "sign" { secrets.clone() } else { BTreeSet::new() };
+            assert_eq!(mounted, expected, "{} in {}", text(&container["name"]), path.display());
+        }
+    }
+}
+
+#[test]
+fn the_signing_step_has_no_rights_and_names_its_command() {
+    for (path, task) in tasks() {
+        let steps: Vec<&Yaml> =
+            list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == "sign").collect();
+        let [step] = steps[..] else { panic!("{} has not one signing step", path.display()) };
+        assert_eq!(list(&step["command"]), [Yaml::String("/stepseal".into())]);
+        for mount in list(&step["volumeMounts"]) {
+            assert_eq!(mount["readOnly"].as_bool(), Some(true));
+        }
+        assert_eq!(text(&step["computeResources"]["limits"]["memory"]), "128Mi");
+        let context = &step["securityContext"];
+        assert_eq!(context["allowPrivilegeEscalation"].as_bool(), Some(false));
+        assert_eq!(context["readOnlyRootFilesystem"].as_bool(), Some(true));
+        assert_eq!(context["runAsNonRoot"].as_bool(), Some(true));
+        assert_eq!(context["runAsUser"].as_i64(), Some(65_532));
+        assert_eq!(list(&context["capabilities"]["drop"]), [Yaml::String("ALL".into())]);
+        assert_eq!(text(&context["seccompProfile"]["type"]), "RuntimeDefault");
+    }
+}
+
+#[test]
+fn every_flag_and_setting_exists() {
+    let settings = SETTINGS.iter().map(|setting| setting.env.to_owned());
+    let names: BTreeSet<String> = settings.chain(CHAINS_KEYS.iter().map(|key| variable(key.key))).collect();
+    let help = Command::new(env!("CARGO_BIN_EXE_stepseal")).args(["sign", "--help"]).output().unwrap();
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).unwrap();
+    for (path, task) in tasks() {
+        for step in list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == "sign") {
+            let arguments = list(&step["args"]);
+            assert_eq!(text(&arguments[0]), "sign");
+            for flag in arguments.iter().map(text).filter(|argument| argument.starts_with("--")) {
+                assert!(help.contains(flag), "{} names {flag}", path.display());
+            }
+            for setting in list(&step["env"]).iter().map(|setting| text(&setting["name"])) {
+                assert!(names.contains(setting), "{} names {setting}", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Installs, by name, what the tests against the real peers need, and puts it on PATH.
+#
+#   tests/peers/install.sh [GROUP…]      installs; prints the line that puts it on PATH
+#   . tests/peers/install.sh GROUP…      the same, for the shell that sources it
+#
+# Groups: `peers` (Debian packages, cosign, crane, a registry with the referrers API), `fuzz` (cargo-fuzz), `deny` (cargo-deny).
+# What has to be built is kept in $STEPSEAL_CACHE (default: the user's cache folder), a folder a
+# version, outside the checkout; a program gets its final name only when it is whole.
+
+set -euo pipefail
+
+COSIGN_VERSION=v3.1.2
+CRANE_VERSION=v0.22.1
+CARGO_FUZZ_VERSION=0.13.2
+CARGO_DENY_VERSION=0.20.2
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+STEPSEAL_CACHE=${STEPSEAL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/stepseal}
+export STEPSEAL_CACHE
+
+as_root() { if [[ $(id -u) = 0 ]]; then "$@"; else sudo "$@"; fi; }
+
+# Only files are wanted of a package: a policy file keeps it from starting its daemon, and goes away again.
+without_daemons() {
+  local policy=/usr/sbin/policy-rc.d made='' rc=0
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    made=1
+  fi
+  "$@" || rc=$?
+  [[ -z $made ]] || as_root rm -f "$policy"
+  return $rc
+}
+
+need_debian() { # PACKAGE…
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  echo "install: Debian packages ${missing[*]}" >&2
+  as_root apt-get update -qq >&2
+  without_daemons as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# Builds into a folder beside the final one and renames it: a build that was cut off leaves nothing that
+# looks finished, and of two at once one wins.
+need_built() { # NAME VERSION COMMAND…, with the folder to fill in $into
+  local name=$1 version=$2 into have
+  shift 2
+  have=$STEPSEAL_CACHE/bin-$name-$version
+  if [[ ! -x $have/$name ]]; then
+    echo "install: building $name $version" >&2
+    mkdir -p "$STEPSEAL_CACHE"
+    into=$(mktemp -d "$STEPSEAL_CACHE/.$name.XXXXXX")
+    "$@" "$into" >&2
+    [[ -x $into/$name ]] || { echo "install: $name $version was built, but is not in its folder" >&2; return 1; }
+    mv -T "$into" "$have" 2>/dev/null || rm -rf "$into"
+    [[ -x $have/$name ]]
+  fi
+  PATH=$have:$PATH
+}
+
+go_install() { # PACKAGE@VERSION FOLDER
+  CGO_ENABLED=0 GOFLAGS=-buildvcs=false GOBIN=$2 go install -ldflags '-s -w' "$1"
+}
+
+go_build() { # SOURCE-FOLDER NAME FOLDER
+  CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$1" -ldflags '-s -w' -o "$3/$2" .
+}
+
+cargo_install() { # CRATE VERSION FLAGS FOLDER
+  # A target folder of its own, so that a build of the project at the same time is not waited for.
+  local flags
+  read -ra flags <<<"$3"
+  CARGO_TARGET_DIR=$4/target cargo install --locked --quiet "$1" --version "$2" "${flags[@]}" --root "$4/root"
+  mv "$4/root/bin/$1" "$4/$1"
+  rm -rf "$4/root" "$4/target"
+}
+
+install_peers() {
+  need_debian ca-certificates docker-registry apache2-utils skopeo buildah podman runc openssl jq curl time
+  need_built cosign "$COSIGN_VERSION" go_install "github.com/sigstore/cosign/v3/cmd/cosign@$COSIGN_VERSION"
+  need_built crane "$CRANE_VERSION" go_install "github.com/google/go-containerregistry/cmd/crane@$CRANE_VERSION"
+  local source=$HERE/referrers-registry
+  need_built referrers-registry "$(cat "$source"/* | sha256sum | cut -c1-12)" go_build "$source" referrers-registry
+}
+
+install_fuzz() {
+  # libFuzzer is C++ and is built with the fuzz targets.
+  need_debian g++
+  need_built cargo-fuzz "$CARGO_FUZZ_VERSION" cargo_install cargo-fuzz "$CARGO_FUZZ_VERSION" ''
+}
+
+install_deny() {
+  need_built cargo-deny "$CARGO_DENY_VERSION" cargo_install cargo-deny "$CARGO_DENY_VERSION" --no-default-features
+}
+
+for group in "${@:-peers}"; do "install_$group"; done
+export PATH
+
+if [[ ${BASH_SOURCE[0]} = "$0" ]]; then echo "export PATH=$PATH"; fi

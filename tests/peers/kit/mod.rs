@@ -1,0 +1,12 @@
+//! What the scenarios are made of: registries, their door keepers, the programs of others, and ours.
+
+pub(crate) mod command;
+pub(crate) mod images;
+pub(crate) mod registry;
+pub(crate) mod scene;
+pub(crate) mod tls;
+pub(crate) mod token;
+
+pub(crate) use command::{peer, run};
+pub(crate) use registry::Registry;
+pub(crate) use scene::Scene;

@@ -1,0 +1,42 @@
+//! A private certificate authority, and a server's certificate by it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+/// The files of a TLS server on loopback.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    /// The authority, for clients.
+    pub(crate) ca: PathBuf,
+    /// The server's certificate.
+    pub(crate) certificate: PathBuf,
+    /// The server's key.
+    pub(crate) key: PathBuf,
+}
+
+impl Tls {
+    /// Makes an authority and a certificate for `localhost` and `127.0.0.1` in `folder`.
+    pub(crate) fn new(folder: &Path) -> Self {
+        let authority_key = KeyPair::generate().unwrap();
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = authority.self_signed(&authority_key).unwrap();
+        let issuer = Issuer::new(authority, authority_key);
+
+        let key = KeyPair::generate().unwrap();
+        let server = CertificateParams::new(vec!["localhost".into(), "127.0.0.1".into()]).unwrap();
+        let certificate = server.signed_by(&key, &issuer).unwrap();
+
+        let files = Self {
+            ca: folder.join("ca.pem"),
+            certificate: folder.join("server.pem"),
+            key: folder.join("server.key"),
+        };
+        fs::write(&files.ca, root.pem()).unwrap();
+        fs::write(&files.certificate, certificate.pem()).unwrap();
+        fs::write(&files.key, key.serialize_pem()).unwrap();
+        files
+    }
+}

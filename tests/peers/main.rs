@@ -1,0 +1,32 @@
+//! The binary against the programs it has to get on with: cosign, crane, skopeo, docker-registry.
+//!
+//! Every test here is ignored by `cargo test`, which needs nothing but Rust; `tests/peers/run` installs the
+//! peers and runs them. A peer that is missing is a failure. A module is one question.
+//!
+//! The modules carry `cfg(test)` so that the lints know helpers of tests for what they are.
+
+#[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod proxy;
+
+#[cfg(test)]
+mod crowd;
+#[cfg(test)]
+mod doors;
+#[cfg(test)]
+mod image;
+#[cfg(test)]
+mod key_kinds;
+#[cfg(test)]
+mod peers;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod results;
+#[cfg(test)]
+mod side_by_side;
+#[cfg(test)]
+mod tag_and_referrers;
+#[cfg(test)]
+mod weather;
