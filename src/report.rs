@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -146,11 +148,23 @@ pub enum ReportError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// It can't be written as JSON.
+    #[error("cannot write the report as JSON")]
+    Json(#[from] serde_json::Error),
 }
 
 impl Explain for ReportError {
     fn hint(&self) -> Option<String> {
-        Some("name a file in a folder that this step's user may write, such as a workspace".into())
+        match self {
+            Self::Write { .. } => {
+                Some("name a file in a folder that this step's user may write, such as a workspace".into())
+            }
+            Self::Json(_) => None,
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
     }
 }
 
@@ -215,9 +229,13 @@ impl Report {
     }
 
     /// The report as JSON: an array with one object a subject.
-    pub fn to_json(&self) -> serde_json::Result<String> {
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written as JSON, which would be a fault of ours.
+    pub fn to_json(&self) -> Result<String, ReportError> {
         let entries: Vec<Entry<'_>> = self.outcomes.iter().map(Entry::from).collect();
-        serde_json::to_string_pretty(&entries).map(|text| text + "\n")
+        Ok(serde_json::to_string_pretty(&entries)? + "\n")
     }
 
     /// The last line of the step log.
@@ -238,19 +256,40 @@ impl Report {
     }
 }
 
-/// Writes `bytes` to `path`: whole or not at all, and never through a link that lies there.
-///
-/// # Errors
-///
-/// When the folder or the file can't be written.
-pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-    let error = |source| ReportError::Write { path: path.to_owned(), source };
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.prefix(".stepseal-").tempfile_in(dir).map_err(error)?;
-    file.write_all(bytes).map_err(error)?;
-    file.persist(path).map_err(|failed| error(failed.error))?;
-    Ok(())
+/// A file that will be written: its place is taken before the work begins, so that a run doesn't end
+/// with everything done and nothing told.
+#[derive(Debug)]
+pub struct Pending {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl Pending {
+    /// Makes a file beside `path`, which shows that `path` can be written.
+    ///
+    /// # Errors
+    ///
+    /// When the folder can't be written.
+    pub fn new(path: &Path) -> Result<Self, ReportError> {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.permissions(PermissionsExt::from_mode(0o644));
+        let file = builder.prefix(".stepseal-").tempfile_in(dir);
+        let path = path.to_owned();
+        match file {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(ReportError::Write { path, source }),
+        }
+    }
+
+    /// Writes `bytes`: whole or not at all, and never through a link that lies there.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be written after all.
+    pub fn write(mut self, bytes: &[u8]) -> Result<(), ReportError> {
+        let written = self.file.write_all(bytes);
+        let kept = written.and_then(|()| self.file.persist(&self.path).map_err(|failed| failed.error));
+        kept.map(|_| ()).map_err(|source| ReportError::Write { path: self.path, source })
+    }
 }

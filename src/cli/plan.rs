@@ -14,7 +14,7 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::plan::{self, Note, Problem, Subject};
 use crate::registry::ImageRef;
-use crate::report::{ReportError, write_bytes};
+use crate::report::{Pending, ReportError};
 
 /// The plan as JSON.
 #[derive(Serialize)]
@@ -142,7 +142,7 @@ fn file_name(image: &ImageRef, number: usize) -> String {
 
 fn write_payloads(dir: &Path, payloads: &[Payload]) -> Result<(), ReportError> {
     std::fs::create_dir_all(dir).map_err(|source| ReportError::Write { path: dir.to_owned(), source })?;
-    payloads.iter().try_for_each(|payload| write_bytes(&dir.join(&payload.file), &payload.bytes))
+    payloads.iter().try_for_each(|payload| Pending::new(&dir.join(&payload.file))?.write(&payload.bytes))
 }
 
 fn human(subjects: &Subjects, payloads: &[Payload]) -> String {

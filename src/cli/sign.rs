@@ -16,7 +16,7 @@ use crate::pipeline::Pipeline;
 use crate::registry::RegistryError;
 use crate::registry::client::{self, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain, Places};
-use crate::report::{self, Outcome, Report};
+use crate::report::{Outcome, Pending, Report, ReportError};
 use crate::sign::{KeyError, Unlocking};
 use crate::store::{OciReferrers, OciTag, Store};
 
@@ -69,56 +69,53 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
     let begun = Instant::now();
     let subjects = match Subjects::read(matches, environment, out) {
         Ok(subjects) => subjects,
-        Err(error) => {
-            out.error(&error);
-            return error.exit();
-        }
+        Err(error) => return fail(&error, out),
     };
-    if let Some(refusal) = subjects.refusal() {
-        out.explanation(&refusal);
-        return finish(
-            &subjects.config,
-            &Report::refused(&subjects.plan.images, &refusal),
-            refusal.exit,
-            out,
-        );
-    }
-    for problem in &subjects.plan.problems {
-        out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
-    }
-    match sign(&subjects, environment, begun, out) {
-        Ok(report) => {
-            let exit = report.exit();
-            finish(&subjects.config, &report, exit, out)
+    let file = match subjects.config.report.as_deref().map(Pending::new).transpose() {
+        Ok(file) => file,
+        Err(error) => return fail(&error, out),
+    };
+    let images = &subjects.plan.images;
+    let (report, exit) = match subjects.refusal() {
+        Some(refusal) => {
+            out.explanation(&refusal);
+            (Report::refused(images, &refusal), refusal.exit)
         }
-        Err(error) => {
-            let explanation = Explanation::of(&error);
-            out.explanation(&explanation);
-            let report = Report::refused(&subjects.plan.images, &explanation);
-            finish(&subjects.config, &report, explanation.exit, out)
-        }
+        None => match sign(&subjects, environment, begun, out) {
+            Ok(report) => {
+                let exit = report.exit();
+                (report, exit)
+            }
+            Err(error) => (Report::refused(images, &Explanation::of(&error)), fail(&error, out)),
+        },
+    };
+    match tell(&report, subjects.config.output, file, out) {
+        Ok(()) => exit,
+        // The code still says what became of the subjects, unless all is well with them.
+        Err(error) => match (exit, fail(&error, out)) {
+            (ExitCode::Done, _) => ExitCode::Failed,
+            (exit, _) => exit,
+        },
     }
 }
 
+fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
+    out.error(error);
+    error.exit()
+}
+
 /// Writes what programs read: the report's file and, if asked for, standard output.
-fn finish(config: &Config, report: &Report, exit: ExitCode, out: &mut Output) -> ExitCode {
-    let json = match report.to_json() {
-        Ok(json) => json,
-        Err(error) => {
-            out.line(&format!("error: cannot write the report as JSON\n  cause: {error}"));
-            return ExitCode::Failed;
-        }
-    };
-    if config.output == config::Output::Json {
+fn tell(
+    report: &Report,
+    output: config::Output,
+    file: Option<Pending>,
+    out: &mut Output,
+) -> Result<(), ReportError> {
+    let json = report.to_json()?;
+    if output == config::Output::Json {
         out.print(&json);
     }
-    if let Some(path) = &config.report
-        && let Err(error) = report::write_bytes(path, json.as_bytes())
-    {
-        out.error(&error);
-        return exit.and(ExitCode::Failed);
-    }
-    exit
+    file.map_or(Ok(()), |file| file.write(json.as_bytes()))
 }
 
 fn sign(
@@ -129,6 +126,9 @@ fn sign(
 ) -> Result<Report, BeginError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(BeginError::Runtime)?;
+    for problem in &subjects.plan.problems {
+        out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
+    }
     let report = runtime.block_on(async {
         let pipeline = pipeline(subjects, environment, begun)?;
         let mut progress = Progress::start(&subjects.config, subjects.plan.images.len());

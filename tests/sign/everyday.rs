@@ -200,6 +200,16 @@ fn the_report_has_one_object_a_subject() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_stops_the_run_before_it_begins() {
+    let step = Step::new();
+    let digest = step.built("team/app");
+    let ended = step.run(&["sign", "--report", "/nonexistent/report.json"]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("/nonexistent/report.json"), "{}", ended.stderr);
+    assert!(step.layers("team/app", &digest).is_empty());
+}
+
+#[test]
 fn images_come_from_a_file_too() {
     let step = Step::new();
     let digest = step.image("team/app", "app");
