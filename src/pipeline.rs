@@ -86,6 +86,14 @@ pub enum PipelineError {
     /// The store doesn't take the signature.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An index, with those it lists, names more manifests than are signed in one run.
+    #[error(
+        "with the manifests that {image} lists there are more than {MAX_SUBJECTS} subjects; none of them was signed"
+    )]
+    TooMany {
+        /// The index.
+        image: String,
+    },
     /// The signature was written and isn't there.
     #[error(
         "the signature of {image} was pushed {times} times and is not at {location} when it is read back"
@@ -118,6 +126,9 @@ impl Explain for PipelineError {
                  the digest that the push reported"
                     .into(),
             ),
+            Self::TooMany { .. } => {
+                Some("sign the index without --recursive, or its parts in several runs".into())
+            }
             Self::NotAManifest { .. } => Some("check which digest the build wrote into its result".into()),
             Self::Payload { source, .. } => source.hint(),
             Self::Sign(error) => error.hint(),
@@ -136,12 +147,15 @@ impl Explain for PipelineError {
             Self::Payload { source, .. } => source.exit(),
             Self::Sign(error) => error.exit(),
             Self::Store(error) => error.exit(),
-            Self::Absent { .. } | Self::NotAManifest { .. } | Self::NotThere { .. } => ExitCode::Failed,
+            Self::Absent { .. }
+            | Self::NotAManifest { .. }
+            | Self::TooMany { .. }
+            | Self::NotThere { .. } => ExitCode::Failed,
         }
     }
 }
 
-/// A manifest list deeper or wider than this is not an image's.
+/// An index that lists more, with what its own indexes list, is not an image's but an attack.
 const MAX_SUBJECTS: usize = 10_000;
 
 /// How many subjects may wait for their confirmation, for each that is worked on.
@@ -169,11 +183,7 @@ impl Pipeline {
                 });
             }
             let Some((outcome, children)) = running.next().await else { break };
-            for child in children.into_iter().take(MAX_SUBJECTS.saturating_sub(known.len())) {
-                if known.insert(child.clone()) {
-                    waiting.push_back((child, vec![format!("index {}", outcome.image)]));
-                }
-            }
+            let outcome = admit(outcome, children, &mut known, &mut waiting);
             seen(&outcome);
             outcomes.push(outcome);
         }
@@ -271,6 +281,25 @@ fn descriptor(manifest: &Manifest) -> Descriptor {
     }
 }
 
+/// Puts the manifests that an index lists behind what is waiting, unless there are too many.
+fn admit(
+    outcome: Outcome,
+    children: Vec<ImageRef>,
+    known: &mut HashSet<ImageRef>,
+    waiting: &mut VecDeque<(ImageRef, Vec<String>)>,
+) -> Outcome {
+    if known.len() + children.len() > MAX_SUBJECTS {
+        let image = outcome.image.to_string();
+        return Outcome::new(outcome.image, outcome.from, Err(PipelineError::TooMany { image }));
+    }
+    for child in children {
+        if known.insert(child.clone()) {
+            waiting.push_back((child, vec![format!("index {}", outcome.image)]));
+        }
+    }
+    outcome
+}
+
 /// An image manifest or index, OCI's or Docker's, of schema version 2.
 fn is_manifest(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Value>(bytes).is_ok_and(|manifest| {
@@ -290,6 +319,24 @@ fn children(image: &ImageRef, manifest: &Manifest) -> Vec<ImageRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_without_end_is_an_error_and_nothing_of_it_is_dropped_silently() {
+        let image = |number: usize| ImageRef {
+            repository: "registry.example/app".parse().unwrap(),
+            digest: Digest::of(&number.to_be_bytes()),
+        };
+        let done = Done { location: "x".into(), added: 1, present: 0, key_id: "k".into() };
+        let outcome = Outcome::new(image(0), vec![], Ok::<_, PipelineError>(done));
+        let (mut known, mut waiting) = (HashSet::from([image(0)]), VecDeque::new());
+        let children: Vec<ImageRef> = (0..MAX_SUBJECTS).map(image).collect();
+        let ended = admit(outcome.clone(), children, &mut known, &mut waiting);
+        assert!(ended.result.unwrap_err().error.contains("more than 10000"));
+        assert!(waiting.is_empty());
+        let ended = admit(outcome, vec![image(0), image(1), image(1)], &mut known, &mut waiting);
+        assert!(ended.result.is_ok());
+        assert_eq!(waiting.len(), 1);
+    }
 
     #[test]
     fn a_manifest_is_told_from_other_json() {

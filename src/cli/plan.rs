@@ -96,7 +96,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
     }
 }
 
-/// Every payload that would be signed; none where `sign` would refuse to begin.
+/// The payload of every image that is named well, also where problems keep `sign` from beginning.
 fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::payload::PayloadError> {
     let Some(storage) = &subjects.config.images else { return Ok(Vec::new()) };
     let format = subjects.format();

@@ -47,7 +47,7 @@ settings! {
     STEPS_DIR: "steps-dir" "STEPSEAL_STEPS_DIR" One "DIR" "/tekton/steps" "The steps' results, each in DIR/STEP/results";
     KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, or env://NAME";
     REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
-    INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this host[:port]; repeatable";
+    INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
     REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "FILE" "none" "Trust these CA certificates too; repeatable";
     ALLOW: "allow" "STEPSEAL_ALLOW" Words "PATTERN" "any repository" "Sign only in these repositories (* in a part, ** across)";
     RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also sign each manifest of an image index";

@@ -21,11 +21,11 @@ use crate::store::{Depth, Shelf, Signed, StoreError, Subject, Written};
 use crate::verify;
 
 /// The least time between a write and the read that confirms it.
-const LEAST_WAIT: Duration = Duration::from_millis(15);
+const LEAST_WAIT: Duration = Duration::from_millis(10);
 /// The most, where the registry's answers are very uneven.
 const MOST_WAIT: Duration = Duration::from_secs(2);
-/// How much more uneven another signer's requests may be than ours.
-const UNEVENNESS: u32 = 4;
+/// Up to this unevenness nothing is overloaded; beyond it, another signer's requests may be more uneven still.
+const CALM: Duration = Duration::from_millis(20);
 /// How long it must have been quiet, at least, where another writer has shown itself.
 const QUIET: Duration = Duration::from_millis(400);
 
@@ -47,12 +47,11 @@ impl Pipeline {
         let mut contended = false;
         for attempt in 1_u32.. {
             let wait = match self.store.write(&wanted, subject, signed).await {
-                Ok(written) => {
-                    contended |= written.contended;
-                    if let Some(replaced) = &written.overwrote {
-                        wanted.absorb(replaced);
-                    }
-                    self.confirm_after(&written)
+                Ok(Written::Alone { took }) => self.confirm_after(took),
+                Ok(Written::Met(others)) => {
+                    contended = true;
+                    wanted.absorb(&others);
+                    Duration::ZERO
                 }
                 Err(error) => {
                     contended = true;
@@ -68,7 +67,7 @@ impl Pipeline {
                     return Ok(());
                 }
                 let before = seen.version.clone();
-                tokio::time::sleep((wait * UNEVENNESS).max(QUIET) + random(QUIET / 2)).await;
+                tokio::time::sleep((wait * 2).max(QUIET) + random(QUIET / 2)).await;
                 seen = self.store.read(&subject.image, depth).await?;
                 if seen.version == before && self.complete(&seen, &wanted, signed).await? {
                     return Ok(());
@@ -98,19 +97,16 @@ impl Pipeline {
         Ok(ours && seen.contains(wanted))
     }
 
-    /// How long after a write the confirming read is sent; not at all where more has to be written anyway.
-    fn confirm_after(&self, written: &Written) -> Duration {
-        if written.overwrote.is_some() {
-            return Duration::ZERO;
-        }
-        let uneven = written.took.saturating_sub(self.client.fastest());
-        (LEAST_WAIT + uneven * UNEVENNESS).min(MOST_WAIT)
+    /// How long after a write that took so long the confirming read is sent.
+    fn confirm_after(&self, took: Duration) -> Duration {
+        let uneven = took.saturating_sub(self.client.fastest());
+        (LEAST_WAIT + uneven + uneven.saturating_sub(CALM) * 2).min(MOST_WAIT)
     }
 
     /// Waits after a failed write, if trying again can help and there is time left.
     async fn pause(&self, attempt: u32, error: StoreError) -> Result<(), StoreError> {
         let again = match error.registry() {
-            Some(registry) if registry.is_transient() => self.client.pause(attempt, registry).await,
+            Some(registry) if registry.is_transient() => self.client.pause(attempt - 1, registry).await,
             // The loop itself waits before it writes again.
             Some(registry) => attempt < TORN_ATTEMPTS && is_torn(registry),
             _ => false,

@@ -75,15 +75,16 @@ pub struct Kept {
     pub signature: Vec<u8>,
 }
 
-/// What a write showed.
+/// What an attempt to write showed.
 #[derive(Debug)]
-pub struct Written {
-    /// What was in the place just before the write, if that could be told and is not what was merged into.
-    pub overwrote: Option<Shelf>,
-    /// Whether there was any sign of another writer.
-    pub contended: bool,
-    /// How long the write and the read beside it took, until both were answered.
-    pub took: Duration,
+pub enum Written {
+    /// It was written, and nothing was there that it doesn't hold, as far as could be told.
+    Alone {
+        /// How long the read before it and the write took, together.
+        took: Duration,
+    },
+    /// Another writer had been there: this is what it left. Whether ours was written over it is not known.
+    Met(Shelf),
 }
 
 /// How much of what is there a read has to bring.

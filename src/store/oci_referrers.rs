@@ -205,7 +205,7 @@ impl Store for OciReferrers {
                 added.entries.push(Entry { descriptor: stored.referrer, kept: None });
             }
             if shelf.listed {
-                return Ok(Written { overwrote: None, contended: false, took: begun.elapsed() });
+                return Ok(Written::Alone { took: begun.elapsed() });
             }
             let mut merged = shelf.clone();
             merged.absorb(&added);

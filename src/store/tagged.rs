@@ -1,6 +1,7 @@
 //! Writing a list of descriptors under a tag that others write too.
 
-use std::time::Instant;
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -13,6 +14,9 @@ use crate::registry::{Digest, ImageRef, Repository};
 ///
 /// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests>
 const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a write waits for the read before it to be answered.
+const HEAD_START: Duration = Duration::from_millis(4);
 
 /// A tag that holds a list of signatures.
 pub(super) struct Tag<'a> {
@@ -40,11 +44,11 @@ impl Tag<'_> {
         )
     }
 
-    /// Puts `bytes`, and reads what was there at that moment.
+    /// Puts `bytes`, unless what was there has changed since `merged` was read.
     ///
-    /// Both requests leave together, the read first. So the registry answers the read right before it
-    /// carries out the write, whatever the network's latency, and what the write replaced is known: a
-    /// signature that another signer wrote since `merged` was read is found here, and written again.
+    /// A registry can't compare and swap, so the read goes right before the write. Over a slow network they
+    /// leave together, the read a little earlier: the registry answers it, then carries out the write,
+    /// whatever the latency. What such a write replaced is then known, and can be written again.
     pub(super) async fn replace(
         &self,
         image: &ImageRef,
@@ -58,21 +62,39 @@ impl Tag<'_> {
         let ours = Digest::of(&bytes);
         let target = Target::Tag(self.name.clone());
         let begun = Instant::now();
-        let write = self.client.put_manifest(self.repository, &target, media_type, Bytes::from(bytes));
-        let (before, written) = tokio::join!(biased; self.read(), write);
+        let mut read = pin!(self.read());
+        let early = tokio::time::timeout(HEAD_START, &mut read).await;
+        if let Ok(before) = early {
+            let before = before?;
+            if before.version != merged.version {
+                return Ok(Written::Met(before));
+            }
+            self.put(image, &target, media_type, bytes).await?;
+            return Ok(Written::Alone { took: begun.elapsed() });
+        }
+        let (before, put) = tokio::join!(biased; read, self.put(image, &target, media_type, bytes));
+        put?;
         let took = begun.elapsed();
-        written.map_err(|source| StoreError::Push {
+        Ok(match before {
+            Ok(before) if before.version != merged.version && before.version.as_ref() != Some(&ours) => {
+                Written::Met(before)
+            }
+            _ => Written::Alone { took },
+        })
+    }
+
+    async fn put(
+        &self,
+        image: &ImageRef,
+        target: &Target,
+        media_type: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let put = self.client.put_manifest(self.repository, target, media_type, Bytes::from(bytes)).await;
+        put.map(|_| ()).map_err(|source| StoreError::Push {
             image: image.to_string(),
             location: self.location(),
             source: Box::new(source),
-        })?;
-        let (overwrote, contended) = match before {
-            Ok(before) if before.version == merged.version => (None, false),
-            // The read came too late, or failed: what was replaced is not known.
-            Ok(before) if before.version.as_ref() == Some(&ours) => (None, true),
-            Err(_) => (None, true),
-            Ok(before) => (Some(before), true),
-        };
-        Ok(Written { overwrote, contended, took })
+        })
     }
 }

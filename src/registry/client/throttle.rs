@@ -2,12 +2,24 @@
 //!
 //! Each host has a limit. An answer "too many requests" halves it, and holds the host's requests back for
 //! as long as it asked; each full round of answers that went well raises it by one again.
+//!
+//! Answers that take several times as long as the quickest of their kind lower it too, by a quarter, as TCP
+//! Vegas does: the registry has more requests than it can work on, and more only wait in its queue. It is
+//! as quick with fewer, and what is done between a read and a write happens in less time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::Method;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
+
+/// Queueing alone lowers the limit no further: a registry far away answers unevenly without being busy.
+const LEAST_FOR_QUEUEING: u32 = 8;
+/// How many times as long as the quickest of its kind an answer takes that waited in a queue…
+const QUEUED_TIMES: u32 = 4;
+/// …and how much longer than that, so that quick answers may vary.
+const QUEUED_BEYOND: Duration = Duration::from_millis(10);
 
 /// The limits of all hosts.
 #[derive(Debug)]
@@ -31,6 +43,8 @@ struct State {
     well: u32,
     held_until: Option<Instant>,
     lowered: Instant,
+    /// The quickest answer to each method: reading, beginning and ending an upload differ by themselves.
+    quickest: Vec<(Method, Duration)>,
 }
 
 /// The right to have one request under way; dropping it gives it back.
@@ -79,8 +93,14 @@ impl Throttle {
         if let Some(host) = hosts.get(origin) {
             return Arc::clone(host);
         }
-        let state =
-            State { limit: self.most, in_flight: 0, well: 0, held_until: None, lowered: Instant::now() };
+        let state = State {
+            limit: self.most,
+            in_flight: 0,
+            well: 0,
+            held_until: None,
+            lowered: Instant::now(),
+            quickest: Vec::new(),
+        };
         let host = Arc::new(Host { most: self.most, state: Mutex::new(state), freed: Notify::new() });
         hosts.insert(origin.into(), Arc::clone(&host));
         host
@@ -88,10 +108,18 @@ impl Throttle {
 }
 
 impl Permit {
-    /// The answer did not complain.
-    pub(super) fn went_well(&self) {
+    /// The answer to a request of this method came and did not complain.
+    pub(super) fn went_well(&self, method: &Method) {
+        let took = self.begun.elapsed();
         let mut state = lock(&self.host.state);
-        if state.limit < self.host.most {
+        if state.queued(method, took) {
+            if self.begun >= state.lowered {
+                let least = LEAST_FOR_QUEUEING.min(state.limit);
+                state.limit = (state.limit - state.limit / 4).max(least);
+                state.lowered = Instant::now();
+                state.well = 0;
+            }
+        } else if state.limit < self.host.most {
             state.well += 1;
             if state.well >= state.limit {
                 state.limit += 1;
@@ -112,6 +140,22 @@ impl Permit {
         }
         if let Some(until) = wait.and_then(|wait| now.checked_add(wait)) {
             state.held_until = state.held_until.max(Some(until));
+        }
+    }
+}
+
+impl State {
+    /// Whether an answer that took so long has waited in the registry's queue. Remembers the quickest.
+    fn queued(&mut self, method: &Method, took: Duration) -> bool {
+        match self.quickest.iter_mut().find(|(known, _)| known == method) {
+            Some((_, quickest)) => {
+                *quickest = took.min(*quickest);
+                took > *quickest * QUEUED_TIMES + QUEUED_BEYOND
+            }
+            None => {
+                self.quickest.push((method.clone(), took));
+                false
+            }
         }
     }
 }
@@ -167,13 +211,32 @@ mod tests {
         assert_eq!(limit(&throttle), 4);
         drop(round);
         for _ in 0..4 {
-            throttle.permit("h").await.went_well();
+            throttle.permit("h").await.went_well(&Method::GET);
         }
         assert_eq!(limit(&throttle), 5);
         for _ in 0..1000 {
-            throttle.permit("h").await.went_well();
+            throttle.permit("h").await.went_well(&Method::GET);
         }
         assert_eq!(limit(&throttle), 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_wait_in_a_queue_lower_the_limit_but_not_to_nothing() {
+        let throttle = Throttle::new(32);
+        throttle.permit("h").await.went_well(&Method::GET);
+        throttle.permit("h").await.went_well(&Method::PUT);
+        for _ in 0..20 {
+            let round: Vec<Permit> = vec![throttle.permit("h").await, throttle.permit("h").await];
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            for permit in &round {
+                permit.went_well(&Method::GET);
+            }
+        }
+        assert_eq!(limit(&throttle), LEAST_FOR_QUEUEING);
+        for _ in 0..2000 {
+            throttle.permit("h").await.went_well(&Method::PUT);
+        }
+        assert_eq!(limit(&throttle), 32);
     }
 
     #[tokio::test]

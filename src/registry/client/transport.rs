@@ -174,7 +174,7 @@ impl Transport {
             self.throttled.fetch_add(1, Ordering::Relaxed);
             permit.throttled(answer.retry_after());
         } else {
-            permit.went_well();
+            permit.went_well(call.method);
         }
         Ok(answer)
     }

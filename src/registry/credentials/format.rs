@@ -6,9 +6,10 @@
 //! a `.dockercfg`, whose entries are the top level itself. Field names compare without case, as Go reads
 //! them.
 //!
-//! Refused is all that would silently leave a registry without its credential: what is not JSON, entries of
-//! a wrong shape, keys that name no registry, and helper names that are not plain file names. No error
-//! shows what the file holds, beyond the names of entries: JSON errors carry a position only.
+//! Refused is all that would silently leave a registry without its credential: what is not JSON, a part that
+//! is there twice, entries of a wrong shape, keys that name no registry, and helper names that are not plain
+//! file names. No error shows what the file holds, beyond the names of entries: JSON errors carry a
+//! position only.
 //!
 //! Spec: <https://github.com/docker/cli/blob/v28.3.0/cli/config/configfile/file.go>
 
@@ -74,6 +75,12 @@ pub enum FormatError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A part is there more than once, perhaps in upper and in lower case.
+    #[error("its \"{part}\" is there more than once")]
+    Repeated {
+        /// The part's name.
+        part: &'static str,
+    },
     /// An entry can't be used.
     #[error("its entry \"{entry}\" cannot be used")]
     Entry {
@@ -130,9 +137,7 @@ pub fn parse(bytes: &[u8]) -> Result<Config, FormatError> {
         serde_json::error::Category::Data => FormatError::NotObject,
         _ => FormatError::Json { line: error.line(), column: error.column() },
     })?;
-    let part =
-        |name: &str| top.0.iter().rev().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, raw)| *raw);
-    let (auths, helpers, store) = (part("auths"), part("credHelpers"), part("credsStore"));
+    let (auths, helpers, store) = (top.part("auths")?, top.part("credHelpers")?, top.part("credsStore")?);
     if auths.is_none() && helpers.is_none() && store.is_none() {
         let other =
             |(key, _): &(Cow<'_, str>, _)| OTHER_SETTINGS.contains(&key.to_ascii_lowercase().as_str());
@@ -217,6 +222,18 @@ fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
 /// A JSON object in its order, with its values still as written: each is then read on its own, so that an
 /// error can name the entry, and no copy of a secret is made on the way.
 struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    /// The value of the one key that is `name`, whatever its case.
+    fn part(&self, name: &'static str) -> Result<Option<&'a RawValue>, FormatError> {
+        let mut named = self.0.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, raw)| *raw);
+        match (named.next(), named.next()) {
+            // To take one of them would leave the registries of the other without their credentials.
+            (_, Some(_)) => Err(FormatError::Repeated { part: name }),
+            (part, None) => Ok(part),
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -320,6 +337,11 @@ mod tests {
 
     /// Every bad file, with its whole message. `hunter2` is what must not be in one.
     const BAD: &[(&str, &str)] = &[
+        (r#"{"auths":{"a.example":{"auth":"hunter2"}},"auths":{}}"#, "its \"auths\" is there more than once"),
+        (
+            r#"{"credHelpers":{"a.example":"x"},"CredHelpers":{}}"#,
+            "its \"credHelpers\" is there more than once",
+        ),
         ("", "it is not JSON (line 1, column 0)"),
         ("hunter2", "it is not JSON (line 1, column 1)"),
         ("{\"auths\":{\"hunter2\"", "it is not JSON (line 1, column 19)"),

@@ -28,7 +28,8 @@ const HTTPS_PORT: u16 = 443;
 const SHOWN_BYTES: usize = 300;
 
 /// Docker Hub's names; the first is the one repositories carry.
-const DOCKER_HUB: [&str; 3] = [DEFAULT_REGISTRY, "docker.io", "registry-1.docker.io"];
+const DOCKER_HUB: [&str; 4] =
+    [DEFAULT_REGISTRY, "docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
 /// What docker asks credential helpers for, where Docker Hub is meant.
 const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";

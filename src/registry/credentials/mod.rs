@@ -87,7 +87,7 @@ pub enum CredentialError {
         program: String,
         /// The registry it was asked for, as it was told.
         server: String,
-        /// The entry and file that name the helper.
+        /// The helper, and the part of which file names it.
         origin: String,
         /// Why. Shared by all that waited for the helper.
         source: Arc<HelperError>,
@@ -146,6 +146,7 @@ fn format_hint(error: &FormatError) -> &'static str {
         FormatError::HelperName { .. } => {
             "write NAME, where the program is docker-credential-NAME on the PATH"
         }
+        FormatError::Repeated { .. } => "write all entries into one",
         _ => "mount a dockerconfigjson: {\"auths\": {\"HOST\": {\"auth\": \"…\"}}}",
     }
 }
@@ -209,12 +210,14 @@ impl FileKeychain {
 
         let mut found = Vec::new();
         for (_, Rule { source, rule }) in &fitting {
-            let origin = || self.origin(&format!("entry \"{}\"", rule.name), *source);
+            // A registry's `credHelpers` and `auths` may have the same key: which of them it is, is said.
+            let place = |part: &str| self.place(&format!("{part} \"{}\"", rule.name), *source);
             match &rule.answer {
-                Answer::Login(login) => add(&mut found, login.clone(), origin()),
+                Answer::Login(login) => add(&mut found, login.clone(), place("entry")),
                 Answer::Helper(None) => {}
                 Answer::Helper(Some(helper)) => {
-                    if let Some(credential) = self.ask(helper, target.server(), origin()).await? {
+                    if let Some(credential) = self.ask(helper, target.server(), &place("credHelpers")).await?
+                    {
                         add(&mut found, credential.login, credential.origin);
                     }
                 }
@@ -228,8 +231,8 @@ impl FileKeychain {
                 if fitting.iter().any(replaced) {
                     continue;
                 }
-                let origin = self.origin("credsStore", store.source);
-                if let Some(credential) = self.ask(&store.helper, target.server(), origin).await? {
+                let place = self.place("credsStore", store.source);
+                if let Some(credential) = self.ask(&store.helper, target.server(), &place).await? {
                     add(&mut found, credential.login, credential.origin);
                 }
             }
@@ -241,19 +244,22 @@ impl FileKeychain {
         &self,
         helper: &HelperName,
         server: &str,
-        origin: String,
+        place: &str,
     ) -> Result<Option<Credential>, CredentialError> {
-        let program = helper.program();
+        let origin = format!("helper \"{}\" ({place})", helper.as_str());
         match self.helpers.ask(helper, server).await {
-            Ok(login) => Ok(login.map(|login| Credential { login, origin: format!("{program}, {origin}") })),
-            Err(source) => {
-                Err(CredentialError::Helper { program, server: server.to_owned(), origin, source })
-            }
+            Ok(login) => Ok(login.map(|login| Credential { login, origin })),
+            Err(source) => Err(CredentialError::Helper {
+                program: helper.program(),
+                server: server.to_owned(),
+                origin,
+                source,
+            }),
         }
     }
 
     /// `entry "registry.example" of /path/config.json`
-    fn origin(&self, part: &str, source: usize) -> String {
+    fn place(&self, part: &str, source: usize) -> String {
         let path = self.sources.get(source).map(|path| path.display().to_string()).unwrap_or_default();
         format!("{part} of {path}")
     }

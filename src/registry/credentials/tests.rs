@@ -274,19 +274,19 @@ async fn helpers_stand_beside_entries_and_the_store_behind_them() {
         (
             "reg.example/team/app",
             vec![
-                "user \"x of reg.example\", docker-credential-x, entry \"reg.example/team\" of DISK/config.json",
+                "user \"x of reg.example\", helper \"x\" (credHelpers \"reg.example/team\" of DISK/config.json)",
                 "user \"host\", entry \"reg.example\" of DISK/config.json",
             ],
         ),
         ("reg.example/app", vec!["user \"host\", entry \"reg.example\" of DISK/config.json"]),
         (
             "stored.example/app",
-            vec!["user \"store of stored.example\", docker-credential-store, credsStore of DISK/config.json"],
+            vec!["user \"store of stored.example\", helper \"store\" (credsStore of DISK/config.json)"],
         ),
         (
             "alpine",
             vec![
-                "user \"store of https://index.docker.io/v1/\", docker-credential-store, credsStore of DISK/config.json",
+                "user \"store of https://index.docker.io/v1/\", helper \"store\" (credsStore of DISK/config.json)",
             ],
         ),
         // As in docker, a `credHelpers` entry stands in the store's place.
@@ -309,7 +309,7 @@ async fn a_store_is_replaced_in_its_own_file_only() {
     let keychain = disk.load(&["a.json", "b.json"]).unwrap();
     assert_eq!(
         found(&keychain, &disk, "reg.example/app").await,
-        ["user \"ci\", docker-credential-store, credsStore of DISK/b.json"]
+        ["user \"ci\", helper \"store\" (credsStore of DISK/b.json)"]
     );
 }
 
@@ -324,14 +324,14 @@ async fn a_failing_helper_is_an_error_for_its_registry_alone() {
         explained(&keychain, &disk, "bad.example/app").await,
         "error: cannot get credentials for bad.example from docker-credential-bad\n  \
          cause: it ended with exit status: 1, and said: token expired\n  \
-         used:  entry \"bad.example\" of DISK/config.json\n  \
+         used:  helper \"bad\" (credHelpers \"bad.example\" of DISK/config.json)\n  \
          do:    see what this says in this step: echo bad.example | docker-credential-bad get"
     );
     assert_eq!(
         explained(&keychain, &disk, "else.example/app").await,
         "error: cannot get credentials for else.example from docker-credential-absent\n  \
          cause: there is no such program on the PATH\n  \
-         used:  credsStore of DISK/config.json\n  \
+         used:  helper \"absent\" (credsStore of DISK/config.json)\n  \
          do:    put docker-credential-absent on the PATH of this step, or mount a dockerconfigjson that holds the \
          credentials themselves"
     );

@@ -74,6 +74,10 @@ const TABLE: &[(&str, &str, bool)] = &[
     ("registry-1.docker.io", "org/app", true),
     ("https://registry-1.docker.io/v2/", "org/app", true),
     ("docker.io", "registry-1.docker.io/org/app", true),
+    // As older tools wrote it.
+    ("https://registry.hub.docker.com/v2/", "org/app", true),
+    ("docker.io", "registry.hub.docker.com/org/app", true),
+    ("hub.docker.com", "org/app", false),
     ("docker.io/org", "org/app", true),
     ("docker.io/org", "org-b/app", false),
     ("docker.io:5000", "org/app", false),
@@ -158,6 +162,7 @@ fn helpers_are_asked_as_docker_asks_them() {
     for (repository, want) in [
         ("alpine", "https://index.docker.io/v1/"),
         ("registry-1.docker.io/org/app", "https://index.docker.io/v1/"),
+        ("registry.hub.docker.com/org/app", "https://index.docker.io/v1/"),
         ("Reg.example:5000/team/app", "reg.example:5000"),
     ] {
         let repository: Repository = repository.parse().unwrap();
