@@ -2,7 +2,8 @@
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::registry::RegistryError;
+use crate::registry::client::Failure;
+use crate::registry::{ImageRef, RegistryError};
 
 /// Why a store can't keep or give a signature.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +49,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The signatures at `location` can't be read.
+    pub(super) fn read(location: String, source: RegistryError) -> Self {
+        Self::Read { location, source: Box::new(source) }
+    }
+
+    /// A signature of `image` can't be pushed to `location`.
+    pub(super) fn push(image: &ImageRef, location: String, source: RegistryError) -> Self {
+        Self::Push { image: image.to_string(), location, source: Box::new(source) }
+    }
+
     /// Whether reading what is there and writing once more can help.
     pub fn is_transient(&self) -> bool {
         self.registry().is_some_and(RegistryError::is_transient)
+    }
+
+    /// Whether the registry answered, with content that isn't what its name says.
+    pub fn is_bad_content(&self) -> bool {
+        let failure = self.registry().and_then(RegistryError::request).map(|request| &request.failure);
+        matches!(failure, Some(Failure::TooLarge { .. } | Failure::WrongBytes { .. }))
     }
 
     /// What the registry said, if it was the registry.

@@ -10,6 +10,7 @@ pub mod oci_referrers;
 pub mod oci_tag;
 pub mod shelf;
 mod tagged;
+mod uploads;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -6,9 +6,9 @@
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -17,14 +17,16 @@ use serde_json::Value;
 use super::bundle::{self, Stored};
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
+use super::uploads::Uploads;
 use super::{Depth, Kept, Signed, Step, Store, StoreError, Subject, Written};
 use crate::payload::Payload;
 use crate::registry::client::{Client, Target, may_be};
 use crate::registry::{Digest, ImageRef, RegistryError, Repository};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
-/// A bundle with a log entry, a certificate and a timestamp has about 10 KiB, one with an attestation more.
-const MAX_BUNDLE_BYTES: u64 = 4 * 1024 * 1024;
+/// The bundle of an image signature with a log entry, a certificate and a timestamp has about 10 KiB. What is
+/// larger is somebody's attestation: it can't be the signature that is looked for, and isn't read.
+const MAX_BUNDLE_BYTES: u64 = 128 * 1024;
 /// How many signatures of others are read to see whether ours is among them; the newest come last.
 const MAX_READ: usize = 64;
 /// How many of them are read at a time.
@@ -39,24 +41,13 @@ pub struct OciReferrers {
     created: Option<SystemTime>,
     /// Signatures that were read in this run: what a digest names doesn't change.
     read: Mutex<HashMap<(Repository, Digest), Option<Kept>>>,
-    /// Repositories that hold the empty config.
-    prepared: Mutex<Vec<Repository>>,
-    /// Bundles that this run has pushed. Once is enough, and a file-backed registry that writes a manifest's link
-    /// anew can't find it at that moment, when another signer lists it.
-    pushed: Mutex<HashSet<(Repository, Digest)>>,
+    uploads: Uploads,
 }
 
 impl OciReferrers {
     /// Keeps signatures in each image's repository, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, created: Option<SystemTime>) -> Self {
-        Self {
-            client,
-            repository,
-            created,
-            read: Mutex::default(),
-            prepared: Mutex::default(),
-            pushed: Mutex::default(),
-        }
+        Self { uploads: Uploads::new(client.clone()), client, repository, created, read: Mutex::default() }
     }
 
     fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository {
@@ -73,12 +64,7 @@ impl OciReferrers {
     }
 
     fn read_error(&self, image: &ImageRef, source: RegistryError) -> StoreError {
-        StoreError::Read { location: self.location(image), source: Box::new(source) }
-    }
-
-    fn push_error(&self, image: &ImageRef, source: RegistryError) -> StoreError {
-        let location = self.location(image);
-        StoreError::Push { image: image.to_string(), location, source: Box::new(source) }
+        StoreError::read(self.location(image), source)
     }
 
     /// The list of referrers, from the API or from the fallback tag.
@@ -116,23 +102,9 @@ impl OciReferrers {
         Ok(blob.and_then(|bytes| bundle::read(&bytes)))
     }
 
-    async fn put(&self, subject: &Subject, stored: &Stored) -> Result<(), StoreError> {
-        let image = &subject.image;
-        let repository = self.repository(image);
-        let key = (repository.clone(), stored.digest.clone());
-        if self.pushed.lock().is_ok_and(|pushed| pushed.contains(&key)) {
-            return Ok(());
-        }
-        let bundle = self.client.put_blob(repository, stored.bundle.clone()).await;
-        bundle.map_err(|source| self.push_error(image, source))?;
-        let target = Target::Digest(stored.digest.clone());
-        let bytes = stored.manifest.clone();
-        let manifest = self.client.put_manifest(repository, &target, bundle::MANIFEST_TYPE, bytes).await;
-        manifest.map_err(|source| self.push_error(image, source))?;
-        if let Ok(mut pushed) = self.pushed.lock() {
-            pushed.insert(key);
-        }
-        Ok(())
+    async fn put(&self, repository: &Repository, stored: &Stored) -> Result<(), RegistryError> {
+        self.uploads.blob(repository, stored.bundle.clone()).await?;
+        self.uploads.manifest(repository, bundle::MANIFEST_TYPE, stored.manifest.clone()).await
     }
 }
 
@@ -167,8 +139,13 @@ impl Store for OciReferrers {
                 .buffer_unordered(AT_A_TIME);
             let reads: Vec<_> = reads.collect().await;
             for (at, kept) in reads {
+                let kept = match kept {
+                    // What somebody else put there, and is broken, is no signature; ours must be read.
+                    Err(error) if depth == Depth::All && error.is_bad_content() => None,
+                    kept => kept?,
+                };
                 if let Some(entry) = shelf.entries.get_mut(at) {
-                    entry.kept = kept?;
+                    entry.kept = kept;
                 }
             }
             Ok(shelf)
@@ -178,15 +155,8 @@ impl Store for OciReferrers {
     fn prepare<'a>(&'a self, _: &'a Shelf, image: &'a ImageRef, _: &'a [Payload]) -> Step<'a, ()> {
         Box::pin(async move {
             let repository = self.repository(image);
-            if self.prepared.lock().is_ok_and(|prepared| prepared.contains(repository)) {
-                return Ok(());
-            }
-            let empty = self.client.put_blob(repository, Bytes::from_static(bundle::EMPTY)).await;
-            empty.map_err(|source| self.push_error(image, source))?;
-            if let Ok(mut prepared) = self.prepared.lock() {
-                prepared.push(repository.clone());
-            }
-            Ok(())
+            let empty = self.uploads.blob(repository, Bytes::from_static(bundle::EMPTY)).await;
+            empty.map_err(|source| StoreError::push(image, self.location(image), source))
         })
     }
 
@@ -197,20 +167,22 @@ impl Store for OciReferrers {
         signed: &'a [Signed],
     ) -> Step<'a, Written> {
         Box::pin(async move {
-            let begun = Instant::now();
+            let image = &subject.image;
             let mut added = Shelf::default();
             for signed in signed {
                 let stored = Stored::new(subject, signed, self.created)?;
-                self.put(subject, &stored).await?;
+                let put = self.put(self.repository(image), &stored).await;
+                put.map_err(|source| StoreError::push(image, self.location(image), source))?;
                 added.entries.push(Entry { descriptor: stored.referrer, kept: None });
             }
             if shelf.listed {
-                return Ok(Written::Alone { took: begun.elapsed() });
+                // The registry keeps the list itself: nothing lies between a read and a write.
+                return Ok(Written::Alone { took: Duration::ZERO });
             }
             let mut merged = shelf.clone();
             merged.absorb(&added);
             let bytes = merged.to_bytes("manifests", INDEX_TYPE, None)?;
-            self.tag(&subject.image).replace(&subject.image, shelf, INDEX_TYPE, bytes).await
+            self.tag(image).replace(image, shelf, INDEX_TYPE, bytes).await
         })
     }
 
@@ -222,13 +194,14 @@ impl Store for OciReferrers {
     }
 }
 
-/// The digest of the one layer of a bundle's manifest; `None`: it is the manifest of something else.
+/// The digest of the one layer of a signature's manifest; `None`: it is the manifest of something else.
 fn layer(manifest: &[u8]) -> Option<Digest> {
     let manifest: Value = serde_json::from_slice(manifest).ok()?;
     match manifest.get("layers")?.as_array()?.as_slice() {
         // Another artifact's layer may be anything, and of any size.
         [layer] if layer.get("mediaType")?.as_str()? == bundle::MEDIA_TYPE => {
-            layer.get("digest")?.as_str()?.parse().ok()
+            let small = layer.get("size")?.as_u64()? <= MAX_BUNDLE_BYTES;
+            small.then_some(layer.get("digest")?.as_str()?.parse().ok()?)
         }
         _ => None,
     }

@@ -2,9 +2,6 @@
 //!
 //! Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md>
 
-use std::collections::HashSet;
-use std::sync::Mutex;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -13,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
+use super::uploads::Uploads;
 use super::{Depth, Descriptor, Kept, Signed, Step, Store, StoreError, Subject, Written};
 use crate::payload::Payload;
 use crate::registry::client::Client;
@@ -31,14 +29,13 @@ pub struct OciTag {
     client: Client,
     /// Another repository than the image's own.
     repository: Option<Repository>,
-    /// What this run has uploaded, so that merging again uploads only what is new.
-    uploaded: Mutex<HashSet<(Repository, Digest)>>,
+    uploads: Uploads,
 }
 
 impl OciTag {
     /// Keeps signatures beside each image, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>) -> Self {
-        Self { client, repository, uploaded: Mutex::default() }
+        Self { uploads: Uploads::new(client.clone()), client, repository }
     }
 
     fn tag<'a>(&'a self, image: &'a ImageRef) -> Tag<'a> {
@@ -50,21 +47,9 @@ impl OciTag {
         }
     }
 
-    /// Uploads `bytes` unless this run already has.
     async fn upload(&self, tag: &Tag<'_>, image: &ImageRef, bytes: Bytes) -> Result<(), StoreError> {
-        let key = (tag.repository.clone(), Digest::of(&bytes));
-        if self.uploaded.lock().is_ok_and(|uploaded| uploaded.contains(&key)) {
-            return Ok(());
-        }
-        self.client.put_blob(tag.repository, bytes).await.map_err(|source| StoreError::Push {
-            image: image.to_string(),
-            location: tag.location(),
-            source: Box::new(source),
-        })?;
-        if let Ok(mut uploaded) = self.uploaded.lock() {
-            uploaded.insert(key);
-        }
-        Ok(())
+        let uploaded = self.uploads.blob(tag.repository, bytes).await;
+        uploaded.map_err(|source| StoreError::push(image, tag.location(), source))
     }
 }
 

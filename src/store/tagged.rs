@@ -36,8 +36,7 @@ impl Tag<'_> {
     pub(super) async fn read(&self) -> Result<Shelf, StoreError> {
         let target = Target::Tag(self.name.clone());
         let manifest = self.client.manifest(self.repository, &target).await;
-        let manifest = manifest
-            .map_err(|source| StoreError::Read { location: self.location(), source: Box::new(source) })?;
+        let manifest = manifest.map_err(|source| StoreError::read(self.location(), source))?;
         manifest.map_or_else(
             || Ok(Shelf::default()),
             |manifest| Shelf::of(&manifest, self.field, &self.location()),
@@ -91,10 +90,6 @@ impl Tag<'_> {
         bytes: Vec<u8>,
     ) -> Result<(), StoreError> {
         let put = self.client.put_manifest(self.repository, target, media_type, Bytes::from(bytes)).await;
-        put.map(|_| ()).map_err(|source| StoreError::Push {
-            image: image.to_string(),
-            location: self.location(),
-            source: Box::new(source),
-        })
+        put.map(|_| ()).map_err(|source| StoreError::push(image, self.location(), source))
     }
 }
