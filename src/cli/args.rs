@@ -124,12 +124,14 @@ fn generate_key_pair() -> Command {
             "The password is COSIGN_PASSWORD, or else what is typed at a terminal; it may be empty.\n\
              Files that exist are not overwritten.",
         )
+        .arg(Arg::new("destination").value_name("-").help("Print both keys to standard output"))
         .arg(
             Arg::new("output-key-prefix")
                 .long("output-key-prefix")
                 .value_name("PREFIX")
                 .default_value("cosign")
-                .help("Write PREFIX.key and PREFIX.pub; - prints both keys to standard output"),
+                .conflicts_with("destination")
+                .help("Write PREFIX.key and PREFIX.pub"),
         )
 }
 

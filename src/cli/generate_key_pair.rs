@@ -32,7 +32,7 @@ enum PairError {
     Terminal(#[source] std::io::Error),
     #[error("the two passwords are not the same")]
     Mismatch,
-    #[error("k8s:// and other places are not something this version can write keys to")]
+    #[error("this version writes keys to files or, with -, to standard output; to nothing else")]
     Place,
 }
 
@@ -60,7 +60,12 @@ impl Explain for PairError {
 
 pub(super) fn run(matches: &ArgMatches, out: &mut Output) -> ExitCode {
     let prefix = matches.get_one::<String>("output-key-prefix").map_or("cosign", String::as_str);
-    match generate(prefix, out) {
+    let result = match matches.get_one::<String>("destination").map(String::as_str) {
+        None => generate(prefix, out),
+        Some("-") => print(out),
+        Some(_) => Err(PairError::Place),
+    };
+    match result {
         Ok(()) => ExitCode::Done,
         Err(error) => {
             out.error(&error);
@@ -70,22 +75,12 @@ pub(super) fn run(matches: &ArgMatches, out: &mut Output) -> ExitCode {
 }
 
 fn generate(prefix: &str, out: &mut Output) -> Result<(), PairError> {
-    if prefix.contains("://") {
-        return Err(PairError::Place);
-    }
     let key = PathBuf::from(format!("{prefix}.key"));
     let public = PathBuf::from(format!("{prefix}.pub"));
-    if prefix != "-"
-        && let Some(there) = [&key, &public].into_iter().find(|path| path.symlink_metadata().is_ok())
-    {
+    if let Some(there) = [&key, &public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(PairError::Exists(there.clone()));
     }
     let pair = sign::generate(&password()?).map_err(PairError::Key)?;
-    if prefix == "-" {
-        out.print(pair.private_pem.expose_str().unwrap_or_default());
-        out.print(&pair.public_pem);
-        return Ok(());
-    }
     create(&key, pair.private_pem.expose(), 0o600)?;
     if let Err(error) = create(&public, pair.public_pem.as_bytes(), 0o644) {
         // A private key without its public half is of no use: neither is left behind.
@@ -94,6 +89,14 @@ fn generate(prefix: &str, out: &mut Output) -> Result<(), PairError> {
     }
     out.line(&format!("private key written to {}", key.display()));
     out.line(&format!("public key written to {}", public.display()));
+    Ok(())
+}
+
+/// Prints both keys, the private one first.
+fn print(out: &mut Output) -> Result<(), PairError> {
+    let pair = sign::generate(&password()?).map_err(PairError::Key)?;
+    out.print(pair.private_pem.expose_str().unwrap_or_default());
+    out.print(&pair.public_pem);
     Ok(())
 }
 

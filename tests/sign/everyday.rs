@@ -60,6 +60,18 @@ fn bearer_tokens_are_asked_for_once_a_repository() {
 }
 
 #[test]
+fn the_most_talkative_log_holds_no_secret() {
+    for auth in [Auth::Basic, Auth::Bearer] {
+        let step = Step::with(Options { auth, ..Options::default() });
+        step.built("team/app");
+        // What it printed is searched for secrets by `ended`.
+        let ended = ended(step.command(&["sign"]).env("STEPSEAL_LOG", "trace").output().unwrap());
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(ended.stderr.contains("TRACE"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn identities_and_annotations_are_signed_beside_each_other() {
     let step = Step::new();
     let digest = step.built("team/app");

@@ -167,7 +167,8 @@ pub(crate) fn bare(args: &[&str]) -> Command {
 pub(crate) fn ended(output: Output) -> Ended {
     let stdout = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
-    for secret in [REGISTRY_PASSWORD, KEY_PASSWORD, "PRIVATE KEY", &STANDARD.encode(REGISTRY_PASSWORD)] {
+    let login = STANDARD.encode(format!("ci-bot:{REGISTRY_PASSWORD}"));
+    for secret in [REGISTRY_PASSWORD, KEY_PASSWORD, "PRIVATE KEY", login.as_str()] {
         assert!(
             !stdout.contains(secret) && !stderr.contains(secret),
             "a secret was shown:\n{stdout}\n{stderr}"
