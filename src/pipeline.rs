@@ -10,7 +10,8 @@
 mod settle;
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -161,6 +162,19 @@ const MAX_SUBJECTS: usize = 10_000;
 /// How many subjects may wait for their confirmation, for each that is worked on.
 const WAITING_PER_JOB: usize = 8;
 
+/// A network on which a request more costs less than what it is for.
+const QUICK: Duration = Duration::from_millis(10);
+
+/// What the subjects of a run share.
+struct Shared {
+    /// The right to be worked on.
+    slots: Semaphore,
+    /// A subject had no signature by this key.
+    seen_none: AtomicBool,
+    /// A subject had one.
+    seen_ours: AtomicBool,
+}
+
 impl Pipeline {
     /// Signs every image, and says of each how it ended; `seen` hears of each as it ends.
     ///
@@ -170,15 +184,16 @@ impl Pipeline {
         let mut waiting: VecDeque<(ImageRef, Vec<String>)> =
             images.iter().map(|planned| (planned.image.clone(), planned.from.clone())).collect();
         let mut known: HashSet<ImageRef> = images.iter().map(|planned| planned.image.clone()).collect();
-        let slots = Semaphore::new(self.jobs);
-        let slots = &slots;
+        let shared =
+            Shared { slots: Semaphore::new(self.jobs), seen_none: false.into(), seen_ours: false.into() };
+        let shared = &shared;
         let mut running = FuturesUnordered::new();
         let mut outcomes = Vec::new();
         loop {
             while running.len() < self.jobs * WAITING_PER_JOB {
                 let Some((image, from)) = waiting.pop_front() else { break };
                 running.push(async move {
-                    let (result, children) = self.sign_one(&image, slots).await;
+                    let (result, children) = self.sign_one(&image, shared).await;
                     (Outcome::new(image, from, result), children)
                 });
             }
@@ -196,10 +211,12 @@ impl Pipeline {
     async fn sign_one(
         &self,
         image: &ImageRef,
-        slots: &Semaphore,
+        shared: &Shared,
     ) -> (Result<Done, PipelineError>, Vec<ImageRef>) {
-        let slot = slots.acquire().await.ok();
-        let (manifest, shelf) = tokio::join!(self.look_up(image), self.store.read(image, Depth::All));
+        let slot = shared.slots.acquire().await.ok();
+        let late = self.looks_late(shared);
+        let read = async { if late { Ok(None) } else { self.store.read(image, Depth::All).await.map(Some) } };
+        let (manifest, shelf) = tokio::join!(self.look_up(image), read);
         let manifest = match manifest {
             Ok(manifest) => manifest,
             Err(error) => return (Err(error), Vec::new()),
@@ -209,7 +226,23 @@ impl Pipeline {
             Ok(shelf) => self.add(image, &manifest, shelf, slot).await,
             Err(error) => Err(error.into()),
         };
+        if let Ok(done) = &result {
+            let seen = if done.present > 0 { &shared.seen_ours } else { &shared.seen_none };
+            seen.store(true, Ordering::Relaxed);
+        }
         (result, children)
+    }
+
+    /// Whether to look for signatures only right before the write, which saves a request.
+    ///
+    /// It is done where none is expected, as none was there for the subjects so far: if there is one after all,
+    /// its payload has been uploaded for nothing. And it is done where the network is quick and the key is ready,
+    /// as otherwise a look costs nothing while something else is waited for.
+    fn looks_late(&self, shared: &Shared) -> bool {
+        shared.seen_none.load(Ordering::Relaxed)
+            && !shared.seen_ours.load(Ordering::Relaxed)
+            && self.key.is_ready()
+            && self.client.fastest() < QUICK
     }
 
     /// The manifest that the registry holds for `image`; its bytes hash to the digest.
@@ -225,32 +258,55 @@ impl Pipeline {
         Ok(manifest)
     }
 
-    /// Adds the signatures that `shelf` lacks.
+    /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
     async fn add(
         &self,
         image: &ImageRef,
         manifest: &Manifest,
-        shelf: Shelf,
+        shelf: Option<Shelf>,
         slot: Option<SemaphorePermit<'_>>,
     ) -> Result<Done, PipelineError> {
-        let location = self.store.location(image);
         let payloads = self.format.payloads(image, &self.claims);
         let payloads =
             payloads.map_err(|source| PipelineError::Payload { image: image.to_string(), source })?;
-        let wanted = self.missing(&shelf, &payloads).await?;
-        let present = payloads.len() - wanted.len();
-        if wanted.is_empty() {
-            let signer = self.key.signer().await?;
-            return Ok(Done { location, added: 0, present, key_id: signer.public_key().key_id() });
+        let expected = shelf.clone().unwrap_or_default();
+        let mut wanted = self.missing(&expected, &payloads).await?;
+        let mut signed = self.make(&expected, image, &wanted).await?;
+        let shelf = match shelf {
+            Some(shelf) => shelf,
+            None => {
+                let shelf = self.store.read(image, Depth::All).await?;
+                wanted = self.missing(&shelf, &payloads).await?;
+                signed.retain(|signed| wanted.contains(&signed.payload));
+                shelf
+            }
+        };
+        if !signed.is_empty() {
+            let subject = Subject { image: image.clone(), descriptor: descriptor(manifest) };
+            self.settle(shelf, &subject, &signed, slot).await?;
+        }
+        Ok(Done {
+            location: self.store.location(image),
+            added: signed.len(),
+            present: payloads.len() - signed.len(),
+            key_id: self.key.signer().await?.public_key().key_id(),
+        })
+    }
+
+    /// Uploads and signs `payloads`.
+    async fn make(
+        &self,
+        shelf: &Shelf,
+        image: &ImageRef,
+        payloads: &[Payload],
+    ) -> Result<Vec<Signed>, PipelineError> {
+        if payloads.is_empty() {
+            return Ok(Vec::new());
         }
         let prepared =
-            async { self.store.prepare(&shelf, image, &wanted).await.map_err(PipelineError::from) };
-        let signed = async { self.sign_all(&wanted).await };
-        let ((), signed) = tokio::try_join!(prepared, signed)?;
-        let subject = Subject { image: image.clone(), descriptor: descriptor(manifest) };
-        self.settle(shelf, &subject, &signed, slot).await?;
-        let signer = self.key.signer().await?;
-        Ok(Done { location, added: signed.len(), present, key_id: signer.public_key().key_id() })
+            async { self.store.prepare(shelf, image, payloads).await.map_err(PipelineError::from) };
+        let ((), signed) = tokio::try_join!(prepared, self.sign_all(payloads))?;
+        Ok(signed)
     }
 
     /// The payloads that have no signature by our key yet. Waits for the key only if there may be one.

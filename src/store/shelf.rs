@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Map, Value};
 
 use super::{Kept, StoreError};
@@ -22,6 +24,17 @@ pub struct Shelf {
     pub(super) base: Map<String, Value>,
     /// Whether they came from the referrers API, so that no manifest holds them.
     pub(super) listed: bool,
+    /// When they were read; `None`: never.
+    pub(super) read: Option<ReadAt>,
+}
+
+/// When a list was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReadAt {
+    /// When the answer came.
+    pub(super) at: Instant,
+    /// How long it took.
+    pub(super) took: Duration,
 }
 
 /// One entry: its descriptor, and the signature, if it was read.
@@ -59,7 +72,7 @@ impl Shelf {
             return Err(foreign("its list holds something else than descriptors"));
         }
         let entries = descriptors.into_iter().map(|descriptor| Entry { descriptor, kept: None }).collect();
-        Ok(Self { entries, version: Some(manifest.digest.clone()), base, listed: false })
+        Ok(Self { entries, version: Some(manifest.digest.clone()), base, ..Self::default() })
     }
 
     /// Adds what `other` has and this lacks; both orders stay.

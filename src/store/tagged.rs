@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::shelf::Shelf;
+use super::shelf::{ReadAt, Shelf};
 use super::{StoreError, Written};
 use crate::registry::client::{Client, Target};
 use crate::registry::{Digest, ImageRef, Repository};
@@ -17,6 +17,9 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
 /// How long a write waits for the read before it to be answered.
 const HEAD_START: Duration = Duration::from_millis(4);
+
+/// How long a read from nearby takes at most, on a registry with work to do.
+const NEARBY: Duration = Duration::from_millis(30);
 
 /// A tag that holds a list of signatures.
 pub(super) struct Tag<'a> {
@@ -34,16 +37,19 @@ impl Tag<'_> {
 
     /// Reads the list; an absent tag is an empty one.
     pub(super) async fn read(&self) -> Result<Shelf, StoreError> {
+        let begun = Instant::now();
         let target = Target::Tag(self.name.clone());
         let manifest = self.client.manifest(self.repository, &target).await;
         let manifest = manifest.map_err(|source| StoreError::read(self.location(), source))?;
-        manifest.map_or_else(
-            || Ok(Shelf::default()),
-            |manifest| Shelf::of(&manifest, self.field, &self.location()),
-        )
+        let shelf = manifest.map(|manifest| Shelf::of(&manifest, self.field, &self.location()));
+        let at = Instant::now();
+        let read = Some(ReadAt { at, took: at - begun });
+        Ok(Shelf { read, ..shelf.transpose()?.unwrap_or_default() })
     }
 
     /// Puts `bytes`, unless what was there has changed since `merged` was read.
+    ///
+    /// What was read just now isn't read again. Otherwise:
     ///
     /// A registry can't compare and swap, so the read goes right before the write. Over a slow network they
     /// leave together, the read a little earlier: the registry answers it, then carries out the write,
@@ -61,6 +67,10 @@ impl Tag<'_> {
         let ours = Digest::of(&bytes);
         let target = Target::Tag(self.name.clone());
         let begun = Instant::now();
+        if let Some(read) = merged.read.filter(is_fresh) {
+            self.put(image, &target, media_type, bytes).await?;
+            return Ok(Written::Alone { took: read.took + begun.elapsed() });
+        }
         let mut read = pin!(self.read());
         let early = tokio::time::timeout(HEAD_START, &mut read).await;
         if let Ok(before) = early {
@@ -92,4 +102,9 @@ impl Tag<'_> {
         let put = self.client.put_manifest(self.repository, target, media_type, Bytes::from(bytes)).await;
         put.map(|_| ()).map_err(|source| StoreError::push(image, self.location(), source))
     }
+}
+
+/// Whether a list was read just now, and from nearby: nothing lies between that and a write.
+fn is_fresh(read: &ReadAt) -> bool {
+    read.at.elapsed() < HEAD_START && read.took < NEARBY
 }

@@ -47,6 +47,25 @@ fn nine_requests_an_image_by_tag() {
 }
 
 #[test]
+fn a_run_that_expects_no_signature_still_finds_one() {
+    let step = Step::with(Options { monolithic_post: false, ..Options::default() });
+    let images: Vec<(String, _)> = (0..40)
+        .map(|number| format!("team/app{number}"))
+        .map(|repository| (repository.clone(), step.image(&repository, &repository)))
+        .collect();
+    let name = |(repository, digest): &(String, _)| format!("{}/{repository}@{digest}", step.host());
+    step.sign(&[&name(&images[30])]);
+    step.result("IMAGES", &images.iter().map(name).collect::<Vec<_>>().join(","));
+    step.registry.clear_requests();
+    let ended = step.sign(&["--jobs=2"]);
+    assert!(ended.stderr.contains("39 signed, 1 unchanged"), "{}", ended.stderr);
+    assert!(images.iter().all(|(repository, digest)| step.payloads(repository, digest).len() == 1));
+    // Looking late saves a request; not looking at all would be one less still.
+    let requests = step.registry.requests().len();
+    assert!((8 * 40..9 * 40).contains(&requests), "{requests} requests for 40 images");
+}
+
+#[test]
 fn bearer_tokens_are_asked_for_once_a_repository() {
     let options =
         Options { auth: Auth::Bearer, token_service: TokenService::OwnListener, ..Options::default() };
