@@ -68,7 +68,7 @@ fn main() {
 
     say("| | cosign 3.1.2 | stepseal | ratio | goal |");
     say("|---|---|---|---|---|");
-    let near = bench.compare(Place::Tag, many, if quick { 1 } else { 2 }, Duration::ZERO);
+    let near = bench.compare(Place::Tag, many, rounds, Duration::ZERO);
     row(format!("{many} images, wall"), near.map(|cost| cost.wall), "s", "at least 10");
     row(format!("{many} images, CPU"), near.map(|cost| cost.cpu), "s", "at least 30");
     row(
