@@ -100,7 +100,7 @@ impl Pipeline {
     /// How long after a write that took so long the confirming read is sent.
     fn confirm_after(&self, took: Duration) -> Duration {
         let uneven = took.saturating_sub(self.client.fastest());
-        (LEAST_WAIT + uneven + uneven.saturating_sub(CALM) * 2).min(MOST_WAIT)
+        (LEAST_WAIT + uneven + uneven.saturating_sub(CALM)).min(MOST_WAIT)
     }
 
     /// Waits after a failed write, if trying again can help and there is time left.

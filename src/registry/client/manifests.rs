@@ -75,6 +75,7 @@ impl Client {
         request.writes = true;
         request.content_type = Some(content_type(media_type));
         request.body = Some(bytes);
+        request.urgent = matches!(target, Target::Tag(_));
         let reply = match target {
             Target::Tag(_) => inner.attempt(&request).await?,
             Target::Digest(_) => inner.send(&request).await?,

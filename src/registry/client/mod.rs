@@ -201,6 +201,7 @@ impl Inner {
             url: below(&base),
             writes: false,
             with_login: true,
+            urgent: false,
             accept: None,
             content_type: None,
             body: None,

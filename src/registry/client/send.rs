@@ -28,6 +28,8 @@ pub(super) struct Request<'a> {
     pub(super) writes: bool,
     /// Whether the login may go along: not to an upload's address at another host.
     pub(super) with_login: bool,
+    /// Whether it goes before what waits for a place: little time may pass since what was read before it.
+    pub(super) urgent: bool,
     pub(super) accept: Option<&'static str>,
     pub(super) content_type: Option<HeaderValue>,
     pub(super) body: Option<Bytes>,
@@ -136,6 +138,7 @@ impl Inner {
             content_type: request.content_type.as_ref(),
             body: request.body.as_ref(),
             limit_bytes: request.limit_bytes,
+            urgent: request.urgent,
         };
         self.transport.exchange(&call).await.map_err(|error| {
             error.into_error(|fault| self.fail(request, &request.method, &fault.url, fault.failure))

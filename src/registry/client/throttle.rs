@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
 
 /// Queueing alone lowers the limit no further: a registry far away answers unevenly without being busy.
-const LEAST_FOR_QUEUEING: u32 = 8;
+const LEAST_FOR_QUEUEING: u32 = 10;
 /// How many times as long as the quickest of its kind an answer takes that waited in a queue…
 const QUEUED_TIMES: u32 = 4;
 /// …and how much longer than that, so that quick answers may vary.
@@ -61,7 +61,9 @@ impl Throttle {
     }
 
     /// Waits for a place. The caller bounds the time.
-    pub(super) async fn permit(&self, origin: &str) -> Permit {
+    ///
+    /// What is urgent takes a place beyond the limit; only a host that asked to be left alone holds it back.
+    pub(super) async fn permit(&self, origin: &str, urgent: bool) -> Permit {
         let host = self.host(origin);
         // A waiter that is dropped must not take the wake-up of the next one with it.
         let baton = Baton(&host);
@@ -71,7 +73,7 @@ impl Throttle {
                 let now = Instant::now();
                 match state.held_until {
                     Some(until) if until > now => Some(until),
-                    _ if state.in_flight < state.limit => {
+                    _ if urgent || state.in_flight < state.limit => {
                         state.in_flight += 1;
                         drop(state);
                         // The next one may find a place too; it passes the wake-up on in its turn.
@@ -194,28 +196,29 @@ mod tests {
     #[tokio::test]
     async fn no_more_than_the_limit_at_once_and_each_host_has_its_own() {
         let throttle = Throttle::new(2);
-        let (one, _two) = (throttle.permit("h").await, throttle.permit("h").await);
-        assert!(throttle.permit("h").now_or_never().is_none());
-        assert!(throttle.permit("other").now_or_never().is_some());
+        let (one, _two) = (throttle.permit("h", false).await, throttle.permit("h", false).await);
+        assert!(throttle.permit("h", false).now_or_never().is_none());
+        assert!(throttle.permit("h", true).now_or_never().is_some(), "urgent");
+        assert!(throttle.permit("other", false).now_or_never().is_some());
         drop(one);
-        assert!(throttle.permit("h").now_or_never().is_some());
+        assert!(throttle.permit("h", false).now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn too_many_requests_halves_once_a_round_and_good_answers_raise_it_again() {
         let throttle = Throttle::new(8);
-        let round: Vec<Permit> = vec![throttle.permit("h").await, throttle.permit("h").await];
+        let round: Vec<Permit> = vec![throttle.permit("h", false).await, throttle.permit("h", false).await];
         for permit in &round {
             permit.throttled(None);
         }
         assert_eq!(limit(&throttle), 4);
         drop(round);
         for _ in 0..4 {
-            throttle.permit("h").await.went_well(&Method::GET);
+            throttle.permit("h", false).await.went_well(&Method::GET);
         }
         assert_eq!(limit(&throttle), 5);
         for _ in 0..1000 {
-            throttle.permit("h").await.went_well(&Method::GET);
+            throttle.permit("h", false).await.went_well(&Method::GET);
         }
         assert_eq!(limit(&throttle), 8);
     }
@@ -223,10 +226,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answers_that_wait_in_a_queue_lower_the_limit_but_not_to_nothing() {
         let throttle = Throttle::new(32);
-        throttle.permit("h").await.went_well(&Method::GET);
-        throttle.permit("h").await.went_well(&Method::PUT);
+        throttle.permit("h", false).await.went_well(&Method::GET);
+        throttle.permit("h", false).await.went_well(&Method::PUT);
         for _ in 0..20 {
-            let round: Vec<Permit> = vec![throttle.permit("h").await, throttle.permit("h").await];
+            let round: Vec<Permit> =
+                vec![throttle.permit("h", false).await, throttle.permit("h", false).await];
             tokio::time::sleep(Duration::from_millis(50)).await;
             for permit in &round {
                 permit.went_well(&Method::GET);
@@ -234,7 +238,7 @@ mod tests {
         }
         assert_eq!(limit(&throttle), LEAST_FOR_QUEUEING);
         for _ in 0..2000 {
-            throttle.permit("h").await.went_well(&Method::PUT);
+            throttle.permit("h", false).await.went_well(&Method::PUT);
         }
         assert_eq!(limit(&throttle), 32);
     }
@@ -243,12 +247,12 @@ mod tests {
     async fn a_held_host_waits_and_then_all_go_on() {
         let throttle = Arc::new(Throttle::new(8));
         let wait = Duration::from_millis(50);
-        throttle.permit("h").await.throttled(Some(wait));
+        throttle.permit("h", false).await.throttled(Some(wait));
         let begun = Instant::now();
         let tasks: Vec<_> = (0..16)
             .map(|_| {
                 let throttle = Arc::clone(&throttle);
-                tokio::spawn(async move { drop(throttle.permit("h").await) })
+                tokio::spawn(async move { drop(throttle.permit("h", false).await) })
             })
             .collect();
         for task in tasks {
@@ -260,10 +264,10 @@ mod tests {
     #[tokio::test]
     async fn a_waiter_that_gives_up_does_not_take_the_place_with_it() {
         let throttle = Arc::new(Throttle::new(1));
-        let only = throttle.permit("h").await;
+        let only = throttle.permit("h", false).await;
         let spawn = || {
             let throttle = Arc::clone(&throttle);
-            tokio::spawn(async move { drop(throttle.permit("h").await) })
+            tokio::spawn(async move { drop(throttle.permit("h", false).await) })
         };
         let (first, second) = (spawn(), spawn());
         tokio::task::yield_now().await;

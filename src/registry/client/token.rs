@@ -119,6 +119,7 @@ impl Inner {
             content_type: asked.body.is_some().then_some(&FORM),
             body: asked.body.as_ref(),
             limit_bytes: MAX_TOKEN_BODY_BYTES,
+            urgent: false,
         };
         self.retried(|| async {
             let fail = |url: &Url, failure| self.fail(request, &asked.method, url, failure);

@@ -63,6 +63,8 @@ pub(super) struct Call<'a> {
     pub(super) body: Option<&'a Bytes>,
     /// The largest body of a success.
     pub(super) limit_bytes: u64,
+    /// Whether it goes before what waits for a place.
+    pub(super) urgent: bool,
 }
 
 /// What came back. No `Debug`: a token service's body is a secret.
@@ -146,7 +148,7 @@ impl Transport {
         let client = self.client(url)?;
         let deadline = self.deadline();
         // Waiting for a place doesn't count against the request's own time, only against the run's.
-        let permit = timeout_at(deadline, self.throttle.permit(endpoint::origin(url)))
+        let permit = timeout_at(deadline, self.throttle.permit(endpoint::origin(url), call.urgent))
             .await
             .map_err(|_| fault(Failure::Deadline))?;
         let begun = Instant::now();
