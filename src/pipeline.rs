@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -162,17 +162,33 @@ const MAX_SUBJECTS: usize = 10_000;
 /// How many subjects may wait for their confirmation, for each that is worked on.
 const WAITING_PER_JOB: usize = 8;
 
-/// A network on which a request more costs less than what it is for.
-const QUICK: Duration = Duration::from_millis(10);
+/// How long the others wait for the first subject's look, to know what to expect.
+const FIRST_LOOK: Duration = Duration::from_millis(30);
 
 /// What the subjects of a run share.
 struct Shared {
     /// The right to be worked on.
     slots: Semaphore,
-    /// A subject had no signature by this key.
+    /// Whether a subject is being looked at, or was.
+    looking: AtomicBool,
+    /// Wakes who waits for the first look.
+    looked: Notify,
+    /// A subject had no signature at all.
     seen_none: AtomicBool,
-    /// A subject had one.
+    /// A subject had one by this key.
     seen_ours: AtomicBool,
+}
+
+impl Shared {
+    fn new(jobs: usize) -> Self {
+        Self {
+            slots: Semaphore::new(jobs),
+            looking: AtomicBool::new(false),
+            looked: Notify::new(),
+            seen_none: AtomicBool::new(false),
+            seen_ours: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Pipeline {
@@ -184,8 +200,7 @@ impl Pipeline {
         let mut waiting: VecDeque<(ImageRef, Vec<String>)> =
             images.iter().map(|planned| (planned.image.clone(), planned.from.clone())).collect();
         let mut known: HashSet<ImageRef> = images.iter().map(|planned| planned.image.clone()).collect();
-        let shared =
-            Shared { slots: Semaphore::new(self.jobs), seen_none: false.into(), seen_ours: false.into() };
+        let shared = Shared::new(self.jobs);
         let shared = &shared;
         let mut running = FuturesUnordered::new();
         let mut outcomes = Vec::new();
@@ -214,8 +229,14 @@ impl Pipeline {
         shared: &Shared,
     ) -> (Result<Done, PipelineError>, Vec<ImageRef>) {
         let slot = shared.slots.acquire().await.ok();
-        let late = self.looks_late(shared);
-        let read = async { if late { Ok(None) } else { self.store.read(image, Depth::All).await.map(Some) } };
+        let late = self.looks_late(shared).await;
+        let read = async {
+            let shelf = if late { Ok(None) } else { self.store.read(image, Depth::All).await.map(Some) };
+            let empty = matches!(&shelf, Ok(Some(shelf)) if shelf.entries.is_empty());
+            shared.seen_none.fetch_or(empty, Ordering::Relaxed);
+            shared.looked.notify_waiters();
+            shelf
+        };
         let (manifest, shelf) = tokio::join!(self.look_up(image), read);
         let manifest = match manifest {
             Ok(manifest) => manifest,
@@ -226,23 +247,23 @@ impl Pipeline {
             Ok(shelf) => self.add(image, &manifest, shelf, slot).await,
             Err(error) => Err(error.into()),
         };
-        if let Ok(done) = &result {
-            let seen = if done.present > 0 { &shared.seen_ours } else { &shared.seen_none };
-            seen.store(true, Ordering::Relaxed);
-        }
+        let ours = result.as_ref().is_ok_and(|done| done.present > 0);
+        shared.seen_ours.fetch_or(ours, Ordering::Relaxed);
         (result, children)
     }
 
     /// Whether to look for signatures only right before the write, which saves a request.
     ///
-    /// It is done where none is expected, as none was there for the subjects so far: if there is one after all,
-    /// its payload has been uploaded for nothing. And it is done where the network is quick and the key is ready,
-    /// as otherwise a look costs nothing while something else is waited for.
-    fn looks_late(&self, shared: &Shared) -> bool {
+    /// It is done where none is expected, as none was there for the first subject: if there is one after all, its
+    /// payload has been uploaded for nothing. And it is done where the registry is near, as otherwise a look
+    /// costs nothing while something else is waited for.
+    async fn looks_late(&self, shared: &Shared) -> bool {
+        if shared.looking.swap(true, Ordering::Relaxed) && !shared.seen_none.load(Ordering::Relaxed) {
+            let _ = tokio::time::timeout(FIRST_LOOK, shared.looked.notified()).await;
+        }
         shared.seen_none.load(Ordering::Relaxed)
             && !shared.seen_ours.load(Ordering::Relaxed)
-            && self.key.is_ready()
-            && self.client.fastest() < QUICK
+            && self.client.is_near()
     }
 
     /// The manifest that the registry holds for `image`; its bytes hash to the digest.

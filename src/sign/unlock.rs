@@ -67,11 +67,6 @@ impl Unlocking {
         Self(unlocked.boxed().shared())
     }
 
-    /// Whether nobody has to wait for the key any more.
-    pub fn is_ready(&self) -> bool {
-        self.0.peek().is_some()
-    }
-
     /// Waits for the key.
     ///
     /// # Errors

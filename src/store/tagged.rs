@@ -18,9 +18,6 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 /// How long a write waits for the read before it to be answered.
 const HEAD_START: Duration = Duration::from_millis(4);
 
-/// How long a read from nearby takes at most, on a registry with work to do.
-const NEARBY: Duration = Duration::from_millis(30);
-
 /// A tag that holds a list of signatures.
 pub(super) struct Tag<'a> {
     pub(super) client: &'a Client,
@@ -67,7 +64,7 @@ impl Tag<'_> {
         let ours = Digest::of(&bytes);
         let target = Target::Tag(self.name.clone());
         let begun = Instant::now();
-        if let Some(read) = merged.read.filter(is_fresh) {
+        if let Some(read) = merged.read.filter(|read| self.is_fresh(read)) {
             self.put(image, &target, media_type, bytes).await?;
             return Ok(Written::Alone { took: read.took + begun.elapsed() });
         }
@@ -102,9 +99,9 @@ impl Tag<'_> {
         let put = self.client.put_manifest(self.repository, target, media_type, Bytes::from(bytes)).await;
         put.map(|_| ()).map_err(|source| StoreError::push(image, self.location(), source))
     }
-}
 
-/// Whether a list was read just now, and from nearby: nothing lies between that and a write.
-fn is_fresh(read: &ReadAt) -> bool {
-    read.at.elapsed() < HEAD_START && read.took < NEARBY
+    /// Whether a list was read just now, and from nearby: nothing lies between that and a write.
+    fn is_fresh(&self, read: &ReadAt) -> bool {
+        read.at.elapsed() < HEAD_START && self.client.is_near()
+    }
 }

@@ -79,6 +79,9 @@ use super::reference::{DEFAULT_REGISTRY, Repository, is_host};
 /// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests>
 pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 
+/// How quick an answer from nearby is.
+const NEAR: Duration = Duration::from_millis(10);
+
 /// Speaks to registries. One does for a whole run; a clone is the same client.
 #[derive(Clone)]
 pub struct Client {
@@ -147,6 +150,12 @@ impl Client {
     /// What was done so far.
     pub fn stats(&self) -> Stats {
         self.inner.transport.stats()
+    }
+
+    /// Whether a request more costs less than what could be waited for meanwhile: the quickest answer took
+    /// under ten milliseconds.
+    pub fn is_near(&self) -> bool {
+        self.fastest() < NEAR
     }
 
     /// The time that the quickest answer took: about the network's latency. Before the first answer, hours.
