@@ -81,7 +81,7 @@ pub struct Kept {
 pub enum Written {
     /// It was written, and nothing was there that it doesn't hold, as far as could be told.
     Alone {
-        /// How long the read before it and the write took, together.
+        /// The time between the answer to the read before it and the answer to the write, about.
         took: Duration,
     },
     /// Another writer had been there: this is what it left. Whether ours was written over it is not known.

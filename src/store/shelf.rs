@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Map, Value};
 
@@ -25,16 +25,7 @@ pub struct Shelf {
     /// Whether they came from the referrers API, so that no manifest holds them.
     pub(super) listed: bool,
     /// When they were read; `None`: never.
-    pub(super) read: Option<ReadAt>,
-}
-
-/// When a list was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ReadAt {
-    /// When the answer came.
-    pub(super) at: Instant,
-    /// How long it took.
-    pub(super) took: Duration,
+    pub(super) read_at: Option<Instant>,
 }
 
 /// One entry: its descriptor, and the signature, if it was read.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::shelf::{ReadAt, Shelf};
+use super::shelf::Shelf;
 use super::{StoreError, Written};
 use crate::registry::client::{Client, Target};
 use crate::registry::{Digest, ImageRef, Repository};
@@ -34,14 +34,11 @@ impl Tag<'_> {
 
     /// Reads the list; an absent tag is an empty one.
     pub(super) async fn read(&self) -> Result<Shelf, StoreError> {
-        let begun = Instant::now();
         let target = Target::Tag(self.name.clone());
         let manifest = self.client.manifest(self.repository, &target).await;
         let manifest = manifest.map_err(|source| StoreError::read(self.location(), source))?;
         let shelf = manifest.map(|manifest| Shelf::of(&manifest, self.field, &self.location()));
-        let at = Instant::now();
-        let read = Some(ReadAt { at, took: at - begun });
-        Ok(Shelf { read, ..shelf.transpose()?.unwrap_or_default() })
+        Ok(Shelf { read_at: Some(Instant::now()), ..shelf.transpose()?.unwrap_or_default() })
     }
 
     /// Puts `bytes`, unless what was there has changed since `merged` was read.
@@ -64,9 +61,9 @@ impl Tag<'_> {
         let ours = Digest::of(&bytes);
         let target = Target::Tag(self.name.clone());
         let begun = Instant::now();
-        if let Some(read) = merged.read.filter(|read| self.is_fresh(read)) {
+        if merged.read_at.is_some_and(|at| self.is_fresh(at)) {
             self.put(image, &target, media_type, bytes).await?;
-            return Ok(Written::Alone { took: read.took + begun.elapsed() });
+            return Ok(Written::Alone { took: begun.elapsed() });
         }
         let mut read = pin!(self.read());
         let early = tokio::time::timeout(HEAD_START, &mut read).await;
@@ -75,6 +72,7 @@ impl Tag<'_> {
             if before.version != merged.version {
                 return Ok(Written::Met(before));
             }
+            let begun = Instant::now();
             self.put(image, &target, media_type, bytes).await?;
             return Ok(Written::Alone { took: begun.elapsed() });
         }
@@ -101,7 +99,7 @@ impl Tag<'_> {
     }
 
     /// Whether a list was read just now, and from nearby: nothing lies between that and a write.
-    fn is_fresh(&self, read: &ReadAt) -> bool {
-        read.at.elapsed() < HEAD_START && self.client.is_near()
+    fn is_fresh(&self, read_at: Instant) -> bool {
+        read_at.elapsed() < HEAD_START && self.client.is_near()
     }
 }

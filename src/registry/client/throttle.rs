@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
 
 /// Queueing alone lowers the limit no further: a registry far away answers unevenly without being busy.
-const LEAST_FOR_QUEUEING: u32 = 10;
+const LEAST_FOR_QUEUEING: u32 = 14;
 /// How many times as long as the quickest of its kind an answer takes that waited in a queue…
 const QUEUED_TIMES: u32 = 4;
 /// …and how much longer than that, so that quick answers may vary.
