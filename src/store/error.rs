@@ -59,11 +59,6 @@ impl StoreError {
         Self::Push { image: image.to_string(), location, source: Box::new(source) }
     }
 
-    /// Whether reading what is there and writing once more can help.
-    pub fn is_transient(&self) -> bool {
-        self.registry().is_some_and(RegistryError::is_transient)
-    }
-
     /// Whether the registry answered, with content that isn't what its name says.
     pub fn is_bad_content(&self) -> bool {
         let failure = self.registry().and_then(RegistryError::request).map(|request| &request.failure);

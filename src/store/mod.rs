@@ -99,9 +99,6 @@ pub enum Depth<'a> {
 
 /// A place for signatures: one member a file.
 pub trait Store: Send + Sync {
-    /// Its name in configuration and report.
-    fn name(&self) -> &'static str;
-
     /// Where the signatures of `image` lie, for people.
     fn location(&self, image: &ImageRef) -> String;
 
@@ -124,7 +121,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the registry refuses it; [`StoreError::is_transient`] says whether reading again and writing
+    /// When the registry refuses it; [`StoreError::registry`] says whether reading again and writing
     /// once more can help.
     fn write<'a>(&'a self, shelf: &'a Shelf, subject: &'a Subject, signed: &'a [Signed])
     -> Step<'a, Written>;

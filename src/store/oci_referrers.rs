@@ -109,10 +109,6 @@ impl OciReferrers {
 }
 
 impl Store for OciReferrers {
-    fn name(&self) -> &'static str {
-        "oci"
-    }
-
     fn location(&self, image: &ImageRef) -> String {
         format!("{}@{} (referrers)", self.repository(image), image.digest)
     }

@@ -54,10 +54,6 @@ impl OciTag {
 }
 
 impl Store for OciTag {
-    fn name(&self) -> &'static str {
-        "oci"
-    }
-
     fn location(&self, image: &ImageRef) -> String {
         self.tag(image).location()
     }
