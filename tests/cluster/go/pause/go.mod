@@ -1,0 +1,3 @@
+module stepseal.example/pause
+
+go 1.24

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Installs, by name, what a node with Kubernetes and Tekton needs, and puts it on PATH: . tests/cluster/install.sh [GROUP…]
+#
+# Groups: `cluster` (Debian packages, Kubernetes, Tekton Pipelines, tkn), `chains` (Tekton Chains, for the measurement beside it).
+# Kubernetes and Tekton are Go modules; each is built in a module of ours that repeats its requires and replaces, so
+# with exactly the versions and checksums that its authors pinned. Built programs are kept as those of tests/peers are.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../peers/install.sh" peers
+
+KUBERNETES_VERSION=v1.34.1
+KUBERNETES_LIBRARIES=v0.34.1
+PIPELINES_VERSION=v1.15.0
+TKN_VERSION=v0.44.0
+CHAINS_VERSION=v0.26.2
+
+CLUSTER_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+PIPELINES=$STEPSEAL_CACHE/bin-pipelines-$PIPELINES_VERSION
+CHAINS=$STEPSEAL_CACHE/bin-chains-$CHAINS_VERSION
+
+module_folder() { go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p'; }
+
+# Writes into FOLDER a module with the requires and replaces of MODULE; what else SED says is changed.
+shadow() { # FOLDER MODULE VERSION [SED…]
+  local from folder=$1 module=$2 version=$3
+  shift 3
+  mkdir -p "$folder"
+  from=$(module_folder "$module@$version")
+  sed -e 's#^module .*#module stepseal.example/shadow#' "$@" "$from/go.mod" >"$folder/go.mod"
+  cp "$from/go.sum" "$folder/go.sum"
+  chmod u+w "$folder"/go.*
+  go mod edit -C "$folder" -require="$module@$version"
+}
+
+go_programs() { # FOLDER-OF-THE-MODULE LDFLAGS INTO PACKAGE…
+  local folder=$1 ldflags=$2 into=$3
+  shift 3
+  mkdir -p "$into"
+  CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$folder" -mod=mod -ldflags "-s -w $ldflags" -o "$into/" "$@"
+}
+
+# Runs BUILD with a scratch folder that goes away again.
+in_scratch() { # BUILD INTO
+  local scratch rc=0
+  scratch=$(mktemp -d)
+  "$1" "$scratch" "$2" || rc=$?
+  rm -rf "$scratch"
+  return $rc
+}
+
+build_kubernetes() { # SCRATCH INTO
+  local version=k8s.io/component-base/version
+  shadow "$1" k8s.io/kubernetes "$KUBERNETES_VERSION" \
+    -e "s#=> ./staging/src/\(k8s.io/[^ ]*\)#=> \1 $KUBERNETES_LIBRARIES#"
+  go_programs "$1" "-X $version.gitVersion=$KUBERNETES_VERSION -X $version.gitMajor=1 -X $version.gitMinor=34" "$2" \
+    k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kubectl,kube-proxy}
+}
+
+# The programs lie in a folder of their own, as their names (`controller`, `events`) don't belong on PATH.
+build_pipelines() { # SCRATCH INTO
+  local module=github.com/tektoncd/pipeline
+  shadow "$1" $module "$PIPELINES_VERSION"
+  go_programs "$1" '' "$2/pipelines" \
+    $module/cmd/{controller,webhook,entrypoint,nop,workingdirinit,events,resolvers,sidecarlogresults}
+  cp -r "$(module_folder "$module@$PIPELINES_VERSION")/config" "$2/config"
+  chmod -R u+w "$2/config"
+}
+
+build_tkn() { # SCRATCH INTO
+  local module=github.com/tektoncd/cli
+  shadow "$1" $module "$TKN_VERSION"
+  # tkn replaces the hub's module by a fork that can't be had by name; a stub leaves "tkn hub" out.
+  go mod edit -C "$1" -replace="github.com/tektoncd/hub=$CLUSTER_SOURCE/go/hub-stub"
+  go_programs "$1" "-X $module/pkg/cmd/version.clientVersion=$TKN_VERSION" "$2" $module/cmd/tkn
+}
+
+# The checksum database doesn't know every version of Chains; this one's checksum stands in the go.sum of tkn.
+build_chains() { # SCRATCH INTO
+  local module=github.com/tektoncd/chains cli from fetch=$1/fetch
+  cli=$(module_folder "github.com/tektoncd/cli@$TKN_VERSION")
+  mkdir -p "$fetch" "$1/build"
+  printf 'module stepseal.example/fetch\n\ngo 1.25\n\nrequire %s %s\n' $module "$CHAINS_VERSION" >"$fetch/go.mod"
+  grep -h "^$module $CHAINS_VERSION" "$cli/go.sum" >"$fetch/go.sum"
+  from=$(cd "$fetch" && go mod download "$module@$CHAINS_VERSION" && module_folder "$module@$CHAINS_VERSION")
+  sed -e 's#^module .*#module stepseal.example/shadow#' "$from/go.mod" >"$1/build/go.mod"
+  cat "$from/go.sum" "$fetch/go.sum" >"$1/build/go.sum"
+  go mod edit -C "$1/build" -require="$module@$CHAINS_VERSION"
+  go_programs "$1/build" '' "$2/chains" $module/cmd/controller
+  cp -r "$from/config" "$2/config"
+  chmod -R u+w "$2/config"
+}
+
+install_cluster() {
+  need_debian containerd etcd-server etcd-client containernetworking-plugins busybox-static tini nftables iptables iproute2 \
+    conntrack docker-registry apache2-utils runc openssl curl jq buildah skopeo procps
+  local source=$CLUSTER_SOURCE/go
+  need_built mkimg "$(cat "$source"/mkimg/* | sha256sum | cut -c1-12)" go_build "$source/mkimg" mkimg
+  need_built pause "$(cat "$source"/pause/* | sha256sum | cut -c1-12)" go_build "$source/pause" pause
+  need_built kube-apiserver "$KUBERNETES_VERSION" in_scratch build_kubernetes
+  need_built pipelines "$PIPELINES_VERSION" in_scratch build_pipelines
+  need_built tkn "$TKN_VERSION" in_scratch build_tkn
+}
+
+install_chains() { need_built chains "$CHAINS_VERSION" in_scratch build_chains; }
+
+for group in "${@:-cluster}"; do "install_$group"; done
+export PATH PIPELINES CHAINS
