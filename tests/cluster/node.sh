@@ -32,9 +32,10 @@ nonroot:x:65532:'
     a=(); [[ $x = resolvers ]] && a=(/usr/bin/tini-static=/sbin/tini)
     image "pipeline-$x" -entrypoint "/ko-app/$x" -user 65532 "${t[@]}" "$PIPELINES/pipelines/$x=/ko-app/$x" "${ko[@]}" "${a[@]}"
   done
-  for x in entrypoint workingdirinit; do image "pipeline-$x" -entrypoint "/ko-app/$x" "${t[@]}" "$PIPELINES/pipelines/$x=/ko-app/$x" "${ko[@]}"; done
+  for x in entrypoint workingdirinit; do image "pipeline-$x" -entrypoint "/ko-app/$x" -user 65532 "${t[@]}" "$PIPELINES/pipelines/$x=/ko-app/$x" "${ko[@]}"; done
   for x in $(/bin/busybox --list); do [[ $x = busybox ]] || links+=(-link "/bin/$x=busybox"); done
-  image shell -entrypoint /bin/sh -dir /root=700 "${t[@]}" "${links[@]}" /bin/busybox=/bin/busybox "${ko[@]:0:2}"
+  # As in Tekton's releases, none of its images runs as root.
+  image shell -entrypoint /bin/sh -user 65532 -dir /root=700 "${t[@]}" "${links[@]}" /bin/busybox=/bin/busybox "${ko[@]:0:2}"
   image tools -entrypoint /bin/sh -dir /root=700 "${t[@]}" "${links[@]}" /bin/busybox=/bin/busybox "$(command -v crane)=/bin/crane" "${ko[@]}"
 }
 containerd_up() {

@@ -1,0 +1,20 @@
+//! Stepseal on real Tekton: `tests/cluster/run`.
+//!
+//! Each scenario runs TaskRuns or PipelineRuns in a namespace of its own, with the Pod Security level `restricted`, and asks cosign,
+//! crane, kubectl and tkn what became of them. One that fails shows its TaskRuns, pods and logs.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of this crate is test code, its helpers too"
+)]
+
+mod building;
+mod catalog;
+mod credentials;
+mod crowd;
+mod failing;
+mod kit;
+mod secrecy;
