@@ -1,5 +1,7 @@
 //! Stage report: how each subject ended, for people, for programs, and as the exit code.
 
+pub mod own_results;
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -1,5 +1,6 @@
 //! `stepseal sign`: the main job.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::pipeline::Pipeline;
 use crate::registry::RegistryError;
 use crate::registry::client::{self, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain, Places};
+use crate::report::own_results::OwnResults;
 use crate::report::{Outcome, Pending, Report, ReportError};
 use crate::sign::{KeyError, Unlocking};
 use crate::store::{OciReferrers, OciTag, Store};
@@ -75,6 +77,10 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         Ok(file) => file,
         Err(error) => return fail(&error, out),
     };
+    let own_results = match OwnResults::prepare(&own_folders(&subjects)) {
+        Ok(own_results) => own_results,
+        Err(error) => return fail(&error, out),
+    };
     let images = &subjects.plan.images;
     let (report, exit) = match subjects.refusal() {
         Some(refusal) => {
@@ -89,13 +95,25 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
             Err(error) => (Report::refused(images, &Explanation::of(&error)), fail(&error, out)),
         },
     };
-    match tell(&report, subjects.config.output, file, out) {
+    let told = tell(&report, subjects.config.output, file, out);
+    match told.and_then(|()| own_results.write(&report)) {
         Ok(()) => exit,
         // The code still says what became of the subjects, unless all is well with them.
         Err(error) => match (exit, fail(&error, out)) {
             (ExitCode::Done, _) => ExitCode::Failed,
             (exit, _) => exit,
         },
+    }
+}
+
+/// Where the step's own results go: the folders named, or else this step's own, if there is one.
+fn own_folders(subjects: &Subjects) -> Vec<PathBuf> {
+    match &subjects.config.own_results {
+        Some(folders) => folders.clone(),
+        None => {
+            let own = subjects.standing.iter().map(|standing| standing.results.clone());
+            own.filter(|folder| folder.is_dir()).collect()
+        }
     }
 }
 

@@ -12,12 +12,14 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
 use crate::plan::{Pattern, Plan, PlanOptions};
-use crate::tekton::{self, Discovered, Places, TektonError};
+use crate::tekton::{self, Discovered, Places, Standing, TektonError};
 
 /// Configuration and plan.
 pub(super) struct Subjects {
     pub(super) config: Config,
     pub(super) plan: Plan,
+    /// This step's place in its Task, if Tekton runs it.
+    pub(super) standing: Option<Standing>,
 }
 
 /// Why there is no plan.
@@ -73,12 +75,18 @@ impl Subjects {
             out.line(&format!("warning: {warning}"));
         }
         let discovered = discover(matches, &config)?;
+        let standing = Standing::find(&config.steps_dir);
+        // Images that were named are not what a later step can change.
+        let named = matches.contains_id("image") || matches.contains_id("images-file");
+        if let Some(warning) = standing.as_ref().filter(|_| !named).and_then(not_the_last) {
+            out.line(&format!("warning: {warning}"));
+        }
         let allow = config.allow.iter().map(|text| {
             text.parse::<Pattern>().map_err(|_| SubjectsError::Pattern(crate::foreign::shown(text, 120)))
         });
         let options = PlanOptions { allow: allow.collect::<Result<_, _>>()? };
         let plan = crate::plan::plan(&discovered, &options);
-        Ok(Self { config, plan })
+        Ok(Self { config, plan, standing })
     }
 
     /// Why nothing can be signed, if so: malformed hints, no image, or image signatures turned off.
@@ -122,6 +130,19 @@ impl Subjects {
             _ => Box::new(SimpleSigning),
         }
     }
+}
+
+/// What to say of results that later steps can change.
+fn not_the_last(standing: &Standing) -> Option<String> {
+    let steps = match &standing.later[..] {
+        [] => return None,
+        [step] => format!("the step {step} runs"),
+        steps => format!("the steps {} run", steps.join(", ")),
+    };
+    Some(format!(
+        "{steps} after this one and can change the results that the TaskRun reports; let the signing step be the last, \
+         or use its own results SIGNED_IMAGES and SIGNATURES, which no other step can write"
+    ))
 }
 
 /// The malformed hints, all of them at once.

@@ -50,6 +50,8 @@ pub struct Config {
     pub lenient: bool,
     /// Where the JSON report goes.
     pub report: Option<PathBuf>,
+    /// The folders that the step's own results go to; `None`: where Tekton has the step's results.
+    pub own_results: Option<Vec<PathBuf>>,
     /// What is printed.
     pub output: Output,
     /// How image signatures are kept; `None`: `artifacts.oci.storage` is empty, none are made.
@@ -214,6 +216,7 @@ impl Config {
                 .values(&settings::REPORT)
                 .and_then(|(mut values, _)| values.pop())
                 .map(PathBuf::from),
+            own_results: sources.values(&settings::OWN_RESULTS).map(|(values, _)| paths(values)),
             output: read.one(&settings::OUTPUT, "human or json", |text| match text {
                 "human" => Some(Output::Human),
                 "json" => Some(Output::Json),

@@ -48,7 +48,7 @@ settings! {
     KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, or env://NAME";
     REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
     INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
-    REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "FILE" "none" "Trust these CA certificates too; repeatable";
+    REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or all files of a folder; repeatable";
     ALLOW: "allow" "STEPSEAL_ALLOW" Words "PATTERN" "any repository" "Sign only in these repositories (* in a part, ** across)";
     RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also sign each manifest of an image index";
     IDENTITY: "identity" "STEPSEAL_IDENTITIES" Words "REF" "the image's repository" "The docker-reference to sign; repeatable";
@@ -57,6 +57,7 @@ settings! {
     TIMEOUT: "timeout" "STEPSEAL_TIMEOUT" One "DURATION" "5m" "Time limit for the whole run";
     LENIENT: "lenient" "STEPSEAL_LENIENT" Switch "" "off" "Sign the rest where a hint is malformed";
     REPORT: "report" "STEPSEAL_REPORT" One "FILE" "none" "Write a JSON report, one object a subject";
+    OWN_RESULTS: "own-results" "STEPSEAL_OWN_RESULTS" Paths "DIR" "this step's results, if Tekton runs it" "Write the results SIGNED_IMAGES and SIGNATURES there; repeatable";
     OUTPUT: "output" "STEPSEAL_OUTPUT" One "human|json" "human" "What to print";
 }
 

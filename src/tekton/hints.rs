@@ -47,6 +47,8 @@ impl ResultKind {
 const IMAGE_URL: &str = "IMAGE_URL";
 const IMAGE_DIGEST: &str = "IMAGE_DIGEST";
 const IMAGES: &str = "IMAGES";
+/// The result in which a signing step names what it signed: no hint, and no slip of the pen either.
+pub const SIGNED_IMAGES: &str = "SIGNED_IMAGES";
 const ARTIFACT_URI: &str = "ARTIFACT_URI";
 const ARTIFACT_DIGEST: &str = "ARTIFACT_DIGEST";
 const ARTIFACT_OUTPUTS: &str = "ARTIFACT_OUTPUTS";
@@ -122,6 +124,8 @@ fn near_miss(name: &str) -> Option<ResultKind> {
         near(ARTIFACT_OUTPUTS)
     } else if squeezed == IMAGES {
         near(IMAGES)
+    } else if name == SIGNED_IMAGES {
+        None
     } else if name.ends_with(IMAGES) || matches!(squeezed.as_str(), "IMAGE" | "IMAGEREF" | "IMAGEREFS") {
         weak(IMAGES)
     } else if matches!(squeezed.as_str(), "URL" | "URI") {
@@ -163,8 +167,16 @@ mod tests {
         for name in ["ARTIFACT_INPUTS", "src-ARTIFACT_INPUTS", "CHAINS-GIT_URL", "CHAINS-GIT_COMMIT"] {
             assert_eq!(classify(name.as_bytes()), ResultKind::Material, "{name}");
         }
-        for name in ["commit", "BASE_IMAGES_DIGESTS", "SBOM_BLOB_URL", "source-digest", "chart-url", "", ".."]
-        {
+        for name in [
+            "commit",
+            "BASE_IMAGES_DIGESTS",
+            "SBOM_BLOB_URL",
+            "source-digest",
+            "chart-url",
+            SIGNED_IMAGES,
+            "",
+            "..",
+        ] {
             assert_eq!(classify(name.as_bytes()), ResultKind::Other, "{name}");
         }
     }

@@ -13,6 +13,7 @@ mod folder;
 mod hints;
 mod images;
 mod results;
+mod standing;
 mod steps;
 mod value;
 
@@ -24,8 +25,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use hints::{ResultKind, classify};
+pub use hints::{ResultKind, SIGNED_IMAGES, classify};
 pub use images::{from_arguments, from_file};
+pub use standing::Standing;
 pub use value::{Output, OutputError, Value, ValueError, parse_value};
 
 use crate::exit::ExitCode;

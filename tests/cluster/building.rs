@@ -74,6 +74,39 @@ fn as_referrers() {
     });
 }
 
+/// A step behind the signing step changes the results: `sign` has warned, and what it reports itself stays true.
+#[test]
+#[ignore = "needs the cluster: tests/cluster/run"]
+fn a_step_behind_the_signing_step() {
+    scenario("a_step_behind_the_signing_step", |place| {
+        let repository = place.for_main_registry();
+        let mut step = sign(&[]);
+        step["results"] =
+            json!([{"name": "SIGNED_IMAGES", "type": "array"}, {"name": "SIGNATURES", "type": "array"}]);
+        let change = "printf %s sha256:0000000000000000000000000000000000000000000000000000000000000000 \
+                      >$(results.IMAGE_DIGEST.path)\n\
+                      ! echo '[]' >/tekton/steps/step-sign/results/SIGNED_IMAGES\n\
+                      ! rm /tekton/steps/step-sign/results/SIGNED_IMAGES";
+        let mut spec = task_run(&[build(&repository), step, shell("change", change)]);
+        for name in ["SIGNED_IMAGES", "SIGNATURES"] {
+            let result =
+                json!({"name": name, "type": "array", "value": format!("$(steps.sign.results.{name})")});
+            spec["taskSpec"]["results"].as_array_mut().unwrap().push(result);
+        }
+        let run = place.succeeds("changed", &spec);
+        let logs = place.logs(&run);
+        assert!(logs.contains("warning: the step change runs after this one"), "{logs}");
+        let digest = registry::main().crane(&["digest", &format!("{repository}:1")]);
+        assert_ne!(run.result("IMAGE_DIGEST"), json!(digest));
+        assert_eq!(run.result("SIGNED_IMAGES"), json!([format!("{repository}@{digest}")]));
+        let tag = format!("{repository}:{}.sig", digest.replace(':', "-"));
+        assert_eq!(run.result("SIGNATURES"), json!([tag]));
+        place.verified(&format!("{repository}@{digest}"));
+        let last = place.succeeds("last", &task_run(&[build(&repository), sign(&[])]));
+        assert!(!place.logs(&last).contains("warning"), "{}", place.logs(&last));
+    });
+}
+
 /// OpenShift gives each namespace a user id of its own, and no home folder.
 #[test]
 #[ignore = "needs the cluster: tests/cluster/run"]

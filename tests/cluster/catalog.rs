@@ -59,7 +59,9 @@ fn a_task_of_its_own_in_a_pipeline() {
         place.apply_text(&fs::read_to_string(file).unwrap());
         place.start("PipelineRun", "pipeline", &json!({
             "taskRunTemplate": {"podTemplate": {"automountServiceAccountToken": false}},
-            "pipelineSpec": {"tasks": [
+            "pipelineSpec": {
+              "results": [{"name": "signed", "type": "array", "value": "$(tasks.sign.results.SIGNED_IMAGES[*])"}],
+              "tasks": [
                 {"name": "build", "taskSpec": task(&[build(&repository)])},
                 {"name": "sign", "taskRef": {"name": "sign-images"}, "params": [
                     {"name": "IMAGES", "value": ["$(tasks.build.results.IMAGE_URL)@$(tasks.build.results.IMAGE_DIGEST)"]},
@@ -72,6 +74,9 @@ fn a_task_of_its_own_in_a_pipeline() {
         let run = place.ended("PipelineRun", "pipeline");
         assert!(run.succeeded(), "{:#}", run.object["status"]["conditions"]);
         let digest = registry::main().crane(&["digest", &format!("{repository}:1")]);
-        place.verified(&format!("{repository}@{digest}"));
+        let image = format!("{repository}@{digest}");
+        place.verified(&image);
+        let results = run.object["status"]["results"].as_array().unwrap();
+        assert_eq!(results[0]["value"], json!([image]), "{results:?}");
     });
 }

@@ -11,4 +11,5 @@ mod bad_input;
 mod concurrency;
 mod everyday;
 mod faults;
+mod own_results;
 mod step;

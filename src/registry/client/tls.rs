@@ -31,7 +31,7 @@ impl NamedRoots {
     pub(super) fn read(options: &ClientOptions) -> Result<Self, SetupError> {
         let mut found = Vec::new();
         for path in &options.extra_roots {
-            found.extend(certificates(path)?);
+            found.extend(named(path)?);
         }
         if options.files.service_ca.exists() {
             match certificates(&options.files.service_ca) {
@@ -98,6 +98,28 @@ fn system_roots(options: &ClientOptions) -> Result<RootCertStore, SetupError> {
     }
     tracing::debug!(added, ignored, built_in = added == 0, "trusted roots");
     Ok(roots)
+}
+
+/// The certificates of a file, or of all files of a folder. A folder may be empty: it is where a ConfigMap is mounted that
+/// need not exist. Kubernetes' own entries in it begin with two dots.
+fn named(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    if !path.is_dir() {
+        return certificates(path);
+    }
+    let unread = |source| SetupError::ReadRoots { path: path.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unread)? {
+        let entry = entry.map_err(unread)?;
+        if !entry.file_name().to_string_lossy().starts_with("..") {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    let mut found = Vec::new();
+    for file in files {
+        found.extend(certificates(&file)?);
+    }
+    Ok(found)
 }
 
 /// The certificates of a PEM file; one at least.
@@ -209,6 +231,26 @@ mod tests {
         }
         std::fs::write(&file, pem() + &pem()).unwrap();
         assert_eq!(NamedRoots::read(&options).unwrap().0.len(), 2);
+    }
+
+    #[test]
+    fn of_a_folder_every_file_counts_and_it_may_be_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("cas");
+        std::fs::create_dir(&folder).unwrap();
+        let mut options = options(&dir);
+        options.extra_roots.push(folder.clone());
+        assert_eq!(NamedRoots::read(&options).unwrap().0.len(), 0);
+        // As Kubernetes mounts a ConfigMap.
+        std::fs::create_dir(folder.join("..2026")).unwrap();
+        for name in ["a.crt", "b.crt"] {
+            std::fs::write(folder.join("..2026").join(name), pem()).unwrap();
+            std::os::unix::fs::symlink(format!("..data/{name}"), folder.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink("..2026", folder.join("..data")).unwrap();
+        assert_eq!(NamedRoots::read(&options).unwrap().0.len(), 2);
+        std::fs::write(folder.join("c.crt"), "garbage").unwrap();
+        assert!(NamedRoots::read(&options).unwrap_err().to_string().contains("c.crt"));
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! The results of the signing step itself, for the Tasks that come after: `SIGNED_IMAGES` and `SIGNATURES`.
+//!
+//! Both are arrays of strings, in the same order. All results of a step must fit into the 4,096 bytes of its
+//! container's termination message, and a Task may report these twice, as the step's and as its own; so the two may
+//! take 1,500 bytes, as they are written there. What is longer becomes a summary with the digest of the whole.
+//!
+//! Spec: <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/tasks.md#larger-results-using-sidecar-logs>
+
+use std::path::PathBuf;
+
+use super::{Pending, Report, ReportError};
+use crate::registry::Digest;
+use crate::tekton::SIGNED_IMAGES;
+
+/// Where their signatures are.
+pub const SIGNATURES: &str = "SIGNATURES";
+
+/// The most that both may take in the termination message, in bytes.
+const MAX_BYTES: usize = 1500;
+
+/// The files of the two results, in each folder that they go to.
+#[derive(Debug)]
+pub struct OwnResults(Vec<[Pending; 2]>);
+
+impl OwnResults {
+    /// Takes their places, before anything is signed.
+    ///
+    /// # Errors
+    ///
+    /// When one of the folders can't be written.
+    pub fn prepare(folders: &[PathBuf]) -> Result<Self, ReportError> {
+        let files = folders.iter().map(|folder| {
+            Ok([Pending::new(&folder.join(SIGNED_IMAGES))?, Pending::new(&folder.join(SIGNATURES))?])
+        });
+        files.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Writes what `report` says is signed.
+    ///
+    /// # Errors
+    ///
+    /// When a file can't be written after all.
+    pub fn write(self, report: &Report) -> Result<(), ReportError> {
+        let texts = texts(report)?;
+        for files in self.0 {
+            for (file, text) in files.into_iter().zip(&texts) {
+                file.write(text.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The two arrays, or their summaries.
+fn texts(report: &Report) -> Result<[String; 2], ReportError> {
+    let signed = report.outcomes().iter().filter_map(|outcome| {
+        let done = outcome.result.as_ref().ok()?;
+        Some((outcome.image.to_string(), done.location.clone()))
+    });
+    let (images, signatures): (Vec<String>, Vec<String>) = signed.unzip();
+    let arrays = [serde_json::to_string(&images)?, serde_json::to_string(&signatures)?];
+    let mut bytes = 0;
+    for array in &arrays {
+        // In the message each is a JSON string: its quotation marks are escaped once more.
+        bytes += serde_json::to_string(array)?.len();
+    }
+    if bytes <= MAX_BYTES {
+        return Ok(arrays);
+    }
+    let summary = |array: &str, what: &str| {
+        let digest = Digest::of(array.as_bytes());
+        serde_json::to_string(&[format!("{} {what}: too long for a result; {digest}", images.len())])
+    };
+    let [of_images, of_signatures] = &arrays;
+    Ok([summary(of_images, "images")?, summary(of_signatures, "signatures")?])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::exit::ExitCode;
+    use crate::explain::Explanation;
+    use crate::registry::client::Stats;
+    use crate::report::{Done, Outcome};
+    use crate::tekton;
+
+    fn report(signed: usize, failed: usize) -> Report {
+        let outcome = |number: usize, ok: bool| {
+            let digest = Digest::of(number.to_string().as_bytes());
+            let location = format!("registry.example/app:sha256-{}.sig", digest.hex());
+            let done = Done { location, added: 1, present: 0, key_id: "k".into() };
+            let error = Explanation {
+                error: "no".into(),
+                causes: Vec::new(),
+                used: None,
+                hint: None,
+                exit: ExitCode::Failed,
+            };
+            Outcome {
+                image: format!("registry.example/app@{digest}").parse().unwrap(),
+                from: Vec::new(),
+                result: if ok { Ok(done) } else { Err(error) },
+            }
+        };
+        let outcomes = (0..signed + failed).map(|number| outcome(number, number < signed)).collect();
+        Report::new(outcomes, Duration::ZERO, Stats::default())
+    }
+
+    fn parsed(text: &str) -> Vec<String> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn both_name_what_is_signed_in_the_same_order() {
+        let [images, signatures] = texts(&report(3, 2)).unwrap();
+        let (images, signatures) = (parsed(&images), parsed(&signatures));
+        assert_eq!((images.len(), signatures.len()), (3, 3));
+        for (image, signature) in images.iter().zip(&signatures) {
+            let (name, digest) = image.split_once('@').unwrap();
+            assert_eq!(*signature, format!("{name}:{}.sig", digest.replace(':', "-")));
+        }
+        assert_eq!(texts(&report(0, 4)).unwrap(), ["[]", "[]"]);
+    }
+
+    #[test]
+    fn what_is_too_long_becomes_a_summary_with_its_digest() {
+        for signed in 1..60 {
+            let whole = report(signed, 0);
+            let texts = texts(&whole).unwrap();
+            let bytes: usize = texts.iter().map(|text| serde_json::to_string(text).unwrap().len()).sum();
+            assert!(bytes <= MAX_BYTES, "{signed}: {bytes}");
+            if parsed(&texts[0]).len() < signed {
+                let images: Vec<String> = whole.outcomes().iter().map(|o| o.image.to_string()).collect();
+                let digest = Digest::of(serde_json::to_string(&images).unwrap().as_bytes());
+                let said = parsed(&texts[0]);
+                assert_eq!(said, [format!("{signed} images: too long for a result; {digest}")]);
+            }
+        }
+    }
+
+    #[test]
+    fn they_are_no_type_hints() {
+        let folder = tempfile::tempdir().unwrap();
+        OwnResults::prepare(&[folder.path().to_owned()]).unwrap().write(&report(2, 0)).unwrap();
+        let places =
+            tekton::Places { results_dir: folder.path().to_owned(), steps_dir: folder.path().join("steps") };
+        let found = tekton::discover(&places).unwrap();
+        assert!(found.hints.is_empty() && found.problems.is_empty() && found.notes.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_link_in_their_place_is_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        std::fs::write(&other, "theirs").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join(SIGNED_IMAGES)).unwrap();
+        OwnResults::prepare(&[folder.path().to_owned()]).unwrap().write(&report(1, 0)).unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "theirs");
+        assert_eq!(parsed(&std::fs::read_to_string(folder.path().join(SIGNED_IMAGES)).unwrap()).len(), 1);
+    }
+}
