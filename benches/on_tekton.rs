@@ -38,6 +38,10 @@ fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (sizes, rounds): (&[usize], usize) = if quick { (&[1, 3], 1) } else { (&[1, 20], 3) };
     let site = Site::prepare();
+    // The first pod pulls its images.
+    for signing in [Signing::Nobody, Signing::Step] {
+        Batch::new(&site, signing, 1).run();
+    }
     say("| | plain | Chains 0.26.2 | Stepseal |");
     say("|---|---|---|---|");
     for &size in sizes {
