@@ -1,4 +1,4 @@
-//! What lies in `tasks/`: does it parse, does it name only flags and settings that exist, and is the key
+//! What lies in `tasks/` and `stepactions/`: does it parse, does it name only flags and settings that exist, and is the key
 //! mounted into no step but the one that signs?
 
 #![allow(clippy::unwrap_used, reason = "a file of ours that can't be read is a failed test")]
@@ -12,9 +12,10 @@ use stepseal::config::settings::{CHAINS_KEYS, SETTINGS};
 use stepseal::config::sources::variable;
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// Every file below `tasks/` that ends with `.yaml`, with the documents in it.
+/// Every file of the catalog that ends with `.yaml`, with the documents in it.
 fn files() -> Vec<(PathBuf, Vec<Yaml>)> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks")];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("tasks"), root.join("stepactions")];
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -33,10 +34,26 @@ fn files() -> Vec<(PathBuf, Vec<Yaml>)> {
 
 /// The Tasks among them, the catalog's and the samples'.
 fn tasks() -> Vec<(PathBuf, Yaml)> {
+    of_kinds(&["Task"])
+}
+
+/// The signing steps: those of the Tasks, unless they refer to a StepAction, and the StepActions.
+fn signing_steps() -> Vec<(PathBuf, Yaml)> {
+    let of_tasks = tasks().into_iter().flat_map(|(path, task)| {
+        let steps: Vec<&Yaml> =
+            list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == "sign").collect();
+        let [step] = steps[..] else { panic!("{} has not one signing step", path.display()) };
+        step["ref"].is_badvalue().then(|| (path, step.clone()))
+    });
+    let actions = of_kinds(&["StepAction"]).into_iter().map(|(path, action)| (path, action["spec"].clone()));
+    of_tasks.chain(actions).collect()
+}
+
+fn of_kinds(kinds: &[&str]) -> Vec<(PathBuf, Yaml)> {
     let documents = files()
         .into_iter()
         .flat_map(|(path, documents)| documents.into_iter().map(move |document| (path.clone(), document)));
-    documents.filter(|(_, document)| document["kind"].as_str() == Some("Task")).collect()
+    documents.filter(|(_, document)| kinds.contains(&text(&document["kind"]))).collect()
 }
 
 fn list(yaml: &Yaml) -> &[Yaml] {
@@ -53,7 +70,7 @@ fn is_sample(path: &Path) -> bool {
 
 #[test]
 fn a_task_is_what_the_catalog_asks_for() {
-    for (path, task) in tasks().iter().filter(|(path, _)| !is_sample(path)) {
+    for (path, task) in of_kinds(&["Task", "StepAction"]).iter().filter(|(path, _)| !is_sample(path)) {
         let folder = path.parent().unwrap();
         let version = folder.file_name().unwrap().to_str().unwrap();
         let name = folder.parent().unwrap().file_name().unwrap().to_str().unwrap();
@@ -81,7 +98,7 @@ fn a_task_is_what_the_catalog_asks_for() {
 
 #[test]
 fn each_parameter_is_used_and_each_use_is_declared() {
-    for (path, task) in tasks() {
+    for (path, task) in of_kinds(&["Task", "StepAction"]) {
         let declared: BTreeSet<&str> =
             list(&task["spec"]["params"]).iter().map(|param| text(&param["name"])).collect();
         let source = fs::read_to_string(&path).unwrap();
@@ -106,7 +123,11 @@ fn the_secrets_are_mounted_into_the_signing_step_alone() {
             let mounted: BTreeSet<&str> =
                 list(&container["volumeMounts"]).iter().map(|mount| text(&mount["name"])).collect();
             let mounted: BTreeSet<&str> = mounted.into_iter().filter(|name| *name != "registry-ca").collect();
-            let expected = if text(&container["name"]) == "sign" { secrets.clone() } else { BTreeSet::new() };
+            let expected = if text(&container["name"]) == "sign" && container["ref"].is_badvalue() {
+                secrets.clone()
+            } else {
+                BTreeSet::new()
+            };
             assert_eq!(mounted, expected, "{} in {}", text(&container["name"]), path.display());
         }
     }
@@ -114,15 +135,15 @@ fn the_secrets_are_mounted_into_the_signing_step_alone() {
 
 #[test]
 fn the_signing_step_has_no_rights_and_names_its_command() {
-    for (path, task) in tasks() {
-        let steps: Vec<&Yaml> =
-            list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == "sign").collect();
-        let [step] = steps[..] else { panic!("{} has not one signing step", path.display()) };
+    for (path, step) in signing_steps() {
         assert_eq!(list(&step["command"]), [Yaml::String("/stepseal".into())]);
         for mount in list(&step["volumeMounts"]) {
             assert_eq!(mount["readOnly"].as_bool(), Some(true));
         }
-        assert_eq!(text(&step["computeResources"]["limits"]["memory"]), "128Mi");
+        // A StepAction can't have limits; the step that refers to it does.
+        if !path.components().any(|part| part.as_os_str() == "stepactions") {
+            assert_eq!(text(&step["computeResources"]["limits"]["memory"]), "128Mi");
+        }
         let context = &step["securityContext"];
         assert_eq!(context["allowPrivilegeEscalation"].as_bool(), Some(false));
         assert_eq!(context["readOnlyRootFilesystem"].as_bool(), Some(true));
@@ -141,16 +162,14 @@ fn every_flag_and_setting_exists() {
     let help = Command::new(env!("CARGO_BIN_EXE_stepseal")).args(["sign", "--help"]).output().unwrap();
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).unwrap();
-    for (path, task) in tasks() {
-        for step in list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == "sign") {
-            let arguments = list(&step["args"]);
-            assert_eq!(text(&arguments[0]), "sign");
-            for flag in arguments.iter().map(text).filter(|argument| argument.starts_with("--")) {
-                assert!(help.contains(flag), "{} names {flag}", path.display());
-            }
-            for setting in list(&step["env"]).iter().map(|setting| text(&setting["name"])) {
-                assert!(names.contains(setting), "{} names {setting}", path.display());
-            }
+    for (path, step) in signing_steps() {
+        let arguments = list(&step["args"]);
+        assert_eq!(text(&arguments[0]), "sign");
+        for flag in arguments.iter().map(text).filter(|argument| argument.starts_with("--")) {
+            assert!(help.contains(flag), "{} names {flag}", path.display());
+        }
+        for setting in list(&step["env"]).iter().map(|setting| text(&setting["name"])) {
+            assert!(names.contains(setting), "{} names {setting}", path.display());
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::kit::steps::{build, task};
-use crate::kit::{feed, given, registry, scenario};
+use crate::kit::steps::{build, task, task_run};
+use crate::kit::{feed, given, registry, scenario, succeed};
 
 /// Every YAML file of the catalog.
 fn files() -> Vec<PathBuf> {
@@ -49,14 +50,74 @@ fn every_field_is_accepted() {
     });
 }
 
+/// The file of the catalog with this path.
+fn shipped(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The StepAction of the catalog as the last step of a Task that builds.
+#[test]
+#[ignore = "needs the cluster: tests/cluster/run"]
+fn a_step_action() {
+    scenario("a_step_action", |place| {
+        let repository = place.for_main_registry();
+        place.apply_text(&shipped("stepactions/sign-images/0.1/sign-images.yaml"));
+        let step = json!({
+            "name": "sign", "ref": {"name": "sign-images"},
+            "params": [
+                {"name": "STEPSEAL_IMAGE", "value": given("STEPSEAL_IMAGE")},
+                {"name": "ANNOTATIONS", "value": "team=blue"},
+            ],
+            "computeResources": {"limits": {"memory": "128Mi"}},
+        });
+        let run = place.succeeds("action", &task_run(&[build(&repository), step]));
+        let image = run.image();
+        let (accepted, said) = place.cosign_verify(&image, &["-a", "team=blue"]);
+        assert!(accepted, "{said}");
+        let (accepted, said) = place.cosign_verify(&image, &["-a", "team=green"]);
+        assert!(!accepted, "{said}");
+    });
+}
+
+/// The Task of the catalog as a bundle, pushed by tkn and fetched by the bundles resolver.
+#[test]
+#[ignore = "needs the cluster: tests/cluster/run"]
+fn a_bundle() {
+    scenario("a_bundle", |place| {
+        let repository = place.for_main_registry();
+        // The resolver knows no private CA: the bundle is in the cluster's own registry.
+        let cluster = given("STEPSEAL_IMAGE");
+        let (registry_host, _) = cluster.split_once('/').unwrap();
+        let bundle = format!("{registry_host}/bundles/sign-images:0.1");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks/sign-images/0.1/sign-images.yaml");
+        let mut tkn = Command::new("tkn");
+        succeed(tkn.args(["bundle", "push", &bundle, "-f"]).arg(file));
+        let built = place.succeeds("build", &json!({"taskSpec": task(&[build(&repository)])}));
+        let image = built.image();
+        place.succeeds(
+            "bundle",
+            &json!({
+                "taskRef": {"resolver": "bundles", "params": [
+                    {"name": "bundle", "value": bundle}, {"name": "name", "value": "sign-images"},
+                    {"name": "kind", "value": "task"},
+                ]},
+                "params": [
+                    {"name": "IMAGES", "value": [image]},
+                    {"name": "STEPSEAL_IMAGE", "value": cluster},
+                ],
+            }),
+        );
+        place.verified(&image);
+    });
+}
+
 /// The Task of the catalog, after a Task that builds, fed by that one's results.
 #[test]
 #[ignore = "needs the cluster: tests/cluster/run"]
 fn a_task_of_its_own_in_a_pipeline() {
     scenario("a_task_of_its_own_in_a_pipeline", |place| {
         let repository = place.for_main_registry();
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tasks/sign-images/0.1/sign-images.yaml");
-        place.apply_text(&fs::read_to_string(file).unwrap());
+        place.apply_text(&shipped("tasks/sign-images/0.1/sign-images.yaml"));
         place.start("PipelineRun", "pipeline", &json!({
             "taskRunTemplate": {"podTemplate": {"automountServiceAccountToken": false}},
             "pipelineSpec": {
