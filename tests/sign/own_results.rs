@@ -35,9 +35,9 @@ fn what_failed_is_not_among_them() {
     let good = format!("{}/team/app@{}", step.host(), step.image("team/app", "good"));
     let absent = format!("{}/team/app@sha256:{}", step.host(), "0".repeat(64));
     let [flag, folder] = own(&step);
-    assert_eq!(step.sign(&[&flag, &folder, &good, &absent]).code, 5);
+    assert_eq!(step.run(&["sign", &flag, &folder, &good, &absent]).code, 5);
     assert_eq!(read(&step, "SIGNED_IMAGES"), [good]);
-    assert_eq!(step.sign(&[&flag, &folder, &absent]).code, 1);
+    assert_eq!(step.run(&["sign", &flag, &folder, &absent]).code, 1);
     assert!(read(&step, "SIGNED_IMAGES").is_empty() && read(&step, "SIGNATURES").is_empty());
 }
 
@@ -45,7 +45,7 @@ fn what_failed_is_not_among_them() {
 fn a_folder_that_is_missing_is_told_before_anything_is_signed() {
     let step = Step::new();
     let digest = step.built("team/app");
-    let ended = step.sign(&["--own-results", "/nowhere/at/all"]);
+    let ended = step.run(&["sign", "--own-results", "/nowhere/at/all"]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("/nowhere/at/all/SIGNED_IMAGES"), "{}", ended.stderr);
     assert!(step.payloads("team/app", &digest).is_empty());
