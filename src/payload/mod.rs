@@ -3,6 +3,7 @@
 //! The bytes are made once and never serialised again: what is signed here is what a store keeps.
 
 pub mod cosign_statement;
+pub mod dsse;
 pub mod go_json;
 pub mod simple_signing;
 
