@@ -13,14 +13,14 @@ use super::subjects::Subjects;
 use crate::config::{self, Config, Encoding, ImageStorage};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, What};
 use crate::registry::RegistryError;
 use crate::registry::client::{self, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain, Places};
 use crate::report::own_results::OwnResults;
 use crate::report::{Outcome, Pending, Report, ReportError};
 use crate::sign::{KeyError, Unlocking};
-use crate::store::{OciReferrers, OciTag, Store};
+use crate::store::{Contents, OciReferrers, OciTag, Store};
 
 /// How long after the time limit the run is ended from outside.
 const GRACE: Duration = Duration::from_millis(500);
@@ -81,18 +81,18 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         Ok(own_results) => own_results,
         Err(error) => return fail(&error, out),
     };
-    let images = &subjects.plan.images;
+    let expected = subjects.expected();
     let (report, exit) = match subjects.refusal() {
         Some(refusal) => {
             out.explanation(&refusal);
-            (Report::refused(images, &refusal), refusal.exit)
+            (Report::refused(&expected, &refusal), refusal.exit)
         }
         None => match sign(&subjects, environment, begun, out) {
             Ok(report) => {
                 let exit = report.exit();
                 (report, exit)
             }
-            Err(error) => (Report::refused(images, &Explanation::of(&error)), fail(&error, out)),
+            Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
         },
     };
     let told = tell(&report, subjects.config.output, file, out);
@@ -167,7 +167,7 @@ fn sign(
         let report = report.unwrap_or_else(|why| {
             let report = Report::interrupted(
                 outcomes,
-                &subjects.plan.images,
+                &subjects.expected(),
                 &why,
                 begun.elapsed(),
                 pipeline.client.stats(),
@@ -210,8 +210,8 @@ fn pipeline(subjects: &Subjects, environment: &Environment, begun: Instant) -> R
     Ok(Pipeline {
         store: store(config, client.clone()),
         client,
-        format: subjects.format(),
-        claims: subjects.claims(),
+        what: What::Each { format: subjects.format(), claims: subjects.claims() },
+        label: subjects.label(),
         key: Unlocking::start(locked),
         jobs: config.jobs,
         recursive: config.recursive,
@@ -256,6 +256,6 @@ fn store(config: &Config, client: Client) -> Box<dyn Store> {
     let repository = images.and_then(|images| images.repository.clone());
     match images.map(|images| images.encoding) {
         Some(Encoding::SigstoreBundle) => Box::new(OciReferrers::new(client, repository, config.created)),
-        _ => Box::new(OciTag::new(client, repository)),
+        _ => Box::new(OciTag::new(client, Contents::Signatures, repository)),
     }
 }

@@ -6,6 +6,7 @@ pub mod cosign_statement;
 pub mod dsse;
 pub mod go_json;
 pub mod simple_signing;
+pub mod statement;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
