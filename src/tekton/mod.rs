@@ -10,6 +10,7 @@
 //! <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/tasks.md#emitting-results>
 
 mod folder;
+pub mod go_types;
 mod hints;
 mod images;
 mod results;
