@@ -4,6 +4,7 @@
 
 pub mod cosign_statement;
 pub mod go_json;
+pub mod provenance;
 pub mod simple_signing;
 
 use std::borrow::Cow;

@@ -18,7 +18,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde_json::Value;
@@ -76,7 +76,7 @@ pub struct Gap {
     pub why: GapReason,
 }
 
-/// Why a part of a run is not known.
+/// Why a part of a run is not known, or not as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GapReason {
     /// The PipelineRun names it, and its object was not given, or is gone.
@@ -87,34 +87,59 @@ pub enum GapReason {
     Running,
     /// Its object was given, and the PipelineRun doesn't name it among its children.
     NoChild,
+    /// It completed, and no task of the Pipeline that ran has the name in its label.
+    NoTask,
     /// It completed, and its object doesn't say when it began.
     NoStart,
-    /// Its object doesn't fit together: what is wrong with it.
+    /// Its specification and its status don't fit together: what is wrong.
     Torn(&'static str),
     /// This step of it has no image by digest: it never ran, or the node doesn't say.
     StepImage(String),
     /// This sidecar of it has no image by digest.
     SidecarImage(String),
+    /// It names a git commit, and no repository that has it.
+    NoGitUrl,
+    /// An integer of more digits than readers of provenance keep.
+    Rounded(String),
 }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = foreign::shown(&self.name, NAME_SHOWN_BYTES);
+        let shown = |text: &str| foreign::shown(text, NAME_SHOWN_BYTES);
         match &self.why {
-            GapReason::NotGiven => write!(f, "the object of its TaskRun {name} was not given, or is gone"),
+            GapReason::NotGiven => write!(f, "{name}: the object of this TaskRun was not given, or is gone"),
             GapReason::Other(kind) => {
-                write!(f, "its child {name} is a {}, of which nothing is known", foreign::shown(kind, 60))
+                write!(f, "{name}: this child is a {}, of which nothing is known", shown(kind))
             }
-            GapReason::Running => write!(f, "its TaskRun {name} has not completed"),
-            GapReason::NoChild => write!(f, "TaskRun {name} was given and is none of its children"),
-            GapReason::NoStart => write!(f, "its TaskRun {name} doesn't say when it began"),
-            GapReason::Torn(what) => write!(f, "its TaskRun {name} is left out of the build's steps: {what}"),
+            GapReason::Running => write!(f, "{name}: this TaskRun has not completed"),
+            GapReason::NoChild => {
+                write!(f, "{name}: this TaskRun was given and is no child of the PipelineRun")
+            }
+            GapReason::NoTask => {
+                write!(
+                    f,
+                    "{name}: the label tekton.dev/pipelineTask of this TaskRun names no task of the Pipeline"
+                )
+            }
+            GapReason::NoStart => write!(f, "{name}: this TaskRun doesn't say when it began"),
+            GapReason::Torn(what) => write!(f, "{name}: the steps of this TaskRun are left out: {what}"),
             GapReason::StepImage(step) => {
-                write!(f, "step {} of TaskRun {name} has no image by digest", foreign::shown(step, 60))
+                write!(f, "{name}: step {} has no image by digest, so its image is left out", shown(step))
             }
             GapReason::SidecarImage(sidecar) => {
-                write!(f, "sidecar {} of TaskRun {name} has no image by digest", foreign::shown(sidecar, 60))
+                write!(
+                    f,
+                    "{name}: sidecar {} has no image by digest, so its image is left out",
+                    shown(sidecar)
+                )
             }
+            GapReason::NoGitUrl => write!(f, "{name}: a CHAINS-GIT_COMMIT is given without a CHAINS-GIT_URL"),
+            GapReason::Rounded(number) => write!(
+                f,
+                "{name}: the number {} stands rounded in the provenance, whose readers keep 53 bits",
+                shown(number)
+            ),
         }
     }
 }
@@ -225,9 +250,14 @@ impl Run {
 
     /// What of a PipelineRun is not known, each with its reason.
     pub fn gaps(&self) -> Vec<Gap> {
-        let running = self.children.iter().filter(|child| child.completion_time().is_none());
-        let running = running.map(|child| child.gap(GapReason::Running));
-        self.gaps.iter().cloned().chain(running).collect()
+        let tasks: HashSet<&str> =
+            self.object.pipeline_tasks().into_iter().map(|task| text(task, "name")).collect();
+        let children = self.children.iter().filter_map(|child| match child.completion_time() {
+            None => Some(child.gap(GapReason::Running)),
+            Some(_) if child.pipeline_task().is_some_and(|task| tasks.contains(task)) => None,
+            Some(_) => Some(child.gap(GapReason::NoTask)),
+        });
+        self.gaps.iter().cloned().chain(children).collect()
     }
 
     /// `taskrun-UID` or `pipelinerun-UID`: the name of its signature among others of the same run.

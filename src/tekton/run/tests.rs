@@ -61,19 +61,24 @@ fn a_pipeline_run_has_its_task_runs_in_its_own_order() {
 #[test]
 fn what_is_not_known_of_a_pipeline_run_has_a_name() {
     let references = json!([reference("TaskRun", "gone"), reference("CustomRun", "approval"),
-        reference("TaskRun", "slow"), 7, {"kind": [], "name": null}]);
+        reference("TaskRun", "slow"), reference("TaskRun", "lost"), 7, {"kind": [], "name": null}]);
     let mut slow = task_run("slow", "two");
     slow["status"]["completionTime"] = Value::Null;
-    let run = Run::from_objects(pipeline_run(&references), vec![slow, task_run("stranger", "x")]).unwrap();
+    let run = Run::from_objects(
+        pipeline_run(&references),
+        vec![slow, task_run("stranger", "x"), task_run("lost", "three")],
+    )
+    .unwrap();
     assert_eq!(
         gaps(&run),
         [
-            "the object of its TaskRun gone was not given, or is gone",
-            "its child approval is a CustomRun, of which nothing is known",
-            "the object of its TaskRun  was not given, or is gone",
-            "the object of its TaskRun  was not given, or is gone",
-            "TaskRun stranger was given and is none of its children",
-            "its TaskRun slow has not completed",
+            "gone: the object of this TaskRun was not given, or is gone",
+            "approval: this child is a CustomRun, of which nothing is known",
+            ": the object of this TaskRun was not given, or is gone",
+            ": the object of this TaskRun was not given, or is gone",
+            "stranger: this TaskRun was given and is no child of the PipelineRun",
+            "slow: this TaskRun has not completed",
+            "lost: the label tekton.dev/pipelineTask of this TaskRun names no task of the Pipeline",
         ]
     );
     assert_eq!(run.executed().len(), 0);
