@@ -5,6 +5,7 @@
 pub mod cosign_statement;
 pub mod dsse;
 pub mod go_json;
+pub mod provenance;
 pub mod simple_signing;
 pub mod statement;
 
