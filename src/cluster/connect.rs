@@ -144,7 +144,8 @@ fn from_pod(folder: &Path, env: Environment<'_>) -> Result<Connected, ClusterErr
 }
 
 async fn from_kubeconfig(first: &Path, paths: &[PathBuf]) -> Result<Connected, ClusterError> {
-    let failed = |path: &Path, source| ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(source) };
+    let failed =
+        |path: &Path, source| ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(source) };
     let mut merged = Kubeconfig::default();
     for path in paths {
         let next = Kubeconfig::read_from(path).map_err(|error| failed(path, error))?;
@@ -175,6 +176,9 @@ async fn from_kubeconfig(first: &Path, paths: &[PathBuf]) -> Result<Connected, C
 fn address(host: &str, port: &str) -> Result<Uri, ClusterError> {
     let bad = || ClusterError::Address(crate::foreign::shown(&format!("{host}:{port}"), 120));
     let port: u16 = port.parse().map_err(|_| bad())?;
+    if host.is_empty() {
+        return Err(bad());
+    }
     let host = match host.parse::<std::net::Ipv6Addr>() {
         Ok(ip) => format!("[{ip}]"),
         Err(_) => host.to_owned(),
@@ -261,7 +265,9 @@ mod tests {
         let text = |host, port| address(host, port).unwrap().to_string();
         assert_eq!(text("10.96.0.1", "443"), "https://10.96.0.1:443/");
         assert_eq!(text("fd00::1", "6443"), "https://[fd00::1]:6443/");
-        assert!(address("", "443").is_err() && address("10.0.0.1", "").is_err() && address("a b", "1").is_err());
+        assert!(
+            address("", "443").is_err() && address("10.0.0.1", "").is_err() && address("a b", "1").is_err()
+        );
     }
 
     #[tokio::test]

@@ -252,7 +252,10 @@ impl RequestError {
             Verb::Create => String::new(),
             _ => format!(", resourceNames: [\"{name}\"]"),
         };
-        format!("{{apiGroups: [\"{group}\"], resources: [\"{resource}\"]{names}, verbs: [\"{}\"]}}", self.verb.name())
+        format!(
+            "{{apiGroups: [\"{group}\"], resources: [\"{resource}\"]{names}, verbs: [\"{}\"]}}",
+            self.verb.name()
+        )
     }
 
     fn hint(&self) -> Option<String> {

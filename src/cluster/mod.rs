@@ -6,10 +6,17 @@
 //!
 //! Refused: names that could be another path, answers above 8 MiB, and an object that isn't the one that was asked for (its name and UID are compared).
 
+mod account;
+mod annotations;
 mod connect;
 mod error;
 mod name;
+mod runs;
+mod secret;
 mod send;
+mod slots;
+mod so_far;
+pub mod truth;
 mod who;
 
 use std::sync::Arc;
@@ -18,9 +25,15 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+pub use account::{AccountCredentials, AccountDocument, AccountError};
+pub use annotations::{ANNOTATIONS_BYTES, Annotated, AnnotationError};
 pub use connect::{ACCOUNT_FOLDER, Environment, Reach, in_pod};
 pub use error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
 pub use name::{Kind, NameError, ObjectName};
+pub use runs::{Children, Own, RunsError, Told};
+pub use secret::SecretData;
+pub use slots::{Entry, PREFIX, ShortKey};
+pub use so_far::so_far;
 pub use who::{Claims, Who};
 
 use connect::Login;

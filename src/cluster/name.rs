@@ -74,7 +74,9 @@ impl ObjectName {
 fn is_label(text: &str) -> bool {
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let ends = |b: Option<u8>| b.is_some_and(alphanumeric);
-    ends(text.bytes().next()) && ends(text.bytes().last()) && text.bytes().all(|b| alphanumeric(b) || b == b'-')
+    ends(text.bytes().next())
+        && ends(text.bytes().last())
+        && text.bytes().all(|b| alphanumeric(b) || b == b'-')
 }
 
 impl FromStr for ObjectName {
@@ -171,7 +173,19 @@ mod tests {
         let name: ObjectName = "ci/build-1.x".parse().unwrap();
         assert_eq!((name.namespace(), name.name()), ("ci", "build-1.x"));
         assert_eq!(name.to_string(), "ci/build-1.x");
-        for text in ["ci", "ci/", "/x", "ci/a/b", "ci/..", "ci/a/../b", "c.i/a", "ci/A", "ci/a?x=1", "ci/-a", "ci/a%2f"] {
+        for text in [
+            "ci",
+            "ci/",
+            "/x",
+            "ci/a/b",
+            "ci/..",
+            "ci/a/../b",
+            "c.i/a",
+            "ci/A",
+            "ci/a?x=1",
+            "ci/-a",
+            "ci/a%2f",
+        ] {
             assert!(text.parse::<ObjectName>().is_err(), "{text}");
         }
         assert!(ObjectName::new(&"n".repeat(64), "a").is_err());

@@ -91,7 +91,9 @@ impl Cluster {
         loop {
             let token = match self.0.login.token() {
                 Ok(token) => token,
-                Err((path, error)) => return Err(self.failed(call, Failure::Token(path, error), attempts, None)),
+                Err((path, error)) => {
+                    return Err(self.failed(call, Failure::Token(path, error), attempts, None));
+                }
             };
             let token = token.as_ref().map(|token| token.as_str());
             attempts += 1;
@@ -156,16 +158,23 @@ impl Cluster {
         let limit = left.min(REQUEST_LIMIT);
         self.0.requests.fetch_add(1, Ordering::Relaxed);
         let answer = tokio::time::timeout(limit, self.exchange(call, token)).await;
-        answer.map_err(|_| Failure::TimedOut(Duration::from_millis(u64::try_from(limit.as_millis()).unwrap_or(0))))?
+        answer.map_err(|_| {
+            Failure::TimedOut(Duration::from_millis(u64::try_from(limit.as_millis()).unwrap_or(0)))
+        })?
     }
 
     async fn exchange(&self, call: &Call<'_>, token: Option<&str>) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        let request = call.request(token).map_err(|error| Failure::Unreachable(Box::new(kube::Error::HttpError(error))))?;
+        let request = call
+            .request(token)
+            .map_err(|error| Failure::Unreachable(Box::new(kube::Error::HttpError(error))))?;
         let response =
             self.0.client.send(request).await.map_err(|error| Failure::Unreachable(Box::new(error)))?;
         let (parts, mut body) = response.into_parts();
         // One allocation that doesn't grow for what a Secret needs, so that no copies are left behind.
-        let announced = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let announced = parts
+            .headers
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
         let mut bytes = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(64 * 1024).min(ANSWER_BYTES)));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Failure::BrokeOff(Box::new(error)))?;
