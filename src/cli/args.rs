@@ -13,7 +13,7 @@ const ABOUT: &str = "The signing step of a Tekton pipeline: signs what the TaskR
 const SIGN_ABOUT: &str = "Sign the images that the results name, or those given";
 const PLAN_ABOUT: &str = "Show what `sign` would do and why; touches no key and no registry";
 const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
-const KEYS_ABOUT: &str = "Make a key pair: cosign.key and cosign.pub, as cosign makes them";
+const KEYS_ABOUT: &str = "Make a key pair, in files or in a Secret, as cosign makes them";
 const COMPLETIONS_ABOUT: &str = "Print the completion script of a shell";
 const MAN_ABOUT: &str = "Print the manual page";
 
@@ -122,15 +122,16 @@ fn generate_key_pair() -> Command {
         .about(KEYS_ABOUT)
         .after_help(
             "The password is COSIGN_PASSWORD, or else what is typed at a terminal; it may be empty.\n\
-             Files that exist are not overwritten.",
+             Files and Secrets that exist are not overwritten.",
         )
-        .arg(Arg::new("destination").value_name("-").help("Print both keys to standard output"))
+        .arg(Arg::new("destination").value_name("PLACE").help(
+            "k8s://NAMESPACE/NAME makes a Secret (and PREFIX.pub); - prints both keys to standard output",
+        ))
         .arg(
             Arg::new("output-key-prefix")
                 .long("output-key-prefix")
                 .value_name("PREFIX")
                 .default_value("cosign")
-                .conflicts_with("destination")
                 .help("Write PREFIX.key and PREFIX.pub"),
         )
 }

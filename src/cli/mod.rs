@@ -1,5 +1,6 @@
 //! The commands: read arguments and environment, call the stages, print, choose the exit code.
 
+mod access;
 pub mod args;
 mod completions;
 mod demo;
@@ -50,7 +51,7 @@ fn dispatch(
         Some(("sign", matches)) => sign::run(matches, environment, out),
         Some(("plan", matches)) => plan::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
-        Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, out),
+        Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),
         Some(("completions", matches)) => completions::completions(matches, out),
         Some(("man", _)) => completions::man(out),
         _ => ExitCode::Usage,

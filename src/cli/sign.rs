@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 
+use super::access::{self, Access, AccessError};
 use super::environment::Environment;
 use super::output::Output;
 use super::progress::Progress;
@@ -16,10 +17,9 @@ use crate::explain::{Explain, Explanation};
 use crate::pipeline::{Pipeline, What};
 use crate::registry::RegistryError;
 use crate::registry::client::{self, Client, ClientOptions};
-use crate::registry::credentials::{CredentialError, FileKeychain, Places};
 use crate::report::own_results::OwnResults;
 use crate::report::{Outcome, Pending, Report, ReportError};
-use crate::sign::{KeyError, Unlocking};
+use crate::sign::Unlocking;
 use crate::store::{Contents, OciReferrers, OciTag, Store};
 
 /// How long after the time limit the run is ended from outside.
@@ -29,9 +29,7 @@ const GRACE: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 enum BeginError {
     #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(transparent)]
-    Credentials(#[from] CredentialError),
+    Access(#[from] AccessError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("cannot start the runtime")]
@@ -41,8 +39,7 @@ enum BeginError {
 impl Explain for BeginError {
     fn used(&self) -> Option<String> {
         match self {
-            Self::Key(error) => error.used(),
-            Self::Credentials(error) => error.used(),
+            Self::Access(error) => error.used(),
             Self::Registry(error) => error.used(),
             Self::Runtime(_) => None,
         }
@@ -50,8 +47,7 @@ impl Explain for BeginError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Key(error) => error.hint(),
-            Self::Credentials(error) => error.hint(),
+            Self::Access(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Runtime(_) => Some("give the step more memory and processes".into()),
         }
@@ -59,8 +55,7 @@ impl Explain for BeginError {
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Key(error) => error.exit(),
-            Self::Credentials(error) => error.exit(),
+            Self::Access(error) => error.exit(),
             Self::Registry(error) => error.exit(),
             Self::Runtime(_) => ExitCode::Failed,
         }
@@ -148,7 +143,7 @@ fn sign(
         out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
     }
     let report = runtime.block_on(async {
-        let pipeline = pipeline(subjects, environment, begun)?;
+        let pipeline = pipeline(subjects, environment, begun, out).await?;
         let mut progress = Progress::start(&subjects.config, subjects.plan.images.len());
         let mut outcomes = Vec::new();
         let mut seen = |outcome: &Outcome| {
@@ -199,13 +194,16 @@ pub(super) async fn interrupted() -> &'static str {
 }
 
 /// Everything the run needs; the key begins to unlock here, beside all that follows.
-fn pipeline(subjects: &Subjects, environment: &Environment, begun: Instant) -> Result<Pipeline, BeginError> {
+async fn pipeline(
+    subjects: &Subjects,
+    environment: &Environment,
+    begun: Instant,
+    out: &mut Output,
+) -> Result<Pipeline, BeginError> {
     let config = &subjects.config;
-    let env = |name: &str| environment.get(name);
-    let locked = config.key.read(&env)?;
-    tracing::info!(key = locked.origin(), "signing key");
-    let keychain = FileKeychain::load(places(config, &env), &env)?;
     let deadline = begun + config.timeout;
+    let Access { key: locked, keychain } = access::open(config, environment, deadline, out).await?;
+    tracing::info!(key = locked.origin(), "signing key");
     let client = Client::new(client_options(subjects, environment, deadline), Arc::new(keychain))?;
     Ok(Pipeline {
         store: store(config, client.clone()),
@@ -217,14 +215,6 @@ fn pipeline(subjects: &Subjects, environment: &Environment, begun: Instant) -> R
         recursive: config.recursive,
         deadline,
     })
-}
-
-/// The places of credentials: those named, or else the usual ones.
-fn places(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Places {
-    match &config.registry_config {
-        Some(paths) => Places::explicit(paths.iter().cloned()),
-        None => Places::standard(env),
-    }
 }
 
 fn client_options(subjects: &Subjects, environment: &Environment, deadline: Instant) -> ClientOptions {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use crate::cluster::ObjectName;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -30,6 +31,10 @@ pub struct Config {
     pub key: KeySource,
     /// Places of credentials named explicitly; `None`: the usual places.
     pub registry_config: Option<Vec<PathBuf>>,
+    /// The ServiceAccount whose registry credentials are used, `NAME` or `NAMESPACE/NAME`; `None`: the pod's own, if there are no others.
+    pub service_account: Option<String>,
+    /// The folder with the pod's token for the Kubernetes API.
+    pub cluster_credentials: PathBuf,
     /// Hosts that get plain HTTP.
     pub insecure_registries: Vec<String>,
     /// More CA certificates.
@@ -189,6 +194,12 @@ impl Config {
             steps_dir: path(&settings::STEPS_DIR),
             key: read.key()?,
             registry_config: sources.values(&settings::REGISTRY_CONFIG).map(|(values, _)| paths(values)),
+            service_account: read.optional(
+                &settings::SERVICE_ACCOUNT,
+                "a ServiceAccount, NAME or NAMESPACE/NAME",
+                |text| ObjectName::within(text, "default").is_ok().then(|| text.to_owned()),
+            )?,
+            cluster_credentials: path(&settings::CLUSTER_CREDENTIALS),
             insecure_registries: read.all(&settings::INSECURE_REGISTRY, "HOST or HOST:PORT", |text| {
                 is_host(text).then(|| text.to_owned())
             })?,
@@ -260,6 +271,20 @@ impl Reader<'_> {
     ) -> Result<Vec<T>, ConfigError> {
         let Some((values, origin)) = self.0.values(setting) else { return Ok(Vec::new()) };
         values.iter().map(|text| parse(text).ok_or_else(|| bad(origin.clone(), text, wanted))).collect()
+    }
+
+    /// A setting without a default. Empty is none: a Task's parameter can't be left out.
+    fn optional<T>(
+        &self,
+        setting: &Setting,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some((mut values, origin)) = self.0.values(setting) else { return Ok(None) };
+        match values.pop().filter(|text| !text.is_empty()) {
+            Some(text) => parse(&text).map(Some).ok_or_else(|| bad(origin, &text, wanted)),
+            None => Ok(None),
+        }
     }
 
     fn switch(&self, setting: &Setting) -> Result<bool, ConfigError> {
