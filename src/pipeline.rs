@@ -237,7 +237,7 @@ impl Pipeline {
             shared.looked.notify_waiters();
             shelf
         };
-        let (manifest, shelf) = tokio::join!(self.look_up(image), read);
+        let (manifest, shelf) = tokio::join!(look_up(&self.client, image), read);
         let manifest = match manifest {
             Ok(manifest) => manifest,
             Err(error) => return (Err(error), Vec::new()),
@@ -264,19 +264,6 @@ impl Pipeline {
         shared.seen_none.load(Ordering::Relaxed)
             && !shared.seen_ours.load(Ordering::Relaxed)
             && self.client.is_near()
-    }
-
-    /// The manifest that the registry holds for `image`; its bytes hash to the digest.
-    async fn look_up(&self, image: &ImageRef) -> Result<Manifest, PipelineError> {
-        let target = Target::Digest(image.digest.clone());
-        let manifest = self.client.manifest(&image.repository, &target).await;
-        let manifest = manifest
-            .map_err(|source| PipelineError::Lookup { image: image.to_string(), source: Box::new(source) })?
-            .ok_or_else(|| PipelineError::Absent { image: image.to_string() })?;
-        if !is_manifest(&manifest.bytes) {
-            return Err(PipelineError::NotAManifest { image: image.to_string() });
-        }
-        Ok(manifest)
     }
 
     /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
@@ -326,7 +313,7 @@ impl Pipeline {
         }
         let prepared =
             async { self.store.prepare(shelf, image, payloads).await.map_err(PipelineError::from) };
-        let ((), signed) = tokio::try_join!(prepared, self.sign_all(payloads))?;
+        let ((), signed) = tokio::try_join!(prepared, self.sign_all(image, payloads))?;
         Ok(signed)
     }
 
@@ -339,15 +326,32 @@ impl Pipeline {
         Ok(verify::missing(shelf, payloads, signer.public_key()).into_iter().cloned().collect())
     }
 
-    async fn sign_all(&self, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
+    async fn sign_all(&self, image: &ImageRef, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
         let mut all = Vec::with_capacity(payloads.len());
         for payload in payloads {
-            let signature = self.key.sign(payload.to_be_signed().into_owned()).await?;
+            let signature = self.key.sign_payload(payload.clone(), vec![image.clone()]).await?;
             let key_hint = self.key.signer().await?.public_key().hint();
             all.push(Signed { payload: payload.clone(), signature, key_hint });
         }
         Ok(all)
     }
+}
+
+/// The manifest that the registry holds for `image`; its bytes hash to the digest.
+///
+/// # Errors
+///
+/// The registry doesn't hold it, holds something else there, or doesn't answer.
+pub async fn look_up(client: &Client, image: &ImageRef) -> Result<Manifest, PipelineError> {
+    let target = Target::Digest(image.digest.clone());
+    let manifest = client.manifest(&image.repository, &target).await;
+    let manifest = manifest
+        .map_err(|source| PipelineError::Lookup { image: image.to_string(), source: Box::new(source) })?
+        .ok_or_else(|| PipelineError::Absent { image: image.to_string() })?;
+    if !is_manifest(&manifest.bytes) {
+        return Err(PipelineError::NotAManifest { image: image.to_string() });
+    }
+    Ok(manifest)
 }
 
 fn descriptor(manifest: &Manifest) -> Descriptor {

@@ -183,18 +183,17 @@ fn sign(
     Ok(report)
 }
 
-/// Waits for the signals that end a step.
-pub(super) async fn interrupted() -> &'static str {
+/// Waits for the signals that end a step. They are caught from this call on, which must be inside a runtime.
+pub(super) fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     }
 }
 
@@ -202,26 +201,39 @@ pub(super) async fn interrupted() -> &'static str {
 fn pipeline(subjects: &Subjects, environment: &Environment, begun: Instant) -> Result<Pipeline, BeginError> {
     let config = &subjects.config;
     let env = |name: &str| environment.get(name);
-    let locked = config.key.read(&env)?;
-    tracing::info!(key = locked.origin(), "signing key");
-    let keychain = FileKeychain::load(places(config, &env), &env)?;
     let deadline = begun + config.timeout;
+    let key = key(config, &env, deadline)?;
+    let keychain = FileKeychain::load(places(&config.registry_config, &env), &env)?;
     let client = Client::new(client_options(subjects, environment, deadline), Arc::new(keychain))?;
     Ok(Pipeline {
         store: store(config, client.clone()),
         client,
         format: subjects.format(),
         claims: subjects.claims(),
-        key: Unlocking::start(locked),
+        key,
         jobs: config.jobs,
         recursive: config.recursive,
         deadline,
     })
 }
 
+/// The agent that signs, or else the key.
+fn key(
+    config: &Config,
+    env: &dyn Fn(&str) -> Option<String>,
+    deadline: Instant,
+) -> Result<Unlocking, KeyError> {
+    if let Some(agent) = &config.agent {
+        return Ok(Unlocking::agent(agent.clone(), deadline));
+    }
+    let locked = config.key.read(env)?;
+    tracing::info!(key = locked.origin(), "signing key");
+    Ok(Unlocking::start(locked))
+}
+
 /// The places of credentials: those named, or else the usual ones.
-fn places(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Places {
-    match &config.registry_config {
+pub(super) fn places(named: &Option<Vec<PathBuf>>, env: &dyn Fn(&str) -> Option<String>) -> Places {
+    match named {
         Some(paths) => Places::explicit(paths.iter().cloned()),
         None => Places::standard(env),
     }
