@@ -266,7 +266,7 @@ impl Pipeline {
             shared.looked.notify_waiters();
             shelf
         };
-        let (manifest, shelf) = tokio::join!(self.look_up(image), read);
+        let (manifest, shelf) = tokio::join!(look_up(&self.client, image), read);
         let manifest = match manifest {
             Ok(manifest) => manifest,
             Err(error) => return (Err(error), Vec::new()),
@@ -293,19 +293,6 @@ impl Pipeline {
         shared.seen_none.load(Ordering::Relaxed)
             && !shared.seen_ours.load(Ordering::Relaxed)
             && self.client.is_near()
-    }
-
-    /// The manifest that the registry holds for `image`; its bytes hash to the digest.
-    async fn look_up(&self, image: &ImageRef) -> Result<Manifest, PipelineError> {
-        let target = Target::Digest(image.digest.clone());
-        let manifest = self.client.manifest(&image.repository, &target).await;
-        let manifest = manifest
-            .map_err(|source| PipelineError::Lookup { image: image.to_string(), source: Box::new(source) })?
-            .ok_or_else(|| PipelineError::Absent { image: image.to_string() })?;
-        if !is_manifest(&manifest.bytes) {
-            return Err(PipelineError::NotAManifest { image: image.to_string() });
-        }
-        Ok(manifest)
     }
 
     /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
@@ -353,7 +340,7 @@ impl Pipeline {
         }
         let prepared =
             async { self.store.prepare(shelf, image, payloads).await.map_err(PipelineError::from) };
-        let ((), signed) = tokio::try_join!(prepared, self.sign_all(payloads))?;
+        let ((), signed) = tokio::try_join!(prepared, self.sign_all(image, payloads))?;
         Ok(signed)
     }
 
@@ -366,26 +353,43 @@ impl Pipeline {
         Ok(verify::missing(shelf, payloads, signer.public_key()).into_iter().cloned().collect())
     }
 
-    async fn sign_all(&self, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
+    async fn sign_all(&self, image: &ImageRef, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
         let mut all = Vec::with_capacity(payloads.len());
         for payload in payloads {
             all.push(match &self.what {
                 What::Same(signed) => signed.clone(),
-                What::Each { .. } => sign(&self.key, payload.clone()).await?,
+                What::Each { .. } => sign(&self.key, payload.clone(), vec![image.clone()]).await?,
             });
         }
         Ok(all)
     }
 }
 
-/// Signs `payload`.
+/// Signs `payload`, which is about `images`.
 ///
 /// # Errors
 ///
 /// When the key can't be unlocked, or can't sign.
-pub async fn sign(key: &Unlocking, payload: Payload) -> Result<Signed, SignError> {
-    let signature = key.sign(payload.to_be_signed().into_owned()).await?;
+pub async fn sign(key: &Unlocking, payload: Payload, images: Vec<ImageRef>) -> Result<Signed, SignError> {
+    let signature = key.sign_payload(payload.clone(), images).await?;
     Ok(Signed::new(payload, signature, key.signer().await?.public_key()))
+}
+
+/// The manifest that the registry holds for `image`; its bytes hash to the digest.
+///
+/// # Errors
+///
+/// The registry doesn't hold it, holds something else there, or doesn't answer.
+pub async fn look_up(client: &Client, image: &ImageRef) -> Result<Manifest, PipelineError> {
+    let target = Target::Digest(image.digest.clone());
+    let manifest = client.manifest(&image.repository, &target).await;
+    let manifest = manifest
+        .map_err(|source| PipelineError::Lookup { image: image.to_string(), source: Box::new(source) })?
+        .ok_or_else(|| PipelineError::Absent { image: image.to_string() })?;
+    if !is_manifest(&manifest.bytes) {
+        return Err(PipelineError::NotAManifest { image: image.to_string() });
+    }
+    Ok(manifest)
 }
 
 fn descriptor(manifest: &Manifest) -> Descriptor {

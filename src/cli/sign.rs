@@ -19,7 +19,6 @@ use crate::registry::RegistryError;
 use crate::registry::client::{self, Client, ClientOptions};
 use crate::report::own_results::OwnResults;
 use crate::report::{Outcome, Pending, Report, ReportError};
-use crate::sign::Unlocking;
 use crate::store::{Contents, OciReferrers, OciTag, Store};
 
 /// How long after the time limit the run is ended from outside.
@@ -178,18 +177,17 @@ fn sign(
     Ok(report)
 }
 
-/// Waits for the signals that end a step.
-pub(super) async fn interrupted() -> &'static str {
+/// Waits for the signals that end a step. They are caught from this call on, which must be inside a runtime.
+pub(super) fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     }
 }
 
@@ -202,15 +200,14 @@ async fn pipeline(
 ) -> Result<Pipeline, BeginError> {
     let config = &subjects.config;
     let deadline = begun + config.timeout;
-    let Access { key: locked, keychain } = access::open(config, environment, deadline, out).await?;
-    tracing::info!(key = locked.origin(), "signing key");
+    let Access { key, keychain } = access::open(config, environment, deadline, out).await?;
     let client = Client::new(client_options(subjects, environment, deadline), Arc::new(keychain))?;
     Ok(Pipeline {
         store: store(config, client.clone()),
         client,
         what: What::Each { format: subjects.format(), claims: subjects.claims() },
         label: subjects.label(),
-        key: Unlocking::start(locked),
+        key,
         jobs: config.jobs,
         recursive: config.recursive,
         deadline,
