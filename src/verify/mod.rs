@@ -10,6 +10,7 @@ pub mod attestation_type;
 pub mod claim;
 pub mod images;
 pub mod judge;
+pub mod policy;
 pub mod require;
 pub mod statement;
 pub mod strict;

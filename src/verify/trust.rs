@@ -22,6 +22,10 @@ pub struct Accepted {
     pub name: String,
     /// The signer.
     pub signer: Signer,
+    /// Whether its signatures count only with an entry in a transparency log.
+    pub log_required: bool,
+    /// Whether they count only with an RFC 3161 timestamp.
+    pub timestamp_required: bool,
 }
 
 /// Whose signatures are accepted.
@@ -29,8 +33,6 @@ pub struct Accepted {
 pub struct Trust {
     /// Any of these.
     pub signers: Vec<Accepted>,
-    /// Whether a signature counts only with its entry in a transparency log.
-    pub log_required: bool,
 }
 
 /// Who made a signature: one of those accepted.
@@ -58,6 +60,9 @@ pub enum Distrust {
     /// It has no entry in a log.
     #[error("the signature is good, and has no entry in a transparency log")]
     NoLog,
+    /// It has no timestamp.
+    #[error("the signature is good, and has no timestamp of an authority")]
+    NoTimestamp,
     /// What should be an envelope is none.
     #[error(transparent)]
     Envelope(#[from] dsse::DsseError),
@@ -73,8 +78,7 @@ impl Trust {
     ///
     /// When it is nobody that is accepted, or what has to come with it isn't there.
     pub fn simple(&self, payload: &[u8], signature: &[u8], _: &Attached) -> Result<By, Distrust> {
-        let by = self.by_key(|key| key.verify(payload, signature).is_ok())?;
-        self.with_log(by)
+        self.by_key(|key| key.verify(payload, signature).is_ok())
     }
 
     /// Who signed the envelope of an `.att` layer, and what.
@@ -84,7 +88,7 @@ impl Trust {
     /// As of [`simple`](Self::simple); also when it is no envelope.
     pub fn envelope(&self, bytes: &[u8], _: &Attached) -> Result<(By, Envelope), Distrust> {
         let envelope = dsse::read(bytes)?;
-        let by = self.with_log(self.enveloped(&envelope)?)?;
+        let by = self.enveloped(&envelope)?;
         Ok((by, envelope))
     }
 
@@ -97,7 +101,7 @@ impl Trust {
         let document = super::strict::value(bytes).map_err(|_| Distrust::Bundle)?;
         let envelope = document.get("dsseEnvelope").ok_or(Distrust::Bundle)?;
         let envelope = dsse::read(envelope.to_string().as_bytes())?;
-        let by = self.with_log(self.enveloped(&envelope)?)?;
+        let by = self.enveloped(&envelope)?;
         Ok((by, envelope))
     }
 
@@ -110,20 +114,36 @@ impl Trust {
         for accepted in &self.signers {
             let Signer::Key(key) = &accepted.signer;
             if verifies(key) {
-                return Ok(By {
+                let by = By {
                     name: accepted.name.clone(),
                     who: format!("key {}", key.key_id()),
                     times: Vec::new(),
                     logged: false,
                     timestamped: false,
-                });
+                };
+                return accepted.complete(by);
             }
         }
         Err(Distrust::Nobody(self.to_string()))
     }
+}
 
-    fn with_log(&self, by: By) -> Result<By, Distrust> {
-        if self.log_required && !by.logged { Err(Distrust::NoLog) } else { Ok(by) }
+impl Accepted {
+    /// Whether what has to come with the signature is there.
+    fn complete(&self, by: By) -> Result<By, Distrust> {
+        if self.log_required && !by.logged {
+            return Err(Distrust::NoLog);
+        }
+        if self.timestamp_required && !by.timestamped { Err(Distrust::NoTimestamp) } else { Ok(by) }
+    }
+}
+
+impl Signer {
+    /// Whether `other` is the same one under another name.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key(one), Self::Key(two)) => one == two,
+        }
     }
 }
 

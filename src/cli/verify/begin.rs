@@ -1,5 +1,6 @@
 //! Everything a verification begins with: settings, keys, images, the client.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,6 +22,7 @@ use crate::registry::reference::{Named, ReferenceError};
 use crate::registry::{RegistryError, Repository};
 use crate::tekton::{self, TektonError};
 use crate::verify::attestation_type::{self, TypeError};
+use crate::verify::policy::{self, Policy, PolicyError};
 use crate::verify::{Accepted, Check, Demands, Looker, Require, RequireError, Signer, Trust};
 
 /// Which command is run.
@@ -34,6 +36,8 @@ pub(super) enum Command {
 pub(super) enum Gate {
     /// One check, from the flags.
     Check(Box<Check>),
+    /// The rules of a policy, and the time that ages are counted to.
+    Policy(Box<Policy>, jiff::Timestamp),
 }
 
 /// A verification that can begin.
@@ -69,6 +73,14 @@ pub(super) enum BeginError {
     Repository(String, #[source] ReferenceError),
     #[error("there is nothing to verify")]
     Nothing(#[source] NothingError),
+    #[error(
+        "--policy says who may sign; keys, identities, annotations and what goes with them stand in the policy alone"
+    )]
+    Contradiction,
+    #[error("cannot read policy {path}")]
+    PolicyFile { path: String, source: std::io::Error },
+    #[error("cannot use policy {path}")]
+    Policy { path: String, source: PolicyError },
     #[error("this version verifies with keys only: no certificates, logs or timestamps")]
     Certificates,
     #[error("cannot start the runtime")]
@@ -108,6 +120,12 @@ impl Explain for BeginError {
                 "name the images, or run in a Task whose results name them: stepseal verify NAME@sha256:…"
                     .to_owned(),
             ),
+            Self::Contradiction => Some(
+                "leave out --policy (STEPSEAL_POLICY), or --key (STEPSEAL_KEY) and the other flags"
+                    .to_owned(),
+            ),
+            Self::PolicyFile { .. } => Some("mount the ConfigMap with the policy into this step".to_owned()),
+            Self::Policy { source, .. } => source.hint(),
             Self::Certificates => Some("name the public key with --key".to_owned()),
             Self::Runtime(_) => Some("give the step more memory and processes".to_owned()),
         }
@@ -124,6 +142,9 @@ impl Explain for BeginError {
             | Self::Require(_)
             | Self::Image { .. }
             | Self::Repository(..)
+            | Self::Contradiction
+            | Self::PolicyFile { .. }
+            | Self::Policy { .. }
             | Self::Certificates => ExitCode::Usage,
             Self::Nothing(_) => ExitCode::Results,
             Self::Runtime(_) => ExitCode::Failed,
@@ -145,7 +166,12 @@ impl Begun {
             out.line(&format!("warning: {warning}"));
         }
         let env = |name: &str| environment.get(name);
-        let gate = Gate::Check(Box::new(check(&config, command, &env)?));
+        let gate = match &config.policy {
+            Some(path) if command == Command::Images => {
+                Gate::Policy(Box::new(policy(path, &config, &env)?), jiff::Timestamp::now())
+            }
+            _ => Gate::Check(Box::new(check(&config, command, &env)?)),
+        };
         let images = images(matches, &config, command)?;
         let repository = repository(&config, &env)?;
         let deadline = from + config.timeout;
@@ -179,6 +205,41 @@ impl Begun {
     }
 }
 
+/// The policy in a file. Flags that say who may sign, or what, contradict it.
+fn policy(
+    path: &Path,
+    config: &Verification,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Policy, BeginError> {
+    let flags = config.keys_named
+        || config.identity.is_some()
+        || config.issuer.is_some()
+        || config.trusted_root.is_some()
+        || config.ignore_tlog
+        || config.ignore_sct
+        || config.signed_timestamps
+        || !config.annotations.is_empty();
+    if flags {
+        return Err(BeginError::Contradiction);
+    }
+    let shown = || foreign::shown(&path.display().to_string(), 512);
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(policy::MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|source| BeginError::PolicyFile { path: shown(), source })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let read_key = |place: &str| {
+        // `join` keeps an absolute path as it is.
+        let place =
+            if place.contains("://") { place.to_owned() } else { folder.join(place).display().to_string() };
+        keys::read(&place, env).map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        })
+    };
+    Policy::read(&bytes, &read_key).map_err(|source| BeginError::Policy { path: shown(), source })
+}
+
 /// The check that the flags ask for.
 fn check(
     config: &Verification,
@@ -192,7 +253,12 @@ fn check(
     let mut signers = Vec::new();
     for place in &config.keys {
         let key = keys::read(place, env)?;
-        signers.push(Accepted { name: place.clone(), signer: Signer::Key(Box::new(key)) });
+        signers.push(Accepted {
+            name: place.clone(),
+            signer: Signer::Key(Box::new(key)),
+            log_required: !config.ignore_tlog,
+            timestamp_required: false,
+        });
     }
     let mut demands = Demands { annotations: config.annotations.clone(), ..Demands::default() };
     if command == Command::Attestations {
@@ -201,7 +267,7 @@ fn check(
             demands.requires.push(text.parse::<Require>()?);
         }
     }
-    Ok(Check { trust: Trust { signers, log_required: !config.ignore_tlog }, demands })
+    Ok(Check { trust: Trust { signers }, demands })
 }
 
 /// The images that are named, or else those that the results name.

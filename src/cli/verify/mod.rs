@@ -14,7 +14,9 @@ use super::environment::Environment;
 use super::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::verify::{Asked, Check, Seen};
+use crate::registry::ImageRef;
+use crate::verify::policy::Rule;
+use crate::verify::{Asked, Check, Looker, Seen, Verdict};
 use begin::{Begun, Gate};
 
 /// How long after the time limit the run is ended from outside.
@@ -86,7 +88,7 @@ async fn look(begun: &Begun, out: &mut Output) -> ExitCode {
         }
     }
     let mut seen = Vec::new();
-    let checks = |image: &crate::registry::ImageRef| -> Vec<Check> { begun.gate.checks(image) };
+    let checks = |image: &ImageRef| -> Vec<Check> { begun.gate.checks(image) };
     begun.looker.look(images, &checks, &mut |one| seen.push(one)).await;
     let number = seen.len();
     for one in seen {
@@ -137,23 +139,33 @@ fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
 
 impl Gate {
     /// Why `asked` doesn't pass; empty: it does.
-    fn refusals(
-        &self,
-        asked: &Asked,
-        verdicts: &[crate::verify::Verdict],
-        looker: &crate::verify::Looker,
-    ) -> Vec<Explanation> {
+    fn refusals(&self, asked: &Asked, verdicts: &[Verdict], looker: &Looker) -> Vec<Explanation> {
         match self {
             Self::Check(check) => {
                 verdicts.iter().filter_map(|verdict| told::refusal(asked, check, verdict, looker)).collect()
+            }
+            Self::Policy(policy, now) => {
+                let rules: Vec<&Rule> = policy.rules_for(&asked.image.repository).collect();
+                if rules.is_empty() {
+                    return vec![told::no_rule(asked)];
+                }
+                let needs = rules.iter().flat_map(|rule| rule.needs.iter().map(move |need| (rule, need)));
+                let unmet = needs.zip(verdicts).filter_map(|((rule, need), verdict)| {
+                    need.unmet(verdict, *now).map(|unmet| told::unmet(asked, rule, need, unmet, looker))
+                });
+                unmet.collect()
             }
         }
     }
 
     /// What is checked of `image`.
-    fn checks(&self, _: &crate::registry::ImageRef) -> Vec<Check> {
+    fn checks(&self, image: &ImageRef) -> Vec<Check> {
         match self {
             Self::Check(check) => vec![(**check).clone()],
+            Self::Policy(policy, _) => {
+                let needs = policy.rules_for(&image.repository).flat_map(|rule| &rule.needs);
+                needs.map(|need| need.check.clone()).collect()
+            }
         }
     }
 }

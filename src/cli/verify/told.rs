@@ -6,6 +6,7 @@ use crate::exit::ExitCode;
 use crate::explain::Explanation;
 use crate::foreign;
 use crate::store::Wanted;
+use crate::verify::policy::{Need, Rule, Unmet};
 use crate::verify::{Asked, Check, Good, Looker, Said, Verdict};
 
 /// How many signatures of an image people are told of; programs get all.
@@ -110,4 +111,35 @@ pub(super) fn refusal(
         hint: Some(hint.to_owned()),
         exit: ExitCode::Failed,
     })
+}
+
+/// That no rule of the policy is about an image.
+pub(super) fn no_rule(asked: &Asked) -> Explanation {
+    Explanation {
+        error: format!("{} passes no rule: no pattern of the policy matches it", asked.image),
+        causes: Vec::new(),
+        used: None,
+        hint: Some("add a rule for its repository, or leave the image out".to_owned()),
+        exit: ExitCode::Failed,
+    }
+}
+
+/// That an image hasn't what a rule needs.
+pub(super) fn unmet(asked: &Asked, rule: &Rule, need: &Need, unmet: Unmet, looker: &Looker) -> Explanation {
+    let mut causes = vec![format!("it needs {}", unmet.needed)];
+    if unmet.reasons.is_empty() {
+        let wanted = match need.check.demands.predicate_type {
+            None => Wanted::Signatures,
+            Some(_) => Wanted::Attestations,
+        };
+        causes.push(format!("there is none at {}", looker.places(&asked.image, wanted)));
+    }
+    causes.extend(unmet.reasons);
+    Explanation {
+        error: format!("{} does not pass the rule {:?}", asked.image, foreign::shown(&rule.name, 200)),
+        causes,
+        used: None,
+        hint: Some("have it signed as the rule says, or change the rule".to_owned()),
+        exit: ExitCode::Failed,
+    }
 }
