@@ -6,8 +6,8 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::settings::{
-    Kind, SETTINGS, Setting, VERIFY_ATTESTATION_SETTINGS, VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS,
-    VERIFY_SETTINGS,
+    AGENT_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting, VERIFY_ATTESTATION_SETTINGS,
+    VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_SETTINGS,
 };
 
 /// What Stepseal is, in a line.
@@ -18,7 +18,8 @@ const PLAN_ABOUT: &str = "Show what `sign` would do and why; touches no key and 
 const VERIFY_ABOUT: &str = "Verify the signatures of images; with --policy a gate for a Pipeline";
 const VERIFY_ATTESTATION_ABOUT: &str = "Verify attestations about images, and what they say";
 const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
-const KEYS_ABOUT: &str = "Make a key pair: cosign.key and cosign.pub, as cosign makes them";
+const AGENT_ABOUT: &str = "Hold the key beside steps that never see it, and sign for them over a Unix socket";
+const KEYS_ABOUT: &str = "Make a key pair, in files or in a Secret, as cosign makes them";
 const COMPLETIONS_ABOUT: &str = "Print the completion script of a shell";
 const MAN_ABOUT: &str = "Print the manual page";
 
@@ -45,6 +46,7 @@ pub fn command() -> Command {
         )
         .subcommand(verify())
         .subcommand(verify_attestation())
+        .subcommand(agent())
         .subcommand(demo())
         .subcommand(generate_key_pair())
         .subcommand(completions())
@@ -156,6 +158,15 @@ fn flag(setting: &'static Setting) -> Arg {
     }
 }
 
+fn agent() -> Command {
+    let settings = AGENT_SETTINGS.iter().chain(SHARED_WITH_AGENT);
+    settings
+        .fold(Command::new("agent").about(AGENT_ABOUT), |command, setting| command.arg(flag(setting)))
+        .after_help(
+            "It ends on SIGTERM, after it has finished what it began. Each decision is a line of JSON.",
+        )
+}
+
 fn demo() -> Command {
     Command::new("demo")
         .about(DEMO_ABOUT)
@@ -185,15 +196,16 @@ fn generate_key_pair() -> Command {
         .about(KEYS_ABOUT)
         .after_help(
             "The password is COSIGN_PASSWORD, or else what is typed at a terminal; it may be empty.\n\
-             Files that exist are not overwritten.",
+             Files and Secrets that exist are not overwritten.",
         )
-        .arg(Arg::new("destination").value_name("-").help("Print both keys to standard output"))
+        .arg(Arg::new("destination").value_name("PLACE").help(
+            "k8s://NAMESPACE/NAME makes a Secret (and PREFIX.pub); - prints both keys to standard output",
+        ))
         .arg(
             Arg::new("output-key-prefix")
                 .long("output-key-prefix")
                 .value_name("PREFIX")
                 .default_value("cosign")
-                .conflicts_with("destination")
                 .help("Write PREFIX.key and PREFIX.pub"),
         )
 }

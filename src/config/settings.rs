@@ -34,20 +34,22 @@ pub struct Setting {
 }
 
 macro_rules! settings {
-    ($table:ident $about:literal; $($name:ident: $flag:literal $env:literal $kind:ident $value:literal $default:literal $help:literal;)*) => {
+    ($list:ident $about:literal: $($name:ident: $flag:literal $env:literal $kind:ident $value:literal $default:literal $help:literal;)*) => {
         $(#[doc = $help] pub const $name: Setting = Setting {
             flag: $flag, env: $env, kind: Kind::$kind, value: $value, default: $default, help: $help };)*
-        #[doc = $about]
-        pub const $table: &[Setting] = &[$($name),*];
+        #[doc = $about] pub const $list: &[Setting] = &[$($name),*];
     };
 }
 
 settings! {
-    SETTINGS "Stepseal's own settings of `sign` and `plan`, in the order in which `--help` shows them.";
+    SETTINGS "Stepseal's own settings, in the order in which `--help` shows them.":
     RESULTS_DIR: "results-dir" "STEPSEAL_RESULTS_DIR" One "DIR" "/tekton/results" "The Task's results";
     STEPS_DIR: "steps-dir" "STEPSEAL_STEPS_DIR" One "DIR" "/tekton/steps" "The steps' results, each in DIR/STEP/results";
-    KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, or env://NAME";
+    KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, env://NAME, or k8s://NAMESPACE/NAME";
+    AGENT: "agent" "STEPSEAL_AGENT" One "unix:///PATH" "none" "Let the `stepseal agent` at this socket sign, instead of a key";
     REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
+    SERVICE_ACCOUNT: "service-account" "STEPSEAL_SERVICE_ACCOUNT" One "[NS/]NAME" "the pod's own, where no credentials are mounted" "Use the registry credentials of this ServiceAccount too, read through the API";
+    CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
     INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
     REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or all files of a folder; repeatable";
     ALLOW: "allow" "STEPSEAL_ALLOW" Words "PATTERN" "any repository" "Sign only in these repositories (* in a part, ** across)";
@@ -61,6 +63,17 @@ settings! {
     OWN_RESULTS: "own-results" "STEPSEAL_OWN_RESULTS" Paths "DIR" "this step's results, if Tekton runs it" "Write the results SIGNED_IMAGES and SIGNATURES there; repeatable";
     OUTPUT: "output" "STEPSEAL_OUTPUT" One "human|json" "human" "What to print";
 }
+
+settings! {
+    AGENT_SETTINGS "The settings of `stepseal agent` alone.":
+    SOCKET: "socket" "STEPSEAL_AGENT_SOCKET" One "unix:///PATH" "/run/stepseal/agent.sock" "Listen there; every user may connect";
+    KINDS: "kind" "STEPSEAL_AGENT_KINDS" Words "KIND" "image" "Sign these: image (image signatures), attestation (in-toto statements), run (a run's status); repeatable";
+    MAX_SIGNATURES: "max-signatures" "STEPSEAL_AGENT_MAX_SIGNATURES" One "N" "1000" "Give no more signatures than this, as long as it lives";
+    REQUEST_TIMEOUT: "request-timeout" "STEPSEAL_AGENT_REQUEST_TIMEOUT" One "DURATION" "20s" "How long a request may take, from its first byte to the answer";
+}
+
+/// The settings that `stepseal agent` shares with `sign`.
+pub const SHARED_WITH_AGENT: &[Setting] = &[KEY, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
 
 /// A key of Tekton Chains' configuration (`chains-config`).
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +148,7 @@ pub const DORMANT_KEYS: &[&str] = &[
 ];
 
 settings! {
-    VERIFY_SETTINGS "The settings that the verify commands share.";
+    VERIFY_SETTINGS "The settings that the verify commands share.":
     VERIFY_KEYS: "key" "STEPSEAL_KEY" Words "KEY" "/etc/signing-secrets" "Public key: a file, a directory with cosign.pub, or env://NAME; repeatable, any of them counts";
     CERTIFICATE_IDENTITY: "certificate-identity" "STEPSEAL_CERTIFICATE_IDENTITY" One "TEXT" "none" "The identity that a certificate must have";
     CERTIFICATE_IDENTITY_REGEXP: "certificate-identity-regexp" "STEPSEAL_CERTIFICATE_IDENTITY_REGEXP" One "REGEXP" "none" "The same as a regular expression";
@@ -150,7 +163,7 @@ settings! {
 }
 
 settings! {
-    VERIFY_REGISTRY_SETTINGS "The settings of the verify commands that ask a registry.";
+    VERIFY_REGISTRY_SETTINGS "The settings of the verify commands that ask a registry.":
     VERIFY_RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also verify each manifest of an image index";
     VERIFY_REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
     VERIFY_INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
@@ -160,7 +173,7 @@ settings! {
 }
 
 settings! {
-    VERIFY_IMAGE_SETTINGS "What `verify` alone takes.";
+    VERIFY_IMAGE_SETTINGS "What `verify` alone takes.":
     VERIFY_ANNOTATIONS: "annotations" "STEPSEAL_ANNOTATIONS" Words "K=V" "none" "Annotation that a signature must have; repeatable";
     POLICY: "policy" "STEPSEAL_POLICY" One "FILE" "none" "Rules for the images, in place of keys and identities (docs/policy.md)";
     VERIFY_RESULTS_DIR: "results-dir" "STEPSEAL_RESULTS_DIR" One "DIR" "/tekton/results" "The Task's results, where no image is named";
@@ -168,7 +181,7 @@ settings! {
 }
 
 settings! {
-    VERIFY_ATTESTATION_SETTINGS "What `verify-attestation` alone takes.";
+    VERIFY_ATTESTATION_SETTINGS "What `verify-attestation` alone takes.":
     PREDICATE_TYPE: "type" "STEPSEAL_TYPE" One "TYPE" "custom" "Predicate type: a URI, or slsaprovenance, slsaprovenance02, slsaprovenance1, spdx, spdxjson, cyclonedx, link, vuln, openvex, custom";
     REQUIRE: "require" "STEPSEAL_REQUIRE" Words "PATH=VALUE" "none" "What the statement must say at a JSONPath (RFC 9535); repeatable";
 }

@@ -5,7 +5,9 @@
 pub mod cosign_statement;
 pub mod dsse;
 pub mod go_json;
+pub mod provenance;
 pub mod simple_signing;
+pub mod statement;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
