@@ -5,6 +5,7 @@
 mod agent;
 pub mod settings;
 pub mod sources;
+pub mod verification;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::sign::{AgentAddress, KeySource};
 pub use agent::AgentConfig;
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
+pub use verification::Verification;
 
 /// Everything that `sign` and `plan` need to know, checked.
 #[derive(Debug)]
@@ -225,7 +227,7 @@ impl Config {
                     text.parse::<Named>().is_ok_and(|named| named.digest.is_none()).then(|| text.to_owned())
                 },
             )?,
-            annotations: read.annotations()?,
+            annotations: read.annotations(&settings::ANNOTATION)?,
             jobs: read.one(&settings::JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,
@@ -326,9 +328,9 @@ impl Reader<'_> {
         self.one(&settings::AGENT, "unix:///PATH, the socket of an agent", |text| text.parse().ok()).map(Some)
     }
 
-    fn annotations(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+    fn annotations(&self, setting: &Setting) -> Result<BTreeMap<String, String>, ConfigError> {
         let mut annotations = BTreeMap::new();
-        let Some((values, origin)) = self.0.values(&settings::ANNOTATION) else { return Ok(annotations) };
+        let Some((values, origin)) = self.0.values(setting) else { return Ok(annotations) };
         for text in values {
             match text.split_once('=') {
                 Some((key, value)) if !key.is_empty() => {
@@ -361,6 +363,18 @@ impl Reader<'_> {
         Err(ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") })
     }
 
+    /// `storage.oci.repository`.
+    fn repository(&self) -> Result<Option<Repository>, ConfigError> {
+        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
+        match text.as_str() {
+            "" => Ok(None),
+            name => match name.parse() {
+                Ok(repository) => Ok(Some(repository)),
+                Err(error) => Err(bad(origin, name, &format!("a repository: {error}"))),
+            },
+        }
+    }
+
     fn images(&self) -> Result<Option<ImageStorage>, ConfigError> {
         let checked = [
             &settings::OCI_FORMAT,
@@ -378,11 +392,7 @@ impl Reader<'_> {
             "sigstore-bundle" => Encoding::SigstoreBundle,
             _ => Encoding::Dsse,
         };
-        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
-        let repository = match text.as_str() {
-            "" => None,
-            name => Some(name.parse().map_err(|error| bad(origin, name, &format!("a repository: {error}")))?),
-        };
+        let repository = self.repository()?;
         let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
         let on = self.chains(&settings::OCI_STORAGE)?.0 == "oci";
         Ok(on.then_some(ImageStorage { encoding, repository, insecure_http }))

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod error;
 pub mod oci_referrers;
 pub mod oci_tag;
+pub mod search;
 pub mod shelf;
 mod tagged;
 mod uploads;
@@ -27,6 +28,7 @@ use crate::sign::{PublicKey, Signature};
 pub use error::StoreError;
 pub use oci_referrers::OciReferrers;
 pub use oci_tag::{Contents, OciTag};
+pub use search::{Attached, Content, Find, Search, Wanted};
 pub use shelf::{Entry, Shelf};
 
 /// What a store's steps return.
