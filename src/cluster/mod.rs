@@ -16,6 +16,8 @@ mod secret;
 mod send;
 mod slots;
 mod so_far;
+#[cfg(test)]
+mod tests;
 pub mod truth;
 mod who;
 
