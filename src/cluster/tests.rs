@@ -202,7 +202,7 @@ async fn annotations_are_one_apply_with_the_version_that_was_read() {
     })
     .await;
     assert_eq!(result.unwrap(), Annotated { added: 1, present: 0, marked: false });
-    let [_, patch, _] = &seen[..] else { panic!("{seen:?}") };
+    let [_, patch] = &seen[..] else { panic!("{seen:?}") };
     assert_eq!(patch.method, "PATCH");
     assert_eq!(patch.target, "/apis/tekton.dev/v1/namespaces/ci/taskruns/build?fieldManager=stepseal");
     assert_eq!(patch.header("content-type"), Some("application/apply-patch+yaml"));
@@ -239,7 +239,7 @@ async fn each_obstacle_to_annotations_is_an_error_of_its_own() {
     .await;
     let text = shown(&result.unwrap_err());
     assert!(text.contains("\"tekton-chains-controller\" owns .metadata.annotations.x"), "{text}");
-    // Written, and gone when it is read back.
+    // Taken, and not stored.
     let (result, _) = patched(|| object(&run("2", &json!({})))).await;
     assert!(matches!(result, Err(AnnotationError::Lost { .. })), "{result:?}");
     // Made again under the same name.
@@ -250,6 +250,60 @@ async fn each_obstacle_to_annotations_is_an_error_of_its_own() {
     })
     .await;
     assert!(matches!(result, Err(AnnotationError::Deleted { .. })) && seen.len() == 1, "{result:?}");
+}
+
+#[tokio::test]
+async fn an_object_that_was_read_before_is_written_by_one_request() {
+    let after = json!({
+        "chains.tekton.dev/payload-taskrun-u": "cA==", "chains.tekton.dev/signature-taskrun-u": "cw==",
+        "chains.tekton.dev/cert-taskrun-u": "", "chains.tekton.dev/chain-taskrun-u": "",
+    });
+    let server = Server::start(move |_, _| object(&run("2", &after))).await;
+    let (cluster, _folder) = cluster(&server, LIMIT).await;
+    let done = cluster.annotate_known(Kind::TaskRun, run("1", &json!({})), &[entry()], false).await;
+    assert_eq!(done.unwrap().added, 1);
+    assert_eq!(cluster.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_list_goes_on_page_by_page_and_what_it_lacks_is_asked_for() {
+    let child = |number: usize| {
+        let mut child = run("1", &json!({}));
+        child["metadata"]["name"] = json!(format!("c{number}"));
+        child["metadata"]["ownerReferences"] = json!([{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "p", "uid": "pu", "controller": true}]);
+        child
+    };
+    let server = Server::start(move |seen, _| match seen.target.rsplit(['/', '?']).next().unwrap() {
+        query if query.contains("continue=a%2Fb") => {
+            object(&json!({"kind": "TaskRunList", "metadata": {}, "items": [child(11)]}))
+        }
+        query if query.contains("limit") => {
+            let items: Vec<Value> = (0..11).map(child).collect();
+            object(&json!({"kind": "TaskRunList", "metadata": {"continue": "a/b"}, "items": items}))
+        }
+        "c12" => object(&child(12)),
+        _ => status(404, "NotFound", "gone"),
+    })
+    .await;
+    let (first, _folder) = cluster(&server, LIMIT).await;
+    let references: Vec<Value> =
+        (0..14).map(|number| json!({"kind": "TaskRun", "name": format!("c{number}")})).collect();
+    let pipeline_run = json!({"metadata": {"namespace": "ci", "name": "p", "uid": "pu"}, "status": {"childReferences": references}});
+    let children = first.task_runs_of(&pipeline_run).await.unwrap();
+    assert_eq!((children.task_runs.len(), children.gone.as_slice()), (13, ["ci/c13".to_owned()].as_slice()));
+    assert_eq!(first.requests(), 4);
+    let line = "GET /apis/tekton.dev/v1/namespaces/ci/taskruns?labelSelector=tekton.dev%2FpipelineRun%3Dp&limit=100 hunter2";
+    assert_eq!(server.lines()[0], line);
+    // One that goes on without end.
+    let endless =
+        Server::start(|_, _| object(&json!({"kind": "PodList", "metadata": {"continue": "x"}, "items": []})))
+            .await;
+    let (second, _folder) = cluster(&endless, LIMIT).await;
+    let text = shown(&second.pods_of(&pipeline_run).await.unwrap_err());
+    assert!(
+        text.contains("cannot list the pods of PipelineRun ci/p") && text.contains("more than 100 pages"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
