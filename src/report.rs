@@ -155,7 +155,7 @@ pub struct Expected {
 
 impl Expected {
     /// The outcome of what was not done, for the reason `why`.
-    fn failed(&self, why: &Explanation) -> Outcome {
+    pub fn failed(&self, why: &Explanation) -> Outcome {
         Outcome {
             label: self.label,
             subject: self.subject.clone(),
