@@ -1,5 +1,6 @@
 //! The signing key and the registries' credentials, from files or through the Kubernetes API.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::environment::Environment;
@@ -9,14 +10,14 @@ use crate::config::Config;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::credentials::{CredentialError, FileKeychain, Places};
-use crate::sign::{KeyError, LockedKey};
+use crate::sign::{KeyError, LockedKey, Unlocking};
 
 /// How long a ServiceAccount that nobody named is asked for credentials: where the API can't be reached, signing without any goes on.
 const UNASKED_LIMIT: Duration = Duration::from_secs(10);
 
 /// What opens doors.
 pub(super) struct Access {
-    pub(super) key: LockedKey,
+    pub(super) key: Unlocking,
     pub(super) keychain: FileKeychain,
 }
 
@@ -66,7 +67,7 @@ pub(super) fn reach(config: &Config, deadline: Instant) -> Reach {
     Reach { deadline, folder: config.cluster_credentials.clone() }
 }
 
-/// Reads the key and the credentials. The cluster is asked only if one of them is there.
+/// Reads the key, which begins to unlock, and the credentials. The cluster is asked only if one of them is there.
 pub(super) async fn open(
     config: &Config,
     environment: &Environment,
@@ -76,8 +77,12 @@ pub(super) async fn open(
     let env = |name: &str| environment.get(name);
     let reach = reach(config, deadline);
     // What is wrong with files is found before anybody is asked.
-    let opened = if config.key.secret().is_none() { Some(config.key.read(&env)?) } else { None };
-    let mut keychain = FileKeychain::load(places(config, &env), &env)?;
+    let opened = match (&config.agent, config.key.secret()) {
+        (Some(agent), _) => Some(Unlocking::agent(agent.clone(), deadline)),
+        (None, Some(_)) => None,
+        (None, None) => Some(start(config.key.read(&env)?)),
+    };
+    let mut keychain = FileKeychain::load(places(&config.registry_config, &env), &env)?;
     let unasked = config.service_account.is_none()
         && config.registry_config.is_none()
         && keychain.sources().is_empty()
@@ -88,7 +93,7 @@ pub(super) async fn open(
         }
         (Some(key), _) => Ok(key),
         (None, Some(name)) => Err(name),
-        (None, None) => Ok(config.key.read(&env)?),
+        (None, None) => Ok(start(config.key.read(&env)?)),
     };
     let cluster = match Cluster::connect(&reach, &env).await {
         Ok(cluster) => cluster,
@@ -103,7 +108,7 @@ pub(super) async fn open(
     };
     let key = match key {
         Ok(key) => key,
-        Err(name) => LockedKey::from_secret(&cluster, name, &env).await?,
+        Err(name) => start(LockedKey::from_secret(&cluster, name, &env).await?),
     };
     if let Some(text) = &config.service_account {
         let account = ObjectName::within(text, cluster.namespace())?;
@@ -160,9 +165,15 @@ fn note(out: &mut Output, error: &dyn Explain) {
     out.line(&format!("note: no registry credentials: {error}{causes}{hint}"));
 }
 
+/// Begins to unlock the key.
+fn start(locked: LockedKey) -> Unlocking {
+    tracing::info!(key = locked.origin(), "signing key");
+    Unlocking::start(locked)
+}
+
 /// The places of credentials: those named, or else the usual ones.
-fn places(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Places {
-    match &config.registry_config {
+pub(super) fn places(named: &Option<Vec<PathBuf>>, env: &dyn Fn(&str) -> Option<String>) -> Places {
+    match named {
         Some(paths) => Places::explicit(paths.iter().cloned()),
         None => Places::standard(env),
     }

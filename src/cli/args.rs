@@ -5,7 +5,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use super::settings::{Kind, SETTINGS, Setting};
+use super::settings::{AGENT_SETTINGS, ATTEST_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting};
 
 /// What Stepseal is, in a line.
 const ABOUT: &str = "The signing step of a Tekton pipeline: signs what the TaskRun built, and reads it back";
@@ -13,6 +13,8 @@ const ABOUT: &str = "The signing step of a Tekton pipeline: signs what the TaskR
 const SIGN_ABOUT: &str = "Sign the images that the results name, or those given";
 const PLAN_ABOUT: &str = "Show what `sign` would do and why; touches no key and no registry";
 const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
+const ATTEST_ABOUT: &str = "Sign what a predicate (SBOM, scan, test report) says of an image";
+const AGENT_ABOUT: &str = "Hold the key beside steps that never see it, and sign for them over a Unix socket";
 const KEYS_ABOUT: &str = "Make a key pair, in files or in a Secret, as cosign makes them";
 const COMPLETIONS_ABOUT: &str = "Print the completion script of a shell";
 const MAN_ABOUT: &str = "Print the manual page";
@@ -38,6 +40,8 @@ pub fn command() -> Command {
                     .help("Write the exact bytes of each payload into DIR"),
             ),
         )
+        .subcommand(attest())
+        .subcommand(agent())
         .subcommand(demo())
         .subcommand(generate_key_pair())
         .subcommand(completions())
@@ -60,7 +64,38 @@ fn subjects(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("Images to sign, one a line, - for standard input"),
         );
-    let command = SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting)));
+    chains(SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
+}
+
+/// `attest`: an image, a predicate, and the settings that concern them.
+fn attest() -> Command {
+    let command = Command::new("attest")
+        .about(ATTEST_ABOUT)
+        .arg(
+            Arg::new("attested")
+                .value_name("IMAGE@DIGEST")
+                .required(true)
+                .help("The image that the predicate is about"),
+        )
+        .arg(
+            Arg::new("predicate")
+                .long("predicate")
+                .value_name("FILE")
+                .required(true)
+                .help("What is said of it, up to 64 MiB of JSON; - for standard input"),
+        )
+        .arg(
+            Arg::new("type")
+                .long("type")
+                .value_name("TYPE")
+                .required(true)
+                .help("The predicate's type: a URI, or cosign's name (spdxjson, cyclonedx, vuln, …)"),
+        );
+    chains(ATTEST_SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
+}
+
+/// Where `chains-config` is.
+fn chains(command: Command) -> Command {
     command
         .arg(
             Arg::new("config-dir")
@@ -91,6 +126,15 @@ fn flag(setting: &'static Setting) -> Arg {
         Kind::One => arg.value_name(setting.value).overrides_with(setting.flag),
         Kind::Words | Kind::Paths => arg.value_name(setting.value).action(ArgAction::Append),
     }
+}
+
+fn agent() -> Command {
+    let settings = AGENT_SETTINGS.iter().chain(SHARED_WITH_AGENT);
+    settings
+        .fold(Command::new("agent").about(AGENT_ABOUT), |command, setting| command.arg(flag(setting)))
+        .after_help(
+            "It ends on SIGTERM, after it has finished what it began. Each decision is a line of JSON.",
+        )
 }
 
 fn demo() -> Command {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::malformed::Malformed;
+use super::remote::AgentError;
 use crate::cluster::{ClusterError, NameError, ObjectName};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -132,6 +133,9 @@ pub enum KeyError {
     /// The system gives no random numbers.
     #[error("cannot make a key: the system gives no random numbers")]
     Random(#[source] getrandom::Error),
+    /// The agent that holds the key gives no signature.
+    #[error(transparent)]
+    Agent(AgentError),
     /// A new key that can't be written down; no input leads here.
     #[error("cannot make a key: it cannot be encoded")]
     Encode,
@@ -148,6 +152,7 @@ impl Explain for KeyError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Agent(error) => return error.hint(),
             Self::Unusable { source, .. } => source.hint(),
             Self::NoSetting | Self::InlineKey | Self::Scheme { .. } | Self::EnvName | Self::SecretName(_) => {
                 "give a directory (a mounted Secret), a file, env://NAME, or k8s://NAMESPACE/NAME"
@@ -195,6 +200,7 @@ impl Explain for KeyError {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Cluster { source, .. } => source.exit(),
+            Self::Agent(error) => error.exit(),
             Self::Sign(_) | Self::Random(_) | Self::Encode => ExitCode::Failed,
             _ => ExitCode::Usage,
         }
