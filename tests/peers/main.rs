@@ -23,6 +23,8 @@ mod kube_annotations;
 #[cfg(test)]
 mod kube_keys;
 #[cfg(test)]
+mod kube_procedure;
+#[cfg(test)]
 mod kube_roles;
 #[cfg(test)]
 mod kube_runs;
