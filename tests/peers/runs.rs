@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::kit::command::Ran;
 use crate::kit::images::{Image, Kind};
 use crate::kit::scene::{Place, run_quietly};
-use crate::kit::command::Ran;
 use crate::kit::{Registry, Scene, run};
 
 const PLACES: [Place; 2] = [Place::Tag, Place::Referrers];
@@ -39,7 +39,8 @@ fn task_run(scene: &Scene, image: &Image) -> String {
 
 /// `cosign verify-attestation`: the statements that it found and verified.
 fn statements(scene: &Scene, place: Place, kind: &str, image: &Image, elsewhere: Option<&str>) -> Vec<Value> {
-    let mut command = scene.cosign(&["verify-attestation", "--insecure-ignore-tlog=true", "--allow-http-registry"]);
+    let mut command =
+        scene.cosign(&["verify-attestation", "--insecure-ignore-tlog=true", "--allow-http-registry"]);
     command.args([place.cosign_flag(), "--type", kind, "--key"]).arg(scene.public_key());
     if let Some(repository) = elsewhere {
         command.env("COSIGN_REPOSITORY", repository);
@@ -68,7 +69,8 @@ fn cosign_attests(scene: &Scene, place: Place, image: &Image, kind: &str) {
     fs::write(&file, r#"{"from":"cosign"}"#).unwrap();
     let mut command = scene.cosign(&["attest", "-y", "--use-signing-config=false", "--tlog-upload=false"]);
     command.args(["--allow-http-registry", place.cosign_flag(), "--type", kind, "--key"]);
-    run(command.arg(scene.keys().join("cosign.key")).arg("--predicate").arg(file).arg(image.reference())).ok();
+    run(command.arg(scene.keys().join("cosign.key")).arg("--predicate").arg(file).arg(image.reference()))
+        .ok();
 }
 
 #[test]
@@ -92,7 +94,10 @@ fn provenance_of_runs_is_verified_by_tag_and_by_referrers_here_and_elsewhere() {
                     run_quietly(&mut sign).ok();
                     let found = statements(&scene, place, kind, &image, elsewhere.as_deref());
                     assert_eq!(found.len(), 1, "{place:?} {format} {elsewhere:?}");
-                    assert_eq!(format!("sha256:{}", found[0]["subject"][0]["digest"]["sha256"].as_str().unwrap()), image.digest);
+                    assert_eq!(
+                        format!("sha256:{}", found[0]["subject"][0]["digest"]["sha256"].as_str().unwrap()),
+                        image.digest
+                    );
                 }
             }
         }
@@ -112,9 +117,12 @@ fn any_predicate_is_verified_and_what_cosign_attests_stays() {
             for kind in ["https://e.x/report", "spdxjson", "cyclonedx", "vuln", "openvex", "custom"] {
                 attest(&scene, place, &hosts, &image, kind, r#"{"from":"stepseal"}"#).ok();
             }
-            attest(&scene, place, &hosts, &image, "vuln", r#"{"from":"stepseal"}"#).ok().says("nothing was added");
+            attest(&scene, place, &hosts, &image, "vuln", r#"{"from":"stepseal"}"#)
+                .ok()
+                .says("nothing was added");
             let found = statements(&scene, place, "https://e.x/report", &image, None);
-            let mut from: Vec<&str> = found.iter().map(|s| s["predicate"]["from"].as_str().unwrap()).collect();
+            let mut from: Vec<&str> =
+                found.iter().map(|s| s["predicate"]["from"].as_str().unwrap()).collect();
             from.sort_unstable();
             assert_eq!(from, ["cosign", "stepseal"]);
             for kind in ["spdxjson", "cyclonedx", "vuln", "openvex", "custom"] {
@@ -137,8 +145,10 @@ fn what_lies_in_a_folder_is_verified_as_a_blob() {
     let file = task_run(&scene, &image);
     for format in ["tekton", "slsa/v2alpha3"] {
         let folder = scene.home().join(format.replace('/', "-"));
-        let mut sign = scene.stepseal(&hosts, &["sign", "--run", &file, "--signatures-dir", folder.to_str().unwrap()]);
-        sign.env("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "directory").env("STEPSEAL_ARTIFACTS_TASKRUN_FORMAT", format);
+        let mut sign =
+            scene.stepseal(&hosts, &["sign", "--run", &file, "--signatures-dir", folder.to_str().unwrap()]);
+        sign.env("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "directory")
+            .env("STEPSEAL_ARTIFACTS_TASKRUN_FORMAT", format);
         run_quietly(&mut sign).ok();
         let signature = folder.join(format!("signature-taskrun-{UID}"));
         let payload = folder.join(format!("payload-taskrun-{UID}"));
@@ -171,8 +181,10 @@ fn twenty_attestations_of_one_digest_at_once_are_all_there() {
             .map(|number| {
                 let file = scene.home().join(format!("predicate-{number}.json"));
                 fs::write(&file, format!("{{\"n\":{number}}}")).unwrap();
-                let mut command =
-                    scene.stepseal(&hosts, &["attest", &image.reference(), "--type", "https://e.x/t", "--predicate"]);
+                let mut command = scene.stepseal(
+                    &hosts,
+                    &["attest", &image.reference(), "--type", "https://e.x/t", "--predicate"],
+                );
                 command.arg(file).env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", place.setting());
                 command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
             })
