@@ -431,7 +431,7 @@ fn is_manifest(bytes: &[u8]) -> bool {
 }
 
 /// The manifests that an index lists; none for an image manifest.
-fn children(image: &ImageRef, manifest: &Manifest) -> Vec<ImageRef> {
+pub(crate) fn children(image: &ImageRef, manifest: &Manifest) -> Vec<ImageRef> {
     let Ok(index) = serde_json::from_slice::<Value>(&manifest.bytes) else { return Vec::new() };
     let listed = index.get("manifests").and_then(Value::as_array).into_iter().flatten();
     let digests = listed.filter_map(|entry| entry.get("digest")?.as_str()?.parse::<Digest>().ok());

@@ -5,13 +5,18 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use super::settings::{AGENT_SETTINGS, ATTEST_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting};
+use super::settings::{
+    AGENT_SETTINGS, ATTEST_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting, VERIFY_ATTESTATION_SETTINGS,
+    VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_SETTINGS,
+};
 
 /// What Stepseal is, in a line.
 const ABOUT: &str = "The signing step of a Tekton pipeline: signs what the TaskRun built, and reads it back";
 
 const SIGN_ABOUT: &str = "Sign the images that the results name, or those given";
 const PLAN_ABOUT: &str = "Show what `sign` would do and why; touches no key and no registry";
+const VERIFY_ABOUT: &str = "Verify the signatures of images; with --policy a gate for a Pipeline";
+const VERIFY_ATTESTATION_ABOUT: &str = "Verify attestations about images, and what they say";
 const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
 const ATTEST_ABOUT: &str = "Sign what a predicate (SBOM, scan, test report) says of an image";
 const AGENT_ABOUT: &str = "Hold the key beside steps that never see it, and sign for them over a Unix socket";
@@ -41,6 +46,8 @@ pub fn command() -> Command {
             ),
         )
         .subcommand(attest())
+        .subcommand(verify())
+        .subcommand(verify_attestation())
         .subcommand(agent())
         .subcommand(demo())
         .subcommand(generate_key_pair())
@@ -113,9 +120,65 @@ fn chains(command: Command) -> Command {
         .after_help("Every flag has its environment variable: `stepseal man`.")
 }
 
+fn verify() -> Command {
+    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_IMAGE_SETTINGS];
+    let command = verifying(Command::new("verify").about(VERIFY_ABOUT), &tables).arg(
+        Arg::new("images-file")
+            .long("images-file")
+            .value_name("FILE")
+            .action(ArgAction::Append)
+            .help("Images to verify, NAME@DIGEST one a line, - for standard input"),
+    );
+    command.arg(Arg::new("image").value_name("IMAGE").num_args(0..).help("Images, by digest or tag"))
+}
+
+fn verify_attestation() -> Command {
+    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_ATTESTATION_SETTINGS];
+    let command = Command::new("verify-attestation").about(VERIFY_ATTESTATION_ABOUT);
+    verifying(command, &tables).arg(
+        Arg::new("image").value_name("IMAGE").num_args(1..).required(true).help("Images, by digest or tag"),
+    )
+}
+
+/// What the verify commands share.
+fn verifying(command: Command, tables: &[&'static [Setting]]) -> Command {
+    let settings = tables.iter().copied().flatten();
+    let command = settings.fold(command, |command, setting| {
+        let arg = flag(setting);
+        // cosign's short and other names.
+        command.arg(match setting.flag {
+            "annotations" => arg.short('a'),
+            "output" => arg.short('o'),
+            "jobs" => arg.alias("max-workers"),
+            "insecure-ignore-tlog" => arg.alias("private-infrastructure"),
+            _ => arg,
+        })
+    });
+    // Nothing is fetched in any case, and both formats are looked for in any case.
+    let command =
+        ["offline", "new-bundle-format", "experimental-oci11"].iter().fold(command, |command, name| {
+            let any = Arg::new(*name).long(*name).num_args(0..=1).require_equals(true);
+            command.arg(any.default_missing_value("true").value_parser(["true", "false"]).hide(true))
+        });
+    command
+        .arg(
+            Arg::new("config-dir")
+                .long("config-dir")
+                .value_name("DIR")
+                .help("A mounted chains-config ConfigMap, one file a key"),
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("KEY=VALUE")
+                .action(ArgAction::Append)
+                .help("One key of chains-config; repeatable"),
+        )
+}
+
 /// The flag of a setting. Values stay text here: `config` checks them, whatever source they come from.
 fn flag(setting: &'static Setting) -> Arg {
-    let arg = Arg::new(setting.flag).long(setting.flag).help(setting.help);
+    let arg = Arg::new(setting.flag).long(setting.flag).help(setting.help).hide(setting.is_rare());
     match setting.kind {
         Kind::Switch => arg
             .num_args(0..=1)

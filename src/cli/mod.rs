@@ -15,6 +15,7 @@ mod progress;
 mod runs;
 mod sign;
 mod subjects;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -55,6 +56,8 @@ fn dispatch(
         Some(("sign", matches)) => sign::run(matches, environment, out),
         Some(("plan", matches)) => plan::run(matches, environment, out),
         Some(("attest", matches)) => attest::run(matches, environment, out),
+        Some(("verify", matches)) => verify::images(matches, environment, out),
+        Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),
         Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
         Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),

@@ -151,11 +151,7 @@ impl Reader<'_> {
             "sigstore-bundle" => Encoding::SigstoreBundle,
             _ => Encoding::Dsse,
         };
-        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
-        let repository = match text.as_str() {
-            "" => None,
-            name => Some(name.parse().map_err(|error| bad(origin, name, &format!("a repository: {error}")))?),
-        };
+        let repository = self.repository()?;
         let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
         Ok(OciStorage { encoding, repository, insecure_http })
     }

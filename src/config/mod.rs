@@ -6,6 +6,7 @@ mod agent;
 mod artifacts;
 pub mod settings;
 pub mod sources;
+pub mod verification;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,15 +17,15 @@ use crate::cluster::ObjectName;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
-use crate::registry::reference::{Named, is_host};
+use crate::registry::reference::{Named, Repository, is_host};
 use crate::sign::{AgentAddress, KeySource};
-
 use crate::store::StoreKind;
-pub use agent::AgentConfig;
 
+pub use agent::AgentConfig;
 pub use artifacts::{Encoding, OciStorage, RunArtifact, Runs};
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
+pub use verification::Verification;
 
 /// Everything that `sign` and `plan` need to know, checked.
 #[derive(Debug)]
@@ -239,7 +240,7 @@ impl Config {
                     text.parse::<Named>().is_ok_and(|named| named.digest.is_none()).then(|| text.to_owned())
                 },
             )?,
-            annotations: read.annotations()?,
+            annotations: read.annotations(&settings::ANNOTATION)?,
             jobs: read.one(&settings::JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,
@@ -384,9 +385,9 @@ impl Reader<'_> {
         self.one(&settings::AGENT, "unix:///PATH, the socket of an agent", |text| text.parse().ok()).map(Some)
     }
 
-    fn annotations(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+    fn annotations(&self, setting: &Setting) -> Result<BTreeMap<String, String>, ConfigError> {
         let mut annotations = BTreeMap::new();
-        let Some((values, origin)) = self.0.values(&settings::ANNOTATION) else { return Ok(annotations) };
+        let Some((values, origin)) = self.0.values(setting) else { return Ok(annotations) };
         for text in values {
             match text.split_once('=') {
                 Some((key, value)) if !key.is_empty() => {
@@ -421,6 +422,18 @@ impl Reader<'_> {
             .collect();
         let value = foreign::shown(value, SHOWN_BYTES);
         ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") }
+    }
+
+    /// `storage.oci.repository`.
+    fn repository(&self) -> Result<Option<Repository>, ConfigError> {
+        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
+        match text.as_str() {
+            "" => Ok(None),
+            name => match name.parse() {
+                Ok(repository) => Ok(Some(repository)),
+                Err(error) => Err(bad(origin, name, &format!("a repository: {error}"))),
+            },
+        }
     }
 }
 

@@ -35,6 +35,8 @@ mod refusals;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod runs;
+#[cfg(test)]
 mod side_by_side;
 #[cfg(test)]
 mod tag_and_referrers;

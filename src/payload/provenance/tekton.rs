@@ -15,7 +15,7 @@ pub const MEDIA_TYPE: &str = "application/json";
 pub(super) fn payload(run: &Run) -> Result<Payload, ProvenanceError> {
     let name = || run.name().to_owned();
     let status = run.run().status();
-    if !status.as_object().is_some_and(|status| !status.is_empty()) {
+    if status.as_object().is_none_or(serde_json::Map::is_empty) {
         return Err(ProvenanceError::NoStatus { kind: run.kind(), name: name() });
     }
     let bytes = go_json::to_vec(status).map_err(|source| ProvenanceError::Json { name: name(), source })?;

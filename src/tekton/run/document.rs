@@ -20,6 +20,8 @@ pub(super) const MAX_RUN_BYTES: usize = 64 * 1024 * 1024;
 pub(super) const MAX_DEPTH: usize = 100;
 /// The most values in it.
 const MAX_NODES: usize = 4_000_000;
+/// The most documents in a YAML file.
+const MAX_DOCUMENTS: usize = 10_000;
 /// What all aliases of a YAML file may repeat together.
 const MAX_REPEATED: usize = 100_000;
 
@@ -30,7 +32,9 @@ pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| RunError::NotText)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let documents = match text.trim_start().starts_with(['{', '[']) {
+    // JSON with `---` between its documents is YAML.
+    let several = text.lines().any(|line| line.trim_end() == "---");
+    let documents = match text.trim_start().starts_with(['{', '[']) && !several {
         true => json(text)?,
         false => yaml(text)?,
     };
@@ -90,6 +94,8 @@ fn yaml(text: &str) -> Result<Vec<Value>, RunError> {
             max_events: 2 * MAX_NODES,
             max_aliases: 10_000,
             max_anchors: 10_000,
+            enforce_alias_anchor_ratio: false,
+            max_documents: MAX_DOCUMENTS,
             max_recorded_anchor_events: MAX_NODES,
             max_total_scalar_bytes: MAX_RUN_BYTES,
         },

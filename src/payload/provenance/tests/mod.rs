@@ -1,5 +1,8 @@
 //! What Chains v0.29.2 makes of given runs: `tests/data/chains-cases`, a folder a case.
 
+mod any_object;
+mod behaviour;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
