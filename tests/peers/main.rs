@@ -23,6 +23,8 @@ mod kube_annotations;
 #[cfg(test)]
 mod kube_keys;
 #[cfg(test)]
+mod kube_procedure;
+#[cfg(test)]
 mod kube_roles;
 #[cfg(test)]
 mod kube_runs;
@@ -32,6 +34,8 @@ mod peers;
 mod refusals;
 #[cfg(test)]
 mod results;
+#[cfg(test)]
+mod runs;
 #[cfg(test)]
 mod side_by_side;
 #[cfg(test)]
