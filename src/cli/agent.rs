@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 use serde_json::json;
 
+use super::access::places;
 use super::environment::Environment;
 use super::output::Output;
-use super::sign::{interrupted, places};
+use super::sign::interrupted;
 use super::subjects::flags;
 use crate::agent::{Agent, Log, Policy, Socket, SocketError, serve};
 use crate::config::{AgentConfig, ConfigError, Sources};

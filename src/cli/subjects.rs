@@ -12,6 +12,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
 use crate::plan::{Pattern, Plan, PlanOptions};
+use crate::report::{About, Expected, Label};
 use crate::tekton::{self, Discovered, Places, Standing, TektonError};
 
 /// Configuration and plan.
@@ -116,6 +117,21 @@ impl Subjects {
             ),
             exit: ExitCode::Results,
         })
+    }
+
+    /// How the report names images' signatures.
+    pub(super) fn label(&self) -> Label {
+        Label { format: self.format().name(), ..Label::IMAGE }
+    }
+
+    /// Everything that is to be signed.
+    pub(super) fn expected(&self) -> Vec<Expected> {
+        let expected = self.plan.images.iter().map(|planned| Expected {
+            label: self.label(),
+            subject: About::Image(planned.image.clone()),
+            from: planned.from.clone(),
+        });
+        expected.collect()
     }
 
     /// What payloads say of an image.

@@ -5,12 +5,14 @@
 mod agent;
 pub mod settings;
 pub mod sources;
+pub mod verification;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use crate::cluster::ObjectName;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -20,6 +22,7 @@ use crate::sign::{AgentAddress, KeySource};
 pub use agent::AgentConfig;
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
+pub use verification::Verification;
 
 /// Everything that `sign` and `plan` need to know, checked.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub struct Config {
     pub agent: Option<AgentAddress>,
     /// Places of credentials named explicitly; `None`: the usual places.
     pub registry_config: Option<Vec<PathBuf>>,
+    /// The ServiceAccount whose registry credentials are used, `NAME` or `NAMESPACE/NAME`; `None`: the pod's own, if there are no others.
+    pub service_account: Option<String>,
+    /// The folder with the pod's token for the Kubernetes API.
+    pub cluster_credentials: PathBuf,
     /// Hosts that get plain HTTP.
     pub insecure_registries: Vec<String>,
     /// More CA certificates.
@@ -203,6 +210,12 @@ impl Config {
             key: read.key()?,
             agent: read.agent()?,
             registry_config: sources.values(&settings::REGISTRY_CONFIG).map(|(values, _)| paths(values)),
+            service_account: read.optional(
+                &settings::SERVICE_ACCOUNT,
+                "a ServiceAccount, NAME or NAMESPACE/NAME",
+                |text| ObjectName::within(text, "default").is_ok().then(|| text.to_owned()),
+            )?,
+            cluster_credentials: path(&settings::CLUSTER_CREDENTIALS),
             insecure_registries: read.hosts()?,
             registry_ca: paths(read.list(&settings::REGISTRY_CA)),
             allow: read.list(&settings::ALLOW),
@@ -214,7 +227,7 @@ impl Config {
                     text.parse::<Named>().is_ok_and(|named| named.digest.is_none()).then(|| text.to_owned())
                 },
             )?,
-            annotations: read.annotations()?,
+            annotations: read.annotations(&settings::ANNOTATION)?,
             jobs: read.one(&settings::JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,
@@ -274,6 +287,20 @@ impl Reader<'_> {
         values.iter().map(|text| parse(text).ok_or_else(|| bad(origin.clone(), text, wanted))).collect()
     }
 
+    /// A setting without a default. Empty is none: a Task's parameter can't be left out.
+    fn optional<T>(
+        &self,
+        setting: &Setting,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some((mut values, origin)) = self.0.values(setting) else { return Ok(None) };
+        match values.pop().filter(|text| !text.is_empty()) {
+            Some(text) => parse(&text).map(Some).ok_or_else(|| bad(origin, &text, wanted)),
+            None => Ok(None),
+        }
+    }
+
     fn switch(&self, setting: &Setting) -> Result<bool, ConfigError> {
         debug_assert_eq!(setting.kind, Kind::Switch);
         let Some((values, origin)) = self.0.values(setting) else { return Ok(false) };
@@ -301,9 +328,9 @@ impl Reader<'_> {
         self.one(&settings::AGENT, "unix:///PATH, the socket of an agent", |text| text.parse().ok()).map(Some)
     }
 
-    fn annotations(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+    fn annotations(&self, setting: &Setting) -> Result<BTreeMap<String, String>, ConfigError> {
         let mut annotations = BTreeMap::new();
-        let Some((values, origin)) = self.0.values(&settings::ANNOTATION) else { return Ok(annotations) };
+        let Some((values, origin)) = self.0.values(setting) else { return Ok(annotations) };
         for text in values {
             match text.split_once('=') {
                 Some((key, value)) if !key.is_empty() => {
@@ -336,6 +363,18 @@ impl Reader<'_> {
         Err(ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") })
     }
 
+    /// `storage.oci.repository`.
+    fn repository(&self) -> Result<Option<Repository>, ConfigError> {
+        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
+        match text.as_str() {
+            "" => Ok(None),
+            name => match name.parse() {
+                Ok(repository) => Ok(Some(repository)),
+                Err(error) => Err(bad(origin, name, &format!("a repository: {error}"))),
+            },
+        }
+    }
+
     fn images(&self) -> Result<Option<ImageStorage>, ConfigError> {
         let checked = [
             &settings::OCI_FORMAT,
@@ -353,11 +392,7 @@ impl Reader<'_> {
             "sigstore-bundle" => Encoding::SigstoreBundle,
             _ => Encoding::Dsse,
         };
-        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
-        let repository = match text.as_str() {
-            "" => None,
-            name => Some(name.parse().map_err(|error| bad(origin, name, &format!("a repository: {error}")))?),
-        };
+        let repository = self.repository()?;
         let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
         let on = self.chains(&settings::OCI_STORAGE)?.0 == "oci";
         Ok(on.then_some(ImageStorage { encoding, repository, insecure_http }))
