@@ -53,6 +53,7 @@ fn dispatch(
         Some(("sign", matches)) => sign::run(matches, environment, out),
         Some(("plan", matches)) => plan::run(matches, environment, out),
         Some(("verify", matches)) => verify::images(matches, environment, out),
+        Some(("verify-run", matches)) => verify::run(matches, environment, out),
         Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),
         Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),

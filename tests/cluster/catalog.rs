@@ -192,6 +192,7 @@ fn the_pipeline() {
     scenario("the_pipeline", |place| {
         let repository = place.for_main_registry();
         place.apply_text(&shipped("tasks/sign-images/0.1/sign-images.yaml"));
+        place.apply_text(&shipped("tasks/verify-images/0.1/verify-images.yaml"));
         place.apply_text(&shipped("pipelines/build-sign-verify/0.1/build-sign-verify.yaml"));
         let mut buildah = task(&[build("$(params.IMAGE)")]);
         buildah["params"] = json!([{"name": "IMAGE"}, {"name": "DOCKERFILE"}, {"name": "CONTEXT"}]);

@@ -37,4 +37,6 @@ mod side_by_side;
 #[cfg(test)]
 mod tag_and_referrers;
 #[cfg(test)]
+mod verify;
+#[cfg(test)]
 mod weather;
