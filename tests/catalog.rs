@@ -154,8 +154,7 @@ fn the_secrets_are_mounted_where_they_are_used_alone() {
                 _ if !container["ref"].is_badvalue() => BTreeSet::new(),
                 ("agent", true) => [OF_KEY, OF_AGENT].into(),
                 ("sign", true) => secrets.iter().copied().filter(|name| *name == OF_STEP).collect(),
-                ("sign", false) => [OF_KEY, OF_STEP].into(),
-                ("verify", false) => secrets.clone(),
+                (name, false) if name == job(&path) => secrets.clone(),
                 _ => BTreeSet::new(),
             };
             assert_eq!(mounted, expected, "{} in {}", text(&container["name"]), path.display());
@@ -219,13 +218,13 @@ fn every_flag_and_setting_exists() {
     let tables = VERIFY_TABLES.iter().copied().flatten().chain(SETTINGS).chain(AGENT_SETTINGS);
     let settings = tables.map(|setting| setting.env.to_owned());
     let names: BTreeSet<String> = settings.chain(CHAINS_KEYS.iter().map(|key| variable(key.key))).collect();
-    let steps = our_steps().into_iter().map(|(path, step)| (job(&path), path, step));
-    let agents = tasks().into_iter().filter_map(|(path, task)| Some(("agent", path, agent(&task)?.clone())));
-    for (command, path, step) in steps.chain(agents) {
+    let agents = tasks().into_iter().filter_map(|(path, task)| Some((path, "agent", agent(&task)?.clone())));
+    let ours = our_steps().into_iter().map(|(path, step)| (path.clone(), job(&path), step));
+    for (path, job, step) in ours.chain(agents) {
         let arguments = list(&step["args"]);
-        assert_eq!(text(&arguments[0]), command);
+        assert_eq!(text(&arguments[0]), job);
         let program = env!("CARGO_BIN_EXE_stepseal");
-        let help = Command::new(program).args([command, "--help"]).output().unwrap();
+        let help = Command::new(program).args([job, "--help"]).output().unwrap();
         assert!(help.status.success());
         let help = String::from_utf8(help.stdout).unwrap();
         for flag in arguments.iter().map(text).filter(|argument| argument.starts_with("--")) {

@@ -125,9 +125,11 @@ fn every_flag_named_in_prose_exists() {
         let output = std::process::Command::new(program).args([command, "--help"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let commands =
-        ["sign", "plan", "verify", "verify-attestation", "verify-run", "demo", "generate-key-pair", "agent"];
-    let help: String = commands.iter().map(|command| output(command)).collect();
+    let help: String =
+        ["sign", "plan", "agent", "verify", "verify-attestation", "verify-run", "demo", "generate-key-pair"]
+            .iter()
+            .map(|command| output(command))
+            .collect();
     // Flags of cargo, cosign, curl, kubectl and podman, which the prose names too.
     let others = [
         "--release",
@@ -139,15 +141,8 @@ fn every_flag_named_in_prose_exists() {
         "--unix-socket",
         "--json",
     ];
-    let pages = [
-        "README.md",
-        "ARCHITECTURE.md",
-        "docs/configuration.md",
-        "docs/agent.md",
-        "docs/verify.md",
-        "docs/policy.md",
-    ];
-    for name in pages {
+    let pages = ["configuration", "agent", "verify", "policy"].map(|page| format!("docs/{page}.md"));
+    for name in ["README.md", "ARCHITECTURE.md"].into_iter().chain(pages.iter().map(String::as_str)) {
         let text = std::fs::read_to_string(root(name)).unwrap();
         for (at, _) in text.match_indices("--") {
             let flag: String =

@@ -88,7 +88,8 @@ settings! {
 }
 
 /// The settings that `stepseal agent` shares with `sign`.
-pub const SHARED_WITH_AGENT: &[Setting] = &[KEY, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
+pub const SHARED_WITH_AGENT: &[Setting] =
+    &[KEY, CLUSTER_CREDENTIALS, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
 
 /// The settings that `stepseal attest` takes.
 pub const ATTEST_SETTINGS: &[Setting] = &[
