@@ -111,6 +111,11 @@ fn the_documented_procedure_says_verified_ok() {
     .says("Verified OK");
     let run = desk.namespace.get("taskrun", "build");
     assert_eq!(run["metadata"]["annotations"]["chains.tekton.dev/signed"], "true");
+    // Two signatures of the run, and the newest is the one that says what the run says: ours verifies as well.
+    assert!(run["metadata"]["annotations"].as_object().unwrap().keys().any(|name| name.ends_with("-2")));
+    std::fs::write(desk.work().join("run.json"), run.to_string()).unwrap();
+    let verify = ["verify-run", "--key", "new.pub", "--insecure-ignore-tlog", "--run", "run.json"];
+    run_quietly(&mut desk.stepseal(&verify)).ended(0);
     // A second time: nothing is added.
     desk.sign("slsa/v1", &["--taskrun", &name, "--mark-signed"]).ended(0);
     assert_eq!(desk.namespace.get("taskrun", "build"), run);

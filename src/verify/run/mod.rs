@@ -159,29 +159,63 @@ pub fn verify(run: &Run, trust: &Trust, requires: &[Require]) -> RunVerdict {
         }
     };
     let annotations = run.run().annotations();
-    let keys = annotations.iter().filter_map(|(name, _)| name.strip_prefix("chains.tekton.dev/payload-"));
-    let mut keys: Vec<&str> = keys.filter(|key| *key != own).take(MAX_PAYLOADS).collect();
-    keys.insert(0, &own);
-    for key in keys {
-        let carried = Carried { run, annotations: &annotations, key };
-        match carried.verify(trust, requires, key == own) {
-            Ok(good) => verdict.good.push(good),
-            Err(refusal) => verdict.refused.push((key.to_owned(), refusal)),
+    for (name, keys) in things(&annotations, &own) {
+        let mut first = None;
+        let mut good = None;
+        for key in keys {
+            let carried = Carried { run, annotations: &annotations, key, name };
+            match carried.verify(trust, requires, name == own) {
+                Ok(payload) => {
+                    good = Some(payload);
+                    break;
+                }
+                // Why the newest is refused is what is told.
+                Err(refusal) => first = first.or(Some(refusal)),
+            }
+        }
+        match (good, first) {
+            (Some(good), _) => verdict.good.push(good),
+            (None, Some(refusal)) => verdict.refused.push((name.to_owned(), refusal)),
+            (None, None) => {}
         }
     }
     verdict
+}
+
+/// What is signed, the run first, each with the keys of its signatures, the newest first: another, older one or by another signer, stands under
+/// `KEY-2` to `KEY-9`.
+fn things<'a>(annotations: &[(&'a str, &'a str)], own: &'a str) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut things = vec![(own, vec![own])];
+    let keys = annotations.iter().filter_map(|(name, _)| name.strip_prefix("chains.tekton.dev/payload-"));
+    let mut keys: Vec<&str> = keys.filter(|key| *key != own).take(MAX_PAYLOADS).collect();
+    // `KEY` stands before `KEY-2`.
+    keys.sort_unstable();
+    for key in keys {
+        let name = match key.rsplit_once('-') {
+            Some((name, "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")) => name,
+            _ => key,
+        };
+        match things.iter_mut().find(|(there, _)| *there == name) {
+            Some((_, keys)) => keys.push(key),
+            None => things.push((name, vec![key])),
+        }
+    }
+    things
 }
 
 /// One payload with its signature.
 struct Carried<'a> {
     run: &'a Run,
     annotations: &'a [(&'a str, &'a str)],
+    /// The key of this signature.
     key: &'a str,
+    /// The key of what is signed.
+    name: &'a str,
 }
 
 impl Carried<'_> {
     fn verify(&self, trust: &Trust, requires: &[Require], own: bool) -> Result<SignedPayload, RunRefusal> {
-        if !own && (self.key.starts_with("taskrun-") || self.key.starts_with("pipelinerun-")) {
+        if !own && (self.name.starts_with("taskrun-") || self.name.starts_with("pipelinerun-")) {
             return Err(RunRefusal::OtherRun);
         }
         let payload = self.bytes("payload")?;
@@ -244,7 +278,7 @@ impl Carried<'_> {
     /// The format of an image's payload, if the run names the image.
     fn image(&self, payload: &[u8]) -> Result<&'static str, RunRefusal> {
         let claim = Claim::read(payload)?;
-        if !claim.digest.hex().starts_with(self.key) || self.key.len() < 12 {
+        if !claim.digest.hex().starts_with(self.name) || self.name.len() < 12 {
             return Err(RunRefusal::OtherImage);
         }
         let options = ProvenanceOptions { deep_inspection: true, ..ProvenanceOptions::default() };

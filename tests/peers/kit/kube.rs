@@ -212,12 +212,10 @@ impl Kube {
             let name = format!("{kind}.tekton.dev");
             let none = r#"{"spec":{"conversion":{"strategy":"None","webhook":null}}}"#;
             run(&mut self.kubectl(&["patch", "crd", &name, "--type=merge", "-p", none])).ok();
-            let name = format!("crd/{name}");
-            run(&mut self.kubectl(&["wait", "--for=condition=Established", &name, "--timeout=60s"])).ok();
         }
         // Until they are served, a list is refused.
         let begun = Instant::now();
-        while run(&mut self.kubectl(&["get", "taskruns,pipelineruns", "-A"])).code != 0 {
+        while run(&mut self.kubectl(&["get", &KINDS.join(","), "-A"])).code != 0 {
             assert!(begun.elapsed() < START, "Tekton's kinds are not served");
             std::thread::sleep(Duration::from_millis(100));
         }
