@@ -18,6 +18,7 @@ use super::{Cluster, FIELD_MANAGER, is, text_at};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::registry::client::retry;
 
 /// The most that an object's annotations may have, names and values together, in bytes.
 ///
@@ -244,7 +245,8 @@ impl Cluster {
                     return Err(AnnotationError::Busy { object: target.shown(), source });
                 }
                 Round::Again(_) => {
-                    tokio::time::sleep(crate::registry::client::retry::wait(round, None)).await;
+                    // Below a second: who writes in between is done in a moment.
+                    tokio::time::sleep(retry::wait(round.min(3), None)).await;
                 }
             }
             round += 1;
