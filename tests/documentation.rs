@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use stepseal::config::settings::{CHAINS_KEYS, DORMANT_KEYS, Kind, SETTINGS};
+use stepseal::config::settings::{AGENT_SETTINGS, CHAINS_KEYS, DORMANT_KEYS, Kind, SETTINGS, Setting};
 use stepseal::config::sources::variable;
 use stepseal::exit::ExitCode;
 
@@ -13,7 +13,8 @@ use stepseal::exit::ExitCode;
 fn generated(name: &str) -> String {
     let mut text = String::new();
     match name {
-        "settings" => settings(&mut text),
+        "settings" => settings(&mut text, SETTINGS),
+        "agent settings" => settings(&mut text, AGENT_SETTINGS),
         "chains" => chains(&mut text),
         "dormant" => {
             let names: Vec<String> = DORMANT_KEYS.iter().map(|key| format!("`{key}`")).collect();
@@ -30,9 +31,9 @@ fn generated(name: &str) -> String {
     text
 }
 
-fn settings(text: &mut String) {
+fn settings(text: &mut String, settings: &[Setting]) {
     writeln!(text, "| flag | environment | default | meaning |\n|---|---|---|---|").unwrap();
-    for setting in SETTINGS {
+    for setting in settings {
         let value = if setting.value.is_empty() { String::new() } else { format!(" {}", setting.value) };
         let several = match setting.kind {
             Kind::Switch | Kind::One => "",
@@ -94,11 +95,22 @@ fn every_flag_named_in_prose_exists() {
         let output = std::process::Command::new(program).args([command, "--help"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let help: String =
-        ["sign", "plan", "demo", "generate-key-pair"].iter().map(|command| output(command)).collect();
-    // Flags of cargo, cosign, kubectl and podman, which the prose names too.
-    let others = ["--release", "--key", "--insecure-ignore-tlog", "--test", "--from-file", "--from-literal"];
-    for name in ["README.md", "ARCHITECTURE.md", "docs/configuration.md"] {
+    let help: String = ["sign", "plan", "demo", "generate-key-pair", "agent"]
+        .iter()
+        .map(|command| output(command))
+        .collect();
+    // Flags of cargo, cosign, curl, kubectl and podman, which the prose names too.
+    let others = [
+        "--release",
+        "--key",
+        "--insecure-ignore-tlog",
+        "--test",
+        "--from-file",
+        "--from-literal",
+        "--unix-socket",
+        "--json",
+    ];
+    for name in ["README.md", "ARCHITECTURE.md", "docs/configuration.md", "docs/agent.md"] {
         let text = std::fs::read_to_string(root(name)).unwrap();
         for (at, _) in text.match_indices("--") {
             let flag: String =

@@ -1,5 +1,7 @@
 //! The commands: read arguments and environment, call the stages, print, choose the exit code.
 
+mod access;
+mod agent;
 pub mod args;
 mod completions;
 mod demo;
@@ -10,6 +12,7 @@ mod plan;
 mod progress;
 mod sign;
 mod subjects;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -49,8 +52,11 @@ fn dispatch(
     match matches.subcommand() {
         Some(("sign", matches)) => sign::run(matches, environment, out),
         Some(("plan", matches)) => plan::run(matches, environment, out),
+        Some(("verify", matches)) => verify::images(matches, environment, out),
+        Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),
+        Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
-        Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, out),
+        Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),
         Some(("completions", matches)) => completions::completions(matches, out),
         Some(("man", _)) => completions::man(out),
         _ => ExitCode::Usage,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 
+use super::access::{self, Access, AccessError};
 use super::environment::Environment;
 use super::output::Output;
 use super::progress::Progress;
@@ -13,14 +14,12 @@ use super::subjects::Subjects;
 use crate::config::{self, Config, Encoding, ImageStorage};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, What};
 use crate::registry::RegistryError;
 use crate::registry::client::{self, Client, ClientOptions};
-use crate::registry::credentials::{CredentialError, FileKeychain, Places};
 use crate::report::own_results::OwnResults;
 use crate::report::{Outcome, Pending, Report, ReportError};
-use crate::sign::{KeyError, Unlocking};
-use crate::store::{OciReferrers, OciTag, Store};
+use crate::store::{Contents, OciReferrers, OciTag, Store};
 
 /// How long after the time limit the run is ended from outside.
 const GRACE: Duration = Duration::from_millis(500);
@@ -29,9 +28,7 @@ const GRACE: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 enum BeginError {
     #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(transparent)]
-    Credentials(#[from] CredentialError),
+    Access(#[from] AccessError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error("cannot start the runtime")]
@@ -41,8 +38,7 @@ enum BeginError {
 impl Explain for BeginError {
     fn used(&self) -> Option<String> {
         match self {
-            Self::Key(error) => error.used(),
-            Self::Credentials(error) => error.used(),
+            Self::Access(error) => error.used(),
             Self::Registry(error) => error.used(),
             Self::Runtime(_) => None,
         }
@@ -50,8 +46,7 @@ impl Explain for BeginError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Key(error) => error.hint(),
-            Self::Credentials(error) => error.hint(),
+            Self::Access(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Runtime(_) => Some("give the step more memory and processes".into()),
         }
@@ -59,8 +54,7 @@ impl Explain for BeginError {
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Key(error) => error.exit(),
-            Self::Credentials(error) => error.exit(),
+            Self::Access(error) => error.exit(),
             Self::Registry(error) => error.exit(),
             Self::Runtime(_) => ExitCode::Failed,
         }
@@ -81,18 +75,18 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         Ok(own_results) => own_results,
         Err(error) => return fail(&error, out),
     };
-    let images = &subjects.plan.images;
+    let expected = subjects.expected();
     let (report, exit) = match subjects.refusal() {
         Some(refusal) => {
             out.explanation(&refusal);
-            (Report::refused(images, &refusal), refusal.exit)
+            (Report::refused(&expected, &refusal), refusal.exit)
         }
         None => match sign(&subjects, environment, begun, out) {
             Ok(report) => {
                 let exit = report.exit();
                 (report, exit)
             }
-            Err(error) => (Report::refused(images, &Explanation::of(&error)), fail(&error, out)),
+            Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
         },
     };
     let told = tell(&report, subjects.config.output, file, out);
@@ -148,7 +142,7 @@ fn sign(
         out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
     }
     let report = runtime.block_on(async {
-        let pipeline = pipeline(subjects, environment, begun)?;
+        let pipeline = pipeline(subjects, environment, begun, out).await?;
         let mut progress = Progress::start(&subjects.config, subjects.plan.images.len());
         let mut outcomes = Vec::new();
         let mut seen = |outcome: &Outcome| {
@@ -167,7 +161,7 @@ fn sign(
         let report = report.unwrap_or_else(|why| {
             let report = Report::interrupted(
                 outcomes,
-                &subjects.plan.images,
+                &subjects.expected(),
                 &why,
                 begun.elapsed(),
                 pipeline.client.stats(),
@@ -183,48 +177,41 @@ fn sign(
     Ok(report)
 }
 
-/// Waits for the signals that end a step.
-pub(super) async fn interrupted() -> &'static str {
+/// Waits for the signals that end a step. They are caught from this call on, which must be inside a runtime.
+pub(super) fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     }
 }
 
 /// Everything the run needs; the key begins to unlock here, beside all that follows.
-fn pipeline(subjects: &Subjects, environment: &Environment, begun: Instant) -> Result<Pipeline, BeginError> {
+async fn pipeline(
+    subjects: &Subjects,
+    environment: &Environment,
+    begun: Instant,
+    out: &mut Output,
+) -> Result<Pipeline, BeginError> {
     let config = &subjects.config;
-    let env = |name: &str| environment.get(name);
-    let locked = config.key.read(&env)?;
-    tracing::info!(key = locked.origin(), "signing key");
-    let keychain = FileKeychain::load(places(config, &env), &env)?;
     let deadline = begun + config.timeout;
+    let Access { key, keychain } = access::open(config, environment, deadline, out).await?;
     let client = Client::new(client_options(subjects, environment, deadline), Arc::new(keychain))?;
     Ok(Pipeline {
         store: store(config, client.clone()),
         client,
-        format: subjects.format(),
-        claims: subjects.claims(),
-        key: Unlocking::start(locked),
+        what: What::Each { format: subjects.format(), claims: subjects.claims() },
+        label: subjects.label(),
+        key,
         jobs: config.jobs,
         recursive: config.recursive,
         deadline,
     })
-}
-
-/// The places of credentials: those named, or else the usual ones.
-fn places(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Places {
-    match &config.registry_config {
-        Some(paths) => Places::explicit(paths.iter().cloned()),
-        None => Places::standard(env),
-    }
 }
 
 fn client_options(subjects: &Subjects, environment: &Environment, deadline: Instant) -> ClientOptions {
@@ -256,6 +243,6 @@ fn store(config: &Config, client: Client) -> Box<dyn Store> {
     let repository = images.and_then(|images| images.repository.clone());
     match images.map(|images| images.encoding) {
         Some(Encoding::SigstoreBundle) => Box::new(OciReferrers::new(client, repository, config.created)),
-        _ => Box::new(OciTag::new(client, repository)),
+        _ => Box::new(OciTag::new(client, Contents::Signatures, repository)),
     }
 }

@@ -6,12 +6,13 @@ use clap::ArgMatches;
 
 use super::environment::Environment;
 use super::output::Output;
-use crate::config::settings::SETTINGS;
+use crate::config::settings::{AGENT_SETTINGS, SETTINGS};
 use crate::config::{Config, ConfigError, Encoding, Flags, Sources};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
 use crate::plan::{Pattern, Plan, PlanOptions};
+use crate::report::{About, Expected, Label};
 use crate::tekton::{self, Discovered, Places, Standing, TektonError};
 
 /// Configuration and plan.
@@ -118,6 +119,21 @@ impl Subjects {
         })
     }
 
+    /// How the report names images' signatures.
+    pub(super) fn label(&self) -> Label {
+        Label { format: self.format().name(), ..Label::IMAGE }
+    }
+
+    /// Everything that is to be signed.
+    pub(super) fn expected(&self) -> Vec<Expected> {
+        let expected = self.plan.images.iter().map(|planned| Expected {
+            label: self.label(),
+            subject: About::Image(planned.image.clone()),
+            from: planned.from.clone(),
+        });
+        expected.collect()
+    }
+
     /// What payloads say of an image.
     pub(super) fn claims(&self) -> Claims {
         Claims { identities: self.config.identities.clone(), annotations: self.config.annotations.clone() }
@@ -176,11 +192,12 @@ fn discover(matches: &ArgMatches, config: &Config) -> Result<Discovered, TektonE
 }
 
 /// The flags as text, by name; `config` checks them.
-fn flags(matches: &ArgMatches) -> Flags {
-    let names = SETTINGS.iter().map(|setting| setting.flag).chain(["config-dir", "config"]);
-    let given = names.filter_map(|name| {
-        let values: Vec<String> = matches.get_many::<String>(name)?.cloned().collect();
-        Some((name.to_owned(), values))
+pub(super) fn flags(matches: &ArgMatches) -> Flags {
+    let names = SETTINGS.iter().chain(AGENT_SETTINGS).map(|setting| setting.flag);
+    let given = names.chain(["config-dir", "config"]).filter_map(|name| {
+        // A command has only some of them.
+        let values = matches.try_get_many::<String>(name).ok()??;
+        Some((name.to_owned(), values.cloned().collect()))
     });
     given.collect()
 }

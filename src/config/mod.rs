@@ -2,22 +2,27 @@
 //!
 //! Only this module knows default paths and the names of environment variables.
 
+mod agent;
 pub mod settings;
 pub mod sources;
+pub mod verification;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use crate::cluster::ObjectName;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::registry::reference::{Named, Repository, is_host};
-use crate::sign::KeySource;
+use crate::sign::{AgentAddress, KeySource};
 
+pub use agent::AgentConfig;
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
+pub use verification::Verification;
 
 /// Everything that `sign` and `plan` need to know, checked.
 #[derive(Debug)]
@@ -28,8 +33,14 @@ pub struct Config {
     pub steps_dir: PathBuf,
     /// The signing key.
     pub key: KeySource,
+    /// The agent that signs in its place.
+    pub agent: Option<AgentAddress>,
     /// Places of credentials named explicitly; `None`: the usual places.
     pub registry_config: Option<Vec<PathBuf>>,
+    /// The ServiceAccount whose registry credentials are used, `NAME` or `NAMESPACE/NAME`; `None`: the pod's own, if there are no others.
+    pub service_account: Option<String>,
+    /// The folder with the pod's token for the Kubernetes API.
+    pub cluster_credentials: PathBuf,
     /// Hosts that get plain HTTP.
     pub insecure_registries: Vec<String>,
     /// More CA certificates.
@@ -139,6 +150,14 @@ pub enum ConfigError {
         /// What can be done.
         allowed: String,
     },
+    /// Two settings that can't both be meant.
+    #[error("{one} and {other} contradict each other: an agent signs with its own key")]
+    Contradiction {
+        /// Where the one stands.
+        one: Origin,
+        /// Where the other stands.
+        other: Origin,
+    },
     /// `--config` with a key nobody knows, or without `=`.
     #[error("--config: {text:?} is not KEY=VALUE with a key of chains-config")]
     Override {
@@ -159,6 +178,7 @@ impl Explain for ConfigError {
             Self::Unsupported { key, .. } => {
                 format!("set {} for this step to one of the allowed values", sources::variable(key))
             }
+            Self::Contradiction { one, other } => format!("leave out {one} or {other}"),
             Self::Override { .. } => "see docs/configuration.md for the keys".into(),
         })
     }
@@ -188,10 +208,15 @@ impl Config {
             results_dir: path(&settings::RESULTS_DIR),
             steps_dir: path(&settings::STEPS_DIR),
             key: read.key()?,
+            agent: read.agent()?,
             registry_config: sources.values(&settings::REGISTRY_CONFIG).map(|(values, _)| paths(values)),
-            insecure_registries: read.all(&settings::INSECURE_REGISTRY, "HOST or HOST:PORT", |text| {
-                is_host(text).then(|| text.to_owned())
-            })?,
+            service_account: read.optional(
+                &settings::SERVICE_ACCOUNT,
+                "a ServiceAccount, NAME or NAMESPACE/NAME",
+                |text| ObjectName::within(text, "default").is_ok().then(|| text.to_owned()),
+            )?,
+            cluster_credentials: path(&settings::CLUSTER_CREDENTIALS),
+            insecure_registries: read.hosts()?,
             registry_ca: paths(read.list(&settings::REGISTRY_CA)),
             allow: read.list(&settings::ALLOW),
             recursive: read.switch(&settings::RECURSIVE)?,
@@ -202,7 +227,7 @@ impl Config {
                     text.parse::<Named>().is_ok_and(|named| named.digest.is_none()).then(|| text.to_owned())
                 },
             )?,
-            annotations: read.annotations()?,
+            annotations: read.annotations(&settings::ANNOTATION)?,
             jobs: read.one(&settings::JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,
@@ -262,6 +287,20 @@ impl Reader<'_> {
         values.iter().map(|text| parse(text).ok_or_else(|| bad(origin.clone(), text, wanted))).collect()
     }
 
+    /// A setting without a default. Empty is none: a Task's parameter can't be left out.
+    fn optional<T>(
+        &self,
+        setting: &Setting,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some((mut values, origin)) = self.0.values(setting) else { return Ok(None) };
+        match values.pop().filter(|text| !text.is_empty()) {
+            Some(text) => parse(&text).map(Some).ok_or_else(|| bad(origin, &text, wanted)),
+            None => Ok(None),
+        }
+    }
+
     fn switch(&self, setting: &Setting) -> Result<bool, ConfigError> {
         debug_assert_eq!(setting.kind, Kind::Switch);
         let Some((values, origin)) = self.0.values(setting) else { return Ok(false) };
@@ -269,14 +308,29 @@ impl Reader<'_> {
         boolean(text).ok_or_else(|| bad(origin, text, "true or false"))
     }
 
+    fn hosts(&self) -> Result<Vec<String>, ConfigError> {
+        self.all(&settings::INSECURE_REGISTRY, "HOST or HOST:PORT", |text| {
+            is_host(text).then(|| text.to_owned())
+        })
+    }
+
     fn key(&self) -> Result<KeySource, ConfigError> {
         let (text, origin) = self.text(&settings::KEY);
         KeySource::from_str(&text).map_err(|error| bad(origin, &text, &format!("a key: {error}")))
     }
 
-    fn annotations(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+    /// The agent; who names a key too has said two things of which one can't be meant.
+    fn agent(&self) -> Result<Option<AgentAddress>, ConfigError> {
+        let Some((_, origin)) = self.0.values(&settings::AGENT) else { return Ok(None) };
+        if let Some((_, key)) = self.0.values(&settings::KEY) {
+            return Err(ConfigError::Contradiction { one: origin, other: key });
+        }
+        self.one(&settings::AGENT, "unix:///PATH, the socket of an agent", |text| text.parse().ok()).map(Some)
+    }
+
+    fn annotations(&self, setting: &Setting) -> Result<BTreeMap<String, String>, ConfigError> {
         let mut annotations = BTreeMap::new();
-        let Some((values, origin)) = self.0.values(&settings::ANNOTATION) else { return Ok(annotations) };
+        let Some((values, origin)) = self.0.values(setting) else { return Ok(annotations) };
         for text in values {
             match text.split_once('=') {
                 Some((key, value)) if !key.is_empty() => {
@@ -309,6 +363,18 @@ impl Reader<'_> {
         Err(ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") })
     }
 
+    /// `storage.oci.repository`.
+    fn repository(&self) -> Result<Option<Repository>, ConfigError> {
+        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
+        match text.as_str() {
+            "" => Ok(None),
+            name => match name.parse() {
+                Ok(repository) => Ok(Some(repository)),
+                Err(error) => Err(bad(origin, name, &format!("a repository: {error}"))),
+            },
+        }
+    }
+
     fn images(&self) -> Result<Option<ImageStorage>, ConfigError> {
         let checked = [
             &settings::OCI_FORMAT,
@@ -326,11 +392,7 @@ impl Reader<'_> {
             "sigstore-bundle" => Encoding::SigstoreBundle,
             _ => Encoding::Dsse,
         };
-        let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
-        let repository = match text.as_str() {
-            "" => None,
-            name => Some(name.parse().map_err(|error| bad(origin, name, &format!("a repository: {error}")))?),
-        };
+        let repository = self.repository()?;
         let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
         let on = self.chains(&settings::OCI_STORAGE)?.0 == "oci";
         Ok(on.then_some(ImageStorage { encoding, repository, insecure_http }))

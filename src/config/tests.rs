@@ -88,7 +88,7 @@ fn every_wrong_value_names_its_place_and_what_is_taken() {
         ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "tekton", "is not something this version can do"),
         ("STEPSEAL_TRANSPARENCY_ENABLED", "true", "allowed: \"false\""),
         ("STEPSEAL_STORAGE_OCI_REPOSITORY", "https://a.example/x", "is not a repository"),
-        ("STEPSEAL_KEY", "k8s://ns/name", "STEPSEAL_KEY"),
+        ("STEPSEAL_KEY", "k8s://name", "STEPSEAL_KEY"),
     ];
     for (name, value, want) in cases {
         let error = config(Flags::new(), &[(name, value)]).unwrap_err();

@@ -8,9 +8,11 @@ pub mod bundle;
 pub mod error;
 pub mod oci_referrers;
 pub mod oci_tag;
+pub mod search;
 pub mod shelf;
 mod tagged;
 mod uploads;
+mod wanted;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,13 +21,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::payload::Payload;
+use crate::payload::{Payload, dsse};
 use crate::registry::{Digest, ImageRef};
-use crate::sign::Signature;
+use crate::sign::{PublicKey, Signature};
 
 pub use error::StoreError;
 pub use oci_referrers::OciReferrers;
-pub use oci_tag::OciTag;
+pub use oci_tag::{Contents, OciTag};
+pub use search::{Attached, Content, Find, Search, Wanted};
 pub use shelf::{Entry, Shelf};
 
 /// What a store's steps return.
@@ -63,6 +66,20 @@ pub struct Signed {
     pub signature: Signature,
     /// The signing key's hint in Sigstore bundles.
     pub key_hint: String,
+    /// The signing key's fingerprint: its `keyid` in DSSE envelopes.
+    pub key_id: String,
+}
+
+impl Signed {
+    /// `payload` with its signature by `key`.
+    pub fn new(payload: Payload, signature: Signature, key: &PublicKey) -> Self {
+        Self { payload, signature, key_hint: key.hint(), key_id: key.key_id() }
+    }
+
+    /// The DSSE envelope of both. It is made anew each time: with a large payload it is better not kept.
+    pub fn envelope(&self) -> Bytes {
+        dsse::envelope(&self.payload, &self.signature, &self.key_id)
+    }
 }
 
 /// A signature as it was read from a store; nothing of it is verified.
@@ -93,6 +110,8 @@ pub enum Written {
 pub enum Depth<'a> {
     /// Every signature.
     All,
+    /// The signatures that may be of these payloads, and of the others only that they are there.
+    Of(&'a [Payload]),
     /// The signatures in these places, and of the others only that they are there.
     Only(&'a [Digest]),
 }

@@ -29,7 +29,7 @@ mod auth;
 mod blobs;
 pub mod challenge;
 mod classify;
-mod dns;
+pub(crate) mod dns;
 mod endpoint;
 mod error;
 mod hint;

@@ -84,7 +84,7 @@ pub(crate) fn main() -> &'static Registry {
         fs::write(folder.join("htpasswd"), users).unwrap();
         let path = folder.display();
         let config = format!(
-            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
+            "version: 0.1\nlog: {{level: fatal, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: {path}/data}}}}\n\
              auth: {{htpasswd: {{realm: scenarios, path: {path}/htpasswd}}}}\n\
              http: {{addr: \"{address}\", tls: {{certificate: {path}/tls.crt, key: {path}/tls.key}}}}\n"
