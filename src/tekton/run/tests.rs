@@ -144,6 +144,17 @@ fn large_integers_keep_their_digits() {
 }
 
 #[test]
+fn numbers_and_booleans_are_those_that_kubectl_reads() {
+    let text = TASK_RUN.to_owned()
+        + "  n: [017, 0o17, 0x1F, 1.0, 1e3, .5, 1_000, yes, 'yes', Off, 2025-03-04, 12:30:45]\n";
+    let run = Run::parse(text.as_bytes()).unwrap();
+    let want = json!([15, 15, 31, 1, 1000, 0.5, 1000, true, "yes", false, "2025-03-04", "12:30:45"]);
+    assert_eq!(run.object()["status"]["n"], want);
+    let infinite = Run::parse((TASK_RUN.to_owned() + "  n: .inf\n").as_bytes());
+    assert!(matches!(infinite, Err(RunError::Yaml(_))));
+}
+
+#[test]
 fn a_value_that_is_no_text_list_or_object_of_texts_is_its_json() {
     for (json, want) in [
         (json!("a"), ParamValue::Text("a".into())),

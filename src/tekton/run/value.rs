@@ -77,27 +77,6 @@ fn element(json: &Value) -> Option<String> {
 fn written(json: &Value) -> String {
     let mut sorted = json.clone();
     sorted.sort_all_objects();
-    whole_numbers(&mut sorted);
     let bytes = crate::payload::go_json::to_vec(&sorted).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
-}
-
-/// Go writes a float that is a whole number without its fraction.
-fn whole_numbers(json: &mut Value) {
-    match json {
-        Value::Number(number) => {
-            // The parser refuses what is 9.0e18 or more.
-            if let Some(float) = number.as_f64().filter(|_| number.is_f64())
-                && float.fract() == 0.0
-                && float.abs() < 9.0e18
-            {
-                #[expect(clippy::cast_possible_truncation, reason = "a whole number within 64 bits")]
-                let whole = float as i64;
-                *number = whole.into();
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
-        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
-    }
 }
