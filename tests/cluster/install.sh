@@ -122,6 +122,7 @@ install_cluster() {
 install_chains() { need_built chains "$CHAINS_VERSION" in_scratch build_chains; }
 
 install_chains_formats() {
+  install_go_types
   local sources
   sources=$(cat "$CLUSTER_SOURCE"/../peers/chains-formats/*.go "$CLUSTER_SOURCE/../peers/go-types/go.mod" | sha256sum | cut -c1-12)
   need_built chains-formats "$CHAINS_VERSION-$sources" in_scratch build_chains_formats

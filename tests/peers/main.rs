@@ -17,6 +17,8 @@ mod crowd;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod go_types;
+#[cfg(test)]
 mod image;
 #[cfg(test)]
 mod key_kinds;

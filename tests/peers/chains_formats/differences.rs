@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::generate::Given;
 use super::oracle::Answer;
 
 /// Why two answers aren't the same.
@@ -33,9 +34,9 @@ impl Reason {
 }
 
 /// No reason if `ours` and `theirs` are the same, all of them if they differ as is meant.
-pub(super) fn judge(ours: &Answer, theirs: &Answer) -> Result<Vec<Reason>, ()> {
+pub(super) fn judge(given: &Given, ours: &Answer, theirs: &Answer) -> Result<Vec<Reason>, ()> {
     match (ours, theirs) {
-        (Answer::Statement(ours), Answer::Statement(theirs)) => statements(ours, theirs),
+        (Answer::Statement(ours), Answer::Statement(theirs)) => statements(given, ours, theirs),
         (Answer::Statement(_), Answer::Refused(why)) if why.starts_with("panic: ") => Ok(vec![Reason::Panic]),
         (Answer::Statement(_), Answer::Refused(why)) if why.contains("imageID") => Ok(vec![Reason::NoImage]),
         (Answer::Refused(_), Answer::Refused(_)) => Ok(Vec::new()),
@@ -43,14 +44,14 @@ pub(super) fn judge(ours: &Answer, theirs: &Answer) -> Result<Vec<Reason>, ()> {
     }
 }
 
-fn statements(ours: &Value, theirs: &Value) -> Result<Vec<Reason>, ()> {
+fn statements(given: &Given, ours: &Value, theirs: &Value) -> Result<Vec<Reason>, ()> {
     let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
     let mut reasons = Vec::new();
     for (reason, even) in EVENED {
         if ours == theirs {
             break;
         }
-        if even(&mut ours, &mut theirs) {
+        if even(&mut ours, &mut theirs, given) {
             reasons.push(reason);
         }
     }
@@ -58,12 +59,12 @@ fn statements(ours: &Value, theirs: &Value) -> Result<Vec<Reason>, ()> {
 }
 
 /// Takes a difference out of both statements; whether there was one.
-type Even = fn(&mut Value, &mut Value) -> bool;
+type Even = fn(&mut Value, &mut Value, &Given) -> bool;
 
 const EVENED: [(Reason, Even); 3] =
     [(Reason::StepActions, step_actions), (Reason::ImageNames, image_names), (Reason::Order, order)];
 
-fn step_actions(ours: &mut Value, _: &mut Value) -> bool {
+fn step_actions(ours: &mut Value, _: &mut Value, _: &Given) -> bool {
     let pointer = "/predicate/buildDefinition/resolvedDependencies";
     let Some(Value::Array(dependencies)) = ours.pointer_mut(pointer) else { return false };
     let before = dependencies.len();
@@ -76,17 +77,25 @@ fn step_actions(ours: &mut Value, _: &mut Value) -> bool {
     after < before
 }
 
-/// Subjects whose name only one of both takes for an image's.
-fn image_names(ours: &mut Value, theirs: &mut Value) -> bool {
-    let one_letter = |name: &str| name.rsplit('/').next().is_some_and(|last| last.len() == 1);
-    let dropped = without_subjects(ours, one_letter) | without_subjects(theirs, one_letter);
-    dropped
+/// Subjects that only one of both takes for images. Chains drops names of one letter and those with a digest of their
+/// own; it takes the scheme of a URL for a part of the name.
+fn image_names(ours: &mut Value, theirs: &mut Value, given: &Given) -> bool {
+    let (known, known_to_us) = (subjects(theirs), subjects(ours));
+    let fewer = keep_subjects(ours, |subject| known.contains(subject) || !dropped_by_chains(subject, given));
+    let fewer_of_theirs =
+        keep_subjects(theirs, |subject| known_to_us.contains(subject) || !named_with_a_scheme(subject));
+    fewer || fewer_of_theirs
 }
 
-fn without_subjects(statement: &mut Value, named: impl Fn(&str) -> bool) -> bool {
+fn subjects(statement: &Value) -> Vec<Value> {
+    statement["subject"].as_array().cloned().unwrap_or_default()
+}
+
+/// Whether any went.
+fn keep_subjects(statement: &mut Value, kept: impl FnMut(&Value) -> bool) -> bool {
     let Some(Value::Array(subjects)) = statement.get_mut("subject") else { return false };
     let before = subjects.len();
-    subjects.retain(|subject| !subject["name"].as_str().is_some_and(&named));
+    subjects.retain(kept);
     let (after, empty) = (subjects.len(), subjects.is_empty());
     if empty {
         statement.as_object_mut().and_then(|fields| fields.remove("subject"));
@@ -94,7 +103,28 @@ fn without_subjects(statement: &mut Value, named: impl Fn(&str) -> bool) -> bool
     after < before
 }
 
-fn order(ours: &mut Value, theirs: &mut Value) -> bool {
+fn named_with_a_scheme(subject: &Value) -> bool {
+    let name = subject["name"].as_str().unwrap_or_default();
+    ["https://", "oci://", "docker://"].iter().any(|scheme| name.starts_with(scheme))
+}
+
+fn dropped_by_chains(subject: &Value, given: &Given) -> bool {
+    let name = subject["name"].as_str().unwrap_or_default();
+    let whole = format!("{name}@sha256:{}", subject["digest"]["sha256"].as_str().unwrap_or_default());
+    let one_letter = name.rsplit('/').next().is_some_and(|last| last.len() == 1);
+    one_letter || given.task_runs.iter().chain([&given.object]).any(|run| has_text(run, &whole))
+}
+
+fn has_text(value: &Value, wanted: &str) -> bool {
+    match value {
+        Value::String(text) => text.trim() == wanted,
+        Value::Array(items) => items.iter().any(|item| has_text(item, wanted)),
+        Value::Object(fields) => fields.values().any(|field| has_text(field, wanted)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn order(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
     let (sorted, others) = (unordered(ours), unordered(theirs));
     let changed = sorted == others;
     (*ours, *theirs) = (sorted, others);

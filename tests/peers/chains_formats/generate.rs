@@ -286,7 +286,9 @@ fn image_id() -> impl Strategy<Value = Value> {
 }
 
 fn container(kind: &'static str, name: String) -> impl Strategy<Value = Value> {
-    let remote = prop_oneof![6 => Just(None), 1 => maybe(provenance())];
+    // A source of its own, so that it is no duplicate of anything that a Chains without StepActions names.
+    let source = json!({"refSource": {"uri": format!("git+https://actions.example/{name}.git"), "digest": {"sha1": "0a"}}});
+    let remote = prop_oneof![6 => Just(None), 1 => select(vec![Some(source), Some(json!({}))])];
     (image_id(), maybe(results()), remote).prop_map(move |(id, results, provenance)| {
         let state = json!({"exitCode": 0, "reason": "Completed", "startedAt": "2025-03-04T05:06:10.25Z", "finishedAt": null});
         object([
