@@ -36,6 +36,8 @@ struct Wrong {
 struct Tally {
     compared: usize,
     same: usize,
+    /// Of the same ones: neither made a statement.
+    refused: usize,
     listed: BTreeMap<Reason, usize>,
     wrong: BTreeMap<String, Wrong>,
 }
@@ -46,6 +48,8 @@ impl Tally {
         for (given, theirs) in runs.iter().zip(oracle::chains(runs, &asks)) {
             for ((ask, ours), theirs) in asks.iter().zip(oracle::ours(given, &asks)).zip(theirs) {
                 self.compared += 1;
+                self.refused +=
+                    usize::from(matches!((&ours, &theirs), (Answer::Refused(_), Answer::Refused(_))));
                 match judge(given, &ours, &theirs) {
                     Ok(reasons) if reasons.is_empty() => self.same += 1,
                     Ok(reasons) => {
@@ -74,13 +78,16 @@ impl Tally {
 
     fn report(self, of: &str) {
         let unlisted: usize = self.wrong.values().map(|wrong| wrong.count).sum();
-        println!("{of}: {} compared, {} the same, {unlisted} unlisted", self.compared, self.same);
+        println!(
+            "{of}: {} answers compared, {} the same ({} of them refusals), {unlisted} unlisted differences; listed:",
+            self.compared, self.same, self.refused
+        );
         for (reason, count) in &self.listed {
-            println!("  {count:6} {}", reason.heading());
+            println!("  {count:6} {}", reason.line());
             assert!(
-                DIFFERENCES.contains(reason.heading()),
+                DIFFERENCES.contains(reason.line()),
                 "docs/chains-differences.md has no {:?}",
-                reason.heading()
+                reason.line()
             );
         }
         let mut wrong: Vec<_> = self.wrong.iter().collect();
