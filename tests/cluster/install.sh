@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs, by name, what a node with Kubernetes and Tekton needs, and puts it on PATH: . tests/cluster/install.sh [GROUP…]
 #
-# Groups: `cluster` (Debian packages, Kubernetes, Tekton Pipelines, tkn), `chains` (Tekton Chains, for the measurement beside it),
-# `chains_formats` (Chains' formatters alone, for the comparison of statements).
+# Groups: `api` (what the tests against an API server alone need), `cluster` (Debian packages, Kubernetes, Tekton Pipelines, tkn),
+# `chains` (Tekton Chains, for the measurement beside it), `chains_formats` (its formatters alone, for the comparison of statements).
 # Kubernetes and Tekton are Go modules; each is built in a module of ours that repeats its requires and replaces, so
 # with exactly the versions and checksums that its authors pinned. Built programs are kept as those of tests/peers are.
 
@@ -108,12 +108,21 @@ build_chains_formats() { # SCRATCH INTO
   CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$1/build" -mod=mod -ldflags '-s -w' -o "$2/chains-formats" ./formats
 }
 
+# An API server with Tekton's kinds, without any node.
+install_api() {
+  need_debian etcd-server openssl jq
+  need_built kube-apiserver "$KUBERNETES_VERSION" in_scratch build_kubernetes
+  need_built pipelines "$PIPELINES_VERSION" in_scratch build_pipelines
+  need_built tkn "$TKN_VERSION" in_scratch build_tkn
+}
+
 install_cluster() {
   need_debian containerd etcd-server etcd-client containernetworking-plugins busybox-static tini nftables iptables iproute2 \
     conntrack docker-registry apache2-utils runc openssl curl jq buildah skopeo procps
   local source=$CLUSTER_SOURCE/go
   need_built mkimg "$(cat "$source"/mkimg/* | sha256sum | cut -c1-12)" go_build "$source/mkimg" mkimg
   need_built pause "$(cat "$source"/pause/* | sha256sum | cut -c1-12)" go_build "$source/pause" pause
+  need_built ask "$(cat "$source"/ask/* | sha256sum | cut -c1-12)" go_build "$source/ask" ask
   need_built kube-apiserver "$KUBERNETES_VERSION" in_scratch build_kubernetes
   need_built pipelines "$PIPELINES_VERSION" in_scratch build_pipelines
   need_built tkn "$TKN_VERSION" in_scratch build_tkn
