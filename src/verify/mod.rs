@@ -3,6 +3,8 @@
 //! A signature counts only if it is over the very payload and by the very key; that something lies in the
 //! right place says nothing.
 
+pub mod bundle;
+
 use std::borrow::Cow;
 
 use serde_json::Value;
