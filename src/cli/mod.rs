@@ -10,6 +10,8 @@ mod plan;
 mod progress;
 mod sign;
 mod subjects;
+mod trust;
+mod verify_blob;
 
 use std::ffi::OsString;
 
@@ -43,6 +45,9 @@ fn dispatch(
         Err(error) => {
             // Help and the version come as "errors" that end well.
             out.clap(&error);
+            if error.kind() == clap::error::ErrorKind::DisplayVersion {
+                out.print(&format!("{}\n", trust::built_in()));
+            }
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
         }
     };
@@ -51,6 +56,7 @@ fn dispatch(
         Some(("plan", matches)) => plan::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
         Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, out),
+        Some(("verify-blob", matches)) => verify_blob::run(matches, environment, out),
         Some(("completions", matches)) => completions::completions(matches, out),
         Some(("man", _)) => completions::man(out),
         _ => ExitCode::Usage,
