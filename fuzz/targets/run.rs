@@ -19,7 +19,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     for format in FORMATS {
         for build_type in [BuildType::Slsa, BuildType::SlsaTekton] {
-            let options = ProvenanceOptions { build_type, deep_inspection: true, ..ProvenanceOptions::default() };
+            let options =
+                ProvenanceOptions { build_type, deep_inspection: true, ..ProvenanceOptions::default() };
             assert!(image_subjects(&run, format, &options).len() <= subjects(&run, format, &options).len());
             let Ok(made) = payload(&run, format, &options) else { continue };
             let again = payload(&run, format, &options).expect("it was made before");

@@ -11,9 +11,13 @@ mod kit;
 mod proxy;
 
 #[cfg(test)]
+mod chains_formats;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod doors;
+#[cfg(test)]
+mod go_types;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
