@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stepseal::config::settings::{AGENT_SETTINGS, CHAINS_KEYS, SETTINGS};
+use stepseal::config::settings::{AGENT_SETTINGS, CHAINS_KEYS, SETTINGS, VERIFY_TABLES};
 use stepseal::config::sources::variable;
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -50,16 +50,22 @@ fn tasks() -> Vec<(PathBuf, Yaml)> {
     of_kinds(&["Task"])
 }
 
-/// The signing steps: those of the Tasks, unless they refer to a StepAction, and the StepActions.
-fn signing_steps() -> Vec<(PathBuf, Yaml)> {
+/// Our steps: those of the Tasks, unless they refer to a StepAction, and the StepActions.
+fn our_steps() -> Vec<(PathBuf, Yaml)> {
     let of_tasks = tasks().into_iter().flat_map(|(path, task)| {
+        let ours = job(&path);
         let steps: Vec<&Yaml> =
-            list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == "sign").collect();
-        let [step] = steps[..] else { panic!("{} has not one signing step", path.display()) };
+            list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == ours).collect();
+        let [step] = steps[..] else { panic!("{} has not one step {ours}", path.display()) };
         step["ref"].is_badvalue().then(|| (path, step.clone()))
     });
     let actions = of_kinds(&["StepAction"]).into_iter().map(|(path, action)| (path, action["spec"].clone()));
     of_tasks.chain(actions).collect()
+}
+
+/// The command that a folder of the catalog runs.
+fn job(path: &Path) -> &'static str {
+    if path.components().any(|part| part.as_os_str() == "verify-images") { "verify" } else { "sign" }
 }
 
 fn of_kinds(kinds: &[&str]) -> Vec<(PathBuf, Yaml)> {
@@ -136,7 +142,7 @@ fn the_secrets_are_mounted_where_they_are_used_alone() {
             .filter(|volume| !volume["secret"].is_badvalue())
             .map(|volume| text(&volume["name"]))
             .collect();
-        assert!(secrets.contains(OF_KEY), "{}", path.display());
+        assert_eq!(secrets.contains(OF_KEY), job(&path) == "sign", "{}", path.display());
         let with_agent = agent(&task).is_some();
         for container in list(&spec["steps"]).iter().chain(list(&spec["sidecars"])) {
             let mounted: BTreeSet<&str> = list(&container["volumeMounts"])
@@ -148,7 +154,7 @@ fn the_secrets_are_mounted_where_they_are_used_alone() {
                 _ if !container["ref"].is_badvalue() => BTreeSet::new(),
                 ("agent", true) => [OF_KEY, OF_AGENT].into(),
                 ("sign", true) => secrets.iter().copied().filter(|name| *name == OF_STEP).collect(),
-                ("sign", false) => [OF_KEY, OF_STEP].into(),
+                (name, false) if name == job(&path) => secrets.clone(),
                 _ => BTreeSet::new(),
             };
             assert_eq!(mounted, expected, "{} in {}", text(&container["name"]), path.display());
@@ -194,7 +200,7 @@ fn locked_down(context: &Yaml) {
 
 #[test]
 fn the_signing_step_has_no_rights_and_names_its_command() {
-    for (path, step) in signing_steps() {
+    for (path, step) in our_steps() {
         assert_eq!(list(&step["command"]), [Yaml::String("/stepseal".into())]);
         for mount in list(&step["volumeMounts"]) {
             assert_eq!(mount["readOnly"].as_bool(), Some(true));
@@ -209,16 +215,20 @@ fn the_signing_step_has_no_rights_and_names_its_command() {
 
 #[test]
 fn every_flag_and_setting_exists() {
-    let settings = SETTINGS.iter().chain(AGENT_SETTINGS).map(|setting| setting.env.to_owned());
+    let tables = VERIFY_TABLES.iter().copied().flatten().chain(SETTINGS).chain(AGENT_SETTINGS);
+    let settings = tables.map(|setting| setting.env.to_owned());
     let names: BTreeSet<String> = settings.chain(CHAINS_KEYS.iter().map(|key| variable(key.key))).collect();
-    let help = Command::new(env!("CARGO_BIN_EXE_stepseal")).args(["sign", "--help"]).output().unwrap();
-    assert!(help.status.success());
-    let help = String::from_utf8(help.stdout).unwrap();
-    let agents = tasks().into_iter().filter_map(|(path, task)| Some((path, agent(&task)?.clone())));
-    for (path, step) in signing_steps().into_iter().chain(agents) {
+    let agents = tasks().into_iter().filter_map(|(path, task)| Some((path, "agent", agent(&task)?.clone())));
+    let ours = our_steps().into_iter().map(|(path, step)| (path.clone(), job(&path), step));
+    for (path, job, step) in ours.chain(agents) {
         let arguments = list(&step["args"]);
-        assert!(["sign", "agent"].contains(&text(&arguments[0])));
+        assert_eq!(text(&arguments[0]), job);
+        let program = env!("CARGO_BIN_EXE_stepseal");
+        let help = Command::new(program).args([job, "--help"]).output().unwrap();
+        assert!(help.status.success());
+        let help = String::from_utf8(help.stdout).unwrap();
         for flag in arguments.iter().map(text).filter(|argument| argument.starts_with("--")) {
+            let flag = flag.split('=').next().unwrap_or(flag);
             assert!(help.contains(flag), "{} names {flag}", path.display());
         }
         for setting in list(&step["env"]).iter().map(|setting| text(&setting["name"])) {

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::settings::{
     AGENT_SETTINGS, ATTEST_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting, VERIFY_ATTESTATION_SETTINGS,
-    VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_SETTINGS,
+    VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_RUN_SETTINGS, VERIFY_SETTINGS,
 };
 
 /// What Stepseal is, in a line.
@@ -17,6 +17,7 @@ const SIGN_ABOUT: &str = "Sign the images that the results name, or those given"
 const PLAN_ABOUT: &str = "Show what `sign` would do and why; touches no key and no registry";
 const VERIFY_ABOUT: &str = "Verify the signatures of images; with --policy a gate for a Pipeline";
 const VERIFY_ATTESTATION_ABOUT: &str = "Verify attestations about images, and what they say";
+const VERIFY_RUN_ABOUT: &str = "Verify a run against the signatures that its annotations carry";
 const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
 const ATTEST_ABOUT: &str = "Sign what a predicate (SBOM, scan, test report) says of an image";
 const AGENT_ABOUT: &str = "Hold the key beside steps that never see it, and sign for them over a Unix socket";
@@ -48,6 +49,7 @@ pub fn command() -> Command {
         .subcommand(attest())
         .subcommand(verify())
         .subcommand(verify_attestation())
+        .subcommand(verify_run())
         .subcommand(agent())
         .subcommand(demo())
         .subcommand(generate_key_pair())
@@ -138,6 +140,25 @@ fn verify_attestation() -> Command {
     verifying(command, &tables).arg(
         Arg::new("image").value_name("IMAGE").num_args(1..).required(true).help("Images, by digest or tag"),
     )
+}
+
+fn verify_run() -> Command {
+    let command = verifying(
+        Command::new("verify-run").about(VERIFY_RUN_ABOUT),
+        &[VERIFY_SETTINGS, VERIFY_RUN_SETTINGS],
+    );
+    let one = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    command
+        .arg(one(
+            "run",
+            "FILE",
+            "The TaskRun, or the PipelineRun followed by its TaskRuns; YAML or JSON, - for standard input",
+        ))
+        .arg(one("taskrun", "NAMESPACE/NAME", "The TaskRun in the cluster"))
+        .arg(one("pipelinerun", "NAMESPACE/NAME", "The PipelineRun in the cluster"))
+        .group(clap::ArgGroup::new("what").args(["run", "taskrun", "pipelinerun"]).required(true))
 }
 
 /// What the verify commands share.

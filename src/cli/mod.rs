@@ -57,6 +57,7 @@ fn dispatch(
         Some(("plan", matches)) => plan::run(matches, environment, out),
         Some(("attest", matches)) => attest::run(matches, environment, out),
         Some(("verify", matches)) => verify::images(matches, environment, out),
+        Some(("verify-run", matches)) => verify::run(matches, environment, out),
         Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),
         Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::access::reach;
 use super::environment::Environment;
 use crate::cluster::truth::{self, TruthError};
-use crate::cluster::{Cluster, ClusterError, RunsError, Told, so_far};
+use crate::cluster::{Cluster, ClusterError, Pods, RunsError, Told, so_far};
 use crate::config::{Config, RunSource};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -150,7 +150,7 @@ async fn from_cluster(config: &Config, environment: &Environment) -> Result<Foun
         }
         RunSource::PipelineRun(name) => {
             let object = cluster.pipeline_run(name).await?;
-            let (run, _) = pipeline_run(&cluster, object, config.require_pod).await?;
+            let (run, _, _) = pipeline_run(&cluster, object, config.require_pod).await?;
             Ok(Found { runs: vec![run], outside: true })
         }
         RunSource::Own { uid, name } => {
@@ -175,15 +175,20 @@ async fn from_finally(cluster: &Cluster, task_run: &Value, config: &Config) -> R
         let name = task_run.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         return Err(FindError::NoPipelineRun(foreign::shown(&format!("TaskRun {name}"), 200)));
     };
-    let (run, task_runs) = pipeline_run(cluster, object, config.require_pod).await?;
+    let (run, task_runs, pods) = pipeline_run(cluster, object, config.require_pod).await?;
     let mut runs = vec![run];
     if !config.runs.task_run.stores.is_empty() {
-        let done = |object: &Value| object.pointer("/status/completionTime").is_some_and(Value::is_string);
-        for object in task_runs.into_iter().filter(done) {
-            runs.push(checked_task_run(cluster, object, config.require_pod).await?);
+        for object in task_runs.into_iter().filter(is_done) {
+            let pod = pods.of(&object).cloned();
+            runs.push(checked(object, pod.as_ref(), config.require_pod)?);
         }
     }
     Ok(Found { runs, outside: false })
+}
+
+/// Whether Tekton has written all that a TaskRun will ever say.
+fn is_done(task_run: &Value) -> bool {
+    task_run.pointer("/status/completionTime").is_some_and(Value::is_string)
 }
 
 /// A TaskRun, held against its Pod.
@@ -193,7 +198,11 @@ async fn checked_task_run(
     require_pod: bool,
 ) -> Result<FoundRun, FindError> {
     let pod = cluster.pod_of(&object).await?;
-    let verdict = truth::check(&object, pod.as_ref()).verdict(require_pod);
+    checked(object, pod.as_ref(), require_pod)
+}
+
+fn checked(object: Value, pod: Option<&Value>, require_pod: bool) -> Result<FoundRun, FindError> {
+    let verdict = truth::check(&object, pod).verdict(require_pod);
     let run = Run::from_objects(object, vec![])?;
     let (notes, blocked) = match verdict {
         Ok(unchecked) => (unchecked, None),
@@ -202,36 +211,33 @@ async fn checked_task_run(
     Ok(FoundRun { run, notes, blocked })
 }
 
-/// A PipelineRun with its TaskRuns: who wrote its status is looked at, and with `require_pod` each TaskRun's Pod too, which
-/// takes a request more for each.
+/// A PipelineRun with its TaskRuns, and their Pods: who wrote its status is looked at, and each TaskRun that is done is held against its Pod.
 async fn pipeline_run(
     cluster: &Cluster,
     object: Value,
     require_pod: bool,
-) -> Result<(FoundRun, Vec<Value>), FindError> {
+) -> Result<(FoundRun, Vec<Value>, Pods), FindError> {
     let children = cluster.task_runs_of(&object).await?;
-    let mut blocked = None;
-    let mut notes = match truth::check(&object, None).verdict(false) {
-        Ok(unchecked) => unchecked,
-        Err(error) => {
-            blocked = Some(Explanation::of(&error));
-            Vec::new()
+    let pods = cluster.pods_of(&object).await?;
+    let done = children.task_runs.iter().filter(|task_run| is_done(task_run));
+    let checks = done.map(|task_run| truth::check(task_run, pods.of(task_run)));
+    let (mut notes, mut blocked) = (Vec::new(), None);
+    for truth in std::iter::once(truth::check(&object, None)).chain(checks) {
+        let name = truth.run.clone();
+        match truth.verdict(require_pod) {
+            Ok(unchecked) => notes.extend(unchecked.into_iter().map(|what| format!("{name}: {what}"))),
+            Err(error) => blocked = blocked.or_else(|| Some(Explanation::of(&error))),
         }
-    };
-    if require_pod {
-        for task_run in &children.task_runs {
-            let pod = cluster.pod_of(task_run).await?;
-            match truth::check(task_run, pod.as_ref()).verdict(true) {
-                Ok(unchecked) => notes.extend(unchecked),
-                Err(error) => blocked = blocked.or_else(|| Some(Explanation::of(&error))),
-            }
-        }
-    } else if !children.task_runs.is_empty() {
-        notes.push("its TaskRuns were not held against their Pods; --require-pod does that".to_owned());
     }
+    notes.extend(
+        children.gone.iter().map(|name| format!("TaskRun {name} is gone, and not in the provenance")),
+    );
+    notes.extend(
+        children.others.iter().map(|name| format!("{name} has no steps, and is not in the provenance")),
+    );
     let run = Run::from_objects(object, children.task_runs.clone())?;
     debug_assert_eq!(run.kind(), RunKind::PipelineRun);
-    Ok((FoundRun { run, notes, blocked }, children.task_runs))
+    Ok((FoundRun { run, notes, blocked }, children.task_runs, pods))
 }
 
 /// What the steps have written as the Task's results so far, in the types that the Task declares.

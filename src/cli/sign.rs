@@ -20,6 +20,9 @@ use crate::report::{Outcome, Pending, Report, ReportError};
 /// How long after the time limit the run is ended from outside.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How many notes on one run the log shows: of hundreds of TaskRuns each may have one.
+const SHOWN_NOTES: usize = 10;
+
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let begun = Instant::now();
     let subjects = match Subjects::read(matches, environment, out) {
@@ -48,6 +51,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
             Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
         },
     };
+    let report = report.noting(subjects.run_notes());
     let told = tell(&report, subjects.config.output, file, out);
     match told.and_then(|()| own_results.write(&report)) {
         Ok(()) => exit,
@@ -99,6 +103,14 @@ fn sign(
     let runtime = runtime.map_err(BeginError::Runtime)?;
     for problem in &subjects.plan.problems {
         out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
+    }
+    for (run, notes) in subjects.run_notes() {
+        for what in notes.iter().take(SHOWN_NOTES) {
+            out.line(&format!("note: {run}: {what}"));
+        }
+        if let Some(more) = notes.len().checked_sub(SHOWN_NOTES).filter(|more| *more > 0) {
+            out.line(&format!("note: {run}: and {more} more, all of them in the report"));
+        }
     }
     let report = runtime.block_on(async {
         let images: Vec<&ImageRef> = subjects.images().collect();

@@ -204,6 +204,13 @@ impl Subjects {
         self.plan.images.iter().map(|planned| &planned.image).chain(of_runs)
     }
 
+    /// What is to be known of the runs that are signed for: what was not checked, what is missing.
+    pub(super) fn run_notes(&self) -> Vec<(String, Vec<String>)> {
+        let signed = self.runs.iter().filter(|run| !artifact(&self.config, run.kind).stores.is_empty());
+        let noted = signed.filter(|run| !run.notes.is_empty());
+        noted.map(|run| (run.shown(), run.notes.clone())).collect()
+    }
+
     /// What payloads say of an image.
     pub(super) fn claims(&self) -> Claims {
         begin::claims(&self.config)

@@ -88,7 +88,8 @@ settings! {
 }
 
 /// The settings that `stepseal agent` shares with `sign`.
-pub const SHARED_WITH_AGENT: &[Setting] = &[KEY, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
+pub const SHARED_WITH_AGENT: &[Setting] =
+    &[KEY, CLUSTER_CREDENTIALS, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
 
 /// The settings that `stepseal attest` takes.
 pub const ATTEST_SETTINGS: &[Setting] = &[
@@ -217,6 +218,17 @@ settings! {
     REQUIRE: "require" "STEPSEAL_REQUIRE" Words "PATH=VALUE" "none" "What the statement must say at a JSONPath (RFC 9535); repeatable";
 }
 
+settings! {
+    VERIFY_RUN_SETTINGS "What `verify-run` alone takes.":
+    RUN_REQUIRE: "require" "STEPSEAL_REQUIRE" Words "PATH=VALUE" "none" "What the run's payload must say at a JSONPath (RFC 9535); repeatable";
+    RUN_CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
+}
+
 /// All tables of the verify commands.
-pub const VERIFY_TABLES: [&[Setting]; 4] =
-    [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_IMAGE_SETTINGS, VERIFY_ATTESTATION_SETTINGS];
+pub const VERIFY_TABLES: [&[Setting]; 5] = [
+    VERIFY_SETTINGS,
+    VERIFY_REGISTRY_SETTINGS,
+    VERIFY_IMAGE_SETTINGS,
+    VERIFY_ATTESTATION_SETTINGS,
+    VERIFY_RUN_SETTINGS,
+];

@@ -55,6 +55,8 @@ pub struct Verification {
     pub predicate_type: String,
     /// What the statement must say, as it was given.
     pub requires: Vec<String>,
+    /// Where the token for the Kubernetes API is.
+    pub cluster_credentials: PathBuf,
     /// Another repository for signatures than the image's own.
     pub repository: Option<Repository>,
     /// What was given and has no effect, each naming itself.
@@ -115,6 +117,7 @@ impl Verification {
             steps_dir: path(&settings::VERIFY_STEPS_DIR),
             predicate_type: read.text(&settings::PREDICATE_TYPE).0,
             requires: read.list(&settings::REQUIRE),
+            cluster_credentials: path(&settings::RUN_CLUSTER_CREDENTIALS),
             repository: read.repository()?,
             warnings: sources.warnings.clone(),
         })

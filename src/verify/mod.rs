@@ -12,6 +12,7 @@ pub mod images;
 pub mod judge;
 pub mod policy;
 pub mod require;
+pub mod run;
 pub mod statement;
 pub mod strict;
 pub mod trust;

@@ -106,7 +106,10 @@ impl Require {
     fn is_wanted(&self, value: &Value) -> bool {
         match value {
             Value::String(text) => *text == self.value,
-            Value::Number(_) | Value::Bool(_) | Value::Null => value.to_string() == self.value,
+            Value::Number(_) | Value::Bool(_) | Value::Null => {
+                let json = value.to_string();
+                json == self.value
+            }
             Value::Array(_) | Value::Object(_) => false,
         }
     }

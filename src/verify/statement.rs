@@ -39,6 +39,19 @@ impl Statement {
     ///
     /// When it is anything else.
     pub fn read(bytes: &[u8]) -> Result<Self, StatementError> {
+        let statement = Self::read_any(bytes)?;
+        if statement.document.get("subject").is_none() {
+            return Err(StatementError::Shape("it has no list of subjects"));
+        }
+        Ok(statement)
+    }
+
+    /// The same where it need not be about anything: a run that built nothing has a provenance too.
+    ///
+    /// # Errors
+    ///
+    /// When it is anything else.
+    pub fn read_any(bytes: &[u8]) -> Result<Self, StatementError> {
         let document = strict::value(bytes).map_err(StatementError::Json)?;
         let text = |name: &str| document.get(name).and_then(Value::as_str);
         if !text("_type").is_some_and(|kind| TYPES.contains(&kind)) {
@@ -48,8 +61,11 @@ impl Statement {
             .filter(|kind| !kind.is_empty())
             .ok_or(StatementError::Shape("it has no predicateType"))?
             .to_owned();
-        let subjects = document.get("subject").and_then(Value::as_array);
-        let subjects = subjects.ok_or(StatementError::Shape("it has no list of subjects"))?;
+        let subjects = match document.get("subject") {
+            None => &[][..],
+            Some(Value::Array(subjects)) => subjects,
+            Some(_) => return Err(StatementError::Shape("it has no list of subjects")),
+        };
         if !subjects.iter().all(|subject| subject.get("digest").is_some_and(Value::is_object)) {
             return Err(StatementError::Shape("a subject has no digest"));
         }

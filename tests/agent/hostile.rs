@@ -89,6 +89,20 @@ fn a_body_without_end_is_cut_off() {
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&vec![b'['; 8_388_608]).unwrap();
     assert_eq!(reply(stream).status, 400);
+    // And ten of those at once, which are a statement each.
+    let payload = "A".repeat(8_000_000);
+    let body = json!({"payloadType": "application/vnd.in-toto+json", "payload": payload}).to_string();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let send = || {
+            let mut stream = running.connect();
+            stream.write_all(crate::kit::request("/v1/sign", &body).as_bytes()).unwrap();
+            reply(stream).status
+        };
+        let threads: Vec<_> = (0..10).map(|_| scope.spawn(send)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [400; 10]);
+    assert!(running.peak_kib() < 128 * 1024, "{} KiB", running.peak_kib());
 }
 
 /// Whoever sends slowly, or not at all, waits by himself.
@@ -103,7 +117,7 @@ fn slow_clients_keep_nobody_waiting() {
         match number % 3 {
             0 => stream.write_all(b"GET /v1/he").unwrap(),
             1 => stream
-                .write_all(b"POST /v1/sign HTTP/1.1\r\nhost: a\r\ncontent-length: 50000\r\n\r\n{")
+                .write_all(b"POST /v1/sign HTTP/1.1\r\nhost: a\r\ncontent-length: 8000000\r\n\r\n{")
                 .unwrap(),
             _ => {}
         }

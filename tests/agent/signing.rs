@@ -171,4 +171,7 @@ fn two_hundred_requests_at_once() {
     assert_eq!(all.iter().filter(|status| **status == 403).count(), 1);
     assert_eq!(running.get("/v1/health").json()["signatures"], 200);
     assert_eq!(running.decided(201).len(), 201);
+    // What the catalog gives it. Most of it is the key's derivation.
+    assert!(running.peak_kib() < 128 * 1024, "{} KiB", running.peak_kib());
+    eprintln!("two hundred at once: {} KiB at most", running.peak_kib());
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::kit::steps::{build, task, task_run};
+use crate::kit::steps::{build, shell, task, task_run};
 use crate::kit::{feed, given, registry, scenario, succeed};
 
 /// Every YAML file of the catalog.
@@ -118,10 +118,14 @@ fn a_task_of_its_own_in_a_pipeline() {
     scenario("a_task_of_its_own_in_a_pipeline", |place| {
         let repository = place.for_main_registry();
         place.apply_text(&shipped("tasks/sign-images/0.1/sign-images.yaml"));
+        let mut later = task(&[shell("later", "[ $# = 1 ] && printf %s \"$1\" >$(results.IMAGE_URL.path)")]);
+        later["params"] = json!([{"name": "SIGNED", "type": "array"}]);
+        later["steps"][0]["args"] = json!(["$(params.SIGNED[*])"]);
         place.start("PipelineRun", "pipeline", &json!({
             "taskRunTemplate": {"podTemplate": {"automountServiceAccountToken": false}},
             "pipelineSpec": {
-              "results": [{"name": "signed", "type": "array", "value": "$(tasks.sign.results.SIGNED_IMAGES[*])"}],
+              "results": [{"name": "signed", "type": "array", "value": "$(tasks.sign.results.SIGNED_IMAGES[*])"},
+                          {"name": "later", "value": "$(tasks.later.results.IMAGE_URL)"}],
               "tasks": [
                 {"name": "build", "taskSpec": task(&[build(&repository)])},
                 {"name": "sign", "taskRef": {"name": "sign-images"}, "params": [
@@ -130,6 +134,9 @@ fn a_task_of_its_own_in_a_pipeline() {
                     {"name": "REGISTRY_CA_CONFIGMAP", "value": "registry-ca"},
                     {"name": "ALLOW", "value": format!("{repository}/**,{repository}")},
                 ]},
+                // A later Task is given what was signed.
+                {"name": "later", "taskSpec": later,
+                 "params": [{"name": "SIGNED", "value": ["$(tasks.sign.results.SIGNED_IMAGES[*])"]}]},
             ]},
         }));
         let run = place.ended("PipelineRun", "pipeline");
@@ -139,6 +146,7 @@ fn a_task_of_its_own_in_a_pipeline() {
         place.verified(&image);
         let results = run.object["status"]["results"].as_array().unwrap();
         assert_eq!(results[0]["value"], json!([image]), "{results:?}");
+        assert_eq!(results[1]["value"], json!(image), "{results:?}");
     });
 }
 
@@ -184,6 +192,7 @@ fn the_pipeline() {
     scenario("the_pipeline", |place| {
         let repository = place.for_main_registry();
         place.apply_text(&shipped("tasks/sign-images/0.1/sign-images.yaml"));
+        place.apply_text(&shipped("tasks/verify-images/0.1/verify-images.yaml"));
         place.apply_text(&shipped("pipelines/build-sign-verify/0.1/build-sign-verify.yaml"));
         let mut buildah = task(&[build("$(params.IMAGE)")]);
         buildah["params"] = json!([{"name": "IMAGE"}, {"name": "DOCKERFILE"}, {"name": "CONTEXT"}]);

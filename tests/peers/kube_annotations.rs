@@ -58,7 +58,7 @@ async fn they_stand_under_chains_names_and_a_second_run_adds_nothing() {
     let entries = [image('c'), image('d'), entry(ShortKey::TaskRun(run.1.clone()), b"statement")];
     let done = annotate(&cluster, &run, &entries).await.unwrap();
     assert_eq!(done, Annotated { added: 3, present: 0, marked: false });
-    assert_eq!(cluster.requests(), 3);
+    assert_eq!(cluster.requests(), 2);
     let there = annotations(&namespace, "build");
     let payload = |key: &str| {
         STANDARD.decode(there[format!("chains.tekton.dev/payload-{key}")].as_str().unwrap()).unwrap()

@@ -10,6 +10,9 @@ use stepseal::sign::LockedKey;
 
 use crate::kit::{Namespace, run};
 
+/// How many children are gone: enough that the others are listed.
+const CHILDREN: usize = 10;
+
 /// What is to be done with a Role.
 #[derive(Clone, Copy, Debug)]
 enum Job {
@@ -71,17 +74,23 @@ impl Stage {
         namespace.kubectl(&["patch", "serviceaccount", "signer", "-p", pull]).ok();
         let spec = json!({"taskSpec": {"steps": [{"name": "a", "image": "r/x", "script": "x"}]}});
         let pipeline = json!({"pipelineSpec": {"tasks": [{"name": "a", "taskSpec": {"steps": [{"name": "a", "image": "r/x"}]}}]}});
+        let names =
+            std::iter::once("t".to_owned()).chain((0..CHILDREN).map(|number| format!("gone-{number}")));
+        let children: Vec<Value> = names
+            .map(|name| json!({"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": name, "pipelineTaskName": "a"}))
+            .collect();
         let pipeline_run = namespace.create(json!({
             "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "p"}, "spec": pipeline,
-            "status": {"childReferences": [{"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": "t", "pipelineTaskName": "a"}]},
+            "status": {"childReferences": children},
         }));
         let owner = |object: &Value| json!([{"apiVersion": "tekton.dev/v1", "kind": object["kind"], "name": object["metadata"]["name"], "uid": object["metadata"]["uid"], "controller": true}]);
+        let labels = json!({"tekton.dev/pipelineRun": "p"});
         let task_run = namespace.create(json!({
-            "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {"name": "t", "ownerReferences": owner(&pipeline_run)},
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {"name": "t", "labels": labels, "ownerReferences": owner(&pipeline_run)},
             "spec": spec, "status": {"podName": "t-pod"},
         }));
         namespace.create(json!({
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "t-pod", "ownerReferences": owner(&task_run)},
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "t-pod", "labels": labels, "ownerReferences": owner(&task_run)},
             "spec": {"serviceAccountName": "signer", "automountServiceAccountToken": false, "containers": [{"name": "step-a", "image": "r/x"}]},
         }));
         Self { namespace, pod: "t-pod".into() }
@@ -124,8 +133,9 @@ impl Stage {
             let pipeline_run =
                 cluster.pipeline_run_of(task_run).await.map_err(|error| told(&error))?.unwrap();
             let children = cluster.task_runs_of(&pipeline_run).await.map_err(|error| told(&error))?;
-            assert_eq!(children.task_runs.len(), 1);
-            cluster.pod_of(&children.task_runs[0]).await.map_err(|error| told(&error))?;
+            assert_eq!((children.task_runs.len(), children.gone.len()), (1, CHILDREN));
+            let pods = cluster.pods_of(&pipeline_run).await.map_err(|error| told(&error))?;
+            assert!(pods.of(&children.task_runs[0]).is_some());
             found.push((Kind::PipelineRun, pipeline_run));
         }
         for (kind, object) in found.iter().filter(|_| annotate) {

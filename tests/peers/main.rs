@@ -23,6 +23,8 @@ mod kube_annotations;
 #[cfg(test)]
 mod kube_keys;
 #[cfg(test)]
+mod kube_procedure;
+#[cfg(test)]
 mod kube_roles;
 #[cfg(test)]
 mod kube_runs;
@@ -38,5 +40,7 @@ mod runs;
 mod side_by_side;
 #[cfg(test)]
 mod tag_and_referrers;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod weather;

@@ -14,6 +14,7 @@ mod good;
 mod kit;
 mod policy;
 mod refused;
+mod run;
 #[path = "../sign/step.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod step;

@@ -10,6 +10,7 @@ use clap::ArgMatches;
 use super::super::environment::Environment;
 use super::super::output::Output;
 use super::keys::{self, KeyPlaceError};
+use crate::cluster::{ClusterError, NameError, RunsError};
 use crate::config::settings::VERIFY_TABLES;
 use crate::config::{ConfigError, Flags, Sources, Verification};
 use crate::exit::ExitCode;
@@ -20,6 +21,7 @@ use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain, Places};
 use crate::registry::reference::{Named, ReferenceError};
 use crate::registry::{RegistryError, Repository};
+use crate::tekton::run::RunError;
 use crate::tekton::{self, TektonError};
 use crate::verify::attestation_type::{self, TypeError};
 use crate::verify::policy::{self, Policy, PolicyError};
@@ -83,6 +85,16 @@ pub(super) enum BeginError {
     Policy { path: String, source: PolicyError },
     #[error("this version verifies with keys only: no certificates, logs or timestamps")]
     Certificates,
+    #[error("cannot read the run {place}")]
+    RunFile { place: String, source: std::io::Error },
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    #[error("{0:?} names no run")]
+    RunName(String, #[source] NameError),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
 }
@@ -127,6 +139,11 @@ impl Explain for BeginError {
             Self::PolicyFile { .. } => Some("mount the ConfigMap with the policy into this step".to_owned()),
             Self::Policy { source, .. } => source.hint(),
             Self::Certificates => Some("name the public key with --key".to_owned()),
+            Self::RunFile { .. } => Some("give a file with the run, or - for standard input".to_owned()),
+            Self::Run(error) => error.hint(),
+            Self::Cluster(error) => error.hint(),
+            Self::Runs(error) => error.hint(),
+            Self::RunName(..) => Some("write NAMESPACE/NAME".to_owned()),
             Self::Runtime(_) => Some("give the step more memory and processes".to_owned()),
         }
     }
@@ -146,6 +163,10 @@ impl Explain for BeginError {
             | Self::PolicyFile { .. }
             | Self::Policy { .. }
             | Self::Certificates => ExitCode::Usage,
+            Self::RunFile { .. } | Self::RunName(..) => ExitCode::Usage,
+            Self::Run(error) => error.exit(),
+            Self::Cluster(error) => error.exit(),
+            Self::Runs(error) => error.exit(),
             Self::Nothing(_) => ExitCode::Results,
             Self::Runtime(_) => ExitCode::Failed,
         }
@@ -246,6 +267,25 @@ fn check(
     command: Command,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Check, BeginError> {
+    let trust = trust(config, env)?;
+    let mut demands = Demands { annotations: config.annotations.clone(), ..Demands::default() };
+    if command == Command::Attestations {
+        demands.predicate_type = Some(attestation_type::uri(&config.predicate_type)?);
+        demands.requires = requires(config)?;
+    }
+    Ok(Check { trust, demands })
+}
+
+/// What statements must say.
+pub(super) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError> {
+    config.requires.iter().map(|text| text.parse::<Require>().map_err(BeginError::from)).collect()
+}
+
+/// Whose signatures the flags accept.
+pub(super) fn trust(
+    config: &Verification,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Trust, BeginError> {
     let certificates = config.identity.is_some() || config.issuer.is_some() || config.trusted_root.is_some();
     if certificates || config.ignore_sct || config.signed_timestamps {
         return Err(BeginError::Certificates);
@@ -260,14 +300,7 @@ fn check(
             timestamp_required: false,
         });
     }
-    let mut demands = Demands { annotations: config.annotations.clone(), ..Demands::default() };
-    if command == Command::Attestations {
-        demands.predicate_type = Some(attestation_type::uri(&config.predicate_type)?);
-        for text in &config.requires {
-            demands.requires.push(text.parse::<Require>()?);
-        }
-    }
-    Ok(Check { trust: Trust { signers }, demands })
+    Ok(Trust { signers })
 }
 
 /// The images that are named, or else those that the results name.
@@ -327,7 +360,7 @@ fn repository(
 }
 
 /// The flags as text, by name.
-fn flags(matches: &ArgMatches) -> Flags {
+pub(super) fn flags(matches: &ArgMatches) -> Flags {
     let names = VERIFY_TABLES.iter().copied().flatten().map(|setting| setting.flag);
     let given = names.chain(["config-dir", "config"]).filter_map(|name| {
         let values: Vec<String> = matches.try_get_many::<String>(name).ok()??.cloned().collect();

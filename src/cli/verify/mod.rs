@@ -4,6 +4,7 @@
 
 mod begin;
 mod keys;
+mod of_run;
 mod told;
 
 use std::time::Instant;
@@ -24,15 +25,20 @@ const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// `stepseal verify`.
 pub(super) fn images(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    run(matches, environment, out, begin::Command::Images)
+    registry(matches, environment, out, begin::Command::Images)
 }
 
 /// `stepseal verify-attestation`.
 pub(super) fn attestations(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    run(matches, environment, out, begin::Command::Attestations)
+    registry(matches, environment, out, begin::Command::Attestations)
 }
 
-fn run(
+/// `stepseal verify-run`.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    of_run::run(matches, environment, out).unwrap_or_else(|error| fail(&error, out))
+}
+
+fn registry(
     matches: &ArgMatches,
     environment: &Environment,
     out: &mut Output,

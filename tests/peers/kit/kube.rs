@@ -132,6 +132,10 @@ impl Kube {
     }
 
     fn serve(&mut self, etcd: &str) {
+        let policy = json!({
+            "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}],
+        });
+        fs::write(self.path("audit.yaml"), policy.to_string()).unwrap();
         let mut command = Command::new("kube-apiserver");
         let path = |name: &str| self.path(name).display().to_string();
         command.args([
@@ -164,7 +168,16 @@ impl Kube {
             "--v",
             "0",
         ]);
+        command.args(["--audit-policy-file", &path("audit.yaml"), "--audit-log-path", &path("audit.log")]);
         self.spawn("kube-apiserver", command);
+    }
+
+    /// The requests that `user` has made, as `VERB ADDRESS`.
+    pub(crate) fn asked(&self, user: &str) -> Vec<String> {
+        let log = fs::read_to_string(self.path("audit.log")).unwrap();
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let theirs = events.filter(|event| event["user"]["username"] == user);
+        theirs.map(|event| format!("{} {}", event["verb"], event["requestURI"]).replace('"', "")).collect()
     }
 
     fn spawn(&mut self, name: &str, mut command: Command) {
