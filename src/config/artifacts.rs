@@ -1,5 +1,7 @@
 //! What is signed, in which format, and where it goes: Chains' keys `artifacts.*`, `builder.*` and `storage.oci.*`.
 
+use std::path::PathBuf;
+
 use crate::payload::provenance::{ProvenanceOptions, RunFormat};
 use crate::registry::reference::Repository;
 use crate::store::StoreKind;
@@ -50,7 +52,33 @@ pub struct Runs {
     pub provenance: ProvenanceOptions,
 }
 
+/// What is signed, and the folder, if one of the stores is one.
+pub(super) struct Artifacts {
+    pub(super) images: Vec<StoreKind>,
+    pub(super) runs: Runs,
+    pub(super) signatures_dir: Option<PathBuf>,
+}
+
 impl Reader<'_> {
+    /// What is signed and where it goes.
+    pub(super) fn artifacts(&self, warnings: &mut Vec<String>) -> Result<Artifacts, ConfigError> {
+        let images = self.stores(&settings::OCI_STORAGE, &settings::OCI_SIGNER, warnings)?;
+        let runs = self.runs(warnings)?;
+        let signatures_dir =
+            self.optional(&settings::SIGNATURES_DIR, "a folder", |text| Some(PathBuf::from(text)))?;
+        let keys = [
+            (&settings::OCI_STORAGE, &images),
+            (&settings::TASKRUN_STORAGE, &runs.task_run.stores),
+            (&settings::PIPELINERUN_STORAGE, &runs.pipeline_run.stores),
+        ];
+        let folder = keys.iter().find(|(_, stores)| stores.contains(&StoreKind::Directory));
+        if let (Some((key, _)), None) = (folder, &signatures_dir) {
+            let (text, origin) = self.0.chains(key);
+            return Err(bad(origin, &text, "possible without a folder: --signatures-dir is not set"));
+        }
+        Ok(Artifacts { images, runs, signatures_dir })
+    }
+
     /// A list of stores. What stands twice counts once, and an empty entry is named; order doesn't matter.
     pub(super) fn stores(
         &self,

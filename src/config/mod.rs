@@ -22,6 +22,7 @@ use crate::sign::{AgentAddress, KeySource};
 use crate::store::StoreKind;
 
 pub use agent::AgentConfig;
+use artifacts::Artifacts;
 pub use artifacts::{Encoding, OciStorage, RunArtifact, Runs};
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
@@ -202,21 +203,7 @@ impl Config {
         let path = |setting: &Setting| PathBuf::from(read.text(setting).0);
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
         let mut warnings = sources.warnings.clone();
-        let images = read.stores(&settings::OCI_STORAGE, &settings::OCI_SIGNER, &mut warnings)?;
-        let runs = read.runs(&mut warnings)?;
-        let signatures_dir =
-            read.optional(&settings::SIGNATURES_DIR, "a folder", |text| Some(PathBuf::from(text)))?;
-        let keys = [
-            (&settings::OCI_STORAGE, &images),
-            (&settings::TASKRUN_STORAGE, &runs.task_run.stores),
-            (&settings::PIPELINERUN_STORAGE, &runs.pipeline_run.stores),
-        ];
-        if let Some((key, _)) = keys.iter().find(|(_, stores)| stores.contains(&StoreKind::Directory))
-            && signatures_dir.is_none()
-        {
-            let (text, origin) = sources.chains(key);
-            return Err(bad(origin, &text, "possible without a folder: --signatures-dir is not set"));
-        }
+        let Artifacts { images, runs, signatures_dir } = read.artifacts(&mut warnings)?;
         Ok(Self {
             results_dir: path(&settings::RESULTS_DIR),
             steps_dir: path(&settings::STEPS_DIR),

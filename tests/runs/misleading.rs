@@ -1,6 +1,7 @@
 //! Where Tekton Chains says "signed" and isn't, or says nothing: one test a case, of what Stepseal does.
 
 use std::path::Path;
+use std::slice::from_ref;
 
 use serde_json::{Value, json};
 
@@ -23,9 +24,9 @@ fn one_without_a_usable_key_nothing_is_called_signed() {
     let place = Place::new();
     let (run, digest) = place.built("team/app");
     std::fs::write(place.step.path("keys/cosign.password"), "another").unwrap();
-    assert_nothing_is_signed(&place.run("sign", &[run.clone()], &[OCI], &["--output=json"]));
+    assert_nothing_is_signed(&place.run("sign", from_ref(&run), &[OCI], &["--output=json"]));
     std::fs::remove_file(place.step.path("keys/cosign.key")).unwrap();
-    assert_nothing_is_signed(&place.run("sign", &[run.clone()], &[OCI], &["--output=json"]));
+    assert_nothing_is_signed(&place.run("sign", from_ref(&run), &[OCI], &["--output=json"]));
     let kms = place.run("sign", &[run], &[OCI, "signers.kms.kmsref=gcpkms://x"], &[]);
     assert_eq!(kms.code, 2, "{}", kms.stderr);
     assert!(place.layers("team/app", &digest).is_empty());
@@ -43,7 +44,7 @@ fn two_a_step_without_an_image_digest_is_left_out_and_named() {
         .as_array_mut()
         .unwrap()
         .push(json!({ "name": "never-ran", "image": "i" }));
-    let plan = place.run("plan", &[run.clone()], &[OCI], &[]);
+    let plan = place.run("plan", from_ref(&run), &[OCI], &[]);
     assert!(plan.stdout.contains("step never-ran has no image by digest"), "{}", plan.stdout);
     let ended = place.run("sign", &[run], &[OCI], &[]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
@@ -138,7 +139,7 @@ fn six_a_run_that_failed_is_not_signed_and_neither_are_its_images() {
     let place = Place::new();
     let (run, digest) = place.built("team/app");
     let run = ended_with(run, Some("False"));
-    let ended = place.run("sign", &[run.clone()], &[OCI], &["--output=json", "--lenient"]);
+    let ended = place.run("sign", from_ref(&run), &[OCI], &["--output=json", "--lenient"]);
     assert_nothing_is_signed(&ended);
     assert_eq!(ended.code, 3);
     assert!(ended.stderr.contains("failed: it is not signed"), "{}", ended.stderr);
@@ -154,12 +155,12 @@ fn six_a_run_that_failed_is_not_signed_and_neither_are_its_images() {
 fn seven_a_setting_is_carried_out_or_named() {
     let place = Place::new();
     let (run, digest) = place.built("team/app");
-    let ended = place.run("sign", &[run.clone()], &["artifacts.taskrun.storage=oci,"], &[]);
+    let ended = place.run("sign", from_ref(&run), &["artifacts.taskrun.storage=oci,"], &[]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert!(ended.stderr.contains("has an empty entry"), "{}", ended.stderr);
     assert_eq!(place.statements("team/app", &digest).len(), 1);
     let yes = "artifacts.pipelinerun.enable-deep-inspection=yes";
-    let ended = place.run("sign", &[run.clone()], &[yes], &[]);
+    let ended = place.run("sign", from_ref(&run), &[yes], &[]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("is not true or false"), "{}", ended.stderr);
     let folder = place.step.path("chains-config");

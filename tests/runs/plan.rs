@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::slice::from_ref;
 
 use serde_json::{Value, json};
 
@@ -137,7 +138,7 @@ fn a_failed_run_is_a_problem_and_one_that_goes_on_says_so() {
     let (run, _) = place.built("team/app");
     let keys = ["artifacts.taskrun.storage=tekton"];
     let failed = ended_with(run.clone(), Some("False"));
-    let ended = place.run("plan", &[failed.clone()], &keys, &["--output=json"]);
+    let ended = place.run("plan", from_ref(&failed), &keys, &["--output=json"]);
     assert_eq!(ended.code, 3, "{}", ended.stderr);
     let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert!(plan["problems"][0]["what"].as_str().unwrap().contains("failed"), "{plan}");
@@ -152,7 +153,7 @@ fn deep_inspection_takes_what_the_task_runs_built() {
     let place = Place::new();
     let (name, digest) = place.image("team/app");
     let child = child("one", &[("IMAGE_URL", &name), ("IMAGE_DIGEST", digest.as_str())]);
-    let runs = [pipeline_run(std::slice::from_ref(&child)), child];
+    let runs = [pipeline_run(from_ref(&child)), child];
     let keys = ["artifacts.pipelinerun.storage=oci", "artifacts.pipelinerun.format=slsa/v2alpha4"];
     let images = |more: &[&str]| {
         let ended = place.run("plan", &runs, &[&keys[..], more].concat(), &["--output=json"]);

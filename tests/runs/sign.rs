@@ -1,5 +1,7 @@
 //! `sign --run`: the image and the run, to every store.
 
+use std::slice::from_ref;
+
 use serde_json::{Value, json};
 
 use crate::place::{Place, UID, child, ended_with, pipeline_run, task_run, verified};
@@ -11,7 +13,7 @@ const OCI: &str = "artifacts.taskrun.storage=oci";
 fn the_image_and_the_run_are_signed_and_again_adds_nothing() {
     let place = Place::new();
     let (run, digest) = place.built("team/app");
-    let ended = place.run("sign", &[run.clone()], &[OCI], &[]);
+    let ended = place.run("sign", from_ref(&run), &[OCI], &[]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert!(ended.stderr.contains("2 signed"), "{}", ended.stderr);
     assert_eq!(place.step.payloads("team/app", &digest).len(), 1);
@@ -31,9 +33,9 @@ fn what_is_signed_is_what_plan_shows() {
     let (run, digest) = place.built("team/app");
     for format in ["in-toto", "slsa/v2alpha3", "slsa/v2alpha4"] {
         let keys = [OCI, &format!("artifacts.taskrun.format={format}")];
-        let plan = place.run("plan", &[run.clone()], &keys, &["--output=json"]);
+        let plan = place.run("plan", from_ref(&run), &keys, &["--output=json"]);
         let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
-        assert_eq!(place.run("sign", &[run.clone()], &keys, &[]).code, 0);
+        assert_eq!(place.run("sign", from_ref(&run), &keys, &[]).code, 0);
         assert_eq!(place.statements("team/app", &digest).pop().unwrap(), plan["payloads"][1]["statement"]);
     }
     assert_eq!(place.layers("team/app", &digest).len(), 3);
@@ -46,7 +48,7 @@ fn a_folder_has_files_named_by_chains_keys() {
     let folder = place.step.path("signatures");
     let keys = ["artifacts.oci.storage=oci,directory", "artifacts.taskrun.storage=directory,oci"];
     let args = ["--signatures-dir", folder.to_str().unwrap(), "--output=json"];
-    let ended = place.run("sign", &[run.clone()], &keys, &args);
+    let ended = place.run("sign", from_ref(&run), &keys, &args);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     let told: Vec<(&str, &str)> = report
@@ -78,7 +80,7 @@ fn the_format_tekton_is_the_status_signed_as_it_is() {
     let folder = place.step.path("signatures");
     let keys =
         ["artifacts.oci.storage=", "artifacts.taskrun.storage=directory", "artifacts.taskrun.format=tekton"];
-    let ended = place.run("sign", &[run.clone()], &keys, &["--signatures-dir", folder.to_str().unwrap()]);
+    let ended = place.run("sign", from_ref(&run), &keys, &["--signatures-dir", folder.to_str().unwrap()]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let payload = std::fs::read(folder.join(format!("payload-taskrun-{UID}"))).unwrap();
     let status: Value = serde_json::from_slice(&payload).unwrap();
@@ -94,12 +96,12 @@ fn attestations_can_go_to_a_repository_of_their_own_and_to_referrers() {
     let place = Place::new();
     let (run, digest) = place.built("team/app");
     let repository = format!("storage.oci.repository={}/signatures/all", place.step.host());
-    assert_eq!(place.run("sign", &[run.clone()], &[OCI, &repository], &[]).code, 0);
+    assert_eq!(place.run("sign", from_ref(&run), &[OCI, &repository], &[]).code, 0);
     assert!(place.layers("team/app", &digest).is_empty());
     assert_eq!(place.statements("signatures/all", &digest).len(), 1);
     let bundle = "storage.oci.encoding-format=sigstore-bundle";
     for _ in 0..2 {
-        let ended = place.run("sign", &[run.clone()], &[OCI, bundle], &[]);
+        let ended = place.run("sign", from_ref(&run), &[OCI, bundle], &[]);
         assert_eq!(ended.code, 0, "{}", ended.stderr);
     }
     let types: Vec<String> = place
