@@ -321,7 +321,8 @@ fn children(run: &RunObject, given: Vec<RunObject>) -> Result<(Vec<RunObject>, V
     let mut by_name: HashMap<String, RunObject> = HashMap::new();
     let mut names = Vec::new();
     for child in given {
-        if child.namespace() != run.namespace() {
+        let (own, other) = (run.namespace(), child.namespace());
+        if own != other && !own.is_empty() && !other.is_empty() {
             return Err(RunError::OtherNamespace { name: child.name().to_owned() });
         }
         let name = child.name().to_owned();

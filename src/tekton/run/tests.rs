@@ -85,6 +85,17 @@ fn what_is_not_known_of_a_pipeline_run_has_a_name() {
 }
 
 #[test]
+fn a_task_run_of_another_namespace_is_no_child() {
+    let references = json!([reference("TaskRun", "a")]);
+    let mut child = task_run("a", "one");
+    child["metadata"]["namespace"] = "elsewhere".into();
+    let error = Run::from_objects(pipeline_run(&references), vec![child.clone()]).unwrap_err();
+    assert_eq!(error.to_string(), "TaskRun a is of another namespace than the PipelineRun");
+    child["metadata"].as_object_mut().unwrap().remove("namespace");
+    assert_eq!(Run::from_objects(pipeline_run(&references), vec![child]).unwrap().children().len(), 1);
+}
+
+#[test]
 fn lists_arrays_and_several_documents_are_the_same() {
     let (run, child) = (pipeline_run(&json!([reference("TaskRun", "a")])), task_run("a", "one"));
     let list = json!({"apiVersion": "v1", "kind": "List", "items": [child, run]});
