@@ -175,3 +175,43 @@ fn two_hundred_requests_at_once() {
     assert!(running.peak_kib() < 128 * 1024, "{} KiB", running.peak_kib());
     eprintln!("two hundred at once: {} KiB at most", running.peak_kib());
 }
+
+#[test]
+fn attest_and_the_provenance_of_a_run() {
+    let step = Step::new();
+    let digest = step.built("team/app");
+    let running = agent(&step, &["--kind", "image", "--kind", "attestation"]);
+    without_key(&step);
+    let run = |args: &[&str]| {
+        let mut command = step.command(&[args, &["--agent", &running.address()]].concat());
+        let done = ended(command.env_remove("STEPSEAL_KEY").output().unwrap());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    };
+    fs::write(step.path("predicate.json"), r#"{"packages":[]}"#).unwrap();
+    let predicate = step.path("predicate.json").display().to_string();
+    let image = named(&step, "team/app", &digest);
+    run(&["attest", &image, "--predicate", &predicate, "--type", "https://spdx.dev/Document"]);
+    let task_run = json!({
+        "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+        "metadata": {"name": "build", "namespace": "team", "uid": "2b3e8a52-3ca3-4b43-8e5c-5e3a4f3c0c11"},
+        "spec": {"taskSpec": {"steps": []}},
+        "status": {
+            "conditions": [{"type": "Succeeded", "status": "True", "reason": "Succeeded"}],
+            "startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:01:00Z",
+            "results": [
+                {"name": "IMAGE_URL", "type": "string", "value": format!("{}/team/app:1", step.host())},
+                {"name": "IMAGE_DIGEST", "type": "string", "value": digest.as_str()},
+            ],
+        },
+    });
+    fs::write(step.path("run.json"), task_run.to_string()).unwrap();
+    let file = step.path("run.json").display().to_string();
+    run(&["sign", "--run", &file, "--config", "artifacts.taskrun.storage=oci"]);
+    let tag = format!("sha256-{}.att", digest.hex());
+    let (_, bytes) = step.registry.content().manifest("team/app", &tag).unwrap();
+    let manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(manifest["layers"].as_array().unwrap().len(), 2, "{manifest:#}");
+    let kinds: Vec<Value> = running.decided(3).iter().map(|line| line["kind"].clone()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "attestation").count(), 2, "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == "image").count(), 1, "{kinds:?}");
+}
