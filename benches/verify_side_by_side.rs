@@ -88,7 +88,7 @@ fn compare(
             let host = if round_trip.is_zero() { registry.host() } else { proxy.host() };
             scene.allow(&[registry.host(), host.clone()]);
             let mut command = if ours {
-                scene.stepseal(&[host.clone()], &["verify", "--insecure-ignore-tlog=true"])
+                scene.stepseal(std::slice::from_ref(&host), &["verify", "--insecure-ignore-tlog=true"])
             } else {
                 scene.cosign(&["verify", "--insecure-ignore-tlog=true", "--allow-http-registry"])
             };
