@@ -8,8 +8,10 @@
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
 mod settle;
+mod whole;
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,7 @@ use crate::payload::{Claims, Format, Payload, PayloadError};
 use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::{Digest, ImageRef, RegistryError};
-use crate::report::{Done, Label, Outcome, Report};
+use crate::report::{Done, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{Depth, Descriptor, Shelf, Signed, Store, StoreError, Subject};
 use crate::verify;
@@ -51,7 +53,9 @@ impl What {
     }
 }
 
-/// Everything a run signs with.
+pub use whole::{RunJob, Seen, Whole, WholeError};
+
+/// Everything that images of one kind are signed with, for one store.
 pub struct Pipeline {
     /// The registries.
     pub client: Client,
@@ -62,7 +66,7 @@ pub struct Pipeline {
     /// The key.
     pub key: Unlocking,
     /// Where signatures go.
-    pub store: Box<dyn Store>,
+    pub store: Arc<dyn Store>,
     /// How many subjects are worked on at a time.
     pub jobs: usize,
     /// Whether each manifest of an index is a subject too.
@@ -217,8 +221,7 @@ impl Pipeline {
     /// Signs every image, and says of each how it ended; `seen` hears of each as it ends.
     ///
     /// One image's failure doesn't hide the others': all are tried.
-    pub async fn sign(&self, images: &[PlannedImage], seen: &mut dyn FnMut(&Outcome)) -> Report {
-        let begun = Instant::now();
+    pub async fn sign(&self, images: &[PlannedImage], seen: &mut dyn FnMut(&Outcome)) -> Vec<Outcome> {
         let mut waiting: VecDeque<(ImageRef, Vec<String>)> =
             images.iter().map(|planned| (planned.image.clone(), planned.from.clone())).collect();
         let mut known: HashSet<ImageRef> = images.iter().map(|planned| planned.image.clone()).collect();
@@ -239,7 +242,7 @@ impl Pipeline {
             seen(&outcome);
             outcomes.push(outcome);
         }
-        Report::new(outcomes, begun.elapsed(), self.client.stats())
+        outcomes
     }
 
     /// Signs one image; returns the manifests of an index with it where those are to be signed too.

@@ -155,7 +155,7 @@ pub struct Expected {
 
 impl Expected {
     /// The outcome of what was not done, for the reason `why`.
-    fn failed(&self, why: &Explanation) -> Outcome {
+    pub fn failed(&self, why: &Explanation) -> Outcome {
         Outcome {
             label: self.label,
             subject: self.subject.clone(),
@@ -174,6 +174,8 @@ impl Expected {
 #[derive(Clone, Debug)]
 pub struct Report {
     outcomes: Vec<Outcome>,
+    /// What is to be known of runs, by the names that outcomes give as where they come from.
+    notes: Vec<(String, Vec<String>)>,
     elapsed: Duration,
     requests: u64,
 }
@@ -191,6 +193,8 @@ struct Entry<'a> {
     format: &'static str,
     store: &'static str,
     status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -212,8 +216,8 @@ struct Problem<'a> {
     hint: Option<&'a str>,
 }
 
-impl<'a> From<&'a Outcome> for Entry<'a> {
-    fn from(outcome: &'a Outcome) -> Self {
+impl<'a> Entry<'a> {
+    fn new(outcome: &'a Outcome, notes: &'a [(String, Vec<String>)]) -> Self {
         let done = outcome.result.as_ref().ok();
         let error = outcome.result.as_ref().err();
         let (uri, digest, uid) = match &outcome.subject {
@@ -229,6 +233,11 @@ impl<'a> From<&'a Outcome> for Entry<'a> {
             format: outcome.label.format,
             store: outcome.label.store,
             status: outcome.status(),
+            notes: notes
+                .iter()
+                .filter(|(from, _)| outcome.from.contains(from))
+                .flat_map(|(_, notes)| notes.iter().map(String::as_str))
+                .collect(),
             location: done.map(|done| done.location.as_str()),
             added: done.map(|done| done.added),
             present: done.map(|done| done.present),
@@ -282,7 +291,7 @@ impl Report {
         let key =
             |outcome: &Outcome| (outcome.label.artifact != Label::IMAGE.artifact, outcome.subject.clone());
         outcomes.sort_by_cached_key(key);
-        Self { outcomes, elapsed, requests: stats.requests }
+        Self { outcomes, notes: Vec::new(), elapsed, requests: stats.requests }
     }
 
     /// The report of a run that refused to begin: every subject failed of the same.
@@ -335,8 +344,16 @@ impl Report {
     ///
     /// When it can't be written as JSON, which would be a fault of ours.
     pub fn to_json(&self) -> Result<String, ReportError> {
-        let entries: Vec<Entry<'_>> = self.outcomes.iter().map(Entry::from).collect();
+        let entries: Vec<Entry<'_>> =
+            self.outcomes.iter().map(|outcome| Entry::new(outcome, &self.notes)).collect();
         Ok(serde_json::to_string_pretty(&entries)? + "\n")
+    }
+
+    /// With what is to be known of runs, by the names that outcomes give as where they come from: what was not checked, what is missing.
+    #[must_use]
+    pub fn noting(mut self, notes: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 
     /// The last line of the step log.

@@ -105,7 +105,7 @@ impl Policy {
         self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(repository))
     }
 
-    /// Takes one of the signatures that are left. It is given back unless it is [`kept`](Taken::keep).
+    /// Takes one of the signatures that are left. It is given back unless it is kept.
     ///
     /// # Errors
     ///

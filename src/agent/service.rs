@@ -21,7 +21,9 @@ use crate::registry::client::Client;
 use crate::sign::remote::wire::{self, HealthAnswer, MAX_BODY_BYTES, PublicKeyAnswer, SignAnswer};
 use crate::sign::{Signature, Signer};
 
-/// How many bytes of bodies are held at once. A body is there three times for a moment: as it came, decoded, signed.
+/// Bodies up to this size need no share of the budget: whoever sends slow and long ones keeps no image signature waiting.
+const SMALL_BODY_BYTES: usize = 32 * 1024;
+/// How many bytes of longer bodies are held at once. A body is there three times for a moment: as it came, decoded, signed.
 const BODY_BUDGET_BYTES: usize = 2 * MAX_BODY_BYTES;
 /// What the budget is counted in.
 const BUDGET_UNIT: usize = 1024;
@@ -62,7 +64,7 @@ pub struct Agent {
 /// A request's body, and its share of the budget until what became of it is answered.
 struct Body {
     bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -128,9 +130,13 @@ impl Agent {
         if length > MAX_BODY_BYTES {
             return Err(Refusal::TooLarge);
         }
-        let units = u32::try_from(length / BUDGET_UNIT + 1).map_err(|_| Refusal::TooLarge)?;
-        let room = Arc::clone(&self.bodies).acquire_many_owned(units).await;
-        let room = room.map_err(|_| Refusal::Internal)?;
+        let room = if length > SMALL_BODY_BYTES {
+            let units = u32::try_from(length / BUDGET_UNIT).map_err(|_| Refusal::TooLarge)?;
+            let room = Arc::clone(&self.bodies).acquire_many_owned(units).await;
+            Some(room.map_err(|_| Refusal::Internal)?)
+        } else {
+            None
+        };
         let body = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await;
         Ok(Body { bytes: body.map_err(|_| Refusal::Cut)?.to_bytes(), _room: room })
     }

@@ -13,16 +13,20 @@ use super::output::Output;
 use super::sign::interrupted;
 use super::subjects::flags;
 use crate::agent::{Agent, Log, Policy, Socket, SocketError, serve};
+use crate::cluster::{Cluster, ClusterError, Reach};
 use crate::config::{AgentConfig, ConfigError, Sources};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::registry::RegistryError;
 use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain};
-use crate::sign::{KeyError, SignError, Unlocking};
+use crate::sign::{KeyError, LockedKey, SignError, Unlocking};
 
 /// No agent lives so long. Its client wants to know when everything must be done; each request has a limit of its own.
 const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long the Kubernetes API may take to give a key.
+const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Why the agent can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,8 @@ enum BeginError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Sign(#[from] SignError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     #[error(transparent)]
     Credentials(#[from] CredentialError),
     #[error(transparent)]
@@ -49,6 +55,7 @@ impl BeginError {
             Self::Config(error) => Some(error),
             Self::Key(error) => Some(error),
             Self::Sign(error) => Some(error),
+            Self::Cluster(error) => Some(error),
             Self::Credentials(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Socket(error) => Some(error),
@@ -115,7 +122,15 @@ fn live(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Re
 /// Opens the key, and listens only then: who finds the socket is answered.
 async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<Agent>, Socket), BeginError> {
     let env = |name: &str| environment.get(name);
-    let key = Unlocking::start(config.key.read(&env)?);
+    let key = Unlocking::start(match config.key.secret() {
+        Some(name) => {
+            let folder = config.cluster_credentials.clone();
+            let cluster =
+                Cluster::connect(&Reach { deadline: Instant::now() + CLUSTER_LIMIT, folder }, &env).await?;
+            LockedKey::from_secret(&cluster, name, &env).await?
+        }
+        None => config.key.read(&env)?,
+    });
     let keychain = FileKeychain::load(places(&config.registry_config, &env), &env)?;
     let options = ClientOptions {
         insecure: config.insecure_registries.clone(),

@@ -6,7 +6,7 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::settings::{
-    AGENT_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting, VERIFY_ATTESTATION_SETTINGS,
+    AGENT_SETTINGS, ATTEST_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting, VERIFY_ATTESTATION_SETTINGS,
     VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_RUN_SETTINGS, VERIFY_SETTINGS,
 };
 
@@ -19,6 +19,7 @@ const VERIFY_ABOUT: &str = "Verify the signatures of images; with --policy a gat
 const VERIFY_ATTESTATION_ABOUT: &str = "Verify attestations about images, and what they say";
 const VERIFY_RUN_ABOUT: &str = "Verify a run against the signatures that its annotations carry";
 const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
+const ATTEST_ABOUT: &str = "Sign what a predicate (SBOM, scan, test report) says of an image";
 const AGENT_ABOUT: &str = "Hold the key beside steps that never see it, and sign for them over a Unix socket";
 const KEYS_ABOUT: &str = "Make a key pair, in files or in a Secret, as cosign makes them";
 const VERIFY_BLOB_ABOUT: &str = "Verify a file's signature or Sigstore bundle";
@@ -46,6 +47,7 @@ pub fn command() -> Command {
                     .help("Write the exact bytes of each payload into DIR"),
             ),
         )
+        .subcommand(attest())
         .subcommand(verify())
         .subcommand(verify_attestation())
         .subcommand(verify_run())
@@ -73,7 +75,38 @@ fn subjects(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("Images to sign, one a line, - for standard input"),
         );
-    let command = SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting)));
+    chains(SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
+}
+
+/// `attest`: an image, a predicate, and the settings that concern them.
+fn attest() -> Command {
+    let command = Command::new("attest")
+        .about(ATTEST_ABOUT)
+        .arg(
+            Arg::new("attested")
+                .value_name("IMAGE@DIGEST")
+                .required(true)
+                .help("The image that the predicate is about"),
+        )
+        .arg(
+            Arg::new("predicate")
+                .long("predicate")
+                .value_name("FILE")
+                .required(true)
+                .help("What is said of it, up to 64 MiB of JSON; - for standard input"),
+        )
+        .arg(
+            Arg::new("type")
+                .long("type")
+                .value_name("TYPE")
+                .required(true)
+                .help("The predicate's type: a URI, or cosign's name (spdxjson, cyclonedx, vuln, …)"),
+        );
+    chains(ATTEST_SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
+}
+
+/// Where `chains-config` is.
+fn chains(command: Command) -> Command {
     command
         .arg(
             Arg::new("config-dir")
@@ -168,7 +201,7 @@ fn verifying(command: Command, tables: &[&'static [Setting]]) -> Command {
 
 /// The flag of a setting. Values stay text here: `config` checks them, whatever source they come from.
 fn flag(setting: &'static Setting) -> Arg {
-    let arg = Arg::new(setting.flag).long(setting.flag).help(setting.help);
+    let arg = Arg::new(setting.flag).long(setting.flag).help(setting.help).hide(setting.is_rare());
     match setting.kind {
         Kind::Switch => arg
             .num_args(0..=1)

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 
 use super::environment::Environment;
 use super::output::Output;
@@ -100,6 +101,9 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
     let prefix = matches.get_one::<String>("output-key-prefix").map_or("cosign", String::as_str);
     let result = match matches.get_one::<String>("destination").map(String::as_str) {
         None => generate(prefix, out),
+        Some("-") if matches.value_source("output-key-prefix") == Some(ValueSource::CommandLine) => {
+            Err(PairError::Place("- with --output-key-prefix".to_owned()))
+        }
         Some("-") => print(out),
         Some(place) => match place.strip_prefix("k8s://") {
             Some(_) => into_secret(place, matches, environment, out),

@@ -3,6 +3,8 @@
 mod access;
 mod agent;
 pub mod args;
+mod attest;
+mod begin;
 mod completions;
 mod demo;
 mod environment;
@@ -10,6 +12,7 @@ mod generate_key_pair;
 mod output;
 mod plan;
 mod progress;
+mod runs;
 mod sign;
 mod subjects;
 mod trust;
@@ -57,6 +60,7 @@ fn dispatch(
     match matches.subcommand() {
         Some(("sign", matches)) => sign::run(matches, environment, out),
         Some(("plan", matches)) => plan::run(matches, environment, out),
+        Some(("attest", matches)) => attest::run(matches, environment, out),
         Some(("verify", matches)) => verify::images(matches, environment, out),
         Some(("verify-run", matches)) => verify::run(matches, environment, out),
         Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),

@@ -2,8 +2,8 @@
 //!
 //! One request writes everything or nothing. It carries all annotations that are ours (what an earlier apply of ours wrote and this one left out
 //! would be taken away), and the `resourceVersion` that was read, so that what somebody wrote in between is never overwritten: the object is read
-//! again then, and the annotations are put in anew. Nothing is ever forced: a name that another manager owns is a conflict, and keeps its value. Afterwards the
-//! object is read back.
+//! again then, and the annotations are put in anew. Nothing is ever forced: a name that another manager owns is a conflict, and keeps its value. The answer is
+//! the object as it is stored, and is compared with what was to be written: an admission webhook may have taken annotations away.
 //!
 //! Spec: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>
 
@@ -11,10 +11,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::error::{ClusterError, Verb};
-use super::name::{Kind, ObjectName};
+use super::name::{Kind, NameError, ObjectName};
 use super::send::Call;
 use super::slots::{self, Annotations, Entry, PREFIX};
-use super::{Cluster, FIELD_MANAGER, text_at};
+use super::{Cluster, FIELD_MANAGER, is, text_at};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -96,8 +96,11 @@ pub enum AnnotationError {
         /// The last answer.
         source: ClusterError,
     },
+    /// The object has no name; the API server gives none without.
+    #[error("cannot keep the signature in the annotations of a run")]
+    Name(#[source] NameError),
     /// What was read back isn't what was written.
-    #[error("the signature is not in the annotations of {object} any more, a moment after it was written")]
+    #[error("the signature is not in the annotations of {object}, although the API server took it")]
     Lost {
         /// The object.
         object: String,
@@ -133,7 +136,8 @@ impl Explain for AnnotationError {
             }
             Self::Owned { .. } => "nothing was written; let one of the two sign, or use the storage oci".into(),
             Self::Busy { .. } => "nothing was written; run again when the run has come to rest".into(),
-            Self::Lost { .. } => "see in its managedFields who else writes annotations of this run".into(),
+            Self::Name(_) => "sign a run of the cluster".into(),
+            Self::Lost { .. } => "see which admission webhook or policy takes annotations away: kubectl get mutatingwebhookconfigurations".into(),
         })
     }
 
@@ -146,6 +150,42 @@ impl Explain for AnnotationError {
 enum Round {
     Done(Annotated),
     Again(ClusterError),
+}
+
+/// What an apply came to.
+enum Applied {
+    Stored(Value),
+    Changed(ClusterError),
+}
+
+/// The mark that keeps Tekton Chains from signing.
+fn mark_name() -> String {
+    format!("{PREFIX}signed")
+}
+
+fn is_marked(annotations: &Annotations) -> bool {
+    annotations.get(&mark_name()).is_some_and(|value| value == "true")
+}
+
+/// Puts what is missing into `there`, and into `ours`: how many signatures that were.
+fn add(
+    there: &mut Annotations,
+    ours: &mut Annotations,
+    entries: &[Entry],
+    mark: bool,
+) -> Result<usize, slots::NoRoom> {
+    let mut added = 0;
+    for entry in entries {
+        if slots::find(there, entry).is_none() {
+            slots::place(there, ours, entry)?;
+            added += 1;
+        }
+    }
+    if mark && !is_marked(there) {
+        there.insert(mark_name(), "true".into());
+        ours.insert(mark_name(), "true".into());
+    }
+    Ok(added)
 }
 
 impl Cluster {
@@ -163,16 +203,48 @@ impl Cluster {
         entries: &[Entry],
         mark_signed: bool,
     ) -> Result<Annotated, AnnotationError> {
-        let target = Target { kind, name, uid };
+        self.rounds(&Target { kind, name, uid }, None, entries, mark_signed).await
+    }
+
+    /// The same with the object as it was read a while ago, which saves reading it: one that has changed since is read again.
+    ///
+    /// # Errors
+    ///
+    /// As [`annotate`](Self::annotate).
+    pub async fn annotate_known(
+        &self,
+        kind: Kind,
+        object: Value,
+        entries: &[Entry],
+        mark_signed: bool,
+    ) -> Result<Annotated, AnnotationError> {
+        let uid = text_at(&object, "/metadata/uid").to_owned();
+        let name =
+            ObjectName::new(text_at(&object, "/metadata/namespace"), text_at(&object, "/metadata/name"));
+        let name = name.map_err(AnnotationError::Name)?;
+        self.rounds(&Target { kind, name: &name, uid: &uid }, Some(object), entries, mark_signed).await
+    }
+
+    async fn rounds(
+        &self,
+        target: &Target<'_>,
+        mut known: Option<Value>,
+        entries: &[Entry],
+        mark: bool,
+    ) -> Result<Annotated, AnnotationError> {
         let mut round = 0;
         loop {
-            match self.round(&target, entries, mark_signed).await? {
+            let object = match known.take() {
+                Some(object) => object,
+                None => self.read(target).await?,
+            };
+            match self.round(target, &object, entries, mark).await? {
                 Round::Done(done) => return Ok(done),
                 Round::Again(source) if round + 1 == MAX_ROUNDS => {
                     return Err(AnnotationError::Busy { object: target.shown(), source });
                 }
                 Round::Again(_) => {
-                    tokio::time::sleep(crate::registry::client::retry::wait(round, None)).await
+                    tokio::time::sleep(crate::registry::client::retry::wait(round, None)).await;
                 }
             }
             round += 1;
@@ -182,30 +254,16 @@ impl Cluster {
     async fn round(
         &self,
         target: &Target<'_>,
+        object: &Value,
         entries: &[Entry],
         mark: bool,
     ) -> Result<Round, AnnotationError> {
-        let object = self.read(target).await?;
-        let before = annotations(&object);
-        let (mut there, mut ours) = (before.clone(), owned(&object, &before));
-        let mut added = 0;
-        for entry in entries {
-            if slots::find(&there, entry).is_none() {
-                slots::place(&mut there, &mut ours, entry)
-                    .map_err(|slots::NoRoom| AnnotationError::NoRoom { object: target.shown() })?;
-                added += 1;
-            }
-        }
-        let signed = format!("{PREFIX}signed");
-        if mark && there.get(&signed).map(String::as_str) != Some("true") {
-            there.insert(signed.clone(), "true".into());
-            ours.insert(signed.clone(), "true".into());
-        }
-        let done = Annotated {
-            added,
-            present: entries.len() - added,
-            marked: there.get(&signed).is_some_and(|v| v == "true"),
-        };
+        let before = annotations(object);
+        let (mut there, mut ours) = (before.clone(), owned(object, &before));
+        let added = add(&mut there, &mut ours, entries, mark)
+            .map_err(|slots::NoRoom| AnnotationError::NoRoom { object: target.shown() })?;
+        let marked = is_marked(&there);
+        let done = Annotated { added, present: entries.len() - added, marked };
         if there == before {
             return Ok(Round::Done(done));
         }
@@ -213,16 +271,13 @@ impl Cluster {
         if size > ANNOTATIONS_BYTES {
             return Err(AnnotationError::TooLarge { object: target.shown(), size });
         }
-        if let Some(again) = self.apply(target, text_at(&object, "/metadata/resourceVersion"), &ours).await? {
-            return Ok(Round::Again(again));
-        }
-        let found = annotations(&self.read(target).await?);
-        if entries.iter().any(|entry| slots::find(&found, entry).is_none())
-            || (mark && found.get(&signed) != there.get(&signed))
-        {
-            return Err(AnnotationError::Lost { object: target.shown() });
-        }
-        Ok(Round::Done(done))
+        let found = match self.apply(target, text_at(object, "/metadata/resourceVersion"), &ours).await? {
+            Applied::Stored(stored) => annotations(&stored),
+            Applied::Changed(error) => return Ok(Round::Again(error)),
+        };
+        let lost =
+            entries.iter().any(|entry| slots::find(&found, entry).is_none()) || marked != is_marked(&found);
+        if lost { Err(AnnotationError::Lost { object: target.shown() }) } else { Ok(Round::Done(done)) }
     }
 
     async fn read(&self, target: &Target<'_>) -> Result<Value, AnnotationError> {
@@ -235,13 +290,13 @@ impl Cluster {
         }
     }
 
-    /// Applies `ours`; an error to try again after, if the object has changed since `version`.
+    /// Applies `ours`, unless the object has changed since `version`.
     async fn apply(
         &self,
         target: &Target<'_>,
         version: &str,
         ours: &Annotations,
-    ) -> Result<Option<ClusterError>, AnnotationError> {
+    ) -> Result<Applied, AnnotationError> {
         let body = json!({
             "apiVersion": target.kind.api_version(),
             "kind": target.kind.name(),
@@ -254,30 +309,45 @@ impl Cluster {
             },
         });
         let body = Some(Bytes::from(body.to_string()));
-        let call = Call { verb: Verb::Patch, kind: target.kind, object: target.name, body };
-        let Err(error) = self.send(&call).await else { return Ok(None) };
+        let call = Call { verb: Verb::Patch, kind: target.kind, object: target.name, page: None, body };
         let object = target.shown();
-        let Some(refusal) = error.request().and_then(|request| request.refusal()) else {
-            return Err(AnnotationError::Cluster { object, source: error });
-        };
-        if refusal.status == 404 {
-            return Err(AnnotationError::Deleted { object, again: "" });
-        }
-        if matches!(refusal.status, 413 | 422) && refusal.message.contains("annotations") {
-            let size = ours.iter().map(|(key, value)| key.len() + value.len()).sum();
-            return Err(AnnotationError::TooLarge { object, size });
-        }
-        if refusal.status != 409 {
-            return Err(AnnotationError::Cluster { object, source: error });
-        }
-        // Of the two kinds of conflict, the one of server-side apply has a cause for each field.
-        match refusal.causes.iter().find(|(field, _)| field.contains("annotations")) {
-            Some((field, words)) => {
-                let (field, owner) = (field.clone(), words.trim_start_matches("conflict with ").to_owned());
-                Err(AnnotationError::Owned { object, owner, field, source: error })
+        let error = match self.send(&call).await {
+            Ok(reply) => {
+                let stored: Option<Value> = serde_json::from_slice(&reply.bytes).ok();
+                let stored = stored.filter(|stored| is(stored, target.kind, target.name));
+                return stored.map(Applied::Stored).ok_or_else(|| {
+                    let source = self.not_the_object(&call, reply.attempts);
+                    AnnotationError::Cluster { object, source }
+                });
             }
-            None => Ok(Some(error)),
+            Err(error) => error,
+        };
+        refused(object, error, ours)
+    }
+}
+
+/// What is to be done about an apply that was refused.
+fn refused(object: String, error: ClusterError, ours: &Annotations) -> Result<Applied, AnnotationError> {
+    let Some(refusal) = error.request().and_then(|request| request.refusal()) else {
+        return Err(AnnotationError::Cluster { object, source: error });
+    };
+    if refusal.status == 404 {
+        return Err(AnnotationError::Deleted { object, again: "" });
+    }
+    if matches!(refusal.status, 413 | 422) && refusal.message.contains("annotations") {
+        let size = ours.iter().map(|(key, value)| key.len() + value.len()).sum();
+        return Err(AnnotationError::TooLarge { object, size });
+    }
+    if refusal.status != 409 {
+        return Err(AnnotationError::Cluster { object, source: error });
+    }
+    // Of the two kinds of conflict, the one of server-side apply has a cause for each field.
+    match refusal.causes.iter().find(|(field, _)| field.contains("annotations")) {
+        Some((field, words)) => {
+            let (field, owner) = (field.clone(), words.trim_start_matches("conflict with ").to_owned());
+            Err(AnnotationError::Owned { object, owner, field, source: error })
         }
+        None => Ok(Applied::Changed(error)),
     }
 }
 

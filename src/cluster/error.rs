@@ -98,6 +98,8 @@ pub struct Exchange {
 pub enum Verb {
     /// Reading it.
     Get,
+    /// Reading all of a kind that belong to it.
+    List,
     /// Making it.
     Create,
     /// Changing it.
@@ -109,6 +111,7 @@ impl Verb {
     pub fn name(self) -> &'static str {
         match self {
             Self::Get => "get",
+            Self::List => "list",
             Self::Create => "create",
             Self::Patch => "patch",
         }
@@ -117,6 +120,7 @@ impl Verb {
     fn doing(self) -> &'static str {
         match self {
             Self::Get => "read",
+            Self::List => "list",
             Self::Create => "create",
             Self::Patch => "change",
         }
@@ -145,9 +149,12 @@ pub enum Failure {
     /// An answer without end.
     #[error("the answer is longer than {0} bytes")]
     TooLarge(usize),
-    /// A success that isn't the object.
+    /// A success that isn't the object, or the list.
     #[error("the answer is not a {0}")]
     NotTheObject(Kind),
+    /// A list that goes on and on.
+    #[error("the list has more than {0} pages")]
+    Pages(usize),
 }
 
 /// An answer that refuses.
@@ -205,7 +212,11 @@ impl fmt::Display for Refusal {
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {} {}", self.verb.doing(), self.kind, self.object)
+        let Self { verb, kind, object, .. } = self;
+        match verb {
+            Verb::List => write!(f, "cannot list the {} of PipelineRun {object}", kind.resource()),
+            _ => write!(f, "cannot {} {kind} {object}", verb.doing()),
+        }
     }
 }
 
@@ -247,9 +258,9 @@ impl RequestError {
     /// The rule that a Role needs for this request.
     fn rule(&self) -> String {
         let (group, resource, name) = (self.kind.group(), self.kind.resource(), self.object.name());
-        // Names can't restrict what doesn't exist yet.
+        // Names can't restrict lists, nor what doesn't exist yet.
         let names = match self.verb {
-            Verb::Create => String::new(),
+            Verb::Create | Verb::List => String::new(),
             _ => format!(", resourceNames: [\"{name}\"]"),
         };
         format!(
@@ -284,7 +295,7 @@ impl RequestError {
                 "see whether the API server answers, and whether a NetworkPolicy keeps this pod from it".into()
             }
             Failure::Token(..) => "let this step's user read the token: fsGroup of the pod".into(),
-            Failure::TooLarge(_) | Failure::NotTheObject(_) => {
+            Failure::TooLarge(_) | Failure::NotTheObject(_) | Failure::Pages(_) => {
                 "see what answers at this address: it is no Kubernetes API server".into()
             }
         })

@@ -1,13 +1,14 @@
 //! The Kubernetes API: the run that this step belongs to, Secrets with keys and credentials, and annotations.
 //!
-//! One client, with time limits and retries as the registry's has; each request is one GET of one object by its name, one POST of a Secret, or one
-//! PATCH by server-side apply, so that a Role can be as small as the job: nothing is ever listed or watched. Objects of Tekton's stay the JSON that the
+//! One client, with time limits and retries as the registry's has; each request is one GET of one object by its name, one POST of a Secret, one PATCH by
+//! server-side apply, or a page of what belongs to a PipelineRun, so that a Role can be as small as the job: nothing is ever watched. Objects of Tekton's stay the JSON that the
 //! API server gave. Secrets are read into memory that is wiped; what hyper and rustls buffered of them is not ours to wipe.
 //!
 //! Refused: names that could be another path, answers above 8 MiB, and an object that isn't the one that was asked for (its name and UID are compared).
 
 mod account;
 mod annotations;
+mod children;
 mod connect;
 mod error;
 mod name;
@@ -16,6 +17,8 @@ mod secret;
 mod send;
 mod slots;
 mod so_far;
+#[cfg(test)]
+mod tests;
 pub mod truth;
 mod who;
 
@@ -27,10 +30,11 @@ use serde_json::Value;
 
 pub use account::{AccountCredentials, AccountDocument, AccountError};
 pub use annotations::{ANNOTATIONS_BYTES, Annotated, AnnotationError};
+pub use children::{Children, Pods};
 pub use connect::{ACCOUNT_FOLDER, Environment, Reach, in_pod};
 pub use error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
 pub use name::{Kind, NameError, ObjectName};
-pub use runs::{Children, Own, RunsError, Told};
+pub use runs::{Own, RunsError, Told};
 pub use secret::SecretData;
 pub use slots::{Entry, PREFIX, ShortKey};
 pub use so_far::so_far;
@@ -112,7 +116,7 @@ impl Cluster {
 
     /// Reads an object that holds nothing secret.
     async fn object(&self, kind: Kind, name: &ObjectName) -> Result<Value, ClusterError> {
-        let call = Call { verb: Verb::Get, kind, object: name, body: None };
+        let call = Call { verb: Verb::Get, kind, object: name, page: None, body: None };
         let reply = self.send(&call).await?;
         let mut object: Value = serde_json::from_slice(&reply.bytes)
             .ok()

@@ -4,11 +4,7 @@
 //! `$(context.taskRun.name)`, with `$(context.taskRun.uid)` beside it, so that a run of the same name made later is not taken for it. Or it
 //! reads its own Pod: its name and UID are in the ServiceAccount's token, signed by the API server (`HOSTNAME` where the token isn't bound
 //! to a Pod), and Tekton's labels on it must agree with its owner, which only whoever may make Pods can choose.
-//!
-//! A PipelineRun is the owner of its TaskRuns; its TaskRuns are those that its `childReferences` name and that it owns. Each is read by one
-//! GET, ten at a time, in their order.
 
-use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
 use super::error::ClusterError;
@@ -17,12 +13,6 @@ use super::{Cluster, Environment, text_at};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
-
-/// How many children are asked for at a time.
-const AT_A_TIME: usize = 10;
-
-/// The most children a PipelineRun may have; Tekton's own limit is the size of the object.
-const MAX_CHILDREN: usize = 5000;
 
 /// What the step was told about its run.
 #[derive(Clone, Debug, Default)]
@@ -40,17 +30,6 @@ pub struct Own {
     pub task_run: Value,
     /// Its Pod.
     pub pod: Option<Value>,
-}
-
-/// The TaskRuns of a PipelineRun.
-#[derive(Clone, Debug, Default)]
-pub struct Children {
-    /// Those that are there, in the order of `childReferences`.
-    pub task_runs: Vec<Value>,
-    /// The names of those that are not.
-    pub gone: Vec<String>,
-    /// Children of another kind, as `KIND NAME`: they have no steps, and nothing is read of them.
-    pub others: Vec<String>,
 }
 
 /// Why the run isn't known.
@@ -92,12 +71,14 @@ pub enum RunsError {
         source: NameError,
     },
     /// More children than can be.
-    #[error("PipelineRun {name} has {count} children; no more than {MAX_CHILDREN} are read")]
+    #[error("PipelineRun {name} has {count} children; no more than {limit} are read")]
     TooMany {
         /// The PipelineRun.
         name: String,
         /// How many it names.
         count: usize,
+        /// How many are read.
+        limit: usize,
     },
 }
 
@@ -199,62 +180,15 @@ impl Cluster {
         same(Kind::PipelineRun, &pipeline_run, owner.uid)?;
         Ok(Some(pipeline_run))
     }
-
-    /// The TaskRuns of a PipelineRun: one request each.
-    ///
-    /// # Errors
-    ///
-    /// One may not be read, or isn't the PipelineRun's. One that is gone is no error.
-    pub async fn task_runs_of(&self, pipeline_run: &Value) -> Result<Children, RunsError> {
-        let listed = pipeline_run.pointer("/status/childReferences").and_then(Value::as_array);
-        let listed = listed.map(Vec::as_slice).unwrap_or_default();
-        if listed.len() > MAX_CHILDREN {
-            let name = foreign::shown(text_at(pipeline_run, "/metadata/name"), 120);
-            return Err(RunsError::TooMany { name, count: listed.len() });
-        }
-        let mut children = Children::default();
-        let mut names = Vec::new();
-        for child in listed {
-            let (kind, name) = (text_at(child, "/kind"), text_at(child, "/name"));
-            if kind == Kind::TaskRun.name() {
-                names.push(neighbour(pipeline_run, name, "status.childReferences")?);
-            } else {
-                children.others.push(foreign::shown(&format!("{kind} {name}"), 200));
-            }
-        }
-        let mut answers = stream::iter(&names)
-            .map(|name| async move { (name, self.task_run(name).await) })
-            .buffered(AT_A_TIME);
-        while let Some((name, answer)) = answers.next().await {
-            match answer {
-                Ok(task_run) => {
-                    let uid = text_at(pipeline_run, "/metadata/uid");
-                    let owner = owner(&task_run, Kind::PipelineRun).map_or("", |owner| owner.uid);
-                    if owner != uid {
-                        return Err(RunsError::Another {
-                            kind: Kind::TaskRun,
-                            name: format!("{name}, by its owner,"),
-                            found: foreign::shown(owner, 80),
-                            wanted: foreign::shown(uid, 80),
-                        });
-                    }
-                    children.task_runs.push(task_run);
-                }
-                Err(error) if error.is_not_found() => children.gone.push(name.to_string()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(children)
-    }
 }
 
 /// The object `name` in the namespace of `object`.
-fn neighbour(object: &Value, name: &str, place: &str) -> Result<ObjectName, RunsError> {
+pub(super) fn neighbour(object: &Value, name: &str, place: &str) -> Result<ObjectName, RunsError> {
     let bad = |source| RunsError::Name { place: place.to_owned(), source };
     ObjectName::new(text_at(object, "/metadata/namespace"), name).map_err(bad)
 }
 
-fn same(kind: Kind, object: &Value, wanted: &str) -> Result<(), RunsError> {
+pub(super) fn same(kind: Kind, object: &Value, wanted: &str) -> Result<(), RunsError> {
     let found = text_at(object, "/metadata/uid");
     if found == wanted && !wanted.is_empty() {
         return Ok(());

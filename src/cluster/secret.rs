@@ -95,7 +95,7 @@ impl Cluster {
     ///
     /// It isn't there, may not be read, or the API server doesn't answer.
     pub async fn secret(&self, name: &ObjectName) -> Result<SecretData, ClusterError> {
-        let call = Call { verb: Verb::Get, kind: Kind::Secret, object: name, body: None };
+        let call = Call { verb: Verb::Get, kind: Kind::Secret, object: name, page: None, body: None };
         let Reply { bytes, attempts } = self.send(&call).await?;
         SecretData::parse(&bytes, name).ok_or_else(|| self.not_the_object(&call, attempts))
     }
@@ -111,7 +111,8 @@ impl Cluster {
         entries: &[(&str, &Secret)],
     ) -> Result<(), ClusterError> {
         let body = Bytes::from_owner(manifest(name, entries));
-        let call = Call { verb: Verb::Create, kind: Kind::Secret, object: name, body: Some(body) };
+        let call =
+            Call { verb: Verb::Create, kind: Kind::Secret, object: name, page: None, body: Some(body) };
         match self.send(&call).await {
             Ok(_) => Ok(()),
             Err(error)

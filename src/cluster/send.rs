@@ -12,6 +12,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT}
 use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
@@ -26,11 +27,17 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 /// The longest answer that is read. etcd keeps no object above 1.5 MiB; the JSON of one can be longer than what etcd keeps.
 const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
+/// How many objects a page of a list has at most, and how long it may be. TaskRuns and their Pods have some ten kilobytes each.
+const PAGE_OBJECTS: usize = 100;
+const PAGE_BYTES: usize = 32 * 1024 * 1024;
+
 /// What is asked.
 pub(super) struct Call<'a> {
     pub(super) verb: Verb,
     pub(super) kind: Kind,
     pub(super) object: &'a ObjectName,
+    /// The page to go on from, of a list.
+    pub(super) page: Option<&'a str>,
     /// What is sent; wiped when it is dropped, if it was made to be.
     pub(super) body: Option<Bytes>,
 }
@@ -45,16 +52,28 @@ pub(super) struct Reply {
 impl Call<'_> {
     fn method(&self) -> Method {
         match self.verb {
-            Verb::Get => Method::GET,
+            Verb::Get | Verb::List => Method::GET,
             Verb::Create => Method::POST,
             Verb::Patch => Method::PATCH,
         }
+    }
+
+    fn limit(&self) -> usize {
+        if self.verb == Verb::List { PAGE_BYTES } else { ANSWER_BYTES }
     }
 
     fn path(&self) -> String {
         let objects = self.kind.path(self.object.namespace());
         match self.verb {
             Verb::Get => format!("{objects}/{}", self.object.name()),
+            Verb::List => {
+                let page = utf8_percent_encode(self.page.unwrap_or_default(), NON_ALPHANUMERIC);
+                let page = if self.page.is_some() { format!("&continue={page}") } else { String::new() };
+                let name = self.object.name();
+                format!(
+                    "{objects}?labelSelector=tekton.dev%2FpipelineRun%3D{name}&limit={PAGE_OBJECTS}{page}"
+                )
+            }
             Verb::Create => format!("{objects}?fieldManager={}", super::FIELD_MANAGER),
             Verb::Patch => format!("{objects}/{}?fieldManager={}", self.object.name(), super::FIELD_MANAGER),
         }
@@ -130,6 +149,11 @@ impl Cluster {
         self.failed(call, Failure::NotTheObject(call.kind), attempts, None)
     }
 
+    /// A list that goes on and on.
+    pub(super) fn endless(&self, call: &Call<'_>, pages: usize) -> ClusterError {
+        self.failed(call, Failure::Pages(pages), 1, None)
+    }
+
     /// Waits as is right after a failure; `false` at once if trying again makes no sense or there is no time.
     async fn pause(&self, attempt: u32, failure: &Failure) -> bool {
         let asked = match failure {
@@ -175,12 +199,12 @@ impl Cluster {
             .headers
             .get(http::header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
-        let mut bytes = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(64 * 1024).min(ANSWER_BYTES)));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(64 * 1024).min(call.limit())));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Failure::BrokeOff(Box::new(error)))?;
             let Some(data) = frame.data_ref() else { continue };
-            if bytes.len() + data.len() > ANSWER_BYTES {
-                return Err(Failure::TooLarge(ANSWER_BYTES));
+            if bytes.len() + data.len() > call.limit() {
+                return Err(Failure::TooLarge(call.limit()));
             }
             grow(&mut bytes, data.len());
             bytes.extend_from_slice(data);

@@ -211,7 +211,7 @@ mod tests {
             let (key, payload) = image(end);
             let result = place(&mut there, &mut ours, &entry(key, &payload));
             // Three that share 24 digits would be no accident.
-            assert_eq!(result.is_ok(), true, "{end}");
+            assert!(result.is_ok(), "{end}");
             let (key, payload) = image(end);
             assert!(find(&there, &entry(key, &payload)).is_some());
         }

@@ -130,6 +130,12 @@ pub fn check(run: &Value, pod: Option<&Value>) -> Truth {
     if kind == Kind::PipelineRun.name() {
         return truth;
     }
+    if !run.pointer("/status/completionTime").is_some_and(Value::is_string) {
+        truth
+            .unchecked
+            .push("it goes on still: results and step images were not compared with its Pod".into());
+        return truth;
+    }
     let Some(pod) = pod else {
         let gone = format!(
             "Pod {:?} is gone: results and step images were not compared",

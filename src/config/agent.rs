@@ -13,6 +13,8 @@ use crate::sign::{AgentAddress, KeySource};
 pub struct AgentConfig {
     /// The signing key.
     pub key: KeySource,
+    /// The folder with the credentials for the Kubernetes API, where the key is a Secret there.
+    pub cluster_credentials: PathBuf,
     /// Where it listens.
     pub socket: AgentAddress,
     /// Places of credentials named explicitly; `None`: the usual places.
@@ -45,6 +47,7 @@ impl AgentConfig {
         let kinds = read.all(&settings::KINDS, "image, attestation or run", |text| text.parse().ok())?;
         Ok(Self {
             key: read.key()?,
+            cluster_credentials: PathBuf::from(read.text(&settings::CLUSTER_CREDENTIALS).0),
             socket: read
                 .one(&settings::SOCKET, "unix:///PATH, at most 107 bytes long", |text| text.parse().ok())?,
             registry_config: sources.values(&settings::REGISTRY_CONFIG).map(|(values, _)| paths(values)),

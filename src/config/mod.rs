@@ -3,6 +3,7 @@
 //! Only this module knows default paths and the names of environment variables.
 
 mod agent;
+mod artifacts;
 pub mod settings;
 pub mod sources;
 pub mod verification;
@@ -18,8 +19,10 @@ use crate::explain::Explain;
 use crate::foreign;
 use crate::registry::reference::{Named, Repository, is_host};
 use crate::sign::{AgentAddress, KeySource};
+use crate::store::StoreKind;
 
 pub use agent::AgentConfig;
+pub use artifacts::{Encoding, OciStorage, RunArtifact, Runs};
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
 pub use verification::Verification;
@@ -65,32 +68,26 @@ pub struct Config {
     pub own_results: Option<Vec<PathBuf>>,
     /// What is printed.
     pub output: Output,
-    /// How image signatures are kept; `None`: `artifacts.oci.storage` is empty, none are made.
-    pub images: Option<ImageStorage>,
+    /// Where image signatures go; empty: none are made.
+    pub images: Vec<StoreKind>,
+    /// How signatures and attestations lie in registries.
+    pub oci: OciStorage,
+    /// What is signed for runs.
+    pub runs: Runs,
+    /// The run that is signed for.
+    pub run: RunSource,
+    /// The folder of the store `directory`.
+    pub signatures_dir: Option<PathBuf>,
+    /// Whether a run that failed is signed too.
+    pub include_failed: bool,
+    /// Whether runs that are signed are marked so, which keeps Tekton Chains from signing them.
+    pub mark_signed: bool,
+    /// Whether a run that can't be held against its Pod is refused.
+    pub require_pod: bool,
     /// `SOURCE_DATE_EPOCH`: the time that signatures carry, where they carry one.
     pub created: Option<SystemTime>,
     /// What was given and has no effect, each naming itself.
     pub warnings: Vec<String>,
-}
-
-/// Where and how image signatures are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageStorage {
-    /// Tags or referrers.
-    pub encoding: Encoding,
-    /// Another repository than the image's own.
-    pub repository: Option<Repository>,
-    /// Plain HTTP for that repository's registry, or for the images' own where none is named.
-    pub insecure_http: bool,
-}
-
-/// `storage.oci.encoding-format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// cosign's `.sig` tags.
-    Dsse,
-    /// OCI 1.1 referrers with a Sigstore bundle.
-    SigstoreBundle,
 }
 
 /// What is printed.
@@ -204,6 +201,22 @@ impl Config {
         let read = Reader(sources);
         let path = |setting: &Setting| PathBuf::from(read.text(setting).0);
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
+        let mut warnings = sources.warnings.clone();
+        let images = read.stores(&settings::OCI_STORAGE, &settings::OCI_SIGNER, &mut warnings)?;
+        let runs = read.runs(&mut warnings)?;
+        let signatures_dir =
+            read.optional(&settings::SIGNATURES_DIR, "a folder", |text| Some(PathBuf::from(text)))?;
+        let keys = [
+            (&settings::OCI_STORAGE, &images),
+            (&settings::TASKRUN_STORAGE, &runs.task_run.stores),
+            (&settings::PIPELINERUN_STORAGE, &runs.pipeline_run.stores),
+        ];
+        if let Some((key, _)) = keys.iter().find(|(_, stores)| stores.contains(&StoreKind::Directory))
+            && signatures_dir.is_none()
+        {
+            let (text, origin) = sources.chains(key);
+            return Err(bad(origin, &text, "possible without a folder: --signatures-dir is not set"));
+        }
         Ok(Self {
             results_dir: path(&settings::RESULTS_DIR),
             steps_dir: path(&settings::STEPS_DIR),
@@ -247,11 +260,36 @@ impl Config {
                 "json" => Some(Output::Json),
                 _ => None,
             })?,
-            images: read.images()?,
+            images,
+            oci: read.oci()?,
+            runs,
+            run: read.run()?,
+            signatures_dir,
+            include_failed: read.switch(&settings::INCLUDE_FAILED)?,
+            mark_signed: read.switch(&settings::MARK_SIGNED)?,
+            require_pod: read.switch(&settings::REQUIRE_POD)?,
             created: source_date_epoch.filter(|text| !text.is_empty()).map(created).transpose()?,
-            warnings: sources.warnings.clone(),
+            warnings,
         })
     }
+}
+
+/// Which run is signed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunSource {
+    /// The one this Pod belongs to, if something is to be signed for it.
+    Own {
+        /// Its UID, where the step was told.
+        uid: Option<String>,
+        /// Its name, where the step was told.
+        name: Option<ObjectName>,
+    },
+    /// The one in a file; `-`: standard input.
+    File(PathBuf),
+    /// A TaskRun of the cluster's.
+    TaskRun(ObjectName),
+    /// A PipelineRun of the cluster's, with its TaskRuns.
+    PipelineRun(ObjectName),
 }
 
 /// Typed access to [`Sources`].
@@ -314,6 +352,25 @@ impl Reader<'_> {
         })
     }
 
+    /// Which run is signed for; more than one is a contradiction.
+    fn run(&self) -> Result<RunSource, ConfigError> {
+        let name =
+            |setting| self.optional(setting, "a run, NAMESPACE/NAME", |text| text.parse::<ObjectName>().ok());
+        let file = self.optional(&settings::RUN, "a file", |text| Some(PathBuf::from(text)))?;
+        let (task_run, pipeline_run) = (name(&settings::TASKRUN)?, name(&settings::PIPELINERUN)?);
+        let uid = self.optional(&settings::TASKRUN_UID, "a UID", |text| Some(text.to_owned()))?;
+        let one = "the only run: give one of --run, --taskrun and --pipelinerun";
+        match (file, task_run, pipeline_run) {
+            (None, name, None) if uid.is_some() => Ok(RunSource::Own { uid, name }),
+            (None, None, None) => Ok(RunSource::Own { uid, name: None }),
+            (Some(file), None, None) => Ok(RunSource::File(file)),
+            (None, Some(name), None) => Ok(RunSource::TaskRun(name)),
+            (None, None, Some(name)) => Ok(RunSource::PipelineRun(name)),
+            (_, Some(name), _) => Err(bad(Origin::Flag("taskrun".into()), &name.to_string(), one)),
+            (_, _, Some(name)) => Err(bad(Origin::Flag("pipelinerun".into()), &name.to_string(), one)),
+        }
+    }
+
     fn key(&self) -> Result<KeySource, ConfigError> {
         let (text, origin) = self.text(&settings::KEY);
         KeySource::from_str(&text).map_err(|error| bad(origin, &text, &format!("a key: {error}")))
@@ -354,13 +411,17 @@ impl Reader<'_> {
         if key.allowed.is_empty() || key.allowed.contains(&value.as_str()) {
             return Ok((value, origin));
         }
+        Err(self.unsupported(key, origin, &value))
+    }
+
+    fn unsupported(&self, key: &ChainsKey, origin: Origin, value: &str) -> ConfigError {
         let quoted: Vec<String> = key
             .allowed
             .iter()
             .map(|value| if value.is_empty() { "empty".to_owned() } else { format!("{value:?}") })
             .collect();
-        let value = foreign::shown(&value, SHOWN_BYTES);
-        Err(ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") })
+        let value = foreign::shown(value, SHOWN_BYTES);
+        ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") }
     }
 
     /// `storage.oci.repository`.
@@ -373,29 +434,6 @@ impl Reader<'_> {
                 Err(error) => Err(bad(origin, name, &format!("a repository: {error}"))),
             },
         }
-    }
-
-    fn images(&self) -> Result<Option<ImageStorage>, ConfigError> {
-        let checked = [
-            &settings::OCI_FORMAT,
-            &settings::OCI_SIGNER,
-            &settings::TASKRUN_STORAGE,
-            &settings::PIPELINERUN_STORAGE,
-            &settings::FULCIO,
-            &settings::KMSREF,
-            &settings::TRANSPARENCY,
-        ];
-        for key in checked {
-            self.chains(key)?;
-        }
-        let encoding = match self.chains(&settings::ENCODING)?.0.as_str() {
-            "sigstore-bundle" => Encoding::SigstoreBundle,
-            _ => Encoding::Dsse,
-        };
-        let repository = self.repository()?;
-        let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
-        let on = self.chains(&settings::OCI_STORAGE)?.0 == "oci";
-        Ok(on.then_some(ImageStorage { encoding, repository, insecure_http }))
     }
 }
 

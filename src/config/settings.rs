@@ -33,6 +33,13 @@ pub struct Setting {
     pub help: &'static str,
 }
 
+impl Setting {
+    /// Whether it is left out of `--help`, so that this fits a screen: it is for manifests, where the environment serves.
+    pub fn is_rare(&self) -> bool {
+        ["taskrun-uid", "cluster-credentials"].contains(&self.flag)
+    }
+}
+
 macro_rules! settings {
     ($list:ident $about:literal: $($name:ident: $flag:literal $env:literal $kind:ident $value:literal $default:literal $help:literal;)*) => {
         $(#[doc = $help] pub const $name: Setting = Setting {
@@ -58,6 +65,14 @@ settings! {
     ANNOTATION: "annotation" "STEPSEAL_ANNOTATIONS" Words "K=V" "none" "Annotation to sign; repeatable";
     JOBS: "jobs" "STEPSEAL_JOBS" One "N" "16" "Subjects at a time, fewer while a registry throttles";
     TIMEOUT: "timeout" "STEPSEAL_TIMEOUT" One "DURATION" "5m" "Time limit for the whole run";
+    RUN: "run" "STEPSEAL_RUN" One "FILE" "the run this Pod belongs to" "Sign for the TaskRun or PipelineRun in this file, - for standard input";
+    TASKRUN: "taskrun" "STEPSEAL_TASKRUN" One "NS/NAME" "none" "Sign for this TaskRun of the cluster's";
+    PIPELINERUN: "pipelinerun" "STEPSEAL_PIPELINERUN" One "NS/NAME" "none" "Sign for this PipelineRun of the cluster's";
+    TASKRUN_UID: "taskrun-uid" "STEPSEAL_TASKRUN_UID" One "UID" "the Pod's label" "The UID of the TaskRun this step belongs to";
+    SIGNATURES_DIR: "signatures-dir" "STEPSEAL_SIGNATURES_DIR" One "DIR" "none" "The folder of the store directory";
+    INCLUDE_FAILED: "include-failed" "STEPSEAL_INCLUDE_FAILED" Switch "" "off" "Sign for a run that failed, too";
+    MARK_SIGNED: "mark-signed" "STEPSEAL_MARK_SIGNED" Switch "" "off" "Mark runs that are signed, so that Tekton Chains leaves them";
+    REQUIRE_POD: "require-pod" "STEPSEAL_REQUIRE_POD" Switch "" "off" "Refuse a run that can't be held against its Pod";
     LENIENT: "lenient" "STEPSEAL_LENIENT" Switch "" "off" "Sign the rest where a hint is malformed";
     REPORT: "report" "STEPSEAL_REPORT" One "FILE" "none" "Write a JSON report, one object a subject";
     OWN_RESULTS: "own-results" "STEPSEAL_OWN_RESULTS" Paths "DIR" "this step's results, if Tekton runs it" "Write the results SIGNED_IMAGES and SIGNATURES there; repeatable";
@@ -73,7 +88,24 @@ settings! {
 }
 
 /// The settings that `stepseal agent` shares with `sign`.
-pub const SHARED_WITH_AGENT: &[Setting] = &[KEY, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
+pub const SHARED_WITH_AGENT: &[Setting] =
+    &[KEY, CLUSTER_CREDENTIALS, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
+
+/// The settings that `stepseal attest` takes.
+pub const ATTEST_SETTINGS: &[Setting] = &[
+    KEY,
+    AGENT,
+    REGISTRY_CONFIG,
+    SERVICE_ACCOUNT,
+    CLUSTER_CREDENTIALS,
+    INSECURE_REGISTRY,
+    REGISTRY_CA,
+    ALLOW,
+    SIGNATURES_DIR,
+    TIMEOUT,
+    REPORT,
+    OUTPUT,
+];
 
 /// A key of Tekton Chains' configuration (`chains-config`).
 #[derive(Clone, Copy, Debug)]
@@ -98,14 +130,21 @@ macro_rules! chains_keys {
 }
 
 chains_keys! {
-    OCI_STORAGE: "artifacts.oci.storage" ["oci", ""] "oci" "where image signatures go; empty turns them off";
+    OCI_STORAGE: "artifacts.oci.storage" ["oci", "tekton", "directory", ""] "oci" "where image signatures go, several between commas; empty turns them off";
     OCI_FORMAT: "artifacts.oci.format" ["simplesigning"] "simplesigning" "what is signed for an image";
-    OCI_SIGNER: "artifacts.oci.signer" ["x509"] "x509" "the kind of key for images";
+    OCI_SIGNER: "artifacts.oci.signer" ["x509", "none"] "x509" "the kind of key for images";
     ENCODING: "storage.oci.encoding-format" ["dsse", "sigstore-bundle"] "dsse" "`dsse`: cosign's `.sig` tags; `sigstore-bundle`: OCI 1.1 referrers";
     OCI_REPOSITORY: "storage.oci.repository" [] "" "another repository for the signatures; empty: the image's own";
     OCI_INSECURE: "storage.oci.repository.insecure" ["true", "false"] "false" "plain HTTP for that repository's registry, or for every image's where none is named";
-    TASKRUN_STORAGE: "artifacts.taskrun.storage" [""] "" "where a TaskRun's provenance goes; only off in this version";
-    PIPELINERUN_STORAGE: "artifacts.pipelinerun.storage" [""] "" "where a PipelineRun's provenance goes; only off in this version";
+    TASKRUN_FORMAT: "artifacts.taskrun.format" ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"] "slsa/v1" "what is signed for a TaskRun";
+    TASKRUN_STORAGE: "artifacts.taskrun.storage" ["tekton", "oci", "directory", ""] "" "where that goes, several between commas; empty: nothing is signed for TaskRuns";
+    TASKRUN_SIGNER: "artifacts.taskrun.signer" ["x509", "none"] "x509" "the kind of key for TaskRuns; `none` turns them off";
+    PIPELINERUN_FORMAT: "artifacts.pipelinerun.format" ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"] "slsa/v1" "what is signed for a PipelineRun";
+    PIPELINERUN_STORAGE: "artifacts.pipelinerun.storage" ["tekton", "oci", "directory", ""] "" "where that goes, several between commas; empty: nothing is signed for PipelineRuns";
+    PIPELINERUN_SIGNER: "artifacts.pipelinerun.signer" ["x509", "none"] "x509" "the kind of key for PipelineRuns; `none` turns them off";
+    PIPELINERUN_DEEP: "artifacts.pipelinerun.enable-deep-inspection" [] "false" "whether what a PipelineRun's TaskRuns built counts as its own: `true` or `false`";
+    BUILDER_ID: "builder.id" [] "https://tekton.dev/chains/v2" "who builds, in provenance";
+    BUILD_TYPE: "builddefinition.buildtype" ["https://tekton.dev/chains/v2/slsa", "https://tekton.dev/chains/v2/slsa-tekton"] "https://tekton.dev/chains/v2/slsa" "the build type of `slsa/v2alpha3` and `slsa/v2alpha4`";
     FULCIO: "signers.x509.fulcio.enabled" ["false"] "false" "keyless signing; only off in this version";
     KMSREF: "signers.kms.kmsref" [""] "" "a key in a KMS; only off in this version";
     TRANSPARENCY: "transparency.enabled" ["false"] "false" "an entry in a transparency log; only off in this version";
@@ -113,13 +152,6 @@ chains_keys! {
 
 /// Chains' other keys: known, and without any effect while what they belong to is off.
 pub const DORMANT_KEYS: &[&str] = &[
-    "artifacts.taskrun.format",
-    "artifacts.taskrun.signer",
-    "artifacts.pipelinerun.format",
-    "artifacts.pipelinerun.signer",
-    "artifacts.pipelinerun.enable-deep-inspection",
-    "builder.id",
-    "builddefinition.buildtype",
     "signers.x509.fulcio.address",
     "signers.x509.fulcio.issuer",
     "signers.x509.fulcio.provider",

@@ -5,6 +5,7 @@
 //! single steps; [`pipeline`](crate::pipeline) repeats them until everything is there.
 
 pub mod bundle;
+pub mod directory;
 pub mod error;
 pub mod oci_referrers;
 pub mod oci_tag;
@@ -25,6 +26,7 @@ use crate::payload::{Payload, dsse};
 use crate::registry::{Digest, ImageRef};
 use crate::sign::{PublicKey, Signature};
 
+pub use directory::Directory;
 pub use error::StoreError;
 pub use oci_referrers::OciReferrers;
 pub use oci_tag::{Contents, OciTag};
@@ -80,6 +82,63 @@ impl Signed {
     pub fn envelope(&self) -> Bytes {
         dsse::envelope(&self.payload, &self.signature, &self.key_id)
     }
+}
+
+/// A place for signatures, as the configuration names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StoreKind {
+    /// Beside the images, in their registries.
+    Oci,
+    /// A folder.
+    Directory,
+    /// The run's annotations.
+    Tekton,
+}
+
+impl StoreKind {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Oci => "oci",
+            Self::Directory => "directory",
+            Self::Tekton => "tekton",
+        }
+    }
+}
+
+/// The names under which a signature is kept where each has its own: Tekton Chains' keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptUnder {
+    /// `taskrun-UID`, `pipelinerun-UID`, or the first twelve digits of an image's digest.
+    pub short: String,
+    /// `tekton.dev-v1-TaskRun-UID`, or an image's whole name.
+    pub full: String,
+    /// The image; `None`: it is a run's.
+    pub image: Option<Digest>,
+}
+
+impl KeptUnder {
+    /// The keys of an image's signature.
+    pub fn image(image: &ImageRef) -> Self {
+        let short = image.digest.hex().chars().take(12).collect();
+        Self { short, full: image.to_string(), image: Some(image.digest.clone()) }
+    }
+
+    /// Whether it is a run's.
+    pub fn is_run(&self) -> bool {
+        self.image.is_none()
+    }
+}
+
+/// A signature with the names it is kept under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filed {
+    /// The names.
+    pub key: KeptUnder,
+    /// Which of several payloads of the same subject it is.
+    pub number: usize,
+    /// What is kept.
+    pub signed: Signed,
 }
 
 /// A signature as it was read from a store; nothing of it is verified.

@@ -29,6 +29,7 @@ use serde::Serialize;
 
 pub use hints::{ResultKind, SIGNED_IMAGES, classify};
 pub use images::{from_arguments, from_file};
+pub use results::texts;
 pub use standing::Standing;
 pub use value::{Output, OutputError, Value, ValueError, parse_value};
 

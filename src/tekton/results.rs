@@ -23,6 +23,29 @@ pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> 
     read_folder(&folder, &Scope::Task, path, budget, found).map_err(|refusal| folder_error(path, refusal))
 }
 
+/// Every result in the folder at `path` that is text, whatever its name: what a TaskRun will report, hints or not. What can't be
+/// read is left out, as Tekton reports nothing of it; a folder that isn't there has none.
+///
+/// # Errors
+///
+/// When the folder is there and can't be listed.
+pub fn texts(path: &Path) -> Result<Vec<(String, String)>, TektonError> {
+    let mut budget = Budget::default();
+    let folder = match Folder::open(path) {
+        Err(Refusal::Missing) => return Ok(Vec::new()),
+        folder => folder.map_err(|refusal| folder_error(path, refusal))?,
+    };
+    let names = folder.names(&mut budget).map_err(|refusal| folder_error(path, refusal))?;
+    let mut texts = Vec::new();
+    for name in names {
+        let read = folder.read(&name, &mut budget).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        if let (Some(text), Ok(name)) = (read, name.into_string()) {
+            texts.push((name, text));
+        }
+    }
+    Ok(texts)
+}
+
 /// What a refused folder means when the user named it.
 pub(super) fn folder_error(path: &Path, refusal: Refusal) -> TektonError {
     let path = path.to_owned();

@@ -131,6 +131,10 @@ fn what_can_not_be_compared_is_told_and_refused_only_if_asked() {
     let mut compressed = pod();
     compressed["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = json!("tknz:AAAA");
     assert!(check(&run(), Some(&compressed)).unchecked[0].contains("compressed"));
+    let mut running = run();
+    running["status"].as_object_mut().unwrap().remove("completionTime");
+    let running = check(&running, Some(&pod()));
+    assert!(running.unchecked[0].contains("goes on still") && running.differences.is_empty());
     let mut unmanaged = run();
     unmanaged["metadata"].as_object_mut().unwrap().remove("managedFields");
     assert!(check(&unmanaged, Some(&pod())).unchecked[0].contains("managedFields"));

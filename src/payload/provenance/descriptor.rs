@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://github.com/in-toto/attestation/blob/v1.1.0/spec/v1/resource_descriptor.md>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,18 +42,31 @@ fn digests(source: &RefSource<'_>) -> BTreeMap<String, String> {
 ///
 /// One that has the name, and one digest, of a known one is the same: what else it says is added to that.
 #[derive(Debug, Default)]
-pub(super) struct Materials(pub(super) Vec<Material>);
+pub(super) struct Materials {
+    found: Vec<Material>,
+    /// Where the one with this URI, algorithm and hex digits stands.
+    places: HashMap<(String, String, String), usize>,
+}
 
 impl Materials {
     pub(super) fn add(&mut self, material: Material) {
-        let same = |known: &&mut Material| {
-            known.uri == material.uri
-                && known.digest.iter().any(|(algorithm, hex)| material.digest.get(algorithm) == Some(hex))
-        };
-        match self.0.iter_mut().find(same) {
+        let names = material.digest.iter();
+        let names: Vec<_> =
+            names.map(|(algorithm, hex)| (material.uri.clone(), algorithm.clone(), hex.clone())).collect();
+        let known = names.iter().filter_map(|name| self.places.get(name).copied()).min();
+        let at = known.unwrap_or(self.found.len());
+        match self.found.get_mut(at) {
             Some(known) => known.digest.extend(material.digest),
-            None => self.0.push(material),
+            None => self.found.push(material),
         }
+        for name in names {
+            self.places.entry(name).or_insert(at);
+        }
+    }
+
+    /// All of them.
+    pub(super) fn into_vec(self) -> Vec<Material> {
+        self.found
     }
 
     pub(super) fn extend(&mut self, materials: impl IntoIterator<Item = Material>) {

@@ -14,7 +14,7 @@ pub(super) fn of_task_run(run: &RunObject, gaps: &mut Vec<Gap>) -> Vec<Material>
     found.extend(step_images(run, gaps));
     found.extend(sidecar_images(run, gaps));
     found.extend(task_inputs(run, gaps));
-    found.0
+    found.into_vec()
 }
 
 /// The materials of a PipelineRun.
@@ -27,7 +27,7 @@ pub(super) fn of_pipeline_run(run: &Run, deep: bool, gaps: &mut Vec<Gap>) -> Vec
         found.extend(child.ref_source().map(|source| Material::of_source(&source)));
     }
     found.extend(pipeline_inputs(run, deep, gaps));
-    found.0
+    found.into_vec()
 }
 
 /// The images that the steps of `run` ran in. A step that never ran has none.
@@ -56,7 +56,7 @@ fn images<'a>(
             None => gaps.push(run.gap(gap(name))),
         }
     }
-    found.0
+    found.into_vec()
 }
 
 /// `NAME@ALGORITHM:HEX` as a material.
@@ -125,7 +125,7 @@ pub(super) fn task_inputs(run: &RunObject, gaps: &mut Vec<Gap>) -> Vec<Material>
     git.take_results(&results);
     found.extend(git.material(run, gaps));
     found.extend(artifact_inputs(&results));
-    found.0
+    found.into_vec()
 }
 
 /// The same of the results of single steps: each step's git commit, then every `*ARTIFACT_INPUTS`.
@@ -138,7 +138,7 @@ pub(super) fn step_inputs(run: &RunObject, gaps: &mut Vec<Gap>) -> Vec<Material>
         found.extend(git.material(run, gaps));
     }
     steps.iter().for_each(|results| found.extend(artifact_inputs(results)));
-    found.0
+    found.into_vec()
 }
 
 /// The same of a PipelineRun, with its TaskRuns' if asked.
@@ -154,7 +154,7 @@ pub(super) fn pipeline_inputs(run: &Run, deep: bool, gaps: &mut Vec<Gap>) -> Vec
     git.take_results(&results);
     // Of a TaskRun, Chains takes a commit without a URL for one; of a PipelineRun it doesn't.
     found.extend(git.material(own, gaps).filter(|_| !git.url.is_empty()));
-    found.0
+    found.into_vec()
 }
 
 fn artifact_inputs<'a>(results: &'a [RunResult<'_>]) -> impl Iterator<Item = Material> + 'a {

@@ -27,7 +27,7 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -44,6 +44,9 @@ use crate::tekton::run::{Gap, Run, RunKind};
 
 /// The builder that Chains names where it isn't told another.
 pub const DEFAULT_BUILDER_ID: &str = "https://tekton.dev/chains/v2";
+
+/// The most that a statement may repeat of a Pipeline's tasks: once for each TaskRun that ran them.
+const MAX_REPEATED_BYTES: usize = 64 * 1024 * 1024;
 
 /// A format of what is signed for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -221,6 +224,12 @@ pub enum ProvenanceError {
         /// Its name.
         name: String,
     },
+    /// More than is signed.
+    #[error("the provenance of {} would be larger than {} MiB", shown(.name, 100), MAX_REPEATED_BYTES / 1024 / 1024)]
+    TooBig {
+        /// The run's name.
+        name: String,
+    },
     /// The statement can't be written.
     #[error("cannot write the provenance of {} as JSON", shown(.name, 100))]
     Json {
@@ -239,6 +248,7 @@ impl Explain for ProvenanceError {
                     .into()
             }
             Self::NoStatus { .. } => "sign the run once it has begun".into(),
+            Self::TooBig { .. } => "sign the TaskRuns of this PipelineRun, each on its own".into(),
             Self::Json { .. } => "this is a fault of Stepseal's: report it with the run".into(),
         })
     }
@@ -312,12 +322,12 @@ pub fn subjects(run: &Run, format: RunFormat, options: &ProvenanceOptions) -> Ve
 ///
 /// Chains stops at the first subject that is no image; here the others follow.
 pub fn image_subjects(run: &Run, format: RunFormat, options: &ProvenanceOptions) -> Vec<ImageRef> {
-    let mut images: Vec<ImageRef> = Vec::new();
+    let (mut images, mut seen) = (Vec::new(), HashSet::new());
     for subject in subjects(run, format, options) {
         let digest = subject.digest.get("sha256").and_then(|hex| format!("sha256:{hex}").parse().ok());
         if let (Ok(repository), Some(digest)) = (subject.name.parse(), digest) {
             let image = ImageRef { repository, digest };
-            if !images.contains(&image) {
+            if seen.insert(image.clone()) {
                 images.push(image);
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.15.0/docs/pipelines.md#configuring-the-task-execution-order>
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::tekton::run::{ParamValue, field, list, text};
@@ -24,11 +26,8 @@ pub(super) fn after(task: &Value) -> Vec<&str> {
     for container in list(spec, "steps").iter().chain(list(spec, "sidecars")) {
         expressions_of_container(container, &mut used);
     }
-    for name in used.into_iter().filter_map(task_of_result) {
-        if !after.contains(&name) {
-            after.push(name);
-        }
-    }
+    let mut seen: HashSet<&str> = after.iter().copied().collect();
+    after.extend(used.into_iter().filter_map(task_of_result).filter(|name| seen.insert(name)));
     after
 }
 

@@ -5,6 +5,8 @@
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/slsa-provenance.md#type-hinting>
 
+use std::collections::{HashMap, HashSet};
+
 use super::digest;
 use super::{RunFormat, StatementSubject};
 use crate::registry::{Digest, ImageRef, Named};
@@ -31,12 +33,15 @@ pub(super) fn of_run(run: &Run, format: RunFormat, deep: bool) -> Vec<StatementS
             found.all(&own.results());
         }
     }
-    found.0
+    found.found
 }
 
 /// Subjects in the order in which they were found; one that is found again is not added.
 #[derive(Default)]
-struct Subjects(Vec<StatementSubject>);
+struct Subjects {
+    found: Vec<StatementSubject>,
+    seen: HashSet<(String, String, String)>,
+}
 
 impl Subjects {
     /// Of a TaskRun in `slsa/v2alpha4`: its steps', then its own.
@@ -81,12 +86,9 @@ impl Subjects {
     }
 
     fn add(&mut self, name: String, algorithm: &str, hex: &str) {
-        let known = |subject: &StatementSubject| {
-            subject.name == name && subject.digest.get(algorithm).is_some_and(|known| known == hex)
-        };
-        if !self.0.iter().any(known) {
+        if self.seen.insert((name.clone(), algorithm.to_owned(), hex.to_owned())) {
             let digest = [(algorithm.to_owned(), hex.to_owned())].into();
-            self.0.push(StatementSubject { name, digest });
+            self.found.push(StatementSubject { name, digest });
         }
     }
 }
@@ -123,7 +125,8 @@ fn image(name: &str, digest: &str) -> Option<ImageRef> {
 /// Pairs of texts whose names differ in their ends only, in the order of the first of each. Of duplicates the last
 /// wins, and a blank one is none.
 fn pairs(results: &[RunResult<'_>], name_end: &str, digest_end: &str) -> Vec<(String, String)> {
-    let mut found: Vec<(&str, Option<&str>, Option<&str>)> = Vec::new();
+    let mut found: Vec<(Option<&str>, Option<&str>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for result in results {
         let (prefix, is_name) = match result.name.strip_suffix(name_end) {
             Some(prefix) => (prefix, true),
@@ -136,15 +139,15 @@ fn pairs(results: &[RunResult<'_>], name_end: &str, digest_end: &str) -> Vec<(St
         if text.is_empty() {
             continue;
         }
-        let at = found.iter().position(|(known, ..)| *known == prefix).unwrap_or_else(|| {
-            found.push((prefix, None, None));
+        let at = *places.entry(prefix).or_insert_with(|| {
+            found.push((None, None));
             found.len() - 1
         });
-        if let Some((_, name, digest)) = found.get_mut(at) {
+        if let Some((name, digest)) = found.get_mut(at) {
             *(if is_name { name } else { digest }) = Some(text);
         }
     }
-    found.into_iter().filter_map(|(_, name, digest)| Some((name?.to_owned(), digest?.to_owned()))).collect()
+    found.into_iter().filter_map(|(name, digest)| Some((name?.to_owned(), digest?.to_owned()))).collect()
 }
 
 /// URI and digest of each `*ARTIFACT_OUTPUTS` object that is whole; only build artifacts, if asked.

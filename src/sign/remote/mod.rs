@@ -118,16 +118,7 @@ impl RemoteSigner {
             payload: STANDARD.encode(&payload.bytes),
             images: images.iter().map(ToString::to_string).collect(),
         };
-        let answer = loop {
-            let answer = self.post(wire::SIGN, &question).await?;
-            if answer.status != http::StatusCode::SERVICE_UNAVAILABLE
-                || Instant::now() + AGAIN > self.deadline
-            {
-                break answer;
-            }
-            tokio::time::sleep(AGAIN).await;
-        };
-        let answer: SignAnswer = read(&self.address, answer)?;
+        let answer: SignAnswer = read(&self.address, self.post(wire::SIGN, &question).await?)?;
         let signature = STANDARD.decode(&answer.signature).map_err(|_| AgentError::Answer {
             address: self.address.clone(),
             what: "its signature is not base64",

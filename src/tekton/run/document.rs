@@ -20,6 +20,10 @@ pub(super) const MAX_RUN_BYTES: usize = 64 * 1024 * 1024;
 pub(super) const MAX_DEPTH: usize = 100;
 /// The most values in it.
 const MAX_NODES: usize = 4_000_000;
+/// The most documents in a YAML file.
+const MAX_DOCUMENTS: usize = 10_000;
+/// The largest whole number below which a float holds every one.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 /// What all aliases of a YAML file may repeat together.
 const MAX_REPEATED: usize = 100_000;
 
@@ -30,7 +34,9 @@ pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| RunError::NotText)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let documents = match text.trim_start().starts_with(['{', '[']) {
+    // JSON with `---` between its documents is YAML.
+    let several = text.lines().any(|line| line.trim_end() == "---");
+    let documents = match text.trim_start().starts_with(['{', '[']) && !several {
         true => json(text)?,
         false => yaml(text)?,
     };
@@ -75,6 +81,7 @@ fn json(text: &str) -> Result<Vec<Value>, RunError> {
 fn yaml(text: &str) -> Result<Vec<Value>, RunError> {
     let options = serde_saphyr::options! {
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
+        legacy_octal_numbers: true,
         merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
         reject_unsupported_tags: true,
         with_snippet: false,
@@ -90,6 +97,8 @@ fn yaml(text: &str) -> Result<Vec<Value>, RunError> {
             max_events: 2 * MAX_NODES,
             max_aliases: 10_000,
             max_anchors: 10_000,
+            enforce_alias_anchor_ratio: false,
+            max_documents: MAX_DOCUMENTS,
             max_recorded_anchor_events: MAX_NODES,
             max_total_scalar_bytes: MAX_RUN_BYTES,
         },
@@ -145,10 +154,18 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        if value.fract() != 0.0 {
+            let number = Number::from_f64(value).map(Value::Number);
+            return number.ok_or_else(|| E::custom("a number that is none"));
+        }
         // An integer of more than 64 bits arrives here with its last digits lost.
-        let kept = value.abs() < 9.0e18 || value.fract() != 0.0;
-        let number = Number::from_f64(value).filter(|_| kept);
-        number.map(Value::Number).ok_or_else(|| E::custom("a number that can't be kept as it is"))
+        if value.abs() > EXACT {
+            return Err(E::custom("a number that can't be kept as it is"));
+        }
+        // Kubernetes writes 1.0 as 1.
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
+        let whole = value as i64;
+        Ok(Value::Number(whole.into()))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

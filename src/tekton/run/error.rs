@@ -65,6 +65,12 @@ pub enum RunError {
         /// Its name.
         name: String,
     },
+    /// More children than a PipelineRun has.
+    #[error("it holds {count} TaskRuns, and at most {} of one PipelineRun are read", super::MAX_CHILDREN)]
+    TooManyChildren {
+        /// How many.
+        count: usize,
+    },
     /// A child that is something else.
     #[error("{} is given as a TaskRun and is none", shown(.name, NAME_SHOWN_BYTES))]
     NotATaskRun {
@@ -88,7 +94,9 @@ pub enum RunError {
 impl Explain for RunError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::TooBig | Self::TooDeep => "give one TaskRun, or one PipelineRun followed by its TaskRuns",
+            Self::TooBig | Self::TooDeep | Self::TooManyChildren { .. } => {
+                "give one TaskRun, or one PipelineRun followed by its TaskRuns"
+            }
             Self::NotText | Self::Json(_) | Self::Yaml(_) | Self::NotAnObject(_) => {
                 "give it as kubectl get -o yaml or -o json writes it"
             }

@@ -3,7 +3,7 @@
 use super::{Run, RunKind, RunObject, RunResult};
 use crate::foreign;
 use crate::tekton::results::take;
-use crate::tekton::{Discovered, NAME_SHOWN_BYTES, Scope};
+use crate::tekton::{Discovered, NAME_SHOWN_BYTES, Problem, Scope};
 
 /// Which results count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub struct HintOptions {
     /// Whether the results of single steps count too, as they do in `slsa/v2alpha4`.
     pub steps: bool,
 }
+
+/// How many places of results are looked at: TaskRuns and steps.
+const MAX_PLACES: usize = 8192;
 
 /// The type hints of `run`: its own, then, if asked, its completed children's.
 ///
@@ -60,6 +63,11 @@ fn shown(kind: &str, object: &RunObject) -> String {
 }
 
 fn read(results: &[RunResult<'_>], scope: &Scope, place: String, found: &mut Discovered) {
+    if found.looked.len() >= MAX_PLACES {
+        let what = format!("they are not read: {MAX_PLACES} other places with results stand before them");
+        found.problems.push(Problem { place, what });
+        return;
+    }
     let names: Vec<&[u8]> = results.iter().map(|result| result.name.as_bytes()).collect();
     let mut value =
         |at: usize| Ok(results.get(at).map(|result| result.value.to_file().into_bytes()).unwrap_or_default());

@@ -62,8 +62,13 @@ impl fmt::Display for RunKind {
 pub struct Run {
     object: RunObject,
     children: Vec<RunObject>,
+    /// The places of the children that ran a task of the Pipeline, by its name.
+    by_task: HashMap<String, Vec<usize>>,
     gaps: Vec<Gap>,
 }
+
+/// The most TaskRuns of one PipelineRun; the API server bounds the list of their names at about three times as many.
+const MAX_CHILDREN: usize = 4096;
 
 /// A part of a run that is not known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,11 +192,20 @@ impl Run {
         if object.kind() == RunKind::TaskRun {
             return match given.first() {
                 Some(_) => Err(RunError::Several { kind: RunKind::TaskRun, count: given.len() + 1 }),
-                None => Ok(Self { object, children: Vec::new(), gaps: Vec::new() }),
+                None => Ok(Self { object, children: Vec::new(), by_task: HashMap::new(), gaps: Vec::new() }),
             };
         }
+        if given.len() > MAX_CHILDREN {
+            return Err(RunError::TooManyChildren { count: given.len() });
+        }
         let (children, gaps) = children(&object, given)?;
-        Ok(Self { object, children, gaps })
+        let mut by_task: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, child) in children.iter().enumerate() {
+            if let Some(task) = child.pipeline_task() {
+                by_task.entry(task.to_owned()).or_default().push(at);
+            }
+        }
+        Ok(Self { object, children, by_task, gaps })
     }
 
     /// What it is.
@@ -235,8 +249,9 @@ impl Run {
     }
 
     /// The known TaskRuns that ran the Pipeline's task `name`.
-    pub fn children_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a RunObject> {
-        self.children.iter().filter(move |child| child.pipeline_task() == Some(name))
+    pub fn children_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a RunObject> + use<'a> {
+        let places = self.by_task.get(name).map(Vec::as_slice).unwrap_or_default();
+        places.iter().filter_map(|at| self.children.get(*at))
     }
 
     /// The known TaskRuns that completed, as the Pipeline lists their tasks, `finally` last.

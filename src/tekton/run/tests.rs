@@ -144,6 +144,17 @@ fn large_integers_keep_their_digits() {
 }
 
 #[test]
+fn numbers_and_booleans_are_those_that_kubectl_reads() {
+    let text = TASK_RUN.to_owned()
+        + "  n: [017, 0o17, 0x1F, 1.0, 1e3, .5, 1_000, yes, 'yes', Off, 2025-03-04, 12:30:45]\n";
+    let run = Run::parse(text.as_bytes()).unwrap();
+    let want = json!([15, 15, 31, 1, 1000, 0.5, 1000, true, "yes", false, "2025-03-04", "12:30:45"]);
+    assert_eq!(run.object()["status"]["n"], want);
+    let infinite = Run::parse((TASK_RUN.to_owned() + "  n: .inf\n").as_bytes());
+    assert!(matches!(infinite, Err(RunError::Yaml(_))));
+}
+
+#[test]
 fn a_value_that_is_no_text_list_or_object_of_texts_is_its_json() {
     for (json, want) in [
         (json!("a"), ParamValue::Text("a".into())),
@@ -163,15 +174,19 @@ fn a_value_that_is_no_text_list_or_object_of_texts_is_its_json() {
 fn v1beta1_becomes_what_the_webhook_makes_of_it() {
     let run = Run::parse(
         br#"{"apiVersion":"tekton.dev/v1beta1","kind":"PipelineRun","metadata":{"name":"old"},
-        "spec":{"serviceAccountName":"builder","timeout":"1h","pipelineRef":{"name":"p","bundle":"reg/b:1"}},
+        "spec":{"serviceAccountName":"builder","timeout":"1h","pipelineRef":{"name":"p"},
+            "pipelineSpec":{"params":[{"name":"a"},{"name":"b","type":"array"}],
+            "tasks":[{"name":"t","taskSpec":{"steps":[{"resources":{"limits":{}}}]}}]}},
         "status":{"pipelineResults":[{"name":"r","value":"v"}],"taskRuns":{}}}"#,
     );
     let run = run.unwrap();
     assert_eq!(run.object()["apiVersion"], "tekton.dev/v1");
     assert_eq!(run.object()["spec"]["taskRunTemplate"], json!({"serviceAccountName": "builder"}));
     assert_eq!(run.object()["spec"]["timeouts"], json!({"pipeline": "1h"}));
-    assert_eq!(run.object()["spec"]["pipelineRef"]["params"][2]["value"], "Pipeline");
-    assert!(run.run().is_remote());
+    let spec = &run.object()["spec"]["pipelineSpec"];
+    assert_eq!(spec["params"], json!([{"name": "a", "type": "string"}, {"name": "b", "type": "array"}]));
+    assert_eq!(spec["tasks"][0]["taskSpec"]["steps"], json!([{"computeResources": {"limits": {}}}]));
+    assert!(!run.run().is_remote());
     assert_eq!(run.run().results()[0].name, "r");
     assert!(run.short_key().is_err());
 }

@@ -1,7 +1,7 @@
 //! From the API version v1beta1 to v1, as Tekton's webhook converts what it stores.
 //!
-//! Only what v1 has no other place for under the same name is moved; fields that v1 doesn't have are left to
-//! whoever reads it.
+//! What v1 has under another name is moved, and what it doesn't have is dropped (`bundle`, PipelineResources, cloud
+//! events; the webhook keeps the last two in annotations for the way back).
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.15.0/docs/migrating-v1beta1-to-v1.md>
 
@@ -33,7 +33,6 @@ fn task_run_spec(spec: &mut Fields) {
     for name in ["stepSpecs", "sidecarSpecs"] {
         each(spec, name, |entry| rename(entry, "resources", "computeResources"));
     }
-    with(spec, "taskRef", |reference| bundle(reference, "Task"));
     with(spec, "taskSpec", task_spec);
     spec.remove("resources");
 }
@@ -72,7 +71,6 @@ fn pipeline_run_spec(spec: &mut Fields) {
             each(entry, name, |entry| rename(entry, "resources", "computeResources"));
         }
     });
-    with(spec, "pipelineRef", |reference| bundle(reference, "Pipeline"));
     with(spec, "pipelineSpec", pipeline_spec);
     spec.remove("resources");
 }
@@ -86,9 +84,9 @@ fn pipeline_run_status(status: &mut Fields) {
 }
 
 fn pipeline_spec(spec: &mut Fields) {
+    param_specs(spec);
     for name in ["tasks", "finally"] {
         each(spec, name, |task| {
-            with(task, "taskRef", |reference| bundle(reference, "Task"));
             with(task, "taskSpec", task_spec);
             task.remove("resources");
         });
@@ -97,6 +95,7 @@ fn pipeline_spec(spec: &mut Fields) {
 }
 
 fn task_spec(spec: &mut Fields) {
+    param_specs(spec);
     for name in ["steps", "sidecars"] {
         each(spec, name, |step| rename(step, "resources", "computeResources"));
     }
@@ -104,21 +103,14 @@ fn task_spec(spec: &mut Fields) {
     spec.remove("resources");
 }
 
-/// A reference into a bundle is one through the resolver `bundles`.
-fn bundle(reference: &mut Fields, kind: &str) {
-    let Some(Value::String(bundle)) = reference.remove("bundle") else { return };
-    if bundle.is_empty() {
-        return;
-    }
-    let name = reference.remove("name").unwrap_or_default();
-    let kind = reference.remove("kind").unwrap_or_else(|| Value::String(kind.to_owned()));
-    reference.insert("resolver".to_owned(), Value::String("bundles".to_owned()));
-    let params = json!([
-        {"name": "bundle", "value": bundle},
-        {"name": "name", "value": name},
-        {"name": "kind", "value": kind},
-    ]);
-    reference.insert("params".to_owned(), params);
+/// A parameter without a type is a text.
+fn param_specs(spec: &mut Fields) {
+    each(spec, "params", |param| {
+        let untyped = param.get("type").is_none_or(|kind| kind.is_null() || kind == "");
+        if untyped {
+            param.insert("type".to_owned(), "string".into());
+        }
+    });
 }
 
 fn with(fields: &mut Fields, name: &str, change: impl FnOnce(&mut Fields)) {

@@ -1,12 +1,14 @@
 //! The value of a parameter or result: a text, a list of texts, or an object of texts.
 //!
-//! Tekton takes everything else for the text of its JSON, and so it is here.
+//! Tekton takes everything else for the text of its JSON, and so it is here ([`go_types`](crate::tekton::go_types)).
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.15.0/docs/tasks.md#specifying-parameters>
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+use crate::tekton::go_types::{GoType, normalise};
 
 /// A value as Tekton reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,19 +24,15 @@ pub enum ParamValue {
 impl ParamValue {
     /// The value that `json` is; one that isn't there is an empty text.
     pub fn read(json: Option<&Value>) -> Self {
-        match json {
-            None | Some(Value::Null) => Self::Text(String::new()),
-            Some(Value::String(text)) => Self::Text(text.clone()),
-            Some(json @ Value::Array(items)) => {
-                let texts: Option<Vec<String>> = items.iter().map(element).collect();
-                texts.map_or_else(|| Self::Text(written(json)), Self::Array)
+        let read = json.map(|json| normalise(GoType::ParamValue, json));
+        match read {
+            Some(Ok(Value::Array(items))) => Self::Array(items.into_iter().map(owned).collect()),
+            Some(Ok(Value::Object(fields))) => {
+                Self::Object(fields.into_iter().map(|(key, value)| (key, owned(value))).collect())
             }
-            Some(json @ Value::Object(fields)) => {
-                let texts: Option<BTreeMap<String, String>> =
-                    fields.iter().map(|(key, value)| Some((key.clone(), element(value)?))).collect();
-                texts.map_or_else(|| Self::Text(written(json)), Self::Object)
-            }
-            Some(json) => Self::Text(written(json)),
+            Some(Ok(text)) => Self::Text(owned(text)),
+            // Every value is one: nothing is refused.
+            Some(Err(_)) | None => Self::Text(String::new()),
         }
     }
 
@@ -64,40 +62,10 @@ impl ParamValue {
     }
 }
 
-/// Go reads null into a text as an empty one.
-fn element(json: &Value) -> Option<String> {
+/// The text of `json`, which the normaliser made one.
+fn owned(json: Value) -> String {
     match json {
-        Value::Null => Some(String::new()),
-        Value::String(text) => Some(text.clone()),
-        _ => None,
-    }
-}
-
-/// The JSON text of `json` as an API server writes it: keys sorted, as Go escapes and writes numbers.
-fn written(json: &Value) -> String {
-    let mut sorted = json.clone();
-    sorted.sort_all_objects();
-    whole_numbers(&mut sorted);
-    let bytes = crate::payload::go_json::to_vec(&sorted).unwrap_or_default();
-    String::from_utf8(bytes).unwrap_or_default()
-}
-
-/// Go writes a float that is a whole number without its fraction.
-fn whole_numbers(json: &mut Value) {
-    match json {
-        Value::Number(number) => {
-            // The parser refuses what is 9.0e18 or more.
-            if let Some(float) = number.as_f64().filter(|_| number.is_f64())
-                && float.fract() == 0.0
-                && float.abs() < 9.0e18
-            {
-                #[expect(clippy::cast_possible_truncation, reason = "a whole number within 64 bits")]
-                let whole = float as i64;
-                *number = whole.into();
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
-        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
-        Value::Null | Value::Bool(_) | Value::String(_) => {}
+        Value::String(text) => text,
+        _ => String::new(),
     }
 }

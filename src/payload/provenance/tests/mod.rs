@@ -1,5 +1,8 @@
 //! What Chains v0.29.2 makes of given runs: `tests/data/chains-cases`, a folder a case.
 
+mod any_object;
+mod behaviour;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -168,7 +171,8 @@ fn the_same_run_gives_the_same_bytes_in_any_order_of_its_fields() {
         let children = case.run.children().iter().rev().map(|child| child.value().clone()).collect();
         object.sort_all_objects();
         let shuffled = Run::from_objects(object, children).unwrap();
-        for format in [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4] {
+        for format in [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4, RunFormat::Tekton]
+        {
             let options = case.options(true, BuildType::Slsa);
             let bytes = |run| payload(run, format, &options).unwrap().payload.bytes;
             assert_eq!(bytes(&case.run), bytes(&shuffled), "{} {format}", case.name);
