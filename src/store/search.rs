@@ -4,7 +4,9 @@
 //! refuses, throttles or loses is an error: it never counts as "nothing there". What somebody left there and can't be
 //! read for what it is, is told beside the rest.
 
+use std::collections::HashSet;
 use std::future::Future;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -88,18 +90,42 @@ pub struct Attached {
     pub timestamp: Option<String>,
 }
 
+/// Registries that were found to have no referrers API: each is asked once, and not for every image.
+#[derive(Clone, Debug, Default)]
+pub struct WithoutApi(Arc<Mutex<HashSet<String>>>);
+
+impl WithoutApi {
+    fn has(&self, registry: &str) -> bool {
+        self.0.lock().is_ok_and(|found| found.contains(registry))
+    }
+
+    fn add(&self, registry: &str) {
+        if let Ok(mut found) = self.0.lock() {
+            found.insert(registry.to_owned());
+        }
+    }
+}
+
 /// Where signatures are looked for.
 #[derive(Clone, Debug)]
 pub struct Search {
     client: Client,
     repository: Option<Repository>,
     wanted: Wanted,
+    without_api: WithoutApi,
 }
 
 impl Search {
     /// Looks beside each image, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, wanted: Wanted) -> Self {
-        Self { client, repository, wanted }
+        Self { client, repository, wanted, without_api: WithoutApi::default() }
+    }
+
+    /// The same, with what others found out of registries.
+    #[must_use]
+    pub fn sharing(mut self, without_api: &WithoutApi) -> Self {
+        self.without_api = without_api.clone();
+        self
     }
 
     /// Gives everything that lies at `image` to `found`, in a stable order: the tag's layers, then the referrers.
@@ -117,7 +143,11 @@ impl Search {
     ) -> Result<(), StoreError> {
         let place = Place { search: self, image, known };
         let (tagged, referrers) = tokio::join!(place.tagged(), place.referrers());
-        let (tagged, referrers) = (tagged?, referrers?);
+        let (tagged, (referrers, without_api)) = (tagged?, referrers?);
+        // Of a repository that isn't there, too, nothing is known: only one with something in it tells.
+        if without_api && !(tagged.is_empty() && referrers.is_empty()) {
+            self.without_api.add(place.repository().registry());
+        }
         let at_a_time = match self.wanted {
             Wanted::Signatures => AT_A_TIME,
             Wanted::Attestations => LARGE_AT_A_TIME,
@@ -195,13 +225,19 @@ impl Place<'_> {
             .collect())
     }
 
-    /// The descriptors of the referrers that may be wanted.
-    async fn referrers(&self) -> Result<Vec<Value>, StoreError> {
+    /// The descriptors of the referrers that may be wanted, and whether they are not from the API.
+    async fn referrers(&self) -> Result<(Vec<Value>, bool), StoreError> {
         let repository = self.repository();
         let digest = &self.image.digest;
         let location = format!("{repository}@{digest} (referrers)");
-        let listed = self.search.client.all_referrers(repository, digest).await;
-        let listed = listed.map_err(|source| StoreError::read(location.clone(), source))?;
+        let without_api = &self.search.without_api;
+        let listed = if without_api.has(repository.registry()) {
+            None
+        } else {
+            let listed = self.search.client.all_referrers(repository, digest).await;
+            listed.map_err(|source| StoreError::read(location.clone(), source))?
+        };
+        let without_api = listed.is_none();
         let mut descriptors = match listed {
             Some(descriptors) => descriptors,
             None => {
@@ -217,7 +253,7 @@ impl Place<'_> {
         if descriptors.len() > MAX_ENTRIES {
             return Err(StoreError::Foreign { location, what: "it lists more than 20,000 signatures" });
         }
-        Ok(descriptors)
+        Ok((descriptors, without_api))
     }
 
     /// Whether a descriptor may be of a bundle of the wanted kind; what it doesn't say has to be read.

@@ -12,6 +12,7 @@ use crate::pipeline;
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, RegistryError, Repository};
+use crate::store::search::WithoutApi;
 use crate::store::{Search, StoreError, Wanted};
 
 /// An index that lists more, with what its own indexes list, is not an image's but an attack.
@@ -115,12 +116,14 @@ pub struct Looker {
     repository: Option<Repository>,
     recursive: bool,
     jobs: usize,
+    /// Registries that were found to have no referrers API.
+    without_api: WithoutApi,
 }
 
 impl Looker {
     /// Looks with `client`, at `jobs` images at a time.
     pub fn new(client: Client, repository: Option<Repository>, recursive: bool, jobs: usize) -> Self {
-        Self { client, repository, recursive, jobs }
+        Self { client, repository, recursive, jobs, without_api: WithoutApi::default() }
     }
 
     /// What a name stands for now. Asks the registry only where there is no digest.
@@ -192,14 +195,23 @@ impl Looker {
         checks: &[Check],
     ) -> (Result<Vec<Verdict>, VerifyError>, Vec<ImageRef>) {
         let image = &asked.image;
-        let target = Target::Digest(image.digest.clone());
-        let (manifest, verdicts) =
-            tokio::join!(self.manifest(&image.repository, target, &asked.name), self.verdicts(image, checks));
+        let look_up = || {
+            let target = Target::Digest(image.digest.clone());
+            self.manifest(&image.repository, target, &asked.name)
+        };
+        if !self.recursive {
+            // A signature is about the digest; only where none counts it matters whether the image is there at all.
+            let verdicts = match self.verdicts(image, checks).await {
+                Ok(verdicts) => verdicts,
+                Err(error) => return (Err(error), Vec::new()),
+            };
+            let none = verdicts.iter().all(|verdict| verdict.good.is_empty());
+            let there = if none { look_up().await.map(|_| ()) } else { Ok(()) };
+            return (there.map(|()| verdicts), Vec::new());
+        }
+        let (manifest, verdicts) = tokio::join!(look_up(), self.verdicts(image, checks));
         match (manifest, verdicts) {
-            (Ok(manifest), Ok(verdicts)) => {
-                let children = if self.recursive { pipeline::children(image, &manifest) } else { Vec::new() };
-                (Ok(verdicts), children)
-            }
+            (Ok(manifest), Ok(verdicts)) => (Ok(verdicts), pipeline::children(image, &manifest)),
             (Err(error), _) | (_, Err(error)) => (Err(error), Vec::new()),
         }
     }
@@ -233,7 +245,8 @@ impl Looker {
                     verdict.see(image, find.clone(), &check.trust, &check.demands);
                 }
             };
-            let search = Search::new(self.client.clone(), self.repository.clone(), wanted);
+            let search =
+                Search::new(self.client.clone(), self.repository.clone(), wanted).sharing(&self.without_api);
             let searched = search.run(image, &known, &mut judge).await;
             searched.map_err(|source| VerifyError::Places { image: image.to_string(), source })?;
         }

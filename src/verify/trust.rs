@@ -70,6 +70,9 @@ pub enum Distrust {
     /// It has no entry in a log.
     #[error("the signature is good, and has no entry in a transparency log")]
     NoLog,
+    /// It has no timestamp.
+    #[error("the signature is good, and has no timestamp of an authority")]
+    NoTimestamp,
     /// What should be an envelope is none.
     #[error(transparent)]
     Envelope(#[from] dsse::DsseError),
@@ -148,6 +151,9 @@ impl Trust {
                 Ok(by) => return Ok(by),
                 // The signature is good: nothing says more.
                 Err(Distrust::Bundle(BundleError::NoLogEntry)) => said = Distrust::NoLog,
+                Err(Distrust::Bundle(BundleError::NoTime { timestamp: true })) => {
+                    said = Distrust::NoTimestamp
+                }
                 Err(Distrust::Nobody(_)) => {}
                 Err(Distrust::Bundle(error)) if matches!(error.check(), "signature" | "signer") => {}
                 Err(error) if matches!(said, Distrust::Nobody(_)) => said = error,

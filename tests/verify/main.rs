@@ -9,6 +9,7 @@
 
 mod attestation;
 mod bad;
+mod certified;
 mod flips;
 mod good;
 mod kit;

@@ -1,0 +1,171 @@
+//! Certificates, logs and timestamps at images: the good cases of `tests/data/bundles`, put beside an image.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use stepseal::registry::Digest;
+use stepseal::store::Attached;
+use stepseal::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
+use stepseal::verify::{Accepted, Signer, Trust};
+
+use crate::kit::{fails, name, passes, step};
+use crate::step::{Ended, MANIFEST, Step};
+
+/// Whose certificates the corpus has.
+const IDENTITY: &str = "https://ci.example/team/app/build.yaml@refs/heads/main";
+/// Who vouches for them.
+const ISSUER: &str = "https://issuer.example";
+const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
+fn corpus(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bundles").join(file)
+}
+
+/// A step whose registry holds the corpus' artifact as a manifest, with this bundle among its referrers.
+fn attested(case: &str) -> (Step, String) {
+    let step = step();
+    let content = step.registry.content();
+    let artifact = fs::read(corpus("artifact")).unwrap();
+    let digest = content.put_manifest("team/app", None, MANIFEST, artifact.clone()).unwrap();
+    let bundle = fs::read(corpus(case).join("bundle.sigstore.json")).unwrap();
+    let layer = content.put_blob("team/app", bundle.clone()).unwrap();
+    let config = content.put_blob("team/app", "{}").unwrap();
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE,
+        "config": { "mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": config.as_str() },
+        "layers": [{ "mediaType": BUNDLE, "size": bundle.len(), "digest": layer.as_str() }],
+        "subject": { "mediaType": MANIFEST, "size": artifact.len(), "digest": digest.as_str() },
+    });
+    content.put_manifest("team/app", None, MANIFEST, manifest.to_string()).unwrap();
+    let image = name(&step, "team/app", &digest);
+    (step, image)
+}
+
+fn verify(step: &Step, args: &[&str]) -> Ended {
+    let root = corpus("trusted_root.json");
+    let base = ["verify-attestation", "--type=slsaprovenance1", "--trusted-root", root.to_str().unwrap()];
+    let mut command = step.command(&[&base[..], args].concat());
+    crate::step::ended(command.env_remove("STEPSEAL_KEY").output().unwrap())
+}
+
+#[test]
+fn an_identity_that_a_log_knows_counts_and_no_other() {
+    for case in ["dsse-rekor1", "dsse-intoto", "rekor2-dsse"] {
+        let (step, image) = attested(case);
+        let issuer = ["--certificate-oidc-issuer", ISSUER];
+        let good = ["--certificate-identity", IDENTITY, issuer[0], issuer[1], &image];
+        let ended = passes(verify(&step, &good));
+        assert!(
+            ended.stderr.contains(IDENTITY) && ended.stderr.contains("           at 20"),
+            "{}",
+            ended.stderr
+        );
+        passes(verify(&step, &["--certificate-identity-regexp", ".", issuer[0], issuer[1], &image]));
+        let other = ["--certificate-identity", "another@example.com", issuer[0], issuer[1], &image];
+        fails(verify(&step, &other), &["has no attestation of"]);
+        let other = ["--certificate-identity", IDENTITY, "--certificate-oidc-issuer", "https://x", &image];
+        fails(verify(&step, &other), &["has no attestation of"]);
+        fails(
+            verify(&step, &["--key", step.path("keys").to_str().unwrap(), &image]),
+            &["none of the accepted"],
+        );
+        let half = verify(&step, &["--certificate-identity", IDENTITY, &image]);
+        assert_eq!(half.code, 2, "{}", half.stderr);
+    }
+}
+
+#[test]
+fn a_key_with_its_log_entry_needs_no_flag() {
+    let (step, image) = attested("key-dsse-rekor1");
+    let key = corpus("key-dsse-rekor1/key.pub");
+    let ended = passes(verify(&step, &["--key", key.to_str().unwrap(), &image]));
+    assert!(ended.stderr.contains("by a transparency log"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_policy_names_identities_logs_and_ages() {
+    let (step, image) = attested("dsse-rekor1");
+    let gate = |more: &str| {
+        let policy = format!(
+            "version: 1\ntrustedRoot: {}\nsigners:\n  ci: {{ identity: \"{IDENTITY}\", issuerRegexp: \"^https://\" }}\nrules:\n  - name: provenance\n    images: ['**']\n    attestations: [{{ type: slsaprovenance1, by: [ci]{more} }}]\n",
+            corpus("trusted_root.json").display()
+        );
+        let file = step.path("policy.yaml");
+        fs::write(&file, policy).unwrap();
+        let mut command = step.command(&["verify", "--policy", file.to_str().unwrap(), &image]);
+        crate::step::ended(command.env_remove("STEPSEAL_KEY").output().unwrap())
+    };
+    passes(gate(""));
+    passes(gate(", log: true, maxAge: 100years"));
+    fails(gate(", timestamp: true"), &["the rule \"provenance\""]);
+    fails(gate(", maxAge: 1s"), &["and may be 1s old at most"]);
+}
+
+/// What cosign hung onto a `.sig` layer for this bundle, before there were bundles.
+fn attached(bundle: &Value) -> Attached {
+    let material = &bundle["verificationMaterial"];
+    let entry = &material["tlogEntries"][0];
+    let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
+    let id = STANDARD.decode(entry["logId"]["keyId"].as_str().unwrap()).unwrap();
+    let log = json!({
+        "SignedEntryTimestamp": entry["inclusionPromise"]["signedEntryTimestamp"],
+        "Payload": {
+            "body": entry["canonicalizedBody"],
+            "integratedTime": number(&entry["integratedTime"]),
+            "logIndex": number(&entry["logIndex"]),
+            "logID": id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        },
+    });
+    let der = material["x509CertificateChain"]["certificates"][0]["rawBytes"].as_str().unwrap();
+    Attached {
+        certificate: Some(format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            wrapped(der)
+        )),
+        log: Some(log.to_string()),
+        ..Attached::default()
+    }
+}
+
+fn wrapped(text: &str) -> String {
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn what_cosign_hung_onto_a_layer_is_judged_as_a_bundle() {
+    let artifact = fs::read(corpus("artifact")).unwrap();
+    let bundle: Value =
+        serde_json::from_slice(&fs::read(corpus("v0.1/bundle.sigstore.json")).unwrap()).unwrap();
+    let signature = STANDARD.decode(bundle["messageSignature"]["signature"].as_str().unwrap()).unwrap();
+    let root = fs::read(corpus("trusted_root.json")).unwrap();
+    let identity = IdentityPolicy { identity: Match::exact(IDENTITY), issuer: Match::exact(ISSUER) };
+    let trust = Trust {
+        signers: vec![Accepted {
+            name: "ci".into(),
+            signer: Signer::Identity(identity),
+            log_required: true,
+            timestamp_required: false,
+            ignore_sct: false,
+        }],
+        material: Arc::new(TrustMaterial::parse(&root).unwrap()),
+    };
+    let good = attached(&bundle);
+    let by = trust.simple(&artifact, &signature, &good).unwrap();
+    assert!(by.logged && by.times.len() == 1 && by.who.contains(IDENTITY), "{by:?}");
+    assert!(trust.simple(b"another", &signature, &good).is_err());
+    let without_log = Attached { log: None, ..good.clone() };
+    assert!(trust.simple(&artifact, &signature, &without_log).is_err());
+    let without_certificate = Attached { certificate: None, ..good.clone() };
+    assert!(trust.simple(&artifact, &signature, &without_certificate).is_err());
+    let changed = good.log.as_ref().unwrap().replacen("\"logIndex\":", "\"logIndex\":1", 1);
+    assert!(trust.simple(&artifact, &signature, &Attached { log: Some(changed), ..good.clone() }).is_err());
+    let twice = good.log.as_ref().unwrap().replacen('{', "{\"Payload\":{},", 1);
+    assert!(trust.simple(&artifact, &signature, &Attached { log: Some(twice), ..good }).is_err());
+    assert_ne!(Digest::of(&artifact), Digest::of(b"another"));
+}
