@@ -22,6 +22,7 @@ const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, 
 const ATTEST_ABOUT: &str = "Sign what a predicate (SBOM, scan, test report) says of an image";
 const AGENT_ABOUT: &str = "Hold the key beside steps that never see it, and sign for them over a Unix socket";
 const KEYS_ABOUT: &str = "Make a key pair, in files or in a Secret, as cosign makes them";
+const VERIFY_BLOB_ABOUT: &str = "Verify a file's signature or Sigstore bundle";
 const COMPLETIONS_ABOUT: &str = "Print the completion script of a shell";
 const MAN_ABOUT: &str = "Print the manual page";
 
@@ -53,6 +54,7 @@ pub fn command() -> Command {
         .subcommand(agent())
         .subcommand(demo())
         .subcommand(generate_key_pair())
+        .subcommand(verify_blob())
         .subcommand(completions())
         .subcommand(Command::new("man").about(MAN_ABOUT))
 }
@@ -262,6 +264,62 @@ fn generate_key_pair() -> Command {
                 .default_value("cosign")
                 .help("Write PREFIX.key and PREFIX.pub"),
         )
+}
+
+fn verify_blob() -> Command {
+    let value = |name: &'static str, value, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    signers(Command::new("verify-blob").about(VERIFY_BLOB_ABOUT))
+        .arg(
+            Arg::new("blob")
+                .value_name("FILE")
+                .required(true)
+                .help("The file, - for standard input, or its digest as sha256:HEX"),
+        )
+        .arg(value("signature", "FILE|BASE64", "The signature, made with --key over the file"))
+        .arg(value("bundle", "FILE", "The Sigstore bundle, version 0.1 to 0.3"))
+        .after_help(
+            "Nothing is fetched. Without --trusted-root the public-good Sigstore is believed, as it was when this\n\
+             program was built (stepseal --version); STEPSEAL_TRUSTED_ROOT or SIGSTORE_ROOT_FILE name another.",
+        )
+}
+
+/// Whose signature is accepted, and what must be there beside it: named as cosign's flags are.
+fn signers(command: Command) -> Command {
+    let value = |name: &'static str, value, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let switch = |name: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .hide_possible_values(true)
+            .value_parser(clap::value_parser!(bool))
+            .value_name("BOOL")
+            .help(help)
+    };
+    // Their meaning is what happens anyway; scripts give them.
+    let accepted = |name: &'static str| switch(name, "Accepted, as it is how things are").hide(true);
+    command
+        .arg(value("key", "KEY", "The signer's public key: a file, a directory with cosign.pub, env://NAME"))
+        .arg(value("certificate-identity", "NAME", "The signer's identity: an e-mail address, a URI"))
+        .arg(value("certificate-identity-regexp", "REGEXP", "An expression that the identity matches"))
+        .arg(value("certificate-oidc-issuer", "URL", "Who vouches for the identity"))
+        .arg(value("certificate-oidc-issuer-regexp", "REGEXP", "An expression that the issuer matches"))
+        .arg(value(
+            "trusted-root",
+            "FILE",
+            "The logs and authorities that are believed, as trusted_root.json",
+        ))
+        .arg(switch("insecure-ignore-tlog", "Demand no entry in a transparency log, and look at none"))
+        .arg(switch("insecure-ignore-sct", "Demand no proof that the certificate was logged"))
+        .arg(switch("use-signed-timestamps", "Demand a timestamp of an RFC 3161 authority"))
+        .arg(accepted("offline"))
+        .arg(accepted("new-bundle-format"))
+        .arg(accepted("private-infrastructure"))
 }
 
 fn completions() -> Command {

@@ -15,7 +15,9 @@ mod progress;
 mod runs;
 mod sign;
 mod subjects;
+mod trust;
 mod verify;
+mod verify_blob;
 
 use std::ffi::OsString;
 
@@ -49,6 +51,9 @@ fn dispatch(
         Err(error) => {
             // Help and the version come as "errors" that end well.
             out.clap(&error);
+            if error.kind() == clap::error::ErrorKind::DisplayVersion {
+                out.print(&format!("{}\n", trust::built_in()));
+            }
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
         }
     };
@@ -62,6 +67,7 @@ fn dispatch(
         Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
         Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),
+        Some(("verify-blob", matches)) => verify_blob::run(matches, environment, out),
         Some(("completions", matches)) => completions::completions(matches, out),
         Some(("man", _)) => completions::man(out),
         _ => ExitCode::Usage,

@@ -6,6 +6,7 @@
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/tasks.md#larger-results-using-sidecar-logs>
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{Pending, Report, ReportError};
@@ -53,8 +54,11 @@ impl OwnResults {
 
 /// The two arrays, or their summaries.
 fn texts(report: &Report) -> Result<[String; 2], ReportError> {
+    // In several stores or not, an image is named once.
+    let mut named = HashSet::new();
     let signed = report.outcomes().iter().filter_map(|outcome| {
         let done = outcome.result.as_ref().ok()?;
+        named.insert(outcome.image_signature()?).then_some(())?;
         Some((outcome.image_signature()?.to_string(), done.location.clone()))
     });
     let (images, signatures): (Vec<String>, Vec<String>) = signed.unzip();

@@ -80,6 +80,14 @@ pub enum KeyError {
         /// What is there instead, names only, made fit to be shown.
         found: String,
     },
+    /// The directory has no public key in it.
+    #[error("there is no public key in {}: it does not hold cosign.pub, {found}", .path.display())]
+    NoPublicKey {
+        /// The directory.
+        path: PathBuf,
+        /// What is there instead, names only, made fit to be shown.
+        found: String,
+    },
     /// The directory has both keys in it.
     #[error("there are two signing keys in {}: cosign.key and x509.pem", .path.display())]
     TwoKeys {
@@ -183,6 +191,7 @@ impl Explain for KeyError {
             Self::WrongPassword { .. } => {
                 "give the password that the key was made with; if it is right, the key file was changed after it was made"
             }
+            Self::NoPublicKey { .. } => "name the file with the public key, or write it there as cosign.pub",
             Self::PublicKey(_) => {
                 "give the public key that belongs to the signatures, as cosign.pub holds it"
             }

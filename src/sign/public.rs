@@ -11,10 +11,11 @@ use pem_rfc7468::LineEnding;
 use rsa::pkcs1::RsaPublicKeyRef;
 use rsa::signature::Verifier as _;
 use rsa::traits::PublicKeyParts as _;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
 use super::algorithm::{Algorithm, Curve, Kind, rsa_bits};
 use super::armor::Block;
+use super::hash::Hash;
 use super::malformed::Malformed;
 use super::{KeyError, parse};
 
@@ -69,7 +70,12 @@ impl PublicKey {
         }
     }
 
-    fn from_der(der: &[u8]) -> Result<Self, Malformed> {
+    /// The key in the DER of a SubjectPublicKeyInfo: <https://www.rfc-editor.org/rfc/rfc5280#section-4.1>.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn from_der(der: &[u8]) -> Result<Self, Malformed> {
         let info = SubjectPublicKeyInfoRef::from_der(der)?;
         Self::new(match Kind::of(&info.algorithm)? {
             Kind::Ecdsa(Curve::P256) => Verifier::P256(info.try_into()?),
@@ -78,12 +84,21 @@ impl PublicKey {
             Kind::Ed25519 => Verifier::Ed25519(info.try_into()?),
             Kind::Rsa => {
                 let bits = info.subject_public_key.as_bytes().ok_or(Malformed::Inconsistent)?;
-                let parts = RsaPublicKeyRef::from_der(bits)?;
-                rsa_bits(parts.modulus.as_bytes())?;
-                let key = rsa::PublicKey::try_from(parts).map_err(|_| Malformed::Inconsistent)?;
-                Verifier::Rsa(Box::new(rsa::pkcs1v15::VerifyingKey::new(key)))
+                return Self::from_pkcs1_der(bits);
             }
         })
+    }
+
+    /// An RSA key in the DER of an RSAPublicKey: <https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.1>.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, Malformed> {
+        let parts = RsaPublicKeyRef::from_der(der)?;
+        rsa_bits(parts.modulus.as_bytes())?;
+        let key = rsa::PublicKey::try_from(parts).map_err(|_| Malformed::Inconsistent)?;
+        Self::new(Verifier::Rsa(Box::new(rsa::pkcs1v15::VerifyingKey::new(key))))
     }
 
     pub(super) fn new(verifier: Verifier) -> Result<Self, Malformed> {
@@ -148,6 +163,58 @@ impl PublicKey {
             }
         };
         verified.map_err(|_| VerifyError::Mismatch(self.algorithm()))
+    }
+
+    /// Checks that `signature` was made, with the private key of this key, over the message whose digest by `hash` this is.
+    ///
+    /// Other systems sign other hashes than we do ([`Hash`]); Ed25519 has no digest but SHA-512's, and that in
+    /// [`verify_ed25519ph`](Self::verify_ed25519ph).
+    ///
+    /// # Errors
+    ///
+    /// That it was not, or that it is no signature at all.
+    pub fn verify_digest(&self, hash: Hash, digest: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+        let malformed = |_| VerifyError::Malformed(self.algorithm());
+        let verified =
+            match &self.verifier {
+                Verifier::P256(key) => key
+                    .verify_prehash(digest, &p256::ecdsa::Signature::from_der(signature).map_err(malformed)?),
+                Verifier::P384(key) => key
+                    .verify_prehash(digest, &p384::ecdsa::Signature::from_der(signature).map_err(malformed)?),
+                Verifier::P521(key) => key
+                    .verify_prehash(digest, &p521::ecdsa::Signature::from_der(signature).map_err(malformed)?),
+                Verifier::Ed25519(_) => return Err(VerifyError::Mismatch(self.algorithm())),
+                Verifier::Rsa(key) => {
+                    return rsa(key)
+                        .verify(hash.pkcs1v15(), digest, signature)
+                        .map_err(|_| VerifyError::Mismatch(self.algorithm()));
+                }
+            };
+        verified.map_err(|_| VerifyError::Mismatch(self.algorithm()))
+    }
+
+    /// Checks an Ed25519ph signature over the message that `hasher` has read: what transparency logs keep of Ed25519 keys,
+    /// because they know the digest alone. <https://www.rfc-editor.org/rfc/rfc8032#section-5.1>
+    ///
+    /// # Errors
+    ///
+    /// That the key is of another kind, or that the signature is not its signature of that message.
+    pub fn verify_ed25519ph(&self, hasher: Sha512, signature: &[u8]) -> Result<(), VerifyError> {
+        let Verifier::Ed25519(key) = &self.verifier else {
+            return Err(VerifyError::Mismatch(self.algorithm()));
+        };
+        let signature = ed25519_dalek::Signature::from_slice(signature)
+            .map_err(|_| VerifyError::Malformed(self.algorithm()))?;
+        key.verify_prehashed_strict(hasher, None, &signature)
+            .map_err(|_| VerifyError::Mismatch(self.algorithm()))
+    }
+
+    /// The bare 32 bytes of an Ed25519 key; `None` for the other kinds.
+    pub fn ed25519_bytes(&self) -> Option<&[u8; 32]> {
+        match &self.verifier {
+            Verifier::Ed25519(key) => Some(key.as_bytes()),
+            _ => None,
+        }
     }
 
     /// The key's OpenSSH fingerprint, `SHA256:` and base64 without padding: the `keyid` that Chains writes into DSSE envelopes.

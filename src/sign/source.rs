@@ -19,7 +19,7 @@ use crate::secret::Secret;
 
 const COSIGN_KEY: &str = "cosign.key";
 const COSIGN_PASSWORD_FILE: &str = "cosign.password";
-const COSIGN_PUB: &str = "cosign.pub";
+pub(super) const COSIGN_PUB: &str = "cosign.pub";
 const X509_PEM: &str = "x509.pem";
 /// cosign's own variable, so that what works for it works here.
 const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
@@ -95,13 +95,13 @@ impl fmt::Display for KeySource {
 }
 
 /// A name that a shell can set.
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// RFC 3986 §3.1.
-fn is_scheme(text: &str) -> bool {
+pub(super) fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
@@ -237,7 +237,7 @@ fn exists(path: &Path) -> Result<bool, KeyError> {
 }
 
 /// The names in a directory, for an error; what Kubernetes puts there itself (`..data`) is left out.
-fn names(directory: &Path) -> Result<String, KeyError> {
+pub(super) fn names(directory: &Path) -> Result<String, KeyError> {
     let failed = |source| KeyError::Read { path: directory.into(), source };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {

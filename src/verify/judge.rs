@@ -219,6 +219,21 @@ impl Good {
     /// What cosign prints of a signature: the payload; of a statement what a payload would say. `name` is the image
     /// as it was asked for.
     pub fn to_json(&self, name: &str, digest: &Digest) -> Value {
+        let mut told = self.payload_json(name, digest);
+        if let (Some((identity, issuer)), Some(told)) = (&self.by.identity, told.as_object_mut()) {
+            let optional = told.entry("optional").or_insert(Value::Null);
+            if !optional.is_object() {
+                *optional = json!({});
+            }
+            if let Some(optional) = optional.as_object_mut() {
+                optional.insert("Subject".to_owned(), identity.as_str().into());
+                optional.insert("Issuer".to_owned(), issuer.as_deref().unwrap_or_default().into());
+            }
+        }
+        told
+    }
+
+    fn payload_json(&self, name: &str, digest: &Digest) -> Value {
         match &self.said {
             Said::Claim(claim) => claim.document.clone(),
             Said::Statement { statement, .. } => {

@@ -17,6 +17,8 @@ pub mod statement;
 pub mod strict;
 pub mod trust;
 
+pub mod bundle;
+
 use std::borrow::Cow;
 
 use serde_json::Value;

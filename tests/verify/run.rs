@@ -75,7 +75,9 @@ fn trust() -> Trust {
             signer: stepseal::verify::Signer::Key(Box::new(signer().public_key().clone())),
             log_required: false,
             timestamp_required: false,
+            ignore_sct: false,
         }],
+        material: std::sync::Arc::new(stepseal::verify::bundle::TrustMaterial::none()),
     }
 }
 

@@ -9,7 +9,7 @@ use clap::ArgMatches;
 
 use super::super::environment::Environment;
 use super::super::output::Output;
-use super::keys::{self, KeyPlaceError};
+use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, NameError, RunsError};
 use crate::config::settings::VERIFY_TABLES;
 use crate::config::{ConfigError, Flags, Sources, Verification};
@@ -21,9 +21,11 @@ use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain, Places};
 use crate::registry::reference::{Named, ReferenceError};
 use crate::registry::{RegistryError, Repository};
+use crate::sign::{KeyError, PublicKeySource};
 use crate::tekton::run::RunError;
 use crate::tekton::{self, TektonError};
 use crate::verify::attestation_type::{self, TypeError};
+use crate::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
 use crate::verify::policy::{self, Policy, PolicyError};
 use crate::verify::{Accepted, Check, Demands, Looker, Require, RequireError, Signer, Trust};
 
@@ -58,7 +60,9 @@ pub(super) enum BeginError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Key(#[from] KeyPlaceError),
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Trust(#[from] TrustFlagError),
     #[error(transparent)]
     Credentials(#[from] CredentialError),
     #[error(transparent)]
@@ -83,8 +87,6 @@ pub(super) enum BeginError {
     PolicyFile { path: String, source: std::io::Error },
     #[error("cannot use policy {path}")]
     Policy { path: String, source: PolicyError },
-    #[error("this version verifies with keys only: no certificates, logs or timestamps")]
-    Certificates,
     #[error("cannot read the run {place}")]
     RunFile { place: String, source: std::io::Error },
     #[error(transparent)]
@@ -119,6 +121,7 @@ impl Explain for BeginError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Key(error) => error.hint(),
+            Self::Trust(error) => error.hint(),
             Self::Credentials(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Tekton(error) => error.hint(),
@@ -138,7 +141,6 @@ impl Explain for BeginError {
             ),
             Self::PolicyFile { .. } => Some("mount the ConfigMap with the policy into this step".to_owned()),
             Self::Policy { source, .. } => source.hint(),
-            Self::Certificates => Some("name the public key with --key".to_owned()),
             Self::RunFile { .. } => Some("give a file with the run, or - for standard input".to_owned()),
             Self::Run(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
@@ -152,6 +154,7 @@ impl Explain for BeginError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Key(error) => error.exit(),
+            Self::Trust(error) => error.exit(),
             Self::Credentials(error) => error.exit(),
             Self::Registry(error) => error.exit(),
             Self::Tekton(error) => error.exit(),
@@ -161,8 +164,7 @@ impl Explain for BeginError {
             | Self::Repository(..)
             | Self::Contradiction
             | Self::PolicyFile { .. }
-            | Self::Policy { .. }
-            | Self::Certificates => ExitCode::Usage,
+            | Self::Policy { .. } => ExitCode::Usage,
             Self::RunFile { .. } | Self::RunName(..) => ExitCode::Usage,
             Self::Run(error) => error.exit(),
             Self::Cluster(error) => error.exit(),
@@ -253,12 +255,19 @@ fn policy(
         // `join` keeps an absolute path as it is.
         let place =
             if place.contains("://") { place.to_owned() } else { folder.join(place).display().to_string() };
-        keys::read(&place, env).map_err(|error| {
+        let key = place.parse::<PublicKeySource>().and_then(|source| source.read(env));
+        key.map_err(|error| {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
             format!("{error}{}", cause.unwrap_or_default())
         })
     };
-    Policy::read(&bytes, &read_key).map_err(|source| BeginError::Policy { path: shown(), source })
+    let read = Policy::read(&bytes, &read_key);
+    let mut policy = read.map_err(|source| BeginError::Policy { path: shown(), source })?;
+    if policy.needs_trusted_root() {
+        let own = policy.trusted_root.as_ref().map(|place| folder.join(place));
+        policy.believe(&Arc::new(trust::material_of(own.as_deref(), env)?));
+    }
+    Ok(policy)
 }
 
 /// The check that the flags ask for.
@@ -286,21 +295,51 @@ pub(super) fn trust(
     config: &Verification,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Trust, BeginError> {
-    let certificates = config.identity.is_some() || config.issuer.is_some() || config.trusted_root.is_some();
-    if certificates || config.ignore_sct || config.signed_timestamps {
-        return Err(BeginError::Certificates);
+    let key = |place: &String| {
+        let source: PublicKeySource = place.parse()?;
+        Ok::<_, KeyError>((place.clone(), Signer::Key(Box::new(source.read(env)?))))
+    };
+    let signers = match (&config.identity, &config.issuer) {
+        (None, None) => config.keys.iter().map(key).collect::<Result<Vec<_>, _>>()?,
+        (Some(_), Some(_)) if config.keys_named => return Err(TrustFlagError::KeyAndIdentity.into()),
+        (Some(identity), Some(issuer)) => {
+            let identity = matched("certificate-identity-regexp", identity)?;
+            let issuer = matched("certificate-oidc-issuer-regexp", issuer)?;
+            let name = format!("{identity}, vouched for by {issuer}");
+            vec![(name, Signer::Identity(IdentityPolicy { identity, issuer }))]
+        }
+        (Some(_), None) => {
+            return Err(
+                TrustFlagError::Half { given: "an identity", missing: "--certificate-oidc-issuer" }.into()
+            );
+        }
+        (None, Some(_)) => {
+            return Err(TrustFlagError::Half { given: "an issuer", missing: "--certificate-identity" }.into());
+        }
+    };
+    let keys_only = config.identity.is_none() && config.ignore_tlog && !config.signed_timestamps;
+    let material = if keys_only {
+        TrustMaterial::none()
+    } else {
+        trust::material_of(config.trusted_root.as_deref(), env)?
+    };
+    let accepted = |(name, signer)| Accepted {
+        name,
+        signer,
+        log_required: !config.ignore_tlog,
+        timestamp_required: config.signed_timestamps,
+        ignore_sct: config.ignore_sct,
+    };
+    Ok(Trust { signers: signers.into_iter().map(accepted).collect(), material: Arc::new(material) })
+}
+
+/// What a certificate's text must be.
+fn matched(flag: &'static str, (text, regexp): &(String, bool)) -> Result<Match, TrustFlagError> {
+    if *regexp {
+        Match::regexp(text).map_err(|source| TrustFlagError::Regexp { flag, source })
+    } else {
+        Ok(Match::exact(text))
     }
-    let mut signers = Vec::new();
-    for place in &config.keys {
-        let key = keys::read(place, env)?;
-        signers.push(Accepted {
-            name: place.clone(),
-            signer: Signer::Key(Box::new(key)),
-            log_required: !config.ignore_tlog,
-            timestamp_required: false,
-        });
-    }
-    Ok(Trust { signers })
 }
 
 /// The images that are named, or else those that the results name.

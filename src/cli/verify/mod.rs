@@ -3,7 +3,6 @@
 //! Standard output gets what cosign prints, standard error what people want to know; the checks are the library's.
 
 mod begin;
-mod keys;
 mod of_run;
 mod told;
 

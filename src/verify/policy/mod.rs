@@ -8,15 +8,17 @@ mod node;
 pub mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::attestation_type;
+use super::bundle::{IdentityPolicy, Match, TrustMaterial};
 use super::images::Check;
 use super::judge::{Demands, Good, Said, Verdict};
 use super::require::Require;
-use super::trust::{Accepted, Signer, Trust};
+use super::trust::{self, Accepted, Signer, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -123,6 +125,25 @@ impl Policy {
         Ok(Self { rules, trusted_root: root.get("trustedRoot")?.map(|node| node.text().to_owned()) })
     }
 
+    /// Whether anything of it asks for logs, authorities or times, so that a trusted root is needed.
+    pub fn needs_trusted_root(&self) -> bool {
+        let mut needs = self.rules.iter().flat_map(|rule| &rule.needs);
+        needs.any(|need| {
+            let mut signers = need.check.trust.signers.iter();
+            need.max_age.is_some()
+                || signers.any(|one| {
+                    one.log_required || one.timestamp_required || matches!(one.signer, Signer::Identity(_))
+                })
+        })
+    }
+
+    /// Lets all of it believe the logs and authorities in `material`.
+    pub fn believe(&mut self, material: &Arc<TrustMaterial>) {
+        for need in self.rules.iter_mut().flat_map(|rule| &mut rule.needs) {
+            need.check.trust.material = Arc::clone(material);
+        }
+    }
+
     /// The rules for images of `repository`.
     pub fn rules_for(&self, repository: &Repository) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(|rule| rule.images.iter().any(|pattern| pattern.allows(repository)))
@@ -133,7 +154,7 @@ fn signers(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<BTreeMap<String, 
     let mut all: BTreeMap<String, Signer> = BTreeMap::new();
     for (name, node) in node.named()? {
         let signer = signer(&node, read_key)?;
-        if let Some((other, _)) = all.iter().find(|(_, other)| other.is_same(&signer)) {
+        if let Some((other, _)) = all.iter().find(|(_, other)| trust::is_same(other, &signer)) {
             // Two names for one key would pass for two signers.
             return Err(node.wrong(format!("it is the same signer as {other:?}")));
         }
@@ -164,8 +185,28 @@ fn signer(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<Signer, PolicyErro
             })?;
             Ok(Signer::Key(Box::new(key)))
         }
-        (None, None) if any_identity => Err(node.wrong("this version verifies with keys only")),
+        (None, None) if any_identity => {
+            let identity = one_of(node, identity.as_ref(), identity_regexp.as_ref(), "identity")?;
+            let issuer = one_of(node, issuer.as_ref(), issuer_regexp.as_ref(), "issuer")?;
+            Ok(Signer::Identity(IdentityPolicy { identity, issuer }))
+        }
         _ => Err(node.wrong("a signer is one of key, publicKey, or an identity with its issuer")),
+    }
+}
+
+/// A text or the expression in its place; exactly one of them must be there.
+fn one_of(
+    node: &Node<'_>,
+    exact: Option<&Node<'_>>,
+    regexp: Option<&Node<'_>>,
+    name: &str,
+) -> Result<Match, PolicyError> {
+    match (exact, regexp) {
+        (Some(text), None) => Ok(Match::exact(text.text())),
+        (None, Some(text)) => {
+            Match::regexp(text.text()).map_err(|_| text.wrong("it is no regular expression"))
+        }
+        _ => Err(node.wrong(format!("an identity needs one of {name} and {name}Regexp"))),
     }
 }
 
@@ -215,6 +256,7 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
             name: text.to_owned(),
             log_required: log.unwrap_or(!matches!(signer, Signer::Key(_))),
             timestamp_required: timestamp,
+            ignore_sct: false,
             signer: signer.clone(),
         });
     }
@@ -227,7 +269,10 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
         return Err(number.wrong(format!("there are only {} signers to choose from", accepted.len())));
     }
     Ok(Need {
-        check: Check { trust: Trust { signers: accepted }, demands },
+        check: Check {
+            trust: Trust { signers: accepted, material: Arc::new(TrustMaterial::none()) },
+            demands,
+        },
         at_least: at_least.map_or(1, |node| node.number()),
         max_age: node.get("maxAge")?.map(|node| node.duration()),
     })

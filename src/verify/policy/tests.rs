@@ -137,6 +137,7 @@ fn age_counts_from_the_time_that_somebody_vouches_for() {
         let by = crate::verify::By {
             name: "ci".into(),
             who: "key".into(),
+            identity: None,
             times,
             logged: true,
             timestamped: false,
@@ -169,6 +170,7 @@ fn different_signers_are_counted_and_not_signatures() {
         let by = crate::verify::By {
             name: "ci".into(),
             who: who.into(),
+            identity: None,
             times: Vec::new(),
             logged: false,
             timestamped: false,

@@ -1,0 +1,170 @@
+//! What the commands that verify share: whose signature is accepted, and whom the trusted root believes.
+
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+
+use super::environment::Environment;
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::sign::{KeyError, PublicKey, PublicKeySource};
+use crate::verify::bundle::{IdentityPolicy, Match, Policy, Signer, TRUST_BYTES, TrustError, TrustMaterial};
+
+/// cosign's own variable for a trusted root's file, and Stepseal's.
+const ROOT_VARIABLES: [&str; 2] = ["STEPSEAL_TRUSTED_ROOT", "SIGSTORE_ROOT_FILE"];
+
+/// What can be wrong with what the flags say.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TrustFlagError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("nothing says whose signature is accepted")]
+    Nobody,
+    #[error("both a key and an identity are given")]
+    KeyAndIdentity,
+    #[error("{given} is given without {missing}")]
+    Half { given: &'static str, missing: &'static str },
+    #[error("both --{0} and --{0}-regexp are given")]
+    Both(&'static str),
+    #[error("--{flag} is no regular expression")]
+    Regexp { flag: &'static str, source: regex::Error },
+    #[error("cannot use the trusted root {}", .path.display())]
+    Root { path: PathBuf, source: TrustError },
+    #[error("cannot read the trusted root {}", .path.display())]
+    ReadRoot { path: PathBuf, source: std::io::Error },
+    #[error("the trusted root in this program cannot be used")]
+    OwnRoot(#[source] TrustError),
+}
+
+impl Explain for TrustFlagError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Key(error) => error.used(),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Key(error) => return error.hint(),
+            Self::Root { source, .. } | Self::OwnRoot(source) => return source.hint(),
+            Self::Nobody => {
+                "give --key, or --certificate-identity[-regexp] with --certificate-oidc-issuer[-regexp]"
+                    .into()
+            }
+            Self::KeyAndIdentity => {
+                "give one of them: a signature is by a key, or by a certified identity".into()
+            }
+            Self::Half { missing, .. } => {
+                format!("give {missing} as well: an identity counts only with who vouched for it")
+            }
+            Self::Both(_) => "give one of them".into(),
+            Self::Regexp { .. } => "write it as RE2 does, and quote it for the shell".into(),
+            Self::ReadRoot { .. } => "give a file that can be read".into(),
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
+/// What the flags demand of a signature.
+pub(super) fn policy(matches: &ArgMatches, environment: &Environment) -> Result<Policy, TrustFlagError> {
+    let mut policy = Policy::new(signer(matches, environment)?);
+    policy.ignore_tlog = switch(matches, "insecure-ignore-tlog");
+    policy.ignore_sct = switch(matches, "insecure-ignore-sct");
+    policy.signed_timestamps = switch(matches, "use-signed-timestamps");
+    Ok(policy)
+}
+
+/// Whose signature is accepted.
+pub(super) fn signer(matches: &ArgMatches, environment: &Environment) -> Result<Signer, TrustFlagError> {
+    let identity = one_of(matches, "certificate-identity", "certificate-identity-regexp")?;
+    let issuer = one_of(matches, "certificate-oidc-issuer", "certificate-oidc-issuer-regexp")?;
+    match (key(matches, environment)?, identity, issuer) {
+        (Some(key), None, None) => Ok(Signer::Key(Box::new(key))),
+        (Some(_), _, _) => Err(TrustFlagError::KeyAndIdentity),
+        (None, Some(identity), Some(issuer)) => Ok(Signer::Identity(IdentityPolicy { identity, issuer })),
+        (None, Some(_), None) => {
+            Err(TrustFlagError::Half { given: "an identity", missing: "--certificate-oidc-issuer" })
+        }
+        (None, None, Some(_)) => {
+            Err(TrustFlagError::Half { given: "an issuer", missing: "--certificate-identity" })
+        }
+        (None, None, None) => Err(TrustFlagError::Nobody),
+    }
+}
+
+/// The key of `--key`; `None` without the flag.
+fn key(matches: &ArgMatches, environment: &Environment) -> Result<Option<PublicKey>, TrustFlagError> {
+    let Some(text) = matches.get_one::<String>("key") else { return Ok(None) };
+    let source: PublicKeySource = text.parse()?;
+    Ok(Some(source.read(&|name| environment.get(name))?))
+}
+
+/// The trusted root of the flag, of the environment, or else the public-good one in the program.
+pub(super) fn material(
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Result<TrustMaterial, TrustFlagError> {
+    let flag = matches.get_one::<String>("trusted-root").map(Path::new);
+    material_of(flag, &|name| environment.get(name))
+}
+
+/// The trusted root in the file that is named, or that the environment names, or else the public-good one in the program.
+pub(super) fn material_of(
+    named: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<TrustMaterial, TrustFlagError> {
+    let variable = || ROOT_VARIABLES.iter().find_map(|name| env(name).filter(|path| !path.is_empty()));
+    match named.map(Path::to_owned).or_else(|| variable().map(PathBuf::from)) {
+        Some(path) => {
+            let bytes = super::verify_blob::bounded(&path, TRUST_BYTES)
+                .map_err(|source| TrustFlagError::ReadRoot { path: path.clone(), source })?;
+            TrustMaterial::parse(&bytes).map_err(|source| TrustFlagError::Root { path, source })
+        }
+        None => TrustMaterial::public_good().map_err(TrustFlagError::OwnRoot),
+    }
+}
+
+/// A flag, or its sibling that is an expression.
+fn one_of(
+    matches: &ArgMatches,
+    exact: &'static str,
+    regexp: &'static str,
+) -> Result<Option<Match>, TrustFlagError> {
+    let text = |flag| matches.get_one::<String>(flag).filter(|text| !text.is_empty());
+    match (text(exact), text(regexp)) {
+        (Some(_), Some(_)) => Err(TrustFlagError::Both(exact)),
+        (Some(text), None) => Ok(Some(Match::exact(text))),
+        (None, Some(text)) => {
+            let matched =
+                Match::regexp(text).map_err(|source| TrustFlagError::Regexp { flag: regexp, source });
+            matched.map(Some)
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A switch that cosign knows as `--flag`, `--flag=true` and `--flag=false`.
+pub(super) fn switch(matches: &ArgMatches, flag: &str) -> bool {
+    matches.get_one::<bool>(flag).copied().unwrap_or_default()
+}
+
+/// Where the trusted root in the program is from, for `--version`.
+pub(super) fn built_in() -> String {
+    let newest = TrustMaterial::public_good().ok().and_then(|trust| trust.newest());
+    let newest = newest.map_or_else(String::new, |at| format!(" of {}", at.strftime("%Y-%m-%d")));
+    format!("Sigstore public-good trusted root{newest} ({})", digest())
+}
+
+fn digest() -> String {
+    let root = crate::registry::Digest::of(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes());
+    format!("sha256:{}", root.hex().get(..12).unwrap_or_default())
+}
+
+/// Whether a path is standard input.
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

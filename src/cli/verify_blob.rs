@@ -1,0 +1,238 @@
+//! `stepseal verify-blob`: a file's signature or bundle, with the flags of `cosign verify-blob`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::ArgMatches;
+
+use super::environment::Environment;
+use super::output::Output;
+use super::trust::{self, TrustFlagError};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+use crate::registry::Digest;
+use crate::sign::{Algorithm, PublicKey};
+use crate::verify::bundle::dsse::Envelope;
+use crate::verify::bundle::{
+    Artifact, BUNDLE_BYTES, Bundle, BundleError, Policy, Signer, TrustMaterial, Verifier, Wanted, Who,
+};
+
+/// The largest signature of its own: an RSA 8192 one in base64 has 1.4 KiB.
+const SIGNATURE_BYTES: usize = 64 * 1024;
+
+/// Why a file is not verified.
+#[derive(Debug, thiserror::Error)]
+enum BlobError {
+    #[error(transparent)]
+    Flags(#[from] TrustFlagError),
+    #[error("both --signature and --bundle are given")]
+    SignatureAndBundle,
+    #[error("neither --signature nor --bundle is given")]
+    NoSignature,
+    #[error("--signature is verified with a key, and none is given")]
+    NoKey,
+    #[error("cannot read {what} {}", foreign::shown(&.path.display().to_string(), 512))]
+    Read { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot read {what}, which is a digest alone")]
+    DigestOnly { what: &'static str },
+    #[error("{} is not verified: --signature is a DSSE envelope, whose signature is not over the file", foreign::shown(.artifact, 512))]
+    Envelope { artifact: String },
+    #[error("{} is not verified (check: {})", foreign::shown(.artifact, 512), .source.check())]
+    Bundle { artifact: String, source: BundleError },
+}
+
+impl Explain for BlobError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Flags(error) => error.used(),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Flags(error) => return error.hint(),
+            Self::Bundle { source, .. } => return source.hint(),
+            Self::SignatureAndBundle => "give one of them: a bundle holds its signature".into(),
+            Self::NoSignature => "give the bundle with --bundle, or the signature and its --key".into(),
+            Self::NoKey => "give --key, or --bundle for a signature by an identity".into(),
+            Self::Read { .. } => "give a file that can be read".into(),
+            Self::DigestOnly { .. } => "give the file itself".into(),
+            Self::Envelope { .. } => {
+                "for in-toto formats verify the envelope: cosign verify-blob-attestation --signature, or stepseal verify-run"
+                    .into()
+            }
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Flags(error) => error.exit(),
+            Self::SignatureAndBundle
+            | Self::NoSignature
+            | Self::NoKey
+            | Self::Read { .. }
+            | Self::DigestOnly { .. } => ExitCode::Usage,
+            Self::Envelope { .. } | Self::Bundle { .. } => ExitCode::Failed,
+        }
+    }
+}
+
+/// What is verified: a file, standard input, or a digest.
+enum Blob {
+    File(PathBuf),
+    Digest(Digest),
+}
+
+impl Blob {
+    /// A file of that name comes before a digest, as in cosign.
+    fn named(text: &str) -> Self {
+        match text.parse::<Digest>() {
+            Ok(digest) if !Path::new(text).exists() => Self::Digest(digest),
+            _ => Self::File(text.into()),
+        }
+    }
+
+    fn read(&self, wanted: Wanted) -> Result<Artifact, BlobError> {
+        let path = match self {
+            Self::File(path) => path,
+            Self::Digest(digest) => {
+                return Artifact::digest(digest).ok_or(BlobError::DigestOnly { what: "the file" });
+            }
+        };
+        let failed = |source| BlobError::Read { what: "the file", path: path.clone(), source };
+        if trust::is_stdin(path) {
+            return Artifact::read(io::stdin().lock(), wanted).map_err(failed);
+        }
+        Artifact::read(File::open(path).map_err(failed)?, wanted).map_err(failed)
+    }
+}
+
+pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    match verify(matches, environment) {
+        Ok(lines) => {
+            lines.iter().for_each(|line| out.line(line));
+            ExitCode::Done
+        }
+        Err(error) => {
+            out.error(&error);
+            error.exit()
+        }
+    }
+}
+
+/// Verifies, and gives what people are told.
+fn verify(matches: &ArgMatches, environment: &Environment) -> Result<Vec<String>, BlobError> {
+    let name = matches.get_one::<String>("blob").cloned().unwrap_or_default();
+    let blob = Blob::named(&name);
+    let signature = matches.get_one::<String>("signature");
+    match (signature, matches.get_one::<String>("bundle")) {
+        (Some(_), Some(_)) => Err(BlobError::SignatureAndBundle),
+        (None, None) => Err(BlobError::NoSignature),
+        (Some(signature), None) => {
+            let policy = trust::policy(matches, environment)?;
+            let Signer::Key(key) = policy.signer else { return Err(BlobError::NoKey) };
+            with_signature(&name, &blob, signature, &key)
+        }
+        (None, Some(bundle)) => {
+            let policy = trust::policy(matches, environment)?;
+            let material =
+                match &policy {
+                    // Nothing of the trusted root is asked for.
+                    Policy {
+                        signer: Signer::Key(_), ignore_tlog: true, signed_timestamps: false, ..
+                    } if !matches.contains_id("trusted-root") => TrustMaterial::none(),
+                    _ => trust::material(matches, environment)?,
+                };
+            with_bundle(&name, &blob, Path::new(bundle), Verifier::new(Arc::new(material), policy))
+        }
+    }
+}
+
+fn with_signature(
+    name: &str,
+    blob: &Blob,
+    signature: &str,
+    key: &PublicKey,
+) -> Result<Vec<String>, BlobError> {
+    let signature = read_signature(name, signature)?;
+    let ed25519 = key.algorithm() == Algorithm::Ed25519;
+    let artifact = blob.read(Wanted { wide: true, whole: ed25519 })?;
+    let verified = Verifier::verify_signature(key, &artifact, &signature);
+    verified.map_err(|source| BlobError::Bundle { artifact: name.to_owned(), source })?;
+    Ok(vec![OK.to_owned()])
+}
+
+/// What cosign says.
+const OK: &str = "Verified OK";
+
+/// A signature as a file holds it or as the flag gives it: base64, or the bytes.
+fn read_signature(name: &str, text: &str) -> Result<Vec<u8>, BlobError> {
+    let decode = |bytes: &[u8]| STANDARD.decode(bytes.trim_ascii()).ok();
+    let path = Path::new(text);
+    let bytes = match bounded(path, SIGNATURE_BYTES) {
+        Ok(bytes) => bytes,
+        Err(source)
+            if source.kind() == io::ErrorKind::NotFound
+                || source.kind() == io::ErrorKind::InvalidFilename =>
+        {
+            return decode(text.as_bytes())
+                .filter(|bytes| !bytes.is_empty())
+                .ok_or_else(|| BlobError::Read { what: "the signature", path: path.into(), source });
+        }
+        Err(source) => return Err(BlobError::Read { what: "the signature", path: path.into(), source }),
+    };
+    let bytes = decode(&bytes).unwrap_or(bytes);
+    if Envelope::parse(&bytes).is_ok() {
+        return Err(BlobError::Envelope { artifact: name.to_owned() });
+    }
+    Ok(bytes)
+}
+
+fn with_bundle(name: &str, blob: &Blob, bundle: &Path, verifier: Verifier) -> Result<Vec<String>, BlobError> {
+    let bytes = bounded(bundle, BUNDLE_BYTES).map_err(|source| BlobError::Read {
+        what: "the bundle",
+        path: bundle.into(),
+        source,
+    })?;
+    let refused = |source| BlobError::Bundle { artifact: name.to_owned(), source };
+    let bundle = Bundle::parse(&bytes).map_err(refused)?;
+    let artifact = blob.read(verifier.wanted(&bundle).map_err(refused)?)?;
+    let verified = verifier.verify(&bundle, &artifact).map_err(refused)?;
+    let mut lines = vec![OK.to_owned()];
+    lines.push(match &verified.who {
+        Who::Key { key_id, .. } => format!("  signed by the key {key_id}"),
+        Who::Identity { name, issuer, .. } => {
+            let issuer = issuer.as_deref().unwrap_or("nobody");
+            format!(
+                "  signed by {}, for whom {} vouches",
+                foreign::shown(name, 300),
+                foreign::shown(issuer, 300)
+            )
+        }
+    });
+    lines.extend(verified.times.first().map(|time| format!("  at {} at the latest", time.at)));
+    lines.extend(
+        verified
+            .log_entries
+            .iter()
+            .map(|entry| format!("  logged in {} as entry {}", entry.log, entry.index)),
+    );
+    Ok(lines)
+}
+
+/// The content of a regular file of no more than `limit` bytes.
+pub(super) fn bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,214 @@
+//! What a signature is said to be of: a file, read once and in pieces, or a digest.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+use crate::sign::Hash;
+
+/// A message that an Ed25519 signature covers is held in memory, as the algorithm wants it whole; no more than this.
+pub const WHOLE_BYTES: usize = 256 * 1024 * 1024;
+
+/// What is signed.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Artifact {
+    /// Bytes that have been read.
+    Read(Digests),
+    /// Bytes of which only the SHA-256 is known.
+    Sha256([u8; 32]),
+    /// Not known: the caller looks at the statement's subjects himself. Nothing but a DSSE envelope can be verified so.
+    Unchecked,
+}
+
+/// What of the bytes a signature's check needs, beside their SHA-256.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Their SHA-384 and SHA-512: other keys than P-256 ones, and statements that name them.
+    pub wide: bool,
+    /// The bytes themselves: Ed25519.
+    pub whole: bool,
+}
+
+/// The digests of bytes that have been read.
+#[derive(Clone)]
+pub struct Digests {
+    sha256: [u8; 32],
+    wide: Option<(Vec<u8>, Sha512)>,
+    whole: Option<Vec<u8>>,
+    size: u64,
+}
+
+impl Artifact {
+    /// The artifact with these bytes.
+    pub fn of(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        let mut hasher = Sha512::new();
+        hasher.update(&bytes);
+        Self::Read(Digests {
+            sha256: Sha256::digest(&bytes).into(),
+            wide: Some((Sha384::digest(&bytes).to_vec(), hasher)),
+            size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            whole: Some(bytes),
+        })
+    }
+
+    /// Reads an artifact to its end, in constant memory unless the whole of it is wanted.
+    ///
+    /// # Errors
+    ///
+    /// Reading fails, or the whole of it is wanted and is larger than [`WHOLE_BYTES`].
+    pub fn read(mut from: impl Read, wanted: Wanted) -> io::Result<Self> {
+        let mut sha256 = Sha256::new();
+        let mut wide = wanted.wide.then(|| (Sha384::new(), Sha512::new()));
+        let mut whole = wanted.whole.then(Vec::new);
+        let mut size = 0;
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            let count = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let piece = buffer.get(..count).unwrap_or_default();
+            size += u64::try_from(count).unwrap_or_default();
+            sha256.update(piece);
+            if let Some((sha384, sha512)) = &mut wide {
+                sha384.update(piece);
+                sha512.update(piece);
+            }
+            if let Some(whole) = &mut whole {
+                if whole.len() + count > WHOLE_BYTES {
+                    return Err(io::Error::new(
+                        io::ErrorKind::FileTooLarge,
+                        format!(
+                            "an Ed25519 signature needs the whole of it, and it is larger than {WHOLE_BYTES} bytes"
+                        ),
+                    ));
+                }
+                whole.extend_from_slice(piece);
+            }
+        }
+        let wide = wide.map(|(sha384, sha512)| (sha384.finalize().to_vec(), sha512));
+        Ok(Self::Read(Digests { sha256: sha256.finalize().into(), wide, whole, size }))
+    }
+
+    /// The artifact of a registry's or a file's digest.
+    pub fn digest(digest: &crate::registry::Digest) -> Option<Self> {
+        unhex(digest.hex())?.try_into().ok().map(Self::Sha256)
+    }
+
+    /// The SHA-256; `None` if nothing is known.
+    pub fn sha256(&self) -> Option<&[u8; 32]> {
+        match self {
+            Self::Read(digests) => Some(&digests.sha256),
+            Self::Sha256(digest) => Some(digest),
+            Self::Unchecked => None,
+        }
+    }
+
+    /// The digest by `hash`, where it is known.
+    pub(super) fn by(&self, hash: Hash) -> Option<Vec<u8>> {
+        match (self, hash) {
+            (_, Hash::Sha256) => self.sha256().map(|digest| digest.to_vec()),
+            (Self::Read(Digests { wide: Some((sha384, _)), .. }), Hash::Sha384) => Some(sha384.clone()),
+            (Self::Read(Digests { wide: Some((_, sha512)), .. }), Hash::Sha512) => {
+                Some(sha512.clone().finalize().to_vec())
+            }
+            _ => None,
+        }
+    }
+
+    /// The state of the SHA-512, which Ed25519ph wants.
+    pub(super) fn sha512(&self) -> Option<Sha512> {
+        match self {
+            Self::Read(Digests { wide: Some((_, sha512)), .. }) => Some(sha512.clone()),
+            _ => None,
+        }
+    }
+
+    /// All of it, if it was kept.
+    pub(super) fn whole(&self) -> Option<&[u8]> {
+        match self {
+            Self::Read(digests) => digests.whole.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether this is the artifact's digest by the algorithm of that name.
+    pub(super) fn has_digest(&self, name: &str, hex: &str) -> bool {
+        let hash = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.name() == name);
+        let known = hash.and_then(|hash| self.by(hash));
+        known.is_some_and(|known| unhex(hex).is_some_and(|claimed| claimed == known))
+    }
+}
+
+/// The bytes of a text in hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    text.as_bytes().chunks(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect()
+}
+
+/// Bytes in lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl fmt::Display for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.sha256() {
+            Some(digest) => write!(f, "sha256:{}", hex(digest)),
+            None => f.write_str("an artifact that is not looked at"),
+        }
+    }
+}
+
+impl fmt::Debug for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(digests) => write!(f, "Artifact({self}, {} bytes)", digests.size),
+            _ => write!(f, "Artifact({self})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_in_pieces_gives_the_digests_of_the_whole() {
+        let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
+        let read = Artifact::read(&*bytes, Wanted { wide: true, whole: true }).unwrap();
+        let whole = Artifact::of(bytes.clone());
+        for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
+            assert_eq!(read.by(hash), whole.by(hash));
+            assert_eq!(read.by(hash), Some(hash.digest(&bytes)));
+        }
+        assert_eq!(read.whole(), Some(&*bytes));
+        let bare = Artifact::read(&*bytes, Wanted::default()).unwrap();
+        assert_eq!((bare.by(Hash::Sha512), bare.whole()), (None, None), "what isn't wanted costs nothing");
+    }
+
+    #[test]
+    fn a_digest_is_compared_as_bytes_and_never_across_algorithms() {
+        let artifact = Artifact::of(*b"abc");
+        let sha256 = hex(&Hash::Sha256.digest(b"abc"));
+        assert!(artifact.has_digest("sha256", &sha256.to_uppercase()));
+        assert!(!artifact.has_digest("sha512", &sha256));
+        assert!(!artifact.has_digest("gitCommit", &sha256));
+        assert!(!artifact.has_digest("sha256", &sha256[..62]));
+        assert!(!artifact.has_digest("sha256", "é"));
+        assert!(!Artifact::Unchecked.has_digest("sha256", &sha256));
+    }
+}

@@ -1,0 +1,123 @@
+//! DSSE envelopes: <https://github.com/secure-systems-lab/dsse/blob/v1.0.2/envelope.md>.
+
+use serde::Deserialize;
+
+use super::artifact::Artifact;
+use super::error::{BundleError, ContentError, FormatError};
+use super::format::Bytes;
+use super::signature;
+use crate::payload::cosign_statement::PAYLOAD_TYPE;
+use crate::sign::PublicKey;
+
+/// An envelope with one signature, which may or may not be right.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    payload_type: String,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(rename = "payloadType")]
+    payload_type: String,
+    payload: Bytes,
+    signatures: Vec<WireSignature>,
+}
+
+#[derive(Deserialize)]
+struct WireSignature {
+    sig: Bytes,
+}
+
+impl Envelope {
+    pub(super) fn new(payload_type: String, payload: Vec<u8>, signature: Vec<u8>) -> Self {
+        Self { payload_type, payload, signature }
+    }
+
+    /// Reads an envelope that stands alone, as `.att` layers and annotations hold it: one for each of its signatures.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError::Format`]: it is no envelope, or has no signature.
+    pub fn parse(bytes: &[u8]) -> Result<Vec<Self>, BundleError> {
+        let wire: Wire =
+            serde_json::from_slice(bytes).map_err(|e| BundleError::Format(FormatError::Envelope(e)))?;
+        if wire.signatures.is_empty() {
+            return Err(BundleError::Format(FormatError::Signatures { count: 0 }));
+        }
+        let one = |signature: WireSignature| {
+            Self::new(wire.payload_type.clone(), wire.payload.0.clone(), signature.sig.0)
+        };
+        Ok(wire.signatures.into_iter().map(one).collect())
+    }
+
+    /// The payload's type; not verified.
+    pub fn payload_type(&self) -> &str {
+        &self.payload_type
+    }
+
+    /// The payload; not verified.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The signature.
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
+    /// The bytes that the signature covers.
+    pub fn signed_bytes(&self) -> Vec<u8> {
+        sigstore_types::pae(&self.payload_type, &self.payload)
+    }
+
+    /// The payload, if `key` signed it.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError::Content`]: it did not.
+    pub fn verify(&self, key: &PublicKey) -> Result<&[u8], BundleError> {
+        let signed = Artifact::of(self.signed_bytes());
+        signature::verify(key, &signed, &self.signature)?;
+        Ok(&self.payload)
+    }
+
+    /// Checks that the payload is an in-toto statement about `artifact`.
+    pub(super) fn is_about(&self, artifact: &Artifact) -> Result<(), ContentError> {
+        if matches!(artifact, Artifact::Unchecked) {
+            return Ok(());
+        }
+        if self.payload_type != PAYLOAD_TYPE {
+            return Err(ContentError::PayloadType { found: crate::foreign::shown(&self.payload_type, 120) });
+        }
+        let statement: Statement = serde_json::from_slice(&self.payload).map_err(ContentError::Statement)?;
+        if !statement._type.starts_with("https://in-toto.io/Statement/") {
+            return Err(ContentError::StatementType { found: crate::foreign::shown(&statement._type, 120) });
+        }
+        let digests = statement.subject.iter().flat_map(|subject| subject.digest.iter().flatten());
+        if digests.clone().count() > SUBJECTS {
+            return Err(ContentError::TooManySubjects { limit: SUBJECTS });
+        }
+        if digests.clone().any(|(name, hex)| artifact.has_digest(name, hex)) {
+            return Ok(());
+        }
+        let found = digests.map(|(name, hex)| crate::foreign::shown(&format!("{name}:{hex}"), 140));
+        Err(ContentError::Subject { wanted: artifact.to_string(), found: found.take(3).collect() })
+    }
+}
+
+/// The most digests that a statement is searched for.
+const SUBJECTS: usize = 32 * 1024;
+
+#[derive(Deserialize)]
+struct Statement {
+    _type: String,
+    #[serde(default)]
+    subject: Vec<Subject>,
+}
+
+#[derive(Deserialize)]
+struct Subject {
+    digest: Option<std::collections::BTreeMap<String, String>>,
+}

@@ -1,0 +1,358 @@
+//! Sigstore bundles: who signed what, and when, proven offline.
+//!
+//! Spec: <https://github.com/sigstore/protobuf-specs/blob/v0.5.1/protos/sigstore_bundle.proto>,
+//! <https://github.com/sigstore/architecture-docs/blob/main/client-spec.md>.
+//!
+//! | file | it answers |
+//! |---|---|
+//! | `format.rs` | is this a bundle, and whole for its version? |
+//! | `signature.rs`, `dsse.rs`, `artifact.rs` | is this the key's signature, and of this artifact? |
+//! | `body.rs` | is what is logged this very signature? |
+//! | `log.rs`, `checkpoint.rs`, `merkle.rs` | does the log have the entry, by its promise or its proof? |
+//! | `timestamp.rs` | does an authority vouch for a time? |
+//! | `certificate.rs`, `sct.rs` | was the certificate good at every such time, and logged? |
+//! | `policy.rs` | may this signer sign? |
+//! | `trust.rs` | which logs and authorities are believed, and in which times? |
+//!
+//! # What must hold
+//!
+//! Every log entry and every timestamp of a bundle must be good, not only one of them: a bundle that holds something false was tampered with.
+//! Every time they prove must lie within the certificate's validity and that of its authority, so that one early time can't hide a late
+//! one. The windows of the trusted root are closed on both ends; a member without a window is believed always, one whose window
+//! lacks its beginning makes the whole trusted root unusable. A signature by a key needs no time; if its entry is in Rekor 2, which
+//! tells none, it needs a timestamp, as cosign wants it too.
+//!
+//! Two things are lighter for keys, whose trust doesn't hang on a time: with `ignore_tlog` entries aren't looked at, and a timestamp by an
+//! authority that the trusted root doesn't have is passed over, unless timestamps are asked for.
+//!
+//! # What is taken from sigstore-rs, and what isn't
+//!
+//! `sigstore-types` gives DSSE's encoding, `sigstore-trust-root` the trusted root's format and the public-good one. `sigstore-verify`
+//! 0.15 isn't used. Read in its source: without `aws-lc-rs` all its hashing panics until a provider is installed for
+//! the whole process (`sigstore-crypto/provider.rs`); a checkpoint may be signed by any log of the trusted root that has begun, under any
+//! name, whether or not it is the entry's (`tlog.rs`, `verify_checkpoint`), and its size isn't compared with the proof's; Rekor's keys are not
+//! held to their windows in Rekor 2; a trusted root's intermediates are roots of paths and their own validity isn't looked at (`verify.rs`,
+//! `Verifier::new`; webpki leaves that of anchors to its caller); an intermediate must name the extended key usage (webpki's
+//! `KeyUsage::required`), which RFC 5280 doesn't ask of authorities; several SCTs are refused, where one good one is enough; identities can't be
+//! regular expressions; unknown fields and two of a kind (`certificate` beside `publicKey`) are passed over (`bundle.rs`, flattened enums);
+//! entries of Rekor 2 with kind `dsse` and keys on P-521 are not known. The verdict here is ours, so each check is written where it can be
+//! read, and each refusal says which check it is.
+
+mod artifact;
+mod body;
+mod certificate;
+mod checkpoint;
+pub mod dsse;
+mod error;
+mod format;
+mod log;
+mod merkle;
+mod policy;
+mod sct;
+mod signature;
+mod timestamp;
+mod trust;
+mod verified;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use artifact::{Artifact, Digests, WHOLE_BYTES, Wanted};
+pub use certificate::{Identity, SignerCertificate};
+pub use checkpoint::Checkpoint;
+pub use error::{
+    BundleError, CertificateError, ContentError, FormatError, LogError, SctError, SignerMismatch,
+    TimestampError,
+};
+pub use format::{BUNDLE_BYTES, Bundle, Content, Entry, Material, Proof, Version};
+pub use policy::{IdentityPolicy, Match, Policy, Signer};
+pub use timestamp::Token;
+pub use trust::{TRUST_BYTES, TrustError, TrustMaterial};
+pub use verified::{LogEntry, Signed, TimeSource, Verified, VerifiedTime, Who};
+
+use body::{By, Logged};
+use log::Generation;
+
+/// Verifies bundles by one policy and one trusted root.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    trust: Arc<TrustMaterial>,
+    policy: Policy,
+    now: Option<Timestamp>,
+}
+
+/// The key that a bundle is signed with, and the certificate it is from.
+struct SignedWith<'a> {
+    key: &'a crate::sign::PublicKey,
+    certificate: Option<&'a SignerCertificate>,
+}
+
+impl Verifier {
+    /// A verifier.
+    pub fn new(trust: Arc<TrustMaterial>, policy: Policy) -> Self {
+        Self { trust, policy, now: None }
+    }
+
+    /// A verifier for which it is another time: nothing that a log says may lie behind it.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// Reads and verifies a bundle: that its signature is of `artifact`, by whom the policy accepts.
+    ///
+    /// # Errors
+    ///
+    /// The first check that failed.
+    pub fn verify_bundle(&self, bytes: &[u8], artifact: &Artifact) -> Result<Verified, BundleError> {
+        self.verify(&Bundle::parse(bytes)?, artifact)
+    }
+
+    /// Verifies a bare signature: that `key` made it over `artifact`.
+    ///
+    /// # Errors
+    ///
+    /// [`BundleError::Content`]: it did not.
+    pub fn verify_signature(
+        key: &crate::sign::PublicKey,
+        artifact: &Artifact,
+        signature: &[u8],
+    ) -> Result<(), BundleError> {
+        signature::verify(key, artifact, signature)
+    }
+
+    /// What must be read of the artifact, for [`verify`](Self::verify) to have all it needs.
+    ///
+    /// # Errors
+    ///
+    /// The bundle is not of the policy's kind, or its certificate can't be read.
+    pub fn wanted(&self, bundle: &Bundle) -> Result<Wanted, BundleError> {
+        let certificate = self.certificate(bundle)?;
+        Ok(signature::wanted(bundle, self.signed_with(certificate.as_ref())?.key))
+    }
+
+    /// Verifies a bundle that has been read.
+    ///
+    /// # Errors
+    ///
+    /// The first check that failed.
+    pub fn verify(&self, bundle: &Bundle, artifact: &Artifact) -> Result<Verified, BundleError> {
+        let certificate = self.certificate(bundle)?;
+        let with = self.signed_with(certificate.as_ref())?;
+        let signed = content(bundle, artifact, &with)?;
+        let log_entries = self.log_entries(bundle, &signed, &with)?;
+        let mut times = self.timestamps(bundle)?;
+        self.log_windows(bundle, &times)?;
+        times.extend(log_entries.iter().filter_map(LogEntry::time));
+        times.sort_by_key(|time| time.at);
+        let who = match with.certificate {
+            Some(certificate) => {
+                self.chain(certificate, bundle, &mut times)?;
+                self.identity(certificate)?
+            }
+            None => Who::Key { key_id: with.key.key_id(), hint: with.key.hint() },
+        };
+        Ok(Verified { who, times, log_entries, content: verified::signed(bundle, artifact) })
+    }
+
+    /// The certificate that the bundle is signed with; `None` if it is signed with a key.
+    fn certificate(&self, bundle: &Bundle) -> Result<Option<SignerCertificate>, BundleError> {
+        match (&bundle.material, &self.policy.signer) {
+            (Material::Certificate { .. }, Signer::Key(_)) => {
+                Err(BundleError::Signer(SignerMismatch::Certificate))
+            }
+            (Material::PublicKey { .. }, Signer::Identity(_)) => {
+                Err(BundleError::Signer(SignerMismatch::Key))
+            }
+            (Material::Certificate { leaf, others }, Signer::Identity(_)) => {
+                SignerCertificate::parse(leaf, others).map(Some).map_err(BundleError::Certificate)
+            }
+            (Material::PublicKey { .. }, Signer::Key(_)) => Ok(None),
+        }
+    }
+
+    fn signed_with<'a>(
+        &'a self,
+        certificate: Option<&'a SignerCertificate>,
+    ) -> Result<SignedWith<'a>, BundleError> {
+        match (certificate, &self.policy.signer) {
+            (Some(certificate), _) => {
+                Ok(SignedWith { key: &certificate.key, certificate: Some(certificate) })
+            }
+            (None, Signer::Key(key)) => Ok(SignedWith { key, certificate: None }),
+            (None, Signer::Identity(_)) => Err(BundleError::Signer(SignerMismatch::Key)),
+        }
+    }
+
+    /// The entries, each of them good, and at least one.
+    fn log_entries(
+        &self,
+        bundle: &Bundle,
+        signed: &Artifact,
+        with: &SignedWith<'_>,
+    ) -> Result<Vec<LogEntry>, BundleError> {
+        if self.policy.ignore_tlog {
+            return Ok(Vec::new());
+        }
+        if bundle.entries.is_empty() {
+            return Err(BundleError::NoLogEntry);
+        }
+        let by = match with.certificate {
+            Some(certificate) => By::Certificate(&certificate.der),
+            None => By::Key(with.key),
+        };
+        let logged = Logged { content: &bundle.content, signed, by };
+        bundle.entries.iter().map(|entry| self.log_entry(entry, &logged, with)).collect()
+    }
+
+    fn log_entry(
+        &self,
+        entry: &Entry,
+        logged: &Logged<'_>,
+        with: &SignedWith<'_>,
+    ) -> Result<LogEntry, BundleError> {
+        let known = self.trust.log(&entry.log_id);
+        let name = known.map_or_else(|| artifact::hex(&entry.log_id), |log| log.name.clone());
+        let refused = |source| BundleError::Log { log: name.clone(), index: entry.log_index, source };
+        let now = self.now.unwrap_or_else(Timestamp::now);
+        let generation = log::generation(entry).map_err(refused)?;
+        body::matches(entry, logged).map_err(refused)?;
+        let log = known.ok_or(LogError::UnknownLog).map_err(refused)?;
+        let integrated = log::verify(entry, log, now).map_err(refused)?;
+        // A time that nobody vouches for proves nothing, but it mustn't contradict the certificate either.
+        if let (Some(certificate), Some(at)) = (with.certificate, log::integrated(entry)) {
+            certificate.valid_at(at).map_err(BundleError::Certificate)?;
+        }
+        Ok(LogEntry {
+            log: log.name.clone(),
+            index: entry.log_index,
+            kind: format!("{} {}", entry.kind, entry.version),
+            rekor: if generation == Generation::V1 { 1 } else { 2 },
+            integrated,
+            proven: entry.proof.is_some(),
+        })
+    }
+
+    /// The times of the timestamps, each of them good.
+    fn timestamps(&self, bundle: &Bundle) -> Result<Vec<VerifiedTime>, BundleError> {
+        let mut times = Vec::new();
+        for stamp in &bundle.timestamps {
+            match timestamp::verify(stamp, bundle.content.signature(), &self.trust) {
+                Ok(stamped) => {
+                    times.push(VerifiedTime { at: stamped.at, by: TimeSource::Authority(stamped.authority) });
+                }
+                Err(TimestampError::UnknownAuthority)
+                    if matches!(self.policy.signer, Signer::Key(_)) && !self.policy.signed_timestamps => {}
+                Err(error) => return Err(BundleError::Timestamp(error)),
+            }
+        }
+        if times.is_empty() && self.policy.signed_timestamps {
+            return Err(BundleError::NoTime { timestamp: true });
+        }
+        Ok(times)
+    }
+
+    /// An entry without a time of its own was made about when the timestamp was: then the log's key must have been valid.
+    fn log_windows(&self, bundle: &Bundle, stamps: &[VerifiedTime]) -> Result<(), BundleError> {
+        let entries: &[Entry] = if self.policy.ignore_tlog { &[] } else { &bundle.entries };
+        for entry in entries.iter().filter(|entry| entry.promise.is_none()) {
+            let Some(log) = self.trust.log(&entry.log_id) else { continue };
+            // For a key, Rekor 1's time does, though nobody vouches for it.
+            let own = log::integrated(entry).filter(|_| stamps.is_empty());
+            let times: Vec<Timestamp> = stamps.iter().map(|stamp| stamp.at).chain(own).collect();
+            let Some(first) = times.first() else {
+                return Err(BundleError::NoTime { timestamp: true });
+            };
+            if !times.iter().any(|at| log.valid_at(*at)) {
+                let source = LogError::Window { at: *first };
+                return Err(BundleError::Log { log: log.name.clone(), index: entry.log_index, source });
+            }
+        }
+        Ok(())
+    }
+
+    /// The certificate, at every time, and its SCT.
+    fn chain(
+        &self,
+        certificate: &SignerCertificate,
+        bundle: &Bundle,
+        times: &mut Vec<VerifiedTime>,
+    ) -> Result<(), BundleError> {
+        // Without log and timestamp a certificate proves what it says while it is valid: now.
+        if times.is_empty() && self.policy.ignore_tlog && bundle.timestamps.is_empty() {
+            let at = self.now.unwrap_or_else(Timestamp::now);
+            times.push(VerifiedTime { at, by: TimeSource::Now });
+        }
+        let mut issuer = Err(BundleError::NoTime { timestamp: false });
+        for time in times.iter() {
+            issuer = Ok(certificate.verify_at(time.at, &self.trust).map_err(BundleError::Certificate)?);
+        }
+        let issuer = issuer?;
+        if self.policy.ignore_sct {
+            return Ok(());
+        }
+        sct::verify(certificate, &issuer, &self.trust).map_err(BundleError::Sct)
+    }
+
+    fn identity(&self, certificate: &SignerCertificate) -> Result<Who, BundleError> {
+        let Signer::Identity(wanted) = &self.policy.signer else {
+            return Err(BundleError::Signer(SignerMismatch::Certificate));
+        };
+        let identity = certificate.identity().map_err(BundleError::Certificate)?;
+        let issuer = identity.issuer.clone().unwrap_or_default();
+        let accepted = |wanted: &Match, found: &str| match wanted {
+            Match::Any => true,
+            _ => !found.is_empty() && wanted.accepts(found),
+        };
+        if !accepted(&wanted.issuer, &issuer) {
+            let found = format!("\"{}\"", crate::foreign::shown(&issuer, 300));
+            return Err(BundleError::Identity {
+                what: "the issuer",
+                found,
+                wanted: wanted.issuer.to_string(),
+            });
+        }
+        match identity.names.iter().find(|(_, name)| accepted(&wanted.identity, name)) {
+            Some((kind, name)) => Ok(Who::Identity {
+                kind,
+                name: name.clone(),
+                issuer: identity.issuer,
+                claims: identity.claims,
+            }),
+            None => Err(BundleError::Identity {
+                what: "the identity",
+                found: identity.shown(),
+                wanted: wanted.identity.to_string(),
+            }),
+        }
+    }
+}
+
+/// Checks the signature, and that it is of the artifact; gives what the signature covers.
+fn content(bundle: &Bundle, artifact: &Artifact, with: &SignedWith<'_>) -> Result<Artifact, BundleError> {
+    match &bundle.content {
+        Content::Message { digest, signature } => {
+            if matches!(artifact, Artifact::Unchecked) {
+                return Err(BundleError::Content(ContentError::NoArtifact));
+            }
+            if let Some((hash, claimed)) = digest
+                && let Some(actual) = artifact.by(*hash)
+                && actual != *claimed
+            {
+                let shown = |digest: &[u8]| format!("{hash}:{}", artifact::hex(digest));
+                let (claimed, actual) = (shown(claimed), shown(&actual));
+                return Err(BundleError::Content(ContentError::Digest { claimed, actual }));
+            }
+            signature::verify(with.key, artifact, signature)?;
+            Ok(artifact.clone())
+        }
+        Content::Dsse(envelope) => {
+            let signed = Artifact::of(envelope.signed_bytes());
+            signature::verify(with.key, &signed, envelope.signature())?;
+            envelope.is_about(artifact).map_err(BundleError::Content)?;
+            Ok(signed)
+        }
+    }
+}

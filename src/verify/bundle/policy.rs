@@ -1,0 +1,114 @@
+//! Who may have signed, and what must be there beside the signature.
+
+use std::fmt;
+
+use regex::Regex;
+
+use crate::sign::PublicKey;
+
+/// What is demanded of a bundle.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Who may have signed.
+    pub signer: Signer,
+    /// Log entries are not looked at, and none is needed: for signatures that were never logged.
+    pub ignore_tlog: bool,
+    /// No proof is asked for that the certificate is in a certificate transparency log.
+    pub ignore_sct: bool,
+    /// A timestamp of an RFC 3161 authority must be there; the log's own time doesn't do.
+    pub signed_timestamps: bool,
+}
+
+impl Policy {
+    /// A log entry, and for certificates an SCT, as cosign demands by default.
+    pub fn new(signer: Signer) -> Self {
+        Self { signer, ignore_tlog: false, ignore_sct: false, signed_timestamps: false }
+    }
+}
+
+/// Who may have signed.
+#[derive(Clone, Debug)]
+pub enum Signer {
+    /// The holder of this key.
+    Key(Box<PublicKey>),
+    /// Whoever has a certificate with such an identity.
+    Identity(IdentityPolicy),
+}
+
+/// Which identities are accepted.
+#[derive(Clone, Debug)]
+pub struct IdentityPolicy {
+    /// The certificate's subject alternative name.
+    pub identity: Match,
+    /// The OIDC issuer that vouched for it.
+    pub issuer: Match,
+}
+
+/// What a text must be.
+#[derive(Clone, Debug)]
+pub enum Match {
+    /// This text.
+    Exact(String),
+    /// A text in which this expression is found, anywhere unless it is anchored, as cosign does it.
+    Regexp(Regex),
+    /// Anything.
+    Any,
+}
+
+impl Match {
+    /// This text.
+    pub fn exact(text: impl Into<String>) -> Self {
+        Self::Exact(text.into())
+    }
+
+    /// A regular expression, in the syntax that cosign's is: <https://github.com/google/re2/wiki/Syntax>.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or so large that it could only harm.
+    pub fn regexp(text: &str) -> Result<Self, regex::Error> {
+        regex::RegexBuilder::new(text).size_limit(REGEXP_BYTES).build().map(Self::Regexp)
+    }
+
+    /// Whether `text` is what it must be.
+    pub fn accepts(&self, text: &str) -> bool {
+        match self {
+            Self::Exact(wanted) => wanted == text,
+            Self::Regexp(expression) => expression.is_match(text),
+            Self::Any => true,
+        }
+    }
+}
+
+/// The largest compiled expression.
+const REGEXP_BYTES: usize = 1024 * 1024;
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(text) => write!(f, "\"{text}\""),
+            Self::Regexp(expression) => write!(f, "something like /{expression}/"),
+            Self::Any => f.write_str("anything"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_found_anywhere_unless_it_is_anchored() {
+        let open = Match::regexp("example\\.com").unwrap();
+        assert!(open.accepts("a@example.com.evil"));
+        let anchored = Match::regexp("^.*@example\\.com$").unwrap();
+        assert!(anchored.accepts("a@example.com") && !anchored.accepts("a@example.com.evil"));
+        assert!(!Match::exact("a@example.com").accepts("A@example.com"));
+    }
+
+    #[test]
+    fn an_expression_that_would_eat_the_memory_is_refused() {
+        assert!(Match::regexp("(((a{100}){100}){100}){100}").is_err());
+        assert!(Match::regexp("(").is_err());
+    }
+}

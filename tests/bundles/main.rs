@@ -1,0 +1,18 @@
+//! Sigstore bundles, good and bad: the corpus in `tests/data/bundles`, made by the private Sigstore here.
+//!
+//! A folder a case: `bundle.sigstore.json`, `README` (why; for a `_fail` also the check that refuses it), and where they differ from the corpus' own
+//! `artifact`, `trusted_root.json`, `key.pub`, `flags`. `cargo test --test bundles -- --ignored corpus_is_written` writes it anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod asn1;
+mod blob;
+mod cases;
+mod corpus;
+mod flips;
+mod forged;
+mod good;
+mod logged;
+mod recipe;
+mod shifted;
+mod sigstore;
