@@ -18,7 +18,7 @@ use differences::{Reason, judge};
 use generate::Given;
 use oracle::Answer;
 
-/// How many runs are generated; each is asked in ten ways.
+/// How many runs are generated, unless STEPSEAL_GENERATED_RUNS says another number; each is asked in ten ways.
 const RUNS: usize = 2000;
 /// How many unlisted differences are shown: the smallest run of each kind.
 const SHOWN: usize = 12;
@@ -188,7 +188,9 @@ fn generated_runs_have_the_provenance_that_chains_writes() {
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
     );
     let strategy = generate::given();
-    let runs: Vec<Given> = (0..RUNS).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
+    let count =
+        std::env::var("STEPSEAL_GENERATED_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(RUNS);
+    let runs: Vec<Given> = (0..count).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
     let mut tally = Tally::default();
     tally.count(&runs);
     assert!(tally.same > tally.compared / 2, "most are the same: {} of {}", tally.same, tally.compared);
