@@ -10,7 +10,9 @@
 //! Below the stages stand the registry client ([`registry`]) and the small things that every layer
 //! uses: [`exit`] codes, [`explain`]ing errors, text that is [`foreign`], and [`secret`] bytes.
 
+pub mod agent;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod demo;
 pub mod exit;

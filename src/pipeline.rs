@@ -8,8 +8,10 @@
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
 mod settle;
+mod whole;
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,28 +21,52 @@ use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, Format, Payload, PayloadError};
 use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::{Digest, ImageRef, RegistryError};
-use crate::report::{Done, Outcome, Report};
+use crate::report::{Done, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{Depth, Descriptor, Shelf, Signed, Store, StoreError, Subject};
 use crate::verify;
 
-/// Everything a run signs with.
+/// What is put beside each image.
+pub enum What {
+    /// A payload of its own.
+    Each {
+        /// Its format.
+        format: Box<dyn Format>,
+        /// What it says.
+        claims: Claims,
+    },
+    /// The same for all, and signed already: an attestation that is about all of them.
+    Same(Signed),
+}
+
+impl What {
+    fn payloads(&self, image: &ImageRef) -> Result<Vec<Payload>, PayloadError> {
+        match self {
+            Self::Each { format, claims } => format.payloads(image, claims),
+            Self::Same(signed) => Ok(vec![signed.payload.clone()]),
+        }
+    }
+}
+
+pub use whole::{RunJob, Seen, Whole, WholeError};
+
+/// Everything that images of one kind are signed with, for one store.
 pub struct Pipeline {
     /// The registries.
     pub client: Client,
     /// What is signed.
-    pub format: Box<dyn Format>,
-    /// What the payloads say.
-    pub claims: Claims,
+    pub what: What,
+    /// How outcomes name it.
+    pub label: Label,
     /// The key.
     pub key: Unlocking,
     /// Where signatures go.
-    pub store: Box<dyn Store>,
+    pub store: Arc<dyn Store>,
     /// How many subjects are worked on at a time.
     pub jobs: usize,
     /// Whether each manifest of an index is a subject too.
@@ -195,8 +221,7 @@ impl Pipeline {
     /// Signs every image, and says of each how it ended; `seen` hears of each as it ends.
     ///
     /// One image's failure doesn't hide the others': all are tried.
-    pub async fn sign(&self, images: &[PlannedImage], seen: &mut dyn FnMut(&Outcome)) -> Report {
-        let begun = Instant::now();
+    pub async fn sign(&self, images: &[PlannedImage], seen: &mut dyn FnMut(&Outcome)) -> Vec<Outcome> {
         let mut waiting: VecDeque<(ImageRef, Vec<String>)> =
             images.iter().map(|planned| (planned.image.clone(), planned.from.clone())).collect();
         let mut known: HashSet<ImageRef> = images.iter().map(|planned| planned.image.clone()).collect();
@@ -209,7 +234,7 @@ impl Pipeline {
                 let Some((image, from)) = waiting.pop_front() else { break };
                 running.push(async move {
                     let (result, children) = self.sign_one(&image, shared).await;
-                    (Outcome::new(image, from, result), children)
+                    (Outcome::of_image(self.label, image, from, result), children)
                 });
             }
             let Some((outcome, children)) = running.next().await else { break };
@@ -217,7 +242,7 @@ impl Pipeline {
             seen(&outcome);
             outcomes.push(outcome);
         }
-        Report::new(outcomes, begun.elapsed(), self.client.stats())
+        outcomes
     }
 
     /// Signs one image; returns the manifests of an index with it where those are to be signed too.
@@ -230,21 +255,28 @@ impl Pipeline {
     ) -> (Result<Done, PipelineError>, Vec<ImageRef>) {
         let slot = shared.slots.acquire().await.ok();
         let late = self.looks_late(shared).await;
+        let payloads = match self.what.payloads(image) {
+            Ok(payloads) => payloads,
+            Err(source) => {
+                return (Err(PipelineError::Payload { image: image.to_string(), source }), Vec::new());
+            }
+        };
         let read = async {
-            let shelf = if late { Ok(None) } else { self.store.read(image, Depth::All).await.map(Some) };
+            let depth = Depth::Of(&payloads);
+            let shelf = if late { Ok(None) } else { self.store.read(image, depth).await.map(Some) };
             let empty = matches!(&shelf, Ok(Some(shelf)) if shelf.entries.is_empty());
             shared.seen_none.fetch_or(empty, Ordering::Relaxed);
             shared.looked.notify_waiters();
             shelf
         };
-        let (manifest, shelf) = tokio::join!(self.look_up(image), read);
+        let (manifest, shelf) = tokio::join!(look_up(&self.client, image), read);
         let manifest = match manifest {
             Ok(manifest) => manifest,
             Err(error) => return (Err(error), Vec::new()),
         };
         let children = if self.recursive { children(image, &manifest) } else { Vec::new() };
         let result = match shelf {
-            Ok(shelf) => self.add(image, &manifest, shelf, slot).await,
+            Ok(shelf) => self.add(image, &manifest, &payloads, shelf, slot).await,
             Err(error) => Err(error.into()),
         };
         let ours = result.as_ref().is_ok_and(|done| done.present > 0);
@@ -266,38 +298,23 @@ impl Pipeline {
             && self.client.is_near()
     }
 
-    /// The manifest that the registry holds for `image`; its bytes hash to the digest.
-    async fn look_up(&self, image: &ImageRef) -> Result<Manifest, PipelineError> {
-        let target = Target::Digest(image.digest.clone());
-        let manifest = self.client.manifest(&image.repository, &target).await;
-        let manifest = manifest
-            .map_err(|source| PipelineError::Lookup { image: image.to_string(), source: Box::new(source) })?
-            .ok_or_else(|| PipelineError::Absent { image: image.to_string() })?;
-        if !is_manifest(&manifest.bytes) {
-            return Err(PipelineError::NotAManifest { image: image.to_string() });
-        }
-        Ok(manifest)
-    }
-
     /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
     async fn add(
         &self,
         image: &ImageRef,
         manifest: &Manifest,
+        payloads: &[Payload],
         shelf: Option<Shelf>,
         slot: Option<SemaphorePermit<'_>>,
     ) -> Result<Done, PipelineError> {
-        let payloads = self.format.payloads(image, &self.claims);
-        let payloads =
-            payloads.map_err(|source| PipelineError::Payload { image: image.to_string(), source })?;
         let expected = shelf.clone().unwrap_or_default();
-        let mut wanted = self.missing(&expected, &payloads).await?;
+        let mut wanted = self.missing(&expected, payloads).await?;
         let mut signed = self.make(&expected, image, &wanted).await?;
         let shelf = match shelf {
             Some(shelf) => shelf,
             None => {
-                let shelf = self.store.read(image, Depth::All).await?;
-                wanted = self.missing(&shelf, &payloads).await?;
+                let shelf = self.store.read(image, Depth::Of(payloads)).await?;
+                wanted = self.missing(&shelf, payloads).await?;
                 signed.retain(|signed| wanted.contains(&signed.payload));
                 shelf
             }
@@ -326,7 +343,7 @@ impl Pipeline {
         }
         let prepared =
             async { self.store.prepare(shelf, image, payloads).await.map_err(PipelineError::from) };
-        let ((), signed) = tokio::try_join!(prepared, self.sign_all(payloads))?;
+        let ((), signed) = tokio::try_join!(prepared, self.sign_all(image, payloads))?;
         Ok(signed)
     }
 
@@ -339,15 +356,43 @@ impl Pipeline {
         Ok(verify::missing(shelf, payloads, signer.public_key()).into_iter().cloned().collect())
     }
 
-    async fn sign_all(&self, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
+    async fn sign_all(&self, image: &ImageRef, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
         let mut all = Vec::with_capacity(payloads.len());
         for payload in payloads {
-            let signature = self.key.sign(payload.to_be_signed().into_owned()).await?;
-            let key_hint = self.key.signer().await?.public_key().hint();
-            all.push(Signed { payload: payload.clone(), signature, key_hint });
+            all.push(match &self.what {
+                What::Same(signed) => signed.clone(),
+                What::Each { .. } => sign(&self.key, payload.clone(), vec![image.clone()]).await?,
+            });
         }
         Ok(all)
     }
+}
+
+/// Signs `payload`, which is about `images`.
+///
+/// # Errors
+///
+/// When the key can't be unlocked, or can't sign.
+pub async fn sign(key: &Unlocking, payload: Payload, images: Vec<ImageRef>) -> Result<Signed, SignError> {
+    let signature = key.sign_payload(payload.clone(), images).await?;
+    Ok(Signed::new(payload, signature, key.signer().await?.public_key()))
+}
+
+/// The manifest that the registry holds for `image`; its bytes hash to the digest.
+///
+/// # Errors
+///
+/// The registry doesn't hold it, holds something else there, or doesn't answer.
+pub async fn look_up(client: &Client, image: &ImageRef) -> Result<Manifest, PipelineError> {
+    let target = Target::Digest(image.digest.clone());
+    let manifest = client.manifest(&image.repository, &target).await;
+    let manifest = manifest
+        .map_err(|source| PipelineError::Lookup { image: image.to_string(), source: Box::new(source) })?
+        .ok_or_else(|| PipelineError::Absent { image: image.to_string() })?;
+    if !is_manifest(&manifest.bytes) {
+        return Err(PipelineError::NotAManifest { image: image.to_string() });
+    }
+    Ok(manifest)
 }
 
 fn descriptor(manifest: &Manifest) -> Descriptor {
@@ -366,12 +411,12 @@ fn admit(
     waiting: &mut VecDeque<(ImageRef, Vec<String>)>,
 ) -> Outcome {
     if known.len() + children.len() > MAX_SUBJECTS {
-        let image = outcome.image.to_string();
-        return Outcome::new(outcome.image, outcome.from, Err(PipelineError::TooMany { image }));
+        let image = outcome.subject.to_string();
+        return Outcome { result: Err(Explanation::of(&PipelineError::TooMany { image })), ..outcome };
     }
     for child in children {
         if known.insert(child.clone()) {
-            waiting.push_back((child, vec![format!("index {}", outcome.image)]));
+            waiting.push_back((child, vec![format!("index {}", outcome.subject)]));
         }
     }
     outcome
@@ -386,7 +431,7 @@ fn is_manifest(bytes: &[u8]) -> bool {
 }
 
 /// The manifests that an index lists; none for an image manifest.
-fn children(image: &ImageRef, manifest: &Manifest) -> Vec<ImageRef> {
+pub(crate) fn children(image: &ImageRef, manifest: &Manifest) -> Vec<ImageRef> {
     let Ok(index) = serde_json::from_slice::<Value>(&manifest.bytes) else { return Vec::new() };
     let listed = index.get("manifests").and_then(Value::as_array).into_iter().flatten();
     let digests = listed.filter_map(|entry| entry.get("digest")?.as_str()?.parse::<Digest>().ok());
@@ -404,7 +449,7 @@ mod tests {
             digest: Digest::of(&number.to_be_bytes()),
         };
         let done = Done { location: "x".into(), added: 1, present: 0, key_id: "k".into() };
-        let outcome = Outcome::new(image(0), vec![], Ok::<_, PipelineError>(done));
+        let outcome = Outcome::of_image(Label::IMAGE, image(0), vec![], Ok::<_, PipelineError>(done));
         let (mut known, mut waiting) = (HashSet::from([image(0)]), VecDeque::new());
         let children: Vec<ImageRef> = (0..MAX_SUBJECTS).map(image).collect();
         let ended = admit(outcome.clone(), children, &mut known, &mut waiting);

@@ -3,7 +3,7 @@
 pub mod own_results;
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,6 @@ use tempfile::NamedTempFile;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
-use crate::plan::PlannedImage;
 use crate::registry::ImageRef;
 use crate::registry::client::Stats;
 
@@ -32,11 +31,52 @@ pub struct Done {
     pub key_id: String,
 }
 
-/// How one subject ended.
+/// What was to be signed, and where it was to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// `oci` for an image's signature, `taskrun` or `pipelinerun` for a run's, `attestation` for any other predicate.
+    pub artifact: &'static str,
+    /// The payload's format.
+    pub format: &'static str,
+    /// The store.
+    pub store: &'static str,
+}
+
+impl Label {
+    /// An image's signature by tag.
+    pub const IMAGE: Self = Self { artifact: "oci", format: "simplesigning", store: "oci" };
+}
+
+/// What a signature is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// An image.
+    Image(ImageRef),
+    /// A run, by its full name.
+    Run {
+        /// `NAMESPACE/NAME`, or the name alone.
+        name: String,
+        /// Its UID.
+        uid: String,
+    },
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(image) => image.fmt(f),
+            Self::Run { name, .. } => f.write_str(name),
+        }
+    }
+}
+
+/// How one subject ended, in one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
+    /// What was to be signed.
+    pub label: Label,
     /// The subject.
-    pub image: ImageRef,
+    pub subject: About,
     /// What named it.
     pub from: Vec<String>,
     /// What became of it.
@@ -44,9 +84,31 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// An outcome; an error is turned into what is shown of it.
-    pub fn new(image: ImageRef, from: Vec<String>, result: Result<Done, impl Explain>) -> Self {
-        Self { image, from, result: result.map_err(|error| Explanation::of(&error)) }
+    /// An image's outcome; an error is turned into what is shown of it.
+    pub fn of_image(
+        label: Label,
+        image: ImageRef,
+        from: Vec<String>,
+        result: Result<Done, impl Explain>,
+    ) -> Self {
+        let result = result.map_err(|error| Explanation::of(&error));
+        Self { label, subject: About::Image(image), from, result }
+    }
+
+    /// The image whose own signature this is; `None`: it is something else.
+    pub fn image_signature(&self) -> Option<&ImageRef> {
+        match &self.subject {
+            About::Image(image) if self.label.artifact == Label::IMAGE.artifact => Some(image),
+            _ => None,
+        }
+    }
+
+    /// What is signed, in words, where it isn't an image's own signature.
+    fn what(&self) -> String {
+        match self.label.artifact {
+            "oci" => String::new(),
+            artifact => format!("{artifact} {} of ", self.label.format),
+        }
     }
 
     /// `signed`, `unchanged` or `failed`.
@@ -61,21 +123,50 @@ impl Outcome {
     /// What a step log shows of it; `told` holds the explanations that were shown before.
     pub fn lines(&self, told: &mut HashSet<String>) -> String {
         let from = self.from.join(", ");
+        let (what, subject) = (self.what(), &self.subject);
         match &self.result {
             Ok(done) if done.added > 0 => {
-                format!("signed     {} ({from})\n           at {}", self.image, done.location)
+                format!("signed     {what}{subject} ({from})\n           at {}", done.location)
             }
             Ok(done) => format!(
-                "unchanged  {} ({from})\n           already signed by this key at {}",
-                self.image, done.location
+                "unchanged  {what}{subject} ({from})\n           already signed by this key at {}",
+                done.location
             ),
             Err(error) => {
                 let explained = error.to_string();
                 let again = format!("           as before: {}", error.error);
-                let what = if told.insert(explained.clone()) { explained } else { again };
-                format!("failed     {} ({from})\n{what}", self.image)
+                let why = if told.insert(explained.clone()) { explained } else { again };
+                format!("failed     {what}{subject} ({from})\n{why}")
             }
         }
+    }
+}
+
+/// Something that a run sets out to sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// What is to be signed.
+    pub label: Label,
+    /// The subject.
+    pub subject: About,
+    /// What named it.
+    pub from: Vec<String>,
+}
+
+impl Expected {
+    /// The outcome of what was not done, for the reason `why`.
+    pub fn failed(&self, why: &Explanation) -> Outcome {
+        Outcome {
+            label: self.label,
+            subject: self.subject.clone(),
+            from: self.from.clone(),
+            result: Err(why.clone()),
+        }
+    }
+
+    /// Whether `outcome` is how this ended.
+    fn is(&self, outcome: &Outcome) -> bool {
+        self.label == outcome.label && self.subject == outcome.subject
     }
 }
 
@@ -83,6 +174,8 @@ impl Outcome {
 #[derive(Clone, Debug)]
 pub struct Report {
     outcomes: Vec<Outcome>,
+    /// What is to be known of runs, by the names that outcomes give as where they come from.
+    notes: Vec<(String, Vec<String>)>,
     elapsed: Duration,
     requests: u64,
 }
@@ -91,9 +184,17 @@ pub struct Report {
 #[derive(Serialize)]
 struct Entry<'a> {
     uri: String,
-    digest: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<&'a str>,
     from: &'a [String],
+    artifact: &'static str,
+    format: &'static str,
+    store: &'static str,
     status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,15 +216,28 @@ struct Problem<'a> {
     hint: Option<&'a str>,
 }
 
-impl<'a> From<&'a Outcome> for Entry<'a> {
-    fn from(outcome: &'a Outcome) -> Self {
+impl<'a> Entry<'a> {
+    fn new(outcome: &'a Outcome, notes: &'a [(String, Vec<String>)]) -> Self {
         let done = outcome.result.as_ref().ok();
         let error = outcome.result.as_ref().err();
+        let (uri, digest, uid) = match &outcome.subject {
+            About::Image(image) => (image.repository.to_string(), Some(image.digest.as_str()), None),
+            About::Run { name, uid } => (name.clone(), None, Some(uid.as_str())),
+        };
         Self {
-            uri: outcome.image.repository.to_string(),
-            digest: outcome.image.digest.as_str(),
+            uri,
+            digest,
+            uid,
             from: &outcome.from,
+            artifact: outcome.label.artifact,
+            format: outcome.label.format,
+            store: outcome.label.store,
             status: outcome.status(),
+            notes: notes
+                .iter()
+                .filter(|(from, _)| outcome.from.contains(from))
+                .flat_map(|(_, notes)| notes.iter().map(String::as_str))
+                .collect(),
             location: done.map(|done| done.location.as_str()),
             added: done.map(|done| done.added),
             present: done.map(|done| done.present),
@@ -174,24 +288,22 @@ impl Report {
     /// The report of a run.
     pub fn new(mut outcomes: Vec<Outcome>, elapsed: Duration, stats: Stats) -> Self {
         // They end in any order; the report has one.
-        outcomes.sort_by(|one, two| one.image.cmp(&two.image));
-        Self { outcomes, elapsed, requests: stats.requests }
+        let key =
+            |outcome: &Outcome| (outcome.label.artifact != Label::IMAGE.artifact, outcome.subject.clone());
+        outcomes.sort_by_cached_key(key);
+        Self { outcomes, notes: Vec::new(), elapsed, requests: stats.requests }
     }
 
     /// The report of a run that refused to begin: every subject failed of the same.
-    pub fn refused(images: &[PlannedImage], why: &Explanation) -> Self {
-        let outcomes = images.iter().map(|planned| Outcome {
-            image: planned.image.clone(),
-            from: planned.from.clone(),
-            result: Err(why.clone()),
-        });
-        Self::new(outcomes.collect(), Duration::ZERO, Stats::default())
+    pub fn refused(expected: &[Expected], why: &Explanation) -> Self {
+        let outcomes = expected.iter().map(|expected| expected.failed(why)).collect();
+        Self::new(outcomes, Duration::ZERO, Stats::default())
     }
 
     /// The report of a run that was ended from outside: what hadn't ended by then failed, of `why`.
     pub fn interrupted(
         mut outcomes: Vec<Outcome>,
-        images: &[PlannedImage],
+        expected: &[Expected],
         why: &str,
         elapsed: Duration,
         stats: Stats,
@@ -203,14 +315,10 @@ impl Report {
             hint: Some("run again; what is signed stays signed".into()),
             exit: ExitCode::Failed,
         };
-        let missing: Vec<Outcome> = images
+        let missing: Vec<Outcome> = expected
             .iter()
-            .filter(|planned| !outcomes.iter().any(|outcome| outcome.image == planned.image))
-            .map(|planned| Outcome {
-                image: planned.image.clone(),
-                from: planned.from.clone(),
-                result: Err(why.clone()),
-            })
+            .filter(|expected| !outcomes.iter().any(|outcome| expected.is(outcome)))
+            .map(|expected| expected.failed(&why))
             .collect();
         outcomes.extend(missing);
         Self::new(outcomes, elapsed, stats)
@@ -230,14 +338,22 @@ impl Report {
         codes.reduce(ExitCode::and).unwrap_or(ExitCode::Results)
     }
 
-    /// The report as JSON: an array with one object a subject.
+    /// The report as JSON: an array with one object a subject and store.
     ///
     /// # Errors
     ///
     /// When it can't be written as JSON, which would be a fault of ours.
     pub fn to_json(&self) -> Result<String, ReportError> {
-        let entries: Vec<Entry<'_>> = self.outcomes.iter().map(Entry::from).collect();
+        let entries: Vec<Entry<'_>> =
+            self.outcomes.iter().map(|outcome| Entry::new(outcome, &self.notes)).collect();
         Ok(serde_json::to_string_pretty(&entries)? + "\n")
+    }
+
+    /// With what is to be known of runs, by the names that outcomes give as where they come from: what was not checked, what is missing.
+    #[must_use]
+    pub fn noting(mut self, notes: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 
     /// The last line of the step log.

@@ -1,4 +1,4 @@
-//! What lies in `tasks/` and `stepactions/`: does it parse, does it name only flags and settings that exist, and is the key
+//! What lies in `tasks/`, `stepactions/` and `pipelines/`: does it parse, does it name only flags and settings that exist, and is the key
 //! mounted into no step but the one that signs?
 
 #![allow(
@@ -12,14 +12,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stepseal::config::settings::{CHAINS_KEYS, SETTINGS};
+use stepseal::config::settings::{AGENT_SETTINGS, CHAINS_KEYS, SETTINGS, VERIFY_TABLES};
 use stepseal::config::sources::variable;
 use yaml_rust2::{Yaml, YamlLoader};
+
+/// The kinds that the catalog ships.
+const SHIPPED: [&str; 3] = ["Task", "StepAction", "Pipeline"];
+
+/// The volumes with a Secret in them.
+const OF_KEY: &str = "signing-secrets";
+const OF_AGENT: &str = "agent-credentials";
+const OF_STEP: &str = "registry-credentials";
 
 /// Every file of the catalog that ends with `.yaml`, with the documents in it.
 fn files() -> Vec<(PathBuf, Vec<Yaml>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = vec![root.join("tasks"), root.join("stepactions")];
+    let mut folders: Vec<PathBuf> =
+        ["tasks", "stepactions", "pipelines"].iter().map(|name| root.join(name)).collect();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -41,16 +50,22 @@ fn tasks() -> Vec<(PathBuf, Yaml)> {
     of_kinds(&["Task"])
 }
 
-/// The signing steps: those of the Tasks, unless they refer to a StepAction, and the StepActions.
-fn signing_steps() -> Vec<(PathBuf, Yaml)> {
+/// Our steps: those of the Tasks, unless they refer to a StepAction, and the StepActions.
+fn our_steps() -> Vec<(PathBuf, Yaml)> {
     let of_tasks = tasks().into_iter().flat_map(|(path, task)| {
+        let ours = job(&path);
         let steps: Vec<&Yaml> =
-            list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == "sign").collect();
-        let [step] = steps[..] else { panic!("{} has not one signing step", path.display()) };
+            list(&task["spec"]["steps"]).iter().filter(|step| text(&step["name"]) == ours).collect();
+        let [step] = steps[..] else { panic!("{} has not one step {ours}", path.display()) };
         step["ref"].is_badvalue().then(|| (path, step.clone()))
     });
     let actions = of_kinds(&["StepAction"]).into_iter().map(|(path, action)| (path, action["spec"].clone()));
     of_tasks.chain(actions).collect()
+}
+
+/// The command that a folder of the catalog runs.
+fn job(path: &Path) -> &'static str {
+    if path.components().any(|part| part.as_os_str() == "verify-images") { "verify" } else { "sign" }
 }
 
 fn of_kinds(kinds: &[&str]) -> Vec<(PathBuf, Yaml)> {
@@ -74,7 +89,7 @@ fn is_sample(path: &Path) -> bool {
 
 #[test]
 fn a_task_is_what_the_catalog_asks_for() {
-    for (path, task) in of_kinds(&["Task", "StepAction"]).iter().filter(|(path, _)| !is_sample(path)) {
+    for (path, task) in of_kinds(&SHIPPED).iter().filter(|(path, _)| !is_sample(path)) {
         let folder = path.parent().unwrap();
         let version = folder.file_name().unwrap().to_str().unwrap();
         let name = folder.parent().unwrap().file_name().unwrap().to_str().unwrap();
@@ -84,6 +99,10 @@ fn a_task_is_what_the_catalog_asks_for() {
         assert_eq!(text(&metadata["labels"]["app.kubernetes.io/version"]), version);
         for annotation in ["pipelines.minVersion", "categories", "tags", "displayName", "platforms"] {
             let value = text(&metadata["annotations"][format!("tekton.dev/{annotation}").as_str()]);
+            assert!(!value.is_empty(), "{annotation}");
+        }
+        for annotation in ["category", "license", "links"] {
+            let value = text(&metadata["annotations"][format!("artifacthub.io/{annotation}").as_str()]);
             assert!(!value.is_empty(), "{annotation}");
         }
         assert!(!text(&task["spec"]["description"]).is_empty());
@@ -102,7 +121,7 @@ fn a_task_is_what_the_catalog_asks_for() {
 
 #[test]
 fn each_parameter_is_used_and_each_use_is_declared() {
-    for (path, task) in of_kinds(&["Task", "StepAction"]) {
+    for (path, task) in of_kinds(&SHIPPED) {
         let declared: BTreeSet<&str> =
             list(&task["spec"]["params"]).iter().map(|param| text(&param["name"])).collect();
         let source = fs::read_to_string(&path).unwrap();
@@ -112,8 +131,9 @@ fn each_parameter_is_used_and_each_use_is_declared() {
     }
 }
 
+/// The key is mounted into the agent, or else into the signing step; the step's login into that step; no other container has any.
 #[test]
-fn the_secrets_are_mounted_into_the_signing_step_alone() {
+fn the_secrets_are_mounted_where_they_are_used_alone() {
     for (path, task) in tasks() {
         let spec = &task["spec"];
         assert!(spec["stepTemplate"].is_badvalue(), "{}: a template mounts into every step", path.display());
@@ -122,24 +142,65 @@ fn the_secrets_are_mounted_into_the_signing_step_alone() {
             .filter(|volume| !volume["secret"].is_badvalue())
             .map(|volume| text(&volume["name"]))
             .collect();
-        assert_eq!(secrets, BTreeSet::from(["registry-credentials", "signing-secrets"]));
+        assert_eq!(secrets.contains(OF_KEY), job(&path) == "sign", "{}", path.display());
+        let with_agent = agent(&task).is_some();
         for container in list(&spec["steps"]).iter().chain(list(&spec["sidecars"])) {
-            let mounted: BTreeSet<&str> =
-                list(&container["volumeMounts"]).iter().map(|mount| text(&mount["name"])).collect();
-            let mounted: BTreeSet<&str> = mounted.into_iter().filter(|name| *name != "registry-ca").collect();
-            let expected = if text(&container["name"]) == "sign" && container["ref"].is_badvalue() {
-                secrets.clone()
-            } else {
-                BTreeSet::new()
+            let mounted: BTreeSet<&str> = list(&container["volumeMounts"])
+                .iter()
+                .map(|mount| text(&mount["name"]))
+                .filter(|name| secrets.contains(name))
+                .collect();
+            let expected: BTreeSet<&str> = match (text(&container["name"]), with_agent) {
+                _ if !container["ref"].is_badvalue() => BTreeSet::new(),
+                ("agent", true) => [OF_KEY, OF_AGENT].into(),
+                ("sign", true) => secrets.iter().copied().filter(|name| *name == OF_STEP).collect(),
+                (name, false) if name == job(&path) => secrets.clone(),
+                _ => BTreeSet::new(),
             };
             assert_eq!(mounted, expected, "{} in {}", text(&container["name"]), path.display());
         }
     }
 }
 
+/// The agent of a Task.
+fn agent(task: &Yaml) -> Option<&Yaml> {
+    list(&task["spec"]["sidecars"]).iter().find(|sidecar| text(&sidecar["name"]) == "agent")
+}
+
+#[test]
+fn an_agent_has_no_rights_and_its_socket_is_its_own() {
+    let mut agents = 0;
+    for (path, task) in tasks() {
+        let Some(agent) = agent(&task) else { continue };
+        agents += 1;
+        // With a command, what Tekton puts in its place at the end could not run.
+        assert!(agent["command"].is_badvalue(), "{}", path.display());
+        assert_eq!(list(&agent["args"]), [Yaml::String("agent".into())]);
+        assert_eq!(text(&agent["computeResources"]["limits"]["memory"]), "128Mi");
+        locked_down(&agent["securityContext"]);
+        for step in list(&task["spec"]["steps"]) {
+            for mount in list(&step["volumeMounts"]) {
+                // A step that could write there could put a socket of its own in the agent's place.
+                assert_eq!(mount["readOnly"].as_bool(), Some(true), "{}", path.display());
+            }
+        }
+    }
+    assert!(agents >= 2);
+}
+
+fn locked_down(context: &Yaml) {
+    assert_eq!(context["allowPrivilegeEscalation"].as_bool(), Some(false));
+    assert_eq!(context["readOnlyRootFilesystem"].as_bool(), Some(true));
+    assert_eq!(context["runAsNonRoot"].as_bool(), Some(true));
+    // A number here would be refused where the namespace has its own, as on OpenShift.
+    assert!(context["runAsUser"].is_badvalue());
+    assert_eq!(list(&context["capabilities"]["drop"]), [Yaml::String("ALL".into())]);
+    assert_eq!(text(&context["seccompProfile"]["type"]), "RuntimeDefault");
+}
+
 #[test]
 fn the_signing_step_has_no_rights_and_names_its_command() {
-    for (path, step) in signing_steps() {
+    for (path, step) in our_steps() {
         assert_eq!(list(&step["command"]), [Yaml::String("/stepseal".into())]);
         for mount in list(&step["volumeMounts"]) {
             assert_eq!(mount["readOnly"].as_bool(), Some(true));
@@ -148,28 +209,26 @@ fn the_signing_step_has_no_rights_and_names_its_command() {
         if !path.components().any(|part| part.as_os_str() == "stepactions") {
             assert_eq!(text(&step["computeResources"]["limits"]["memory"]), "128Mi");
         }
-        let context = &step["securityContext"];
-        assert_eq!(context["allowPrivilegeEscalation"].as_bool(), Some(false));
-        assert_eq!(context["readOnlyRootFilesystem"].as_bool(), Some(true));
-        assert_eq!(context["runAsNonRoot"].as_bool(), Some(true));
-        // A number here would be refused where the namespace has its own, as on OpenShift.
-        assert!(context["runAsUser"].is_badvalue());
-        assert_eq!(list(&context["capabilities"]["drop"]), [Yaml::String("ALL".into())]);
-        assert_eq!(text(&context["seccompProfile"]["type"]), "RuntimeDefault");
+        locked_down(&step["securityContext"]);
     }
 }
 
 #[test]
 fn every_flag_and_setting_exists() {
-    let settings = SETTINGS.iter().map(|setting| setting.env.to_owned());
+    let tables = VERIFY_TABLES.iter().copied().flatten().chain(SETTINGS).chain(AGENT_SETTINGS);
+    let settings = tables.map(|setting| setting.env.to_owned());
     let names: BTreeSet<String> = settings.chain(CHAINS_KEYS.iter().map(|key| variable(key.key))).collect();
-    let help = Command::new(env!("CARGO_BIN_EXE_stepseal")).args(["sign", "--help"]).output().unwrap();
-    assert!(help.status.success());
-    let help = String::from_utf8(help.stdout).unwrap();
-    for (path, step) in signing_steps() {
+    let agents = tasks().into_iter().filter_map(|(path, task)| Some((path, "agent", agent(&task)?.clone())));
+    let ours = our_steps().into_iter().map(|(path, step)| (path.clone(), job(&path), step));
+    for (path, job, step) in ours.chain(agents) {
         let arguments = list(&step["args"]);
-        assert_eq!(text(&arguments[0]), "sign");
+        assert_eq!(text(&arguments[0]), job);
+        let program = env!("CARGO_BIN_EXE_stepseal");
+        let help = Command::new(program).args([job, "--help"]).output().unwrap();
+        assert!(help.status.success());
+        let help = String::from_utf8(help.stdout).unwrap();
         for flag in arguments.iter().map(text).filter(|argument| argument.starts_with("--")) {
+            let flag = flag.split('=').next().unwrap_or(flag);
             assert!(help.contains(flag), "{} names {flag}", path.display());
         }
         for setting in list(&step["env"]).iter().map(|setting| text(&setting["name"])) {

@@ -5,15 +5,40 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use stepseal::config::settings::{CHAINS_KEYS, DORMANT_KEYS, Kind, SETTINGS};
+use stepseal::config::settings::{
+    AGENT_SETTINGS, CHAINS_KEYS, DORMANT_KEYS, Kind, SETTINGS, Setting, VERIFY_TABLES,
+};
 use stepseal::config::sources::variable;
 use stepseal::exit::ExitCode;
+use stepseal::verify::attestation_type::SHORT_NAMES;
+use stepseal::verify::policy::schema::FIELDS;
 
 /// The text between the two marks of a generated part.
 fn generated(name: &str) -> String {
     let mut text = String::new();
     match name {
-        "settings" => settings(&mut text),
+        "settings" => settings(&mut text, SETTINGS),
+        "agent settings" => settings(&mut text, AGENT_SETTINGS),
+        "verify settings" => {
+            let tables = VERIFY_TABLES.iter().copied().flatten();
+            let mut seen = std::collections::BTreeSet::new();
+            let once: Vec<Setting> = tables.filter(|setting| seen.insert(setting.flag)).copied().collect();
+            settings(&mut text, &once);
+        }
+        "predicate types" => {
+            writeln!(text, "| name | predicate type |\n|---|---|").unwrap();
+            for (name, uri) in SHORT_NAMES {
+                writeln!(text, "| `{name}` | `{uri}` |").unwrap();
+            }
+        }
+        "policy" => {
+            writeln!(text, "| key | holds | needed | meaning |\n|---|---|---|---|").unwrap();
+            for field in FIELDS {
+                let needed = if field.required { "yes" } else { "" };
+                writeln!(text, "| `{}` | {} | {needed} | {} |", field.path, field.kind.name(), field.meaning)
+                    .unwrap();
+            }
+        }
         "chains" => chains(&mut text),
         "dormant" => {
             let names: Vec<String> = DORMANT_KEYS.iter().map(|key| format!("`{key}`")).collect();
@@ -30,9 +55,9 @@ fn generated(name: &str) -> String {
     text
 }
 
-fn settings(text: &mut String) {
+fn settings(text: &mut String, table: &[Setting]) {
     writeln!(text, "| flag | environment | default | meaning |\n|---|---|---|---|").unwrap();
-    for setting in SETTINGS {
+    for setting in table {
         let value = if setting.value.is_empty() { String::new() } else { format!(" {}", setting.value) };
         let several = match setting.kind {
             Kind::Switch | Kind::One => "",
@@ -70,7 +95,13 @@ fn root(name: &str) -> PathBuf {
 /// Replaces every generated part; `BLESS=1 cargo test --test documentation` writes the file.
 #[test]
 fn tables_are_made_from_the_code() {
-    let path = root("docs/configuration.md");
+    for page in ["docs/configuration.md", "docs/verify.md", "docs/policy.md"] {
+        page_is_made_from_the_code(page);
+    }
+}
+
+fn page_is_made_from_the_code(page: &str) {
+    let path = root(page);
     let text = std::fs::read_to_string(&path).unwrap();
     let mut made = String::new();
     let mut rest = text.as_str();
@@ -89,16 +120,30 @@ fn tables_are_made_from_the_code() {
 
 #[test]
 fn every_flag_named_in_prose_exists() {
-    let output = |command: &str| {
+    let output = |arguments: &[&str]| {
         let program = env!("CARGO_BIN_EXE_stepseal");
-        let output = std::process::Command::new(program).args([command, "--help"]).output().unwrap();
+        let output = std::process::Command::new(program).args(arguments).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let help: String =
-        ["sign", "plan", "demo", "generate-key-pair"].iter().map(|command| output(command)).collect();
-    // Flags of cargo, cosign, kubectl and podman, which the prose names too.
-    let others = ["--release", "--key", "--insecure-ignore-tlog", "--test", "--from-file", "--from-literal"];
-    for name in ["README.md", "ARCHITECTURE.md", "docs/configuration.md"] {
+    let overview = output(&["--help"]);
+    let (_, listed) = overview.split_once("Commands:\n").unwrap();
+    let commands: Vec<&str> =
+        listed.lines().map_while(|line| line.strip_prefix("  ")?.split_whitespace().next()).collect();
+    assert!(commands.contains(&"sign") && commands.contains(&"verify"), "{commands:?}");
+    let help: String = commands.iter().map(|command| output(&[command, "--help"])).collect();
+    // Flags of cargo, cosign, curl, kubectl and podman, which the prose names too.
+    let others = [
+        "--release",
+        "--key",
+        "--insecure-ignore-tlog",
+        "--test",
+        "--from-file",
+        "--from-literal",
+        "--unix-socket",
+        "--json",
+    ];
+    let pages = ["configuration", "agent", "runs", "verify", "policy"].map(|page| format!("docs/{page}.md"));
+    for name in ["README.md", "ARCHITECTURE.md"].into_iter().chain(pages.iter().map(String::as_str)) {
         let text = std::fs::read_to_string(root(name)).unwrap();
         for (at, _) in text.match_indices("--") {
             let flag: String =
@@ -107,7 +152,8 @@ fn every_flag_named_in_prose_exists() {
             if flag.trim_start_matches('-').is_empty() || text.split_at(at).0.ends_with(['-', '!']) {
                 continue;
             }
-            assert!(help.contains(&flag) || others.contains(&flag.as_str()), "{name} names {flag}");
+            let known = SETTINGS.iter().any(|setting| flag == format!("--{}", setting.flag));
+            assert!(known || help.contains(&flag) || others.contains(&flag.as_str()), "{name} names {flag}");
         }
     }
 }

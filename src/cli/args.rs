@@ -5,15 +5,23 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use super::settings::{Kind, SETTINGS, Setting};
+use super::settings::{
+    AGENT_SETTINGS, ATTEST_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting, VERIFY_ATTESTATION_SETTINGS,
+    VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_RUN_SETTINGS, VERIFY_SETTINGS,
+};
 
 /// What Stepseal is, in a line.
 const ABOUT: &str = "The signing step of a Tekton pipeline: signs what the TaskRun built, and reads it back";
 
 const SIGN_ABOUT: &str = "Sign the images that the results name, or those given";
 const PLAN_ABOUT: &str = "Show what `sign` would do and why; touches no key and no registry";
+const VERIFY_ABOUT: &str = "Verify the signatures of images; with --policy a gate for a Pipeline";
+const VERIFY_ATTESTATION_ABOUT: &str = "Verify attestations about images, and what they say";
+const VERIFY_RUN_ABOUT: &str = "Verify a run against the signatures that its annotations carry";
 const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
-const KEYS_ABOUT: &str = "Make a key pair: cosign.key and cosign.pub, as cosign makes them";
+const ATTEST_ABOUT: &str = "Sign what a predicate (SBOM, scan, test report) says of an image";
+const AGENT_ABOUT: &str = "Hold the key beside steps that never see it, and sign for them over a Unix socket";
+const KEYS_ABOUT: &str = "Make a key pair, in files or in a Secret, as cosign makes them";
 const VERIFY_BLOB_ABOUT: &str = "Verify a file's signature or Sigstore bundle";
 const COMPLETIONS_ABOUT: &str = "Print the completion script of a shell";
 const MAN_ABOUT: &str = "Print the manual page";
@@ -39,6 +47,11 @@ pub fn command() -> Command {
                     .help("Write the exact bytes of each payload into DIR"),
             ),
         )
+        .subcommand(attest())
+        .subcommand(verify())
+        .subcommand(verify_attestation())
+        .subcommand(verify_run())
+        .subcommand(agent())
         .subcommand(demo())
         .subcommand(generate_key_pair())
         .subcommand(verify_blob())
@@ -62,7 +75,38 @@ fn subjects(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("Images to sign, one a line, - for standard input"),
         );
-    let command = SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting)));
+    chains(SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
+}
+
+/// `attest`: an image, a predicate, and the settings that concern them.
+fn attest() -> Command {
+    let command = Command::new("attest")
+        .about(ATTEST_ABOUT)
+        .arg(
+            Arg::new("attested")
+                .value_name("IMAGE@DIGEST")
+                .required(true)
+                .help("The image that the predicate is about"),
+        )
+        .arg(
+            Arg::new("predicate")
+                .long("predicate")
+                .value_name("FILE")
+                .required(true)
+                .help("What is said of it, up to 64 MiB of JSON; - for standard input"),
+        )
+        .arg(
+            Arg::new("type")
+                .long("type")
+                .value_name("TYPE")
+                .required(true)
+                .help("The predicate's type: a URI, or cosign's name (spdxjson, cyclonedx, vuln, …)"),
+        );
+    chains(ATTEST_SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
+}
+
+/// Where `chains-config` is.
+fn chains(command: Command) -> Command {
     command
         .arg(
             Arg::new("config-dir")
@@ -80,9 +124,84 @@ fn subjects(command: Command) -> Command {
         .after_help("Every flag has its environment variable: `stepseal man`.")
 }
 
+fn verify() -> Command {
+    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_IMAGE_SETTINGS];
+    let command = verifying(Command::new("verify").about(VERIFY_ABOUT), &tables).arg(
+        Arg::new("images-file")
+            .long("images-file")
+            .value_name("FILE")
+            .action(ArgAction::Append)
+            .help("Images to verify, NAME@DIGEST one a line, - for standard input"),
+    );
+    command.arg(Arg::new("image").value_name("IMAGE").num_args(0..).help("Images, by digest or tag"))
+}
+
+fn verify_attestation() -> Command {
+    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_ATTESTATION_SETTINGS];
+    let command = Command::new("verify-attestation").about(VERIFY_ATTESTATION_ABOUT);
+    verifying(command, &tables).arg(
+        Arg::new("image").value_name("IMAGE").num_args(1..).required(true).help("Images, by digest or tag"),
+    )
+}
+
+fn verify_run() -> Command {
+    let command = verifying(
+        Command::new("verify-run").about(VERIFY_RUN_ABOUT),
+        &[VERIFY_SETTINGS, VERIFY_RUN_SETTINGS],
+    );
+    let one = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    command
+        .arg(one(
+            "run",
+            "FILE",
+            "The TaskRun, or the PipelineRun followed by its TaskRuns; YAML or JSON, - for standard input",
+        ))
+        .arg(one("taskrun", "NAMESPACE/NAME", "The TaskRun in the cluster"))
+        .arg(one("pipelinerun", "NAMESPACE/NAME", "The PipelineRun in the cluster"))
+        .group(clap::ArgGroup::new("what").args(["run", "taskrun", "pipelinerun"]).required(true))
+}
+
+/// What the verify commands share.
+fn verifying(command: Command, tables: &[&'static [Setting]]) -> Command {
+    let settings = tables.iter().copied().flatten();
+    let command = settings.fold(command, |command, setting| {
+        let arg = flag(setting);
+        // cosign's short and other names.
+        command.arg(match setting.flag {
+            "annotations" => arg.short('a'),
+            "output" => arg.short('o'),
+            "jobs" => arg.alias("max-workers"),
+            "insecure-ignore-tlog" => arg.alias("private-infrastructure"),
+            _ => arg,
+        })
+    });
+    // Nothing is fetched in any case, and both formats are looked for in any case.
+    let command =
+        ["offline", "new-bundle-format", "experimental-oci11"].iter().fold(command, |command, name| {
+            let any = Arg::new(*name).long(*name).num_args(0..=1).require_equals(true);
+            command.arg(any.default_missing_value("true").value_parser(["true", "false"]).hide(true))
+        });
+    command
+        .arg(
+            Arg::new("config-dir")
+                .long("config-dir")
+                .value_name("DIR")
+                .help("A mounted chains-config ConfigMap, one file a key"),
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("KEY=VALUE")
+                .action(ArgAction::Append)
+                .help("One key of chains-config; repeatable"),
+        )
+}
+
 /// The flag of a setting. Values stay text here: `config` checks them, whatever source they come from.
 fn flag(setting: &'static Setting) -> Arg {
-    let arg = Arg::new(setting.flag).long(setting.flag).help(setting.help);
+    let arg = Arg::new(setting.flag).long(setting.flag).help(setting.help).hide(setting.is_rare());
     match setting.kind {
         Kind::Switch => arg
             .num_args(0..=1)
@@ -93,6 +212,15 @@ fn flag(setting: &'static Setting) -> Arg {
         Kind::One => arg.value_name(setting.value).overrides_with(setting.flag),
         Kind::Words | Kind::Paths => arg.value_name(setting.value).action(ArgAction::Append),
     }
+}
+
+fn agent() -> Command {
+    let settings = AGENT_SETTINGS.iter().chain(SHARED_WITH_AGENT);
+    settings
+        .fold(Command::new("agent").about(AGENT_ABOUT), |command, setting| command.arg(flag(setting)))
+        .after_help(
+            "It ends on SIGTERM, after it has finished what it began. Each decision is a line of JSON.",
+        )
 }
 
 fn demo() -> Command {
@@ -124,15 +252,16 @@ fn generate_key_pair() -> Command {
         .about(KEYS_ABOUT)
         .after_help(
             "The password is COSIGN_PASSWORD, or else what is typed at a terminal; it may be empty.\n\
-             Files that exist are not overwritten.",
+             Files and Secrets that exist are not overwritten.",
         )
-        .arg(Arg::new("destination").value_name("-").help("Print both keys to standard output"))
+        .arg(Arg::new("destination").value_name("PLACE").help(
+            "k8s://NAMESPACE/NAME makes a Secret (and PREFIX.pub); - prints both keys to standard output",
+        ))
         .arg(
             Arg::new("output-key-prefix")
                 .long("output-key-prefix")
                 .value_name("PREFIX")
                 .default_value("cosign")
-                .conflicts_with("destination")
                 .help("Write PREFIX.key and PREFIX.pub"),
         )
 }

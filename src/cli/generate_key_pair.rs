@@ -1,13 +1,21 @@
-//! `stepseal generate-key-pair`: the same files as cosign makes.
+//! `stepseal generate-key-pair`: the same files, or the same Secret, as cosign makes.
+//!
+//! A Secret is made whole by one request, or not at all, and one that is there is never changed: cosign would put its keys beside what else
+//! is in it. As with cosign, the public key is written to a file too; the file is there first, and goes away again if there is no Secret.
 
 use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 
+use super::environment::Environment;
 use super::output::Output;
+use crate::cluster::{ACCOUNT_FOLDER, Cluster, ClusterError, NameError, ObjectName, Reach};
+use crate::config::settings::CLUSTER_CREDENTIALS;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -32,11 +40,28 @@ enum PairError {
     Terminal(#[source] std::io::Error),
     #[error("the two passwords are not the same")]
     Mismatch,
-    #[error("this version writes keys to files or, with -, to standard output; to nothing else")]
-    Place,
+    #[error("{0:?} is no place for keys")]
+    Place(String),
+    #[error("{place} is not a Secret's name")]
+    Name { place: String, source: NameError },
+    #[error("there is a Secret {name} already{holds}; it was not changed")]
+    SecretExists { name: ObjectName, holds: String },
+    #[error("cannot put a key pair into Secret {name}")]
+    Cluster { name: ObjectName, source: ClusterError },
+    #[error("cannot reach a cluster")]
+    Connect(#[source] ClusterError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
 }
 
 impl Explain for PairError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Cluster { source, .. } => source.used(),
+            _ => None,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Key(error) => return error.hint(),
@@ -44,26 +69,46 @@ impl Explain for PairError {
             Self::Write { .. } => "choose a folder that can be written with --output-key-prefix".into(),
             Self::NoPassword => "set COSIGN_PASSWORD; an empty one is allowed".into(),
             Self::Terminal(_) | Self::Mismatch => "try again, or set COSIGN_PASSWORD".into(),
-            Self::Place => {
-                "write files, and make the Secret of them with kubectl create secret generic".into()
+            Self::Place(_) => {
+                "leave it out to write files, or give - for standard output or k8s://NAMESPACE/NAME for a Secret".into()
             }
+            Self::Name { .. } => "write k8s://NAMESPACE/NAME".into(),
+            Self::SecretExists { name, .. } => format!(
+                "choose another name, or take it away yourself, if nothing is signed with it: kubectl -n {} delete secret {}",
+                name.namespace(),
+                name.name()
+            ),
+            Self::Cluster { source, .. } | Self::Connect(source) => return source.hint(),
+            Self::Runtime(_) => "give it more memory and processes".into(),
         })
     }
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::NoPassword | Self::Mismatch | Self::Exists(_) | Self::Place => ExitCode::Usage,
+            Self::NoPassword
+            | Self::Mismatch
+            | Self::Exists(_)
+            | Self::Place(_)
+            | Self::Name { .. }
+            | Self::SecretExists { .. } => ExitCode::Usage,
+            Self::Cluster { source, .. } | Self::Connect(source) => source.exit(),
             _ => ExitCode::Failed,
         }
     }
 }
 
-pub(super) fn run(matches: &ArgMatches, out: &mut Output) -> ExitCode {
+pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let prefix = matches.get_one::<String>("output-key-prefix").map_or("cosign", String::as_str);
     let result = match matches.get_one::<String>("destination").map(String::as_str) {
         None => generate(prefix, out),
+        Some("-") if matches.value_source("output-key-prefix") == Some(ValueSource::CommandLine) => {
+            Err(PairError::Place("- with --output-key-prefix".to_owned()))
+        }
         Some("-") => print(out),
-        Some(_) => Err(PairError::Place),
+        Some(place) => match place.strip_prefix("k8s://") {
+            Some(_) => into_secret(place, matches, environment, out),
+            None => Err(PairError::Place(foreign::shown(place, 120))),
+        },
     };
     match result {
         Ok(()) => ExitCode::Done,
@@ -98,6 +143,79 @@ fn print(out: &mut Output) -> Result<(), PairError> {
     out.print(pair.private_pem.expose_str().unwrap_or_default());
     out.print(&pair.public_pem);
     Ok(())
+}
+
+/// How long making a Secret may take.
+const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Makes the Secret `place`, and the public key's file.
+fn into_secret(
+    place: &str,
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<(), PairError> {
+    let name: ObjectName = place
+        .trim_start_matches("k8s://")
+        .parse()
+        .map_err(|source| PairError::Name { place: foreign::shown(place, 120), source })?;
+    let prefix = matches.get_one::<String>("output-key-prefix").map_or("cosign", String::as_str);
+    let public = PathBuf::from(format!("{prefix}.pub"));
+    if public.symlink_metadata().is_ok() {
+        return Err(PairError::Exists(public));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(PairError::Runtime)?;
+    let env = |name: &str| environment.get(name);
+    let folder = env(CLUSTER_CREDENTIALS.env).filter(|folder| !folder.is_empty());
+    let folder = PathBuf::from(folder.unwrap_or_else(|| ACCOUNT_FOLDER.to_owned()));
+    let reach = |folder| Reach { deadline: Instant::now() + CLUSTER_LIMIT, folder };
+    // Found before a password is asked for.
+    runtime.block_on(async {
+        let cluster = Cluster::connect(&reach(folder.clone()), &env).await.map_err(PairError::Connect)?;
+        is_free(&cluster, &name).await
+    })?;
+    let password = password()?;
+    let pair = sign::generate(&password).map_err(PairError::Key)?;
+    create(&public, pair.public_pem.as_bytes(), 0o644)?;
+    let made = runtime.block_on(async {
+        // Typing a password may have taken long.
+        let cluster = Cluster::connect(&reach(folder), &env).await.map_err(PairError::Connect)?;
+        let public_pem = Secret::from(pair.public_pem);
+        let entries =
+            [("cosign.key", &pair.private_pem), ("cosign.password", &password), ("cosign.pub", &public_pem)];
+        cluster.create_secret(&name, &entries).await.map_err(|source| failed(&name, source))
+    });
+    if let Err(error) = made {
+        // A public key without its private half is of no use.
+        let _ = std::fs::remove_file(&public);
+        return Err(error);
+    }
+    out.line(&format!("private key, password and public key written to Secret {name}"));
+    out.line(&format!("public key written to {}", public.display()));
+    Ok(())
+}
+
+/// Whether there is no such Secret. Who may make one and not read any is told when it is made.
+async fn is_free(cluster: &Cluster, name: &ObjectName) -> Result<(), PairError> {
+    match cluster.secret(name).await {
+        Ok(secret) => {
+            let keys: Vec<String> = secret.keys().map(|key| foreign::shown(key, 60)).take(8).collect();
+            let holds =
+                if keys.is_empty() { ", empty".into() } else { format!(", with {}", keys.join(", ")) };
+            Err(PairError::SecretExists { name: name.clone(), holds })
+        }
+        Err(error) if error.is_not_found() || error.status() == Some(403) => Ok(()),
+        Err(source) => Err(failed(name, source)),
+    }
+}
+
+fn failed(name: &ObjectName, source: ClusterError) -> PairError {
+    let name = name.clone();
+    match source.status() {
+        Some(409) => PairError::SecretExists { name, holds: String::new() },
+        _ => PairError::Cluster { name, source },
+    }
 }
 
 /// Writes a new file; one that is there already is never touched.

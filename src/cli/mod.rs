@@ -1,6 +1,10 @@
 //! The commands: read arguments and environment, call the stages, print, choose the exit code.
 
+mod access;
+mod agent;
 pub mod args;
+mod attest;
+mod begin;
 mod completions;
 mod demo;
 mod environment;
@@ -8,9 +12,11 @@ mod generate_key_pair;
 mod output;
 mod plan;
 mod progress;
+mod runs;
 mod sign;
 mod subjects;
 mod trust;
+mod verify;
 mod verify_blob;
 
 use std::ffi::OsString;
@@ -54,8 +60,13 @@ fn dispatch(
     match matches.subcommand() {
         Some(("sign", matches)) => sign::run(matches, environment, out),
         Some(("plan", matches)) => plan::run(matches, environment, out),
+        Some(("attest", matches)) => attest::run(matches, environment, out),
+        Some(("verify", matches)) => verify::images(matches, environment, out),
+        Some(("verify-run", matches)) => verify::run(matches, environment, out),
+        Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),
+        Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
-        Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, out),
+        Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),
         Some(("verify-blob", matches)) => verify_blob::run(matches, environment, out),
         Some(("completions", matches)) => completions::completions(matches, out),
         Some(("man", _)) => completions::man(out),

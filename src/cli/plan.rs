@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use clap::ArgMatches;
 use serde::Serialize;
 use serde_json::Value;
@@ -9,19 +10,21 @@ use serde_json::Value;
 use super::environment::Environment;
 use super::output::Output;
 use super::subjects::Subjects;
-use crate::config;
+use crate::cluster::PREFIX;
+use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::plan::{self, Note, Problem, Subject};
 use crate::registry::ImageRef;
 use crate::report::{Pending, ReportError};
+use crate::store::{Contents, KeptUnder, StoreKind};
 
 /// The plan as JSON.
 #[derive(Serialize)]
 struct Document<'a> {
     subjects: &'a [Subject],
     payloads: Vec<Payload>,
-    problems: &'a [Problem],
+    problems: Vec<Problem>,
     notes: &'a [Note],
 }
 
@@ -36,7 +39,7 @@ struct Payload {
     #[serde(skip)]
     file: String,
     #[serde(skip)]
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 /// The names under which a signature is found; Chains names its annotations and objects by them.
@@ -45,7 +48,34 @@ struct Payload {
 struct Keys {
     short_key: String,
     full_key: String,
+    annotations: Annotations,
+    /// An image's signature in its registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+    /// The attestations beside the images that a run built.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attestations: Vec<String>,
+}
+
+/// The annotations that hold it in the store `tekton`.
+#[derive(Serialize)]
+struct Annotations {
+    payload: String,
     signature: String,
+    cert: String,
+    chain: String,
+}
+
+impl Annotations {
+    fn of(short_key: &str) -> Self {
+        let name = |what: &str| format!("{PREFIX}{what}-{short_key}");
+        Self {
+            payload: name("payload"),
+            signature: name("signature"),
+            cert: name("cert"),
+            chain: name("chain"),
+        }
+    }
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
@@ -75,7 +105,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
             let document = Document {
                 subjects: &subjects.plan.subjects,
                 payloads,
-                problems: &subjects.plan.problems,
+                problems: problems(&subjects),
                 notes: &subjects.plan.notes,
             };
             match serde_json::to_string_pretty(&document) {
@@ -96,42 +126,78 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
     }
 }
 
-/// The payload of every image that is named well, also where problems keep `sign` from beginning.
+/// The payload of every image that is named well, and of every run, also where problems keep `sign` from beginning.
 fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::payload::PayloadError> {
-    let Some(storage) = &subjects.config.images else { return Ok(Vec::new()) };
-    let format = subjects.format();
-    let claims = subjects.claims();
     let mut all = Vec::new();
-    for planned in &subjects.plan.images {
-        let image = &planned.image;
-        for (number, payload) in format.payloads(image, &claims)?.into_iter().enumerate() {
-            let repository = storage.repository.as_ref().unwrap_or(&image.repository);
-            all.push(Payload {
-                artifact: "oci",
-                format: format.name(),
-                statement: serde_json::from_slice(&payload.bytes).unwrap_or(Value::Null),
-                stores: vec!["oci"],
-                keys: keys(
-                    image,
-                    &match storage.encoding {
-                        config::Encoding::Dsse => format!("{repository}:sha256-{}.sig", image.digest.hex()),
-                        config::Encoding::SigstoreBundle => format!("{repository}@{}", image.digest),
+    if !subjects.config.images.is_empty() {
+        let format = subjects.format();
+        let claims = subjects.claims();
+        let stores: Vec<&str> = subjects.config.images.iter().map(|store| store.name()).collect();
+        for planned in &subjects.plan.images {
+            let image = &planned.image;
+            for (number, payload) in format.payloads(image, &claims)?.into_iter().enumerate() {
+                let key = KeptUnder::image(image);
+                all.push(Payload {
+                    artifact: "oci",
+                    format: format.name(),
+                    statement: serde_json::from_slice(&payload.bytes).unwrap_or(Value::Null),
+                    stores: stores.clone(),
+                    keys: Keys {
+                        annotations: Annotations::of(&key.short),
+                        short_key: key.short,
+                        full_key: key.full,
+                        signature: Some(place(&subjects.config, image, Contents::Signatures)),
+                        attestations: Vec::new(),
                     },
-                ),
-                file: file_name(image, number),
-                bytes: payload.bytes.to_vec(),
-            });
+                    file: file_name(image, number),
+                    bytes: payload.bytes,
+                });
+            }
         }
+    }
+    for (run, to) in subjects.run_artifacts() {
+        let Some(payload) = &run.payload else { continue };
+        let images = run.images.iter().filter(|_| to.stores.contains(&StoreKind::Oci));
+        all.push(Payload {
+            artifact: run.artifact(),
+            format: to.format_name,
+            statement: serde_json::from_slice(&payload.bytes).unwrap_or(Value::Null),
+            stores: to.stores.iter().map(|store| store.name()).collect(),
+            keys: Keys {
+                annotations: Annotations::of(&run.short_key),
+                short_key: run.short_key.clone(),
+                full_key: run.full_key.clone(),
+                signature: None,
+                attestations: images
+                    .map(|image| place(&subjects.config, image, Contents::Attestations))
+                    .collect(),
+            },
+            file: format!("{}.json", run.short_key),
+            bytes: payload.bytes.clone(),
+        });
     }
     Ok(all)
 }
 
-fn keys(image: &ImageRef, signature: &str) -> Keys {
-    Keys {
-        short_key: image.digest.hex().chars().take(12).collect(),
-        full_key: image.to_string(),
-        signature: signature.to_owned(),
+/// Where the signature or the attestations of an image lie in a registry.
+fn place(config: &Config, image: &ImageRef, contents: Contents) -> String {
+    let repository = config.oci.repository.as_ref().unwrap_or(&image.repository);
+    match config.oci.encoding {
+        config::Encoding::Dsse => {
+            format!("{repository}:sha256-{}.{}", image.digest.hex(), contents.suffix())
+        }
+        config::Encoding::SigstoreBundle => format!("{repository}@{}", image.digest),
     }
+}
+
+/// What is wrong: of hints, and of runs.
+fn problems(subjects: &Subjects) -> Vec<Problem> {
+    let of_runs = subjects.runs.iter().filter_map(|run| {
+        let blocked = run.blocked.as_ref()?;
+        let causes: String = blocked.causes.iter().map(|cause| format!(": {cause}")).collect();
+        Some(Problem { place: run.shown(), what: format!("{}{causes}", blocked.error) })
+    });
+    subjects.plan.problems.iter().cloned().chain(of_runs).collect()
 }
 
 /// A file name that two payloads never share: the whole name, with what a file name can't hold replaced.
@@ -149,10 +215,16 @@ fn human(subjects: &Subjects, payloads: &[Payload]) -> String {
     let mut text = plan::describe(&subjects.plan);
     if subjects.refusal().is_none() {
         for payload in payloads {
-            text += &format!(
-                "would sign  {} ({})\n        at  {}\n",
-                payload.keys.full_key, payload.format, payload.keys.signature
-            );
+            let keys = &payload.keys;
+            text += &format!("would sign  {} ({})\n", keys.full_key, payload.format);
+            for store in &payload.stores {
+                let at = match *store {
+                    "oci" => keys.signature.iter().chain(&keys.attestations).cloned().collect(),
+                    "tekton" => vec![format!("annotation {}", keys.annotations.signature)],
+                    store => vec![format!("store {store}")],
+                };
+                text += &at.iter().map(|at| format!("        at  {at}\n")).collect::<String>();
+            }
         }
     }
     text

@@ -1,71 +1,27 @@
 //! `stepseal sign`: the main job.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 
+use super::begin::{BeginError, begin};
 use super::environment::Environment;
 use super::output::Output;
 use super::progress::Progress;
 use super::subjects::Subjects;
-use crate::config::{self, Config, Encoding, ImageStorage};
+use crate::config;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::pipeline::Pipeline;
-use crate::registry::RegistryError;
-use crate::registry::client::{self, Client, ClientOptions};
-use crate::registry::credentials::{CredentialError, FileKeychain, Places};
+use crate::registry::ImageRef;
 use crate::report::own_results::OwnResults;
 use crate::report::{Outcome, Pending, Report, ReportError};
-use crate::sign::{KeyError, Unlocking};
-use crate::store::{OciReferrers, OciTag, Store};
 
 /// How long after the time limit the run is ended from outside.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Why a run can't begin.
-#[derive(Debug, thiserror::Error)]
-enum BeginError {
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
-}
-
-impl Explain for BeginError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Key(error) => error.used(),
-            Self::Credentials(error) => error.used(),
-            Self::Registry(error) => error.used(),
-            Self::Runtime(_) => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Key(error) => error.hint(),
-            Self::Credentials(error) => error.hint(),
-            Self::Registry(error) => error.hint(),
-            Self::Runtime(_) => Some("give the step more memory and processes".into()),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Key(error) => error.exit(),
-            Self::Credentials(error) => error.exit(),
-            Self::Registry(error) => error.exit(),
-            Self::Runtime(_) => ExitCode::Failed,
-        }
-    }
-}
+/// How many notes on one run the log shows: of hundreds of TaskRuns each may have one.
+const SHOWN_NOTES: usize = 10;
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let begun = Instant::now();
@@ -81,20 +37,21 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         Ok(own_results) => own_results,
         Err(error) => return fail(&error, out),
     };
-    let images = &subjects.plan.images;
+    let expected = subjects.expected();
     let (report, exit) = match subjects.refusal() {
         Some(refusal) => {
             out.explanation(&refusal);
-            (Report::refused(images, &refusal), refusal.exit)
+            (Report::refused(&expected, &refusal), refusal.exit)
         }
         None => match sign(&subjects, environment, begun, out) {
             Ok(report) => {
                 let exit = report.exit();
                 (report, exit)
             }
-            Err(error) => (Report::refused(images, &Explanation::of(&error)), fail(&error, out)),
+            Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
         },
     };
+    let report = report.noting(subjects.run_notes());
     let told = tell(&report, subjects.config.output, file, out);
     match told.and_then(|()| own_results.write(&report)) {
         Ok(()) => exit,
@@ -117,13 +74,13 @@ fn own_folders(subjects: &Subjects) -> Vec<PathBuf> {
     }
 }
 
-fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
+pub(super) fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
     out.error(error);
     error.exit()
 }
 
 /// Writes what programs read: the report's file and, if asked for, standard output.
-fn tell(
+pub(super) fn tell(
     report: &Report,
     output: config::Output,
     file: Option<Pending>,
@@ -147,31 +104,38 @@ fn sign(
     for problem in &subjects.plan.problems {
         out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
     }
+    for (run, notes) in subjects.run_notes() {
+        for what in notes.iter().take(SHOWN_NOTES) {
+            out.line(&format!("note: {run}: {what}"));
+        }
+        if let Some(more) = notes.len().checked_sub(SHOWN_NOTES).filter(|more| *more > 0) {
+            out.line(&format!("note: {run}: and {more} more, all of them in the report"));
+        }
+    }
     let report = runtime.block_on(async {
-        let pipeline = pipeline(subjects, environment, begun)?;
-        let mut progress = Progress::start(&subjects.config, subjects.plan.images.len());
+        let images: Vec<&ImageRef> = subjects.images().collect();
+        let whole = begin(&subjects.config, environment, begun, &images, subjects.annotates(), out).await?;
+        let mut progress = Progress::start(&subjects.config, subjects.expected().len());
+        let jobs = subjects.jobs();
         let mut outcomes = Vec::new();
         let mut seen = |outcome: &Outcome| {
             progress.ended(out, outcome);
             outcomes.push(outcome.clone());
         };
         let report = tokio::select! {
-            report = pipeline.sign(&subjects.plan.images, &mut seen) => Ok(report),
+            outcomes = whole.sign(&subjects.plan.images, &jobs, &mut seen) => {
+                Ok(Report::new(outcomes, begun.elapsed(), whole.stats()))
+            }
             signal = interrupted() => Err(format!("{signal} came before the end")),
             // Requests keep to the limit by themselves, and say more; this ends what isn't a request.
-            () = tokio::time::sleep_until((pipeline.deadline + GRACE).into()) => {
+            () = tokio::time::sleep_until((whole.deadline + GRACE).into()) => {
                 Err("the time limit of the run is over".to_owned())
             }
         };
         progress.end();
         let report = report.unwrap_or_else(|why| {
-            let report = Report::interrupted(
-                outcomes,
-                &subjects.plan.images,
-                &why,
-                begun.elapsed(),
-                pipeline.client.stats(),
-            );
+            let report =
+                Report::interrupted(outcomes, &subjects.expected(), &why, begun.elapsed(), whole.stats());
             out.line(&format!("error: {why}\n  do:    run again; what is signed stays signed"));
             report
         });
@@ -183,79 +147,16 @@ fn sign(
     Ok(report)
 }
 
-/// Waits for the signals that end a step.
-pub(super) async fn interrupted() -> &'static str {
+/// Waits for the signals that end a step. They are caught from this call on, which must be inside a runtime.
+pub(super) fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    }
-}
-
-/// Everything the run needs; the key begins to unlock here, beside all that follows.
-fn pipeline(subjects: &Subjects, environment: &Environment, begun: Instant) -> Result<Pipeline, BeginError> {
-    let config = &subjects.config;
-    let env = |name: &str| environment.get(name);
-    let locked = config.key.read(&env)?;
-    tracing::info!(key = locked.origin(), "signing key");
-    let keychain = FileKeychain::load(places(config, &env), &env)?;
-    let deadline = begun + config.timeout;
-    let client = Client::new(client_options(subjects, environment, deadline), Arc::new(keychain))?;
-    Ok(Pipeline {
-        store: store(config, client.clone()),
-        client,
-        format: subjects.format(),
-        claims: subjects.claims(),
-        key: Unlocking::start(locked),
-        jobs: config.jobs,
-        recursive: config.recursive,
-        deadline,
-    })
-}
-
-/// The places of credentials: those named, or else the usual ones.
-fn places(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Places {
-    match &config.registry_config {
-        Some(paths) => Places::explicit(paths.iter().cloned()),
-        None => Places::standard(env),
-    }
-}
-
-fn client_options(subjects: &Subjects, environment: &Environment, deadline: Instant) -> ClientOptions {
-    ClientOptions {
-        insecure: insecure(subjects),
-        extra_roots: subjects.config.registry_ca.clone(),
-        environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
-        requests_per_host: u32::try_from(subjects.config.jobs * 2).unwrap_or(u32::MAX),
-        ..ClientOptions::new(deadline)
-    }
-}
-
-/// The hosts that get plain HTTP: those named, and those `storage.oci.repository.insecure` means.
-fn insecure(subjects: &Subjects) -> Vec<String> {
-    let mut hosts = subjects.config.insecure_registries.clone();
-    if let Some(ImageStorage { insecure_http: true, repository, .. }) = &subjects.config.images {
-        match repository {
-            Some(repository) => hosts.push(repository.registry().to_owned()),
-            None => {
-                hosts.extend(subjects.plan.images.iter().map(|p| p.image.repository.registry().to_owned()))
-            }
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
         }
-    }
-    hosts
-}
-
-fn store(config: &Config, client: Client) -> Box<dyn Store> {
-    let images = config.images.as_ref();
-    let repository = images.and_then(|images| images.repository.clone());
-    match images.map(|images| images.encoding) {
-        Some(Encoding::SigstoreBundle) => Box::new(OciReferrers::new(client, repository, config.created)),
-        _ => Box::new(OciTag::new(client, repository)),
     }
 }

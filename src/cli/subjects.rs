@@ -4,20 +4,31 @@ use std::path::Path;
 
 use clap::ArgMatches;
 
+use super::begin;
 use super::environment::Environment;
 use super::output::Output;
-use crate::config::settings::SETTINGS;
-use crate::config::{Config, ConfigError, Encoding, Flags, Sources};
+use super::runs::{self, FindError, Found};
+use crate::config::settings::{AGENT_SETTINGS, SETTINGS};
+use crate::config::{Config, ConfigError, Flags, RunArtifact, Sources};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
-use crate::plan::{Pattern, Plan, PlanOptions};
+use crate::payload::{Claims, Format};
+use crate::pipeline::RunJob;
+use crate::plan::{self, Note, Pattern, Plan, PlanOptions, PlannedRun, RunPlanOptions};
+use crate::registry::ImageRef;
+use crate::report::{About, Expected, Label};
+use crate::store::StoreKind;
+use crate::tekton::run::{self, HintOptions, RunKind};
 use crate::tekton::{self, Discovered, Places, Standing, TektonError};
 
 /// Configuration and plan.
 pub(super) struct Subjects {
     pub(super) config: Config,
     pub(super) plan: Plan,
+    /// Why nothing of what the run built is signed.
+    images_blocked: Option<Explanation>,
+    /// The runs that are signed for, with what is signed.
+    pub(super) runs: Vec<PlannedRun>,
     /// This step's place in its Task, if Tekton runs it.
     pub(super) standing: Option<Standing>,
 }
@@ -29,6 +40,8 @@ pub(super) enum SubjectsError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Tekton(#[from] TektonError),
+    #[error(transparent)]
+    Find(#[from] FindError),
     #[error("--allow: {0:?} is not a pattern of repositories")]
     Pattern(String),
 }
@@ -38,6 +51,7 @@ impl Explain for SubjectsError {
         match self {
             Self::Config(error) => error.used(),
             Self::Tekton(error) => error.used(),
+            Self::Find(error) => error.used(),
             Self::Pattern(_) => None,
         }
     }
@@ -46,6 +60,7 @@ impl Explain for SubjectsError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Tekton(error) => error.hint(),
+            Self::Find(error) => error.hint(),
             Self::Pattern(_) => {
                 Some("write REGISTRY/REPOSITORY with * within a path part and ** across parts".into())
             }
@@ -56,6 +71,7 @@ impl Explain for SubjectsError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Tekton(error) => error.exit(),
+            Self::Find(error) => error.exit(),
             Self::Pattern(_) => ExitCode::Usage,
         }
     }
@@ -74,7 +90,8 @@ impl Subjects {
         for warning in &config.warnings {
             out.line(&format!("warning: {warning}"));
         }
-        let discovered = discover(matches, &config)?;
+        let found = runs::find(&config, environment)?;
+        let discovered = discover(matches, &config, &found)?;
         let standing = Standing::find(&config.steps_dir);
         // Images that were named are not what a later step can change.
         let named = matches.contains_id("image") || matches.contains_id("images-file");
@@ -85,8 +102,21 @@ impl Subjects {
             text.parse::<Pattern>().map_err(|_| SubjectsError::Pattern(crate::foreign::shown(text, 120)))
         });
         let options = PlanOptions { allow: allow.collect::<Result<_, _>>()? };
-        let plan = crate::plan::plan(&discovered, &options);
-        Ok(Self { config, plan, standing })
+        let mut plan = crate::plan::plan(&discovered, &options);
+        let runs = plan_runs(&config, &found, &options, &mut plan);
+        let images_blocked = found.runs.first().filter(|_| found.outside).and_then(|first| {
+            let failed = plan::failed(&first.run).filter(|_| !config.include_failed);
+            failed.or_else(|| first.blocked.clone())
+        });
+        Ok(Self { config, plan, images_blocked, runs, standing })
+    }
+
+    /// The runs for which something is to be signed, with where it goes.
+    pub(super) fn run_artifacts(&self) -> impl Iterator<Item = (&PlannedRun, &RunArtifact)> {
+        self.runs
+            .iter()
+            .map(|run| (run, artifact(&self.config, run.kind)))
+            .filter(|(_, to)| !to.stores.is_empty())
     }
 
     /// Why nothing can be signed, if so: malformed hints, no image, or image signatures turned off.
@@ -94,13 +124,26 @@ impl Subjects {
         if !self.plan.problems.is_empty() && !self.config.lenient {
             return Some(malformed(&self.plan));
         }
-        if self.config.images.is_none() {
+        // What a run built is signed with it, or not at all.
+        if let Some(blocked) = self.images_blocked.clone() {
+            return Some(blocked);
+        }
+        let signs_images = !self.config.images.is_empty() && !self.plan.images.is_empty();
+        let mut runs = self.run_artifacts().map(|(run, _)| run).peekable();
+        if let Some(first) = runs.peek() {
+            let blocked = first.blocked.clone().filter(|_| !signs_images);
+            return blocked.filter(|_| runs.all(|run| run.blocked.is_some()));
+        }
+        if self.config.images.is_empty() {
             return Some(Explanation {
                 error: "there is nothing to do: artifacts.oci.storage is empty, so image signatures are off"
                     .into(),
                 causes: Vec::new(),
                 used: None,
-                hint: Some("set artifacts.oci.storage to oci, or leave the signing step out".into()),
+                hint: Some(
+                    "set artifacts.oci.storage to oci, or artifacts.taskrun.storage, or leave the signing step out"
+                        .into(),
+                ),
                 exit: ExitCode::Usage,
             });
         }
@@ -118,18 +161,125 @@ impl Subjects {
         })
     }
 
+    /// How the report names images' signatures.
+    pub(super) fn label(&self) -> Label {
+        Label { format: self.format().name(), ..Label::IMAGE }
+    }
+
+    /// Everything that is to be signed.
+    pub(super) fn expected(&self) -> Vec<Expected> {
+        let mut expected = Vec::new();
+        for store in &self.config.images {
+            expected.extend(self.plan.images.iter().map(|planned| Expected {
+                label: Label { store: store.name(), ..self.label() },
+                subject: About::Image(planned.image.clone()),
+                from: planned.from.clone(),
+            }));
+        }
+        for (run, to) in self.run_artifacts() {
+            expected.extend(to.stores.iter().flat_map(|store| expected_of_run(run, to, *store)));
+        }
+        expected
+    }
+
+    /// The runs, and where what is signed for each goes.
+    pub(super) fn jobs(&self) -> Vec<RunJob> {
+        let job = |planned: &PlannedRun| {
+            let to = artifact(&self.config, planned.kind);
+            RunJob { planned: planned.clone(), format: to.format_name, stores: to.stores.clone() }
+        };
+        self.runs.iter().map(job).collect()
+    }
+
+    /// Whether something is written into annotations.
+    pub(super) fn annotates(&self) -> bool {
+        let of_images = self.config.images.contains(&StoreKind::Tekton);
+        let of_runs = self.run_artifacts().any(|(_, to)| to.stores.contains(&StoreKind::Tekton));
+        !self.runs.is_empty() && (of_images || of_runs || self.config.mark_signed)
+    }
+
+    /// Every image that something may be put beside.
+    pub(super) fn images(&self) -> impl Iterator<Item = &ImageRef> {
+        let of_runs = self.runs.iter().flat_map(|run| &run.images);
+        self.plan.images.iter().map(|planned| &planned.image).chain(of_runs)
+    }
+
+    /// What is to be known of the runs that are signed for: what was not checked, what is missing.
+    pub(super) fn run_notes(&self) -> Vec<(String, Vec<String>)> {
+        let signed = self.runs.iter().filter(|run| !artifact(&self.config, run.kind).stores.is_empty());
+        let noted = signed.filter(|run| !run.notes.is_empty());
+        noted.map(|run| (run.shown(), run.notes.clone())).collect()
+    }
+
     /// What payloads say of an image.
     pub(super) fn claims(&self) -> Claims {
-        Claims { identities: self.config.identities.clone(), annotations: self.config.annotations.clone() }
+        begin::claims(&self.config)
     }
 
     /// The format that the encoding asks for.
     pub(super) fn format(&self) -> Box<dyn Format> {
-        match self.config.images.as_ref().map(|images| images.encoding) {
-            Some(Encoding::SigstoreBundle) => Box::new(CosignStatement),
-            _ => Box::new(SimpleSigning),
-        }
+        begin::format(&self.config)()
     }
+}
+
+/// What the configuration says of such runs.
+pub(super) fn artifact(config: &Config, kind: RunKind) -> &RunArtifact {
+    match kind {
+        RunKind::TaskRun => &config.runs.task_run,
+        RunKind::PipelineRun => &config.runs.pipeline_run,
+    }
+}
+
+/// Plans what is signed for each run; what is to be said of them goes into `plan`.
+fn plan_runs(config: &Config, found: &Found, allowed: &PlanOptions, plan: &mut Plan) -> Vec<PlannedRun> {
+    let mut runs = Vec::new();
+    for found in &found.runs {
+        let to = artifact(config, found.run.kind());
+        let options = RunPlanOptions {
+            format: to.format,
+            provenance: &config.runs.provenance,
+            include_failed: config.include_failed,
+        };
+        let mut run = plan::plan_run(&found.run, &options);
+        run.blocked = run.blocked.or_else(|| found.blocked.clone());
+        run.notes.extend(found.notes.iter().cloned());
+        let place = run.shown();
+        let (images, others): (Vec<ImageRef>, Vec<ImageRef>) =
+            run.images.into_iter().partition(|image| allowed.allows(&image.repository));
+        run.images = images;
+        let refused =
+            |image: &ImageRef| format!("no attestation goes beside {image}: --allow has no such repository");
+        run.notes.extend(others.iter().map(refused));
+        if to.stores.is_empty() {
+            let key = format!("artifacts.{}.storage", run.artifact());
+            let what = format!("nothing is signed for the run itself: {key} is empty");
+            plan.notes.push(Note { place, what });
+        } else {
+            plan.notes.extend(run.notes.iter().map(|what| Note { place: place.clone(), what: what.clone() }));
+        }
+        runs.push(run);
+    }
+    runs
+}
+
+/// What is expected of a store for a run: in registries, something beside each image.
+fn expected_of_run(run: &PlannedRun, to: &RunArtifact, store: StoreKind) -> Vec<Expected> {
+    let label = Label { artifact: run.artifact(), format: to.format_name, store: store.name() };
+    let from = vec![run.shown()];
+    if store == StoreKind::Oci && !run.images.is_empty() {
+        let about = |image: &ImageRef| About::Image(image.clone());
+        return run
+            .images
+            .iter()
+            .map(|image| Expected { label, subject: about(image), from: from.clone() })
+            .collect();
+    }
+    vec![Expected { label, subject: about_run(run), from }]
+}
+
+/// How the report names a run.
+pub(super) fn about_run(run: &PlannedRun) -> About {
+    About::Run { name: run.full_name(), uid: run.uid.clone() }
 }
 
 /// What to say of results that later steps can change.
@@ -159,9 +309,19 @@ fn malformed(plan: &Plan) -> Explanation {
 }
 
 /// Images named on the command line or in a file, or else those in the results.
-fn discover(matches: &ArgMatches, config: &Config) -> Result<Discovered, TektonError> {
+fn discover(matches: &ArgMatches, config: &Config, found: &Found) -> Result<Discovered, TektonError> {
     let images: Vec<String> = matches.get_many::<String>("image").into_iter().flatten().cloned().collect();
     let files: Vec<&String> = matches.get_many::<String>("images-file").into_iter().flatten().collect();
+    if images.is_empty()
+        && files.is_empty()
+        && found.outside
+        && let Some(first) = found.runs.first()
+    {
+        let format = artifact(config, first.run.kind()).format;
+        let options =
+            HintOptions { deep: config.runs.provenance.deep_inspection, steps: format.reads_step_results() };
+        return Ok(run::hints(&first.run, &options));
+    }
     if images.is_empty() && files.is_empty() {
         return tekton::discover(&Places {
             results_dir: config.results_dir.clone(),
@@ -176,11 +336,12 @@ fn discover(matches: &ArgMatches, config: &Config) -> Result<Discovered, TektonE
 }
 
 /// The flags as text, by name; `config` checks them.
-fn flags(matches: &ArgMatches) -> Flags {
-    let names = SETTINGS.iter().map(|setting| setting.flag).chain(["config-dir", "config"]);
-    let given = names.filter_map(|name| {
-        let values: Vec<String> = matches.get_many::<String>(name)?.cloned().collect();
-        Some((name.to_owned(), values))
+pub(super) fn flags(matches: &ArgMatches) -> Flags {
+    let names = SETTINGS.iter().chain(AGENT_SETTINGS).map(|setting| setting.flag);
+    let given = names.chain(["config-dir", "config"]).filter_map(|name| {
+        // A command has only some of them.
+        let values = matches.try_get_many::<String>(name).ok()??;
+        Some((name.to_owned(), values.cloned().collect()))
     });
     given.collect()
 }

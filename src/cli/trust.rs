@@ -108,12 +108,18 @@ pub(super) fn material(
     matches: &ArgMatches,
     environment: &Environment,
 ) -> Result<TrustMaterial, TrustFlagError> {
-    let flag = matches.get_one::<String>("trusted-root").cloned();
-    let variable =
-        || ROOT_VARIABLES.iter().find_map(|name| environment.get(name).filter(|path| !path.is_empty()));
-    match flag.or_else(variable) {
+    let flag = matches.get_one::<String>("trusted-root").map(Path::new);
+    material_of(flag, &|name| environment.get(name))
+}
+
+/// The trusted root in the file that is named, or that the environment names, or else the public-good one in the program.
+pub(super) fn material_of(
+    named: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<TrustMaterial, TrustFlagError> {
+    let variable = || ROOT_VARIABLES.iter().find_map(|name| env(name).filter(|path| !path.is_empty()));
+    match named.map(Path::to_owned).or_else(|| variable().map(PathBuf::from)) {
         Some(path) => {
-            let path = PathBuf::from(path);
             let bytes = super::verify_blob::bounded(&path, TRUST_BYTES)
                 .map_err(|source| TrustFlagError::ReadRoot { path: path.clone(), source })?;
             TrustMaterial::parse(&bytes).map_err(|source| TrustFlagError::Root { path, source })

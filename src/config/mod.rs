@@ -2,22 +2,30 @@
 //!
 //! Only this module knows default paths and the names of environment variables.
 
+mod agent;
+mod artifacts;
 pub mod settings;
 pub mod sources;
+pub mod verification;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use crate::cluster::ObjectName;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::registry::reference::{Named, Repository, is_host};
-use crate::sign::KeySource;
+use crate::sign::{AgentAddress, KeySource};
+use crate::store::StoreKind;
 
+pub use agent::AgentConfig;
+pub use artifacts::{Encoding, OciStorage, RunArtifact, Runs};
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
+pub use verification::Verification;
 
 /// Everything that `sign` and `plan` need to know, checked.
 #[derive(Debug)]
@@ -28,8 +36,14 @@ pub struct Config {
     pub steps_dir: PathBuf,
     /// The signing key.
     pub key: KeySource,
+    /// The agent that signs in its place.
+    pub agent: Option<AgentAddress>,
     /// Places of credentials named explicitly; `None`: the usual places.
     pub registry_config: Option<Vec<PathBuf>>,
+    /// The ServiceAccount whose registry credentials are used, `NAME` or `NAMESPACE/NAME`; `None`: the pod's own, if there are no others.
+    pub service_account: Option<String>,
+    /// The folder with the pod's token for the Kubernetes API.
+    pub cluster_credentials: PathBuf,
     /// Hosts that get plain HTTP.
     pub insecure_registries: Vec<String>,
     /// More CA certificates.
@@ -54,32 +68,26 @@ pub struct Config {
     pub own_results: Option<Vec<PathBuf>>,
     /// What is printed.
     pub output: Output,
-    /// How image signatures are kept; `None`: `artifacts.oci.storage` is empty, none are made.
-    pub images: Option<ImageStorage>,
+    /// Where image signatures go; empty: none are made.
+    pub images: Vec<StoreKind>,
+    /// How signatures and attestations lie in registries.
+    pub oci: OciStorage,
+    /// What is signed for runs.
+    pub runs: Runs,
+    /// The run that is signed for.
+    pub run: RunSource,
+    /// The folder of the store `directory`.
+    pub signatures_dir: Option<PathBuf>,
+    /// Whether a run that failed is signed too.
+    pub include_failed: bool,
+    /// Whether runs that are signed are marked so, which keeps Tekton Chains from signing them.
+    pub mark_signed: bool,
+    /// Whether a run that can't be held against its Pod is refused.
+    pub require_pod: bool,
     /// `SOURCE_DATE_EPOCH`: the time that signatures carry, where they carry one.
     pub created: Option<SystemTime>,
     /// What was given and has no effect, each naming itself.
     pub warnings: Vec<String>,
-}
-
-/// Where and how image signatures are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageStorage {
-    /// Tags or referrers.
-    pub encoding: Encoding,
-    /// Another repository than the image's own.
-    pub repository: Option<Repository>,
-    /// Plain HTTP for that repository's registry, or for the images' own where none is named.
-    pub insecure_http: bool,
-}
-
-/// `storage.oci.encoding-format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// cosign's `.sig` tags.
-    Dsse,
-    /// OCI 1.1 referrers with a Sigstore bundle.
-    SigstoreBundle,
 }
 
 /// What is printed.
@@ -139,6 +147,14 @@ pub enum ConfigError {
         /// What can be done.
         allowed: String,
     },
+    /// Two settings that can't both be meant.
+    #[error("{one} and {other} contradict each other: an agent signs with its own key")]
+    Contradiction {
+        /// Where the one stands.
+        one: Origin,
+        /// Where the other stands.
+        other: Origin,
+    },
     /// `--config` with a key nobody knows, or without `=`.
     #[error("--config: {text:?} is not KEY=VALUE with a key of chains-config")]
     Override {
@@ -159,6 +175,7 @@ impl Explain for ConfigError {
             Self::Unsupported { key, .. } => {
                 format!("set {} for this step to one of the allowed values", sources::variable(key))
             }
+            Self::Contradiction { one, other } => format!("leave out {one} or {other}"),
             Self::Override { .. } => "see docs/configuration.md for the keys".into(),
         })
     }
@@ -184,14 +201,35 @@ impl Config {
         let read = Reader(sources);
         let path = |setting: &Setting| PathBuf::from(read.text(setting).0);
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
+        let mut warnings = sources.warnings.clone();
+        let images = read.stores(&settings::OCI_STORAGE, &settings::OCI_SIGNER, &mut warnings)?;
+        let runs = read.runs(&mut warnings)?;
+        let signatures_dir =
+            read.optional(&settings::SIGNATURES_DIR, "a folder", |text| Some(PathBuf::from(text)))?;
+        let keys = [
+            (&settings::OCI_STORAGE, &images),
+            (&settings::TASKRUN_STORAGE, &runs.task_run.stores),
+            (&settings::PIPELINERUN_STORAGE, &runs.pipeline_run.stores),
+        ];
+        if let Some((key, _)) = keys.iter().find(|(_, stores)| stores.contains(&StoreKind::Directory))
+            && signatures_dir.is_none()
+        {
+            let (text, origin) = sources.chains(key);
+            return Err(bad(origin, &text, "possible without a folder: --signatures-dir is not set"));
+        }
         Ok(Self {
             results_dir: path(&settings::RESULTS_DIR),
             steps_dir: path(&settings::STEPS_DIR),
             key: read.key()?,
+            agent: read.agent()?,
             registry_config: sources.values(&settings::REGISTRY_CONFIG).map(|(values, _)| paths(values)),
-            insecure_registries: read.all(&settings::INSECURE_REGISTRY, "HOST or HOST:PORT", |text| {
-                is_host(text).then(|| text.to_owned())
-            })?,
+            service_account: read.optional(
+                &settings::SERVICE_ACCOUNT,
+                "a ServiceAccount, NAME or NAMESPACE/NAME",
+                |text| ObjectName::within(text, "default").is_ok().then(|| text.to_owned()),
+            )?,
+            cluster_credentials: path(&settings::CLUSTER_CREDENTIALS),
+            insecure_registries: read.hosts()?,
             registry_ca: paths(read.list(&settings::REGISTRY_CA)),
             allow: read.list(&settings::ALLOW),
             recursive: read.switch(&settings::RECURSIVE)?,
@@ -202,7 +240,7 @@ impl Config {
                     text.parse::<Named>().is_ok_and(|named| named.digest.is_none()).then(|| text.to_owned())
                 },
             )?,
-            annotations: read.annotations()?,
+            annotations: read.annotations(&settings::ANNOTATION)?,
             jobs: read.one(&settings::JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,
@@ -222,11 +260,36 @@ impl Config {
                 "json" => Some(Output::Json),
                 _ => None,
             })?,
-            images: read.images()?,
+            images,
+            oci: read.oci()?,
+            runs,
+            run: read.run()?,
+            signatures_dir,
+            include_failed: read.switch(&settings::INCLUDE_FAILED)?,
+            mark_signed: read.switch(&settings::MARK_SIGNED)?,
+            require_pod: read.switch(&settings::REQUIRE_POD)?,
             created: source_date_epoch.filter(|text| !text.is_empty()).map(created).transpose()?,
-            warnings: sources.warnings.clone(),
+            warnings,
         })
     }
+}
+
+/// Which run is signed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunSource {
+    /// The one this Pod belongs to, if something is to be signed for it.
+    Own {
+        /// Its UID, where the step was told.
+        uid: Option<String>,
+        /// Its name, where the step was told.
+        name: Option<ObjectName>,
+    },
+    /// The one in a file; `-`: standard input.
+    File(PathBuf),
+    /// A TaskRun of the cluster's.
+    TaskRun(ObjectName),
+    /// A PipelineRun of the cluster's, with its TaskRuns.
+    PipelineRun(ObjectName),
 }
 
 /// Typed access to [`Sources`].
@@ -262,6 +325,20 @@ impl Reader<'_> {
         values.iter().map(|text| parse(text).ok_or_else(|| bad(origin.clone(), text, wanted))).collect()
     }
 
+    /// A setting without a default. Empty is none: a Task's parameter can't be left out.
+    fn optional<T>(
+        &self,
+        setting: &Setting,
+        wanted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some((mut values, origin)) = self.0.values(setting) else { return Ok(None) };
+        match values.pop().filter(|text| !text.is_empty()) {
+            Some(text) => parse(&text).map(Some).ok_or_else(|| bad(origin, &text, wanted)),
+            None => Ok(None),
+        }
+    }
+
     fn switch(&self, setting: &Setting) -> Result<bool, ConfigError> {
         debug_assert_eq!(setting.kind, Kind::Switch);
         let Some((values, origin)) = self.0.values(setting) else { return Ok(false) };
@@ -269,14 +346,48 @@ impl Reader<'_> {
         boolean(text).ok_or_else(|| bad(origin, text, "true or false"))
     }
 
+    fn hosts(&self) -> Result<Vec<String>, ConfigError> {
+        self.all(&settings::INSECURE_REGISTRY, "HOST or HOST:PORT", |text| {
+            is_host(text).then(|| text.to_owned())
+        })
+    }
+
+    /// Which run is signed for; more than one is a contradiction.
+    fn run(&self) -> Result<RunSource, ConfigError> {
+        let name =
+            |setting| self.optional(setting, "a run, NAMESPACE/NAME", |text| text.parse::<ObjectName>().ok());
+        let file = self.optional(&settings::RUN, "a file", |text| Some(PathBuf::from(text)))?;
+        let (task_run, pipeline_run) = (name(&settings::TASKRUN)?, name(&settings::PIPELINERUN)?);
+        let uid = self.optional(&settings::TASKRUN_UID, "a UID", |text| Some(text.to_owned()))?;
+        let one = "the only run: give one of --run, --taskrun and --pipelinerun";
+        match (file, task_run, pipeline_run) {
+            (None, name, None) if uid.is_some() => Ok(RunSource::Own { uid, name }),
+            (None, None, None) => Ok(RunSource::Own { uid, name: None }),
+            (Some(file), None, None) => Ok(RunSource::File(file)),
+            (None, Some(name), None) => Ok(RunSource::TaskRun(name)),
+            (None, None, Some(name)) => Ok(RunSource::PipelineRun(name)),
+            (_, Some(name), _) => Err(bad(Origin::Flag("taskrun".into()), &name.to_string(), one)),
+            (_, _, Some(name)) => Err(bad(Origin::Flag("pipelinerun".into()), &name.to_string(), one)),
+        }
+    }
+
     fn key(&self) -> Result<KeySource, ConfigError> {
         let (text, origin) = self.text(&settings::KEY);
         KeySource::from_str(&text).map_err(|error| bad(origin, &text, &format!("a key: {error}")))
     }
 
-    fn annotations(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+    /// The agent; who names a key too has said two things of which one can't be meant.
+    fn agent(&self) -> Result<Option<AgentAddress>, ConfigError> {
+        let Some((_, origin)) = self.0.values(&settings::AGENT) else { return Ok(None) };
+        if let Some((_, key)) = self.0.values(&settings::KEY) {
+            return Err(ConfigError::Contradiction { one: origin, other: key });
+        }
+        self.one(&settings::AGENT, "unix:///PATH, the socket of an agent", |text| text.parse().ok()).map(Some)
+    }
+
+    fn annotations(&self, setting: &Setting) -> Result<BTreeMap<String, String>, ConfigError> {
         let mut annotations = BTreeMap::new();
-        let Some((values, origin)) = self.0.values(&settings::ANNOTATION) else { return Ok(annotations) };
+        let Some((values, origin)) = self.0.values(setting) else { return Ok(annotations) };
         for text in values {
             match text.split_once('=') {
                 Some((key, value)) if !key.is_empty() => {
@@ -300,40 +411,29 @@ impl Reader<'_> {
         if key.allowed.is_empty() || key.allowed.contains(&value.as_str()) {
             return Ok((value, origin));
         }
+        Err(self.unsupported(key, origin, &value))
+    }
+
+    fn unsupported(&self, key: &ChainsKey, origin: Origin, value: &str) -> ConfigError {
         let quoted: Vec<String> = key
             .allowed
             .iter()
             .map(|value| if value.is_empty() { "empty".to_owned() } else { format!("{value:?}") })
             .collect();
-        let value = foreign::shown(&value, SHOWN_BYTES);
-        Err(ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") })
+        let value = foreign::shown(value, SHOWN_BYTES);
+        ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") }
     }
 
-    fn images(&self) -> Result<Option<ImageStorage>, ConfigError> {
-        let checked = [
-            &settings::OCI_FORMAT,
-            &settings::OCI_SIGNER,
-            &settings::TASKRUN_STORAGE,
-            &settings::PIPELINERUN_STORAGE,
-            &settings::FULCIO,
-            &settings::KMSREF,
-            &settings::TRANSPARENCY,
-        ];
-        for key in checked {
-            self.chains(key)?;
-        }
-        let encoding = match self.chains(&settings::ENCODING)?.0.as_str() {
-            "sigstore-bundle" => Encoding::SigstoreBundle,
-            _ => Encoding::Dsse,
-        };
+    /// `storage.oci.repository`.
+    fn repository(&self) -> Result<Option<Repository>, ConfigError> {
         let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
-        let repository = match text.as_str() {
-            "" => None,
-            name => Some(name.parse().map_err(|error| bad(origin, name, &format!("a repository: {error}")))?),
-        };
-        let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
-        let on = self.chains(&settings::OCI_STORAGE)?.0 == "oci";
-        Ok(on.then_some(ImageStorage { encoding, repository, insecure_http }))
+        match text.as_str() {
+            "" => Ok(None),
+            name => match name.parse() {
+                Ok(repository) => Ok(Some(repository)),
+                Err(error) => Err(bad(origin, name, &format!("a repository: {error}"))),
+            },
+        }
     }
 }
 

@@ -33,20 +33,30 @@ pub struct Setting {
     pub help: &'static str,
 }
 
+impl Setting {
+    /// Whether it is left out of `--help`, so that this fits a screen: it is for manifests, where the environment serves.
+    pub fn is_rare(&self) -> bool {
+        ["taskrun-uid", "cluster-credentials"].contains(&self.flag)
+    }
+}
+
 macro_rules! settings {
-    ($($name:ident: $flag:literal $env:literal $kind:ident $value:literal $default:literal $help:literal;)*) => {
+    ($list:ident $about:literal: $($name:ident: $flag:literal $env:literal $kind:ident $value:literal $default:literal $help:literal;)*) => {
         $(#[doc = $help] pub const $name: Setting = Setting {
             flag: $flag, env: $env, kind: Kind::$kind, value: $value, default: $default, help: $help };)*
-        /// Stepseal's own settings, in the order in which `--help` shows them.
-        pub const SETTINGS: &[Setting] = &[$($name),*];
+        #[doc = $about] pub const $list: &[Setting] = &[$($name),*];
     };
 }
 
 settings! {
+    SETTINGS "Stepseal's own settings, in the order in which `--help` shows them.":
     RESULTS_DIR: "results-dir" "STEPSEAL_RESULTS_DIR" One "DIR" "/tekton/results" "The Task's results";
     STEPS_DIR: "steps-dir" "STEPSEAL_STEPS_DIR" One "DIR" "/tekton/steps" "The steps' results, each in DIR/STEP/results";
-    KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, or env://NAME";
+    KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, env://NAME, or k8s://NAMESPACE/NAME";
+    AGENT: "agent" "STEPSEAL_AGENT" One "unix:///PATH" "none" "Let the `stepseal agent` at this socket sign, instead of a key";
     REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
+    SERVICE_ACCOUNT: "service-account" "STEPSEAL_SERVICE_ACCOUNT" One "[NS/]NAME" "the pod's own, where no credentials are mounted" "Use the registry credentials of this ServiceAccount too, read through the API";
+    CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
     INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
     REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or all files of a folder; repeatable";
     ALLOW: "allow" "STEPSEAL_ALLOW" Words "PATTERN" "any repository" "Sign only in these repositories (* in a part, ** across)";
@@ -55,11 +65,47 @@ settings! {
     ANNOTATION: "annotation" "STEPSEAL_ANNOTATIONS" Words "K=V" "none" "Annotation to sign; repeatable";
     JOBS: "jobs" "STEPSEAL_JOBS" One "N" "16" "Subjects at a time, fewer while a registry throttles";
     TIMEOUT: "timeout" "STEPSEAL_TIMEOUT" One "DURATION" "5m" "Time limit for the whole run";
+    RUN: "run" "STEPSEAL_RUN" One "FILE" "the run this Pod belongs to" "Sign for the TaskRun or PipelineRun in this file, - for standard input";
+    TASKRUN: "taskrun" "STEPSEAL_TASKRUN" One "NS/NAME" "none" "Sign for this TaskRun of the cluster's";
+    PIPELINERUN: "pipelinerun" "STEPSEAL_PIPELINERUN" One "NS/NAME" "none" "Sign for this PipelineRun of the cluster's";
+    TASKRUN_UID: "taskrun-uid" "STEPSEAL_TASKRUN_UID" One "UID" "the Pod's label" "The UID of the TaskRun this step belongs to";
+    SIGNATURES_DIR: "signatures-dir" "STEPSEAL_SIGNATURES_DIR" One "DIR" "none" "The folder of the store directory";
+    INCLUDE_FAILED: "include-failed" "STEPSEAL_INCLUDE_FAILED" Switch "" "off" "Sign for a run that failed, too";
+    MARK_SIGNED: "mark-signed" "STEPSEAL_MARK_SIGNED" Switch "" "off" "Mark runs that are signed, so that Tekton Chains leaves them";
+    REQUIRE_POD: "require-pod" "STEPSEAL_REQUIRE_POD" Switch "" "off" "Refuse a run that can't be held against its Pod";
     LENIENT: "lenient" "STEPSEAL_LENIENT" Switch "" "off" "Sign the rest where a hint is malformed";
     REPORT: "report" "STEPSEAL_REPORT" One "FILE" "none" "Write a JSON report, one object a subject";
     OWN_RESULTS: "own-results" "STEPSEAL_OWN_RESULTS" Paths "DIR" "this step's results, if Tekton runs it" "Write the results SIGNED_IMAGES and SIGNATURES there; repeatable";
     OUTPUT: "output" "STEPSEAL_OUTPUT" One "human|json" "human" "What to print";
 }
+
+settings! {
+    AGENT_SETTINGS "The settings of `stepseal agent` alone.":
+    SOCKET: "socket" "STEPSEAL_AGENT_SOCKET" One "unix:///PATH" "/run/stepseal/agent.sock" "Listen there; every user may connect";
+    KINDS: "kind" "STEPSEAL_AGENT_KINDS" Words "KIND" "image" "Sign these: image (image signatures), attestation (in-toto statements), run (a run's status); repeatable";
+    MAX_SIGNATURES: "max-signatures" "STEPSEAL_AGENT_MAX_SIGNATURES" One "N" "1000" "Give no more signatures than this, as long as it lives";
+    REQUEST_TIMEOUT: "request-timeout" "STEPSEAL_AGENT_REQUEST_TIMEOUT" One "DURATION" "20s" "How long a request may take, from its first byte to the answer";
+}
+
+/// The settings that `stepseal agent` shares with `sign`.
+pub const SHARED_WITH_AGENT: &[Setting] =
+    &[KEY, CLUSTER_CREDENTIALS, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
+
+/// The settings that `stepseal attest` takes.
+pub const ATTEST_SETTINGS: &[Setting] = &[
+    KEY,
+    AGENT,
+    REGISTRY_CONFIG,
+    SERVICE_ACCOUNT,
+    CLUSTER_CREDENTIALS,
+    INSECURE_REGISTRY,
+    REGISTRY_CA,
+    ALLOW,
+    SIGNATURES_DIR,
+    TIMEOUT,
+    REPORT,
+    OUTPUT,
+];
 
 /// A key of Tekton Chains' configuration (`chains-config`).
 #[derive(Clone, Copy, Debug)]
@@ -84,14 +130,21 @@ macro_rules! chains_keys {
 }
 
 chains_keys! {
-    OCI_STORAGE: "artifacts.oci.storage" ["oci", ""] "oci" "where image signatures go; empty turns them off";
+    OCI_STORAGE: "artifacts.oci.storage" ["oci", "tekton", "directory", ""] "oci" "where image signatures go, several between commas; empty turns them off";
     OCI_FORMAT: "artifacts.oci.format" ["simplesigning"] "simplesigning" "what is signed for an image";
-    OCI_SIGNER: "artifacts.oci.signer" ["x509"] "x509" "the kind of key for images";
+    OCI_SIGNER: "artifacts.oci.signer" ["x509", "none"] "x509" "the kind of key for images";
     ENCODING: "storage.oci.encoding-format" ["dsse", "sigstore-bundle"] "dsse" "`dsse`: cosign's `.sig` tags; `sigstore-bundle`: OCI 1.1 referrers";
     OCI_REPOSITORY: "storage.oci.repository" [] "" "another repository for the signatures; empty: the image's own";
     OCI_INSECURE: "storage.oci.repository.insecure" ["true", "false"] "false" "plain HTTP for that repository's registry, or for every image's where none is named";
-    TASKRUN_STORAGE: "artifacts.taskrun.storage" [""] "" "where a TaskRun's provenance goes; only off in this version";
-    PIPELINERUN_STORAGE: "artifacts.pipelinerun.storage" [""] "" "where a PipelineRun's provenance goes; only off in this version";
+    TASKRUN_FORMAT: "artifacts.taskrun.format" ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"] "slsa/v1" "what is signed for a TaskRun";
+    TASKRUN_STORAGE: "artifacts.taskrun.storage" ["tekton", "oci", "directory", ""] "" "where that goes, several between commas; empty: nothing is signed for TaskRuns";
+    TASKRUN_SIGNER: "artifacts.taskrun.signer" ["x509", "none"] "x509" "the kind of key for TaskRuns; `none` turns them off";
+    PIPELINERUN_FORMAT: "artifacts.pipelinerun.format" ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"] "slsa/v1" "what is signed for a PipelineRun";
+    PIPELINERUN_STORAGE: "artifacts.pipelinerun.storage" ["tekton", "oci", "directory", ""] "" "where that goes, several between commas; empty: nothing is signed for PipelineRuns";
+    PIPELINERUN_SIGNER: "artifacts.pipelinerun.signer" ["x509", "none"] "x509" "the kind of key for PipelineRuns; `none` turns them off";
+    PIPELINERUN_DEEP: "artifacts.pipelinerun.enable-deep-inspection" [] "false" "whether what a PipelineRun's TaskRuns built counts as its own: `true` or `false`";
+    BUILDER_ID: "builder.id" [] "https://tekton.dev/chains/v2" "who builds, in provenance";
+    BUILD_TYPE: "builddefinition.buildtype" ["https://tekton.dev/chains/v2/slsa", "https://tekton.dev/chains/v2/slsa-tekton"] "https://tekton.dev/chains/v2/slsa" "the build type of `slsa/v2alpha3` and `slsa/v2alpha4`";
     FULCIO: "signers.x509.fulcio.enabled" ["false"] "false" "keyless signing; only off in this version";
     KMSREF: "signers.kms.kmsref" [""] "" "a key in a KMS; only off in this version";
     TRANSPARENCY: "transparency.enabled" ["false"] "false" "an entry in a transparency log; only off in this version";
@@ -99,13 +152,6 @@ chains_keys! {
 
 /// Chains' other keys: known, and without any effect while what they belong to is off.
 pub const DORMANT_KEYS: &[&str] = &[
-    "artifacts.taskrun.format",
-    "artifacts.taskrun.signer",
-    "artifacts.pipelinerun.format",
-    "artifacts.pipelinerun.signer",
-    "artifacts.pipelinerun.enable-deep-inspection",
-    "builder.id",
-    "builddefinition.buildtype",
     "signers.x509.fulcio.address",
     "signers.x509.fulcio.issuer",
     "signers.x509.fulcio.provider",
@@ -131,4 +177,58 @@ pub const DORMANT_KEYS: &[&str] = &[
     "storage.pubsub.topic",
     "storage.pubsub.kafka.bootstrap.servers",
     "storage.archivista.url",
+];
+
+settings! {
+    VERIFY_SETTINGS "The settings that the verify commands share.":
+    VERIFY_KEYS: "key" "STEPSEAL_KEY" Words "KEY" "/etc/signing-secrets" "Public key: a file, a directory with cosign.pub, or env://NAME; repeatable, any of them counts";
+    CERTIFICATE_IDENTITY: "certificate-identity" "STEPSEAL_CERTIFICATE_IDENTITY" One "TEXT" "none" "The identity that a certificate must have";
+    CERTIFICATE_IDENTITY_REGEXP: "certificate-identity-regexp" "STEPSEAL_CERTIFICATE_IDENTITY_REGEXP" One "REGEXP" "none" "The same as a regular expression";
+    CERTIFICATE_ISSUER: "certificate-oidc-issuer" "STEPSEAL_CERTIFICATE_OIDC_ISSUER" One "URL" "none" "The issuer that a certificate must have";
+    CERTIFICATE_ISSUER_REGEXP: "certificate-oidc-issuer-regexp" "STEPSEAL_CERTIFICATE_OIDC_ISSUER_REGEXP" One "REGEXP" "none" "The same as a regular expression";
+    TRUSTED_ROOT: "trusted-root" "STEPSEAL_TRUSTED_ROOT" One "FILE" "Sigstore's public one" "Trusted root with the logs, authorities and CAs";
+    IGNORE_TLOG: "insecure-ignore-tlog" "STEPSEAL_INSECURE_IGNORE_TLOG" Switch "" "off" "Accept signatures without an entry in a transparency log";
+    IGNORE_SCT: "insecure-ignore-sct" "STEPSEAL_INSECURE_IGNORE_SCT" Switch "" "off" "Accept certificates without a proof that they were logged";
+    SIGNED_TIMESTAMPS: "use-signed-timestamps" "STEPSEAL_USE_SIGNED_TIMESTAMPS" Switch "" "off" "Require an RFC 3161 timestamp";
+    VERIFY_OUTPUT: "output" "STEPSEAL_OUTPUT" One "json|text" "json" "What standard output gets: JSON as cosign's, or nothing";
+    VERIFY_TIMEOUT: "timeout" "STEPSEAL_TIMEOUT" One "DURATION" "5m" "Time limit for the whole run";
+}
+
+settings! {
+    VERIFY_REGISTRY_SETTINGS "The settings of the verify commands that ask a registry.":
+    VERIFY_RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also verify each manifest of an image index";
+    VERIFY_REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
+    VERIFY_INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
+    ALLOW_HTTP: "allow-http-registry" "STEPSEAL_ALLOW_HTTP_REGISTRY" Switch "" "off" "Use plain HTTP for the registries of the images named as arguments";
+    VERIFY_REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or all files of a folder; repeatable";
+    VERIFY_JOBS: "jobs" "STEPSEAL_JOBS" One "N" "16" "Images at a time, fewer while a registry throttles";
+}
+
+settings! {
+    VERIFY_IMAGE_SETTINGS "What `verify` alone takes.":
+    VERIFY_ANNOTATIONS: "annotations" "STEPSEAL_ANNOTATIONS" Words "K=V" "none" "Annotation that a signature must have; repeatable";
+    POLICY: "policy" "STEPSEAL_POLICY" One "FILE" "none" "Rules for the images, in place of keys and identities (docs/policy.md)";
+    VERIFY_RESULTS_DIR: "results-dir" "STEPSEAL_RESULTS_DIR" One "DIR" "/tekton/results" "The Task's results, where no image is named";
+    VERIFY_STEPS_DIR: "steps-dir" "STEPSEAL_STEPS_DIR" One "DIR" "/tekton/steps" "The steps' results, each in DIR/STEP/results";
+}
+
+settings! {
+    VERIFY_ATTESTATION_SETTINGS "What `verify-attestation` alone takes.":
+    PREDICATE_TYPE: "type" "STEPSEAL_TYPE" One "TYPE" "custom" "Predicate type: a URI, or slsaprovenance, slsaprovenance02, slsaprovenance1, spdx, spdxjson, cyclonedx, link, vuln, openvex, custom";
+    REQUIRE: "require" "STEPSEAL_REQUIRE" Words "PATH=VALUE" "none" "What the statement must say at a JSONPath (RFC 9535); repeatable";
+}
+
+settings! {
+    VERIFY_RUN_SETTINGS "What `verify-run` alone takes.":
+    RUN_REQUIRE: "require" "STEPSEAL_REQUIRE" Words "PATH=VALUE" "none" "What the run's payload must say at a JSONPath (RFC 9535); repeatable";
+    RUN_CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
+}
+
+/// All tables of the verify commands.
+pub const VERIFY_TABLES: [&[Setting]; 5] = [
+    VERIFY_SETTINGS,
+    VERIFY_REGISTRY_SETTINGS,
+    VERIFY_IMAGE_SETTINGS,
+    VERIFY_ATTESTATION_SETTINGS,
+    VERIFY_RUN_SETTINGS,
 ];

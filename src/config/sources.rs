@@ -6,7 +6,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
-use super::settings::{CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, SETTINGS, Setting};
+use super::settings::{
+    AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, SETTINGS, Setting, VERIFY_TABLES,
+};
 
 /// A ConfigMap holds at most 1 MiB in all; a value here is a word or a URL.
 const MAX_VALUE_BYTES: u64 = 64 * 1024;
@@ -168,7 +170,8 @@ fn field(variable: &str) -> String {
 
 fn is_variable(name: &str) -> bool {
     OTHER_VARIABLES.contains(&name)
-        || SETTINGS.iter().any(|setting| setting.env == name)
+        || SETTINGS.iter().chain(AGENT_SETTINGS).any(|setting| setting.env == name)
+        || VERIFY_TABLES.iter().copied().flatten().any(|setting| setting.env == name)
         || CHAINS_KEYS
             .iter()
             .map(|key| key.key)

@@ -26,8 +26,10 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.timeout, Duration::from_secs(300));
     assert_eq!(config.output, Output::Human);
     assert!(!config.lenient && !config.recursive);
-    let images = ImageStorage { encoding: Encoding::Dsse, repository: None, insecure_http: false };
-    assert_eq!(config.images, Some(images));
+    assert_eq!(config.images, [StoreKind::Oci]);
+    assert_eq!(config.oci, OciStorage { encoding: Encoding::Dsse, repository: None, insecure_http: false });
+    assert!(config.runs.task_run.stores.is_empty() && config.runs.pipeline_run.stores.is_empty());
+    assert_eq!(config.run, RunSource::Own { uid: None, name: None });
 }
 
 #[test]
@@ -37,7 +39,7 @@ fn flag_before_environment_before_directory_before_default() {
     write("storage.oci.repository", "dir.example/a\n");
     let path = dir.path().to_str().unwrap();
     let repository = |flags, env: &[(&str, &str)]| {
-        config(flags, env).unwrap().images.unwrap().repository.map(|repository| repository.to_string())
+        config(flags, env).unwrap().oci.repository.map(|repository| repository.to_string())
     };
     let env = ("STEPSEAL_STORAGE_OCI_REPOSITORY", "env.example/a");
     let from_dir = ("STEPSEAL_CONFIG_DIR", path);
@@ -53,7 +55,7 @@ fn an_empty_variable_unsets_a_setting_and_sets_a_key() {
     let config =
         config(Flags::new(), &[("STEPSEAL_JOBS", ""), ("STEPSEAL_ARTIFACTS_OCI_STORAGE", "")]).unwrap();
     assert_eq!(config.jobs, 16);
-    assert_eq!(config.images, None);
+    assert_eq!(config.images, []);
 }
 
 #[test]
@@ -83,12 +85,23 @@ fn every_wrong_value_names_its_place_and_what_is_taken() {
         ("STEPSEAL_ANNOTATIONS", "a=1,a=2", "it is given twice"),
         ("STEPSEAL_INSECURE_REGISTRIES", "http://a.example", "is not HOST or HOST:PORT"),
         ("STEPSEAL_IDENTITIES", "a.example/x@sha256:ab", "is not an image name"),
-        ("STEPSEAL_ARTIFACTS_OCI_STORAGE", "gcs", "allowed: \"oci\", empty"),
+        ("STEPSEAL_ARTIFACTS_OCI_STORAGE", "gcs", "allowed: \"oci\", \"tekton\", \"directory\", empty"),
         ("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", "tar", "allowed: \"dsse\", \"sigstore-bundle\""),
-        ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "tekton", "is not something this version can do"),
+        (
+            "STEPSEAL_ARTIFACTS_TASKRUN_STORAGE",
+            "tekton,docdb",
+            "\"docdb\" is not something this version can do",
+        ),
+        ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "directory", "--signatures-dir is not set"),
+        ("STEPSEAL_ARTIFACTS_TASKRUN_FORMAT", "slsa/v3", "allowed: \"in-toto\", \"slsa/v1\""),
+        ("STEPSEAL_ARTIFACTS_PIPELINERUN_SIGNER", "kms", "allowed: \"x509\", \"none\""),
+        ("STEPSEAL_ARTIFACTS_PIPELINERUN_ENABLE_DEEP_INSPECTION", "yes", "is not true or false"),
+        ("STEPSEAL_BUILDDEFINITION_BUILDTYPE", "slsa", "allowed: \"https://tekton.dev/chains/v2/slsa\""),
+        ("STEPSEAL_BUILDER_ID", "", "is not a URI that names who builds"),
+        ("STEPSEAL_TASKRUN", "name", "is not a run, NAMESPACE/NAME"),
         ("STEPSEAL_TRANSPARENCY_ENABLED", "true", "allowed: \"false\""),
         ("STEPSEAL_STORAGE_OCI_REPOSITORY", "https://a.example/x", "is not a repository"),
-        ("STEPSEAL_KEY", "k8s://ns/name", "STEPSEAL_KEY"),
+        ("STEPSEAL_KEY", "k8s://name", "STEPSEAL_KEY"),
     ];
     for (name, value, want) in cases {
         let error = config(Flags::new(), &[(name, value)]).unwrap_err();
@@ -99,10 +112,35 @@ fn every_wrong_value_names_its_place_and_what_is_taken() {
 }
 
 #[test]
+fn several_stores_stand_between_commas_and_an_empty_entry_is_named() {
+    let env = [
+        ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "tekton,"),
+        ("STEPSEAL_ARTIFACTS_PIPELINERUN_STORAGE", "tekton, oci,tekton"),
+        ("STEPSEAL_ARTIFACTS_OCI_SIGNER", "none"),
+    ];
+    let config = config(Flags::new(), &env).unwrap();
+    assert_eq!(config.runs.task_run.stores, [StoreKind::Tekton]);
+    assert_eq!(config.runs.pipeline_run.stores, [StoreKind::Oci, StoreKind::Tekton]);
+    assert_eq!(config.images, []);
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(config.warnings[0].contains("\"tekton,\" has an empty entry"), "{:?}", config.warnings);
+}
+
+#[test]
+fn a_run_is_named_once_and_the_format_tekton_goes_to_no_registry() {
+    let error = config(flags(&[("run", &["f"]), ("taskrun", &["a/b"])]), &[]).unwrap_err();
+    assert!(error.to_string().contains("the only run"), "{error}");
+    let env =
+        [("STEPSEAL_ARTIFACTS_TASKRUN_FORMAT", "tekton"), ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "oci")];
+    let error = config(Flags::new(), &env).unwrap_err();
+    assert!(error.to_string().contains("no in-toto statement"), "{error}");
+}
+
+#[test]
 fn what_nobody_knows_is_named() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("artifacts.oci.storge"), "oci").unwrap();
-    std::fs::write(dir.path().join("builder.id"), "x").unwrap();
+    std::fs::write(dir.path().join("transparency.url"), "x").unwrap();
     let sources = sources(
         flags(&[("config-dir", &[dir.path().to_str().unwrap()])]),
         &[("STEPSEAL_JOB", "3"), ("STEPSEAL_LOG", "debug")],

@@ -10,7 +10,7 @@ use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
 use crate::registry::client::{Client, ClientOptions};
 use crate::registry::credentials::{FileKeychain, Places};
 use crate::sign::PublicKey;
-use crate::store::{Depth, OciReferrers, OciTag, Store};
+use crate::store::{Contents, Depth, OciReferrers, OciTag, Store};
 use crate::verify;
 
 /// The command lines that the demo runs and shows.
@@ -109,7 +109,7 @@ async fn verify_one(
     let (store, format): (Box<dyn Store>, Box<dyn Format>) = if referrers {
         (Box::new(OciReferrers::new(client, None, None)), Box::new(CosignStatement))
     } else {
-        (Box::new(OciTag::new(client, None)), Box::new(SimpleSigning))
+        (Box::new(OciTag::new(client, Contents::Signatures, None)), Box::new(SimpleSigning))
     };
     let shelf = store.read(image, Depth::All).await.map_err(|error| explain(&error))?;
     let payloads = format.payloads(image, &Claims::default()).map_err(|error| explain(&error))?;

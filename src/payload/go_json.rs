@@ -24,6 +24,18 @@ pub fn to_vec(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
 struct GoFormatter;
 
 impl Formatter for GoFormatter {
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        let size = value.abs();
+        if size == 0.0 || (1e-6..1e21).contains(&size) {
+            return write!(writer, "{value}");
+        }
+        let text = format!("{value:e}");
+        match text.split_once('e') {
+            Some((mantissa, power)) if !power.starts_with('-') => write!(writer, "{mantissa}e+{power}"),
+            _ => writer.write_all(text.as_bytes()),
+        }
+    }
+
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
@@ -42,6 +54,16 @@ impl Formatter for GoFormatter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_have_the_form_that_go_gives_them() {
+        let numbers = [1.0, -0.5, 100_000.0, 1e-6, 1e-7, 1.5e20, 1e21, -2.5e300, 0.1 + 0.2];
+        let text = String::from_utf8(to_vec(&numbers).unwrap()).unwrap();
+        assert_eq!(
+            text,
+            "[1,-0.5,100000,0.000001,1e-7,150000000000000000000,1e+21,-2.5e+300,0.30000000000000004]"
+        );
+    }
 
     #[test]
     fn escapes_what_go_escapes() {

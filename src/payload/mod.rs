@@ -3,8 +3,11 @@
 //! The bytes are made once and never serialised again: what is signed here is what a store keeps.
 
 pub mod cosign_statement;
+pub mod dsse;
 pub mod go_json;
+pub mod provenance;
 pub mod simple_signing;
+pub mod statement;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

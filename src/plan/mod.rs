@@ -15,6 +15,7 @@ mod outputs;
 mod pairs;
 mod planner;
 mod reason;
+mod run;
 
 #[cfg(test)]
 mod tests;
@@ -23,8 +24,9 @@ use serde::Serialize;
 
 pub use allow::{Pattern, PatternError};
 pub use describe::describe;
+pub use run::{PlannedRun, RunPlanOptions, failed, plan_run};
 
-use crate::registry::ImageRef;
+use crate::registry::{ImageRef, Repository};
 use crate::tekton::{Discovered, Looked};
 pub use crate::tekton::{Note, Problem};
 
@@ -33,6 +35,13 @@ pub use crate::tekton::{Note, Problem};
 pub struct PlanOptions {
     /// The repositories whose images may be signed; any, when empty.
     pub allow: Vec<Pattern>,
+}
+
+impl PlanOptions {
+    /// Whether anything may be signed in `repository`.
+    pub fn allows(&self, repository: &Repository) -> bool {
+        self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(repository))
+    }
 }
 
 /// What would be signed, and what is wrong.

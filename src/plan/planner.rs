@@ -112,7 +112,7 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn image(&mut self, image: ImageRef, from: &[String]) {
-        if !self.allowed(&image) {
+        if !self.options.allows(&image.repository) {
             let patterns: Vec<String> = self
                 .options
                 .allow
@@ -142,11 +142,6 @@ impl<'a> Planner<'a> {
                 self.plan.images.push(PlannedImage { image, from: from.to_vec() });
             }
         }
-    }
-
-    fn allowed(&self, image: &ImageRef) -> bool {
-        self.options.allow.is_empty()
-            || self.options.allow.iter().any(|pattern| pattern.allows(&image.repository))
     }
 
     pub(super) fn artifact(&mut self, uri: &str, digest: String, from: &[String], what: String) {

@@ -6,6 +6,7 @@
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/tasks.md#larger-results-using-sidecar-logs>
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{Pending, Report, ReportError};
@@ -53,9 +54,12 @@ impl OwnResults {
 
 /// The two arrays, or their summaries.
 fn texts(report: &Report) -> Result<[String; 2], ReportError> {
+    // In several stores or not, an image is named once.
+    let mut named = HashSet::new();
     let signed = report.outcomes().iter().filter_map(|outcome| {
         let done = outcome.result.as_ref().ok()?;
-        Some((outcome.image.to_string(), done.location.clone()))
+        named.insert(outcome.image_signature()?).then_some(())?;
+        Some((outcome.image_signature()?.to_string(), done.location.clone()))
     });
     let (images, signatures): (Vec<String>, Vec<String>) = signed.unzip();
     let arrays = [serde_json::to_string(&images)?, serde_json::to_string(&signatures)?];
@@ -83,7 +87,7 @@ mod tests {
     use crate::exit::ExitCode;
     use crate::explain::Explanation;
     use crate::registry::client::Stats;
-    use crate::report::{Done, Outcome};
+    use crate::report::{About, Done, Label, Outcome};
     use crate::tekton;
 
     fn report(signed: usize, failed: usize) -> Report {
@@ -98,8 +102,10 @@ mod tests {
                 hint: None,
                 exit: ExitCode::Failed,
             };
+            let image = format!("registry.example/app@{digest}").parse().unwrap();
             Outcome {
-                image: format!("registry.example/app@{digest}").parse().unwrap(),
+                label: Label::IMAGE,
+                subject: About::Image(image),
                 from: Vec::new(),
                 result: if ok { Ok(done) } else { Err(error) },
             }
@@ -132,7 +138,7 @@ mod tests {
             let bytes: usize = texts.iter().map(|text| serde_json::to_string(text).unwrap().len()).sum();
             assert!(bytes <= MAX_BYTES, "{signed}: {bytes}");
             if parsed(&texts[0]).len() < signed {
-                let images: Vec<String> = whole.outcomes().iter().map(|o| o.image.to_string()).collect();
+                let images: Vec<String> = whole.outcomes().iter().map(|o| o.subject.to_string()).collect();
                 let digest = Digest::of(serde_json::to_string(&images).unwrap().as_bytes());
                 let said = parsed(&texts[0]);
                 assert_eq!(said, [format!("{signed} images: too long for a result; {digest}")]);

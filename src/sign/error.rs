@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::malformed::Malformed;
+use super::remote::AgentError;
+use crate::cluster::{ClusterError, NameError, ObjectName};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 
@@ -25,6 +27,17 @@ pub enum KeyError {
     /// `env://` and no usable name.
     #[error("env:// must be followed by the name of an environment variable")]
     EnvName,
+    /// `k8s://` and no usable name.
+    #[error("k8s:// must be followed by NAMESPACE/NAME of a Secret")]
+    SecretName(#[source] NameError),
+    /// The Secret can't be read.
+    #[error("cannot read signing key k8s://{name}")]
+    Cluster {
+        /// The Secret.
+        name: ObjectName,
+        /// Why.
+        source: Box<ClusterError>,
+    },
     /// The variable is not set.
     #[error("environment variable {name}, which should hold the signing key, is not set")]
     EnvUnset {
@@ -128,6 +141,9 @@ pub enum KeyError {
     /// The system gives no random numbers.
     #[error("cannot make a key: the system gives no random numbers")]
     Random(#[source] getrandom::Error),
+    /// The agent that holds the key gives no signature.
+    #[error(transparent)]
+    Agent(AgentError),
     /// A new key that can't be written down; no input leads here.
     #[error("cannot make a key: it cannot be encoded")]
     Encode,
@@ -137,16 +153,22 @@ impl Explain for KeyError {
     fn used(&self) -> Option<String> {
         match self {
             Self::WrongPassword { password, .. } => Some(format!("password of {password}")),
+            Self::Cluster { source, .. } => source.used(),
             _ => None,
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Agent(error) => return error.hint(),
             Self::Unusable { source, .. } => source.hint(),
-            Self::NoSetting | Self::InlineKey | Self::Scheme { .. } | Self::EnvName => {
-                "give a directory (a mounted Secret), a file, or env://NAME"
+            Self::NoSetting | Self::InlineKey | Self::Scheme { .. } | Self::EnvName | Self::SecretName(_) => {
+                "give a directory (a mounted Secret), a file, env://NAME, or k8s://NAMESPACE/NAME"
             }
+            Self::Cluster { name, source } if source.is_not_found() => {
+                return Some(format!("make it: stepseal generate-key-pair k8s://{name}"));
+            }
+            Self::Cluster { source, .. } => return source.hint(),
             Self::EnvUnset { .. } => "set it from a Secret (env.valueFrom.secretKeyRef) in this step",
             Self::Missing { .. } => {
                 "mount the Secret that holds cosign.key into this step, or name its place with --key or STEPSEAL_KEY"
@@ -160,7 +182,7 @@ impl Explain for KeyError {
             Self::NotRegular { .. } => "put a regular file there, as a mounted Secret does",
             Self::TooLarge { .. } => "mount the right file: a key has a few kilobytes, a password less",
             Self::NoKey { .. } => {
-                "make a key and fill the Secret with it: cosign generate-key-pair k8s://NAMESPACE/signing-secrets"
+                "make a key and fill the Secret with it: stepseal generate-key-pair k8s://NAMESPACE/signing-secrets"
             }
             Self::TwoKeys { .. } => "leave one of them in the Secret, or name the file to use with --key",
             Self::NoPassword { .. } => {
@@ -186,6 +208,8 @@ impl Explain for KeyError {
 
     fn exit(&self) -> ExitCode {
         match self {
+            Self::Cluster { source, .. } => source.exit(),
+            Self::Agent(error) => error.exit(),
             Self::Sign(_) | Self::Random(_) | Self::Encode => ExitCode::Failed,
             _ => ExitCode::Usage,
         }

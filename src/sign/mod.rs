@@ -5,6 +5,7 @@
 //! | member | file |
 //! |---|---|
 //! | a private key in this process's memory | `memory.rs` |
+//! | an agent beside this process, which decides by itself | `remote/` |
 //!
 //! A key comes from a [`KeySource`], in two steps: [`KeySource::read`] touches the disk and finds every error that
 //! needs no key derivation; [`LockedKey::unlock`] runs scrypt where the key is encrypted, which takes a
@@ -37,6 +38,9 @@ use std::fmt;
 
 use base64::Engine as _;
 
+use crate::payload::Payload;
+use crate::registry::ImageRef;
+
 mod algorithm;
 mod armor;
 mod error;
@@ -48,6 +52,7 @@ mod memory;
 mod parse;
 mod public;
 mod public_source;
+pub mod remote;
 mod sealed;
 mod source;
 #[cfg(test)]
@@ -63,6 +68,7 @@ pub use memory::MemoryKey;
 pub use parse::{ParsedKey, parse_private};
 pub use public::{PublicKey, VerifyError};
 pub use public_source::PublicKeySource;
+pub use remote::{AgentAddress, AgentError};
 pub use sealed::SealedKey;
 pub use source::{KeySource, LockedKey};
 pub use unlock::{SignError, Unlocking};
@@ -75,6 +81,15 @@ pub trait Signer: Send + Sync + fmt::Debug {
     ///
     /// Whatever keeps the signature from being made: the system's random numbers, an unreachable service.
     fn sign(&self, message: &[u8]) -> Result<Signature, KeyError>;
+
+    /// Signs `payload`, which is about `images`: for a signer that looks at what it signs. A key signs the bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Signer::sign`], and whatever the signer has against it.
+    fn sign_payload(&self, payload: &Payload, _images: &[ImageRef]) -> Result<Signature, KeyError> {
+        self.sign(&payload.to_be_signed())
+    }
 
     /// The public key that verifies the signatures.
     fn public_key(&self) -> &PublicKey;

@@ -1,4 +1,4 @@
-//! Where a key comes from: a mounted directory, a file, an environment variable.
+//! Where a key comes from: a mounted directory, a file, an environment variable, a Secret of the cluster.
 //!
 //! A directory holds what Tekton Chains' `signing-secrets` Secret holds: `cosign.key` with `cosign.password` and perhaps `cosign.pub`,
 //! or `x509.pem` (<https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>). Where both keys are, Chains picks
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::armor;
 use super::file::{self, KEY_BYTES, PASSWORD_BYTES};
 use super::{KeyError, MemoryKey, ParsedKey, PublicKey, SealedKey, Signer, parse_private};
+use crate::cluster::{Cluster, ObjectName, SecretData};
 use crate::foreign;
 use crate::secret::Secret;
 
@@ -38,6 +39,8 @@ pub enum KeySource {
     Path(PathBuf),
     /// The PEM text in an environment variable.
     Env(String),
+    /// A Secret in the cluster, as cosign makes it: `k8s://NAMESPACE/NAME`.
+    Secret(ObjectName),
 }
 
 /// A key that is read and checked, and perhaps still encrypted.
@@ -74,6 +77,7 @@ impl FromStr for KeySource {
         match text.split_once("://") {
             Some(("env", name)) if is_variable(name) => Ok(Self::Env(name.to_owned())),
             Some(("env", _)) => Err(KeyError::EnvName),
+            Some(("k8s", name)) => name.parse().map(Self::Secret).map_err(KeyError::SecretName),
             Some((scheme, _)) if is_scheme(scheme) => Err(KeyError::Scheme { scheme: scheme.to_owned() }),
             _ => Ok(Self::Path(text.into())),
         }
@@ -85,6 +89,7 @@ impl fmt::Display for KeySource {
         match self {
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Env(name) => write!(f, "env://{name}"),
+            Self::Secret(name) => write!(f, "k8s://{name}"),
         }
     }
 }
@@ -102,11 +107,20 @@ pub(super) fn is_scheme(text: &str) -> bool {
 }
 
 impl KeySource {
+    /// The Secret that holds the key, if it is one of the cluster's: [`LockedKey::from_secret`] reads it.
+    pub fn secret(&self) -> Option<&ObjectName> {
+        match self {
+            Self::Secret(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Reads the key, and its password if it is encrypted; fast, and without a derivation.
     ///
     /// # Errors
     ///
-    /// Everything that can be wrong with a key, but for a wrong password and what is inside an encrypted key.
+    /// Everything that can be wrong with a key, but for a wrong password and what is inside an encrypted key; and a key in the cluster,
+    /// which is not read here.
     pub fn read(&self, env: Environment<'_>) -> Result<LockedKey, KeyError> {
         match self {
             Self::Env(name) => {
@@ -115,50 +129,98 @@ impl KeySource {
                 LockedKey::new(self.to_string(), pem.expose(), || Ok(environment_password(env)), None)
             }
             Self::Path(path) if !exists(path)? => Err(KeyError::Missing { path: path.clone() }),
-            Self::Path(path) if path.is_dir() => read_directory(path, env),
+            Self::Path(path) if path.is_dir() => read_pieces(&Pieces::Folder(path), env),
             // Whatever else it is, reading it says.
-            Self::Path(path) => read_file(path, None, env),
+            Self::Path(path) => read_file(path, env),
+            Self::Secret(_) => Err(KeyError::Scheme { scheme: "k8s".to_owned() }),
         }
     }
 }
 
-fn read_directory(directory: &Path, env: Environment<'_>) -> Result<LockedKey, KeyError> {
-    let (cosign, x509) = (directory.join(COSIGN_KEY), directory.join(X509_PEM));
-    let key = match (exists(&cosign)?, exists(&x509)?) {
-        (true, true) => return Err(KeyError::TwoKeys { path: directory.into() }),
-        (true, false) => cosign,
-        (false, true) => x509,
-        (false, false) => {
-            return Err(KeyError::NoKey { path: directory.into(), found: names(directory)? });
+/// The named pieces that make a key: a mounted Secret, or the Secret itself.
+enum Pieces<'a> {
+    Folder(&'a Path),
+    Secret(&'a SecretData),
+}
+
+impl Pieces<'_> {
+    /// Where they are, for messages.
+    fn place(&self) -> PathBuf {
+        match self {
+            Self::Folder(path) => path.to_path_buf(),
+            Self::Secret(secret) => format!("k8s://{}", secret.name()).into(),
         }
+    }
+
+    fn has(&self, name: &str) -> Result<bool, KeyError> {
+        match self {
+            Self::Folder(path) => exists(&path.join(name)),
+            Self::Secret(secret) => Ok(secret.value(name).is_some()),
+        }
+    }
+
+    fn read(&self, name: &str, limit: usize) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        match self {
+            Self::Folder(path) => file::read(&path.join(name), limit),
+            Self::Secret(secret) => match secret.value(name).map(Secret::expose) {
+                Some(bytes) if bytes.len() > limit => {
+                    Err(KeyError::TooLarge { path: self.place().join(name), limit })
+                }
+                bytes => Ok(Zeroizing::new(bytes.unwrap_or_default().to_vec())),
+            },
+        }
+    }
+
+    /// What there is, for an error.
+    fn names(&self) -> Result<String, KeyError> {
+        match self {
+            Self::Folder(path) => names(path),
+            Self::Secret(secret) => {
+                Ok(listed(secret.keys().map(|name| foreign::shown(name, SHOWN_NAME_BYTES)).collect()))
+            }
+        }
+    }
+
+    fn password(&self, env: Environment<'_>) -> Result<Option<Password>, KeyError> {
+        if !self.has(COSIGN_PASSWORD_FILE)? {
+            return Ok(environment_password(env));
+        }
+        let secret = Secret::new(std::mem::take(&mut *self.read(COSIGN_PASSWORD_FILE, PASSWORD_BYTES)?));
+        Ok(Some(Password { secret, origin: self.place().join(COSIGN_PASSWORD_FILE).display().to_string() }))
+    }
+}
+
+fn read_pieces(pieces: &Pieces<'_>, env: Environment<'_>) -> Result<LockedKey, KeyError> {
+    let name = match (pieces.has(COSIGN_KEY)?, pieces.has(X509_PEM)?) {
+        (true, true) => return Err(KeyError::TwoKeys { path: pieces.place() }),
+        (true, false) => COSIGN_KEY,
+        (false, true) => X509_PEM,
+        (false, false) => return Err(KeyError::NoKey { path: pieces.place(), found: pieces.names()? }),
     };
-    let path = directory.join(COSIGN_PUB);
-    let public = if exists(&path)? {
-        let key = PublicKey::parse(&file::read(&path, KEY_BYTES)?)
+    let path = pieces.place().join(COSIGN_PUB);
+    let public = if pieces.has(COSIGN_PUB)? {
+        let key = PublicKey::parse(&pieces.read(COSIGN_PUB, KEY_BYTES)?)
             .map_err(|source| KeyError::PublicFile { path: path.clone(), source })?;
         Some((path, key))
     } else {
         None
     };
-    read_file(&key, public, env)
+    let pem = pieces.read(name, KEY_BYTES)?;
+    // The password belongs to cosign.key; beside another key it may be another key's.
+    let password = || if name == COSIGN_KEY { pieces.password(env) } else { Ok(environment_password(env)) };
+    LockedKey::new(pieces.place().join(name).display().to_string(), &pem, password, public)
 }
 
-fn read_file(
-    path: &Path,
-    public: Option<(PathBuf, PublicKey)>,
-    env: Environment<'_>,
-) -> Result<LockedKey, KeyError> {
+fn read_file(path: &Path, env: Environment<'_>) -> Result<LockedKey, KeyError> {
     let pem = file::read(path, KEY_BYTES)?;
-    let password = || {
+    let password = || match path.parent() {
         // The password file belongs to cosign.key; beside another key it may be another key's.
-        let beside = path.with_file_name(COSIGN_PASSWORD_FILE);
-        if path.file_name().is_some_and(|name| name == COSIGN_KEY) && exists(&beside)? {
-            let secret = Secret::new(std::mem::take(&mut *file::read(&beside, PASSWORD_BYTES)?));
-            return Ok(Some(Password { secret, origin: beside.display().to_string() }));
+        Some(folder) if path.file_name().is_some_and(|name| name == COSIGN_KEY) => {
+            Pieces::Folder(folder).password(env)
         }
-        Ok(environment_password(env))
+        _ => Ok(environment_password(env)),
     };
-    LockedKey::new(path.display().to_string(), &pem, password, public)
+    LockedKey::new(path.display().to_string(), &pem, password, None)
 }
 
 fn environment_password(env: Environment<'_>) -> Option<Password> {
@@ -184,17 +246,37 @@ pub(super) fn names(directory: &Path) -> Result<String, KeyError> {
             names.push(foreign::shown(&name, SHOWN_NAME_BYTES));
         }
     }
+    Ok(listed(names))
+}
+
+fn listed(mut names: Vec<String>) -> String {
     names.sort();
     let more = names.len().saturating_sub(SHOWN_NAMES);
     names.truncate(SHOWN_NAMES);
-    Ok(match (names.is_empty(), more) {
+    match (names.is_empty(), more) {
         (true, _) => "it is empty".to_owned(),
         (false, 0) => format!("only {}", names.join(", ")),
         (false, more) => format!("only {} and {more} more", names.join(", ")),
-    })
+    }
 }
 
 impl LockedKey {
+    /// Reads the key in the Secret `name` of the cluster: the same pieces as in a directory, by the same rules.
+    ///
+    /// # Errors
+    ///
+    /// The Secret can't be read, and everything that can be wrong with a key in a directory.
+    pub async fn from_secret(
+        cluster: &Cluster,
+        name: &ObjectName,
+        env: Environment<'_>,
+    ) -> Result<Self, KeyError> {
+        let secret = cluster.secret(name).await;
+        let secret =
+            secret.map_err(|source| KeyError::Cluster { name: name.clone(), source: Box::new(source) })?;
+        read_pieces(&Pieces::Secret(&secret), env)
+    }
+
     fn new(
         origin: String,
         pem: &[u8],

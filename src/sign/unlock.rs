@@ -4,17 +4,21 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 
+use super::remote::{AgentAddress, RemoteSigner};
 use super::{KeyError, LockedKey, Signature, Signer};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::payload::Payload;
+use crate::registry::ImageRef;
 
 type Unlocked = Result<Arc<dyn Signer>, SignError>;
 
-/// A key that is being unlocked on a thread of its own, once for all who wait for it.
+/// A key that is being unlocked on a thread of its own, or an agent that is waited for, once for all who need it.
 #[derive(Clone)]
 pub struct Unlocking(Shared<Pin<Box<dyn Future<Output = Unlocked> + Send>>>);
 
@@ -67,6 +71,19 @@ impl Unlocking {
         Self(unlocked.boxed().shared())
     }
 
+    /// Begins to look for the agent at `address` at once, until `deadline`; must be called inside a tokio runtime.
+    pub fn agent(address: AgentAddress, deadline: Instant) -> Self {
+        let task = tokio::spawn(RemoteSigner::connect(address, deadline));
+        let connected = async {
+            match task.await {
+                Ok(Ok(signer)) => Ok(Arc::new(signer) as Arc<dyn Signer>),
+                Ok(Err(error)) => Err(SignError::Key(Arc::new(KeyError::Agent(error)))),
+                Err(_) => Err(SignError::Ended),
+            }
+        };
+        Self(connected.boxed().shared())
+    }
+
     /// Waits for the key.
     ///
     /// # Errors
@@ -76,14 +93,18 @@ impl Unlocking {
         self.0.clone().await
     }
 
-    /// Signs `message`, on a blocking thread: an RSA signature takes milliseconds.
+    /// Signs `payload`, which is about `images`, on a blocking thread: an RSA signature takes milliseconds.
     ///
     /// # Errors
     ///
-    /// When the key can't be unlocked, or can't sign.
-    pub async fn sign(&self, message: Vec<u8>) -> Result<Signature, SignError> {
+    /// When the key can't be unlocked, or can't sign, or whoever holds it won't.
+    pub async fn sign_payload(
+        &self,
+        payload: Payload,
+        images: Vec<ImageRef>,
+    ) -> Result<Signature, SignError> {
         let signer = self.signer().await?;
-        let signed = tokio::task::spawn_blocking(move || signer.sign(&message)).await;
+        let signed = tokio::task::spawn_blocking(move || signer.sign_payload(&payload, &images)).await;
         signed.map_err(|_| SignError::Ended)?.map_err(|error| SignError::Key(Arc::new(error)))
     }
 }

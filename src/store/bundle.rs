@@ -12,14 +12,16 @@ use bytes::Bytes;
 use serde::Serialize;
 use sigstore_types::bundle::{Bundle, SignatureContent};
 
+use super::wanted;
 use super::{Descriptor, Kept, Signed, StoreError, Subject};
-use crate::payload::cosign_statement::PREDICATE_TYPE;
 use crate::registry::Digest;
 
 /// The media type of a bundle, and the artifact type of the manifest that carries it.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The media type of the manifest.
 pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+/// The annotation with the predicate type of what the bundle holds.
+pub const PREDICATE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 /// The config of a manifest that has none.
 ///
 /// Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>
@@ -105,7 +107,7 @@ impl Stored {
         let bundle = bundle(signed)?;
         let mut annotations = BTreeMap::from([
             ("dev.sigstore.bundle.content", "dsse-envelope".to_owned()),
-            ("dev.sigstore.bundle.predicateType", PREDICATE_TYPE.to_owned()),
+            (PREDICATE_ANNOTATION, wanted::predicate_type(&signed.payload)),
         ]);
         if let Some(created) = created {
             annotations.insert(
@@ -176,7 +178,8 @@ mod tests {
             media_type: "application/vnd.in-toto+json",
             envelope: Envelope::Dsse,
         };
-        Signed { payload, signature: Signature(vec![1, 2, 3]), key_hint: "aGludA==".into() }
+        let signature = Signature(vec![1, 2, 3]);
+        Signed { payload, signature, key_hint: "aGludA==".into(), key_id: "SHA256:x".into() }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Why a store can't keep a signature.
 
+use std::path::PathBuf;
+
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::registry::client::Failure;
@@ -43,6 +45,14 @@ pub enum StoreError {
         /// The size it would have, in bytes.
         size: usize,
     },
+    /// A file of the store `directory` can't be written, or isn't what was written.
+    #[error("cannot keep the signature in {}", crate::foreign::shown(&path.display().to_string(), 512))]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// What must be written can't be written as JSON.
     #[error("cannot write a manifest as JSON")]
     Json(#[source] serde_json::Error),
@@ -69,7 +79,7 @@ impl StoreError {
     pub fn registry(&self) -> Option<&RegistryError> {
         match self {
             Self::Read { source, .. } | Self::Push { source, .. } => Some(source),
-            Self::Foreign { .. } | Self::Full { .. } | Self::Json(_) => None,
+            Self::Foreign { .. } | Self::Full { .. } | Self::File { .. } | Self::Json(_) => None,
         }
     }
 }
@@ -88,6 +98,9 @@ impl Explain for StoreError {
                     .into(),
             ),
             Self::Full { .. } => Some("remove signatures that are no longer needed (`cosign clean`)".into()),
+            Self::File { .. } => {
+                Some("let --signatures-dir name a folder that this step's user may write, such as a workspace".into())
+            }
             Self::Json(_) => None,
         }
     }

@@ -5,12 +5,15 @@
 //! single steps; [`pipeline`](crate::pipeline) repeats them until everything is there.
 
 pub mod bundle;
+pub mod directory;
 pub mod error;
 pub mod oci_referrers;
 pub mod oci_tag;
+pub mod search;
 pub mod shelf;
 mod tagged;
 mod uploads;
+mod wanted;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,13 +22,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::payload::Payload;
+use crate::payload::{Payload, dsse};
 use crate::registry::{Digest, ImageRef};
-use crate::sign::Signature;
+use crate::sign::{PublicKey, Signature};
 
+pub use directory::Directory;
 pub use error::StoreError;
 pub use oci_referrers::OciReferrers;
-pub use oci_tag::OciTag;
+pub use oci_tag::{Contents, OciTag};
+pub use search::{Attached, Content, Find, Search, Wanted};
 pub use shelf::{Entry, Shelf};
 
 /// What a store's steps return.
@@ -63,6 +68,77 @@ pub struct Signed {
     pub signature: Signature,
     /// The signing key's hint in Sigstore bundles.
     pub key_hint: String,
+    /// The signing key's fingerprint: its `keyid` in DSSE envelopes.
+    pub key_id: String,
+}
+
+impl Signed {
+    /// `payload` with its signature by `key`.
+    pub fn new(payload: Payload, signature: Signature, key: &PublicKey) -> Self {
+        Self { payload, signature, key_hint: key.hint(), key_id: key.key_id() }
+    }
+
+    /// The DSSE envelope of both. It is made anew each time: with a large payload it is better not kept.
+    pub fn envelope(&self) -> Bytes {
+        dsse::envelope(&self.payload, &self.signature, &self.key_id)
+    }
+}
+
+/// A place for signatures, as the configuration names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StoreKind {
+    /// Beside the images, in their registries.
+    Oci,
+    /// A folder.
+    Directory,
+    /// The run's annotations.
+    Tekton,
+}
+
+impl StoreKind {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Oci => "oci",
+            Self::Directory => "directory",
+            Self::Tekton => "tekton",
+        }
+    }
+}
+
+/// The names under which a signature is kept where each has its own: Tekton Chains' keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptUnder {
+    /// `taskrun-UID`, `pipelinerun-UID`, or the first twelve digits of an image's digest.
+    pub short: String,
+    /// `tekton.dev-v1-TaskRun-UID`, or an image's whole name.
+    pub full: String,
+    /// The image; `None`: it is a run's.
+    pub image: Option<Digest>,
+}
+
+impl KeptUnder {
+    /// The keys of an image's signature.
+    pub fn image(image: &ImageRef) -> Self {
+        let short = image.digest.hex().chars().take(12).collect();
+        Self { short, full: image.to_string(), image: Some(image.digest.clone()) }
+    }
+
+    /// Whether it is a run's.
+    pub fn is_run(&self) -> bool {
+        self.image.is_none()
+    }
+}
+
+/// A signature with the names it is kept under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filed {
+    /// The names.
+    pub key: KeptUnder,
+    /// Which of several payloads of the same subject it is.
+    pub number: usize,
+    /// What is kept.
+    pub signed: Signed,
 }
 
 /// A signature as it was read from a store; nothing of it is verified.
@@ -93,6 +169,8 @@ pub enum Written {
 pub enum Depth<'a> {
     /// Every signature.
     All,
+    /// The signatures that may be of these payloads, and of the others only that they are there.
+    Of(&'a [Payload]),
     /// The signatures in these places, and of the others only that they are there.
     Only(&'a [Digest]),
 }

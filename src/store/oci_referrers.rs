@@ -18,19 +18,15 @@ use super::bundle::{self, Stored};
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;
+use super::wanted::{self, Wanted};
 use super::{Depth, Kept, Signed, Step, Store, StoreError, Subject, Written};
 use crate::payload::Payload;
 use crate::registry::client::{Client, Target, may_be};
 use crate::registry::{Digest, ImageRef, RegistryError, Repository};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
-/// The bundle of an image signature with a log entry, a certificate and a timestamp has about 10 KiB. What is
-/// larger is somebody's attestation: it can't be the signature that is looked for, and isn't read.
-const MAX_BUNDLE_BYTES: u64 = 128 * 1024;
-/// How many signatures of others are read to see whether ours is among them; the newest come last.
-const MAX_READ: usize = 64;
-/// How many of them are read at a time.
-const AT_A_TIME: usize = 8;
+/// The largest bundle that is read: that of a payload of 64 MiB, and room around it.
+const MAX_BUNDLE_BYTES: u64 = 90 * 1024 * 1024;
 
 /// The store `oci` with the encoding `sigstore-bundle`.
 pub struct OciReferrers {
@@ -81,25 +77,43 @@ impl OciReferrers {
     }
 
     /// The signature in the manifest `digest`; `None`: it is something else.
-    async fn kept(&self, image: &ImageRef, digest: Digest) -> Result<Option<Kept>, StoreError> {
+    async fn kept(
+        &self,
+        image: &ImageRef,
+        digest: Digest,
+        limit_bytes: u64,
+    ) -> Result<Option<Kept>, StoreError> {
         let repository = self.repository(image);
         let key = (repository.clone(), digest);
         if let Some(kept) = self.read.lock().ok().and_then(|read| read.get(&key).cloned()) {
             return Ok(kept);
         }
-        let kept = self.fetch(repository, &key.1).await.map_err(|source| self.read_error(image, source))?;
+        let kept = self
+            .fetch(repository, &key.1, limit_bytes)
+            .await
+            .map_err(|source| self.read_error(image, source))?;
         if let Ok(mut read) = self.read.lock() {
             read.insert(key, kept.clone());
         }
         Ok(kept)
     }
 
-    async fn fetch(&self, repository: &Repository, digest: &Digest) -> Result<Option<Kept>, RegistryError> {
+    async fn fetch(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        limit_bytes: u64,
+    ) -> Result<Option<Kept>, RegistryError> {
         let target = Target::Digest(digest.clone());
         let Some(manifest) = self.client.manifest(repository, &target).await? else { return Ok(None) };
-        let Some(layer) = layer(&manifest.bytes) else { return Ok(None) };
-        let blob = self.client.blob(repository, &layer, MAX_BUNDLE_BYTES).await?;
-        Ok(blob.and_then(|bytes| bundle::read(&bytes)))
+        let Some(layer) = layer(&manifest.bytes, limit_bytes) else { return Ok(None) };
+        let blob = self.client.blob(repository, &layer, limit_bytes).await?;
+        let mut kept = blob.and_then(|bytes| bundle::read(&bytes));
+        if let Some(kept) = &mut kept {
+            // Only of cosign's image signatures, which are small, the bytes matter beyond their digest.
+            kept.bytes = kept.bytes.take().filter(|bytes| bytes.len() as u64 <= wanted::MAX_AROUND_BYTES);
+        }
+        Ok(kept)
     }
 
     async fn put(&self, repository: &Repository, stored: &Stored) -> Result<(), RegistryError> {
@@ -116,9 +130,24 @@ impl Store for OciReferrers {
     fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>) -> Step<'a, Shelf> {
         Box::pin(async move {
             let mut shelf = self.list(image).await?;
+            let (payloads, limit_bytes) = match depth {
+                Depth::Of(payloads) => {
+                    let wanted = Wanted::of(payloads);
+                    let limit_bytes = wanted.limit_bytes();
+                    (Some(wanted), limit_bytes)
+                }
+                // Of what is looked at without knowing what for, only image signatures are small enough to matter.
+                Depth::All => (None, wanted::MAX_AROUND_BYTES),
+                Depth::Only(_) => (None, MAX_BUNDLE_BYTES),
+            };
+            let said = |entry: &Entry| may_be(&entry.descriptor, bundle::MEDIA_TYPE);
             let wanted = |entry: &Entry| {
                 entry.digest().filter(|digest| match depth {
-                    Depth::All => may_be(&entry.descriptor, bundle::MEDIA_TYPE),
+                    Depth::All => said(entry),
+                    Depth::Of(_) => {
+                        let predicate = wanted::annotation(&entry.descriptor, bundle::PREDICATE_ANNOTATION);
+                        said(entry) && payloads.as_ref().is_some_and(|wanted| wanted.may_be(predicate))
+                    }
                     Depth::Only(places) => places.contains(digest),
                 })
             };
@@ -128,16 +157,16 @@ impl Store for OciReferrers {
                 .enumerate()
                 .rev()
                 .filter_map(|(at, entry)| Some((at, wanted(entry)?)))
-                .take(MAX_READ)
+                .take(wanted::MAX_READ)
                 .collect();
             let reads = futures_util::stream::iter(places)
-                .map(|(at, digest)| async move { (at, self.kept(image, digest).await) })
-                .buffer_unordered(AT_A_TIME);
+                .map(|(at, digest)| async move { (at, self.kept(image, digest, limit_bytes).await) })
+                .buffer_unordered(wanted::at_a_time(limit_bytes));
             let reads: Vec<_> = reads.collect().await;
             for (at, kept) in reads {
                 let kept = match kept {
                     // What somebody else put there, and is broken, is no signature; ours must be read.
-                    Err(error) if depth == Depth::All && error.is_bad_content() => None,
+                    Err(error) if !matches!(depth, Depth::Only(_)) && error.is_bad_content() => None,
                     kept => kept?,
                 };
                 if let Some(entry) = shelf.entries.get_mut(at) {
@@ -191,12 +220,12 @@ impl Store for OciReferrers {
 }
 
 /// The digest of the one layer of a signature's manifest; `None`: it is the manifest of something else.
-fn layer(manifest: &[u8]) -> Option<Digest> {
+fn layer(manifest: &[u8], limit_bytes: u64) -> Option<Digest> {
     let manifest: Value = serde_json::from_slice(manifest).ok()?;
     match manifest.get("layers")?.as_array()?.as_slice() {
         // Another artifact's layer may be anything, and of any size.
         [layer] if layer.get("mediaType")?.as_str()? == bundle::MEDIA_TYPE => {
-            let small = layer.get("size")?.as_u64()? <= MAX_BUNDLE_BYTES;
+            let small = layer.get("size")?.as_u64()? <= limit_bytes;
             small.then_some(layer.get("digest")?.as_str()?.parse().ok()?)
         }
         _ => None,

@@ -10,9 +10,11 @@
 //! <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/tasks.md#emitting-results>
 
 mod folder;
+pub mod go_types;
 mod hints;
 mod images;
 mod results;
+pub mod run;
 mod standing;
 mod steps;
 mod value;
@@ -27,6 +29,7 @@ use serde::Serialize;
 
 pub use hints::{ResultKind, SIGNED_IMAGES, classify};
 pub use images::{from_arguments, from_file};
+pub use results::texts;
 pub use standing::Standing;
 pub use value::{Output, OutputError, Value, ValueError, parse_value};
 
@@ -97,6 +100,12 @@ pub enum Scope {
     Task,
     /// The results of the step with this name (or number, if it has no name).
     Step(String),
+    /// The results of a PipelineRun.
+    Pipeline,
+    /// The results of the TaskRun with this name, a PipelineRun's child.
+    TaskRun(String),
+    /// The results of a step (the second name) of the TaskRun with the first name.
+    TaskRunStep(String, String),
     /// The command line.
     Arguments,
     /// A file that lists images. Its text is never shown: who wrote the file may have made it a link to
@@ -107,10 +116,16 @@ pub enum Scope {
 impl Scope {
     /// Where the result, argument or line `name` stands, for people.
     pub fn place(&self, name: &str) -> String {
-        let name = foreign::shown(name, NAME_SHOWN_BYTES);
+        let shown = |name: &str| foreign::shown(name, NAME_SHOWN_BYTES);
+        let name = shown(name);
         match self {
             Self::Task => format!("result {name}"),
-            Self::Step(step) => format!("step {} result {name}", foreign::shown(step, NAME_SHOWN_BYTES)),
+            Self::Step(step) => format!("step {} result {name}", shown(step)),
+            Self::Pipeline => format!("PipelineRun result {name}"),
+            Self::TaskRun(run) => format!("TaskRun {} result {name}", shown(run)),
+            Self::TaskRunStep(run, step) => {
+                format!("TaskRun {} step {} result {name}", shown(run), shown(step))
+            }
             Self::Arguments | Self::File => name,
         }
     }

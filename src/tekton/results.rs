@@ -2,14 +2,13 @@
 //!
 //! Only the hints among them are opened. Names that are nearly hints get a note, unread.
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::folder::{Budget, Folder, Refusal};
 use super::hints::{ResultKind, classify};
-use super::value::parse_value;
+use super::value::{ValueError, parse_value};
 use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Note, Scope, TektonError};
 use crate::foreign;
 
@@ -22,6 +21,29 @@ const MAX_NOTES: usize = 20;
 pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> Result<(), TektonError> {
     let folder = Folder::open(path).map_err(|refusal| folder_error(path, refusal))?;
     read_folder(&folder, &Scope::Task, path, budget, found).map_err(|refusal| folder_error(path, refusal))
+}
+
+/// Every result in the folder at `path` that is text, whatever its name: what a TaskRun will report, hints or not. What can't be
+/// read is left out, as Tekton reports nothing of it; a folder that isn't there has none.
+///
+/// # Errors
+///
+/// When the folder is there and can't be listed.
+pub fn texts(path: &Path) -> Result<Vec<(String, String)>, TektonError> {
+    let mut budget = Budget::default();
+    let folder = match Folder::open(path) {
+        Err(Refusal::Missing) => return Ok(Vec::new()),
+        folder => folder.map_err(|refusal| folder_error(path, refusal))?,
+    };
+    let names = folder.names(&mut budget).map_err(|refusal| folder_error(path, refusal))?;
+    let mut texts = Vec::new();
+    for name in names {
+        let read = folder.read(&name, &mut budget).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        if let (Some(text), Ok(name)) = (read, name.into_string()) {
+            texts.push((name, text));
+        }
+    }
+    Ok(texts)
 }
 
 /// What a refused folder means when the user named it.
@@ -45,33 +67,53 @@ pub(super) fn read_folder(
     found: &mut Discovered,
 ) -> Result<(), Refusal> {
     let names = folder.names(budget)?;
+    let bytes: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    let mut read = |at: usize| match names.get(at) {
+        Some(name) => folder.read(name, budget),
+        None => Ok(Vec::new()),
+    };
+    let place = foreign::shown(&path.to_string_lossy(), 4 * NAME_SHOWN_BYTES);
+    take(&bytes, &mut read, scope, place, found);
+    Ok(())
+}
+
+/// Takes the hints among results with these `names`; `read` gives the value of the one at an index.
+pub(super) fn take(
+    names: &[&[u8]],
+    read: &mut dyn FnMut(usize) -> Result<Vec<u8>, ValueError>,
+    scope: &Scope,
+    place: String,
+    found: &mut Discovered,
+) {
     found.looked.push(Looked {
-        place: foreign::shown(&path.to_string_lossy(), 4 * NAME_SHOWN_BYTES),
+        place: place.clone(),
         count: names.len(),
-        names: names.iter().take(NAMES_TOLD).map(|name| shown(name)).collect(),
+        names: names
+            .iter()
+            .take(NAMES_TOLD)
+            .map(|name| foreign::shown_bytes(name, NAME_SHOWN_BYTES))
+            .collect(),
     });
-    let kinds: Vec<ResultKind> = names.iter().map(|name| classify(name.as_bytes())).collect();
+    let kinds: Vec<ResultKind> = names.iter().map(|name| classify(name)).collect();
     let any_hint = kinds.iter().any(ResultKind::names_a_subject);
     let mut notes = Vec::new();
-    for (name, kind) in names.iter().zip(kinds) {
+    for (at, (name, kind)) in names.iter().zip(kinds).enumerate() {
         if let Some(what) = note(&kind, any_hint) {
-            notes.push(Note { place: scope.place(&name.to_string_lossy()), what });
+            notes.push(Note { place: scope.place(&String::from_utf8_lossy(name)), what });
         }
         if kind.names_a_subject() {
-            let value = folder.read(name, budget).and_then(|bytes| parse_value(&kind, &bytes));
+            let value = read(at).and_then(|bytes| parse_value(&kind, &bytes));
             // A hint's name is ASCII: `classify` saw to it.
-            let name = name.to_string_lossy().into_owned();
+            let name = String::from_utf8_lossy(name).into_owned();
             found.hints.push(Hint { scope: scope.clone(), name, kind, value });
         }
     }
     let more = notes.len().saturating_sub(MAX_NOTES);
     notes.truncate(MAX_NOTES);
     if more > 0 {
-        let place = foreign::shown(&path.to_string_lossy(), 4 * NAME_SHOWN_BYTES);
         notes.push(Note { place, what: format!("{more} more results look like type hints and are none") });
     }
     found.notes.extend(notes);
-    Ok(())
 }
 
 fn note(kind: &ResultKind, any_hint: bool) -> Option<String> {
@@ -92,10 +134,6 @@ fn note(kind: &ResultKind, any_hint: bool) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn shown(name: &OsStr) -> String {
-    foreign::shown_bytes(name.as_bytes(), NAME_SHOWN_BYTES)
 }
 
 /// An [`io::Error`] in a few words, for a problem's text.

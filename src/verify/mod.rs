@@ -2,6 +2,20 @@
 //!
 //! A signature counts only if it is over the very payload and by the very key; that something lies in the
 //! right place says nothing.
+//!
+//! The `verify` commands go through the same stage: [`Search`](crate::store::Search) finds what lies at an image, a
+//! [`Verdict`] says what of it counts, by whom of the [`Trust`]ed it was made, and why the rest doesn't.
+
+pub mod attestation_type;
+pub mod claim;
+pub mod images;
+pub mod judge;
+pub mod policy;
+pub mod require;
+pub mod run;
+pub mod statement;
+pub mod strict;
+pub mod trust;
 
 pub mod bundle;
 
@@ -12,6 +26,11 @@ use serde_json::Value;
 use crate::payload::{Envelope, Payload};
 use crate::sign::PublicKey;
 use crate::store::{Kept, Shelf};
+
+pub use images::{Asked, Check, Looker, Seen, VerifyError};
+pub use judge::{Demands, Good, Said, Verdict};
+pub use require::{Require, RequireError};
+pub use trust::{Accepted, By, Signer, Trust};
 
 /// The payloads that have no signature by `key` on `shelf`.
 pub fn missing<'a>(shelf: &Shelf, payloads: &'a [Payload], key: &PublicKey) -> Vec<&'a Payload> {

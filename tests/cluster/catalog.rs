@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::kit::steps::{build, task, task_run};
+use crate::kit::steps::{build, shell, task, task_run};
 use crate::kit::{feed, given, registry, scenario, succeed};
 
 /// Every YAML file of the catalog.
@@ -118,10 +118,14 @@ fn a_task_of_its_own_in_a_pipeline() {
     scenario("a_task_of_its_own_in_a_pipeline", |place| {
         let repository = place.for_main_registry();
         place.apply_text(&shipped("tasks/sign-images/0.1/sign-images.yaml"));
+        let mut later = task(&[shell("later", "[ $# = 1 ] && printf %s \"$1\" >$(results.IMAGE_URL.path)")]);
+        later["params"] = json!([{"name": "SIGNED", "type": "array"}]);
+        later["steps"][0]["args"] = json!(["$(params.SIGNED[*])"]);
         place.start("PipelineRun", "pipeline", &json!({
             "taskRunTemplate": {"podTemplate": {"automountServiceAccountToken": false}},
             "pipelineSpec": {
-              "results": [{"name": "signed", "type": "array", "value": "$(tasks.sign.results.SIGNED_IMAGES[*])"}],
+              "results": [{"name": "signed", "type": "array", "value": "$(tasks.sign.results.SIGNED_IMAGES[*])"},
+                          {"name": "later", "value": "$(tasks.later.results.IMAGE_URL)"}],
               "tasks": [
                 {"name": "build", "taskSpec": task(&[build(&repository)])},
                 {"name": "sign", "taskRef": {"name": "sign-images"}, "params": [
@@ -130,6 +134,9 @@ fn a_task_of_its_own_in_a_pipeline() {
                     {"name": "REGISTRY_CA_CONFIGMAP", "value": "registry-ca"},
                     {"name": "ALLOW", "value": format!("{repository}/**,{repository}")},
                 ]},
+                // A later Task is given what was signed.
+                {"name": "later", "taskSpec": later,
+                 "params": [{"name": "SIGNED", "value": ["$(tasks.sign.results.SIGNED_IMAGES[*])"]}]},
             ]},
         }));
         let run = place.ended("PipelineRun", "pipeline");
@@ -139,5 +146,76 @@ fn a_task_of_its_own_in_a_pipeline() {
         place.verified(&image);
         let results = run.object["status"]["results"].as_array().unwrap();
         assert_eq!(results[0]["value"], json!([image]), "{results:?}");
+        assert_eq!(results[1]["value"], json!(image), "{results:?}");
+    });
+}
+
+/// The Task with the agent, as it is shipped.
+#[test]
+#[ignore = "needs the cluster: tests/cluster/run"]
+fn the_task_with_an_agent() {
+    scenario("the_task_with_an_agent", |place| {
+        let repository = place.for_main_registry();
+        place.apply_text(&shipped("tasks/sign-images-agent/0.1/sign-images-agent.yaml"));
+        let image = place.succeeds("build", &json!({"taskSpec": task(&[build(&repository)])})).image();
+        let run = |name: &str, allow: &str| {
+            place.task_run(
+                name,
+                &json!({
+                    "taskRef": {"name": "sign-images-agent"},
+                    "podTemplate": {"automountServiceAccountToken": false},
+                    "params": [
+                        {"name": "IMAGES", "value": [image]},
+                        {"name": "STEPSEAL_IMAGE", "value": given("STEPSEAL_IMAGE")},
+                        {"name": "AGENT_REGISTRY_SECRET", "value": "agent-credentials"},
+                        {"name": "ALLOW", "value": allow},
+                    ],
+                }),
+            )
+        };
+        let refused = run("refused", "registry.example/**");
+        assert!(!refused.succeeded());
+        let logs = place.logs(&refused);
+        assert!(logs.contains("refuses to sign (repository_not_allowed)"), "{logs}");
+        place.unsigned(&image);
+        let signed = run("signed", &repository);
+        assert!(signed.succeeded(), "{}", place.logs(&signed));
+        assert_eq!(signed.result("SIGNED_IMAGES"), json!([image]));
+        place.verified(&image);
+    });
+}
+
+/// The Pipeline of the catalog, with a Task in the place of the catalog's `buildah`.
+#[test]
+#[ignore = "needs the cluster: tests/cluster/run"]
+fn the_pipeline() {
+    scenario("the_pipeline", |place| {
+        let repository = place.for_main_registry();
+        place.apply_text(&shipped("tasks/sign-images/0.1/sign-images.yaml"));
+        place.apply_text(&shipped("tasks/verify-images/0.1/verify-images.yaml"));
+        place.apply_text(&shipped("pipelines/build-sign-verify/0.1/build-sign-verify.yaml"));
+        let mut buildah = task(&[build("$(params.IMAGE)")]);
+        buildah["params"] = json!([{"name": "IMAGE"}, {"name": "DOCKERFILE"}, {"name": "CONTEXT"}]);
+        buildah["workspaces"] = json!([{"name": "source"}]);
+        place.apply(&json!({"apiVersion": "tekton.dev/v1", "kind": "Task", "metadata": {"name": "buildah"}, "spec": buildah}));
+        place.start(
+            "PipelineRun",
+            "shipped",
+            &json!({
+                "pipelineRef": {"name": "build-sign-verify"},
+                "taskRunTemplate": {"podTemplate": {"automountServiceAccountToken": false}},
+                "workspaces": [{"name": "source", "emptyDir": {}}],
+                "params": [
+                    {"name": "IMAGE", "value": repository},
+                    {"name": "STEPSEAL_IMAGE", "value": given("STEPSEAL_IMAGE")},
+                    {"name": "ALLOW", "value": repository},
+                ],
+            }),
+        );
+        let run = place.ended("PipelineRun", "shipped");
+        assert!(run.succeeded(), "{:#}", run.object["status"]["conditions"]);
+        place.verified(&run.image());
+        let signed = run.result("SIGNED_IMAGES");
+        assert_eq!(signed, json!([run.image()]));
     });
 }

@@ -117,3 +117,26 @@ fn an_expired_certificate() {
         fails(place, "expired", &spec, 1, &["expired", &expired.host, "do:"]);
     });
 }
+
+/// A step behind the signing step changes the results. The signing step that stands last, where it should, signs nothing of it.
+#[test]
+#[ignore = "needs the cluster: tests/cluster/run"]
+fn results_that_change_after_signing() {
+    scenario("results_that_change_after_signing", |place| {
+        let repository = place.for_main_registry();
+        let mut early = sign(&[]);
+        early["name"] = json!("sign-early");
+        let other = format!("sha256:{}", "0".repeat(64));
+        let change = shell("change", &format!("printf %s {other} >$(results.IMAGE_DIGEST.path)"));
+        let spec = task_run(&[build(&repository), early, change, sign(&[])]);
+        fails(
+            place,
+            "changed",
+            &spec,
+            1,
+            &["is not in the registry: nothing was signed for it", &other, "do:"],
+        );
+        let digest = registry::main().crane(&["digest", &format!("{repository}:1")]);
+        place.verified(&format!("{repository}@{digest}"));
+    });
+}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs, by name, what a node with Kubernetes and Tekton needs, and puts it on PATH: . tests/cluster/install.sh [GROUP…]
 #
-# Groups: `cluster` (Debian packages, Kubernetes, Tekton Pipelines, tkn), `chains` (Tekton Chains, for the measurement beside it).
+# Groups: `api` (what the tests against an API server alone need), `cluster` (Debian packages, Kubernetes, Tekton Pipelines, tkn),
+# `chains` (Tekton Chains, for the measurement beside it), `chains_formats` (its formatters alone, for the comparison of statements).
 # Kubernetes and Tekton are Go modules; each is built in a module of ours that repeats its requires and replaces, so
 # with exactly the versions and checksums that its authors pinned. Built programs are kept as those of tests/peers are.
 
@@ -74,19 +75,45 @@ build_tkn() { # SCRATCH INTO
 }
 
 # The checksum database doesn't know every version of Chains; this one's checksum stands in the go.sum of tkn.
-build_chains() { # SCRATCH INTO
-  local module=github.com/tektoncd/chains cli from fetch=$1/fetch
+chains_module() { # SCRATCH; the module is $SCRATCH/build, and Chains' source $chains_source
+  local module=github.com/tektoncd/chains cli fetch=$1/fetch
   cli=$(module_folder "github.com/tektoncd/cli@$TKN_VERSION")
   mkdir -p "$fetch" "$1/build"
   printf 'module stepseal.example/fetch\n\ngo 1.25\n\nrequire %s %s\n' $module "$CHAINS_VERSION" >"$fetch/go.mod"
   grep -h "^$module $CHAINS_VERSION" "$cli/go.sum" >"$fetch/go.sum"
-  from=$(cd "$fetch" && go mod download "$module@$CHAINS_VERSION" && module_folder "$module@$CHAINS_VERSION")
-  sed -e 's#^module .*#module stepseal.example/shadow#' "$from/go.mod" >"$1/build/go.mod"
-  cat "$from/go.sum" "$fetch/go.sum" >"$1/build/go.sum"
+  chains_source=$(cd "$fetch" && go mod download "$module@$CHAINS_VERSION" && module_folder "$module@$CHAINS_VERSION")
+  sed -e 's#^module .*#module stepseal.example/shadow#' "$chains_source/go.mod" >"$1/build/go.mod"
+  cat "$chains_source/go.sum" "$fetch/go.sum" >"$1/build/go.sum"
   go mod edit -C "$1/build" -require="$module@$CHAINS_VERSION"
-  go_programs "$1/build" '' "$2/chains" $module/cmd/controller
-  cp -r "$from/config" "$2/config"
+}
+
+build_chains() { # SCRATCH INTO
+  local chains_source
+  chains_module "$1"
+  go_programs "$1/build" '' "$2/chains" github.com/tektoncd/chains/cmd/controller
+  cp -r "$chains_source/config" "$2/config"
   chmod -R u+w "$2/config"
+}
+
+# Chains' formatters, on the types of the newer Chains that Stepseal follows.
+build_chains_formats() { # SCRATCH INTO
+  local chains_source types=$CLUSTER_SOURCE/../peers/go-types/go.mod
+  chains_module "$1"
+  mkdir "$1/build/formats"
+  cp "$CLUSTER_SOURCE"/../peers/chains-formats/*.go "$1/build/formats/"
+  # client-go goes with the API's types.
+  sed -n -e 's#^\tk8s.io/api \(v[^ ]*\)$#-require=k8s.io/client-go@\1#p' -e 's#^\t\(github.com/tektoncd/pipeline\|k8s.io/api\|k8s.io/apimachinery\|knative.dev/pkg\) \(v[^ ]*\)$#-require=\1@\2#p' \
+    "$types" |
+    xargs go mod edit -C "$1/build"
+  CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$1/build" -mod=mod -ldflags '-s -w' -o "$2/chains-formats" ./formats
+}
+
+# An API server with Tekton's kinds, without any node.
+install_api() {
+  need_debian etcd-server openssl jq
+  need_built kube-apiserver "$KUBERNETES_VERSION" in_scratch build_kubernetes
+  need_built pipelines "$PIPELINES_VERSION" in_scratch build_pipelines
+  need_built tkn "$TKN_VERSION" in_scratch build_tkn
 }
 
 install_cluster() {
@@ -95,12 +122,20 @@ install_cluster() {
   local source=$CLUSTER_SOURCE/go
   need_built mkimg "$(cat "$source"/mkimg/* | sha256sum | cut -c1-12)" go_build "$source/mkimg" mkimg
   need_built pause "$(cat "$source"/pause/* | sha256sum | cut -c1-12)" go_build "$source/pause" pause
+  need_built ask "$(cat "$source"/ask/* | sha256sum | cut -c1-12)" go_build "$source/ask" ask
   need_built kube-apiserver "$KUBERNETES_VERSION" in_scratch build_kubernetes
   need_built pipelines "$PIPELINES_VERSION" in_scratch build_pipelines
   need_built tkn "$TKN_VERSION" in_scratch build_tkn
 }
 
 install_chains() { need_built chains "$CHAINS_VERSION" in_scratch build_chains; }
+
+install_chains_formats() {
+  install_go_types
+  local sources
+  sources=$(cat "$CLUSTER_SOURCE"/../peers/chains-formats/*.go "$CLUSTER_SOURCE/../peers/go-types/go.mod" | sha256sum | cut -c1-12)
+  need_built chains-formats "$CHAINS_VERSION-$sources" in_scratch build_chains_formats
+}
 
 for group in "${@:-cluster}"; do "install_$group"; done
 export PATH PIPELINES CHAINS

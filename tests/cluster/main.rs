@@ -11,6 +11,7 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod agent;
 mod building;
 mod catalog;
 mod credentials;

@@ -36,7 +36,8 @@ nonroot:x:65532:'
   for x in $(/bin/busybox --list); do [[ $x = busybox ]] || links+=(-link "/bin/$x=busybox"); done
   # As in Tekton's releases, none of its images runs as root.
   image shell -entrypoint /bin/sh -user 65532 -dir /root=700 "${t[@]}" "${links[@]}" /bin/busybox=/bin/busybox "${ko[@]:0:2}"
-  image tools -entrypoint /bin/sh -dir /root=700 "${t[@]}" "${links[@]}" /bin/busybox=/bin/busybox "$(command -v crane)=/bin/crane" "${ko[@]}"
+  image tools -entrypoint /bin/sh -dir /root=700 "${t[@]}" "${links[@]}" /bin/busybox=/bin/busybox "$(command -v crane)=/bin/crane" \
+    "$(command -v ask)=/bin/ask" "${ko[@]}"
 }
 containerd_up() {
   mkdir -p "$RUN/cni/net.d"

@@ -1,7 +1,9 @@
 //! A build step that tries to get at what is mounted into the signing step.
 
 use crate::kit::place::KEY_PASSWORD;
-use crate::kit::steps::{build, shell, sign, task_run};
+use crate::kit::steps::{
+    SOCKET, build, shell, sign, sign_by_agent, task_run, task_run_with_agent, with_socket,
+};
 use crate::kit::{registry, scenario};
 
 /// Looks through every file system and every process that it can see, while the pod's other containers wait beside it.
@@ -36,6 +38,38 @@ fn the_build_step_cannot_read_the_key() {
         for secret in
             ["READ ", "BEGIN ENCRYPTED", KEY_PASSWORD, registry::PASSWORD, "/etc/signing-secrets", "auths"]
         {
+            assert!(!stolen.contains(secret), "{secret}: {stolen}");
+        }
+    });
+}
+
+/// Beside an agent neither the build nor the signing step has the key, and nobody can put another socket in its place.
+#[test]
+#[ignore = "needs the cluster: tests/cluster/run"]
+fn no_step_can_read_the_key_of_an_agent() {
+    scenario("no_step_can_read_the_key_of_an_agent", |place| {
+        let repository = place.for_main_registry();
+        let replace = format!(
+            "for change in 'rm -f {SOCKET}' 'mv {SOCKET} /run/stepseal/old' 'touch /run/stepseal/x' 'chmod 0 {SOCKET}'; do\n\
+             if $change 2>/dev/null; then echo \"CHANGED: $change\"; fi; done"
+        );
+        let steal = with_socket(shell("steal", &format!("{SEARCH}\n{replace}")));
+        let steps = [build(&repository), steal, sign_by_agent(&[])];
+        let run = place.succeeds("steal", &task_run_with_agent(&steps, &["--allow", &repository]));
+        place.verified(&run.image());
+        let logs = place.logs(&run);
+        let stolen: Vec<&str> = logs.lines().filter(|line| line.starts_with("[steal]")).collect();
+        let stolen = stolen.join("\n");
+        assert!(stolen.contains("searched"), "{logs}");
+        for secret in [
+            "READ ",
+            "CHANGED",
+            "BEGIN ENCRYPTED",
+            KEY_PASSWORD,
+            registry::PASSWORD,
+            "/etc/signing-secrets",
+            "auths",
+        ] {
             assert!(!stolen.contains(secret), "{secret}: {stolen}");
         }
     });

@@ -4,7 +4,8 @@
 #   tests/peers/install.sh [GROUP…]      installs; prints the line that puts it on PATH
 #   . tests/peers/install.sh GROUP…      the same, for the shell that sources it
 #
-# Groups: `peers` (Debian packages, cosign, crane, a registry with the referrers API), `fuzz` (cargo-fuzz), `deny` (cargo-deny).
+# Groups: `peers` (Debian packages, cosign, crane, a registry with the referrers API), `go_types` (Tekton's Go types),
+# `fuzz` (cargo-fuzz), `deny` (cargo-deny).
 # What has to be built is kept in $STEPSEAL_CACHE (default: the user's cache folder), a folder a
 # version, outside the checkout; a program gets its final name only when it is whole.
 
@@ -87,6 +88,11 @@ install_peers() {
   need_built crane "$CRANE_VERSION" go_install "github.com/google/go-containerregistry/cmd/crane@$CRANE_VERSION"
   local source=$HERE/referrers-registry
   need_built referrers-registry "$(cat "$source"/* | sha256sum | cut -c1-12)" go_build "$source" referrers-registry
+}
+
+install_go_types() {
+  local source=$HERE/go-types
+  need_built go-types "$(cat "$source"/* | sha256sum | cut -c1-12)" go_build "$source" go-types
 }
 
 install_fuzz() {

@@ -1,4 +1,4 @@
-//! The binary against the programs it has to get on with: cosign, crane, skopeo, docker-registry.
+//! The binary against the programs it has to get on with: cosign, crane, skopeo, docker-registry, Kubernetes' API server.
 //!
 //! Every test here is ignored by `cargo test`, which needs nothing but Rust; `tests/peers/run` installs the
 //! peers and runs them. A peer that is missing is a failure. A module is one question.
@@ -13,13 +13,27 @@ mod proxy;
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
+mod chains_formats;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod go_types;
+#[cfg(test)]
 mod image;
 #[cfg(test)]
 mod key_kinds;
+#[cfg(test)]
+mod kube_annotations;
+#[cfg(test)]
+mod kube_keys;
+#[cfg(test)]
+mod kube_procedure;
+#[cfg(test)]
+mod kube_roles;
+#[cfg(test)]
+mod kube_runs;
 #[cfg(test)]
 mod peers;
 #[cfg(test)]
@@ -27,8 +41,12 @@ mod refusals;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod runs;
+#[cfg(test)]
 mod side_by_side;
 #[cfg(test)]
 mod tag_and_referrers;
+#[cfg(test)]
+mod verify;
 #[cfg(test)]
 mod weather;

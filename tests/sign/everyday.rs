@@ -264,7 +264,7 @@ fn the_demo_does_the_whole_job() {
 
 #[test]
 fn every_command_has_help_that_fits_a_screen() {
-    for command in ["sign", "plan", "demo", "generate-key-pair", "completions", "man"] {
+    for command in ["sign", "plan", "attest", "demo", "generate-key-pair", "completions", "man"] {
         let ended = ended(bare(&[command, "--help"]).output().unwrap());
         assert_eq!(ended.code, 0);
         let lines = ended.stdout.lines().count();

@@ -31,8 +31,8 @@ use super::reply::{DOCKER_CONTENT_DIGEST, ErrorCode, Reply};
 use super::token;
 use super::wire::{Address, Route, route};
 
-/// The most bytes of one request's body: a layer of a test image, and a quarter of all that is held.
-const MAX_BODY_BYTES: usize = 64 << 20;
+/// The most bytes of one request's body: the envelope of a predicate of 64 MiB, and less than half of all that is held.
+const MAX_BODY_BYTES: usize = 96 << 20;
 
 /// What every connection shares.
 pub(super) struct Shared {

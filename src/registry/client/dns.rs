@@ -24,7 +24,7 @@ use super::options::SystemFiles;
 
 /// Why a name has no address.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DnsError {
+pub(crate) enum DnsError {
     /// The servers know no such name.
     #[error("no such host")]
     Unknown,
@@ -42,7 +42,7 @@ pub(super) enum DnsError {
 
 /// Looks up names as the system's files say.
 #[derive(Clone)]
-pub(super) struct Dns(Arc<Inner>);
+pub(crate) struct Dns(Arc<Inner>);
 
 struct Inner {
     files: SystemFiles,
@@ -51,11 +51,11 @@ struct Inner {
 }
 
 impl Dns {
-    pub(super) fn new(files: SystemFiles) -> Self {
+    pub(crate) fn new(files: SystemFiles) -> Self {
         Self(Arc::new(Inner { files, hosts: OnceCell::new(), servers: OnceCell::new() }))
     }
 
-    async fn look_up(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
+    pub(crate) async fn look_up(&self, host: &str) -> Result<Vec<IpAddr>, DnsError> {
         if is_localhost(host) {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }

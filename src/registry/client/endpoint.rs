@@ -40,9 +40,11 @@ pub(super) fn uploads(base: &Url) -> Url {
     below(base, &["blobs", "uploads", ""])
 }
 
-pub(super) fn referrers(base: &Url, subject: &Digest, artifact_type: &str) -> Url {
+pub(super) fn referrers(base: &Url, subject: &Digest, artifact_type: Option<&str>) -> Url {
     let mut url = below(base, &["referrers", subject.as_str()]);
-    url.query_pairs_mut().append_pair("artifactType", artifact_type);
+    if let Some(artifact_type) = artifact_type {
+        url.query_pairs_mut().append_pair("artifactType", artifact_type);
+    }
     url
 }
 
@@ -132,7 +134,7 @@ mod tests {
         assert_eq!(text(blob(&base, &digest)), format!("{root}/blobs/{digest}"));
         assert_eq!(text(uploads(&base)), format!("{root}/blobs/uploads/"));
         assert_eq!(
-            text(referrers(&base, &digest, "application/a+json")),
+            text(referrers(&base, &digest, Some("application/a+json"))),
             format!("{root}/referrers/{digest}?artifactType=application%2Fa%2Bjson")
         );
         // A tag can't lead out of its repository.

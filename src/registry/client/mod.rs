@@ -29,7 +29,7 @@ mod auth;
 mod blobs;
 pub mod challenge;
 mod classify;
-mod dns;
+pub(crate) mod dns;
 mod endpoint;
 mod error;
 mod hint;
@@ -49,7 +49,7 @@ mod token;
 mod transport;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashSet;
 use std::fmt;

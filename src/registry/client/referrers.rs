@@ -43,6 +43,28 @@ impl Client {
         subject: &Digest,
         artifact_type: &str,
     ) -> Result<Option<Vec<Value>>, RegistryError> {
+        self.list_referrers(repository, subject, Some(artifact_type)).await
+    }
+
+    /// The descriptors of all referrers of `subject`, all pages; `None` if the registry has no referrers API.
+    ///
+    /// # Errors
+    ///
+    /// Also when the list has too many pages, or a page is no list.
+    pub async fn all_referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Option<Vec<Value>>, RegistryError> {
+        self.list_referrers(repository, subject, None).await
+    }
+
+    async fn list_referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Option<Vec<Value>>, RegistryError> {
         let inner = &self.inner;
         let mut request =
             inner.request(repository, |base| endpoint::referrers(base, subject, artifact_type))?;
@@ -90,7 +112,7 @@ pub fn may_be(descriptor: &Value, artifact_type: &str) -> bool {
 }
 
 /// One page's descriptors, without those of other artifact types.
-fn descriptors(reply: &Reply, artifact_type: &str) -> Result<Vec<Value>, Failure> {
+fn descriptors(reply: &Reply, artifact_type: Option<&str>) -> Result<Vec<Value>, Failure> {
     let answer = &reply.answer;
     answer.not_html()?;
     let page: Page = serde_json::from_slice(&answer.body)
@@ -99,7 +121,9 @@ fn descriptors(reply: &Reply, artifact_type: &str) -> Result<Vec<Value>, Failure
     let filtered = answer.header("oci-filters-applied").is_some_and(|applied| {
         applied.split(',').any(|filter| filter.trim().eq_ignore_ascii_case("artifactType"))
     });
-    if !filtered {
+    if let Some(artifact_type) = artifact_type
+        && !filtered
+    {
         manifests.retain(|one| may_be(one, artifact_type));
     }
     Ok(manifests)

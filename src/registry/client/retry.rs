@@ -16,7 +16,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How often one request is sent at most. With one in five failing, one in 200 million fails so often.
-pub(super) const MAX_ATTEMPTS: u32 = 12;
+pub(crate) const MAX_ATTEMPTS: u32 = 12;
 
 /// The value of a `Retry-After` header, seconds or a date, as a wait from `now` on; a date in the past is
 /// no wait.
@@ -31,7 +31,7 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// Whether the same request may fare better later.
-pub(super) fn status_is_transient(status: StatusCode) -> bool {
+pub(crate) fn status_is_transient(status: StatusCode) -> bool {
     match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
         // These say that the server will never do it.
@@ -41,7 +41,7 @@ pub(super) fn status_is_transient(status: StatusCode) -> bool {
 }
 
 /// The wait after attempt number `attempt` (the first is 0) has failed.
-pub(super) fn wait(attempt: u32, asked: Option<Duration>) -> Duration {
+pub(crate) fn wait(attempt: u32, asked: Option<Duration>) -> Duration {
     // Without randomness the waits are still right, only less spread.
     let chance = getrandom::u32().unwrap_or(u32::MAX);
     wait_by_chance(attempt, asked, chance)

@@ -80,6 +80,14 @@ pub enum CredentialError {
         /// Why.
         source: FormatError,
     },
+    /// What a Secret of the cluster holds isn't a credentials file, or an entry of it can't be used.
+    #[error("cannot use the credentials in {origin}")]
+    Document {
+        /// The Secret, and who names it.
+        origin: String,
+        /// Why.
+        source: FormatError,
+    },
     /// A credential helper failed.
     #[error("cannot get credentials for {server} from {program}")]
     Helper {
@@ -112,7 +120,7 @@ impl Explain for CredentialError {
             Self::NotRegular { .. } | Self::TooBig { .. } => {
                 "give a regular file such as docker's config.json".to_owned()
             }
-            Self::Format { source, .. } => format_hint(source).to_owned(),
+            Self::Format { source, .. } | Self::Document { source, .. } => format_hint(source).to_owned(),
             Self::Helper { program, server, source, .. } => match **source {
                 HelperError::Absent => format!(
                     "put {program} on the PATH of this step, or mount a dockerconfigjson that holds the credentials \
@@ -154,7 +162,7 @@ fn format_hint(error: &FormatError) -> &'static str {
 /// The credentials of files, and of the helpers that files name.
 #[derive(Debug)]
 pub struct FileKeychain {
-    sources: Vec<PathBuf>,
+    sources: Vec<String>,
     /// In the order of the sources.
     rules: Vec<Rule>,
     stores: Vec<Store>,
@@ -183,21 +191,37 @@ impl FileKeychain {
     ///
     /// If a place that must be there isn't, and if any file can't be read or understood.
     pub fn load(places: Places, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, CredentialError> {
-        let (mut sources, mut rules, mut stores) = (Vec::new(), Vec::new(), Vec::new());
+        let helpers = Helpers::new(&env("PATH").unwrap_or_default(), HELPER_LIMIT);
+        let mut keychain = Self { sources: Vec::new(), rules: Vec::new(), stores: Vec::new(), helpers };
         for file in places.read()? {
             let config = parse(&file.bytes)
                 .map_err(|source| CredentialError::Format { path: file.path.clone(), source })?;
-            let source = sources.len();
-            sources.push(file.path);
-            rules.extend(config.rules.into_iter().map(|rule| Rule { source, rule }));
-            stores.extend(config.store.map(|helper| Store { source, helper }));
+            keychain.merge(file.path.display().to_string(), config);
         }
-        let helpers = Helpers::new(&env("PATH").unwrap_or_default(), HELPER_LIMIT);
-        Ok(Self { sources, rules, stores, helpers })
+        Ok(keychain)
     }
 
-    /// The files that were read, in their order.
-    pub fn sources(&self) -> &[PathBuf] {
+    /// Adds what a Secret of the cluster holds, after everything that is there; `origin` names it in messages.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be understood.
+    pub fn add(&mut self, origin: &str, bytes: &[u8]) -> Result<(), CredentialError> {
+        let config =
+            parse(bytes).map_err(|source| CredentialError::Document { origin: origin.to_owned(), source })?;
+        self.merge(origin.to_owned(), config);
+        Ok(())
+    }
+
+    fn merge(&mut self, origin: String, config: Config) {
+        let source = self.sources.len();
+        self.sources.push(origin);
+        self.rules.extend(config.rules.into_iter().map(|rule| Rule { source, rule }));
+        self.stores.extend(config.store.map(|helper| Store { source, helper }));
+    }
+
+    /// What was read, in its order: the files, and what was added to them.
+    pub fn sources(&self) -> &[String] {
         &self.sources
     }
 
@@ -260,8 +284,8 @@ impl FileKeychain {
 
     /// `entry "registry.example" of /path/config.json`
     fn place(&self, part: &str, source: usize) -> String {
-        let path = self.sources.get(source).map(|path| path.display().to_string()).unwrap_or_default();
-        format!("{part} of {path}")
+        let origin = self.sources.get(source).map(String::as_str).unwrap_or_default();
+        format!("{part} of {origin}")
     }
 }
 

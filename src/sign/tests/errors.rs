@@ -62,7 +62,7 @@ fn an_empty_directory_says_what_it_looked_for_and_found() {
     assert_eq!(
         empty,
         "error: there is no signing key in DIR: it holds neither cosign.key nor x509.pem, it is empty\n  \
-         do:    make a key and fill the Secret with it: cosign generate-key-pair k8s://NAMESPACE/signing-secrets"
+         do:    make a key and fill the Secret with it: stepseal generate-key-pair k8s://NAMESPACE/signing-secrets"
     );
     let other = shown(&[("cosign.pub", b""), ("tls\u{1b}[31m.key", b"hunter2"), ("..hidden", b"")], None);
     assert!(
@@ -361,7 +361,8 @@ const PLAIN: &str = include_str!("../../../tests/data/keys/p256.pkcs8.pem");
 #[test]
 fn settings_that_name_no_place() {
     let shown = |text: &str| Explanation::of(&text.parse::<KeySource>().unwrap_err()).to_string();
-    let places = "\n  do:    give a directory (a mounted Secret), a file, or env://NAME";
+    let places =
+        "\n  do:    give a directory (a mounted Secret), a file, env://NAME, or k8s://NAMESPACE/NAME";
     assert_eq!(shown(" "), format!("error: the key setting is empty{places}"));
     // The key itself, given where its place is meant, is not repeated.
     let encoded = base64::engine::general_purpose::STANDARD.encode(PLAIN);

@@ -107,8 +107,14 @@ fn the_setting_is_a_path_or_a_known_scheme() {
         Err(KeyError::Scheme { scheme }) => scheme,
         other => panic!("{text}: {other:?}"),
     };
-    for known in ["k8s", "awskms", "gcpkms", "azurekms", "hashivault", "pkcs11", "file"] {
+    for known in ["awskms", "gcpkms", "azurekms", "hashivault", "pkcs11", "file"] {
         assert_eq!(scheme(&format!("{known}://name")), known);
     }
     assert_eq!("env://A_1".parse::<KeySource>().unwrap().to_string(), "env://A_1");
+    let secret: KeySource = "k8s://ci/signing-secrets".parse().unwrap();
+    assert_eq!(secret.to_string(), "k8s://ci/signing-secrets");
+    assert_eq!(secret.secret().unwrap().name(), "signing-secrets");
+    for text in ["k8s://", "k8s://name", "k8s://a/b/c", "k8s://A/b", "k8s://a/../b"] {
+        assert!(matches!(text.parse::<KeySource>(), Err(KeyError::SecretName(_))), "{text}");
+    }
 }

@@ -93,6 +93,9 @@ pub(crate) fn main() -> &'static Registry {
         // It ends with this process, however that ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "docker-registry", "serve"]).arg(folder.join("registry.yml"));
+        // It takes each question for what isn't there yet for an error of its own.
+        let log = folder.join("registry.log");
+        command.stderr(fs::File::create(&log).unwrap());
         // The signal comes when the thread that started it ends: one that stays.
         std::thread::spawn(move || {
             let mut child = command.spawn().expect("docker-registry starts");
@@ -105,7 +108,8 @@ pub(crate) fn main() -> &'static Registry {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("docker-registry does not answer at {address}")
+        let said = fs::read_to_string(log).unwrap_or_default();
+        panic!("docker-registry does not answer at {address}: {said}")
     })
 }
 

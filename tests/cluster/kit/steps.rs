@@ -60,6 +60,47 @@ pub(crate) fn sign(arguments: &[&str]) -> Value {
     })
 }
 
+/// Where the agent's socket is.
+pub(crate) const SOCKET: &str = "/run/stepseal/agent.sock";
+
+/// A signing step that has no key, but asks the agent.
+pub(crate) fn sign_by_agent(arguments: &[&str]) -> Value {
+    let address = format!("unix://{SOCKET}");
+    let mut step = sign(&[&["--agent", &address], arguments].concat());
+    let mounts = step["volumeMounts"].as_array_mut().unwrap();
+    mounts.retain(|mount| mount["name"] != "signing-secrets");
+    with_socket(step)
+}
+
+/// A step that can reach the agent's socket, and not put another in its place.
+pub(crate) fn with_socket(mut step: Value) -> Value {
+    let mount = json!({"name": "agent-socket", "mountPath": "/run/stepseal", "readOnly": true});
+    step["volumeMounts"].as_array_mut().unwrap().push(mount);
+    step
+}
+
+/// A TaskRun of these steps beside an agent with these arguments: the sidecar of docs/agent.md.
+pub(crate) fn task_run_with_agent(steps: &[Value], arguments: &[&str]) -> Value {
+    let mut spec = task_run(steps);
+    let arguments: Vec<&str> = [&["agent"], arguments].concat();
+    spec["taskSpec"]["sidecars"] = json!([{
+        "name": "agent", "image": given("STEPSEAL_IMAGE"), "args": arguments,
+        "securityContext": locked_down(),
+        "computeResources": {"limits": {"memory": "128Mi"}},
+        "env": [{"name": "STEPSEAL_REGISTRY_CA", "value": "/etc/registry-ca/ca.crt"}],
+        "volumeMounts": [
+            {"name": "registry-ca", "mountPath": "/etc/registry-ca", "readOnly": true},
+            {"name": "signing-secrets", "mountPath": "/etc/signing-secrets", "readOnly": true},
+            {"name": "agent-credentials", "mountPath": "/etc/registry-credentials", "readOnly": true},
+            {"name": "agent-socket", "mountPath": "/run/stepseal"},
+        ],
+    }]);
+    let volumes = spec["taskSpec"]["volumes"].as_array_mut().unwrap();
+    volumes.push(json!({"name": "agent-socket", "emptyDir": {}}));
+    volumes.push(json!({"name": "agent-credentials", "secret": {"secretName": "agent-credentials"}}));
+    spec
+}
+
 /// A TaskRun of these steps, with everything that they mount.
 pub(crate) fn task_run(steps: &[Value]) -> Value {
     json!({
@@ -88,7 +129,7 @@ impl Place {
     /// The Secrets and the CA for a registry, whose user may push.
     pub(crate) fn for_registry(&self, registry: &registry::Registry, user: &str, password: &str) {
         self.config_map("registry-ca", "ca.crt", registry.ca_pem());
-        for secret in ["registry-credentials", "build-credentials"] {
+        for secret in ["registry-credentials", "build-credentials", "agent-credentials"] {
             self.login(secret, &registry.host, user, password);
         }
     }

@@ -2,11 +2,13 @@
 
 pub(crate) mod command;
 pub(crate) mod images;
+pub(crate) mod kube;
 pub(crate) mod registry;
 pub(crate) mod scene;
 pub(crate) mod tls;
 pub(crate) mod token;
 
 pub(crate) use command::{peer, run};
+pub(crate) use kube::Namespace;
 pub(crate) use registry::Registry;
 pub(crate) use scene::Scene;

@@ -76,6 +76,13 @@ impl Scene {
         self.home.path()
     }
 
+    /// A new folder.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.home().join(name);
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+
     /// The mounted `signing-secrets`.
     pub(crate) fn keys(&self) -> PathBuf {
         self.home().join("signing-secrets")

@@ -11,21 +11,21 @@ use tokio_rustls::TlsAcceptor;
 use crate::registry::Repository;
 
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) target: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
     /// The user of a Basic login, or the token of a Bearer one.
-    pub(super) fn who(&self) -> Option<String> {
+    pub(crate) fn who(&self) -> Option<String> {
         use base64::Engine as _;
         let header = self.header("authorization")?;
         if let Some(token) = header.strip_prefix("Bearer ") {
@@ -39,13 +39,13 @@ impl Seen {
     }
 
     /// `GET /v2/… user`
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let who = self.who().map(|who| format!(" {who}")).unwrap_or_default();
         format!("{} {}{who}", self.method, self.target)
     }
 }
 
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// These bytes, then the next request.
     Bytes(Vec<u8>),
     /// These bytes, then the end of the connection.
@@ -60,13 +60,13 @@ pub(super) enum Reply {
     Late(Duration, Box<Reply>),
 }
 
-pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
+pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
     let mut bytes = head(status, headers, body.as_ref().len());
     bytes.extend_from_slice(body.as_ref());
     Reply::Bytes(bytes)
 }
 
-pub(super) fn head(status: u16, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
+pub(crate) fn head(status: u16, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
@@ -75,15 +75,15 @@ pub(super) fn head(status: u16, headers: &[(&str, &str)], length: usize) -> Vec<
 }
 
 /// The specification's error list with one error.
-pub(super) fn refusal(status: u16, headers: &[(&str, &str)], code: &str, message: &str) -> Reply {
+pub(crate) fn refusal(status: u16, headers: &[(&str, &str)], code: &str, message: &str) -> Reply {
     let mut headers = headers.to_vec();
     headers.push(("Content-Type", "application/json"));
     let body = format!(r#"{{"errors":[{{"code":"{code}","message":"{message}"}}]}}"#);
     answer(status, &headers, body)
 }
 
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -91,11 +91,11 @@ type Script = Arc<dyn Fn(&Seen, usize) -> Reply + Send + Sync>;
 
 impl Server {
     /// Answers with what `script` makes of a request and its number (the first is 0).
-    pub(super) async fn start(script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         Self::listen(None, Arc::new(script)).await
     }
 
-    pub(super) async fn start_tls(
+    pub(crate) async fn start_tls(
         config: rustls::ServerConfig,
         script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
@@ -125,19 +125,19 @@ impl Server {
         Self { address, seen }
     }
 
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
-    pub(super) fn repository(&self) -> Repository {
+    pub(crate) fn repository(&self) -> Repository {
         format!("{}/team/app", self.address).parse().unwrap()
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Seen::line).collect()
     }
 }

@@ -1,0 +1,31 @@
+//! A run from a file (`--run`), up to what is signed for it: YAML or JSON in, statements in every format out.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use stepseal::payload::provenance::{
+    BuildType, ProvenanceOptions, RunFormat, image_subjects, payload, subjects,
+};
+use stepseal::plan::{PlanOptions, plan};
+use stepseal::tekton::run::{HintOptions, Run, hints};
+
+const FORMATS: [RunFormat; 4] =
+    [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4, RunFormat::Tekton];
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(run) = Run::parse(bytes) else { return };
+    for gap in run.gaps() {
+        assert!(!gap.to_string().chars().any(char::is_control), "{gap}");
+    }
+    for format in FORMATS {
+        for build_type in [BuildType::Slsa, BuildType::SlsaTekton] {
+            let options =
+                ProvenanceOptions { build_type, deep_inspection: true, ..ProvenanceOptions::default() };
+            assert!(image_subjects(&run, format, &options).len() <= subjects(&run, format, &options).len());
+            let Ok(made) = payload(&run, format, &options) else { continue };
+            let again = payload(&run, format, &options).expect("it was made before");
+            assert_eq!(made.payload, again.payload, "the same run gives the same bytes");
+        }
+    }
+    drop(plan(&hints(&run, &HintOptions { deep: true, steps: true }), &PlanOptions::default()));
+});

@@ -1,0 +1,28 @@
+//! `stepseal agent`: holds the key beside steps that never see it, and signs for them over a Unix socket.
+//!
+//! The agent trusts no step. A request goes through it like this:
+//!
+//! 1. `request.rs` reads what is to be signed and finds out what it says, byte for byte: a payload that says more or
+//!    something else than this program would write is refused;
+//! 2. `policy.rs` decides: the kind of artifact, the repositories, how many signatures there may be;
+//! 3. each image is looked up in its registry, with the agent's own credentials;
+//! 4. the key signs, and `log.rs` writes the decision as one line of JSON.
+//!
+//! `service.rs` has the routes and these steps, `server.rs` the socket, the limits and the end. The messages are
+//! [`wire`](crate::sign::remote::wire)'s, which the client uses too.
+
+mod log;
+mod policy;
+mod refusal;
+pub mod request;
+mod server;
+mod service;
+mod socket;
+
+pub use log::{Log, Peer};
+pub use policy::{Kind, Policy, UnknownKind};
+pub use refusal::{Malformed, Refusal};
+pub use request::Asked;
+pub use server::{Ended, serve};
+pub use service::{Agent, ROUTES, Route};
+pub use socket::{Socket, SocketError};

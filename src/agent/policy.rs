@@ -1,0 +1,167 @@
+//! What the agent signs: its own rules, which no request can change.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Asked, Refusal};
+use crate::plan::Pattern;
+use crate::registry::Repository;
+
+/// A kind of artifact, by what a verifier takes the signature for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// An image signature: simple signing, or cosign's statement in a Sigstore bundle.
+    Image,
+    /// Any other in-toto statement about images, in a DSSE envelope.
+    Attestation,
+    /// The status of a TaskRun or PipelineRun, as it is.
+    Run,
+}
+
+/// A word that names no kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is none of image, attestation and run")]
+pub struct UnknownKind;
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Image, Self::Attestation, Self::Run];
+
+    /// Its name in settings, log and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Attestation => "attestation",
+            Self::Run => "run",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(UnknownKind)
+    }
+}
+
+/// The rules, and how many signatures were given under them.
+#[derive(Debug)]
+pub struct Policy {
+    kinds: Vec<Kind>,
+    allow: Vec<Pattern>,
+    most: u64,
+    given: AtomicU64,
+}
+
+impl Policy {
+    /// Rules: these kinds, in repositories that one of `allow` covers (any, if it is empty), at most `most` signatures.
+    pub fn new(kinds: Vec<Kind>, allow: Vec<Pattern>, most: u64) -> Self {
+        Self { kinds, allow, most, given: AtomicU64::new(0) }
+    }
+
+    /// The kinds that are signed.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// How many signatures were given.
+    pub fn given(&self) -> u64 {
+        self.given.load(Ordering::Relaxed)
+    }
+
+    /// How many signatures are given at most.
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// Whether this may be signed at all. Nothing is counted yet.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is against it.
+    pub fn judge(&self, asked: &Asked) -> Result<(), Refusal> {
+        if !self.kinds.contains(&asked.kind) {
+            return Err(Refusal::Kind { kind: asked.kind, allowed: self.kinds.clone() });
+        }
+        let images = asked.images.iter().map(|image| &image.repository);
+        if let Some(repository) = images.chain(&asked.names).find(|repository| !self.allows(repository)) {
+            return Err(Refusal::Repository { repository: repository.to_string() });
+        }
+        if self.given() >= self.most {
+            return Err(Refusal::Limit { most: self.most });
+        }
+        Ok(())
+    }
+
+    fn allows(&self, repository: &Repository) -> bool {
+        self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(repository))
+    }
+
+    /// Takes one of the signatures that are left. It is given back unless it is kept.
+    ///
+    /// # Errors
+    ///
+    /// There is none left.
+    pub fn take(&self) -> Result<Taken<'_>, Refusal> {
+        let next = |given: u64| (given < self.most).then_some(given + 1);
+        match self.given.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            Ok(_) => Ok(Taken { policy: self, kept: false }),
+            Err(_) => Err(Refusal::Limit { most: self.most }),
+        }
+    }
+}
+
+/// A signature that may be given.
+#[derive(Debug)]
+pub struct Taken<'a> {
+    policy: &'a Policy,
+    kept: bool,
+}
+
+impl Taken<'_> {
+    /// The signature was given.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.policy.given.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_that_was_not_given_is_not_counted() {
+        let policy = Policy::new(vec![Kind::Image], vec![], 2);
+        policy.take().unwrap().keep();
+        let second = policy.take().unwrap();
+        assert!(matches!(policy.take(), Err(Refusal::Limit { most: 2 })));
+        drop(second);
+        assert_eq!(policy.given(), 1);
+        policy.take().unwrap().keep();
+        assert!(policy.take().is_err());
+    }
+
+    #[test]
+    fn each_kind_has_its_word() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.to_string().parse::<Kind>(), Ok(kind));
+        }
+        assert_eq!("Image".parse::<Kind>(), Err(UnknownKind));
+    }
+}

@@ -1,0 +1,231 @@
+//! Why the agent doesn't sign: for the step, with a code for programs, and for the log.
+
+use http::StatusCode;
+
+use super::Kind;
+use crate::explain::{Explain, Explanation};
+use crate::payload::PayloadError;
+use crate::pipeline::PipelineError;
+use crate::registry::reference::ReferenceError;
+use crate::sign::KeyError;
+use crate::sign::remote::wire::{MAX_BODY_BYTES, Problem, ProblemDetail};
+
+/// A request that isn't answered with a signature.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There is nothing at this path.
+    #[error("there is nothing at this path")]
+    Path,
+    /// The path takes another method.
+    #[error("this path takes another method")]
+    Method {
+        /// Which.
+        allowed: &'static str,
+    },
+    /// The body's length isn't announced.
+    #[error("the request does not say how long its body is")]
+    NoLength,
+    /// The body is longer than is taken.
+    #[error("the request's body is longer than {MAX_BODY_BYTES} bytes")]
+    TooLarge,
+    /// The body ended early, or came too slowly.
+    #[error("the request's body did not come whole and in time")]
+    Cut,
+    /// The body is not what the path takes.
+    #[error("the request is malformed")]
+    Request(#[source] Malformed),
+    /// The payload isn't one that is signed.
+    #[error("the payload is malformed")]
+    Payload(#[source] Malformed),
+    /// Such artifacts aren't signed by this agent.
+    #[error("this agent does not sign artifacts of the kind \"{kind}\"")]
+    Kind {
+        /// What it is.
+        kind: Kind,
+        /// What is signed.
+        allowed: Vec<Kind>,
+    },
+    /// Images of this repository aren't signed by this agent.
+    #[error("this agent signs nothing for {repository}: no pattern that it allows covers it")]
+    Repository {
+        /// The repository.
+        repository: String,
+    },
+    /// There have been too many.
+    #[error("this agent has given all of its {most} signatures")]
+    Limit {
+        /// How many there are.
+        most: u64,
+    },
+    /// The registry doesn't hold the image, or can't be asked.
+    #[error("the agent does not find what it is to sign")]
+    Image(#[source] Box<PipelineError>),
+    /// The key doesn't sign.
+    #[error("the agent's key cannot sign")]
+    Key(#[source] Box<KeyError>),
+    /// It takes longer than a request may.
+    #[error("the request took longer than {seconds} s")]
+    TimedOut {
+        /// What it may take.
+        seconds: u64,
+    },
+    /// A fault of this program.
+    #[error("the agent failed")]
+    Internal,
+}
+
+/// What is wrong with a request or its payload. None of its text is repeated, but for what was checked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// Not the JSON that is expected.
+    #[error("it is not the JSON object that is expected here (line {line}, column {column})")]
+    Json {
+        /// Where.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
+    /// Not base64.
+    #[error("the payload is not standard base64")]
+    Base64,
+    /// An unknown payload type.
+    #[error("its payloadType is none that is signed")]
+    PayloadType,
+    /// An unknown format.
+    #[error("its format is neither simplesigning nor cosign-sign-v1")]
+    Format,
+    /// An image that is none.
+    #[error("one of its images is not REPOSITORY@sha256:…")]
+    Image(#[source] ReferenceError),
+    /// More images than one payload is about.
+    #[error("it names more than {limit} images")]
+    ManyImages {
+        /// How many are taken.
+        limit: usize,
+    },
+    /// A name that is signed is no repository's.
+    #[error("a name that it signs is not a repository's")]
+    Name(#[source] ReferenceError),
+    /// Its bytes aren't those that this program writes for what they say.
+    #[error("its bytes are not exactly those that Stepseal writes for what they say")]
+    NotCanonical,
+    /// It is about another image than the request says.
+    #[error("it is about other images than the request names")]
+    OtherImage,
+    /// It says of no image where it is.
+    #[error("neither it nor the request says in which repository its subject is")]
+    NoRepository,
+    /// A statement about nothing.
+    #[error("it is about no image")]
+    NoSubject,
+    /// A subject without a digest that registries know.
+    #[error("one of its subjects has no sha256 digest, so it cannot be looked up")]
+    NoDigest,
+    /// Not a statement.
+    #[error("its _type is none of in-toto's statements")]
+    NotAStatement,
+    /// A run's status has no such field.
+    #[error("it is not the status of a TaskRun or PipelineRun")]
+    NotAStatus,
+    /// A claim that the format has no place for.
+    #[error("cannot make the payload")]
+    Claims(#[source] PayloadError),
+}
+
+impl From<serde_json::Error> for Malformed {
+    /// serde_json's own message may quote the text.
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json { line: error.line(), column: error.column() }
+    }
+}
+
+impl Refusal {
+    /// The reason, for programs. The codes are part of the interface.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Path => "not_found",
+            Self::Method { .. } => "method_not_allowed",
+            Self::NoLength => "length_required",
+            Self::TooLarge => "too_large",
+            Self::Cut => "body_cut",
+            Self::Request(_) => "bad_request",
+            Self::Payload(_) => "bad_payload",
+            Self::Kind { .. } => "kind_not_allowed",
+            Self::Repository { .. } => "repository_not_allowed",
+            Self::Limit { .. } => "limit_reached",
+            Self::Image(error) if is_missing(error) => "not_in_registry",
+            Self::Image(_) => "registry_failed",
+            Self::Key(_) => "signing_failed",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Path => StatusCode::NOT_FOUND,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoLength => StatusCode::LENGTH_REQUIRED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Cut => StatusCode::REQUEST_TIMEOUT,
+            Self::Request(_) | Self::Payload(_) => StatusCode::BAD_REQUEST,
+            Self::Kind { .. } | Self::Repository { .. } | Self::Limit { .. } => StatusCode::FORBIDDEN,
+            Self::Image(error) if is_missing(error) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Image(_) => StatusCode::BAD_GATEWAY,
+            Self::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::Key(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What the step is told. The login that the agent used stays with the agent.
+    pub fn problem(&self) -> Problem {
+        let Explanation { error, causes, hint, .. } = Explanation::of(self);
+        Problem { error: ProblemDetail { code: self.code().to_owned(), message: error, causes, hint } }
+    }
+}
+
+/// The registry has answered that it isn't there, or isn't an image.
+fn is_missing(error: &PipelineError) -> bool {
+    matches!(error, PipelineError::Absent { .. } | PipelineError::NotAManifest { .. })
+}
+
+impl Explain for Refusal {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Image(error) => error.used(),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Path | Self::NoLength | Self::Request(_) => {
+                "see docs/agent-openapi.yaml for what is taken".into()
+            }
+            Self::Method { allowed } => format!("use {allowed}"),
+            Self::TooLarge => {
+                "sign what is smaller, such as a statement that names the large file by digest".into()
+            }
+            Self::Cut | Self::TimedOut { .. } => {
+                "run again; a registry that is slow needs a longer --request-timeout".into()
+            }
+            Self::Payload(_) => {
+                "use stepseal sign --agent, or POST /v1/sign-image, which makes the payload".into()
+            }
+            Self::Kind { allowed, .. } => {
+                let allowed: Vec<&str> = allowed.iter().map(|kind| kind.name()).collect();
+                format!("sign only {}, or start the agent with another --kind", allowed.join(", "))
+            }
+            Self::Repository { .. } => "sign in an allowed repository, or change the agent's --allow".into(),
+            Self::Limit { .. } => {
+                "see the agent's log for what it signed; --max-signatures allows more".into()
+            }
+            Self::Image(error) => return error.hint(),
+            Self::Key(error) => return error.hint(),
+            Self::Internal => "see the agent's log".into(),
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! The socket's connections: how many there are, how long each may take, and how all of them end.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::{Agent, Peer, Socket};
+
+/// Connections at once. What comes on top waits in the kernel until another one ends.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a client may take to send a request's head, or to begin with the next one.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// A request of ours has a handful of headers.
+const MAX_HEADERS: usize = 64;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// What hyper reads ahead on a connection.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// How long a connection lives; a client that reads no answers can't hold one for ever.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(300);
+/// Without a pause, a process that is out of file descriptors would spin.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
+
+/// At the end: so long a client that has just connected may take to send its request.
+const LAST_REQUESTS: Duration = Duration::from_millis(300);
+/// At the end: so long what was begun may take. Kubernetes waits thirty seconds for a container.
+const LAST_ANSWERS: Duration = Duration::from_secs(25);
+
+/// How the agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How many connections were cut off before they had ended.
+    pub cut: usize,
+}
+
+/// Tells connections that the end has come.
+type Stop = watch::Receiver<bool>;
+
+/// Answers requests on `socket` until `stop` ends; then finishes what was begun.
+pub async fn serve(socket: &Socket, agent: &Arc<Agent>, stop: impl Future<Output = ()>) -> Ended {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (end, ended) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(socket, &slots) => accepted,
+            () = &mut stop => break,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Some((stream, slot)) => {
+                connections.spawn(connection(stream, Arc::clone(agent), Some(slot), ended.clone()));
+            }
+            None => sleep(PAUSE_AFTER_FAILURE).await,
+        }
+    }
+    socket.hide();
+    // Who had connected by then is in the queue, and is answered.
+    while let Ok(Ok((stream, _))) = timeout(LAST_REQUESTS, socket.listener.accept()).await {
+        connections.spawn(connection(stream, Arc::clone(agent), None, ended.clone()));
+    }
+    let _ = end.send(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    let in_time = timeout(LAST_ANSWERS, all).await.is_ok();
+    Ended { cut: if in_time { 0 } else { connections.len() } }
+}
+
+/// The next connection, when there is a place for it; `None`: it failed.
+async fn accept(socket: &Socket, slots: &Arc<Semaphore>) -> Option<(UnixStream, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    let (stream, _) = socket.listener.accept().await.ok()?;
+    Some((stream, slot))
+}
+
+/// Answers the requests of one connection, which has its slot as long as it lasts.
+async fn connection(
+    stream: UnixStream,
+    agent: Arc<Agent>,
+    _slot: Option<OwnedSemaphorePermit>,
+    mut stop: Stop,
+) {
+    let peer = stream.peer_cred().ok();
+    let peer = peer.map(|peer| Peer { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() });
+    let answering = Arc::clone(&agent);
+    let service = service_fn(move |request| {
+        let agent = Arc::clone(&answering);
+        async move { Ok::<_, Infallible>(agent.answer(peer, request).await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_LIMIT)
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEADER_BYTES)
+            .max_buf_size(BUFFER_BYTES)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = tokio::select! {
+        ended = &mut connection => Some(ended),
+        _ = stop.wait_for(|ended| *ended) => None,
+        () = sleep(CONNECTION_LIMIT) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        // The request that it is at is answered, and no other.
+        None => {
+            connection.as_mut().graceful_shutdown();
+            timeout(LAST_ANSWERS, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended
+        && error.is_parse()
+    {
+        agent.log.event("not_http", json!({ "peer": peer }));
+    }
+}

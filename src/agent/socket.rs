@@ -1,0 +1,108 @@
+//! The agent's socket: made so that every user may connect, and taken away at the end.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use tokio::net::UnixListener;
+
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+
+/// Steps of any user connect; who may have what signed is the policy's business.
+const MODE: u32 = 0o666;
+
+/// A listening socket with a path.
+#[derive(Debug)]
+pub struct Socket {
+    pub(super) listener: UnixListener,
+    path: PathBuf,
+}
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocketError {
+    /// Another agent, or whatever else, listens there.
+    #[error("another process listens at {}", shown(.path))]
+    Taken {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Something else lies there.
+    #[error("{} is there and is not a socket; it was not touched", shown(.path))]
+    NotASocket {
+        /// Where.
+        path: PathBuf,
+    },
+    /// It can't be made.
+    #[error("cannot make the socket {}", shown(.path))]
+    Make {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+fn shown(path: &Path) -> String {
+    foreign::shown(&path.display().to_string(), 512)
+}
+
+impl Explain for SocketError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Taken { .. } => "run one agent for a socket; name another with --socket".into(),
+            Self::NotASocket { .. } => "name another path with --socket".into(),
+            Self::Make { .. } => {
+                "mount a volume there that this container's user may write, such as an emptyDir, and into the steps \
+                 read-only"
+                    .into()
+            }
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
+impl Socket {
+    /// Listens at `path`. What an agent that was killed left there is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Somebody listens there, or something else than a socket lies there, or it can't be made.
+    pub fn listen(path: &Path) -> Result<Self, SocketError> {
+        let make = |source| SocketError::Make { path: path.to_owned(), source };
+        if let Ok(found) = fs::symlink_metadata(path) {
+            if !found.file_type().is_socket() {
+                return Err(SocketError::NotASocket { path: path.to_owned() });
+            }
+            match UnixStream::connect(path) {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+                _ => return Err(SocketError::Taken { path: path.to_owned() }),
+            }
+        }
+        // Under another name until everybody may connect: whoever sees it can use it.
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(folder).map_err(make)?;
+        let early = folder.join(format!(".agent-{}", std::process::id()));
+        let _ = fs::remove_file(&early);
+        let listener = UnixListener::bind(&early).map_err(make)?;
+        let ready = fs::set_permissions(&early, fs::Permissions::from_mode(MODE));
+        if let Err(error) = ready.and_then(|()| fs::rename(&early, path)) {
+            let _ = fs::remove_file(&early);
+            return Err(make(error));
+        }
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Takes the path away; who has connected stays connected.
+    pub(super) fn hide(&self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}

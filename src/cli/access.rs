@@ -1,0 +1,180 @@
+//! The signing key and the registries' credentials, from files or through the Kubernetes API.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::environment::Environment;
+use super::output::Output;
+use crate::cluster::{self, AccountError, Cluster, ClusterError, NameError, ObjectName, Reach};
+use crate::config::Config;
+use crate::exit::ExitCode;
+use crate::explain::{Explain, Explanation};
+use crate::registry::credentials::{CredentialError, FileKeychain, Places};
+use crate::sign::{KeyError, LockedKey, Unlocking};
+
+/// How long a ServiceAccount that nobody named is asked for credentials: where the API can't be reached, signing without any goes on.
+const UNASKED_LIMIT: Duration = Duration::from_secs(10);
+
+/// What opens doors.
+pub(super) struct Access {
+    pub(super) key: Unlocking,
+    pub(super) keychain: FileKeychain,
+}
+
+/// Why there is no key, or no credentials.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AccessError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    #[error("--service-account names no ServiceAccount")]
+    Name(#[from] NameError),
+}
+
+impl AccessError {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Key(error) => Some(error),
+            Self::Credentials(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Account(error) => Some(error),
+            Self::Name(_) => None,
+        }
+    }
+}
+
+impl Explain for AccessError {
+    fn used(&self) -> Option<String> {
+        self.inner()?.used()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.inner().map_or_else(|| Some("give NAME, or NAMESPACE/NAME".into()), Explain::hint)
+    }
+
+    fn exit(&self) -> ExitCode {
+        self.inner().map_or(ExitCode::Usage, Explain::exit)
+    }
+}
+
+/// How the configuration says that the cluster is reached.
+pub(super) fn reach(config: &Config, deadline: Instant) -> Reach {
+    Reach { deadline, folder: config.cluster_credentials.clone() }
+}
+
+/// Reads the key, which begins to unlock, and the credentials. The cluster is asked only if one of them is there.
+pub(super) async fn open(
+    config: &Config,
+    environment: &Environment,
+    deadline: Instant,
+    out: &mut Output,
+) -> Result<Access, AccessError> {
+    let env = |name: &str| environment.get(name);
+    let reach = reach(config, deadline);
+    // What is wrong with files is found before anybody is asked.
+    let opened = match (&config.agent, config.key.secret()) {
+        (Some(agent), _) => Some(Unlocking::agent(agent.clone(), deadline)),
+        (None, Some(_)) => None,
+        (None, None) => Some(start(config.key.read(&env)?)),
+    };
+    let mut keychain = FileKeychain::load(places(&config.registry_config, &env), &env)?;
+    let unasked = config.service_account.is_none()
+        && config.registry_config.is_none()
+        && keychain.sources().is_empty()
+        && cluster::in_pod(&reach.folder, &env);
+    let key = match (opened, config.key.secret()) {
+        (Some(key), _) if config.service_account.is_none() && !unasked => {
+            return Ok(Access { key, keychain });
+        }
+        (Some(key), _) => Ok(key),
+        (None, Some(name)) => Err(name),
+        (None, None) => Ok(start(config.key.read(&env)?)),
+    };
+    let cluster = match Cluster::connect(&reach, &env).await {
+        Ok(cluster) => cluster,
+        // A ServiceAccount that nobody named is no reason to fail.
+        Err(error) => match key {
+            Ok(key) if unasked => {
+                note(out, &error);
+                return Ok(Access { key, keychain });
+            }
+            _ => return Err(error.into()),
+        },
+    };
+    let key = match key {
+        Ok(key) => key,
+        Err(name) => start(LockedKey::from_secret(&cluster, name, &env).await?),
+    };
+    if let Some(text) = &config.service_account {
+        let account = ObjectName::within(text, cluster.namespace())?;
+        add(&mut keychain, &cluster, &account, out).await?;
+    } else if unasked {
+        ask_own(&mut keychain, &cluster, out).await?;
+    }
+    Ok(Access { key, keychain })
+}
+
+/// Adds what the Secrets of `account` hold.
+async fn add(
+    keychain: &mut FileKeychain,
+    cluster: &Cluster,
+    account: &ObjectName,
+    out: &mut Output,
+) -> Result<(), AccessError> {
+    let found = cluster.registry_credentials(account).await?;
+    for note in &found.notes {
+        out.line(&format!("note: {note}"));
+    }
+    for document in &found.documents {
+        keychain.add(&document.origin, &document.bytes)?;
+    }
+    Ok(())
+}
+
+/// Adds what the pod's own ServiceAccount has, where no other credentials are. It is no error if that can't be known, and it is told.
+async fn ask_own(
+    keychain: &mut FileKeychain,
+    cluster: &Cluster,
+    out: &mut Output,
+) -> Result<(), AccessError> {
+    let Some(claims) = cluster.who().claims else { return Ok(()) };
+    match tokio::time::timeout(UNASKED_LIMIT, add(keychain, cluster, &claims.account, out)).await {
+        Ok(Err(AccessError::Account(AccountError::Nothing { account, .. }))) => {
+            tracing::info!(%account, "the pod's ServiceAccount has no registry credentials");
+        }
+        Ok(Err(AccessError::Account(error))) => note(out, &error),
+        Ok(result) => return result,
+        Err(_) => out.line(&format!(
+            "note: no registry credentials: the API server did not answer for {}",
+            humantime::format_duration(UNASKED_LIMIT)
+        )),
+    }
+    Ok(())
+}
+
+/// Says why there are no credentials, in a line.
+fn note(out: &mut Output, error: &dyn Explain) {
+    let Explanation { error, causes, hint, .. } = Explanation::of(error);
+    let causes: String = causes.iter().map(|cause| format!(": {cause}")).collect();
+    let hint = hint.map(|hint| format!("; to use them, {hint}")).unwrap_or_default();
+    out.line(&format!("note: no registry credentials: {error}{causes}{hint}"));
+}
+
+/// Begins to unlock the key.
+fn start(locked: LockedKey) -> Unlocking {
+    tracing::info!(key = locked.origin(), "signing key");
+    Unlocking::start(locked)
+}
+
+/// The places of credentials: those named, or else the usual ones.
+pub(super) fn places(named: &Option<Vec<PathBuf>>, env: &dyn Fn(&str) -> Option<String>) -> Places {
+    match named {
+        Some(paths) => Places::explicit(paths.iter().cloned()),
+        None => Places::standard(env),
+    }
+}

@@ -1,0 +1,161 @@
+//! `stepseal agent`: the key in a sidecar.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::access::places;
+use super::environment::Environment;
+use super::output::Output;
+use super::sign::interrupted;
+use super::subjects::flags;
+use crate::agent::{Agent, Log, Policy, Socket, SocketError, serve};
+use crate::cluster::{Cluster, ClusterError, Reach};
+use crate::config::{AgentConfig, ConfigError, Sources};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::registry::RegistryError;
+use crate::registry::client::{self, Access, Client, ClientOptions};
+use crate::registry::credentials::{CredentialError, FileKeychain};
+use crate::sign::{KeyError, LockedKey, SignError, Unlocking};
+
+/// No agent lives so long. Its client wants to know when everything must be done; each request has a limit of its own.
+const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long the Kubernetes API may take to give a key.
+const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Why the agent can't begin.
+#[derive(Debug, thiserror::Error)]
+enum BeginError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl BeginError {
+    fn explained(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Config(error) => Some(error),
+            Self::Key(error) => Some(error),
+            Self::Sign(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Credentials(error) => Some(error),
+            Self::Registry(error) => Some(error),
+            Self::Socket(error) => Some(error),
+            Self::Runtime(_) => None,
+        }
+    }
+}
+
+impl Explain for BeginError {
+    fn used(&self) -> Option<String> {
+        self.explained()?.used()
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self.explained() {
+            Some(error) => error.hint(),
+            None => Some("give the sidecar more memory and processes".into()),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        self.explained().map_or(ExitCode::Failed, Explain::exit)
+    }
+}
+
+pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    match live(matches, environment, out) {
+        Ok(code) => code,
+        Err(error) => {
+            out.error(&error);
+            error.exit()
+        }
+    }
+}
+
+fn live(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<ExitCode, BeginError> {
+    let sources = Sources::read(flags(matches), environment.variables())?;
+    let config = AgentConfig::new(&sources)?;
+    for warning in &config.warnings {
+        out.line(&format!("warning: {warning}"));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(BeginError::Runtime)?;
+    let code = runtime.block_on(async {
+        // As the first process of its container it is sent no signal that it doesn't catch.
+        let mut interrupted = pin!(interrupted());
+        let (agent, socket) = tokio::select! {
+            begun = begin(&config, environment) => begun?,
+            _ = &mut interrupted => return Ok(ExitCode::Done),
+        };
+        let stop = async {
+            let signal = interrupted.await;
+            agent.log().event("ending", json!({ "signal": signal }));
+        };
+        let ended = serve(&socket, &agent, stop).await;
+        agent.log().event("ended", json!({ "cut": ended.cut }));
+        Ok::<_, BeginError>(if ended.cut == 0 { ExitCode::Done } else { ExitCode::Failed })
+    });
+    // A credential helper or a name look-up that hangs must not keep the sidecar from ending.
+    runtime.shutdown_background();
+    code
+}
+
+/// Opens the key, and listens only then: who finds the socket is answered.
+async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<Agent>, Socket), BeginError> {
+    let env = |name: &str| environment.get(name);
+    let key = Unlocking::start(match config.key.secret() {
+        Some(name) => {
+            let folder = config.cluster_credentials.clone();
+            let cluster =
+                Cluster::connect(&Reach { deadline: Instant::now() + CLUSTER_LIMIT, folder }, &env).await?;
+            LockedKey::from_secret(&cluster, name, &env).await?
+        }
+        None => config.key.read(&env)?,
+    });
+    let keychain = FileKeychain::load(places(&config.registry_config, &env), &env)?;
+    let options = ClientOptions {
+        insecure: config.insecure_registries.clone(),
+        extra_roots: config.registry_ca.clone(),
+        environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
+        access: Access::Pull,
+        request_limit: config.request_timeout,
+        ..ClientOptions::new(Instant::now() + LIFE)
+    };
+    let client = Client::new(options, Arc::new(keychain))?;
+    let signer = key.signer().await?;
+    let policy = Policy::new(config.kinds.clone(), config.allow.clone(), config.max_signatures);
+    let log = Log::new(std::io::stderr());
+    let socket = Socket::listen(config.socket.path())?;
+    let kinds: Vec<String> = config.kinds.iter().map(ToString::to_string).collect();
+    let allow: Vec<String> = config.allow.iter().map(ToString::to_string).collect();
+    log.event(
+        "listening",
+        json!({
+            "socket": config.socket.to_string(),
+            "keyId": signer.public_key().key_id(),
+            "kinds": kinds,
+            "allow": allow,
+            "maxSignatures": config.max_signatures,
+        }),
+    );
+    Ok((Arc::new(Agent::new(signer, client, policy, log, config.request_timeout)), socket))
+}

@@ -1,0 +1,266 @@
+//! `stepseal attest`: signs what any predicate says of an image.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::ArgMatches;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::begin::{BeginError, begin};
+use super::environment::Environment;
+use super::output::Output;
+use super::sign::{fail, interrupted, tell};
+use super::subjects::flags;
+use crate::config::{Config, ConfigError, Output as Format, Sources};
+use crate::exit::ExitCode;
+use crate::explain::{Explain, Explanation};
+use crate::foreign;
+use crate::payload::statement;
+use crate::payload::{Payload, PayloadError};
+use crate::plan::Pattern;
+use crate::registry::{ImageRef, ReferenceError};
+use crate::report::{About, Expected, Label, Outcome, Pending, Report, ReportError};
+use crate::store::StoreKind;
+
+/// The largest predicate that is signed.
+pub(super) const MAX_PREDICATE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long after the time limit the run is ended from outside.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Why nothing can be attested.
+#[derive(Debug, thiserror::Error)]
+enum AttestError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    #[error("{text:?} does not name an image by its digest")]
+    Image { text: String, source: ReferenceError },
+    #[error("{0} may not be signed: --allow has no such repository")]
+    NotAllowed(String),
+    #[error("--allow: {0:?} is not a pattern of repositories")]
+    Pattern(String),
+    #[error("--type: {0:?} is no type of a predicate")]
+    Type(String),
+    #[error("cannot read the predicate {}", foreign::shown(&path.display().to_string(), 512))]
+    Read { path: PathBuf, source: io::Error },
+    #[error("the predicate {} is longer than {MAX_PREDICATE_BYTES} bytes", foreign::shown(&path.display().to_string(), 512))]
+    TooLong { path: PathBuf },
+    #[error("the predicate {} is not JSON", foreign::shown(&path.display().to_string(), 512))]
+    NotJson { path: PathBuf, source: serde_json::Error },
+    #[error("the predicate {} is not UTF-8 text", foreign::shown(&path.display().to_string(), 512))]
+    NotText { path: PathBuf },
+    #[error("artifacts.oci.storage has no store that an attestation of an image can go to")]
+    NoStore,
+}
+
+impl AttestError {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Config(error) => Some(error),
+            Self::Begin(error) => Some(error),
+            Self::Report(error) => Some(error),
+            Self::Payload(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Explain for AttestError {
+    fn used(&self) -> Option<String> {
+        self.inner()?.used()
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Image { .. } => "write NAME@sha256:…: a tag may mean something else a moment later".into(),
+            Self::NotAllowed(_) => "allow the repository, or name another image".into(),
+            Self::Pattern(_) => {
+                "write REGISTRY/REPOSITORY with * within a path part and ** across parts".into()
+            }
+            Self::Type(_) => {
+                let names: Vec<&str> = statement::PREDICATE_NAMES.iter().map(|(name, _)| *name).collect();
+                format!("give a URI, or one of {}", names.join(", "))
+            }
+            Self::Read { .. } => "name a file that this step may read, or - for standard input".into(),
+            Self::TooLong { .. } => "attest to a summary with the digest of the whole".into(),
+            Self::NotJson { .. } => "give JSON, or --type custom, whose predicate may be any text".into(),
+            Self::NotText { .. } => "give UTF-8 text".into(),
+            Self::NoStore => "set artifacts.oci.storage to oci, directory, or both".into(),
+            _ => return self.inner().and_then(Explain::hint),
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        self.inner().map_or(ExitCode::Usage, Explain::exit)
+    }
+}
+
+/// What is attested.
+struct Attestation {
+    config: Config,
+    image: ImageRef,
+    payload: Payload,
+}
+
+pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    match attest(matches, environment, out) {
+        Ok(code) => code,
+        Err(error) => fail(&error, out),
+    }
+}
+
+fn attest(
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<ExitCode, AttestError> {
+    let begun = Instant::now();
+    let attestation = read(matches, environment, out)?;
+    let config = &attestation.config;
+    let file = config.report.as_deref().map(Pending::new).transpose()?;
+    let stores = config.images.iter().filter(|store| **store != StoreKind::Tekton).copied();
+    let expected: Vec<Expected> = stores
+        .map(|store| Expected {
+            label: Label { artifact: "attestation", format: "in-toto", store: store.name() },
+            subject: About::Image(attestation.image.clone()),
+            from: vec!["argument".to_owned()],
+        })
+        .collect();
+    if expected.is_empty() {
+        return Err(AttestError::NoStore);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(BeginError::Runtime)?;
+    let report = runtime.block_on(work(&attestation, &expected, environment, begun, out));
+    runtime.shutdown_background();
+    let (report, exit) = match report {
+        Ok(report) => {
+            let exit = report.exit();
+            (report, exit)
+        }
+        Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
+    };
+    tell(&report, config.output, file, out)?;
+    Ok(exit)
+}
+
+async fn work(
+    attestation: &Attestation,
+    expected: &[Expected],
+    environment: &Environment,
+    begun: Instant,
+    out: &mut Output,
+) -> Result<Report, BeginError> {
+    let Attestation { config, image, payload } = attestation;
+    let whole = begin(config, environment, begun, &[image], false, out).await?;
+    let silent = config.output == Format::Json;
+    let mut told = std::collections::HashSet::new();
+    let mut outcomes = Vec::new();
+    let mut seen = |outcome: &Outcome| {
+        if !silent || outcome.result.is_err() {
+            out.line(&outcome.lines(&mut told));
+        }
+        outcomes.push(outcome.clone());
+    };
+    let ended = tokio::select! {
+        done = whole.attest_image(image, payload, expected, &mut seen) => Ok(done),
+        signal = interrupted() => Err(format!("{signal} came before the end")),
+        () = tokio::time::sleep_until((whole.deadline + GRACE).into()) => {
+            Err("the time limit of the run is over".to_owned())
+        }
+    };
+    let report = match ended {
+        Ok(outcomes) => Report::new(outcomes, begun.elapsed(), whole.stats()),
+        Err(why) => {
+            out.line(&format!("error: {why}\n  do:    run again; what is signed stays signed"));
+            Report::interrupted(outcomes, expected, &why, begun.elapsed(), whole.stats())
+        }
+    };
+    out.line(&report.summary());
+    Ok(report)
+}
+
+/// Reads everything that decides what is signed.
+fn read(
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<Attestation, AttestError> {
+    let sources = Sources::read(flags(matches), environment.variables())?;
+    let epoch = environment.get("SOURCE_DATE_EPOCH");
+    let config = Config::new(&sources, epoch.as_deref())?;
+    for warning in &config.warnings {
+        out.line(&format!("warning: {warning}"));
+    }
+    let text = matches.get_one::<String>("attested").map(String::as_str).unwrap_or_default();
+    let image: ImageRef =
+        text.parse().map_err(|source| AttestError::Image { text: foreign::shown(text, 300), source })?;
+    let mut patterns = Vec::new();
+    for text in &config.allow {
+        let pattern: Pattern = text.parse().map_err(|_| AttestError::Pattern(foreign::shown(text, 120)))?;
+        patterns.push(pattern);
+    }
+    if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.allows(&image.repository)) {
+        return Err(AttestError::NotAllowed(image.repository.to_string()));
+    }
+    let kind = matches.get_one::<String>("type").map(String::as_str).unwrap_or_default();
+    let predicate_type =
+        statement::predicate_type(kind).ok_or_else(|| AttestError::Type(foreign::shown(kind, 120)))?;
+    let path = PathBuf::from(matches.get_one::<String>("predicate").map(String::as_str).unwrap_or_default());
+    let predicate = predicate(&path, kind, config.created)?;
+    let payload = statement::of_images(std::slice::from_ref(&image), predicate_type, &predicate)?;
+    Ok(Attestation { config, image, payload })
+}
+
+/// What cosign makes of a predicate that may be any text.
+#[derive(Serialize)]
+struct Custom<'a> {
+    #[serde(rename = "Data")]
+    data: &'a str,
+    #[serde(rename = "Timestamp", skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+}
+
+/// The predicate, as JSON. Of the types that cosign reads as text, the text becomes JSON as cosign makes it; a time stands in it only
+/// if it is known, so that the same predicate twice is the same.
+fn predicate(path: &Path, kind: &str, created: Option<SystemTime>) -> Result<Box<RawValue>, AttestError> {
+    let bytes = read_bounded(path)?;
+    let text = String::from_utf8(bytes).map_err(|_| AttestError::NotText { path: path.to_owned() })?;
+    let json = |source| AttestError::NotJson { path: path.to_owned(), source };
+    match kind {
+        "custom" => {
+            let timestamp = created.map(|time| humantime::format_rfc3339_seconds(time).to_string());
+            serde_json::value::to_raw_value(&Custom { data: &text, timestamp }).map_err(json)
+        }
+        "spdx" => serde_json::value::to_raw_value(&text).map_err(json),
+        _ => RawValue::from_string(text).map_err(json),
+    }
+}
+
+/// The bytes of the file at `path`, or of standard input, up to the limit.
+fn read_bounded(path: &Path) -> Result<Vec<u8>, AttestError> {
+    let mut bytes = Vec::new();
+    let stdin = path.as_os_str() == "-";
+    let read = match stdin {
+        true => io::stdin().lock().take(MAX_PREDICATE_BYTES + 1).read_to_end(&mut bytes),
+        false => File::open(path).and_then(|file| {
+            let length = file.metadata()?.len().min(MAX_PREDICATE_BYTES);
+            bytes.reserve_exact(usize::try_from(length).unwrap_or(0) + 1);
+            file.take(MAX_PREDICATE_BYTES + 1).read_to_end(&mut bytes)
+        }),
+    };
+    read.map_err(|source| AttestError::Read { path: path.to_owned(), source })?;
+    if bytes.len() as u64 > MAX_PREDICATE_BYTES {
+        return Err(AttestError::TooLong { path: path.to_owned() });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,138 @@
+//! What `sign` and `attest` begin with: the key, the credentials, the registries, the stores.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::access::{self, Access, AccessError, reach};
+use super::environment::Environment;
+use super::output::Output;
+use crate::cluster::{Cluster, ClusterError};
+use crate::config::{Config, Encoding, OciStorage};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
+use crate::pipeline::Whole;
+use crate::registry::client::{self, Client, ClientOptions};
+use crate::registry::{ImageRef, RegistryError};
+use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
+
+/// Why a run can't begin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BeginError {
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl BeginError {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Access(error) => Some(error),
+            Self::Registry(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Runtime(_) => None,
+        }
+    }
+}
+
+impl Explain for BeginError {
+    fn used(&self) -> Option<String> {
+        self.inner()?.used()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.inner().map_or_else(|| Some("give the step more memory and processes".into()), Explain::hint)
+    }
+
+    fn exit(&self) -> ExitCode {
+        self.inner().map_or(ExitCode::Failed, Explain::exit)
+    }
+}
+
+/// What is said of images.
+pub(super) fn claims(config: &Config) -> Claims {
+    Claims { identities: config.identities.clone(), annotations: config.annotations.clone() }
+}
+
+/// The format of images' signatures that the encoding asks for.
+pub(super) fn format(config: &Config) -> fn() -> Box<dyn Format> {
+    match config.oci.encoding {
+        Encoding::SigstoreBundle => || Box::new(CosignStatement),
+        Encoding::Dsse => || Box::new(SimpleSigning),
+    }
+}
+
+/// Everything a run needs; the key begins to unlock here, beside all that follows. `images` are those that get plain HTTP where
+/// `storage.oci.repository.insecure` says so; `annotates`: the cluster is written to.
+pub(super) async fn begin(
+    config: &Config,
+    environment: &Environment,
+    begun: Instant,
+    images: &[&ImageRef],
+    annotates: bool,
+    out: &mut Output,
+) -> Result<Whole, BeginError> {
+    let deadline = begun + config.timeout;
+    let Access { key, keychain } = access::open(config, environment, deadline, out).await?;
+    let client = Client::new(client_options(config, environment, deadline, images), Arc::new(keychain))?;
+    let cluster = if annotates {
+        Some(Cluster::connect(&reach(config, deadline), &|name| environment.get(name)).await?)
+    } else {
+        None
+    };
+    Ok(Whole {
+        signatures: store(config, client.clone(), Contents::Signatures),
+        attestations: store(config, client.clone(), Contents::Attestations),
+        client,
+        key,
+        jobs: config.jobs,
+        recursive: config.recursive,
+        deadline,
+        format: format(config),
+        claims: claims(config),
+        image_stores: config.images.clone(),
+        directory: config.signatures_dir.clone().map(Directory::new),
+        cluster,
+        mark_signed: config.mark_signed,
+    })
+}
+
+fn client_options(
+    config: &Config,
+    environment: &Environment,
+    deadline: Instant,
+    images: &[&ImageRef],
+) -> ClientOptions {
+    ClientOptions {
+        insecure: insecure(config, images),
+        extra_roots: config.registry_ca.clone(),
+        environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
+        requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
+        ..ClientOptions::new(deadline)
+    }
+}
+
+/// The hosts that get plain HTTP: those named, and those `storage.oci.repository.insecure` means.
+fn insecure(config: &Config, images: &[&ImageRef]) -> Vec<String> {
+    let mut hosts = config.insecure_registries.clone();
+    if let OciStorage { insecure_http: true, repository, .. } = &config.oci {
+        match repository {
+            Some(repository) => hosts.push(repository.registry().to_owned()),
+            None => hosts.extend(images.iter().map(|image| image.repository.registry().to_owned())),
+        }
+    }
+    hosts
+}
+
+fn store(config: &Config, client: Client, contents: Contents) -> Arc<dyn Store> {
+    let repository = config.oci.repository.clone();
+    match config.oci.encoding {
+        Encoding::SigstoreBundle => Arc::new(OciReferrers::new(client, repository, config.created)),
+        Encoding::Dsse => Arc::new(OciTag::new(client, contents, repository)),
+    }
+}

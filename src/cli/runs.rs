@@ -1,0 +1,261 @@
+//! The runs that are signed for: from a file, from the cluster, or the one that this Pod belongs to.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::access::reach;
+use super::environment::Environment;
+use crate::cluster::truth::{self, TruthError};
+use crate::cluster::{Cluster, ClusterError, Pods, RunsError, Told, so_far};
+use crate::config::{Config, RunSource};
+use crate::exit::ExitCode;
+use crate::explain::{Explain, Explanation};
+use crate::foreign;
+use crate::tekton::run::{Run, RunError, RunKind};
+use crate::tekton::{self, TektonError};
+
+/// The largest file with a run. Hundreds of TaskRuns have some megabytes.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A run that is signed for.
+#[derive(Debug)]
+pub(super) struct FoundRun {
+    pub(super) run: Run,
+    /// What was not checked, or is not known.
+    pub(super) notes: Vec<String>,
+    /// Why it must not be signed.
+    pub(super) blocked: Option<Explanation>,
+}
+
+/// The runs, and whether their results name the images.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) runs: Vec<FoundRun>,
+    /// Whether images come from the first run's results, and not from this step's folders.
+    pub(super) outside: bool,
+}
+
+/// Why a run isn't known.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FindError {
+    #[error("cannot read the run in {}", foreign::shown(&path.display().to_string(), 512))]
+    Read { path: PathBuf, source: io::Error },
+    #[error("the file {} with the run is longer than {MAX_FILE_BYTES} bytes", foreign::shown(&path.display().to_string(), 512))]
+    TooLong { path: PathBuf },
+    #[error("{} has no run that can be signed", foreign::shown(&path.display().to_string(), 512))]
+    Run { path: PathBuf, source: RunError },
+    #[error("the cluster gave no run that can be signed")]
+    Object(#[from] RunError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    #[error(transparent)]
+    Tekton(#[from] TektonError),
+    #[error("{0} belongs to no PipelineRun, and artifacts.pipelinerun.storage asks to sign one")]
+    NoPipelineRun(String),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+}
+
+impl FindError {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Run { source, .. } | Self::Object(source) => Some(source),
+            Self::Cluster(error) => Some(error),
+            Self::Runs(error) => Some(error),
+            Self::Tekton(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Explain for FindError {
+    fn used(&self) -> Option<String> {
+        self.inner()?.used()
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { .. } | Self::TooLong { .. } => Some(
+                "name a file with a TaskRun, or a PipelineRun and its TaskRuns: kubectl get taskrun NAME -o yaml".into(),
+            ),
+            Self::NoPipelineRun(_) => {
+                Some("set artifacts.taskrun.storage instead, or sign in a Task of a Pipeline".into())
+            }
+            Self::Runtime(_) => Some("give the step more memory and processes".into()),
+            _ => self.inner().and_then(Explain::hint),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Runtime(_) => ExitCode::Failed,
+            _ => self.inner().map_or(ExitCode::Usage, Explain::exit),
+        }
+    }
+}
+
+/// Finds the runs that the configuration names, if anything is to be signed for one.
+pub(super) fn find(config: &Config, environment: &Environment) -> Result<Found, FindError> {
+    if let RunSource::File(path) = &config.run {
+        return from_file(path, config.require_pod);
+    }
+    let asked = !config.runs.task_run.stores.is_empty() || !config.runs.pipeline_run.stores.is_empty();
+    if !asked && matches!(config.run, RunSource::Own { .. }) {
+        return Ok(Found::default());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(FindError::Runtime)?;
+    let found = runtime.block_on(from_cluster(config, environment));
+    runtime.shutdown_background();
+    found
+}
+
+fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
+    let failed = |source| FindError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let stdin = path.as_os_str() == "-";
+    let read = |input: &mut dyn Read, bytes: &mut Vec<u8>| input.take(MAX_FILE_BYTES + 1).read_to_end(bytes);
+    match stdin {
+        true => read(&mut io::stdin().lock(), &mut bytes),
+        false => File::open(path).and_then(|mut file| read(&mut file, &mut bytes)),
+    }
+    .map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(FindError::TooLong { path: path.to_owned() });
+    }
+    let run = Run::parse(&bytes).map_err(|source| FindError::Run { path: path.to_owned(), source })?;
+    let name = format!("{} {}/{}", run.kind(), run.namespace(), run.name());
+    let unchecked = "it is from a file: whether its steps wrote what it says was not checked".to_owned();
+    let blocked = require_pod.then(|| {
+        let unchecked = truth::Differences(vec![unchecked.clone()]);
+        Explanation::of(&TruthError::Unchecked { run: name, unchecked })
+    });
+    Ok(Found { runs: vec![FoundRun { run, notes: vec![unchecked], blocked }], outside: true })
+}
+
+async fn from_cluster(config: &Config, environment: &Environment) -> Result<Found, FindError> {
+    let env = |name: &str| environment.get(name);
+    let cluster = Cluster::connect(&reach(config, Instant::now() + config.timeout), &env).await?;
+    match &config.run {
+        RunSource::TaskRun(name) => {
+            let object = cluster.task_run(name).await?;
+            let run = checked_task_run(&cluster, object, config.require_pod).await?;
+            Ok(Found { runs: vec![run], outside: true })
+        }
+        RunSource::PipelineRun(name) => {
+            let object = cluster.pipeline_run(name).await?;
+            let (run, _, _) = pipeline_run(&cluster, object, config.require_pod).await?;
+            Ok(Found { runs: vec![run], outside: true })
+        }
+        RunSource::Own { uid, name } => {
+            let told = Told { task_run: name.clone(), uid: uid.clone() };
+            let own = cluster.own_task_run(&told, &env).await?;
+            if config.runs.pipeline_run.stores.is_empty() {
+                let results = results(config, &own.task_run)?;
+                let object = so_far(own.task_run, own.pod.as_ref(), &results);
+                let run = Run::from_objects(object, vec![])?;
+                let run = FoundRun { run, notes: Vec::new(), blocked: None };
+                return Ok(Found { runs: vec![run], outside: false });
+            }
+            from_finally(&cluster, &own.task_run, config).await
+        }
+        RunSource::File(_) => Ok(Found::default()),
+    }
+}
+
+/// From within a Pipeline: the PipelineRun so far, and each of its TaskRuns that is done.
+async fn from_finally(cluster: &Cluster, task_run: &Value, config: &Config) -> Result<Found, FindError> {
+    let Some(object) = cluster.pipeline_run_of(task_run).await? else {
+        let name = task_run.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        return Err(FindError::NoPipelineRun(foreign::shown(&format!("TaskRun {name}"), 200)));
+    };
+    let (run, task_runs, pods) = pipeline_run(cluster, object, config.require_pod).await?;
+    let mut runs = vec![run];
+    if !config.runs.task_run.stores.is_empty() {
+        for object in task_runs.into_iter().filter(is_done) {
+            let pod = pods.of(&object).cloned();
+            runs.push(checked(object, pod.as_ref(), config.require_pod)?);
+        }
+    }
+    Ok(Found { runs, outside: false })
+}
+
+/// Whether Tekton has written all that a TaskRun will ever say.
+fn is_done(task_run: &Value) -> bool {
+    task_run.pointer("/status/completionTime").is_some_and(Value::is_string)
+}
+
+/// A TaskRun, held against its Pod.
+async fn checked_task_run(
+    cluster: &Cluster,
+    object: Value,
+    require_pod: bool,
+) -> Result<FoundRun, FindError> {
+    let pod = cluster.pod_of(&object).await?;
+    checked(object, pod.as_ref(), require_pod)
+}
+
+fn checked(object: Value, pod: Option<&Value>, require_pod: bool) -> Result<FoundRun, FindError> {
+    let verdict = truth::check(&object, pod).verdict(require_pod);
+    let run = Run::from_objects(object, vec![])?;
+    let (notes, blocked) = match verdict {
+        Ok(unchecked) => (unchecked, None),
+        Err(error) => (Vec::new(), Some(Explanation::of(&error))),
+    };
+    Ok(FoundRun { run, notes, blocked })
+}
+
+/// A PipelineRun with its TaskRuns, and their Pods: who wrote its status is looked at, and each TaskRun that is done is held against its Pod.
+async fn pipeline_run(
+    cluster: &Cluster,
+    object: Value,
+    require_pod: bool,
+) -> Result<(FoundRun, Vec<Value>, Pods), FindError> {
+    let children = cluster.task_runs_of(&object).await?;
+    let pods = cluster.pods_of(&object).await?;
+    let done = children.task_runs.iter().filter(|task_run| is_done(task_run));
+    let checks = done.map(|task_run| truth::check(task_run, pods.of(task_run)));
+    let (mut notes, mut blocked) = (Vec::new(), None);
+    for truth in std::iter::once(truth::check(&object, None)).chain(checks) {
+        let name = truth.run.clone();
+        match truth.verdict(require_pod) {
+            Ok(unchecked) => notes.extend(unchecked.into_iter().map(|what| format!("{name}: {what}"))),
+            Err(error) => blocked = blocked.or_else(|| Some(Explanation::of(&error))),
+        }
+    }
+    notes.extend(
+        children.gone.iter().map(|name| format!("TaskRun {name} is gone, and not in the provenance")),
+    );
+    notes.extend(
+        children.others.iter().map(|name| format!("{name} has no steps, and is not in the provenance")),
+    );
+    let run = Run::from_objects(object, children.task_runs.clone())?;
+    debug_assert_eq!(run.kind(), RunKind::PipelineRun);
+    Ok((FoundRun { run, notes, blocked }, children.task_runs, pods))
+}
+
+/// What the steps have written as the Task's results so far, in the types that the Task declares.
+fn results(config: &Config, task_run: &Value) -> Result<Vec<(String, Value)>, FindError> {
+    let declared = ["/status/taskSpec/results", "/spec/taskSpec/results"];
+    let declared = declared.iter().find_map(|at| task_run.pointer(at)?.as_array());
+    let mut results = Vec::new();
+    for (name, text) in tekton::texts(&config.results_dir)? {
+        let declared = declared.into_iter().flatten();
+        let kind = declared
+            .filter(|result| result.get("name").and_then(Value::as_str) == Some(&name))
+            .find_map(|result| result.get("type")?.as_str());
+        // Tekton reads the others as JSON when the step has ended, and refuses them if they are none.
+        let value = match kind {
+            Some("array" | "object") => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            _ => Value::String(text),
+        };
+        results.push((name, value));
+    }
+    Ok(results)
+}

@@ -1,0 +1,420 @@
+//! Everything a verification begins with: settings, keys, images, the client.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::ArgMatches;
+
+use super::super::environment::Environment;
+use super::super::output::Output;
+use crate::cli::trust::{self, TrustFlagError};
+use crate::cluster::{ClusterError, NameError, RunsError};
+use crate::config::settings::VERIFY_TABLES;
+use crate::config::{ConfigError, Flags, Sources, Verification};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+use crate::plan::PlanOptions;
+use crate::registry::client::{self, Access, Client, ClientOptions};
+use crate::registry::credentials::{CredentialError, FileKeychain, Places};
+use crate::registry::reference::{Named, ReferenceError};
+use crate::registry::{RegistryError, Repository};
+use crate::sign::{KeyError, PublicKeySource};
+use crate::tekton::run::RunError;
+use crate::tekton::{self, TektonError};
+use crate::verify::attestation_type::{self, TypeError};
+use crate::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
+use crate::verify::policy::{self, Policy, PolicyError};
+use crate::verify::{Accepted, Check, Demands, Looker, Require, RequireError, Signer, Trust};
+
+/// Which command is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Images,
+    Attestations,
+}
+
+/// What an image has to pass.
+pub(super) enum Gate {
+    /// One check, from the flags.
+    Check(Box<Check>),
+    /// The rules of a policy, and the time that ages are counted to.
+    Policy(Box<Policy>, jiff::Timestamp),
+}
+
+/// A verification that can begin.
+pub(super) struct Begun {
+    pub(super) images: Vec<Named>,
+    pub(super) gate: Gate,
+    pub(super) looker: Looker,
+    pub(super) json: bool,
+    pub(super) attestations: bool,
+    pub(super) deadline: Instant,
+}
+
+/// Why a verification can't begin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BeginError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Trust(#[from] TrustFlagError),
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Tekton(#[from] TektonError),
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    #[error(transparent)]
+    Require(#[from] RequireError),
+    #[error("{name:?} names no image")]
+    Image { name: String, source: ReferenceError },
+    #[error("{0:?} names no repository for signatures")]
+    Repository(String, #[source] ReferenceError),
+    #[error("there is nothing to verify")]
+    Nothing(#[source] NothingError),
+    #[error(
+        "--policy says who may sign; keys, identities, annotations and what goes with them stand in the policy alone"
+    )]
+    Contradiction,
+    #[error("cannot read policy {path}")]
+    PolicyFile { path: String, source: std::io::Error },
+    #[error("cannot use policy {path}")]
+    Policy { path: String, source: PolicyError },
+    #[error("cannot read the run {place}")]
+    RunFile { place: String, source: std::io::Error },
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    #[error("{0:?} names no run")]
+    RunName(String, #[source] NameError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+/// Why there is nothing to verify.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NothingError(String);
+
+impl Explain for BeginError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.used(),
+            Self::Credentials(error) => error.used(),
+            Self::Registry(error) => error.used(),
+            Self::Tekton(error) => error.used(),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Key(error) => error.hint(),
+            Self::Trust(error) => error.hint(),
+            Self::Credentials(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::Tekton(error) => error.hint(),
+            Self::Type(error) => error.hint(),
+            Self::Require(error) => error.hint(),
+            Self::Image { .. } => Some("write NAME@sha256:DIGEST or NAME:TAG".to_owned()),
+            Self::Repository(..) => {
+                Some("set COSIGN_REPOSITORY to REGISTRY/REPOSITORY, or unset it".to_owned())
+            }
+            Self::Nothing(_) => Some(
+                "name the images, or run in a Task whose results name them: stepseal verify NAME@sha256:…"
+                    .to_owned(),
+            ),
+            Self::Contradiction => Some(
+                "leave out --policy (STEPSEAL_POLICY), or --key (STEPSEAL_KEY) and the other flags"
+                    .to_owned(),
+            ),
+            Self::PolicyFile { .. } => Some("mount the ConfigMap with the policy into this step".to_owned()),
+            Self::Policy { source, .. } => source.hint(),
+            Self::RunFile { .. } => Some("give a file with the run, or - for standard input".to_owned()),
+            Self::Run(error) => error.hint(),
+            Self::Cluster(error) => error.hint(),
+            Self::Runs(error) => error.hint(),
+            Self::RunName(..) => Some("write NAMESPACE/NAME".to_owned()),
+            Self::Runtime(_) => Some("give the step more memory and processes".to_owned()),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Config(error) => error.exit(),
+            Self::Key(error) => error.exit(),
+            Self::Trust(error) => error.exit(),
+            Self::Credentials(error) => error.exit(),
+            Self::Registry(error) => error.exit(),
+            Self::Tekton(error) => error.exit(),
+            Self::Type(_)
+            | Self::Require(_)
+            | Self::Image { .. }
+            | Self::Repository(..)
+            | Self::Contradiction
+            | Self::PolicyFile { .. }
+            | Self::Policy { .. } => ExitCode::Usage,
+            Self::RunFile { .. } | Self::RunName(..) => ExitCode::Usage,
+            Self::Run(error) => error.exit(),
+            Self::Cluster(error) => error.exit(),
+            Self::Runs(error) => error.exit(),
+            Self::Nothing(_) => ExitCode::Results,
+            Self::Runtime(_) => ExitCode::Failed,
+        }
+    }
+}
+
+impl Begun {
+    /// Reads everything; asks no registry yet.
+    pub(super) fn new(
+        matches: &ArgMatches,
+        environment: &Environment,
+        command: Command,
+        from: Instant,
+        out: &mut Output,
+    ) -> Result<Self, BeginError> {
+        let config = Verification::new(&Sources::read(flags(matches), environment.variables())?)?;
+        for warning in &config.warnings {
+            out.line(&format!("warning: {warning}"));
+        }
+        let env = |name: &str| environment.get(name);
+        let gate = match &config.policy {
+            Some(path) if command == Command::Images => {
+                Gate::Policy(Box::new(policy(path, &config, &env)?), jiff::Timestamp::now())
+            }
+            _ => Gate::Check(Box::new(check(&config, command, &env)?)),
+        };
+        let images = images(matches, &config, command)?;
+        let repository = repository(&config, &env)?;
+        let deadline = from + config.timeout;
+        let places = match &config.registry_config {
+            Some(paths) => Places::explicit(paths.iter().cloned()),
+            None => Places::standard(&env),
+        };
+        let keychain = FileKeychain::load(places, &env)?;
+        let mut insecure = config.insecure_registries.clone();
+        if config.allow_http {
+            insecure.extend(images.iter().map(|named| named.repository.registry().to_owned()));
+            insecure.extend(repository.iter().map(|repository| repository.registry().to_owned()));
+        }
+        let options = ClientOptions {
+            insecure,
+            extra_roots: config.registry_ca.clone(),
+            environment: client::Environment::from_variables(|name| env(name).map(Into::into)),
+            requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
+            access: Access::Pull,
+            ..ClientOptions::new(deadline)
+        };
+        let client = Client::new(options, Arc::new(keychain))?;
+        Ok(Self {
+            images,
+            gate,
+            looker: Looker::new(client, repository, config.recursive, config.jobs),
+            json: config.json,
+            attestations: command == Command::Attestations,
+            deadline,
+        })
+    }
+}
+
+/// The policy in a file. Flags that say who may sign, or what, contradict it.
+fn policy(
+    path: &Path,
+    config: &Verification,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Policy, BeginError> {
+    let flags = config.keys_named
+        || config.identity.is_some()
+        || config.issuer.is_some()
+        || config.trusted_root.is_some()
+        || config.ignore_tlog
+        || config.ignore_sct
+        || config.signed_timestamps
+        || !config.annotations.is_empty();
+    if flags {
+        return Err(BeginError::Contradiction);
+    }
+    let shown = || foreign::shown(&path.display().to_string(), 512);
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(policy::MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|source| BeginError::PolicyFile { path: shown(), source })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let read_key = |place: &str| {
+        // `join` keeps an absolute path as it is.
+        let place =
+            if place.contains("://") { place.to_owned() } else { folder.join(place).display().to_string() };
+        let key = place.parse::<PublicKeySource>().and_then(|source| source.read(env));
+        key.map_err(|error| {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        })
+    };
+    let read = Policy::read(&bytes, &read_key);
+    let mut policy = read.map_err(|source| BeginError::Policy { path: shown(), source })?;
+    if policy.needs_trusted_root() {
+        let own = policy.trusted_root.as_ref().map(|place| folder.join(place));
+        policy.believe(&Arc::new(trust::material_of(own.as_deref(), env)?));
+    }
+    Ok(policy)
+}
+
+/// The check that the flags ask for.
+fn check(
+    config: &Verification,
+    command: Command,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Check, BeginError> {
+    let trust = trust(config, env)?;
+    let mut demands = Demands { annotations: config.annotations.clone(), ..Demands::default() };
+    if command == Command::Attestations {
+        demands.predicate_type = Some(attestation_type::uri(&config.predicate_type)?);
+        demands.requires = requires(config)?;
+    }
+    Ok(Check { trust, demands })
+}
+
+/// What statements must say.
+pub(super) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError> {
+    config.requires.iter().map(|text| text.parse::<Require>().map_err(BeginError::from)).collect()
+}
+
+/// Whose signatures the flags accept.
+pub(super) fn trust(
+    config: &Verification,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Trust, BeginError> {
+    let key = |place: &String| {
+        let source: PublicKeySource = place.parse()?;
+        Ok::<_, KeyError>((place.clone(), Signer::Key(Box::new(source.read(env)?))))
+    };
+    let signers = match (&config.identity, &config.issuer) {
+        (None, None) => config.keys.iter().map(key).collect::<Result<Vec<_>, _>>()?,
+        (Some(_), Some(_)) if config.keys_named => return Err(TrustFlagError::KeyAndIdentity.into()),
+        (Some(identity), Some(issuer)) => {
+            let identity = matched("certificate-identity-regexp", identity)?;
+            let issuer = matched("certificate-oidc-issuer-regexp", issuer)?;
+            let name = format!("{identity}, vouched for by {issuer}");
+            vec![(name, Signer::Identity(IdentityPolicy { identity, issuer }))]
+        }
+        (Some(_), None) => {
+            return Err(
+                TrustFlagError::Half { given: "an identity", missing: "--certificate-oidc-issuer" }.into()
+            );
+        }
+        (None, Some(_)) => {
+            return Err(TrustFlagError::Half { given: "an issuer", missing: "--certificate-identity" }.into());
+        }
+    };
+    let keys_only = config.identity.is_none() && config.ignore_tlog && !config.signed_timestamps;
+    let material = if keys_only {
+        TrustMaterial::none()
+    } else {
+        trust::material_of(config.trusted_root.as_deref(), env)?
+    };
+    let accepted = |(name, signer)| Accepted {
+        name,
+        signer,
+        log_required: !config.ignore_tlog,
+        timestamp_required: config.signed_timestamps,
+        ignore_sct: config.ignore_sct,
+    };
+    Ok(Trust { signers: signers.into_iter().map(accepted).collect(), material: Arc::new(material) })
+}
+
+/// What a certificate's text must be.
+fn matched(flag: &'static str, (text, regexp): &(String, bool)) -> Result<Match, TrustFlagError> {
+    if *regexp {
+        Match::regexp(text).map_err(|source| TrustFlagError::Regexp { flag, source })
+    } else {
+        Ok(Match::exact(text))
+    }
+}
+
+/// The images that are named, or else those that the results name.
+fn images(matches: &ArgMatches, config: &Verification, command: Command) -> Result<Vec<Named>, BeginError> {
+    let named = matches.get_many::<String>("image").into_iter().flatten();
+    let mut images = named.map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
+    if command == Command::Attestations {
+        return Ok(images);
+    }
+    let files: Vec<&String> = matches.get_many::<String>("images-file").into_iter().flatten().collect();
+    let discovered = if images.is_empty() && files.is_empty() {
+        tekton::discover(&tekton::Places {
+            results_dir: config.results_dir.clone(),
+            steps_dir: config.steps_dir.clone(),
+        })?
+    } else {
+        let mut discovered = tekton::from_arguments(&[]);
+        for file in files {
+            discovered.extend(tekton::from_file(Path::new(file))?);
+        }
+        discovered
+    };
+    let plan = crate::plan::plan(&discovered, &PlanOptions::default());
+    if let Some(problem) = plan.problems.first() {
+        return Err(BeginError::Nothing(NothingError(format!("{}: {}", problem.place, problem.what))));
+    }
+    images.extend(plan.images.iter().map(|planned| Named {
+        repository: planned.image.repository.clone(),
+        tag: None,
+        digest: Some(planned.image.digest.clone()),
+    }));
+    if images.is_empty() {
+        let why = plan.nothing_to_sign().unwrap_or_default();
+        return Err(BeginError::Nothing(NothingError(why)));
+    }
+    Ok(images)
+}
+
+fn parse(name: &str) -> Result<Named, BeginError> {
+    name.parse().map_err(|source| BeginError::Image { name: foreign::shown(name, 300), source })
+}
+
+/// Where signatures lie: our own setting, or cosign's variable.
+fn repository(
+    config: &Verification,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Repository>, BeginError> {
+    if config.repository.is_some() {
+        return Ok(config.repository.clone());
+    }
+    let text = env("COSIGN_REPOSITORY").filter(|text| !text.trim().is_empty());
+    let parsed = text.map(|text| {
+        let parsed = text.trim().parse();
+        parsed.map_err(|source| BeginError::Repository(foreign::shown(&text, 200), source))
+    });
+    parsed.transpose()
+}
+
+/// The flags as text, by name.
+pub(super) fn flags(matches: &ArgMatches) -> Flags {
+    let names = VERIFY_TABLES.iter().copied().flatten().map(|setting| setting.flag);
+    let given = names.chain(["config-dir", "config"]).filter_map(|name| {
+        let values: Vec<String> = matches.try_get_many::<String>(name).ok()??.cloned().collect();
+        let values = match name {
+            // As cosign does: `-a a=1,b=2` are two.
+            "annotations" => values.iter().flat_map(|value| split(value)).collect(),
+            _ => values,
+        };
+        Some((name.to_owned(), values))
+    });
+    given.collect()
+}
+
+fn split(value: &str) -> Vec<String> {
+    let parts: Vec<&str> = value.split(',').collect();
+    let all = parts.iter().all(|part| part.contains('='));
+    if all { parts.into_iter().map(str::to_owned).collect() } else { vec![value.to_owned()] }
+}

@@ -1,0 +1,176 @@
+//! `stepseal verify` and `stepseal verify-attestation`.
+//!
+//! Standard output gets what cosign prints, standard error what people want to know; the checks are the library's.
+
+mod begin;
+mod of_run;
+mod told;
+
+use std::time::Instant;
+
+use clap::ArgMatches;
+
+use super::environment::Environment;
+use super::output::Output;
+use crate::exit::ExitCode;
+use crate::explain::{Explain, Explanation};
+use crate::registry::ImageRef;
+use crate::verify::policy::Rule;
+use crate::verify::{Asked, Check, Looker, Seen, Verdict};
+use begin::{Begun, Gate};
+
+/// How long after the time limit the run is ended from outside.
+const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// `stepseal verify`.
+pub(super) fn images(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    registry(matches, environment, out, begin::Command::Images)
+}
+
+/// `stepseal verify-attestation`.
+pub(super) fn attestations(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    registry(matches, environment, out, begin::Command::Attestations)
+}
+
+/// `stepseal verify-run`.
+pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    of_run::run(matches, environment, out).unwrap_or_else(|error| fail(&error, out))
+}
+
+fn registry(
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+    command: begin::Command,
+) -> ExitCode {
+    let deadline_from = Instant::now();
+    let begun = match Begun::new(matches, environment, command, deadline_from, out) {
+        Ok(begun) => begun,
+        Err(error) => {
+            out.error(&error);
+            return error.exit();
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            let error = begin::BeginError::Runtime(source);
+            out.error(&error);
+            return error.exit();
+        }
+    };
+    let exit = runtime.block_on(async {
+        tokio::select! {
+            exit = look(&begun, out) => Ok(exit),
+            signal = super::sign::interrupted() => Err(format!("{signal} came before the end")),
+            () = tokio::time::sleep_until((begun.deadline + GRACE).into()) => {
+                Err("the time limit of the run is over".to_owned())
+            }
+        }
+    });
+    // A credential helper or a name look-up that hangs must not keep the step from ending.
+    runtime.shutdown_background();
+    exit.unwrap_or_else(|why| {
+        out.line(&format!("error: {why}; nothing is verified\n  do:    run again, or raise --timeout"));
+        ExitCode::Failed
+    })
+}
+
+/// Verifies everything and tells of each image. Only when all are good is the run.
+async fn look(begun: &Begun, out: &mut Output) -> ExitCode {
+    let mut exit = ExitCode::Done;
+    let mut images = Vec::new();
+    let resolving = begun.images.iter().map(|named| begun.looker.resolve(named));
+    for resolved in futures_util::future::join_all(resolving).await {
+        match resolved {
+            Ok(asked) => images.push(asked),
+            Err(error) => exit = worse(exit, fail(&error, out)),
+        }
+    }
+    for asked in &images {
+        if !asked.name.contains('@') {
+            out.line(&format!("resolved   {} is {}", asked.name, asked.image));
+        }
+    }
+    let mut seen = Vec::new();
+    let checks = |image: &ImageRef| -> Vec<Check> { begun.gate.checks(image) };
+    begun.looker.look(images, &checks, &mut |one| seen.push(one)).await;
+    let number = seen.len();
+    for one in seen {
+        exit = worse(exit, tell(begun, one, out));
+    }
+    if exit == ExitCode::Done {
+        let images = if number == 1 { "1 image".to_owned() } else { format!("{number} images") };
+        out.line(&format!("verified   {images}"));
+    }
+    exit
+}
+
+/// Tells of one image; returns the exit code that it leads to.
+fn tell(begun: &Begun, seen: Seen, out: &mut Output) -> ExitCode {
+    let Seen { asked, result } = seen;
+    let verdicts = match result {
+        Ok(verdicts) => verdicts,
+        Err(error) => return fail(&error, out),
+    };
+    match begun.gate.refusals(&asked, &verdicts, &begun.looker) {
+        refusals if refusals.is_empty() => {
+            let good = verdicts.iter().flat_map(|verdict| &verdict.good);
+            told::good(&asked, good, begun, out);
+            ExitCode::Done
+        }
+        refusals => {
+            for refusal in &refusals {
+                out.explanation(refusal);
+            }
+            ExitCode::Failed
+        }
+    }
+}
+
+/// The code of a run in which something ended with `one` and something with `other`: nothing is "partly" verified.
+fn worse(one: ExitCode, other: ExitCode) -> ExitCode {
+    match (one, other) {
+        (ExitCode::Done, code) | (code, ExitCode::Done) => code,
+        (one, other) if one == other => one,
+        _ => ExitCode::Failed,
+    }
+}
+
+fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
+    out.error(error);
+    error.exit()
+}
+
+impl Gate {
+    /// Why `asked` doesn't pass; empty: it does.
+    fn refusals(&self, asked: &Asked, verdicts: &[Verdict], looker: &Looker) -> Vec<Explanation> {
+        match self {
+            Self::Check(check) => {
+                verdicts.iter().filter_map(|verdict| told::refusal(asked, check, verdict, looker)).collect()
+            }
+            Self::Policy(policy, now) => {
+                let rules: Vec<&Rule> = policy.rules_for(&asked.image.repository).collect();
+                if rules.is_empty() {
+                    return vec![told::no_rule(asked)];
+                }
+                let needs = rules.iter().flat_map(|rule| rule.needs.iter().map(move |need| (rule, need)));
+                let unmet = needs.zip(verdicts).filter_map(|((rule, need), verdict)| {
+                    need.unmet(verdict, *now).map(|unmet| told::unmet(asked, rule, need, unmet, looker))
+                });
+                unmet.collect()
+            }
+        }
+    }
+
+    /// What is checked of `image`.
+    fn checks(&self, image: &ImageRef) -> Vec<Check> {
+        match self {
+            Self::Check(check) => vec![(**check).clone()],
+            Self::Policy(policy, _) => {
+                let needs = policy.rules_for(&image.repository).flat_map(|rule| &rule.needs);
+                needs.map(|need| need.check.clone()).collect()
+            }
+        }
+    }
+}

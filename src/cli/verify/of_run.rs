@@ -1,0 +1,133 @@
+//! `stepseal verify-run`.
+
+use std::io::Read as _;
+use std::time::Instant;
+
+use clap::ArgMatches;
+use serde_json::{Value, json};
+
+use super::begin::{self, BeginError};
+use crate::cli::environment::Environment;
+use crate::cli::output::Output;
+use crate::cluster::{Cluster, ObjectName, Reach};
+use crate::config::{Sources, Verification};
+use crate::exit::ExitCode;
+use crate::explain::{Explain as _, Explanation};
+use crate::foreign;
+use crate::tekton::run::Run;
+use crate::verify;
+
+/// The largest file of a run: a PipelineRun with thousands of TaskRuns, each as large as the cluster takes.
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
+
+pub(super) fn run(
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<ExitCode, BeginError> {
+    let begun = Instant::now();
+    let config = Verification::new(&Sources::read(begin::flags(matches), environment.variables())?)?;
+    for warning in &config.warnings {
+        out.line(&format!("warning: {warning}"));
+    }
+    let env = |name: &str| environment.get(name);
+    let trust = begin::trust(&config, &env)?;
+    let requires = begin::requires(&config)?;
+    let run = match matches.get_one::<String>("run") {
+        Some(place) => Run::parse(&file(place)?)?,
+        None => from_cluster(matches, &config, &env, begun)?,
+    };
+    let verdict = verify::run::verify(&run, &trust, &requires);
+    let name = format!(
+        "{} {}/{}",
+        run.kind(),
+        foreign::shown(run.namespace(), 100),
+        foreign::shown(run.name(), 100)
+    );
+    for good in &verdict.good {
+        out.line(&format!(
+            "good       {name}, {} ({})\n           by {} ({})",
+            foreign::shown(&good.key, 100),
+            good.format,
+            foreign::shown(&good.by.who, 300),
+            foreign::shown(&good.by.name, 200)
+        ));
+    }
+    for (key, refusal) in &verdict.refused {
+        out.explanation(&Explanation {
+            error: format!(
+                "{name} does not pass, {}: {}",
+                foreign::shown(key, 100),
+                foreign::shown(&refusal.to_string(), 500)
+            ),
+            causes: refusal.causes().iter().map(|cause| foreign::shown(cause, 1200)).collect(),
+            used: Some(trust.to_string()),
+            hint: refusal.hint(),
+            exit: ExitCode::Failed,
+        });
+    }
+    if !verdict.refused.is_empty() {
+        return Ok(ExitCode::Failed);
+    }
+    if config.json {
+        let payloads: Vec<Value> = verdict
+            .good
+            .iter()
+            .map(|good| json!({ "key": good.key, "format": good.format, "by": good.by.who, "payload": good.payload }))
+            .collect();
+        let told = json!({
+            "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid(),
+            "payloads": payloads,
+        });
+        out.print(&format!("{told}\n"));
+    }
+    out.line(&format!("verified   {name}"));
+    Ok(ExitCode::Done)
+}
+
+/// The bytes of a file, or of standard input.
+fn file(place: &str) -> Result<Vec<u8>, BeginError> {
+    let failed = |source| BeginError::RunFile { place: foreign::shown(place, 512), source };
+    let mut bytes = Vec::new();
+    let read = if place == "-" {
+        std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(place).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+    };
+    match read.map_err(failed)? as u64 > MAX_BYTES {
+        true => Err(failed(std::io::ErrorKind::FileTooLarge.into())),
+        false => Ok(bytes),
+    }
+}
+
+/// The run that a flag names, from the Kubernetes API.
+fn from_cluster(
+    matches: &ArgMatches,
+    config: &Verification,
+    env: crate::cluster::Environment<'_>,
+    begun: Instant,
+) -> Result<Run, BeginError> {
+    let name = |flag: &str| {
+        let text = matches.get_one::<String>(flag)?;
+        let parsed = text.parse::<ObjectName>();
+        Some(parsed.map_err(|error| BeginError::RunName(foreign::shown(text, 200), error)))
+    };
+    let (task_run, pipeline_run) = (name("taskrun").transpose()?, name("pipelinerun").transpose()?);
+    let reach = Reach { deadline: begun + config.timeout, folder: config.cluster_credentials.clone() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(BeginError::Runtime)?.block_on(async {
+        let cluster = Cluster::connect(&reach, env).await?;
+        if let Some(name) = task_run {
+            return Ok(Run::from_objects(cluster.task_run(&name).await?, Vec::new())?);
+        }
+        let Some(name) = pipeline_run else {
+            return Err(BeginError::RunFile {
+                place: String::new(),
+                source: std::io::ErrorKind::NotFound.into(),
+            });
+        };
+        let object = cluster.pipeline_run(&name).await?;
+        let children = cluster.task_runs_of(&object).await?;
+        Ok(Run::from_objects(object, children.task_runs)?)
+    })
+}

@@ -1,0 +1,145 @@
+//! What is told of an image.
+
+use super::begin::Begun;
+use crate::cli::output::Output;
+use crate::exit::ExitCode;
+use crate::explain::Explanation;
+use crate::foreign;
+use crate::store::Wanted;
+use crate::verify::policy::{Need, Rule, Unmet};
+use crate::verify::{Asked, Check, Good, Looker, Said, Verdict};
+
+/// How many signatures of an image people are told of; programs get all.
+const TOLD: usize = 20;
+
+/// Tells of an image that passed: for programs what cosign prints, for people who, what, when and where.
+pub(super) fn good<'a>(asked: &Asked, good: impl Iterator<Item = &'a Good>, begun: &Begun, out: &mut Output) {
+    let good: Vec<&Good> = good.collect();
+    for one in good.iter().take(TOLD) {
+        out.line(&lines(asked, one));
+    }
+    if good.len() > TOLD {
+        out.line(&format!("           and {} more", good.len() - TOLD));
+    }
+    if !begun.json {
+        return;
+    }
+    let (envelopes, payloads): (Vec<&Good>, Vec<&Good>) =
+        good.into_iter().partition(|one| begun.attestations || is_attestation(one));
+    if !payloads.is_empty() {
+        let all = payloads.iter().map(|one| one.to_json(&asked.name, &asked.image.digest)).collect();
+        out.print(&format!("\n{}\n", serde_json::Value::Array(all)));
+    }
+    if begun.attestations {
+        for envelope in envelopes.iter().filter_map(|one| one.envelope_json()) {
+            out.print(&format!("{envelope}\n"));
+        }
+    }
+}
+
+fn is_attestation(good: &Good) -> bool {
+    use crate::payload::cosign_statement::PREDICATE_TYPE;
+    matches!(&good.said, Said::Statement { statement, .. } if statement.predicate_type != PREDICATE_TYPE)
+}
+
+fn lines(asked: &Asked, good: &Good) -> String {
+    let by = &good.by;
+    let what = match &good.said {
+        Said::Claim(claim) => format!(
+            "signed as {}{}",
+            foreign::shown(&claim.docker_reference, 200),
+            if claim.optional.is_empty() { String::new() } else { annotations(&claim.optional) }
+        ),
+        Said::Statement { statement, .. } => {
+            format!("states {}", foreign::shown(&statement.predicate_type, 200))
+        }
+    };
+    let when = match by.times.first() {
+        Some(time) => format!(
+            "at {time}, by {}",
+            if by.timestamped { "a timestamp authority" } else { "a transparency log" }
+        ),
+        None => "at a time that nobody vouches for".to_owned(),
+    };
+    let name = foreign::shown(&by.name, 200);
+    let who = foreign::shown(&by.who, 400);
+    format!(
+        "good       {}\n           by {who} ({name})\n           {what}\n           {when}\n           stored at {}",
+        asked.image, good.place
+    )
+}
+
+fn annotations(optional: &serde_json::Map<String, serde_json::Value>) -> String {
+    let pairs: Vec<String> = optional.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    format!(" with {}", foreign::shown(&pairs.join(", "), 300))
+}
+
+/// Why an image doesn't pass; `None`: something of it counts.
+pub(super) fn refusal(
+    asked: &Asked,
+    check: &Check,
+    verdict: &Verdict,
+    looker: &Looker,
+) -> Option<Explanation> {
+    if !verdict.good.is_empty() {
+        return None;
+    }
+    let image = &asked.image;
+    let (wanted, error) = match &check.demands.predicate_type {
+        None => (Wanted::Signatures, format!("{image} has no signature that counts")),
+        Some(kind) => {
+            let kind = foreign::shown(kind, 200);
+            (Wanted::Attestations, format!("{image} has no attestation of {kind} that counts"))
+        }
+    };
+    let mut causes = verdict.reasons();
+    if causes.is_empty() {
+        causes.push(format!("there is none at {}", looker.places(image, wanted)));
+    }
+    let only_log = verdict.refused.iter().any(|refused| refused.only_log_missing);
+    let hint = if only_log {
+        "if its signer uses no transparency log, pass --insecure-ignore-tlog"
+    } else if verdict.refused_count == 0 {
+        "sign it, or name the repository of its signatures with COSIGN_REPOSITORY or storage.oci.repository"
+    } else {
+        "name the key or identity that signed it, or have it signed by one that is accepted"
+    };
+    Some(Explanation {
+        error,
+        causes,
+        used: Some(check.trust.to_string()),
+        hint: Some(hint.to_owned()),
+        exit: ExitCode::Failed,
+    })
+}
+
+/// That no rule of the policy is about an image.
+pub(super) fn no_rule(asked: &Asked) -> Explanation {
+    Explanation {
+        error: format!("{} passes no rule: no pattern of the policy matches it", asked.image),
+        causes: Vec::new(),
+        used: None,
+        hint: Some("add a rule for its repository, or leave the image out".to_owned()),
+        exit: ExitCode::Failed,
+    }
+}
+
+/// That an image hasn't what a rule needs.
+pub(super) fn unmet(asked: &Asked, rule: &Rule, need: &Need, unmet: Unmet, looker: &Looker) -> Explanation {
+    let mut causes = vec![format!("it needs {}", unmet.needed)];
+    if unmet.reasons.is_empty() {
+        let wanted = match need.check.demands.predicate_type {
+            None => Wanted::Signatures,
+            Some(_) => Wanted::Attestations,
+        };
+        causes.push(format!("there is none at {}", looker.places(&asked.image, wanted)));
+    }
+    causes.extend(unmet.reasons);
+    Explanation {
+        error: format!("{} does not pass the rule {:?}", asked.image, foreign::shown(&rule.name, 200)),
+        causes,
+        used: None,
+        hint: Some("have it signed as the rule says, or change the rule".to_owned()),
+        exit: ExitCode::Failed,
+    }
+}

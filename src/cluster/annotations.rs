@@ -1,0 +1,403 @@
+//! Signatures in a run's annotations, by server-side apply.
+//!
+//! One request writes everything or nothing. It carries all annotations that are ours (what an earlier apply of ours wrote and this one left out
+//! would be taken away), and the `resourceVersion` that was read, so that what somebody wrote in between is never overwritten: the object is read
+//! again then, and the annotations are put in anew. Nothing is ever forced: a name that another manager owns is a conflict, and keeps its value. The answer is
+//! the object as it is stored, and is compared with what was to be written: an admission webhook may have taken annotations away.
+//!
+//! Spec: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::error::{ClusterError, Verb};
+use super::name::{Kind, NameError, ObjectName};
+use super::send::Call;
+use super::slots::{self, Annotations, Entry, PREFIX};
+use super::{Cluster, FIELD_MANAGER, is, text_at};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+
+/// The most that an object's annotations may have, names and values together, in bytes.
+///
+/// Spec: <https://github.com/kubernetes/apimachinery/blob/v0.34.1/pkg/api/validation/objectmeta.go> (`TotalAnnotationSizeLimitB`)
+pub const ANNOTATIONS_BYTES: usize = 256 * 1024;
+
+/// How often it is tried when somebody else writes in between. Tekton's controller writes a few times a second while a run ends.
+const MAX_ROUNDS: u32 = 8;
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Annotated {
+    /// How many signatures were added.
+    pub added: usize,
+    /// How many were there already.
+    pub present: usize,
+    /// Whether the run is marked as signed now.
+    pub marked: bool,
+}
+
+/// Why signatures are not in the annotations.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnnotationError {
+    /// The object can't be read or written.
+    #[error("cannot keep the signature in the annotations of {object}")]
+    Cluster {
+        /// The object.
+        object: String,
+        /// Why.
+        source: ClusterError,
+    },
+    /// The object was deleted, or made again.
+    #[error("cannot keep the signature in the annotations of {object}: it was deleted{again}")]
+    Deleted {
+        /// The object.
+        object: String,
+        /// Whether another of the same name is there now.
+        again: &'static str,
+    },
+    /// They would be larger than the API server takes.
+    #[error(
+        "there is no room for the signature in the annotations of {object}: they would have {size} bytes, of {ANNOTATIONS_BYTES}"
+    )]
+    TooLarge {
+        /// The object.
+        object: String,
+        /// The size they would have.
+        size: usize,
+    },
+    /// Too many signatures of the same thing.
+    #[error("there is no name left for another signature in the annotations of {object}")]
+    NoRoom {
+        /// The object.
+        object: String,
+    },
+    /// Another manager owns a name.
+    #[error("cannot keep the signature in the annotations of {object}: {owner} owns {field}")]
+    Owned {
+        /// The object.
+        object: String,
+        /// Who, as the API server says it.
+        owner: String,
+        /// What.
+        field: String,
+        /// The API server's answer.
+        source: ClusterError,
+    },
+    /// Somebody else was faster each time.
+    #[error(
+        "cannot keep the signature in the annotations of {object}: it was changed {MAX_ROUNDS} times between reading and writing"
+    )]
+    Busy {
+        /// The object.
+        object: String,
+        /// The last answer.
+        source: ClusterError,
+    },
+    /// The object has no name; the API server gives none without.
+    #[error("cannot keep the signature in the annotations of a run")]
+    Name(#[source] NameError),
+    /// What was read back isn't what was written.
+    #[error("the signature is not in the annotations of {object}, although the API server took it")]
+    Lost {
+        /// The object.
+        object: String,
+    },
+}
+
+impl AnnotationError {
+    fn cluster(&self) -> Option<&ClusterError> {
+        match self {
+            Self::Cluster { source, .. } | Self::Owned { source, .. } | Self::Busy { source, .. } => {
+                Some(source)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Explain for AnnotationError {
+    fn used(&self) -> Option<String> {
+        self.cluster().and_then(Explain::used)
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Cluster { source, .. } => return source.hint(),
+            Self::Deleted { .. } => "nothing is left to sign; keep runs until they are signed".into(),
+            Self::TooLarge { .. } => {
+                "nothing was written; set artifacts.taskrun.storage or artifacts.pipelinerun.storage to oci, where signatures stand beside the images"
+                    .into()
+            }
+            Self::NoRoom { .. } => {
+                format!("take away annotations {PREFIX}…-2 to -9 that are no longer needed, or use the storage oci")
+            }
+            Self::Owned { .. } => "nothing was written; let one of the two sign, or use the storage oci".into(),
+            Self::Busy { .. } => "nothing was written; run again when the run has come to rest".into(),
+            Self::Name(_) => "sign a run of the cluster".into(),
+            Self::Lost { .. } => "see which admission webhook or policy takes annotations away: kubectl get mutatingwebhookconfigurations".into(),
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        self.cluster().map_or(ExitCode::Failed, Explain::exit)
+    }
+}
+
+/// What a round of reading and writing came to.
+enum Round {
+    Done(Annotated),
+    Again(ClusterError),
+}
+
+/// What an apply came to.
+enum Applied {
+    Stored(Value),
+    Changed(ClusterError),
+}
+
+/// The mark that keeps Tekton Chains from signing.
+fn mark_name() -> String {
+    format!("{PREFIX}signed")
+}
+
+fn is_marked(annotations: &Annotations) -> bool {
+    annotations.get(&mark_name()).is_some_and(|value| value == "true")
+}
+
+/// Puts what is missing into `there`, and into `ours`: how many signatures that were.
+fn add(
+    there: &mut Annotations,
+    ours: &mut Annotations,
+    entries: &[Entry],
+    mark: bool,
+) -> Result<usize, slots::NoRoom> {
+    let mut added = 0;
+    for entry in entries {
+        if slots::find(there, entry).is_none() {
+            slots::place(there, ours, entry)?;
+            added += 1;
+        }
+    }
+    if mark && !is_marked(there) {
+        there.insert(mark_name(), "true".into());
+        ours.insert(mark_name(), "true".into());
+    }
+    Ok(added)
+}
+
+impl Cluster {
+    /// Puts `entries` into the annotations of the run `name`, whose UID is `uid`, all of them or none, and with `mark_signed`
+    /// also `chains.tekton.dev/signed: "true"`, which keeps Tekton Chains from signing it. What is there already is not written again.
+    ///
+    /// # Errors
+    ///
+    /// Each reason is an error of its own; in all of them but [`AnnotationError::Lost`] nothing was written.
+    pub async fn annotate(
+        &self,
+        kind: Kind,
+        name: &ObjectName,
+        uid: &str,
+        entries: &[Entry],
+        mark_signed: bool,
+    ) -> Result<Annotated, AnnotationError> {
+        self.rounds(&Target { kind, name, uid }, None, entries, mark_signed).await
+    }
+
+    /// The same with the object as it was read a while ago, which saves reading it: one that has changed since is read again.
+    ///
+    /// # Errors
+    ///
+    /// As [`annotate`](Self::annotate).
+    pub async fn annotate_known(
+        &self,
+        kind: Kind,
+        object: Value,
+        entries: &[Entry],
+        mark_signed: bool,
+    ) -> Result<Annotated, AnnotationError> {
+        let uid = text_at(&object, "/metadata/uid").to_owned();
+        let name =
+            ObjectName::new(text_at(&object, "/metadata/namespace"), text_at(&object, "/metadata/name"));
+        let name = name.map_err(AnnotationError::Name)?;
+        self.rounds(&Target { kind, name: &name, uid: &uid }, Some(object), entries, mark_signed).await
+    }
+
+    async fn rounds(
+        &self,
+        target: &Target<'_>,
+        mut known: Option<Value>,
+        entries: &[Entry],
+        mark: bool,
+    ) -> Result<Annotated, AnnotationError> {
+        let mut round = 0;
+        loop {
+            let object = match known.take() {
+                Some(object) => object,
+                None => self.read(target).await?,
+            };
+            match self.round(target, &object, entries, mark).await? {
+                Round::Done(done) => return Ok(done),
+                Round::Again(source) if round + 1 == MAX_ROUNDS => {
+                    return Err(AnnotationError::Busy { object: target.shown(), source });
+                }
+                Round::Again(_) => {
+                    tokio::time::sleep(crate::registry::client::retry::wait(round, None)).await;
+                }
+            }
+            round += 1;
+        }
+    }
+
+    async fn round(
+        &self,
+        target: &Target<'_>,
+        object: &Value,
+        entries: &[Entry],
+        mark: bool,
+    ) -> Result<Round, AnnotationError> {
+        let before = annotations(object);
+        let (mut there, mut ours) = (before.clone(), owned(object, &before));
+        let added = add(&mut there, &mut ours, entries, mark)
+            .map_err(|slots::NoRoom| AnnotationError::NoRoom { object: target.shown() })?;
+        let marked = is_marked(&there);
+        let done = Annotated { added, present: entries.len() - added, marked };
+        if there == before {
+            return Ok(Round::Done(done));
+        }
+        let size = there.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if size > ANNOTATIONS_BYTES {
+            return Err(AnnotationError::TooLarge { object: target.shown(), size });
+        }
+        let found = match self.apply(target, text_at(object, "/metadata/resourceVersion"), &ours).await? {
+            Applied::Stored(stored) => annotations(&stored),
+            Applied::Changed(error) => return Ok(Round::Again(error)),
+        };
+        let lost =
+            entries.iter().any(|entry| slots::find(&found, entry).is_none()) || marked != is_marked(&found);
+        if lost { Err(AnnotationError::Lost { object: target.shown() }) } else { Ok(Round::Done(done)) }
+    }
+
+    async fn read(&self, target: &Target<'_>) -> Result<Value, AnnotationError> {
+        let deleted = |again| AnnotationError::Deleted { object: target.shown(), again };
+        match self.object(target.kind, target.name).await {
+            Ok(object) if text_at(&object, "/metadata/uid") == target.uid => Ok(object),
+            Ok(_) => Err(deleted(", and another of the same name is there now")),
+            Err(error) if error.is_not_found() => Err(deleted("")),
+            Err(source) => Err(AnnotationError::Cluster { object: target.shown(), source }),
+        }
+    }
+
+    /// Applies `ours`, unless the object has changed since `version`.
+    async fn apply(
+        &self,
+        target: &Target<'_>,
+        version: &str,
+        ours: &Annotations,
+    ) -> Result<Applied, AnnotationError> {
+        let body = json!({
+            "apiVersion": target.kind.api_version(),
+            "kind": target.kind.name(),
+            "metadata": {
+                "namespace": target.name.namespace(),
+                "name": target.name.name(),
+                "uid": target.uid,
+                "resourceVersion": version,
+                "annotations": ours,
+            },
+        });
+        let body = Some(Bytes::from(body.to_string()));
+        let call = Call { verb: Verb::Patch, kind: target.kind, object: target.name, page: None, body };
+        let object = target.shown();
+        let error = match self.send(&call).await {
+            Ok(reply) => {
+                let stored: Option<Value> = serde_json::from_slice(&reply.bytes).ok();
+                let stored = stored.filter(|stored| is(stored, target.kind, target.name));
+                return stored.map(Applied::Stored).ok_or_else(|| {
+                    let source = self.not_the_object(&call, reply.attempts);
+                    AnnotationError::Cluster { object, source }
+                });
+            }
+            Err(error) => error,
+        };
+        refused(object, error, ours)
+    }
+}
+
+/// What is to be done about an apply that was refused.
+fn refused(object: String, error: ClusterError, ours: &Annotations) -> Result<Applied, AnnotationError> {
+    let Some(refusal) = error.request().and_then(|request| request.refusal()) else {
+        return Err(AnnotationError::Cluster { object, source: error });
+    };
+    if refusal.status == 404 {
+        return Err(AnnotationError::Deleted { object, again: "" });
+    }
+    if matches!(refusal.status, 413 | 422) && refusal.message.contains("annotations") {
+        let size = ours.iter().map(|(key, value)| key.len() + value.len()).sum();
+        return Err(AnnotationError::TooLarge { object, size });
+    }
+    if refusal.status != 409 {
+        return Err(AnnotationError::Cluster { object, source: error });
+    }
+    // Of the two kinds of conflict, the one of server-side apply has a cause for each field.
+    match refusal.causes.iter().find(|(field, _)| field.contains("annotations")) {
+        Some((field, words)) => {
+            let (field, owner) = (field.clone(), words.trim_start_matches("conflict with ").to_owned());
+            Err(AnnotationError::Owned { object, owner, field, source: error })
+        }
+        None => Ok(Applied::Changed(error)),
+    }
+}
+
+/// The object whose annotations are written.
+struct Target<'a> {
+    kind: Kind,
+    name: &'a ObjectName,
+    uid: &'a str,
+}
+
+impl Target<'_> {
+    fn shown(&self) -> String {
+        foreign::shown(&format!("{} {}", self.kind, self.name), 400)
+    }
+}
+
+fn annotations(object: &Value) -> Annotations {
+    let found = object.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
+    found.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+}
+
+/// The annotations that earlier applies of ours own, with the values that they have.
+fn owned(object: &Value, all: &Annotations) -> Annotations {
+    let managed = object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
+    let ours = managed.filter(|entry| {
+        text_at(entry, "/manager") == FIELD_MANAGER
+            && text_at(entry, "/operation") == "Apply"
+            && text_at(entry, "/subresource").is_empty()
+    });
+    let fields = ours.filter_map(|entry| entry.pointer("/fieldsV1/f:metadata/f:annotations")?.as_object());
+    let names = fields.flat_map(|fields| fields.keys().filter_map(|key| key.strip_prefix("f:")));
+    names.filter_map(|name| Some((name.to_owned(), all.get(name)?.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_are_the_annotations_that_our_applies_own() {
+        let object = json!({"metadata": {
+            "annotations": {"a": "1", "b": "2", "c": "3"},
+            "managedFields": [
+                {"manager": "stepseal", "operation": "Apply", "fieldsV1": {"f:metadata": {"f:annotations": {"f:a": {}, "f:gone": {}}}}},
+                {"manager": "stepseal", "operation": "Update", "fieldsV1": {"f:metadata": {"f:annotations": {"f:b": {}}}}},
+                {"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:metadata": {"f:annotations": {"f:c": {}}}}},
+            ],
+        }});
+        let all = annotations(&object);
+        assert_eq!(all.len(), 3);
+        assert_eq!(owned(&object, &all), Annotations::from([("a".to_owned(), "1".to_owned())]));
+    }
+}

@@ -1,0 +1,402 @@
+//! What the API server refused, or why it wasn't reached.
+//!
+//! An error says what was being done to which object, what came back, as whom it was asked, and what would help: for a 403 that
+//! is the rule that a Role lacks, word for word.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use http::Method;
+use kube::core::Status;
+
+use super::name::{Kind, ObjectName};
+use super::who::Who;
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+
+/// How much of an answer's words is kept, in bytes.
+const WORDS_BYTES: usize = 600;
+
+/// Why something can't be known from the cluster, or not be written to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// There is no cluster to ask.
+    #[error("there is no cluster to ask: no ServiceAccount token in {}, and no kubeconfig", .folder.display())]
+    NoCluster {
+        /// Where the token would be.
+        folder: PathBuf,
+    },
+    /// A file of the pod's ServiceAccount can't be used.
+    #[error("cannot use the pod's ServiceAccount: {}", .path.display())]
+    Account {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The address in the environment is none.
+    #[error("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT make no address: {0}")]
+    Address(String),
+    /// A kubeconfig can't be used.
+    #[error("cannot use the kubeconfig {}", .path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// What the kubeconfig asks for can't be set up.
+    #[error("cannot set up the connection to the API server {server}")]
+    Setup {
+        /// Its address.
+        server: String,
+        /// Why.
+        source: Box<kube::Error>,
+    },
+    /// A proxy of a kind that isn't spoken.
+    #[error("cannot reach the API server through a proxy that is not http://")]
+    Proxy,
+    /// A request failed.
+    #[error(transparent)]
+    Request(Box<RequestError>),
+}
+
+/// A request to the API server that failed.
+#[derive(Debug)]
+pub struct RequestError {
+    /// What was to be done.
+    pub verb: Verb,
+    /// To what kind of object.
+    pub kind: Kind,
+    /// To which.
+    pub object: ObjectName,
+    /// As whom.
+    pub who: Who,
+    /// What came back.
+    pub exchange: Exchange,
+}
+
+/// A request, and what came of it.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The method.
+    pub method: Method,
+    /// The address.
+    pub url: String,
+    /// What came back.
+    pub failure: Failure,
+    /// How often it was sent.
+    pub attempts: u32,
+}
+
+/// What is done to an object, as Roles name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Reading it.
+    Get,
+    /// Reading all of a kind that belong to it.
+    List,
+    /// Making it.
+    Create,
+    /// Changing it.
+    Patch,
+}
+
+impl Verb {
+    /// The verb, as Roles name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Patch => "patch",
+        }
+    }
+
+    fn doing(self) -> &'static str {
+        match self {
+            Self::Get => "read",
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Patch => "change",
+        }
+    }
+}
+
+/// What came back instead of the object.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// An answer that refuses.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// No answer in time.
+    #[error("no answer for {}", humantime::format_duration(*.0))]
+    TimedOut(Duration),
+    /// No connection, or one that broke.
+    #[error("the API server cannot be reached")]
+    Unreachable(#[source] Box<kube::Error>),
+    /// A connection that broke in the middle of the answer.
+    #[error("the answer broke off")]
+    BrokeOff(#[source] Box<kube::Error>),
+    /// The token can't be read any more.
+    #[error("the ServiceAccount's token {} cannot be read", .0.display())]
+    Token(PathBuf, #[source] io::Error),
+    /// An answer without end.
+    #[error("the answer is longer than {0} bytes")]
+    TooLarge(usize),
+    /// A success that isn't the object, or the list.
+    #[error("the answer is not a {0}")]
+    NotTheObject(Kind),
+    /// A list that goes on and on.
+    #[error("the list has more than {0} pages")]
+    Pages(usize),
+}
+
+/// An answer that refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// The reason in a word, as the API server gives it; perhaps empty.
+    pub reason: String,
+    /// Its words, cut and fit to be shown.
+    pub message: String,
+    /// What each cause is about: a field's path and its words.
+    pub causes: Vec<(String, String)>,
+    /// How long it wants to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Reads an answer: a `Status` object or, from something in between, any text.
+    pub(super) fn new(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
+        let shown = |text: &str| foreign::shown(text, WORDS_BYTES);
+        match serde_json::from_slice::<Status>(body) {
+            Ok(said) if !(said.message.is_empty() && said.reason.is_empty()) => {
+                let causes = said.details.iter().flat_map(|details| &details.causes);
+                let asked = said.details.as_ref().map(|details| details.retry_after_seconds);
+                let asked = asked.filter(|seconds| *seconds > 0).map(|s| Duration::from_secs(s.into()));
+                Self {
+                    status,
+                    reason: foreign::shown(&said.reason, 60),
+                    message: shown(&said.message),
+                    causes: causes.map(|cause| (shown(&cause.field), shown(&cause.message))).collect(),
+                    retry_after: retry_after.or(asked),
+                }
+            }
+            _ => Self {
+                status,
+                reason: String::new(),
+                message: foreign::shown_bytes(body, WORDS_BYTES),
+                causes: Vec::new(),
+                retry_after,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        for part in [&self.reason, &self.message].into_iter().filter(|part| !part.is_empty()) {
+            write!(f, "{} {part}", if std::ptr::eq(part, &self.reason) { "" } else { ":" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verb, kind, object, .. } = self;
+        match verb {
+            Verb::List => write!(f, "cannot list the {} of PipelineRun {object}", kind.resource()),
+            _ => write!(f, "cannot {} {kind} {object}", verb.doing()),
+        }
+    }
+}
+
+impl std::error::Error for RequestError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.exchange)
+    }
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.method, self.url, self.failure)?;
+        if self.attempts > 1 {
+            write!(f, " (sent {} times)", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Exchange {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.failure.source()
+    }
+}
+
+impl RequestError {
+    /// The answer that refused, if it came to one.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.exchange.failure {
+            Failure::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    fn status(&self) -> u16 {
+        self.refusal().map_or(0, |refusal| refusal.status)
+    }
+
+    /// The rule that a Role needs for this request.
+    fn rule(&self) -> String {
+        let (group, resource, name) = (self.kind.group(), self.kind.resource(), self.object.name());
+        // Names can't restrict lists, nor what doesn't exist yet.
+        let names = match self.verb {
+            Verb::Create | Verb::List => String::new(),
+            _ => format!(", resourceNames: [\"{name}\"]"),
+        };
+        format!(
+            "{{apiGroups: [\"{group}\"], resources: [\"{resource}\"]{names}, verbs: [\"{}\"]}}",
+            self.verb.name()
+        )
+    }
+
+    fn hint(&self) -> Option<String> {
+        let (kind, object) = (self.kind, &self.object);
+        Some(match &self.exchange.failure {
+            Failure::Refused(refusal) => match refusal.status {
+                401 => match self.who.claims.as_ref().and_then(|claims| claims.expired(SystemTime::now())) {
+                    Some(ago) => format!(
+                        "the token expired {} ago: mount a projected token that the kubelet renews, or log in again",
+                        humantime::format_duration(Duration::from_secs(ago.as_secs()))
+                    ),
+                    None => "the API server does not know this token or certificate: is it of this cluster, and does its \
+                             Pod or ServiceAccount still exist?"
+                        .into(),
+                },
+                403 => format!(
+                    "in namespace {}, give it a Role with the rule {} (the smallest Roles are in tasks/sign-images/0.1/rbac)",
+                    object.namespace(),
+                    self.rule()
+                ),
+                404 => format!("see whether {kind} {} is there, in namespace {}", object.name(), object.namespace()),
+                409 => "run again: somebody changed it at the same moment".into(),
+                _ => return None,
+            },
+            Failure::TimedOut(_) | Failure::Unreachable(_) | Failure::BrokeOff(_) => {
+                "see whether the API server answers, and whether a NetworkPolicy keeps this pod from it".into()
+            }
+            Failure::Token(..) => "let this step's user read the token: fsGroup of the pod".into(),
+            Failure::TooLarge(_) | Failure::NotTheObject(_) | Failure::Pages(_) => {
+                "see what answers at this address: it is no Kubernetes API server".into()
+            }
+        })
+    }
+}
+
+impl ClusterError {
+    /// The request that failed, if it came to one.
+    pub fn request(&self) -> Option<&RequestError> {
+        match self {
+            Self::Request(request) => Some(request),
+            _ => None,
+        }
+    }
+
+    /// The status of the answer that refused.
+    pub fn status(&self) -> Option<u16> {
+        self.request().and_then(RequestError::refusal).map(|refusal| refusal.status)
+    }
+
+    /// Whether the object isn't there.
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(404)
+    }
+
+    /// Whether the one who asked may not.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.status(), Some(401 | 403))
+    }
+}
+
+impl Explain for ClusterError {
+    fn used(&self) -> Option<String> {
+        self.request().map(|request| request.who.to_string())
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoCluster { .. } => {
+                "let the pod have its ServiceAccount's token (automountServiceAccountToken), or set KUBECONFIG".into()
+            }
+            Self::Account { .. } => {
+                "mount the ServiceAccount's token, ca.crt and namespace, readable by this step's user".into()
+            }
+            Self::Address(_) => "leave both as Kubernetes sets them".into(),
+            Self::Kubeconfig { .. } | Self::Setup { .. } => {
+                "see whether `kubectl version` works with the same kubeconfig".into()
+            }
+            Self::Proxy => "use an http:// proxy, or add the API server to NO_PROXY".into(),
+            Self::Request(request) => return request.hint(),
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Request(request) if matches!(request.status(), 401 | 403) => ExitCode::Refused,
+            Self::Request(_) => ExitCode::Failed,
+            _ => ExitCode::Usage,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::Explanation;
+
+    fn refused(status: u16, body: &str) -> ClusterError {
+        ClusterError::Request(Box::new(RequestError {
+            verb: Verb::Get,
+            kind: Kind::TaskRun,
+            object: "ci/build".parse().unwrap(),
+            who: Who { origin: "token of /t".into(), claims: None },
+            exchange: Exchange {
+                method: Method::GET,
+                url: "https://10.0.0.1/apis/tekton.dev/v1/namespaces/ci/taskruns/build".into(),
+                failure: Failure::Refused(Refusal::new(status, body.as_bytes(), None)),
+                attempts: 1,
+            },
+        }))
+    }
+
+    #[test]
+    fn a_refusal_names_the_rule_that_is_missing() {
+        let body = r#"{"kind":"Status","status":"Failure","reason":"Forbidden","code":403,"message":"no \u001b[2J"}"#;
+        let shown = Explanation::of(&refused(403, body));
+        assert_eq!(
+            shown.to_string(),
+            "error: cannot read TaskRun ci/build\n  cause: GET https://10.0.0.1/apis/tekton.dev/v1/namespaces/ci/taskruns/build: \
+             403 Forbidden: no \\u{1b}[2J\n  used:  token of /t\n  do:    in namespace ci, give it a Role with the rule \
+             {apiGroups: [\"tekton.dev\"], resources: [\"taskruns\"], resourceNames: [\"build\"], verbs: [\"get\"]} (the smallest \
+             Roles are in tasks/sign-images/0.1/rbac)"
+        );
+        assert_eq!(shown.exit, ExitCode::Refused);
+    }
+
+    #[test]
+    fn what_is_no_status_is_shown_cut() {
+        let error = refused(502, &"x".repeat(5000));
+        let text = Explanation::of(&error).causes.concat();
+        assert!(text.contains("502: xxx") && text.len() < 800, "{text}");
+        assert_eq!(error.exit(), ExitCode::Failed);
+    }
+}

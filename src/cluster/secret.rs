@@ -1,0 +1,193 @@
+//! Secrets, read and made in memory that is wiped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::Cluster;
+use super::error::{ClusterError, Verb};
+use super::name::{Kind, ObjectName};
+use super::send::{Call, Reply};
+use crate::secret::Secret;
+
+/// A Secret's content.
+pub struct SecretData {
+    name: ObjectName,
+    kind: String,
+    data: BTreeMap<String, Secret>,
+}
+
+/// The parts of a Secret that are read. Values stay where they are until they are decoded: base64 has no escapes in JSON.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(borrow, default)]
+    metadata: Option<Metadata<'a>>,
+    #[serde(borrow, default)]
+    data: Option<BTreeMap<String, &'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    name: &'a str,
+    namespace: &'a str,
+}
+
+impl SecretData {
+    fn parse(json: &[u8], name: &ObjectName) -> Option<Self> {
+        let wire: Wire<'_> = serde_json::from_slice(json).ok()?;
+        let metadata = wire.metadata?;
+        if (metadata.namespace, metadata.name) != (name.namespace(), name.name()) {
+            return None;
+        }
+        let mut data = BTreeMap::new();
+        for (key, raw) in wire.data.unwrap_or_default() {
+            let text: &str = serde_json::from_str(raw.get()).ok()?;
+            // Room for all of it at once, so that no outgrown copy stays behind.
+            let mut bytes = Vec::with_capacity(text.len());
+            STANDARD.decode_vec(text, &mut bytes).ok()?;
+            data.insert(key, Secret::new(bytes));
+        }
+        Some(Self { name: name.clone(), kind: wire.kind, data })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &ObjectName {
+        &self.name
+    }
+
+    /// Its type, such as `kubernetes.io/dockerconfigjson`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The value of `key`.
+    pub fn value(&self, key: &str) -> Option<&Secret> {
+        self.data.get(key)
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.data.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for SecretData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretData")
+            .field("name", &self.name)
+            .field("type", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// The Secret `name`.
+    ///
+    /// # Errors
+    ///
+    /// It isn't there, may not be read, or the API server doesn't answer.
+    pub async fn secret(&self, name: &ObjectName) -> Result<SecretData, ClusterError> {
+        let call = Call { verb: Verb::Get, kind: Kind::Secret, object: name, page: None, body: None };
+        let Reply { bytes, attempts } = self.send(&call).await?;
+        SecretData::parse(&bytes, name).ok_or_else(|| self.not_the_object(&call, attempts))
+    }
+
+    /// Makes the Secret `name` with `entries`, of type `Opaque` and immutable; one that is there is never changed.
+    ///
+    /// # Errors
+    ///
+    /// It is there already (409), may not be made, or the API server doesn't answer.
+    pub async fn create_secret(
+        &self,
+        name: &ObjectName,
+        entries: &[(&str, &Secret)],
+    ) -> Result<(), ClusterError> {
+        let body = Bytes::from_owner(manifest(name, entries));
+        let call =
+            Call { verb: Verb::Create, kind: Kind::Secret, object: name, page: None, body: Some(body) };
+        match self.send(&call).await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.status() == Some(409) && sent_again(&error) && self.is_ours(name, entries).await =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether what is there is what was sent: the answer to the first request may have been lost.
+    async fn is_ours(&self, name: &ObjectName, entries: &[(&str, &Secret)]) -> bool {
+        let there = self.secret(name).await;
+        there.is_ok_and(|there| entries.iter().all(|(key, value)| there.value(key) == Some(*value)))
+    }
+}
+
+fn sent_again(error: &ClusterError) -> bool {
+    error.request().is_some_and(|request| request.exchange.attempts > 1)
+}
+
+/// The Secret's JSON. Keys and names have no characters that JSON escapes.
+fn manifest(name: &ObjectName, entries: &[(&str, &Secret)]) -> Zeroizing<Vec<u8>> {
+    let room: usize = entries.iter().map(|(key, value)| key.len() + value.expose().len() * 2 + 16).sum();
+    let mut json = Zeroizing::new(String::with_capacity(room + 1024));
+    json.push_str("{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"namespace\":\"");
+    json.push_str(name.namespace());
+    json.push_str("\",\"name\":\"");
+    json.push_str(name.name());
+    json.push_str("\"},\"type\":\"Opaque\",\"immutable\":true,\"data\":{");
+    for (index, (key, value)) in entries.iter().enumerate() {
+        json.push_str(if index == 0 { "\"" } else { ",\"" });
+        json.push_str(key);
+        json.push_str("\":\"");
+        STANDARD.encode_string(value.expose(), &mut json);
+        json.push('"');
+    }
+    json.push_str("}}");
+    Zeroizing::new(std::mem::take(&mut *json).into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_what_is_read() {
+        let name: ObjectName = "ci/signing-secrets".parse().unwrap();
+        let (key, empty) = (Secret::new(*b"\x00key"), Secret::new(*b""));
+        let json = manifest(&name, &[("cosign.key", &key), ("cosign.password", &empty)]);
+        let secret = SecretData::parse(&json, &name).unwrap();
+        assert_eq!(secret.kind(), "Opaque");
+        assert_eq!(secret.value("cosign.key"), Some(&key));
+        assert_eq!(secret.value("cosign.password"), Some(&empty));
+        assert_eq!(secret.keys().collect::<Vec<_>>(), ["cosign.key", "cosign.password"]);
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(json["immutable"], true);
+        assert!(!format!("{secret:?}").contains("key\""), "{secret:?}");
+    }
+
+    #[test]
+    fn another_secret_and_broken_ones_are_refused() {
+        let name: ObjectName = "ci/a".parse().unwrap();
+        for json in [
+            r#"{"metadata":{"namespace":"ci","name":"b"}}"#,
+            r#"{"metadata":{"namespace":"ci","name":"a"},"data":{"k":"%%%"}}"#,
+            r#"{"metadata":{"namespace":"ci","name":"a"},"data":{"k":1}}"#,
+            "[]",
+            "",
+        ] {
+            assert!(SecretData::parse(json.as_bytes(), &name).is_none(), "{json}");
+        }
+        let none =
+            SecretData::parse(br#"{"metadata":{"namespace":"ci","name":"a"},"data":null}"#, &name).unwrap();
+        assert_eq!(none.keys().count(), 0);
+    }
+}

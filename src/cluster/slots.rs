@@ -1,0 +1,253 @@
+//! Under which names signatures stand in an object's annotations.
+//!
+//! Chains' names: `chains.tekton.dev/{payload,signature,cert,chain}-SHORTKEY`, where SHORTKEY is `taskrun-UID`, `pipelinerun-UID`, or the first 12 hex
+//! digits of an image's digest (<https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>). Two things can want the same name, and neither is
+//! ever lost:
+//!
+//! - two images whose digests begin with the same 12 digits: the second stands under its first 24, or 48;
+//! - two signatures of one thing (the run so far and the run at its end; two keys): the newest stands under Chains' name, so that the documented commands
+//!   find it, and what stood there moves to `SHORTKEY-2` up to `-9`. What another manager wrote is not ours to move: beside that, it is ours that gets the number.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::registry::Digest;
+
+/// The prefix of all of Chains' annotations.
+pub const PREFIX: &str = "chains.tekton.dev/";
+
+/// What a signature consists of.
+const PARTS: [&str; 4] = ["payload", "signature", "cert", "chain"];
+
+/// How many signatures of one thing are kept.
+const MAX_SAME: usize = 9;
+
+/// An object's annotations, or those of them that are ours.
+pub(super) type Annotations = BTreeMap<String, String>;
+
+/// What is signed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ShortKey {
+    /// A TaskRun, by its UID.
+    TaskRun(String),
+    /// A PipelineRun, by its UID.
+    PipelineRun(String),
+    /// An image.
+    Image(Digest),
+}
+
+/// A signature, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What is signed.
+    pub key: ShortKey,
+    /// What was signed, as Chains keeps it: the raw statement, the simple signing JSON, or the run's status.
+    pub payload: Vec<u8>,
+    /// The DSSE envelope for in-toto formats, the signature itself for the others.
+    pub signature: Vec<u8>,
+    /// The certificate; empty with a key pair.
+    pub cert: String,
+    /// Its chain; empty with a key pair.
+    pub chain: String,
+}
+
+/// There is no name left for a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom;
+
+impl Entry {
+    /// The values of the four parts.
+    fn values(&self) -> [String; 4] {
+        [
+            STANDARD.encode(&self.payload),
+            STANDARD.encode(&self.signature),
+            self.cert.clone(),
+            self.chain.clone(),
+        ]
+    }
+}
+
+impl ShortKey {
+    /// Chains' name, then those for a thing that finds another there.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::TaskRun(uid) => vec![format!("taskrun-{uid}")],
+            Self::PipelineRun(uid) => vec![format!("pipelinerun-{uid}")],
+            Self::Image(digest) => {
+                // A name of an annotation has up to 63 characters, "signature-" included.
+                let hex = digest.as_str().trim_start_matches("sha256:");
+                [12, 24, 48].into_iter().filter_map(|digits| hex.get(..digits)).map(str::to_owned).collect()
+            }
+        }
+    }
+
+    /// Whether what `there` holds under `name` is about something else: an image with another digest.
+    fn is_other(&self, there: &Annotations, name: &str) -> bool {
+        let Self::Image(digest) = self else { return false };
+        let Some(payload) = there.get(&part("payload", name)) else { return false };
+        let json =
+            STANDARD.decode(payload).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let digests = json.map(|json| {
+            let simple = json.pointer("/critical/image/docker-manifest-digest").cloned();
+            let hex = json
+                .pointer("/subject/0/digest/sha256")
+                .and_then(Value::as_str)
+                .map(|hex| format!("sha256:{hex}"));
+            (simple, hex)
+        });
+        match digests {
+            Some((Some(Value::String(found)), _)) | Some((_, Some(found))) => found != digest.as_str(),
+            _ => false,
+        }
+    }
+}
+
+/// The annotation's name.
+fn part(part: &str, name: &str) -> String {
+    format!("{PREFIX}{part}-{name}")
+}
+
+fn numbered(name: &str) -> impl Iterator<Item = String> + '_ {
+    (1..=MAX_SAME).map(move |number| if number == 1 { name.to_owned() } else { format!("{name}-{number}") })
+}
+
+fn is_free(there: &Annotations, name: &str) -> bool {
+    PARTS.iter().all(|what| !there.contains_key(&part(what, name)))
+}
+
+/// Where `entry` stands already.
+pub(super) fn find(there: &Annotations, entry: &Entry) -> Option<String> {
+    let values = entry.values();
+    let same = |name: &String| {
+        PARTS.iter().zip(&values).all(|(what, value)| {
+            there.get(&part(what, name)).map(String::as_str).unwrap_or_default() == value
+        })
+    };
+    entry.key.names().iter().flat_map(|name| numbered(name)).find(same)
+}
+
+/// Puts `entry` into `there`, and into `ours`, which is what we own of it. Nothing that was there is lost.
+///
+/// # Errors
+///
+/// If every name is taken.
+pub(super) fn place(there: &mut Annotations, ours: &mut Annotations, entry: &Entry) -> Result<(), NoRoom> {
+    let names = entry.key.names();
+    let name = names.iter().find(|name| !entry.key.is_other(there, name)).ok_or(NoRoom)?;
+    let into = if is_free(there, name) {
+        name.clone()
+    } else {
+        let free = numbered(name).find(|name| is_free(there, name)).ok_or(NoRoom)?;
+        let is_ours = PARTS.iter().all(|what| {
+            let key = part(what, name);
+            there.contains_key(&key) == ours.contains_key(&key)
+        });
+        if is_ours {
+            for what in PARTS {
+                if let Some(value) = there.remove(&part(what, name)) {
+                    ours.remove(&part(what, name));
+                    there.insert(part(what, &free), value.clone());
+                    ours.insert(part(what, &free), value);
+                }
+            }
+            name.clone()
+        } else {
+            free
+        }
+    };
+    for (what, value) in PARTS.into_iter().zip(entry.values()) {
+        there.insert(part(what, &into), value.clone());
+        ours.insert(part(what, &into), value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(key: ShortKey, payload: &str) -> Entry {
+        Entry {
+            key,
+            payload: payload.into(),
+            signature: b"s".to_vec(),
+            cert: String::new(),
+            chain: String::new(),
+        }
+    }
+
+    fn image(end: char) -> (ShortKey, String) {
+        let text = format!("sha256:{}{}", "0123456789ab", end.to_string().repeat(52));
+        let payload = format!(r#"{{"critical":{{"image":{{"docker-manifest-digest":"{text}"}}}}}}"#);
+        (ShortKey::Image(text.parse().unwrap()), payload)
+    }
+
+    fn decoded(annotations: &Annotations, name: &str) -> String {
+        let value = annotations.get(name).unwrap_or_else(|| panic!("{name} of {annotations:?}"));
+        String::from_utf8(STANDARD.decode(value).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn names_are_those_of_chains() {
+        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+        place(&mut there, &mut ours, &entry(ShortKey::TaskRun("u-1".into()), "x")).unwrap();
+        let names: Vec<&str> = there.keys().map(String::as_str).collect();
+        let want = ["cert", "chain", "payload", "signature"]
+            .map(|part| format!("chains.tekton.dev/{part}-taskrun-u-1"));
+        assert_eq!(names, want);
+        assert_eq!(there["chains.tekton.dev/cert-taskrun-u-1"], "");
+        assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-1"), "x");
+        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".into()), "x")).is_some());
+        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".into()), "y")).is_none());
+    }
+
+    #[test]
+    fn images_whose_digests_begin_alike_are_both_kept() {
+        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+        for end in ['c', 'd', 'e'] {
+            let (key, payload) = image(end);
+            let result = place(&mut there, &mut ours, &entry(key, &payload));
+            // Three that share 24 digits would be no accident.
+            assert!(result.is_ok(), "{end}");
+            let (key, payload) = image(end);
+            assert!(find(&there, &entry(key, &payload)).is_some());
+        }
+        let (_, first) = image('c');
+        assert_eq!(decoded(&there, "chains.tekton.dev/payload-0123456789ab"), first);
+        assert!(there.contains_key(&format!("chains.tekton.dev/payload-0123456789ab{}", "d".repeat(12))));
+        assert!(there.keys().all(|key| key.len() <= PREFIX.len() + 63));
+    }
+
+    #[test]
+    fn the_newest_stands_under_the_documented_name_and_what_was_there_stays() {
+        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+        let key = || ShortKey::TaskRun("u".into());
+        for payload in ["first", "second", "third"] {
+            place(&mut there, &mut ours, &entry(key(), payload)).unwrap();
+        }
+        assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u"), "third");
+        assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-2"), "first");
+        assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-3"), "second");
+        assert_eq!(there, ours);
+        for number in 4..=9 {
+            place(&mut there, &mut ours, &entry(key(), &number.to_string())).unwrap();
+        }
+        let before = there.clone();
+        assert_eq!(place(&mut there, &mut ours, &entry(key(), "ten")), Err(NoRoom));
+        assert_eq!(there, before);
+    }
+
+    #[test]
+    fn what_another_wrote_stays_where_it_is() {
+        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+        let key = || ShortKey::TaskRun("u".into());
+        place(&mut there, &mut Annotations::new(), &entry(key(), "chains")).unwrap();
+        place(&mut there, &mut ours, &entry(key(), "ours")).unwrap();
+        assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u"), "chains");
+        assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-2"), "ours");
+        assert_eq!(ours.len(), 4);
+    }
+}

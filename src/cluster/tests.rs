@@ -1,0 +1,394 @@
+//! The client against servers that answer as a test says: what a real API server won't do when it is asked to.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::explain::{Explain, Explanation};
+use crate::registry::client::tests::server::{Reply, Seen, Server, answer};
+use crate::secret::Secret;
+
+/// The token of these tests; must be in nothing that is shown.
+const TOKEN: &str = "hunter2";
+
+/// A cluster at `server`, by a kubeconfig.
+async fn cluster(server: &Server, limit: Duration) -> (Cluster, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "k", "cluster": {"server": format!("http://{}", server.address)}}],
+        "users": [{"name": "me", "user": {"token": TOKEN}}],
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "me", "namespace": "ci"}}],
+    });
+    let path = folder.path().join("config");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let reach = Reach { deadline: Instant::now() + limit, folder: folder.path().to_owned() };
+    let env = |name: &str| (name == "KUBECONFIG").then(|| path.display().to_string());
+    (Cluster::connect(&reach, &env).await.unwrap(), folder)
+}
+
+fn name() -> ObjectName {
+    "ci/build".parse().unwrap()
+}
+
+fn run(version: &str, annotations: &Value) -> Value {
+    json!({
+        "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+        "metadata": {"namespace": "ci", "name": "build", "uid": "u", "resourceVersion": version, "annotations": annotations},
+    })
+}
+
+fn object(object: &Value) -> Reply {
+    answer(200, &[("Content-Type", "application/json")], object.to_string())
+}
+
+fn status(code: u16, reason: &str, message: &str) -> Reply {
+    status_of(
+        code,
+        &json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}),
+    )
+}
+
+fn status_of(code: u16, status: &Value) -> Reply {
+    answer(code, &[("Content-Type", "application/json")], status.to_string())
+}
+
+fn shown(error: &dyn Explain) -> String {
+    let text = Explanation::of(error).to_string();
+    assert!(!text.contains(TOKEN) && !format!("{error:?}").contains(TOKEN), "{text}");
+    text
+}
+
+/// What comes of reading the TaskRun when the server answers like this, and how often it was asked.
+async fn reading(
+    limit: Duration,
+    script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
+) -> (Result<Value, ClusterError>, usize) {
+    let server = Server::start(script).await;
+    let (cluster, _folder) = cluster(&server, limit).await;
+    let result = cluster.task_run(&name()).await;
+    (result, server.seen().len())
+}
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_request_carries_the_login_and_nothing_is_asked_twice() {
+    let server = Server::start(|_, _| object(&run("1", &json!({})))).await;
+    let (cluster, _folder) = cluster(&server, LIMIT).await;
+    assert_eq!(cluster.task_run(&name()).await.unwrap()["metadata"]["uid"], "u");
+    assert_eq!(server.lines(), ["GET /apis/tekton.dev/v1/namespaces/ci/taskruns/build hunter2"]);
+    assert_eq!((cluster.requests(), cluster.namespace()), (1, "ci"));
+    assert!(cluster.who().to_string().starts_with("user \"me\" of "));
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again_and_its_wait_is_kept() {
+    let begun = Instant::now();
+    let (result, asked) = reading(LIMIT, |_, number| match number {
+        0 => status(500, "InternalError", "etcd leader changed"),
+        1 => answer(429, &[("Retry-After", "1")], "Too many requests, please try again later."),
+        2 => Reply::Reset,
+        3 => {
+            let whole = object(&run("1", &json!({})));
+            let Reply::Bytes(bytes) = whole else { unreachable!() };
+            Reply::Cut(bytes[..bytes.len() - 5].to_vec())
+        }
+        _ => object(&run("1", &json!({}))),
+    })
+    .await;
+    assert!(result.is_ok(), "{result:?}");
+    assert_eq!(asked, 5);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_is_asked_once() {
+    for (code, exit) in [(400, 1), (401, 4), (403, 4), (404, 1), (405, 1), (409, 1), (422, 1), (302, 1)] {
+        let (result, asked) = reading(LIMIT, move |_, _| status(code, "Reason", "why not")).await;
+        let error = result.unwrap_err();
+        assert_eq!((asked, Explain::exit(&error).number()), (1, exit), "{code}");
+        let text = shown(&error);
+        assert!(text.contains(&format!("/taskruns/build: {code} Reason: why not")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let other = Server::start(|_, _| object(&run("1", &json!({})))).await;
+    let location = format!("http://{}/apis", other.address);
+    let (result, _) = reading(LIMIT, move |_, _| answer(307, &[("Location", &location)], "")).await;
+    assert_eq!(result.unwrap_err().status(), Some(307));
+    assert!(other.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_proxys_error_page_is_shown_cut_and_harmless() {
+    let page = format!("<html>\u{1b}[2J{}", "x".repeat(100_000));
+    let (result, _) = reading(Duration::from_millis(300), move |_, _| answer(502, &[], &page)).await;
+    let text = shown(&result.unwrap_err());
+    assert!(text.contains("502: <html>\\u{1b}[2Jxxx") && text.len() < 1500, "{text}");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up_in_time() {
+    let begun = Instant::now();
+    let (result, _) = reading(Duration::from_millis(500), |_, _| Reply::Stall).await;
+    let text = shown(&result.unwrap_err());
+    assert!(text.contains("no answer for"), "{text}");
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn answers_without_end_and_of_another_kind_are_refused() {
+    let (result, asked) = reading(LIMIT, |_, _| Reply::Endless(b"HTTP/1.1 200 OK\r\n\r\n{".to_vec())).await;
+    let text = shown(&result.unwrap_err());
+    assert!(text.contains("longer than 8388608 bytes") && asked == 1, "{text}");
+    let mut other = run("1", &json!({}));
+    other["metadata"]["name"] = json!("other");
+    let mut kind = run("1", &json!({}));
+    kind["kind"] = json!("PipelineRun");
+    for body in [other.to_string(), kind.to_string(), "[]".into(), "<html>".into(), String::new()] {
+        let (result, asked) = reading(LIMIT, move |_, _| answer(200, &[], &body)).await;
+        let text = shown(&result.unwrap_err());
+        assert!(text.contains("the answer is not a TaskRun") && asked == 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_whose_answer_was_lost_is_there_once() {
+    let value = Secret::new(*b"key");
+    for (there, exit) in [("a2V5", None), ("b3RoZXI=", Some(409))] {
+        let secret = json!({"kind": "Secret", "metadata": {"namespace": "ci", "name": "build"}, "data": {"cosign.key": there}});
+        let server = Server::start(move |seen, number| match (seen.method.as_str(), number) {
+            ("POST", 0) => Reply::Reset,
+            ("POST", _) => status(409, "AlreadyExists", "secrets \"build\" already exists"),
+            _ => object(&secret),
+        })
+        .await;
+        let (cluster, _folder) = cluster(&server, LIMIT).await;
+        let made = cluster.create_secret(&name(), &[("cosign.key", &value)]).await;
+        assert_eq!(made.err().and_then(|error| error.status()), exit);
+    }
+}
+
+fn entry() -> Entry {
+    let key = ShortKey::TaskRun("u".into());
+    Entry { key, payload: b"p".to_vec(), signature: b"s".to_vec(), cert: String::new(), chain: String::new() }
+}
+
+/// What comes of annotating when a PATCH is answered like this.
+async fn annotating(
+    script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
+) -> (Result<Annotated, AnnotationError>, Vec<Seen>) {
+    let server = Server::start(script).await;
+    let (cluster, _folder) = cluster(&server, LIMIT).await;
+    let result = cluster.annotate(Kind::TaskRun, &name(), "u", &[entry()], false).await;
+    (result, server.seen())
+}
+
+#[tokio::test]
+async fn annotations_are_one_apply_with_the_version_that_was_read() {
+    let written = json!({
+        "chains.tekton.dev/payload-taskrun-u": "cA==", "chains.tekton.dev/signature-taskrun-u": "cw==",
+        "chains.tekton.dev/cert-taskrun-u": "", "chains.tekton.dev/chain-taskrun-u": "",
+    });
+    let after = written.clone();
+    let (result, seen) = annotating(move |_, number| match number {
+        0 => object(&run("7", &json!({"mine": "x"}))),
+        _ => object(&run("8", &after)),
+    })
+    .await;
+    assert_eq!(result.unwrap(), Annotated { added: 1, present: 0, marked: false });
+    let [_, patch] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!(patch.method, "PATCH");
+    assert_eq!(patch.target, "/apis/tekton.dev/v1/namespaces/ci/taskruns/build?fieldManager=stepseal");
+    assert_eq!(patch.header("content-type"), Some("application/apply-patch+yaml"));
+    let body: Value = serde_json::from_slice(&patch.body).unwrap();
+    assert_eq!(body["metadata"]["annotations"], written);
+    assert_eq!((&body["metadata"]["resourceVersion"], &body["metadata"]["uid"]), (&json!("7"), &json!("u")));
+}
+
+#[tokio::test]
+async fn each_obstacle_to_annotations_is_an_error_of_its_own() {
+    let patched = |reply: fn() -> Reply| {
+        annotating(
+            move |seen, _| if seen.method == "PATCH" { reply() } else { object(&run("1", &json!({}))) },
+        )
+    };
+    let (result, seen) = patched(|| status(409, "Conflict", "the object has been modified")).await;
+    let error = result.unwrap_err();
+    assert!(matches!(error, AnnotationError::Busy { .. }), "{error}");
+    assert_eq!(seen.len(), 16);
+    let (result, _) = patched(|| status(404, "NotFound", "taskruns.tekton.dev \"build\" not found")).await;
+    assert!(matches!(result, Err(AnnotationError::Deleted { .. })), "{result:?}");
+    let (result, _) = patched(|| {
+        status(422, "Invalid", "metadata.annotations: Too long: may not be more than 262144 bytes")
+    })
+    .await;
+    assert!(matches!(result, Err(AnnotationError::TooLarge { .. })), "{result:?}");
+    let (result, _) = patched(|| status(403, "Forbidden", "no")).await;
+    let error = result.unwrap_err();
+    assert!(shown(&error).contains("verbs: [\"patch\"]"), "{error}");
+    let (result, _) = patched(|| {
+        let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"tekton-chains-controller\"", "field": ".metadata.annotations.x"});
+        status_of(409, &json!({"kind": "Status", "code": 409, "reason": "Conflict", "message": "m", "details": {"causes": [cause]}}))
+    })
+    .await;
+    let text = shown(&result.unwrap_err());
+    assert!(text.contains("\"tekton-chains-controller\" owns .metadata.annotations.x"), "{text}");
+    // Taken, and not stored.
+    let (result, _) = patched(|| object(&run("2", &json!({})))).await;
+    assert!(matches!(result, Err(AnnotationError::Lost { .. })), "{result:?}");
+    // Made again under the same name.
+    let (result, seen) = annotating(|_, _| {
+        let mut other = run("1", &json!({}));
+        other["metadata"]["uid"] = json!("v");
+        object(&other)
+    })
+    .await;
+    assert!(matches!(result, Err(AnnotationError::Deleted { .. })) && seen.len() == 1, "{result:?}");
+}
+
+#[tokio::test]
+async fn an_object_that_was_read_before_is_written_by_one_request() {
+    let after = json!({
+        "chains.tekton.dev/payload-taskrun-u": "cA==", "chains.tekton.dev/signature-taskrun-u": "cw==",
+        "chains.tekton.dev/cert-taskrun-u": "", "chains.tekton.dev/chain-taskrun-u": "",
+    });
+    let server = Server::start(move |_, _| object(&run("2", &after))).await;
+    let (cluster, _folder) = cluster(&server, LIMIT).await;
+    let done = cluster.annotate_known(Kind::TaskRun, run("1", &json!({})), &[entry()], false).await;
+    assert_eq!(done.unwrap().added, 1);
+    assert_eq!(cluster.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_list_goes_on_page_by_page_and_what_it_lacks_is_asked_for() {
+    let child = |number: usize| {
+        let mut child = run("1", &json!({}));
+        child["metadata"]["name"] = json!(format!("c{number}"));
+        child["metadata"]["ownerReferences"] = json!([{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "p", "uid": "pu", "controller": true}]);
+        child
+    };
+    let server = Server::start(move |seen, _| match seen.target.rsplit(['/', '?']).next().unwrap() {
+        query if query.contains("continue=a%2Fb") => {
+            object(&json!({"kind": "TaskRunList", "metadata": {}, "items": [child(11)]}))
+        }
+        query if query.contains("limit") => {
+            let items: Vec<Value> = (0..11).map(child).collect();
+            object(&json!({"kind": "TaskRunList", "metadata": {"continue": "a/b"}, "items": items}))
+        }
+        "c12" => object(&child(12)),
+        _ => status(404, "NotFound", "gone"),
+    })
+    .await;
+    let (first, _folder) = cluster(&server, LIMIT).await;
+    let references: Vec<Value> =
+        (0..14).map(|number| json!({"kind": "TaskRun", "name": format!("c{number}")})).collect();
+    let pipeline_run = json!({"metadata": {"namespace": "ci", "name": "p", "uid": "pu"}, "status": {"childReferences": references}});
+    let children = first.task_runs_of(&pipeline_run).await.unwrap();
+    assert_eq!((children.task_runs.len(), children.gone.as_slice()), (13, ["ci/c13".to_owned()].as_slice()));
+    assert_eq!(first.requests(), 4);
+    let line = "GET /apis/tekton.dev/v1/namespaces/ci/taskruns?labelSelector=tekton.dev%2FpipelineRun%3Dp&limit=100 hunter2";
+    assert_eq!(server.lines()[0], line);
+    // One that goes on without end.
+    let endless =
+        Server::start(|_, _| object(&json!({"kind": "PodList", "metadata": {"continue": "x"}, "items": []})))
+            .await;
+    let (second, _folder) = cluster(&endless, LIMIT).await;
+    let text = shown(&second.pods_of(&pipeline_run).await.unwrap_err());
+    assert!(
+        text.contains("cannot list the pods of PipelineRun ci/p") && text.contains("more than 100 pages"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_found_again() {
+    let written = json!({
+        "chains.tekton.dev/payload-taskrun-u": "cA==", "chains.tekton.dev/signature-taskrun-u": "cw==",
+        "chains.tekton.dev/cert-taskrun-u": "", "chains.tekton.dev/chain-taskrun-u": "",
+    });
+    let (result, seen) = annotating(move |seen, number| match (seen.method.as_str(), number) {
+        ("GET", 0) => object(&run("1", &json!({}))),
+        ("PATCH", 1) => Reply::Reset,
+        ("PATCH", _) => status(409, "Conflict", "the object has been modified"),
+        _ => object(&run("2", &written)),
+    })
+    .await;
+    assert!(result.is_ok(), "{result:?}");
+    let methods: Vec<&str> = seen.iter().map(|seen| seen.method.as_str()).collect();
+    assert_eq!(methods, ["GET", "PATCH", "PATCH", "GET"]);
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_can_not_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let reach = Reach { deadline: Instant::now(), folder: folder.path().to_owned() };
+    for text in ["{", "apiVersion: v1", "apiVersion: v1\ncurrent-context: none\n"] {
+        std::fs::write(&path, text).unwrap();
+        let env = |name: &str| (name == "KUBECONFIG").then(|| path.display().to_string());
+        let error = Cluster::connect(&reach, &env).await.err().unwrap();
+        let text = shown(&error);
+        assert!(text.contains(&format!("cannot use the kubeconfig {}", path.display())), "{text}");
+        assert_eq!(Explain::exit(&error).number(), 2);
+    }
+}
+
+mod any_text {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from)
+        ];
+        let key = prop_oneof![
+            Just("metadata"),
+            Just("status"),
+            Just("steps"),
+            Just("results"),
+            Just("containerStatuses"),
+            Just("name"),
+            Just("value"),
+            Just("managedFields"),
+            Just("fieldsV1"),
+            Just("f:status"),
+            Just("spec"),
+            Just("containers"),
+            Just("ownerReferences"),
+            Just("uid"),
+        ];
+        leaf.prop_recursive(5, 64, 6, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((key.clone(), inner), 0..6).prop_map(|pairs| pairs
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_is_read(text in ".{0,200}") {
+            let _ = Claims::of_token(&text);
+        }
+
+        #[test]
+        fn a_run_and_its_pod_are_held_against_each_other(run in json(), pod in json()) {
+            let truth = truth::check(&run, Some(&pod));
+            prop_assert!(truth.differences.iter().all(|text| !text.contains('\n')));
+            let known = so_far(run.clone(), Some(&pod), &[("R".into(), json!("x"))]);
+            prop_assert!(known == run || known.is_object());
+        }
+    }
+}

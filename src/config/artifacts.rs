@@ -1,0 +1,158 @@
+//! What is signed, in which format, and where it goes: Chains' keys `artifacts.*`, `builder.*` and `storage.oci.*`.
+
+use crate::payload::provenance::{ProvenanceOptions, RunFormat};
+use crate::registry::reference::Repository;
+use crate::store::StoreKind;
+
+use super::settings::{self, ChainsKey};
+use super::sources::Origin;
+use super::{ConfigError, Reader, bad, boolean};
+
+/// How signatures and attestations lie in registries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OciStorage {
+    /// Tags or referrers.
+    pub encoding: Encoding,
+    /// Another repository than the image's own.
+    pub repository: Option<Repository>,
+    /// Plain HTTP for that repository's registry, or for the images' own where none is named.
+    pub insecure_http: bool,
+}
+
+/// `storage.oci.encoding-format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// cosign's `.sig` and `.att` tags.
+    Dsse,
+    /// OCI 1.1 referrers with a Sigstore bundle.
+    SigstoreBundle,
+}
+
+/// What is signed for a kind of run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunArtifact {
+    /// The format.
+    pub format: RunFormat,
+    /// The format as it is configured: one of them has two names.
+    pub format_name: &'static str,
+    /// Where it goes; empty: nothing is signed for such runs.
+    pub stores: Vec<StoreKind>,
+}
+
+/// What is signed for runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runs {
+    /// For a TaskRun.
+    pub task_run: RunArtifact,
+    /// For a PipelineRun.
+    pub pipeline_run: RunArtifact,
+    /// What their provenance says.
+    pub provenance: ProvenanceOptions,
+}
+
+impl Reader<'_> {
+    /// A list of stores. What stands twice counts once, and an empty entry is named; order doesn't matter.
+    pub(super) fn stores(
+        &self,
+        key: &ChainsKey,
+        signer: &ChainsKey,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<StoreKind>, ConfigError> {
+        let (text, origin) = self.0.chains(key);
+        let mut stores = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            match [StoreKind::Oci, StoreKind::Directory, StoreKind::Tekton]
+                .into_iter()
+                .find(|store| store.name() == word)
+            {
+                Some(store) if !stores.contains(&store) => stores.push(store),
+                Some(_) => {}
+                None if word.is_empty() && !text.is_empty() => warnings.push(format!(
+                    "{origin}: {:?} has an empty entry, which is left out; Tekton Chains refuses it",
+                    crate::foreign::shown(&text, super::SHOWN_BYTES)
+                )),
+                None if word.is_empty() => {}
+                None => return Err(self.unsupported(key, origin, word)),
+            }
+        }
+        stores.sort_unstable();
+        let (signer, by) = self.chains(signer)?;
+        if signer == "none" && !stores.is_empty() {
+            if !matches!(origin, Origin::Default(_)) {
+                warnings.push(format!("{by} is none, so {} has no effect", key.key));
+            }
+            stores.clear();
+        }
+        Ok(stores)
+    }
+
+    /// What is signed for runs.
+    pub(super) fn runs(&self, warnings: &mut Vec<String>) -> Result<Runs, ConfigError> {
+        let deep = self.chains(&settings::PIPELINERUN_DEEP)?;
+        let deep = boolean(&deep.0).ok_or_else(|| bad(deep.1, &deep.0, "true or false"))?;
+        let build_type = self.chains(&settings::BUILD_TYPE)?;
+        let (builder_id, origin) = self.chains(&settings::BUILDER_ID)?;
+        if builder_id.is_empty() {
+            return Err(bad(origin, &builder_id, "a URI that names who builds"));
+        }
+        let provenance = ProvenanceOptions {
+            builder_id,
+            build_type: build_type
+                .0
+                .parse()
+                .map_err(|error| bad(build_type.1, &build_type.0, &format!("a build type: {error}")))?,
+            deep_inspection: deep,
+        };
+        Ok(Runs {
+            task_run: self.run_artifact(
+                &settings::TASKRUN_FORMAT,
+                &settings::TASKRUN_STORAGE,
+                &settings::TASKRUN_SIGNER,
+                warnings,
+            )?,
+            pipeline_run: self.run_artifact(
+                &settings::PIPELINERUN_FORMAT,
+                &settings::PIPELINERUN_STORAGE,
+                &settings::PIPELINERUN_SIGNER,
+                warnings,
+            )?,
+            provenance,
+        })
+    }
+
+    fn run_artifact(
+        &self,
+        format: &ChainsKey,
+        storage: &ChainsKey,
+        signer: &ChainsKey,
+        warnings: &mut Vec<String>,
+    ) -> Result<RunArtifact, ConfigError> {
+        let (text, origin) = self.chains(format)?;
+        let known = text.parse::<RunFormat>().ok();
+        let name = RunFormat::NAMES.into_iter().find(|name| *name == text);
+        let (Some(known), Some(format_name)) = (known, name) else {
+            return Err(self.unsupported(format, origin, &text));
+        };
+        let stores = self.stores(storage, signer, warnings)?;
+        if known == RunFormat::Tekton && stores.contains(&StoreKind::Oci) {
+            let (text, origin) = self.0.chains(storage);
+            let wanted = "a store for the format tekton, which is no in-toto statement: tekton, directory";
+            return Err(bad(origin, &text, wanted));
+        }
+        Ok(RunArtifact { format: known, format_name, stores })
+    }
+
+    /// How signatures and attestations lie in registries; checks the keys that must not ask for more.
+    pub(super) fn oci(&self) -> Result<OciStorage, ConfigError> {
+        for key in [&settings::OCI_FORMAT, &settings::FULCIO, &settings::KMSREF, &settings::TRANSPARENCY] {
+            self.chains(key)?;
+        }
+        let encoding = match self.chains(&settings::ENCODING)?.0.as_str() {
+            "sigstore-bundle" => Encoding::SigstoreBundle,
+            _ => Encoding::Dsse,
+        };
+        let repository = self.repository()?;
+        let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
+        Ok(OciStorage { encoding, repository, insecure_http })
+    }
+}

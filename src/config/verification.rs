@@ -1,0 +1,144 @@
+//! What the verify commands need to know.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{ConfigError, Reader, Sources, bad, settings, timeout};
+use crate::registry::Repository;
+use crate::registry::reference::is_host;
+
+/// The configuration of the verify commands, checked.
+#[derive(Debug)]
+pub struct Verification {
+    /// The places of public keys.
+    pub keys: Vec<String>,
+    /// Whether the keys were named, by flag or environment.
+    pub keys_named: bool,
+    /// The identity of certificates: text and whether it is a regular expression.
+    pub identity: Option<(String, bool)>,
+    /// The issuer of certificates: text and whether it is a regular expression.
+    pub issuer: Option<(String, bool)>,
+    /// Another trusted root than the public one.
+    pub trusted_root: Option<PathBuf>,
+    /// Whether signatures count without a log entry.
+    pub ignore_tlog: bool,
+    /// Whether certificates count without a proof that they were logged.
+    pub ignore_sct: bool,
+    /// Whether a timestamp is required.
+    pub signed_timestamps: bool,
+    /// Whether JSON is printed.
+    pub json: bool,
+    /// The time limit of the whole run.
+    pub timeout: Duration,
+    /// Whether each manifest of an index is verified too.
+    pub recursive: bool,
+    /// Places of credentials named explicitly; `None`: the usual places.
+    pub registry_config: Option<Vec<PathBuf>>,
+    /// Hosts that get plain HTTP.
+    pub insecure_registries: Vec<String>,
+    /// Whether the registries of the images named as arguments get plain HTTP.
+    pub allow_http: bool,
+    /// More CA certificates.
+    pub registry_ca: Vec<PathBuf>,
+    /// How many images are worked on at a time.
+    pub jobs: usize,
+    /// Annotations that a signature must have.
+    pub annotations: BTreeMap<String, String>,
+    /// The policy's file.
+    pub policy: Option<PathBuf>,
+    /// Where the Task's results are.
+    pub results_dir: PathBuf,
+    /// Where the steps' folders are.
+    pub steps_dir: PathBuf,
+    /// The predicate type as it was given.
+    pub predicate_type: String,
+    /// What the statement must say, as it was given.
+    pub requires: Vec<String>,
+    /// Where the token for the Kubernetes API is.
+    pub cluster_credentials: PathBuf,
+    /// Another repository for signatures than the image's own.
+    pub repository: Option<Repository>,
+    /// What was given and has no effect, each naming itself.
+    pub warnings: Vec<String>,
+}
+
+impl Verification {
+    /// Checks everything the sources give.
+    ///
+    /// # Errors
+    ///
+    /// The first value that isn't what its setting takes, or two that contradict each other.
+    pub fn new(sources: &Sources) -> Result<Self, ConfigError> {
+        if let Some(text) = sources.unknown_overrides().next() {
+            return Err(ConfigError::Override { text: crate::foreign::shown(text, super::SHOWN_BYTES) });
+        }
+        let read = Reader(sources);
+        let keys = sources.values(&settings::VERIFY_KEYS).map(|(keys, _)| keys);
+        let path = |setting| PathBuf::from(read.text(setting).0);
+        let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
+        let given = |setting| sources.values(setting).and_then(|(mut values, _)| values.pop());
+        Ok(Self {
+            keys_named: keys.is_some(),
+            keys: keys.unwrap_or_else(|| vec![settings::VERIFY_KEYS.default.to_owned()]),
+            identity: read
+                .exact_or_regexp(&settings::CERTIFICATE_IDENTITY, &settings::CERTIFICATE_IDENTITY_REGEXP)?,
+            issuer: read
+                .exact_or_regexp(&settings::CERTIFICATE_ISSUER, &settings::CERTIFICATE_ISSUER_REGEXP)?,
+            trusted_root: given(&settings::TRUSTED_ROOT).map(PathBuf::from),
+            ignore_tlog: read.switch(&settings::IGNORE_TLOG)?,
+            ignore_sct: read.switch(&settings::IGNORE_SCT)?,
+            signed_timestamps: read.switch(&settings::SIGNED_TIMESTAMPS)?,
+            json: read.one(&settings::VERIFY_OUTPUT, "json or text", |text| match text {
+                "json" => Some(true),
+                "text" | "human" => Some(false),
+                _ => None,
+            })?,
+            timeout: read.one(
+                &settings::VERIFY_TIMEOUT,
+                "a duration such as 90s, 5m or 1h30m, up to 24h",
+                timeout,
+            )?,
+            recursive: read.switch(&settings::VERIFY_RECURSIVE)?,
+            registry_config: sources.values(&settings::VERIFY_REGISTRY_CONFIG).map(|(all, _)| paths(all)),
+            insecure_registries: read.all(
+                &settings::VERIFY_INSECURE_REGISTRY,
+                "HOST or HOST:PORT",
+                |text| is_host(text).then(|| text.to_owned()),
+            )?,
+            allow_http: read.switch(&settings::ALLOW_HTTP)?,
+            registry_ca: paths(read.list(&settings::VERIFY_REGISTRY_CA)),
+            jobs: read.one(&settings::VERIFY_JOBS, "a number from 1 to 1000", |text| {
+                text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
+            })?,
+            annotations: read.annotations(&settings::VERIFY_ANNOTATIONS)?,
+            policy: given(&settings::POLICY).map(PathBuf::from),
+            results_dir: path(&settings::VERIFY_RESULTS_DIR),
+            steps_dir: path(&settings::VERIFY_STEPS_DIR),
+            predicate_type: read.text(&settings::PREDICATE_TYPE).0,
+            requires: read.list(&settings::REQUIRE),
+            cluster_credentials: path(&settings::RUN_CLUSTER_CREDENTIALS),
+            repository: read.repository()?,
+            warnings: sources.warnings.clone(),
+        })
+    }
+}
+
+impl Reader<'_> {
+    /// A text, or a regular expression in its place; both at once contradict each other.
+    fn exact_or_regexp(
+        &self,
+        exact: &settings::Setting,
+        regexp: &settings::Setting,
+    ) -> Result<Option<(String, bool)>, ConfigError> {
+        let given = |setting| self.0.values(setting).and_then(|(mut all, origin)| Some((all.pop()?, origin)));
+        match (given(exact), given(regexp)) {
+            (Some(_), Some((text, origin))) => {
+                Err(bad(origin, &text, &format!("given alone: there is --{} too", exact.flag)))
+            }
+            (Some((text, _)), None) => Ok(Some((text, false))),
+            (None, Some((text, _))) => Ok(Some((text, true))),
+            (None, None) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,483 @@
+//! All that one run of `sign` does: images and runs, each to every store that is configured for it.
+//!
+//! 1. images, beside each in its registry
+//! 2. images, for the stores that keep each signature under a key of its own
+//! 3. runs: signed once, then to registries and to the folder
+//! 4. annotations, a request for everything that belongs to one run; last, because they may mark it as signed
+//!
+//! One store's failure doesn't hide another's: each reports for itself.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+
+use super::{Pipeline, PipelineError, What, look_up, sign};
+use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ObjectName, ShortKey};
+use crate::exit::ExitCode;
+use crate::explain::{Explain, Explanation};
+use crate::payload::{Claims, Envelope, Format, Payload};
+use crate::plan::{PlannedImage, PlannedRun};
+use crate::registry::ImageRef;
+use crate::registry::client::{Client, Stats};
+use crate::report::{About, Done, Expected, Label, Outcome};
+use crate::sign::{SignError, Unlocking};
+use crate::store::{Directory, Filed, KeptUnder, Signed, Store, StoreError, StoreKind};
+use crate::tekton::run::RunKind;
+
+/// What is heard of each outcome as it comes.
+pub type Seen<'a> = dyn FnMut(&Outcome) + 'a;
+
+/// Everything a run of `sign` works with.
+pub struct Whole {
+    /// The registries.
+    pub client: Client,
+    /// The key.
+    pub key: Unlocking,
+    /// How many subjects are worked on at a time.
+    pub jobs: usize,
+    /// Whether each manifest of an index is a subject too.
+    pub recursive: bool,
+    /// When the run's time is over.
+    pub deadline: Instant,
+    /// The format of images' signatures, anew for whoever needs one.
+    pub format: fn() -> Box<dyn Format>,
+    /// What they say.
+    pub claims: Claims,
+    /// Where images' signatures go.
+    pub image_stores: Vec<StoreKind>,
+    /// Images' signatures in registries.
+    pub signatures: Arc<dyn Store>,
+    /// Attestations in registries.
+    pub attestations: Arc<dyn Store>,
+    /// The folder.
+    pub directory: Option<Directory>,
+    /// The cluster, where annotations are written.
+    pub cluster: Option<Cluster>,
+    /// Whether runs that are signed are marked so.
+    pub mark_signed: bool,
+}
+
+/// A run, and where what is signed for it goes.
+#[derive(Clone, Debug)]
+pub struct RunJob {
+    /// The run.
+    pub planned: PlannedRun,
+    /// The format as the configuration names it.
+    pub format: &'static str,
+    /// Where it goes; empty: nothing is signed for the run itself.
+    pub stores: Vec<StoreKind>,
+}
+
+/// Why something is not in a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WholeError {
+    /// An attestation has no place in a registry.
+    #[error("{0} names no image that was built, so there is no place in a registry for its attestation")]
+    NoImage(String),
+    /// Annotations need a run.
+    #[error("there is no run in whose annotations the signature of {0} could be kept")]
+    NoRun(String),
+    /// The API server can't be asked for such a name.
+    #[error("{0} is no name of an object")]
+    Name(String, #[source] NameError),
+    /// The key doesn't sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The folder doesn't take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The image isn't there, or can't be signed.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The annotations don't take it.
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
+}
+
+impl WholeError {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::NoImage(_) | Self::NoRun(_) | Self::Name(..) => None,
+            Self::Sign(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::Pipeline(error) => Some(error),
+            Self::Annotation(error) => Some(error),
+        }
+    }
+}
+
+impl Explain for WholeError {
+    fn used(&self) -> Option<String> {
+        self.inner()?.used()
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoImage(_) => Some(
+                "let the run name its image in its results, or set the storage to tekton or directory".into(),
+            ),
+            Self::NoRun(_) => {
+                Some("say which run it is (--run, --taskrun), or set artifacts.oci.storage to oci".into())
+            }
+            Self::Name(..) => Some("give the object as the cluster has it, with its namespace".into()),
+            _ => self.inner().and_then(Explain::hint),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::NoImage(_) | Self::NoRun(_) => ExitCode::Results,
+            _ => self.inner().map_or(ExitCode::Failed, Explain::exit),
+        }
+    }
+}
+
+/// What is to be written into the annotations of one run.
+#[derive(Default)]
+struct Slots(Vec<(Label, About, Vec<String>, Vec<Entry>)>);
+
+impl Whole {
+    /// Signs everything, and says of each subject and store how it ended; `seen` hears of each as it ends.
+    pub async fn sign(&self, images: &[PlannedImage], runs: &[RunJob], seen: &mut Seen<'_>) -> Vec<Outcome> {
+        let seen = RefCell::new(seen);
+        let mut outcomes = Vec::new();
+        if self.image_stores.contains(&StoreKind::Oci) {
+            let what = What::Each { format: (self.format)(), claims: self.claims.clone() };
+            let label = self.image_label(StoreKind::Oci);
+            let pipeline = self.pipeline(what, label, &self.signatures, self.recursive);
+            outcomes.extend(pipeline.sign(images, &mut |outcome| (seen.borrow_mut())(outcome)).await);
+        }
+        let mut of_images = Slots::default();
+        let keyed = self.image_stores.iter().any(|store| *store != StoreKind::Oci);
+        if keyed {
+            let signed = futures_util::stream::iter(images)
+                .map(|planned| async move { (planned, self.sign_image(&planned.image).await) });
+            let mut signed = signed.buffered(self.jobs);
+            while let Some((planned, filed)) = signed.next().await {
+                let made = self.keep_image(planned, filed, runs.is_empty(), &mut of_images);
+                made.iter().for_each(|outcome| (seen.borrow_mut())(outcome));
+                outcomes.extend(made);
+            }
+        }
+        let images_failed = outcomes.iter().any(|outcome| outcome.result.is_err());
+        let mut of_images = Some(of_images);
+        let works: Vec<_> = runs
+            .iter()
+            .enumerate()
+            .map(|(at, job)| {
+                // Images' signatures stand in the annotations of the run that built them, the first.
+                let slots = if at == 0 { of_images.take() } else { None };
+                (job, slots.unwrap_or_default(), at == 0 && images_failed)
+            })
+            .collect();
+        let seen = &seen;
+        let works = futures_util::stream::iter(works).map(|(job, slots, images_failed)| async move {
+            self.sign_run(job, slots, images_failed, seen).await
+        });
+        let mut works = works.buffer_unordered(self.jobs);
+        while let Some(made) = works.next().await {
+            outcomes.extend(made);
+        }
+        outcomes
+    }
+
+    /// Signs an attestation of one image, and puts it into every store of `expected`.
+    pub async fn attest_image(
+        &self,
+        image: &ImageRef,
+        payload: &Payload,
+        expected: &[Expected],
+        seen: &mut Seen<'_>,
+    ) -> Vec<Outcome> {
+        let signed = sign(&self.key, payload.clone(), vec![image.clone()]).await;
+        let signed = signed.map_err(|error| Explanation::of(&error));
+        let mut outcomes = Vec::new();
+        for expected in expected {
+            let planned = PlannedImage { image: image.clone(), from: expected.from.clone() };
+            let made = match &signed {
+                Err(why) => vec![expected.failed(why)],
+                Ok(signed) if expected.label.store == StoreKind::Oci.name() => {
+                    let what = What::Same(signed.clone());
+                    let pipeline = self.pipeline(what, expected.label, &self.attestations, false);
+                    outcomes.extend(pipeline.sign(&[planned], seen).await);
+                    continue;
+                }
+                Ok(signed) => {
+                    // Of one image there are many attestations: the payload's digest tells them apart.
+                    let mut key = KeptUnder::image(image);
+                    let digest = signed.payload.digest();
+                    let short: String = digest.hex().chars().take(12).collect();
+                    key.full = format!("{}-attestation-{short}", key.full);
+                    let result = match look_up(&self.client, image).await {
+                        Ok(_) => self.keep(&[Filed { key, number: 0, signed: signed.clone() }]),
+                        Err(error) => Err(error.into()),
+                    };
+                    vec![Outcome::of_image(expected.label, planned.image, planned.from, result)]
+                }
+            };
+            made.iter().for_each(&mut *seen);
+            outcomes.extend(made);
+        }
+        outcomes
+    }
+
+    /// What was asked of registries and of the cluster.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.client.stats();
+        stats.requests += self.cluster.as_ref().map_or(0, Cluster::requests);
+        stats
+    }
+
+    fn pipeline(&self, what: What, label: Label, store: &Arc<dyn Store>, recursive: bool) -> Pipeline {
+        Pipeline {
+            client: self.client.clone(),
+            what,
+            label,
+            key: self.key.clone(),
+            store: Arc::clone(store),
+            jobs: self.jobs,
+            recursive,
+            deadline: self.deadline,
+        }
+    }
+
+    fn image_label(&self, store: StoreKind) -> Label {
+        Label { format: (self.format)().name(), store: store.name(), ..Label::IMAGE }
+    }
+
+    /// The signatures of one image that the registry holds.
+    async fn sign_image(&self, image: &ImageRef) -> Result<Vec<Filed>, WholeError> {
+        look_up(&self.client, image).await?;
+        let payloads = (self.format)().payloads(image, &self.claims);
+        let payloads =
+            payloads.map_err(|source| PipelineError::Payload { image: image.to_string(), source })?;
+        let mut all = Vec::new();
+        for (number, payload) in payloads.into_iter().enumerate() {
+            let signed = sign(&self.key, payload, vec![image.clone()]).await?;
+            all.push(Filed { key: KeptUnder::image(image), number, signed });
+        }
+        Ok(all)
+    }
+
+    /// Puts an image's signatures into the folder, and sets aside what goes into annotations.
+    fn keep_image(
+        &self,
+        planned: &PlannedImage,
+        filed: Result<Vec<Filed>, WholeError>,
+        no_run: bool,
+        slots: &mut Slots,
+    ) -> Vec<Outcome> {
+        let filed = filed.map_err(|error| Explanation::of(&error));
+        let (about, from) = (About::Image(planned.image.clone()), planned.from.clone());
+        let mut outcomes = Vec::new();
+        for store in self.image_stores.iter().copied().filter(|store| *store != StoreKind::Oci) {
+            let label = self.image_label(store);
+            let result = match (&filed, store) {
+                (Err(why), _) => Err(why.clone()),
+                (Ok(_), StoreKind::Tekton) if no_run => {
+                    Err(Explanation::of(&WholeError::NoRun(planned.image.to_string())))
+                }
+                (Ok(filed), StoreKind::Tekton) => {
+                    let entries = filed.iter().map(entry_of_image).collect();
+                    slots.0.push((label, about.clone(), from.clone(), entries));
+                    continue;
+                }
+                (Ok(filed), _) => self.keep(filed).map_err(|error| Explanation::of(&error)),
+            };
+            outcomes.push(Outcome { label, subject: about.clone(), from: from.clone(), result });
+        }
+        outcomes
+    }
+
+    /// Puts `filed` into the folder.
+    fn keep(&self, filed: &[Filed]) -> Result<Done, WholeError> {
+        let mut done = Done { location: String::new(), added: 0, present: 0, key_id: String::new() };
+        for (filed, directory) in filed.iter().zip(self.directory.iter().cycle()) {
+            let added = directory.keep(filed)?;
+            done.added += usize::from(added);
+            done.present += usize::from(!added);
+            done.location = directory.location(filed);
+            done.key_id.clone_from(&filed.signed.key_id);
+        }
+        Ok(done)
+    }
+
+    /// Signs one run, and puts it into every store.
+    async fn sign_run(
+        &self,
+        job: &RunJob,
+        mut slots: Slots,
+        images_failed: bool,
+        seen: &RefCell<&mut Seen<'_>>,
+    ) -> Vec<Outcome> {
+        let signed = self.sign_payload(job).await;
+        let mut outcomes = Vec::new();
+        for store in &job.stores {
+            let result = match &signed {
+                Err(why) => Err(why.clone()),
+                Ok(filed) => match store {
+                    StoreKind::Oci if !job.planned.images.is_empty() => {
+                        let made = self.attest(job, &filed.signed, seen).await;
+                        outcomes.extend(made);
+                        continue;
+                    }
+                    StoreKind::Oci => Err(Explanation::of(&WholeError::NoImage(job.planned.shown()))),
+                    StoreKind::Directory => {
+                        self.keep(std::slice::from_ref(filed)).map_err(|error| Explanation::of(&error))
+                    }
+                    StoreKind::Tekton => {
+                        let entry = entry(run_key(&job.planned), &filed.signed);
+                        let (label, about, from) = job.names(*store);
+                        slots.0.push((label, about, from, vec![entry]));
+                        continue;
+                    }
+                },
+            };
+            let made = job.failed_or_done(*store, result);
+            made.iter().for_each(|outcome| (seen.borrow_mut())(outcome));
+            outcomes.extend(made);
+        }
+        let failed = images_failed || outcomes.iter().any(|outcome| outcome.result.is_err());
+        let something = !outcomes.is_empty() || !slots.0.is_empty();
+        let mark = self.mark_signed && !failed && something;
+        if !slots.0.is_empty() || mark {
+            let made = self.annotate(&job.planned, slots, mark).await;
+            made.iter().for_each(|outcome| (seen.borrow_mut())(outcome));
+            outcomes.extend(made);
+        }
+        outcomes
+    }
+
+    /// The run's signature, unless something keeps it from being signed.
+    async fn sign_payload(&self, job: &RunJob) -> Result<Filed, Explanation> {
+        let planned = &job.planned;
+        if let Some(why) = &planned.blocked {
+            return Err(why.clone());
+        }
+        let payload = planned.payload.clone().ok_or_else(|| Explanation {
+            error: format!("there is nothing to sign for {}", planned.shown()),
+            causes: Vec::new(),
+            used: None,
+            hint: None,
+            exit: ExitCode::Failed,
+        })?;
+        let signed = sign(&self.key, payload, planned.images.clone()).await;
+        let signed = signed.map_err(|error| Explanation::of(&error))?;
+        let key = KeptUnder { short: planned.short_key.clone(), full: planned.full_key.clone(), image: None };
+        Ok(Filed { key, number: 0, signed })
+    }
+
+    /// Puts the run's attestation beside each image that it is about.
+    async fn attest(&self, job: &RunJob, signed: &Signed, seen: &RefCell<&mut Seen<'_>>) -> Vec<Outcome> {
+        let (label, _, from) = job.names(StoreKind::Oci);
+        let images: Vec<PlannedImage> = job
+            .planned
+            .images
+            .iter()
+            .map(|image| PlannedImage { image: image.clone(), from: from.clone() })
+            .collect();
+        let pipeline = self.pipeline(What::Same(signed.clone()), label, &self.attestations, false);
+        pipeline.sign(&images, &mut |outcome| (seen.borrow_mut())(outcome)).await
+    }
+
+    /// Writes everything that belongs into one run's annotations, in one request.
+    async fn annotate(&self, run: &PlannedRun, slots: Slots, mark: bool) -> Vec<Outcome> {
+        let entries: Vec<Entry> =
+            slots.0.iter().flat_map(|(_, _, _, entries)| entries.iter().cloned()).collect();
+        let written = self.write_annotations(run, &entries, mark).await;
+        let result = match written {
+            Ok((annotated, key_id)) => {
+                let marked = if annotated.marked { ", marked as signed" } else { "" };
+                let location = format!("the annotations of {}{marked}", run.shown());
+                Ok((annotated.added > 0, location, key_id))
+            }
+            Err(error) => Err(Explanation::of(&error)),
+        };
+        if slots.0.is_empty()
+            && let Err(why) = result
+        {
+            let label = Label { artifact: run.artifact(), format: "mark", store: "tekton" };
+            let subject = About::Run { name: run.full_name(), uid: run.uid.clone() };
+            return vec![Outcome { label, subject, from: vec![run.shown()], result: Err(why) }];
+        }
+        let outcome = |(label, subject, from, entries): (Label, About, Vec<String>, Vec<Entry>)| {
+            let result = result.clone().map(|(added, location, key_id)| Done {
+                location,
+                added: if added { entries.len() } else { 0 },
+                present: if added { 0 } else { entries.len() },
+                key_id,
+            });
+            Outcome { label, subject, from, result }
+        };
+        slots.0.into_iter().map(outcome).collect()
+    }
+
+    async fn write_annotations(
+        &self,
+        run: &PlannedRun,
+        entries: &[Entry],
+        mark: bool,
+    ) -> Result<(crate::cluster::Annotated, String), WholeError> {
+        let Some(cluster) = &self.cluster else { return Err(WholeError::NoRun(run.shown())) };
+        let name = ObjectName::new(&run.namespace, &run.name)
+            .map_err(|source| WholeError::Name(run.full_name(), source))?;
+        let kind = match run.kind {
+            RunKind::TaskRun => Kind::TaskRun,
+            RunKind::PipelineRun => Kind::PipelineRun,
+        };
+        let annotated = cluster.annotate(kind, &name, &run.uid, entries, mark).await?;
+        Ok((annotated, self.key.signer().await?.public_key().key_id()))
+    }
+}
+
+impl RunJob {
+    /// How outcomes name it.
+    fn names(&self, store: StoreKind) -> (Label, About, Vec<String>) {
+        let label = Label { artifact: self.planned.artifact(), format: self.format, store: store.name() };
+        let about = About::Run { name: self.planned.full_name(), uid: self.planned.uid.clone() };
+        let so_far = if self.planned.so_far { ", so far" } else { "" };
+        (label, about, vec![format!("{}{so_far}", self.planned.shown())])
+    }
+
+    /// What was to be done in `store`, and how it ended; where it failed, for each image that it is about.
+    fn failed_or_done(&self, store: StoreKind, result: Result<Done, Explanation>) -> Vec<Outcome> {
+        let (label, about, from) = self.names(store);
+        let images = self.planned.images.iter().map(|image| About::Image(image.clone()));
+        let about = match (store, &result) {
+            (StoreKind::Oci, Err(_)) if !self.planned.images.is_empty() => images.collect(),
+            _ => vec![about],
+        };
+        let outcome = |subject| Outcome { label, subject, from: from.clone(), result: result.clone() };
+        about.into_iter().map(outcome).collect()
+    }
+}
+
+fn run_key(run: &PlannedRun) -> ShortKey {
+    match run.kind {
+        RunKind::TaskRun => ShortKey::TaskRun(run.uid.clone()),
+        RunKind::PipelineRun => ShortKey::PipelineRun(run.uid.clone()),
+    }
+}
+
+fn entry_of_image(filed: &Filed) -> Entry {
+    let digest = filed.key.image.clone().unwrap_or_else(|| filed.signed.payload.digest());
+    entry(ShortKey::Image(digest), &filed.signed)
+}
+
+/// What annotations hold of a signature.
+fn entry(key: ShortKey, signed: &Signed) -> Entry {
+    let signature = match signed.payload.envelope {
+        Envelope::Dsse => signed.envelope().to_vec(),
+        Envelope::Bare => signed.signature.0.clone(),
+    };
+    Entry {
+        key,
+        payload: signed.payload.bytes.to_vec(),
+        signature,
+        cert: String::new(),
+        chain: String::new(),
+    }
+}

@@ -1,0 +1,144 @@
+//! Why an agent gives no signature.
+
+use super::AgentAddress;
+use super::wire::ProblemDetail;
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::sign::VerifyError;
+
+/// What kept the agent's signature from us.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// Not the address of an agent.
+    #[error("an agent's address is unix:// and an absolute path")]
+    Address,
+    /// The kernel takes no longer path for a socket.
+    #[error("the path of an agent's socket has {limit} bytes at most")]
+    LongAddress {
+        /// The limit.
+        limit: usize,
+    },
+    /// Nobody listens.
+    #[error("no agent listens at {address}")]
+    Absent {
+        /// Where.
+        address: AgentAddress,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The socket is there and can't be used.
+    #[error("cannot connect to the agent at {address}")]
+    Connect {
+        /// Where.
+        address: AgentAddress,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The connection ended before the answer did.
+    #[error("the agent at {address} ended the connection without an answer")]
+    Lost {
+        /// Where.
+        address: AgentAddress,
+        /// What came instead.
+        source: hyper::Error,
+    },
+    /// No answer in time.
+    #[error("the agent at {address} has not answered within the time limit of the run")]
+    TimedOut {
+        /// Where.
+        address: AgentAddress,
+    },
+    /// Not what an agent says.
+    #[error("what listens at {address} is no agent of Stepseal's: {what}")]
+    Answer {
+        /// Where.
+        address: AgentAddress,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The agent has decided against it.
+    #[error("the agent at {address} refuses to sign ({})", said.code())]
+    Refused {
+        /// Where.
+        address: AgentAddress,
+        /// Its reasons.
+        #[source]
+        said: Box<Said>,
+    },
+    /// It signed something else, or with another key.
+    #[error("the signature of the agent at {address} is not one of this payload by the key that it names")]
+    Signature {
+        /// Where.
+        address: AgentAddress,
+        /// What is wrong with it.
+        source: VerifyError,
+    },
+    /// Somebody asked it to sign bytes without saying what they are.
+    #[error("an agent signs payloads, not bytes")]
+    OnlyPayloads,
+    /// The question can't be written down.
+    #[error("cannot write the question for the agent")]
+    Json(#[source] serde_json::Error),
+    /// The same.
+    #[error("cannot write the question for the agent")]
+    Http(#[source] ::http::Error),
+}
+
+/// What an agent says, as a chain of causes.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Said {
+    message: String,
+    code: String,
+    hint: Option<String>,
+    #[source]
+    cause: Option<Box<Said>>,
+}
+
+/// More causes than these are no agent's.
+const MAX_CAUSES: usize = 16;
+
+impl Said {
+    pub(super) fn of(detail: ProblemDetail) -> Self {
+        let inner = detail.causes.into_iter().take(MAX_CAUSES).rev().fold(None, |cause, message| {
+            Some(Box::new(Self { message, code: String::new(), hint: None, cause }))
+        });
+        Self { message: detail.message, code: detail.code, hint: detail.hint, cause: inner }
+    }
+
+    /// The reason, for programs.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+}
+
+impl Explain for AgentError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Address | Self::LongAddress { .. } => "write unix:///PATH, as the agent's --socket has it".into(),
+            Self::Absent { .. } => {
+                "run stepseal agent as a sidecar of this Task, with its socket on a volume that both mount".into()
+            }
+            Self::Connect { .. } => "let this step's user write to the socket; the agent makes it for all".into(),
+            Self::Lost { .. } | Self::TimedOut { .. } => {
+                "see the agent's own log for what it decided, and run again".into()
+            }
+            Self::Answer { .. } | Self::Signature { .. } => {
+                "mount the socket's folder read-only into every step, so that only the agent can make a socket there"
+                    .into()
+            }
+            Self::Refused { said, .. } => return said.hint.clone(),
+            Self::OnlyPayloads | Self::Json(_) | Self::Http(_) => {
+                "this is a fault of Stepseal's: report it with the configuration used".into()
+            }
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Address | Self::LongAddress { .. } => ExitCode::Usage,
+            _ => ExitCode::Failed,
+        }
+    }
+}

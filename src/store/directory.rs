@@ -1,0 +1,160 @@
+//! The store `directory`: a file for the payload and one for the signature, named by Chains' keys.
+//!
+//! `payload-KEY` has the payload's exact bytes; `signature-KEY` the DSSE envelope of an in-toto statement, or the base64 of
+//! the signature of anything else: what `cosign verify-blob` and `verify-blob-attestation` take as they are. With a key pair there is
+//! no `cert-KEY` and no `chain-KEY`. A file is written whole or not at all, and read back.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::{Filed, Signed, StoreError};
+use crate::payload::Envelope;
+
+/// The store of a folder.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    folder: PathBuf,
+}
+
+impl Directory {
+    /// Keeps signatures in `folder`, which is made if it isn't there.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Where the signature under `key` lies, for people.
+    pub fn location(&self, filed: &Filed) -> String {
+        self.path("signature", filed).display().to_string()
+    }
+
+    fn path(&self, what: &str, filed: &Filed) -> PathBuf {
+        self.folder.join(format!("{what}-{}", file_name(filed)))
+    }
+
+    /// Writes payload and signature and reads them back; whether anything had to be written.
+    ///
+    /// # Errors
+    ///
+    /// When the folder can't be written, or what is read back is something else.
+    pub fn keep(&self, filed: &Filed) -> Result<bool, StoreError> {
+        std::fs::create_dir_all(&self.folder).map_err(|source| failed(&self.folder, source))?;
+        let files = [
+            (self.path("payload", filed), filed.signed.payload.bytes.clone()),
+            (self.path("signature", filed), signature(&filed.signed)),
+        ];
+        let mut added = false;
+        for (path, bytes) in &files {
+            if !holds(path, bytes).unwrap_or(false) {
+                write(path, bytes).map_err(|source| failed(path, source))?;
+                added = true;
+            }
+        }
+        for (path, bytes) in &files {
+            if !holds(path, bytes).map_err(|source| failed(path, source))? {
+                return Err(failed(path, io::Error::other("another writer replaced it")));
+            }
+        }
+        Ok(added)
+    }
+}
+
+/// What `signature-KEY` holds.
+fn signature(signed: &Signed) -> Bytes {
+    match signed.payload.envelope {
+        Envelope::Dsse => signed.envelope(),
+        Envelope::Bare => signed.signature.base64().into(),
+    }
+}
+
+/// A name that two payloads never share: a run's short key has its UID in it; an image's has twelve digits, so that it goes by its
+/// full name.
+fn file_name(filed: &Filed) -> String {
+    let name =
+        if filed.key.is_run() { filed.key.short.clone() } else { filed.key.full.replace(['/', ':'], "_") };
+    match filed.number {
+        0 => name,
+        number => format!("{name}-{number}"),
+    }
+}
+
+/// Whether the file at `path` is a regular one with just these bytes. No link is followed.
+fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() || file.metadata()?.len() != bytes.len() as u64 {
+        return Ok(false);
+    }
+    let mut there = Vec::with_capacity(bytes.len());
+    file.take(bytes.len() as u64 + 1).read_to_end(&mut there)?;
+    Ok(there == bytes)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(PermissionsExt::from_mode(0o644));
+    let mut file = builder.prefix(".stepseal-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(|_| ()).map_err(|failed| failed.error)
+}
+
+fn failed(path: &Path, source: io::Error) -> StoreError {
+    StoreError::File { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::Payload;
+    use crate::sign::Signature;
+    use crate::store::KeptUnder;
+
+    fn filed(short: &str, full: &str, number: usize) -> Filed {
+        let payload = Payload {
+            bytes: Bytes::from_static(b"{}"),
+            media_type: "application/json",
+            envelope: Envelope::Bare,
+        };
+        let signed =
+            Signed { payload, signature: Signature(vec![1]), key_hint: "h".into(), key_id: "k".into() };
+        Filed { key: KeptUnder { short: short.into(), full: full.into(), image: None }, number, signed }
+    }
+
+    #[test]
+    fn files_are_named_by_their_keys_and_written_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Directory::new(folder.path().join("new"));
+        let run = filed("taskrun-u", "tekton.dev-v1-TaskRun-u", 0);
+        assert!(store.keep(&run).unwrap());
+        assert!(!store.keep(&run).unwrap(), "the second time nothing is written");
+        let read = |name: &str| std::fs::read(folder.path().join("new").join(name)).unwrap();
+        assert_eq!(read("payload-taskrun-u"), b"{}");
+        assert_eq!(read("signature-taskrun-u"), b"AQ==");
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        std::fs::write(&other, "{}").unwrap();
+        std::os::unix::fs::symlink(&other, folder.path().join("payload-taskrun-u")).unwrap();
+        let store = Directory::new(folder.path().to_owned());
+        assert!(store.keep(&filed("taskrun-u", "x", 0)).unwrap());
+        assert!(!folder.path().join("payload-taskrun-u").symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::read(&other).unwrap(), b"{}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let store = Directory::new(folder.path().join("file/below"));
+        assert!(matches!(store.keep(&filed("a", "b", 0)), Err(StoreError::File { .. })));
+    }
+}

@@ -1,0 +1,199 @@
+//! Bytes in, Kubernetes objects out: YAML with several documents, JSON, arrays, `List` objects.
+//!
+//! What a parser might take in two ways is refused: a key that stands twice, and numbers that can't be kept as they
+//! are. Size, depth and number of nodes are bounded, and so is what YAML's aliases may repeat.
+//!
+//! Spec: <https://yaml.org/spec/1.2.2/>, <https://www.rfc-editor.org/rfc/rfc8259>
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::RunError;
+use super::object;
+
+/// The most that is read: a PipelineRun with hundreds of TaskRuns, each of which the API server bounds at 1.5 MiB.
+pub(super) const MAX_RUN_BYTES: usize = 64 * 1024 * 1024;
+/// The deepest nesting that is read; a run's deepest fields lie about 20 levels down.
+pub(super) const MAX_DEPTH: usize = 100;
+/// The most values in it.
+const MAX_NODES: usize = 4_000_000;
+/// The most documents in a YAML file.
+const MAX_DOCUMENTS: usize = 10_000;
+/// The largest whole number below which a float holds every one.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+/// What all aliases of a YAML file may repeat together.
+const MAX_REPEATED: usize = 100_000;
+
+/// Every object in `bytes`, in their order.
+pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
+    if bytes.len() > MAX_RUN_BYTES {
+        return Err(RunError::TooBig);
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| RunError::NotText)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // JSON with `---` between its documents is YAML.
+    let several = text.lines().any(|line| line.trim_end() == "---");
+    let documents = match text.trim_start().starts_with(['{', '[']) && !several {
+        true => json(text)?,
+        false => yaml(text)?,
+    };
+    let mut found = Vec::new();
+    for document in documents {
+        flatten(document, &mut found, 0)?;
+    }
+    Ok(found)
+}
+
+/// The objects of lists and arrays, one after the other.
+fn flatten(value: Value, found: &mut Vec<Value>, depth: usize) -> Result<(), RunError> {
+    if depth > 4 {
+        return Err(RunError::TooDeep);
+    }
+    match value {
+        Value::Array(items) => items.into_iter().try_for_each(|item| flatten(item, found, depth + 1)),
+        Value::Object(mut fields) => {
+            let list = fields.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
+            match fields.remove("items") {
+                Some(Value::Array(items)) if list => {
+                    items.into_iter().try_for_each(|item| flatten(item, found, depth + 1))
+                }
+                _ if list => Ok(()),
+                items => {
+                    fields.extend(items.map(|items| ("items".to_owned(), items)));
+                    found.push(Value::Object(fields));
+                    Ok(())
+                }
+            }
+        }
+        Value::Null => Ok(()),
+        other => Err(RunError::NotAnObject(object::type_name(&other))),
+    }
+}
+
+fn json(text: &str) -> Result<Vec<Value>, RunError> {
+    let stream = serde_json::Deserializer::from_str(text).into_iter::<Strict>();
+    stream.map(|document| document.map(|strict| strict.0).map_err(RunError::Json)).collect()
+}
+
+fn yaml(text: &str) -> Result<Vec<Value>, RunError> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
+        legacy_octal_numbers: true,
+        merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
+        reject_unsupported_tags: true,
+        with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: MAX_REPEATED,
+            max_replay_stack_depth: 16,
+            max_alias_expansions_per_anchor: 10_000,
+        },
+        budget: serde_saphyr::budget! {
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_nodes: MAX_NODES,
+            max_events: 2 * MAX_NODES,
+            max_aliases: 10_000,
+            max_anchors: 10_000,
+            enforce_alias_anchor_ratio: false,
+            max_documents: MAX_DOCUMENTS,
+            max_recorded_anchor_events: MAX_NODES,
+            max_total_scalar_bytes: MAX_RUN_BYTES,
+        },
+    };
+    let documents = serde_saphyr::from_multiple_with_options::<Strict>(text, options);
+    Ok(documents
+        .map_err(|error| RunError::Yaml(Box::new(error)))?
+        .into_iter()
+        .map(|strict| strict.0)
+        .collect())
+}
+
+/// A JSON value in which no key stands twice and no number was changed by reading it.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        if value.fract() != 0.0 {
+            let number = Number::from_f64(value).map(Value::Number);
+            return number.ok_or_else(|| E::custom("a number that is none"));
+        }
+        // An integer of more than 64 bits arrives here with its last digits lost.
+        if value.abs() > EXACT {
+            return Err(E::custom("a number that can't be kept as it is"));
+        }
+        // Kubernetes writes 1.0 as 1.
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number of at most 53 bits")]
+        let whole = value as i64;
+        Ok(Value::Number(whole.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            found.push(item);
+        }
+        Ok(Value::Array(found))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut found = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if found.contains_key(&key) {
+                let key = crate::foreign::shown(&key, super::NAME_SHOWN_BYTES);
+                return Err(de::Error::custom(format!("the key \"{key}\" stands twice in one object")));
+            }
+            let Strict(value) = entries.next_value()?;
+            found.insert(key, value);
+        }
+        Ok(Value::Object(found))
+    }
+}

@@ -1,0 +1,119 @@
+//! Why a text holds no run.
+
+use super::document::{MAX_DEPTH, MAX_RUN_BYTES};
+use super::{NAME_SHOWN_BYTES, RunKind};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign::shown;
+
+/// Why a run can't be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// More than any run with its TaskRuns is.
+    #[error("the run is larger than {} MiB", MAX_RUN_BYTES / 1024 / 1024)]
+    TooBig,
+    /// Some other bytes.
+    #[error("the run is not UTF-8 text")]
+    NotText,
+    /// Begins like JSON and is none.
+    #[error("the run is not JSON that can be read")]
+    Json(#[source] serde_json::Error),
+    /// Not YAML, or more of it than is read.
+    #[error("the run is not YAML that can be read")]
+    Yaml(#[source] Box<serde_saphyr::Error>),
+    /// Nested deeper than any run.
+    #[error("the run is nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// There is no run in it.
+    #[error("there is no TaskRun or PipelineRun in it")]
+    Nothing,
+    /// An entry is not an object.
+    #[error("an entry of it is a JSON {0}, and a Kubernetes object is needed")]
+    NotAnObject(&'static str),
+    /// Several runs, and one is signed at a time.
+    #[error("it holds {count} objects of kind {kind}, and one run is signed at a time")]
+    Several {
+        /// Their kind.
+        kind: RunKind,
+        /// How many.
+        count: usize,
+    },
+    /// Some other object.
+    #[error("it holds an object of kind \"{}\", which is no run", shown(.kind, NAME_SHOWN_BYTES))]
+    OtherKind {
+        /// The object's kind.
+        kind: String,
+    },
+    /// Another API than Tekton's, or a version that isn't known.
+    #[error("\"{}\" is no API version of Tekton's runs", shown(.version, NAME_SHOWN_BYTES))]
+    OtherVersion {
+        /// The object's apiVersion.
+        version: String,
+    },
+    /// An object without a name.
+    #[error("a {kind} has no metadata.name")]
+    NoName {
+        /// What it is.
+        kind: RunKind,
+    },
+    /// A run without the UID by which its signature is named.
+    #[error("{kind} {} has no metadata.uid", shown(.name, NAME_SHOWN_BYTES))]
+    NoUid {
+        /// What it is.
+        kind: RunKind,
+        /// Its name.
+        name: String,
+    },
+    /// More children than a PipelineRun has.
+    #[error("it holds {count} TaskRuns, and at most {} of one PipelineRun are read", super::MAX_CHILDREN)]
+    TooManyChildren {
+        /// How many.
+        count: usize,
+    },
+    /// A child that is something else.
+    #[error("{} is given as a TaskRun and is none", shown(.name, NAME_SHOWN_BYTES))]
+    NotATaskRun {
+        /// The object's name.
+        name: String,
+    },
+    /// Two children of one name.
+    #[error("TaskRun {} stands in it twice", shown(.name, NAME_SHOWN_BYTES))]
+    Twice {
+        /// The TaskRun's name.
+        name: String,
+    },
+    /// A child from elsewhere.
+    #[error("TaskRun {} is of another namespace than the PipelineRun", shown(.name, NAME_SHOWN_BYTES))]
+    OtherNamespace {
+        /// The TaskRun's name.
+        name: String,
+    },
+}
+
+impl Explain for RunError {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::TooBig | Self::TooDeep | Self::TooManyChildren { .. } => {
+                "give one TaskRun, or one PipelineRun followed by its TaskRuns"
+            }
+            Self::NotText | Self::Json(_) | Self::Yaml(_) | Self::NotAnObject(_) => {
+                "give it as kubectl get -o yaml or -o json writes it"
+            }
+            Self::Nothing | Self::Several { .. } | Self::OtherKind { .. } | Self::NotATaskRun { .. } => {
+                "give one TaskRun, or one PipelineRun followed by its own TaskRuns"
+            }
+            Self::OtherVersion { .. } => "give the object as tekton.dev/v1 or tekton.dev/v1beta1",
+            Self::NoName { .. } | Self::NoUid { .. } => {
+                "give the object as the cluster has it (kubectl get -o yaml), not the file it was created from"
+            }
+            Self::Twice { .. } => "give each TaskRun once",
+            Self::OtherNamespace { .. } => "give the TaskRuns that the PipelineRun's childReferences name",
+        };
+        Some(hint.to_owned())
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}

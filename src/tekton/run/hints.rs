@@ -1,0 +1,75 @@
+//! The type hints in a run's results: what [`discover`](crate::tekton::discover) gives for a step's folders.
+
+use super::{Run, RunKind, RunObject, RunResult};
+use crate::foreign;
+use crate::tekton::results::take;
+use crate::tekton::{Discovered, NAME_SHOWN_BYTES, Problem, Scope};
+
+/// Which results count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HintOptions {
+    /// Whether a PipelineRun's TaskRuns count too.
+    pub deep: bool,
+    /// Whether the results of single steps count too, as they do in `slsa/v2alpha4`.
+    pub steps: bool,
+}
+
+/// How many places of results are looked at: TaskRuns and steps.
+const MAX_PLACES: usize = 8192;
+
+/// The type hints of `run`: its own, then, if asked, its completed children's.
+///
+/// Nothing is judged yet: values are read as they are read from a results folder, and `plan` says what is wrong.
+pub fn hints(run: &Run, options: &HintOptions) -> Discovered {
+    let mut found = Discovered::default();
+    let own = run.run();
+    match run.kind() {
+        RunKind::TaskRun => {
+            read(&own.results(), &Scope::Task, shown("TaskRun", own), &mut found);
+            if options.steps {
+                steps(own, &|step| Scope::Step(step.to_owned()), &mut found);
+            }
+        }
+        RunKind::PipelineRun => {
+            read(&own.results(), &Scope::Pipeline, shown("PipelineRun", own), &mut found);
+            for child in run.executed().into_iter().filter(|_| options.deep) {
+                let scope = Scope::TaskRun(child.name().to_owned());
+                read(&child.results(), &scope, shown("TaskRun", child), &mut found);
+                if options.steps {
+                    let name = child.name();
+                    steps(child, &|step| Scope::TaskRunStep(name.to_owned(), step.to_owned()), &mut found);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn steps(object: &RunObject, scope: &dyn Fn(&str) -> Scope, found: &mut Discovered) {
+    for (at, step) in object.steps().into_iter().enumerate() {
+        let results = step.results();
+        if results.is_empty() {
+            continue;
+        }
+        let name = if step.name().is_empty() { at.to_string() } else { step.name().to_owned() };
+        let place =
+            format!("step {} of {}", foreign::shown(&name, NAME_SHOWN_BYTES), shown("TaskRun", object));
+        read(&results, &scope(&name), place, found);
+    }
+}
+
+fn shown(kind: &str, object: &RunObject) -> String {
+    format!("the results of {kind} {}", foreign::shown(object.name(), NAME_SHOWN_BYTES))
+}
+
+fn read(results: &[RunResult<'_>], scope: &Scope, place: String, found: &mut Discovered) {
+    if found.looked.len() >= MAX_PLACES {
+        let what = format!("they are not read: {MAX_PLACES} other places with results stand before them");
+        found.problems.push(Problem { place, what });
+        return;
+    }
+    let names: Vec<&[u8]> = results.iter().map(|result| result.name.as_bytes()).collect();
+    let mut value =
+        |at: usize| Ok(results.get(at).map(|result| result.value.to_file().into_bytes()).unwrap_or_default());
+    take(&names, &mut value, scope, place, found);
+}

@@ -1,0 +1,351 @@
+//! A TaskRun, or a PipelineRun with its TaskRuns, as Kubernetes objects.
+//!
+//! The objects come from a file or from the cluster, and are untrusted like everything a build wrote: bounded, kept
+//! as they are, and read leniently; a field of the wrong type is a field that isn't there. What a PipelineRun says
+//! of a child that nobody gave is a [`Gap`] with its name, never a guess and never silence.
+//!
+//! Objects of the API version `v1beta1` are converted as Tekton's own webhook converts them.
+//!
+//! Spec: <https://github.com/tektoncd/pipeline/blob/v1.15.0/docs/pipeline-api.md>
+
+mod document;
+mod error;
+mod hints;
+mod object;
+mod v1beta1;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use serde_json::Value;
+
+pub use error::RunError;
+pub use hints::{HintOptions, hints};
+pub use object::{RefSource, RunObject, RunResult, Step};
+pub(crate) use object::{field, list, text};
+pub use value::ParamValue;
+
+use super::NAME_SHOWN_BYTES;
+use crate::foreign;
+
+/// What a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RunKind {
+    /// One Task.
+    TaskRun,
+    /// A Pipeline: its tasks are TaskRuns of their own.
+    PipelineRun,
+}
+
+impl RunKind {
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TaskRun => "TaskRun",
+            Self::PipelineRun => "PipelineRun",
+        }
+    }
+}
+
+impl fmt::Display for RunKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A run, and of a PipelineRun its TaskRuns.
+#[derive(Clone, Debug)]
+pub struct Run {
+    object: RunObject,
+    children: Vec<RunObject>,
+    /// The places of the children that ran a task of the Pipeline, by its name.
+    by_task: HashMap<String, Vec<usize>>,
+    gaps: Vec<Gap>,
+}
+
+/// The most TaskRuns of one PipelineRun; the API server bounds the list of their names at about three times as many.
+const MAX_CHILDREN: usize = 4096;
+
+/// A part of a run that is not known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The TaskRun's name.
+    pub name: String,
+    /// The task of the Pipeline that it ran; empty for none.
+    pub pipeline_task: String,
+    /// Why it is not known.
+    pub why: GapReason,
+}
+
+/// Why a part of a run is not known, or not as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GapReason {
+    /// The PipelineRun names it, and its object was not given, or is gone.
+    NotGiven,
+    /// It is no TaskRun: a CustomRun, or a nested PipelineRun.
+    Other(String),
+    /// It has not completed yet.
+    Running,
+    /// Its object was given, and the PipelineRun doesn't name it among its children.
+    NoChild,
+    /// It completed, and no task of the Pipeline that ran has the name in its label.
+    NoTask,
+    /// It completed, and its object doesn't say when it began.
+    NoStart,
+    /// Its specification and its status don't fit together: what is wrong.
+    Torn(&'static str),
+    /// This step of it has no image by digest: it never ran, or the node doesn't say.
+    StepImage(String),
+    /// This sidecar of it has no image by digest.
+    SidecarImage(String),
+    /// It names a git commit, and no repository that has it.
+    NoGitUrl,
+    /// An integer of more digits than readers of provenance keep.
+    Rounded(String),
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = foreign::shown(&self.name, NAME_SHOWN_BYTES);
+        let shown = |text: &str| foreign::shown(text, NAME_SHOWN_BYTES);
+        match &self.why {
+            GapReason::NotGiven => write!(f, "{name}: the object of this TaskRun was not given, or is gone"),
+            GapReason::Other(kind) => {
+                write!(f, "{name}: this child is a {}, of which nothing is known", shown(kind))
+            }
+            GapReason::Running => write!(f, "{name}: this TaskRun has not completed"),
+            GapReason::NoChild => {
+                write!(f, "{name}: this TaskRun was given and is no child of the PipelineRun")
+            }
+            GapReason::NoTask => {
+                write!(
+                    f,
+                    "{name}: the label tekton.dev/pipelineTask of this TaskRun names no task of the Pipeline"
+                )
+            }
+            GapReason::NoStart => write!(f, "{name}: this TaskRun doesn't say when it began"),
+            GapReason::Torn(what) => write!(f, "{name}: the steps of this TaskRun are left out: {what}"),
+            GapReason::StepImage(step) => {
+                write!(f, "{name}: step {} has no image by digest, so its image is left out", shown(step))
+            }
+            GapReason::SidecarImage(sidecar) => {
+                write!(
+                    f,
+                    "{name}: sidecar {} has no image by digest, so its image is left out",
+                    shown(sidecar)
+                )
+            }
+            GapReason::NoGitUrl => write!(f, "{name}: a CHAINS-GIT_COMMIT is given without a CHAINS-GIT_URL"),
+            GapReason::Rounded(number) => write!(
+                f,
+                "{name}: the number {} stands rounded in the provenance, whose readers keep 53 bits",
+                shown(number)
+            ),
+        }
+    }
+}
+
+impl Run {
+    /// Reads a TaskRun, or a PipelineRun and its TaskRuns, from YAML or JSON.
+    ///
+    /// Several documents, arrays and `List` objects are taken; one run must be among them.
+    ///
+    /// # Errors
+    ///
+    /// When the text is neither, is too large or too deep, has a key twice, or holds no run or several.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RunError> {
+        let (mut pipeline_runs, mut task_runs) = (Vec::new(), Vec::new());
+        for value in document::objects(bytes)? {
+            match kind_of(&value)? {
+                Some(RunKind::PipelineRun) => pipeline_runs.push(value),
+                Some(RunKind::TaskRun) => task_runs.push(value),
+                None => {}
+            }
+        }
+        if pipeline_runs.len() > 1 {
+            return Err(RunError::Several { kind: RunKind::PipelineRun, count: pipeline_runs.len() });
+        }
+        if let Some(pipeline_run) = pipeline_runs.pop() {
+            return Self::from_objects(pipeline_run, task_runs);
+        }
+        if task_runs.len() > 1 {
+            return Err(RunError::Several { kind: RunKind::TaskRun, count: task_runs.len() });
+        }
+        Self::from_objects(task_runs.pop().ok_or(RunError::Nothing)?, Vec::new())
+    }
+
+    /// A run from its object and, for a PipelineRun, the TaskRuns that are known of it, in any order.
+    ///
+    /// # Errors
+    ///
+    /// When `object` is no TaskRun or PipelineRun, one of `task_runs` is no TaskRun, or one has no name.
+    pub fn from_objects(object: Value, task_runs: Vec<Value>) -> Result<Self, RunError> {
+        let object = RunObject::new(object)?;
+        let given = task_runs.into_iter().map(RunObject::new).collect::<Result<Vec<_>, _>>()?;
+        if let Some(other) = given.iter().find(|given| given.kind() != RunKind::TaskRun) {
+            return Err(RunError::NotATaskRun { name: other.name().to_owned() });
+        }
+        if object.kind() == RunKind::TaskRun {
+            return match given.first() {
+                Some(_) => Err(RunError::Several { kind: RunKind::TaskRun, count: given.len() + 1 }),
+                None => Ok(Self { object, children: Vec::new(), by_task: HashMap::new(), gaps: Vec::new() }),
+            };
+        }
+        if given.len() > MAX_CHILDREN {
+            return Err(RunError::TooManyChildren { count: given.len() });
+        }
+        let (children, gaps) = children(&object, given)?;
+        let mut by_task: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, child) in children.iter().enumerate() {
+            if let Some(task) = child.pipeline_task() {
+                by_task.entry(task.to_owned()).or_default().push(at);
+            }
+        }
+        Ok(Self { object, children, by_task, gaps })
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> RunKind {
+        self.object.kind()
+    }
+
+    /// The run's own object.
+    pub fn run(&self) -> &RunObject {
+        &self.object
+    }
+
+    /// The run's own object as JSON, in the API version v1.
+    pub fn object(&self) -> &Value {
+        self.object.value()
+    }
+
+    /// Its UID; empty when the object has none.
+    pub fn uid(&self) -> &str {
+        self.object.uid()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.object.name()
+    }
+
+    /// Its namespace; empty when the object has none.
+    pub fn namespace(&self) -> &str {
+        self.object.namespace()
+    }
+
+    /// Whether it succeeded; `None` while it runs, or when it doesn't say.
+    pub fn succeeded(&self) -> Option<bool> {
+        self.object.succeeded()
+    }
+
+    /// A PipelineRun's TaskRuns that are known, in the order of its childReferences.
+    pub fn children(&self) -> &[RunObject] {
+        &self.children
+    }
+
+    /// The known TaskRuns that ran the Pipeline's task `name`.
+    pub fn children_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a RunObject> + use<'a> {
+        let places = self.by_task.get(name).map(Vec::as_slice).unwrap_or_default();
+        places.iter().filter_map(|at| self.children.get(*at))
+    }
+
+    /// The known TaskRuns that completed, as the Pipeline lists their tasks, `finally` last.
+    pub fn executed(&self) -> Vec<&RunObject> {
+        let tasks = self.object.pipeline_tasks().into_iter();
+        tasks
+            .flat_map(|task| self.children_of(text(task, "name")))
+            .filter(|child| child.completion_time().is_some())
+            .collect()
+    }
+
+    /// What of a PipelineRun is not known, each with its reason.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let tasks: HashSet<&str> =
+            self.object.pipeline_tasks().into_iter().map(|task| text(task, "name")).collect();
+        let children = self.children.iter().filter_map(|child| match child.completion_time() {
+            None => Some(child.gap(GapReason::Running)),
+            Some(_) if child.pipeline_task().is_some_and(|task| tasks.contains(task)) => None,
+            Some(_) => Some(child.gap(GapReason::NoTask)),
+        });
+        self.gaps.iter().cloned().chain(children).collect()
+    }
+
+    /// `taskrun-UID` or `pipelinerun-UID`: the name of its signature among others of the same run.
+    ///
+    /// # Errors
+    ///
+    /// When the object has no UID.
+    pub fn short_key(&self) -> Result<String, RunError> {
+        let kind = match self.kind() {
+            RunKind::TaskRun => "taskrun",
+            RunKind::PipelineRun => "pipelinerun",
+        };
+        Ok(format!("{kind}-{}", self.known_uid()?))
+    }
+
+    /// `tekton.dev-v1-TaskRun-UID`: its name among everything that is signed.
+    ///
+    /// # Errors
+    ///
+    /// When the object has no UID.
+    pub fn full_key(&self) -> Result<String, RunError> {
+        Ok(format!("tekton.dev-v1-{}-{}", self.kind(), self.known_uid()?))
+    }
+
+    fn known_uid(&self) -> Result<&str, RunError> {
+        let uid = self.uid();
+        if uid.is_empty() {
+            return Err(RunError::NoUid { kind: self.kind(), name: self.name().to_owned() });
+        }
+        Ok(uid)
+    }
+}
+
+/// The kind of run that `value` is; `None` for a CustomRun, of which nothing is used.
+fn kind_of(value: &Value) -> Result<Option<RunKind>, RunError> {
+    match text(value, "kind") {
+        "TaskRun" => Ok(Some(RunKind::TaskRun)),
+        "PipelineRun" => Ok(Some(RunKind::PipelineRun)),
+        "CustomRun" | "Run" => Ok(None),
+        other => Err(RunError::OtherKind { kind: other.to_owned() }),
+    }
+}
+
+/// The TaskRuns that `run` names as its children, in its order, and what is missing of them.
+fn children(run: &RunObject, given: Vec<RunObject>) -> Result<(Vec<RunObject>, Vec<Gap>), RunError> {
+    let mut by_name: HashMap<String, RunObject> = HashMap::new();
+    let mut names = Vec::new();
+    for child in given {
+        if child.namespace() != run.namespace() {
+            return Err(RunError::OtherNamespace { name: child.name().to_owned() });
+        }
+        let name = child.name().to_owned();
+        if by_name.insert(name.clone(), child).is_some() {
+            return Err(RunError::Twice { name });
+        }
+        names.push(name);
+    }
+    let (mut children, mut gaps) = (Vec::new(), Vec::new());
+    for reference in list(run.status(), "childReferences") {
+        let name = text(reference, "name");
+        let pipeline_task = text(reference, "pipelineTaskName").to_owned();
+        match text(reference, "kind") {
+            "TaskRun" | "" => match by_name.remove(name) {
+                Some(child) => children.push(child),
+                None => gaps.push(Gap { name: name.to_owned(), pipeline_task, why: GapReason::NotGiven }),
+            },
+            other => {
+                let why = GapReason::Other(other.to_owned());
+                gaps.push(Gap { name: name.to_owned(), pipeline_task, why });
+            }
+        }
+    }
+    let strangers = names.iter().filter_map(|name| by_name.get(name));
+    gaps.extend(strangers.map(|child| child.gap(GapReason::NoChild)));
+    Ok((children, gaps))
+}

@@ -1,0 +1,307 @@
+//! One Kubernetes object, and what is read of it.
+
+use serde_json::{Map, Value};
+
+use super::v1beta1;
+use super::{Gap, GapReason, ParamValue, RunError, RunKind};
+
+/// The label by which Tekton says which task of a Pipeline a TaskRun ran.
+const PIPELINE_TASK_LABEL: &str = "tekton.dev/pipelineTask";
+
+/// A TaskRun or a PipelineRun, in the API version v1.
+#[derive(Clone, Debug)]
+pub struct RunObject {
+    kind: RunKind,
+    value: Value,
+}
+
+/// A named value that a run, or a step, left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunResult<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its value, as Tekton reads it.
+    pub value: ParamValue,
+    /// The whole entry as it stands in the object.
+    pub entry: &'a Value,
+}
+
+/// A step, as the status has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Step<'a>(&'a Value);
+
+/// Where a Task, Pipeline or StepAction was taken from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefSource<'a> {
+    /// Its URI.
+    pub uri: &'a str,
+    /// Its digests, by algorithm; sorted.
+    pub digest: Vec<(&'a str, &'a str)>,
+    /// The file in it.
+    pub entry_point: &'a str,
+}
+
+impl RunObject {
+    /// Takes an object of kind TaskRun or PipelineRun; v1beta1 is converted.
+    pub(super) fn new(mut value: Value) -> Result<Self, RunError> {
+        if !value.is_object() {
+            return Err(RunError::NotAnObject(type_name(&value)));
+        }
+        let kind = match text(&value, "kind") {
+            "TaskRun" => RunKind::TaskRun,
+            "PipelineRun" => RunKind::PipelineRun,
+            other => return Err(RunError::OtherKind { kind: other.to_owned() }),
+        };
+        match text(&value, "apiVersion") {
+            "tekton.dev/v1" => {}
+            "tekton.dev/v1beta1" => v1beta1::convert(kind, &mut value),
+            other => return Err(RunError::OtherVersion { version: other.to_owned() }),
+        }
+        let object = Self { kind, value };
+        if object.name().is_empty() {
+            return Err(RunError::NoName { kind });
+        }
+        Ok(object)
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> RunKind {
+        self.kind
+    }
+
+    /// The object as JSON.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        text(self.metadata(), "name")
+    }
+
+    /// `metadata.namespace`; empty when there is none.
+    pub fn namespace(&self) -> &str {
+        text(self.metadata(), "namespace")
+    }
+
+    /// `metadata.uid`; empty when there is none.
+    pub fn uid(&self) -> &str {
+        text(self.metadata(), "uid")
+    }
+
+    fn metadata(&self) -> &Value {
+        field(&self.value, "metadata")
+    }
+
+    /// `metadata.labels`, as far as they are texts; sorted.
+    pub fn labels(&self) -> Vec<(&str, &str)> {
+        texts(self.metadata(), "labels")
+    }
+
+    /// `metadata.annotations`, as far as they are texts; sorted.
+    pub fn annotations(&self) -> Vec<(&str, &str)> {
+        texts(self.metadata(), "annotations")
+    }
+
+    /// `spec`; null when there is none.
+    pub fn spec(&self) -> &Value {
+        field(&self.value, "spec")
+    }
+
+    /// `status`; null when there is none.
+    pub fn status(&self) -> &Value {
+        field(&self.value, "status")
+    }
+
+    /// The specification that ran: `status.taskSpec` or `status.pipelineSpec`.
+    pub fn resolved_spec(&self) -> Option<&Value> {
+        let name = match self.kind {
+            RunKind::TaskRun => "taskSpec",
+            RunKind::PipelineRun => "pipelineSpec",
+        };
+        self.status().get(name).filter(|spec| spec.is_object())
+    }
+
+    /// The tasks of the Pipeline that ran, `finally` last; none when the status has no Pipeline.
+    pub fn pipeline_tasks(&self) -> Vec<&Value> {
+        let Some(spec) = self.resolved_spec().filter(|_| self.kind == RunKind::PipelineRun) else {
+            return Vec::new();
+        };
+        list(spec, "tasks").iter().chain(list(spec, "finally")).collect()
+    }
+
+    /// The task of its Pipeline that a TaskRun ran.
+    pub fn pipeline_task(&self) -> Option<&str> {
+        field(self.metadata(), "labels").get(PIPELINE_TASK_LABEL).and_then(Value::as_str)
+    }
+
+    /// Whether it succeeded; `None` while it runs, or when it doesn't say.
+    pub fn succeeded(&self) -> Option<bool> {
+        let conditions = list(self.status(), "conditions");
+        let condition = conditions.iter().find(|condition| text(condition, "type") == "Succeeded")?;
+        match text(condition, "status") {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// `status.startTime`, as it is written.
+    pub fn start_time(&self) -> Option<&str> {
+        Some(text(self.status(), "startTime")).filter(|time| !time.is_empty())
+    }
+
+    /// `status.completionTime`, as it is written.
+    pub fn completion_time(&self) -> Option<&str> {
+        Some(text(self.status(), "completionTime")).filter(|time| !time.is_empty())
+    }
+
+    /// `status.results`.
+    pub fn results(&self) -> Vec<RunResult<'_>> {
+        results(self.status())
+    }
+
+    /// `status.steps`.
+    pub fn steps(&self) -> Vec<Step<'_>> {
+        list(self.status(), "steps").iter().map(Step).collect()
+    }
+
+    /// `status.sidecars`: of each its name and the image that ran.
+    pub fn sidecars(&self) -> Vec<(&str, &str)> {
+        let sidecars = list(self.status(), "sidecars").iter();
+        sidecars.map(|sidecar| (text(sidecar, "name"), text(sidecar, "imageID"))).collect()
+    }
+
+    /// `spec.params`: names and values. One without a value has none.
+    pub fn parameters(&self) -> Vec<(&str, ParamValue)> {
+        named_values(self.spec(), "value")
+    }
+
+    /// The defaults of the parameters of the specification that ran.
+    pub fn default_parameters(&self) -> Vec<(&str, ParamValue)> {
+        let values = self.resolved_spec().map(|spec| named_values(spec, "default"));
+        values.unwrap_or_default()
+    }
+
+    /// `status.provenance.featureFlags`: how Tekton was set up.
+    pub fn feature_flags(&self) -> Option<&Value> {
+        field(self.status(), "provenance").get("featureFlags").filter(|flags| flags.is_object())
+    }
+
+    /// `metadata.labels` or `metadata.annotations` as JSON; null when there are none.
+    pub fn text_map(&self, name: &str) -> Value {
+        match self.metadata().get(name) {
+            Some(Value::Object(_)) => texts(self.metadata(), name)
+                .into_iter()
+                .map(|(key, text)| (key.to_owned(), Value::from(text)))
+                .collect(),
+            _ => Value::Null,
+        }
+    }
+
+    /// Where its Task or Pipeline was taken from, if Tekton knows.
+    pub fn ref_source(&self) -> Option<RefSource<'_>> {
+        ref_source(self.status())
+    }
+
+    /// Whether its Task or Pipeline came through a resolver, other than the cluster's own.
+    pub fn is_remote(&self) -> bool {
+        let name = match self.kind {
+            RunKind::TaskRun => "taskRef",
+            RunKind::PipelineRun => "pipelineRef",
+        };
+        !matches!(text(field(self.spec(), name), "resolver"), "" | "Cluster")
+    }
+
+    /// A gap in the knowledge of this TaskRun.
+    pub(crate) fn gap(&self, why: GapReason) -> Gap {
+        let pipeline_task = self.pipeline_task().unwrap_or_default().to_owned();
+        Gap { name: self.name().to_owned(), pipeline_task, why }
+    }
+}
+
+impl<'a> Step<'a> {
+    /// Its name.
+    pub fn name(self) -> &'a str {
+        text(self.0, "name")
+    }
+
+    /// The image that ran, by its digest; empty when the step never ran.
+    pub fn image_id(self) -> &'a str {
+        text(self.0, "imageID")
+    }
+
+    /// Its results.
+    pub fn results(self) -> Vec<RunResult<'a>> {
+        results(self.0)
+    }
+
+    /// Where its StepAction was taken from, if Tekton knows.
+    pub fn ref_source(self) -> Option<RefSource<'a>> {
+        ref_source(self.0)
+    }
+}
+
+fn named_values<'a>(of: &'a Value, value: &str) -> Vec<(&'a str, ParamValue)> {
+    let entries = list(of, "params").iter();
+    // A null is a value, and no default.
+    let given =
+        entries.filter(|entry| entry.get(value).is_some_and(|found| value == "value" || !found.is_null()));
+    given.map(|entry| (text(entry, "name"), ParamValue::read(entry.get(value)))).collect()
+}
+
+fn results(of: &Value) -> Vec<RunResult<'_>> {
+    // Tekton writes none without a value.
+    let entries = list(of, "results").iter().filter(|entry| entry.get("value").is_some());
+    entries
+        .map(|entry| RunResult {
+            name: text(entry, "name"),
+            value: ParamValue::read(entry.get("value")),
+            entry,
+        })
+        .collect()
+}
+
+fn ref_source(of: &Value) -> Option<RefSource<'_>> {
+    let source = field(of, "provenance").get("refSource").filter(|source| source.is_object())?;
+    Some(RefSource {
+        uri: text(source, "uri"),
+        digest: texts(source, "digest"),
+        entry_point: text(source, "entryPoint"),
+    })
+}
+
+/// The field `name`, or null.
+pub(crate) fn field<'a>(of: &'a Value, name: &str) -> &'a Value {
+    of.get(name).unwrap_or(&Value::Null)
+}
+
+/// The text in the field `name`, or "".
+pub(crate) fn text<'a>(of: &'a Value, name: &str) -> &'a str {
+    of.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The list in the field `name`, or an empty one.
+pub(crate) fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
+    of.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The texts in the object in the field `name`, sorted by their keys.
+fn texts<'a>(of: &'a Value, name: &str) -> Vec<(&'a str, &'a str)> {
+    let fields = of.get(name).and_then(Value::as_object).into_iter().flat_map(Map::iter);
+    let mut found: Vec<_> = fields.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))).collect();
+    found.sort_unstable();
+    found
+}
+
+/// What JSON calls the type of `value`.
+pub(super) fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}

@@ -1,0 +1,192 @@
+use serde_json::json;
+
+use super::*;
+
+const TASK_RUN: &str = "apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata: {name: build, namespace: ci, uid: u-1}
+status:
+  conditions: [{type: Succeeded, status: 'True'}]
+  startTime: '2025-03-04T05:06:07Z'
+  results: [{name: a, type: string, value: x}]
+";
+
+fn task_run(name: &str, task: &str) -> Value {
+    json!({"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+        "metadata": {"name": name, "namespace": "ci", "labels": {"tekton.dev/pipelineTask": task}},
+        "status": {"startTime": "2025-03-04T05:06:07Z", "completionTime": "2025-03-04T05:06:37Z"}})
+}
+
+fn pipeline_run(references: &Value) -> Value {
+    json!({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+        "metadata": {"name": "pr", "namespace": "ci", "uid": "u-2"},
+        "status": {"childReferences": references, "pipelineSpec":
+            {"tasks": [{"name": "one"}, {"name": "two"}], "finally": [{"name": "end"}]}}})
+}
+
+fn reference(kind: &str, name: &str) -> Value {
+    json!({"apiVersion": "tekton.dev/v1", "kind": kind, "name": name, "pipelineTaskName": "t"})
+}
+
+fn gaps(run: &Run) -> Vec<String> {
+    run.gaps().iter().map(Gap::to_string).collect()
+}
+
+#[test]
+fn a_task_run_is_read_from_yaml_and_json_alike() {
+    let yaml = Run::parse(TASK_RUN.as_bytes()).unwrap();
+    let json = Run::parse(yaml.object().to_string().as_bytes()).unwrap();
+    for run in [yaml, json] {
+        assert_eq!((run.kind(), run.name(), run.namespace()), (RunKind::TaskRun, "build", "ci"));
+        assert_eq!(run.succeeded(), Some(true));
+        assert_eq!(run.short_key().unwrap(), "taskrun-u-1");
+        assert_eq!(run.full_key().unwrap(), "tekton.dev-v1-TaskRun-u-1");
+        assert_eq!(run.run().results()[0].value, ParamValue::Text("x".into()));
+        assert_eq!(run.run().start_time(), Some("2025-03-04T05:06:07Z"));
+        assert_eq!(run.run().completion_time(), None);
+    }
+}
+
+#[test]
+fn a_pipeline_run_has_its_task_runs_in_its_own_order() {
+    let references = json!([reference("TaskRun", "b"), reference("TaskRun", "a")]);
+    let run = Run::from_objects(pipeline_run(&references), vec![task_run("a", "two"), task_run("b", "one")]);
+    let run = run.unwrap();
+    assert_eq!(run.children().iter().map(RunObject::name).collect::<Vec<_>>(), ["b", "a"]);
+    assert_eq!(run.executed().iter().map(|run| run.name()).collect::<Vec<_>>(), ["b", "a"]);
+    assert_eq!(run.children_of("two").count(), 1);
+    assert_eq!(gaps(&run), [""; 0]);
+}
+
+#[test]
+fn what_is_not_known_of_a_pipeline_run_has_a_name() {
+    let references = json!([reference("TaskRun", "gone"), reference("CustomRun", "approval"),
+        reference("TaskRun", "slow"), reference("TaskRun", "lost"), 7, {"kind": [], "name": null}]);
+    let mut slow = task_run("slow", "two");
+    slow["status"]["completionTime"] = Value::Null;
+    let run = Run::from_objects(
+        pipeline_run(&references),
+        vec![slow, task_run("stranger", "x"), task_run("lost", "three")],
+    )
+    .unwrap();
+    assert_eq!(
+        gaps(&run),
+        [
+            "gone: the object of this TaskRun was not given, or is gone",
+            "approval: this child is a CustomRun, of which nothing is known",
+            ": the object of this TaskRun was not given, or is gone",
+            ": the object of this TaskRun was not given, or is gone",
+            "stranger: this TaskRun was given and is no child of the PipelineRun",
+            "slow: this TaskRun has not completed",
+            "lost: the label tekton.dev/pipelineTask of this TaskRun names no task of the Pipeline",
+        ]
+    );
+    assert_eq!(run.executed().len(), 0);
+}
+
+#[test]
+fn lists_arrays_and_several_documents_are_the_same() {
+    let (run, child) = (pipeline_run(&json!([reference("TaskRun", "a")])), task_run("a", "one"));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [child, run]});
+    let nested = json!([{"kind": "PipelineRunList", "items": [run]}, [child]]);
+    let yaml = format!("---\n{run}\n---\n# nothing\n---\n{child}\n");
+    let stream = format!("{run}\n{child}");
+    for text in [list.to_string(), nested.to_string(), yaml, stream] {
+        let read = Run::parse(text.as_bytes()).unwrap();
+        assert_eq!((read.name(), read.children().len(), read.gaps().len()), ("pr", 1, 0), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_run_is_refused_with_its_reason() {
+    let two = format!("{}\n{}", task_run("a", "x"), task_run("b", "x"));
+    let twice = format!("{}\n{}\n{}", pipeline_run(&json!([])), task_run("a", "x"), task_run("a", "x"));
+    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+    for (text, want) in [
+        ("", "no TaskRun or PipelineRun"),
+        ("null", "no TaskRun or PipelineRun"),
+        ("{", "not JSON"),
+        ("a: b: c", "not YAML"),
+        ("just text", "JSON string"),
+        (deep.as_str(), "not JSON"),
+        ("kind: Pod\nmetadata: {name: x}", "kind \"Pod\""),
+        ("kind: TaskRun\nmetadata: {name: x}", "no API version"),
+        ("kind: TaskRun\napiVersion: tekton.dev/v1", "no metadata.name"),
+        ("kind: TaskRun\nkind: TaskRun\napiVersion: tekton.dev/v1", "not YAML"),
+        (r#"{"kind":"TaskRun","kind":"TaskRun"}"#, "not JSON"),
+        (r#"{"kind":"TaskRun","n":123456789012345678901234567890}"#, "not JSON"),
+        (two.as_str(), "2 objects of kind TaskRun"),
+        (twice.as_str(), "stands in it twice"),
+    ] {
+        let error = Run::parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(want), "{text}: {error}");
+    }
+}
+
+#[test]
+fn aliases_cannot_fill_the_memory() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for at in 1..12 {
+        let before = format!("*a{}, ", at - 1).repeat(10);
+        bomb.push_str(&format!("a{at}: &a{at} [{}]\n", before.trim_end_matches(", ")));
+    }
+    assert!(matches!(Run::parse(bomb.as_bytes()), Err(RunError::Yaml(_))));
+    let deep = "a:\n".to_owned() + &(1..400).map(|at| format!("{}b:\n", " ".repeat(at))).collect::<String>();
+    assert!(matches!(Run::parse(deep.as_bytes()), Err(RunError::Yaml(_))));
+}
+
+#[test]
+fn large_integers_keep_their_digits() {
+    let text = TASK_RUN.to_owned() + "  exact: 9007199254740993\n  most: 18446744073709551615\n";
+    let run = Run::parse(text.as_bytes()).unwrap();
+    assert_eq!(run.object()["status"]["exact"].to_string(), "9007199254740993");
+    assert_eq!(run.object()["status"]["most"].to_string(), "18446744073709551615");
+}
+
+#[test]
+fn numbers_and_booleans_are_those_that_kubectl_reads() {
+    let text = TASK_RUN.to_owned()
+        + "  n: [017, 0o17, 0x1F, 1.0, 1e3, .5, 1_000, yes, 'yes', Off, 2025-03-04, 12:30:45]\n";
+    let run = Run::parse(text.as_bytes()).unwrap();
+    let want = json!([15, 15, 31, 1, 1000, 0.5, 1000, true, "yes", false, "2025-03-04", "12:30:45"]);
+    assert_eq!(run.object()["status"]["n"], want);
+    let infinite = Run::parse((TASK_RUN.to_owned() + "  n: .inf\n").as_bytes());
+    assert!(matches!(infinite, Err(RunError::Yaml(_))));
+}
+
+#[test]
+fn a_value_that_is_no_text_list_or_object_of_texts_is_its_json() {
+    for (json, want) in [
+        (json!("a"), ParamValue::Text("a".into())),
+        (json!(["a", null]), ParamValue::Array(vec!["a".into(), String::new()])),
+        (json!({"b": "x"}), ParamValue::Object([("b".to_owned(), "x".to_owned())].into())),
+        (json!(1.0), ParamValue::Text("1".into())),
+        (json!(true), ParamValue::Text("true".into())),
+        (json!(["a", 1]), ParamValue::Text(r#"["a",1]"#.into())),
+        (json!({"b": {"z": "<", "a": 1}}), ParamValue::Text("{\"b\":{\"a\":1,\"z\":\"\\u003c\"}}".into())),
+        (Value::Null, ParamValue::Text(String::new())),
+    ] {
+        assert_eq!(ParamValue::read(Some(&json)), want, "{json}");
+    }
+}
+
+#[test]
+fn v1beta1_becomes_what_the_webhook_makes_of_it() {
+    let run = Run::parse(
+        br#"{"apiVersion":"tekton.dev/v1beta1","kind":"PipelineRun","metadata":{"name":"old"},
+        "spec":{"serviceAccountName":"builder","timeout":"1h","pipelineRef":{"name":"p"},
+            "pipelineSpec":{"params":[{"name":"a"},{"name":"b","type":"array"}],
+            "tasks":[{"name":"t","taskSpec":{"steps":[{"resources":{"limits":{}}}]}}]}},
+        "status":{"pipelineResults":[{"name":"r","value":"v"}],"taskRuns":{}}}"#,
+    );
+    let run = run.unwrap();
+    assert_eq!(run.object()["apiVersion"], "tekton.dev/v1");
+    assert_eq!(run.object()["spec"]["taskRunTemplate"], json!({"serviceAccountName": "builder"}));
+    assert_eq!(run.object()["spec"]["timeouts"], json!({"pipeline": "1h"}));
+    let spec = &run.object()["spec"]["pipelineSpec"];
+    assert_eq!(spec["params"], json!([{"name": "a", "type": "string"}, {"name": "b", "type": "array"}]));
+    assert_eq!(spec["tasks"][0]["taskSpec"]["steps"], json!([{"computeResources": {"limits": {}}}]));
+    assert!(!run.run().is_remote());
+    assert_eq!(run.run().results()[0].name, "r");
+    assert!(run.short_key().is_err());
+}

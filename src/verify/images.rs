@@ -1,0 +1,247 @@
+//! Looking at images: what each is, what lies there, and the verdicts.
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+
+use super::judge::{Demands, Verdict};
+use super::trust::Trust;
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::payload::{Claims, Format as _, SimpleSigning};
+use crate::pipeline;
+use crate::registry::client::{Client, Manifest, Target};
+use crate::registry::reference::Named;
+use crate::registry::{ImageRef, RegistryError, Repository};
+use crate::store::{Search, StoreError, Wanted};
+
+/// An index that lists more, with what its own indexes list, is not an image's but an attack.
+const MAX_IMAGES: usize = 10_000;
+
+/// Whose signatures count, and what they must be.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Whose.
+    pub trust: Trust,
+    /// What.
+    pub demands: Demands,
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The image can't be looked up.
+    #[error("cannot look up {image}")]
+    Lookup {
+        /// The image, as it was asked for.
+        image: String,
+        /// What the registry said.
+        source: Box<RegistryError>,
+    },
+    /// The registry doesn't hold the image.
+    #[error("{image} is not in the registry")]
+    Absent {
+        /// The image, as it was asked for.
+        image: String,
+    },
+    /// A place of signatures can't be read. That is not the same as a place without signatures.
+    #[error("cannot tell whether {image} is signed")]
+    Places {
+        /// The image.
+        image: String,
+        /// Why.
+        source: StoreError,
+    },
+    /// An index, with those it lists, names more manifests than are looked at in one run.
+    #[error("with the manifests that {image} lists there are more than {MAX_IMAGES} images")]
+    TooMany {
+        /// The index.
+        image: String,
+    },
+}
+
+impl Explain for VerifyError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Lookup { source, .. } => source.used(),
+            Self::Places { source, .. } => source.used(),
+            Self::Absent { .. } | Self::TooMany { .. } => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Lookup { source, .. } => source.hint(),
+            Self::Places { source, .. } => source.hint(),
+            Self::Absent { .. } => Some("check the name, the tag and the digest".to_owned()),
+            Self::TooMany { .. } => {
+                Some("verify the index without --recursive, or its parts in several runs".to_owned())
+            }
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Lookup { source, .. } => source.exit(),
+            Self::Places { source, .. } => source.exit(),
+            Self::Absent { .. } | Self::TooMany { .. } => ExitCode::Failed,
+        }
+    }
+}
+
+/// An image and the name that it was asked for by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The name, with the registry and the tag or digest.
+    pub name: String,
+    /// The image.
+    pub image: ImageRef,
+}
+
+/// What became of one image.
+#[derive(Debug)]
+pub struct Seen {
+    /// The image.
+    pub asked: Asked,
+    /// A verdict for each check, in their order.
+    pub result: Result<Vec<Verdict>, VerifyError>,
+}
+
+/// Looks at images.
+#[derive(Clone, Debug)]
+pub struct Looker {
+    client: Client,
+    /// Where signatures lie, if not beside each image.
+    repository: Option<Repository>,
+    recursive: bool,
+    jobs: usize,
+}
+
+impl Looker {
+    /// Looks with `client`, at `jobs` images at a time.
+    pub fn new(client: Client, repository: Option<Repository>, recursive: bool, jobs: usize) -> Self {
+        Self { client, repository, recursive, jobs }
+    }
+
+    /// What a name stands for now. Asks the registry only where there is no digest.
+    ///
+    /// # Errors
+    ///
+    /// When the registry doesn't say.
+    pub async fn resolve(&self, named: &Named) -> Result<Asked, VerifyError> {
+        let repository = &named.repository;
+        let digest = match &named.digest {
+            Some(digest) => digest.clone(),
+            None => {
+                let tag = named.tag.as_deref().unwrap_or("latest");
+                self.manifest(repository, Target::Tag(tag.to_owned()), &format!("{repository}:{tag}"))
+                    .await?
+                    .digest
+            }
+        };
+        let name = match (&named.digest, &named.tag) {
+            (Some(digest), _) => format!("{repository}@{digest}"),
+            (None, tag) => format!("{repository}:{}", tag.as_deref().unwrap_or("latest")),
+        };
+        Ok(Asked { name, image: ImageRef { repository: repository.clone(), digest } })
+    }
+
+    /// Judges every image, and with `recursive` the manifests of each index; `seen` hears of each in the order
+    /// of `images`, an index before what it lists.
+    pub async fn look(
+        &self,
+        images: Vec<Asked>,
+        checks: &(dyn Fn(&ImageRef) -> Vec<Check> + Sync),
+        seen: &mut dyn FnMut(Seen),
+    ) {
+        let mut known: std::collections::HashSet<ImageRef> =
+            images.iter().map(|asked| asked.image.clone()).collect();
+        let mut waiting: std::collections::VecDeque<(Vec<usize>, Asked)> =
+            images.into_iter().enumerate().map(|(at, asked)| (vec![at], asked)).collect();
+        let mut running = FuturesUnordered::new();
+        let mut done: std::collections::BTreeMap<Vec<usize>, Seen> = std::collections::BTreeMap::new();
+        loop {
+            while running.len() < self.jobs {
+                let Some((at, asked)) = waiting.pop_front() else { break };
+                let checks = checks(&asked.image);
+                running.push(async move {
+                    let (result, children) = self.one(&asked, &checks).await;
+                    (at, asked, result, children)
+                });
+            }
+            let Some((at, asked, mut result, children)) = running.next().await else { break };
+            if known.len() + children.len() > MAX_IMAGES {
+                result = Err(VerifyError::TooMany { image: asked.name.clone() });
+            } else {
+                for (number, child) in children.into_iter().enumerate() {
+                    if known.insert(child.clone()) {
+                        let place = [at.as_slice(), &[number]].concat();
+                        waiting.push_back((place, Asked { name: child.to_string(), image: child }));
+                    }
+                }
+            }
+            done.insert(at, Seen { asked, result });
+        }
+        done.into_values().for_each(seen);
+    }
+
+    /// The verdicts on one image, and the manifests that it lists.
+    async fn one(
+        &self,
+        asked: &Asked,
+        checks: &[Check],
+    ) -> (Result<Vec<Verdict>, VerifyError>, Vec<ImageRef>) {
+        let image = &asked.image;
+        let target = Target::Digest(image.digest.clone());
+        let (manifest, verdicts) =
+            tokio::join!(self.manifest(&image.repository, target, &asked.name), self.verdicts(image, checks));
+        match (manifest, verdicts) {
+            (Ok(manifest), Ok(verdicts)) => {
+                let children = if self.recursive { pipeline::children(image, &manifest) } else { Vec::new() };
+                (Ok(verdicts), children)
+            }
+            (Err(error), _) | (_, Err(error)) => (Err(error), Vec::new()),
+        }
+    }
+
+    async fn manifest(
+        &self,
+        repository: &Repository,
+        target: Target,
+        name: &str,
+    ) -> Result<Manifest, VerifyError> {
+        let manifest = self.client.manifest(repository, &target).await;
+        let manifest = manifest
+            .map_err(|source| VerifyError::Lookup { image: name.to_owned(), source: Box::new(source) })?;
+        manifest.ok_or_else(|| VerifyError::Absent { image: name.to_owned() })
+    }
+
+    async fn verdicts(&self, image: &ImageRef, checks: &[Check]) -> Result<Vec<Verdict>, VerifyError> {
+        let mut verdicts: Vec<Verdict> = checks.iter().map(|_| Verdict::default()).collect();
+        // What we and cosign sign for an image without annotations needs not be fetched.
+        let usual = SimpleSigning.payloads(image, &Claims::default()).unwrap_or_default();
+        let known: Vec<_> = usual.into_iter().map(|payload| payload.bytes).collect();
+        for wanted in [Wanted::Signatures, Wanted::Attestations] {
+            let is_wanted =
+                |check: &Check| (wanted == Wanted::Attestations) == check.demands.predicate_type.is_some();
+            if !checks.iter().any(is_wanted) {
+                continue;
+            }
+            let mut judge = |find: crate::store::Find| {
+                for (check, verdict) in checks.iter().zip(&mut verdicts).filter(|(check, _)| is_wanted(check))
+                {
+                    verdict.see(image, find.clone(), &check.trust, &check.demands);
+                }
+            };
+            let search = Search::new(self.client.clone(), self.repository.clone(), wanted);
+            let searched = search.run(image, &known, &mut judge).await;
+            searched.map_err(|source| VerifyError::Places { image: image.to_string(), source })?;
+        }
+        Ok(verdicts)
+    }
+
+    /// Where signatures or attestations of `image` are looked for, for people.
+    pub fn places(&self, image: &ImageRef, wanted: Wanted) -> String {
+        Search::new(self.client.clone(), self.repository.clone(), wanted).places(image)
+    }
+}

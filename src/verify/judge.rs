@@ -1,0 +1,274 @@
+//! What is found at an image, judged: does it say of this image what it has to, and did somebody sign it who counts?
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::claim::{Claim, ClaimError};
+use super::require::Require;
+use super::statement::{Statement, StatementError};
+use super::trust::{By, Distrust, Trust};
+use crate::foreign;
+use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
+use crate::payload::dsse::Envelope;
+use crate::registry::{Digest, ImageRef};
+use crate::store::{Content, Find};
+
+/// How many refused signatures are told one by one; of the others only how many they are.
+const TOLD: usize = 20;
+
+/// What a signature or attestation has to be, beside being of somebody who counts.
+#[derive(Clone, Debug, Default)]
+pub struct Demands {
+    /// Annotations that it must have, with these values.
+    pub annotations: BTreeMap<String, String>,
+    /// The predicate type of an attestation; `None`: a signature of the image itself is wanted.
+    pub predicate_type: Option<String>,
+    /// What an attestation's statement must say.
+    pub requires: Vec<Require>,
+}
+
+/// A signature or attestation that counts.
+#[derive(Clone, Debug)]
+pub struct Good {
+    /// Where it lies.
+    pub place: String,
+    /// Who made it.
+    pub by: By,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What was signed.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// A simple signing payload.
+    Claim(Box<Claim>),
+    /// An in-toto statement and the envelope it came in.
+    Statement {
+        /// The statement.
+        statement: Box<Statement>,
+        /// The envelope.
+        envelope: Box<Envelope>,
+    },
+}
+
+/// Something that lies at the image and doesn't count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Where it lies.
+    pub place: String,
+    /// Why it doesn't count.
+    pub why: String,
+    /// It would count with an entry in a transparency log, or without the demand for one.
+    pub only_log_missing: bool,
+}
+
+/// Everything that was found at one image.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// What counts.
+    pub good: Vec<Good>,
+    /// What doesn't, the first of them.
+    pub refused: Vec<Refused>,
+    /// How many don't count.
+    pub refused_count: usize,
+}
+
+/// Why something doesn't count.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It can't be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Nobody that counts made it.
+    #[error(transparent)]
+    Distrust(#[from] Distrust),
+    /// It is signed, and no simple signing payload.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// It is signed, and no statement.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The envelope holds something else.
+    #[error("the envelope's payload is of the type {0:?}, not an in-toto statement")]
+    PayloadType(String),
+    /// It is about another image.
+    #[error("it is signed for another image, not for {0}")]
+    OtherImage(String),
+    /// It is an attestation, or one of another type.
+    #[error("it states {found:?}, and {wanted:?} is wanted")]
+    PredicateType {
+        /// The statement's.
+        found: String,
+        /// What is wanted.
+        wanted: String,
+    },
+    /// An annotation isn't as it has to be.
+    #[error("its annotation {key:?} is {found}, and {wanted:?} is wanted")]
+    Annotation {
+        /// The annotation.
+        key: String,
+        /// Its value, or that there is none.
+        found: String,
+        /// The value that is wanted.
+        wanted: String,
+    },
+    /// The statement doesn't say what it has to.
+    #[error("{0}")]
+    Require(String),
+}
+
+impl Verdict {
+    /// Judges one thing that was found at `image`.
+    pub fn see(&mut self, image: &ImageRef, find: Find, trust: &Trust, demands: &Demands) {
+        match judged(image, find.content, trust, demands) {
+            Ok((by, said)) => self.good.push(Good { place: find.place, by, said }),
+            Err(refusal) => self.refuse(find.place, &refusal),
+        }
+    }
+
+    fn refuse(&mut self, place: String, refusal: &Refusal) {
+        self.refused_count += 1;
+        if self.refused.len() >= TOLD {
+            return;
+        }
+        let mut why = refusal.to_string();
+        let mut next = std::error::Error::source(refusal);
+        while let Some(cause) = next {
+            why = format!("{why}: {cause}");
+            next = cause.source();
+        }
+        let only_log_missing = matches!(refusal, Refusal::Distrust(Distrust::NoLog));
+        self.refused.push(Refused { place, why: foreign::shown(&why, 1000), only_log_missing });
+    }
+
+    /// The reasons of what doesn't count, a line each.
+    pub fn reasons(&self) -> Vec<String> {
+        let told = self.refused.iter().map(|refused| format!("{}: {}", refused.place, refused.why));
+        let more = self.refused_count - self.refused.len();
+        told.chain((more > 0).then(|| format!("and {more} more that don't count"))).collect()
+    }
+}
+
+fn judged(
+    image: &ImageRef,
+    content: Result<Content, String>,
+    trust: &Trust,
+    demands: &Demands,
+) -> Result<(By, Said), Refusal> {
+    match content.map_err(Refusal::Unreadable)? {
+        Content::Simple { payload, signature, attached } => {
+            let by = trust.simple(&payload, &signature, &attached)?;
+            let claim = Claim::read(&payload)?;
+            if claim.digest != image.digest {
+                return Err(Refusal::OtherImage(image.digest.to_string()));
+            }
+            annotated(&claim.optional, demands)?;
+            Ok((by, Said::Claim(Box::new(claim))))
+        }
+        Content::Envelope(bytes, attached) => {
+            let (by, envelope) = trust.envelope(&bytes, &attached)?;
+            stated(image, by, envelope, demands)
+        }
+        Content::Bundle(bytes) => {
+            let (by, envelope) = trust.bundle(&bytes)?;
+            stated(image, by, envelope, demands)
+        }
+    }
+}
+
+/// What an envelope says, if it says what it has to.
+fn stated(image: &ImageRef, by: By, envelope: Envelope, demands: &Demands) -> Result<(By, Said), Refusal> {
+    if envelope.payload_type != PAYLOAD_TYPE {
+        return Err(Refusal::PayloadType(foreign::shown(&envelope.payload_type, 120)));
+    }
+    let statement = Statement::read(&envelope.payload)?;
+    let wanted = demands.predicate_type.as_deref().unwrap_or(PREDICATE_TYPE);
+    if statement.predicate_type != wanted {
+        let found = foreign::shown(&statement.predicate_type, 200);
+        return Err(Refusal::PredicateType { found, wanted: wanted.to_owned() });
+    }
+    let Some(subject) = statement.subject(&image.digest) else {
+        return Err(Refusal::OtherImage(image.digest.to_string()));
+    };
+    if demands.predicate_type.is_none() {
+        let none = Map::new();
+        annotated(subject.get("annotations").and_then(Value::as_object).unwrap_or(&none), demands)?;
+    }
+    for require in &demands.requires {
+        require.check(&statement.document).map_err(Refusal::Require)?;
+    }
+    Ok((by, Said::Statement { statement: Box::new(statement), envelope: Box::new(envelope) }))
+}
+
+fn annotated(have: &Map<String, Value>, demands: &Demands) -> Result<(), Refusal> {
+    for (key, wanted) in &demands.annotations {
+        let found = have.get(key);
+        if found.and_then(Value::as_str) != Some(wanted) {
+            let found =
+                found.map_or_else(|| "not there".to_owned(), |value| foreign::shown(&value.to_string(), 200));
+            return Err(Refusal::Annotation { key: key.clone(), found, wanted: wanted.clone() });
+        }
+    }
+    Ok(())
+}
+
+impl Good {
+    /// What cosign prints of a signature: the payload; of a statement what a payload would say. `name` is the image
+    /// as it was asked for.
+    pub fn to_json(&self, name: &str, digest: &Digest) -> Value {
+        let mut told = self.payload_json(name, digest);
+        if let (Some((identity, issuer)), Some(told)) = (&self.by.identity, told.as_object_mut()) {
+            let optional = told.entry("optional").or_insert(Value::Null);
+            if !optional.is_object() {
+                *optional = json!({});
+            }
+            if let Some(optional) = optional.as_object_mut() {
+                optional.insert("Subject".to_owned(), identity.as_str().into());
+                optional.insert("Issuer".to_owned(), issuer.as_deref().unwrap_or_default().into());
+            }
+        }
+        told
+    }
+
+    fn payload_json(&self, name: &str, digest: &Digest) -> Value {
+        match &self.said {
+            Said::Claim(claim) => claim.document.clone(),
+            Said::Statement { statement, .. } => {
+                let annotations = statement.subject(digest).and_then(|subject| subject.get("annotations"));
+                json!({
+                    "critical": {
+                        "identity": { "docker-reference": name },
+                        "image": { "docker-manifest-digest": digest.as_str() },
+                        "type": statement.predicate_type,
+                    },
+                    "optional": annotations,
+                })
+            }
+        }
+    }
+
+    /// The DSSE envelope as one line of JSON, as cosign prints attestations; `None`: it is a signature's payload.
+    pub fn envelope_json(&self) -> Option<String> {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::STANDARD;
+        let Said::Statement { envelope, .. } = &self.said else { return None };
+        let signature = |one: &crate::payload::dsse::KeyedSignature| {
+            let sig = STANDARD.encode(&one.signature);
+            if one.key_id.is_empty() {
+                json!({ "sig": sig })
+            } else {
+                json!({ "keyid": one.key_id, "sig": sig })
+            }
+        };
+        let signatures: Vec<Value> = envelope.signatures.iter().map(signature).collect();
+        let document = json!({
+            "payload": STANDARD.encode(&envelope.payload),
+            "payloadType": envelope.payload_type,
+            "signatures": signatures,
+        });
+        Some(document.to_string())
+    }
+}

@@ -1,0 +1,355 @@
+//! A policy: for patterns of images, who must have signed and attested what.
+//!
+//! It is one YAML file. An image passes when it passes every rule whose pattern matches it, and one does; so the
+//! order of rules means nothing, and a forgotten image fails. Whatever the reader doesn't know is an error that names
+//! its place: a misspelt demand must not be no demand.
+
+mod node;
+pub mod schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::attestation_type;
+use super::bundle::{IdentityPolicy, Match, TrustMaterial};
+use super::images::Check;
+use super::judge::{Demands, Good, Said, Verdict};
+use super::require::Require;
+use super::trust::{self, Accepted, Signer, Trust};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+use crate::plan::Pattern;
+use crate::registry::Repository;
+use crate::sign::PublicKey;
+use node::Node;
+
+/// The largest policy file.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// How far a clock may be ahead of ours.
+const SKEW: Duration = Duration::from_secs(300);
+
+/// A policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its rules.
+    pub rules: Vec<Rule>,
+    /// The trusted root's file, as it is written.
+    pub trusted_root: Option<String>,
+}
+
+/// What images of some repositories need.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    images: Vec<Pattern>,
+    /// Everything that an image needs.
+    pub needs: Vec<Need>,
+}
+
+/// Signatures, or attestations of one type.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// Whose count, and what they must be.
+    pub check: Check,
+    /// How many different signers there must be.
+    pub at_least: usize,
+    /// How old they may be; `None`: as old as they are.
+    pub max_age: Option<Duration>,
+}
+
+/// Why a policy can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// It is too large to be one.
+    #[error("it is larger than {MAX_BYTES} bytes")]
+    TooLarge,
+    /// It is no YAML.
+    #[error("it is not YAML: {0}")]
+    Yaml(String),
+    /// Something in it is wrong.
+    #[error("{place}: {what}")]
+    Place {
+        /// Where.
+        place: String,
+        /// What.
+        what: String,
+    },
+}
+
+impl Explain for PolicyError {
+    fn hint(&self) -> Option<String> {
+        Some("correct the policy; docs/policy.md lists what it may hold".to_owned())
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
+/// Reads the public key at a place that a policy names.
+pub type KeyReader<'a> = &'a dyn Fn(&str) -> Result<PublicKey, String>;
+
+impl Policy {
+    /// Reads a policy; keys that it names by their place are read with `read_key`.
+    ///
+    /// # Errors
+    ///
+    /// The first thing in it that isn't as it has to be.
+    pub fn read(bytes: &[u8], read_key: KeyReader<'_>) -> Result<Self, PolicyError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(PolicyError::TooLarge);
+        }
+        let yaml = |error: serde_saphyr::Error| {
+            PolicyError::Yaml(foreign::shown(&error.without_snippet().to_string(), 400))
+        };
+        let value: Value = serde_saphyr::from_slice(bytes).map_err(yaml)?;
+        let root = Node::root(&value)?;
+        let version = root.need("version")?;
+        if version.number() != 1 {
+            return Err(version.wrong("this version reads policies of version 1"));
+        }
+        let signers = signers(&root.need("signers")?, read_key)?;
+        let rules = root.need("rules")?.items()?;
+        let rules = rules.iter().map(|node| rule(node, &signers)).collect::<Result<Vec<_>, _>>()?;
+        let mut names = BTreeSet::new();
+        if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
+            return Err(root.need("rules")?.wrong(format!("two rules have the name {:?}", twice.name)));
+        }
+        Ok(Self { rules, trusted_root: root.get("trustedRoot")?.map(|node| node.text().to_owned()) })
+    }
+
+    /// Whether anything of it asks for logs, authorities or times, so that a trusted root is needed.
+    pub fn needs_trusted_root(&self) -> bool {
+        let mut needs = self.rules.iter().flat_map(|rule| &rule.needs);
+        needs.any(|need| {
+            let mut signers = need.check.trust.signers.iter();
+            need.max_age.is_some()
+                || signers.any(|one| {
+                    one.log_required || one.timestamp_required || matches!(one.signer, Signer::Identity(_))
+                })
+        })
+    }
+
+    /// Lets all of it believe the logs and authorities in `material`.
+    pub fn believe(&mut self, material: &Arc<TrustMaterial>) {
+        for need in self.rules.iter_mut().flat_map(|rule| &mut rule.needs) {
+            need.check.trust.material = Arc::clone(material);
+        }
+    }
+
+    /// The rules for images of `repository`.
+    pub fn rules_for(&self, repository: &Repository) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| rule.images.iter().any(|pattern| pattern.allows(repository)))
+    }
+}
+
+fn signers(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<BTreeMap<String, Signer>, PolicyError> {
+    let mut all: BTreeMap<String, Signer> = BTreeMap::new();
+    for (name, node) in node.named()? {
+        let signer = signer(&node, read_key)?;
+        if let Some((other, _)) = all.iter().find(|(_, other)| trust::is_same(other, &signer)) {
+            // Two names for one key would pass for two signers.
+            return Err(node.wrong(format!("it is the same signer as {other:?}")));
+        }
+        all.insert(name, signer);
+    }
+    Ok(all)
+}
+
+fn signer(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<Signer, PolicyError> {
+    let names = ["key", "publicKey", "identity", "identityRegexp", "issuer", "issuerRegexp"];
+    let [key, pem, identity, identity_regexp, issuer, issuer_regexp] = {
+        let mut found = [const { None }; 6];
+        for (slot, name) in found.iter_mut().zip(names) {
+            *slot = node.get(name)?;
+        }
+        found
+    };
+    let any_identity = [&identity, &identity_regexp, &issuer, &issuer_regexp].iter().any(|one| one.is_some());
+    match (key, pem) {
+        (Some(place), None) if !any_identity => {
+            let key = read_key(place.text()).map_err(|why| place.wrong(why))?;
+            Ok(Signer::Key(Box::new(key)))
+        }
+        (None, Some(pem)) if !any_identity => {
+            let key = PublicKey::from_pem(pem.text()).map_err(|error| {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+                pem.wrong(format!("{error}{}", cause.unwrap_or_default()))
+            })?;
+            Ok(Signer::Key(Box::new(key)))
+        }
+        (None, None) if any_identity => {
+            let identity = one_of(node, identity.as_ref(), identity_regexp.as_ref(), "identity")?;
+            let issuer = one_of(node, issuer.as_ref(), issuer_regexp.as_ref(), "issuer")?;
+            Ok(Signer::Identity(IdentityPolicy { identity, issuer }))
+        }
+        _ => Err(node.wrong("a signer is one of key, publicKey, or an identity with its issuer")),
+    }
+}
+
+/// A text or the expression in its place; exactly one of them must be there.
+fn one_of(
+    node: &Node<'_>,
+    exact: Option<&Node<'_>>,
+    regexp: Option<&Node<'_>>,
+    name: &str,
+) -> Result<Match, PolicyError> {
+    match (exact, regexp) {
+        (Some(text), None) => Ok(Match::exact(text.text())),
+        (None, Some(text)) => {
+            Match::regexp(text.text()).map_err(|_| text.wrong("it is no regular expression"))
+        }
+        _ => Err(node.wrong(format!("an identity needs one of {name} and {name}Regexp"))),
+    }
+}
+
+fn rule(node: &Node<'_>, signers: &BTreeMap<String, Signer>) -> Result<Rule, PolicyError> {
+    let mut images = Vec::new();
+    for pattern in node.need("images")?.items()? {
+        images.push(pattern.text().parse::<Pattern>().map_err(|error| pattern.wrong(error.to_string()))?);
+    }
+    let mut needs = Vec::new();
+    if let Some(signature) = node.get("signature")? {
+        let mut annotations = BTreeMap::new();
+        if let Some(node) = signature.get("annotations")? {
+            for (key, value) in node.named()? {
+                annotations.insert(key, value.text().to_owned());
+            }
+        }
+        needs.push(need(&signature, signers, Demands { annotations, ..Demands::default() })?);
+    }
+    for attestation in node.get("attestations")?.map(|node| node.items()).transpose()?.unwrap_or_default() {
+        let kind = attestation.need("type")?;
+        let uri = attestation_type::uri(kind.text()).map_err(|error| kind.wrong(error.to_string()))?;
+        let mut demands = Demands { predicate_type: Some(uri), ..Demands::default() };
+        for text in attestation.get("require")?.map(|node| node.items()).transpose()?.unwrap_or_default() {
+            let require = text.text().parse::<Require>();
+            demands.requires.push(require.map_err(|error| text.wrong(error.to_string()))?);
+        }
+        needs.push(need(&attestation, signers, demands)?);
+    }
+    if needs.is_empty() {
+        return Err(node.wrong("it demands nothing: there is neither signature nor attestations"));
+    }
+    Ok(Rule { name: node.need("name")?.text().to_owned(), images, needs })
+}
+
+fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -> Result<Need, PolicyError> {
+    let log = node.get("log")?.map(|node| node.is_true());
+    let timestamp = node.get("timestamp")?.is_some_and(|node| node.is_true());
+    let mut accepted: Vec<Accepted> = Vec::new();
+    for name in node.need("by")?.items()? {
+        let text = name.text();
+        let signer =
+            signers.get(text).ok_or_else(|| name.wrong(format!("{text:?} is no name of a signer")))?;
+        if accepted.iter().any(|one| one.name == text) {
+            return Err(name.wrong(format!("{text:?} stands twice")));
+        }
+        accepted.push(Accepted {
+            name: text.to_owned(),
+            log_required: log.unwrap_or(!matches!(signer, Signer::Key(_))),
+            timestamp_required: timestamp,
+            ignore_sct: false,
+            signer: signer.clone(),
+        });
+    }
+    let at_least = node.get("atLeast")?;
+    let keys_only = accepted.iter().all(|one| matches!(one.signer, Signer::Key(_)));
+    if let Some(number) = &at_least
+        && keys_only
+        && number.number() > accepted.len()
+    {
+        return Err(number.wrong(format!("there are only {} signers to choose from", accepted.len())));
+    }
+    Ok(Need {
+        check: Check {
+            trust: Trust { signers: accepted, material: Arc::new(TrustMaterial::none()) },
+            demands,
+        },
+        at_least: at_least.map_or(1, |node| node.number()),
+        max_age: node.get("maxAge")?.map(|node| node.duration()),
+    })
+}
+
+impl Need {
+    /// Why `verdict` doesn't fulfil it; `None`: it does.
+    pub fn unmet(&self, verdict: &Verdict, now: jiff::Timestamp) -> Option<Unmet> {
+        let mut reasons = verdict.reasons();
+        let mut who = BTreeSet::new();
+        for good in &verdict.good {
+            match self.is_young(good, now) {
+                Ok(()) => {
+                    who.insert(&good.by.who);
+                }
+                Err(why) => reasons.push(format!("{}: {why}", good.place)),
+            }
+        }
+        if who.len() >= self.at_least {
+            return None;
+        }
+        let what = match &self.check.demands.predicate_type {
+            None => "a signature".to_owned(),
+            Some(kind) => format!("an attestation of {}", foreign::shown(kind, 200)),
+        };
+        let signers = &self.check.trust;
+        let needed = if self.at_least == 1 {
+            format!("{what} by one of {signers}")
+        } else {
+            format!(
+                "{what} by {} different ones of {signers}; {} made one that counts",
+                self.at_least,
+                who.len()
+            )
+        };
+        Some(Unmet { needed, reasons })
+    }
+
+    fn is_young(&self, good: &Good, now: jiff::Timestamp) -> Result<(), String> {
+        let Some(max_age) = self.max_age else { return Ok(()) };
+        let stated = || match &good.said {
+            Said::Statement { statement, .. } => finished(&statement.document),
+            Said::Claim(_) => None,
+        };
+        let Some(time) = good.by.times.first().copied().or_else(stated) else {
+            return Err(
+                "nobody vouches for the time at which it was made: no log entry, no timestamp".to_owned()
+            );
+        };
+        let age = now.duration_since(time);
+        if age < -jiff::SignedDuration::try_from(SKEW).unwrap_or_default() {
+            return Err(format!("it was made at {time}, which is not yet"));
+        }
+        if Duration::try_from(age).is_ok_and(|age| age > max_age) {
+            let limit = humantime::format_duration(max_age);
+            return Err(format!("it was made at {time}, and may be {limit} old at most"));
+        }
+        Ok(())
+    }
+}
+
+/// The end of the build that a provenance states.
+fn finished(statement: &Value) -> Option<jiff::Timestamp> {
+    let predicate = statement.get("predicate")?;
+    let v1 = || predicate.get("runDetails")?.get("metadata")?.get("finishedOn");
+    let v02 = || predicate.get("metadata")?.get("buildFinishedOn");
+    v1().or_else(v02)?.as_str()?.parse().ok()
+}
+
+/// Something that an image needs and hasn't.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// What is needed.
+    pub needed: String,
+    /// What was found instead.
+    pub reasons: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+use super::*;
+use crate::secret::Secret;
+use crate::sign;
+
+fn pem() -> String {
+    static PEM: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    PEM.get_or_init(|| sign::generate(&Secret::new(*b"x")).unwrap().public_pem).clone()
+}
+
+fn read(text: &str) -> Result<Policy, PolicyError> {
+    Policy::read(text.as_bytes(), &|place| match place {
+        "cosign.pub" => PublicKey::from_pem(&pem()).map_err(|error| error.to_string()),
+        _ => Err("there is no such file".to_owned()),
+    })
+}
+
+const GOOD: &str = r#"
+version: 1
+signers:
+  ci: { key: cosign.pub }
+rules:
+  - name: team
+    images: ["registry.example/team/**"]
+    signature: { by: [ci], annotations: { env: prod }, maxAge: 30d }
+    attestations:
+      - type: slsaprovenance1
+        by: [ci]
+        require: ["$.predicate.runDetails.builder.id=https://tekton.dev/chains/v2"]
+  - name: all
+    images: ["**"]
+    signature: { by: [ci] }
+"#;
+
+#[test]
+fn a_rule_counts_for_the_images_that_its_patterns_match() {
+    let policy = read(GOOD).unwrap();
+    let names = |repository: &str| -> Vec<String> {
+        policy.rules_for(&repository.parse().unwrap()).map(|rule| rule.name.clone()).collect()
+    };
+    assert_eq!(names("registry.example/team/app"), ["team", "all"]);
+    assert_eq!(names("registry.example/other"), ["all"]);
+    let need = &policy.rules[0].needs[0];
+    assert_eq!(need.max_age, Some(Duration::from_secs(30 * 24 * 3600)));
+    assert_eq!(need.check.demands.annotations["env"], "prod");
+    assert_eq!(policy.rules[0].needs[1].check.demands.requires.len(), 1);
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let same = format!(
+        "ci: {{ key: cosign.pub }}\n  two:\n    publicKey: |\n      {}",
+        pem().trim().replace('\n', "\n      ")
+    );
+    for (from, to, want) in [
+        ("version: 1", "version: 2", "version: this version reads"),
+        ("version: 1", "versoin: 1", r#"the file: the key "versoin" is unknown"#),
+        ("version: 1", "", "the file: version is missing"),
+        ("version: 1", "version: 1\nversion: 1", "not YAML"),
+        ("key: cosign.pub", "kee: cosign.pub", r#"signers.ci: the key "kee" is unknown"#),
+        ("key: cosign.pub", "key: other.pub", "signers.ci.key: there is no such file"),
+        ("key: cosign.pub", "publicKey: x", "signers.ci.publicKey: cannot use the public key"),
+        ("key: cosign.pub", "key: cosign.pub, publicKey: x", "signers.ci: a signer is one of"),
+        ("key: cosign.pub", "key: cosign.pub, issuer: x", "signers.ci: a signer is one of"),
+        ("{ key: cosign.pub }", "{}", "signers.ci: a signer is one of"),
+        ("{ key: cosign.pub }", "cosign.pub", "signers.ci: \"cosign.pub\" is no object"),
+        ("ci: { key: cosign.pub }", &same, "signers.two: it is the same signer as \"ci\""),
+        ("- name: all", "- name: team", "rules: two rules have the name"),
+        ("  - name: all\n    images: [\"**\"]", "  - images: [\"**\"]", "rules[1]: name is missing"),
+        ("images: [\"**\"]", "images: []", "rules[1].images: the list is empty"),
+        ("images: [\"**\"]", "images: [\"*\"]", "rules[1].images[0]: it matches no repository"),
+        ("images: [\"**\"]", "images: \"**\"", "rules[1].images: \"**\" is no list"),
+        ("    signature: { by: [ci] }", "", "rules[1]: it demands nothing"),
+        ("signature: { by: [ci] }", "signature: { by: [cd] }", "rules[1].signature.by[0]: \"cd\" is no name"),
+        (
+            "signature: { by: [ci] }",
+            "signature: { by: [ci, ci] }",
+            "rules[1].signature.by[1]: \"ci\" stands twice",
+        ),
+        ("signature: { by: [ci] }", "signature: {}", "rules[1].signature: by is missing"),
+        (
+            "signature: { by: [ci] }",
+            "signature: { by: [ci], treshold: 2 }",
+            "\"treshold\" is unknown; known are by, atLeast",
+        ),
+        (
+            "signature: { by: [ci] }",
+            "signature: { by: [ci], atLeast: 2 }",
+            "rules[1].signature.atLeast: there are only 1",
+        ),
+        (
+            "signature: { by: [ci] }",
+            "signature: { by: [ci], atLeast: 0 }",
+            "atLeast: 0 is no whole number from 1",
+        ),
+        (
+            "signature: { by: [ci] }",
+            "signature: { by: [ci], log: \"yes\" }",
+            "log: \"yes\" is no true or false",
+        ),
+        ("maxAge: 30d", "maxAge: 30", "maxAge: 30 is no duration"),
+        ("maxAge: 30d", "maxAge: soon", "maxAge: \"soon\" is no duration"),
+        ("env: prod", "env: 1", "rules[0].signature.annotations.env: 1 is no text"),
+        (
+            "type: slsaprovenance1",
+            "type: provenance",
+            "rules[0].attestations[0].type: \"provenance\" is no predicate type",
+        ),
+        ("type: slsaprovenance1", "tpye: x", "rules[0].attestations[0]: the key \"tpye\" is unknown"),
+        ("$.predicate.runDetails", "predicate.runDetails", "rules[0].attestations[0].require[0]"),
+    ] {
+        assert!(GOOD.contains(from), "{from}");
+        let error = read(&GOOD.replacen(from, to, 1)).expect_err(to).to_string();
+        assert!(error.contains(want), "{to}: {error}");
+    }
+}
+
+#[test]
+fn every_field_of_the_table_is_read_and_every_list_has_its_items() {
+    for field in schema::FIELDS {
+        let parent = field.path.rsplit_once('.').map_or("", |(parent, _)| parent);
+        let is_known = parent.is_empty()
+            || parent.ends_with("[]")
+            || schema::FIELDS.iter().any(|other| other.path == parent);
+        assert!(is_known, "{} hangs in the air", field.path);
+    }
+}
+
+#[test]
+fn age_counts_from_the_time_that_somebody_vouches_for() {
+    let policy = read(GOOD).unwrap();
+    let need = &policy.rules[0].needs[0];
+    let image: crate::registry::ImageRef = format!("a.example/x@sha256:{}", "a".repeat(64)).parse().unwrap();
+    let good = |times: Vec<jiff::Timestamp>| {
+        use crate::payload::{Claims, Format as _, SimpleSigning};
+        let payload = SimpleSigning.payloads(&image, &Claims::default()).unwrap().remove(0);
+        let claim = crate::verify::claim::Claim::read(&payload.bytes).unwrap();
+        let by = crate::verify::By {
+            name: "ci".into(),
+            who: "key".into(),
+            identity: None,
+            times,
+            logged: true,
+            timestamped: false,
+        };
+        Verdict {
+            good: vec![Good { place: "here".into(), by, said: Said::Claim(Box::new(claim)) }],
+            ..Verdict::default()
+        }
+    };
+    let now: jiff::Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+    let unmet = |time: &str| need.unmet(&good(vec![time.parse().unwrap()]), now);
+    assert_eq!(unmet("2026-02-28T00:00:00Z"), None);
+    assert_eq!(unmet("2026-01-30T00:00:00Z"), None);
+    assert_eq!(unmet("2026-03-01T00:04:00Z"), None);
+    assert!(unmet("2026-01-29T23:59:59Z").unwrap().reasons[0].contains("30days old at most"));
+    assert!(unmet("2026-03-01T00:06:00Z").unwrap().reasons[0].contains("not yet"));
+    assert!(need.unmet(&good(Vec::new()), now).unwrap().reasons[0].contains("nobody vouches"));
+}
+
+#[test]
+fn different_signers_are_counted_and_not_signatures() {
+    let policy = read(&GOOD.replace("maxAge: 30d", "log: false")).unwrap();
+    let mut need = policy.rules[1].needs[0].clone();
+    need.at_least = 2;
+    let image: crate::registry::ImageRef = format!("a.example/x@sha256:{}", "a".repeat(64)).parse().unwrap();
+    let good = |who: &str| {
+        use crate::payload::{Claims, Format as _, SimpleSigning};
+        let payload = SimpleSigning.payloads(&image, &Claims::default()).unwrap().remove(0);
+        let claim = crate::verify::claim::Claim::read(&payload.bytes).unwrap();
+        let by = crate::verify::By {
+            name: "ci".into(),
+            who: who.into(),
+            identity: None,
+            times: Vec::new(),
+            logged: false,
+            timestamped: false,
+        };
+        Good { place: "here".into(), by, said: Said::Claim(Box::new(claim)) }
+    };
+    let verdict =
+        |who: &[&str]| Verdict { good: who.iter().map(|who| good(who)).collect(), ..Verdict::default() };
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    assert!(
+        need.unmet(&verdict(&["a", "a"]), now).unwrap().needed.contains("by 2 different ones of ci; 1 made")
+    );
+    assert_eq!(need.unmet(&verdict(&["a", "b"]), now), None);
+}

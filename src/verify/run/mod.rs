@@ -1,0 +1,302 @@
+//! A run against the annotations that it carries: who signed them, and whether they still say what the run says.
+//!
+//! The payload is made anew from the run and compared: whatever somebody changed in the object after it was signed,
+//! a spec, a parameter, a result, shows as a difference with its path. The annotations of Chains themselves don't
+//! count, as they are written after the payload is made.
+//!
+//! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>
+
+mod diff;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use super::claim::{Claim, ClaimError};
+use super::require::Require;
+use super::statement::{Statement, StatementError};
+use super::strict;
+use super::trust::{By, Distrust, Trust};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+use crate::payload::cosign_statement::PAYLOAD_TYPE;
+use crate::payload::provenance::{self, ProvenanceError, ProvenanceOptions, RunFormat};
+use crate::store::Attached;
+use crate::tekton::run::{Run, RunError};
+
+pub use diff::Difference;
+
+/// How the keys of Chains' annotations begin.
+const PREFIX: &str = "chains.tekton.dev/";
+/// More signed payloads than this are no run's.
+const MAX_PAYLOADS: usize = 10_000;
+
+/// A payload that a run carries, and who signed it.
+#[derive(Clone, Debug)]
+pub struct SignedPayload {
+    /// The short key in the annotations' names.
+    pub key: String,
+    /// Who made it.
+    pub by: By,
+    /// The payload.
+    pub payload: Value,
+    /// The format that it was made in, for people.
+    pub format: &'static str,
+}
+
+/// What a run's annotations turned out to be.
+#[derive(Debug, Default)]
+pub struct RunVerdict {
+    /// Payloads that count.
+    pub good: Vec<SignedPayload>,
+    /// What doesn't, each with its short key.
+    pub refused: Vec<(String, RunRefusal)>,
+}
+
+/// Why something that a run carries doesn't count.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunRefusal {
+    /// The run doesn't carry what it has to.
+    #[error("the run has no annotation {0}")]
+    Missing(String),
+    /// An annotation isn't base64.
+    #[error("the annotation {0} is not base64")]
+    Base64(String),
+    /// It was made for another run.
+    #[error("the payload is of another run")]
+    OtherRun,
+    /// Nobody that counts made it.
+    #[error(transparent)]
+    Distrust(#[from] Distrust),
+    /// The signature is over another payload than the one beside it.
+    #[error("the envelope holds another payload than the annotation beside it")]
+    OtherPayload,
+    /// The payload is no statement.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The payload of an image is no simple signing.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The image isn't one that the run built.
+    #[error("the payload is of an image that the run's results don't name")]
+    OtherImage,
+    /// The payload isn't JSON.
+    #[error("the payload is not JSON that says each thing once")]
+    Json(#[source] serde_json::Error),
+    /// The payload can't be made anew.
+    #[error(transparent)]
+    Provenance(#[from] ProvenanceError),
+    /// The run without its annotations can't be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The run says something else now.
+    #[error("the run no longer says what was signed: {} {}", .0.len(), if .0.len() == 1 { "difference" } else { "differences" })]
+    Changed(Vec<Difference>),
+    /// It doesn't say what it has to.
+    #[error("{0}")]
+    Require(String),
+}
+
+impl Explain for RunRefusal {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing(_) => {
+                "have it signed (artifacts.taskrun.storage or artifacts.pipelinerun.storage: tekton), and give the \
+                 object with its annotations"
+                    .to_owned()
+            }
+            Self::Distrust(Distrust::NoLog) => {
+                "if its signer uses no transparency log, pass --insecure-ignore-tlog".to_owned()
+            }
+            Self::Changed(_) => "don't trust the run: somebody changed it after it was signed".to_owned(),
+            Self::Provenance(error) => return error.hint(),
+            Self::Run(error) => return error.hint(),
+            _ => "don't trust the run, or name the key that signed it".to_owned(),
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Failed
+    }
+}
+
+impl RunRefusal {
+    /// The reasons below its own words, a line each.
+    pub fn causes(&self) -> Vec<String> {
+        let Self::Changed(differences) = self else {
+            let mut causes = Vec::new();
+            let mut next = std::error::Error::source(self);
+            while let Some(cause) = next {
+                causes.push(cause.to_string());
+                next = cause.source();
+            }
+            return causes;
+        };
+        let nothing = || "nothing".to_owned();
+        let told = differences.iter().take(diff::TOLD).map(|one| {
+            let signed = one.signed.clone().unwrap_or_else(nothing);
+            format!(
+                "{}: {signed} was signed, and it is {}",
+                one.path,
+                one.now.clone().unwrap_or_else(nothing)
+            )
+        });
+        let more = differences.len().saturating_sub(diff::TOLD);
+        told.chain((more > 0).then(|| format!("and {more} more"))).collect()
+    }
+}
+
+/// Verifies every payload that `run` carries; its own must be among them.
+pub fn verify(run: &Run, trust: &Trust, requires: &[Require]) -> RunVerdict {
+    let mut verdict = RunVerdict::default();
+    let own = match run.short_key() {
+        Ok(own) => own,
+        Err(error) => {
+            verdict.refused.push((run.name().to_owned(), error.into()));
+            return verdict;
+        }
+    };
+    let annotations = run.run().annotations();
+    let keys = annotations.iter().filter_map(|(name, _)| name.strip_prefix("chains.tekton.dev/payload-"));
+    let mut keys: Vec<&str> = keys.filter(|key| *key != own).take(MAX_PAYLOADS).collect();
+    keys.insert(0, &own);
+    for key in keys {
+        let carried = Carried { run, annotations: &annotations, key };
+        match carried.verify(trust, requires, key == own) {
+            Ok(good) => verdict.good.push(good),
+            Err(refusal) => verdict.refused.push((key.to_owned(), refusal)),
+        }
+    }
+    verdict
+}
+
+/// One payload with its signature.
+struct Carried<'a> {
+    run: &'a Run,
+    annotations: &'a [(&'a str, &'a str)],
+    key: &'a str,
+}
+
+impl Carried<'_> {
+    fn verify(&self, trust: &Trust, requires: &[Require], own: bool) -> Result<SignedPayload, RunRefusal> {
+        if !own && (self.key.starts_with("taskrun-") || self.key.starts_with("pipelinerun-")) {
+            return Err(RunRefusal::OtherRun);
+        }
+        let payload = self.bytes("payload")?;
+        let signature = self.bytes("signature")?;
+        let attached = Attached {
+            certificate: self.text("cert").map(str::to_owned),
+            chain: self.text("chain").map(str::to_owned),
+            ..Attached::default()
+        };
+        // An in-toto format's signature is an envelope, the others' the signature itself.
+        let by = if signature.first() == Some(&b'{') {
+            let (by, envelope) = trust.envelope(&signature, &attached)?;
+            if envelope.payload != payload || envelope.payload_type != PAYLOAD_TYPE {
+                return Err(RunRefusal::OtherPayload);
+            }
+            by
+        } else {
+            trust.simple(&payload, &signature, &attached)?
+        };
+        let document = strict::value(&payload).map_err(RunRefusal::Json)?;
+        let format = if own { self.own(&payload, &document)? } else { self.image(&payload)? };
+        if own {
+            for require in requires {
+                require.check(&document).map_err(RunRefusal::Require)?;
+            }
+        }
+        Ok(SignedPayload { key: self.key.to_owned(), by, payload: document, format })
+    }
+
+    /// The format of the run's own payload, if the run still says what it says.
+    fn own(&self, payload: &[u8], document: &Value) -> Result<&'static str, RunRefusal> {
+        let formats: &[RunFormat] = if document.get("_type").is_some() {
+            match Statement::read_any(payload)?.predicate_type.as_str() {
+                "https://slsa.dev/provenance/v0.2" => &[RunFormat::SlsaV1],
+                _ => &[RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4],
+            }
+        } else {
+            &[RunFormat::Tekton]
+        };
+        let run = without_chains(self.run)?;
+        let mut best: Option<(Vec<Difference>, RunFormat)> = None;
+        for format in formats {
+            for deep_inspection in [false, true] {
+                let options = ProvenanceOptions { deep_inspection, ..options(document) };
+                let made = provenance::payload(&run, *format, &options)?;
+                let made = serde_json::from_slice(&made.payload.bytes).map_err(RunRefusal::Json)?;
+                let found = diff::differences(document, &made);
+                if best.as_ref().is_none_or(|(least, _)| found.len() < least.len()) {
+                    best = Some((found, *format));
+                }
+            }
+        }
+        match best {
+            Some((found, format)) if found.is_empty() => Ok(format.name()),
+            Some((found, _)) => Err(RunRefusal::Changed(found)),
+            None => Err(RunRefusal::OtherRun),
+        }
+    }
+
+    /// The format of an image's payload, if the run names the image.
+    fn image(&self, payload: &[u8]) -> Result<&'static str, RunRefusal> {
+        let claim = Claim::read(payload)?;
+        if !claim.digest.hex().starts_with(self.key) || self.key.len() < 12 {
+            return Err(RunRefusal::OtherImage);
+        }
+        let options = ProvenanceOptions { deep_inspection: true, ..ProvenanceOptions::default() };
+        let images = provenance::image_subjects(self.run, RunFormat::SlsaV1, &options);
+        let named = images.iter().any(|image| image.digest == claim.digest);
+        if named { Ok("simplesigning") } else { Err(RunRefusal::OtherImage) }
+    }
+
+    fn bytes(&self, part: &str) -> Result<Vec<u8>, RunRefusal> {
+        let name = format!("{PREFIX}{part}-{}", foreign::shown(self.key, 100));
+        let Some(text) = self.text(part) else { return Err(RunRefusal::Missing(name)) };
+        STANDARD.decode(text).map_err(|_| RunRefusal::Base64(name))
+    }
+
+    /// The text of an annotation; `None`: it is empty, or isn't there.
+    fn text(&self, part: &str) -> Option<&str> {
+        let name = format!("{PREFIX}{part}-{}", self.key);
+        let found = self.annotations.iter().find(|(have, _)| *have == name);
+        found.map(|(_, text)| *text).filter(|text| !text.is_empty())
+    }
+}
+
+/// What the payload says of how it was made.
+fn options(document: &Value) -> ProvenanceOptions {
+    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
+    let builder = text("/predicate/builder/id").or_else(|| text("/predicate/runDetails/builder/id"));
+    let build_type = text("/predicate/buildDefinition/buildType").and_then(|text| text.parse().ok());
+    ProvenanceOptions {
+        builder_id: builder.unwrap_or_default().to_owned(),
+        build_type: build_type.unwrap_or_default(),
+        deep_inspection: false,
+    }
+}
+
+/// The run as it was before it was signed.
+fn without_chains(run: &Run) -> Result<Run, RunError> {
+    let clean = |object: &Value| {
+        let mut object = object.clone();
+        let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+        if let Some(annotations) = annotations {
+            let kept: Map<String, Value> = std::mem::take(annotations)
+                .into_iter()
+                .filter(|(name, _)| !name.starts_with(PREFIX))
+                .collect();
+            *annotations = kept;
+        }
+        let empty =
+            object.pointer("/metadata/annotations").and_then(Value::as_object).is_some_and(Map::is_empty);
+        if let (true, Some(metadata)) = (empty, object.get_mut("metadata").and_then(Value::as_object_mut)) {
+            metadata.remove("annotations");
+        }
+        object
+    };
+    Run::from_objects(clean(run.object()), run.children().iter().map(|child| clean(child.value())).collect())
+}

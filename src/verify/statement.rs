@@ -1,0 +1,123 @@
+//! What an in-toto statement says, as far as it has to be known to believe it.
+//!
+//! Spec: <https://github.com/in-toto/attestation/blob/v1.1.0/spec/v1/statement.md>,
+//! <https://github.com/in-toto/attestation/blob/v1.1.0/spec/v0.1/statement.md>
+
+use serde_json::{Map, Value};
+
+use super::strict;
+use crate::registry::Digest;
+
+/// The versions of the layout; they differ in nothing that is read here.
+const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// What is said of the subjects.
+    pub predicate_type: String,
+    /// The whole document.
+    pub document: Value,
+}
+
+/// Why bytes are no statement.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// They are no JSON that can be trusted.
+    #[error("the statement is not JSON that says each thing once")]
+    Json(#[source] serde_json::Error),
+    /// Something is missing or of another kind.
+    #[error("the payload is no in-toto statement: {0}")]
+    Shape(&'static str),
+}
+
+impl Statement {
+    /// Reads a statement.
+    ///
+    /// # Errors
+    ///
+    /// When it is anything else.
+    pub fn read(bytes: &[u8]) -> Result<Self, StatementError> {
+        let statement = Self::read_any(bytes)?;
+        if statement.document.get("subject").is_none() {
+            return Err(StatementError::Shape("it has no list of subjects"));
+        }
+        Ok(statement)
+    }
+
+    /// The same where it need not be about anything: a run that built nothing has a provenance too.
+    ///
+    /// # Errors
+    ///
+    /// When it is anything else.
+    pub fn read_any(bytes: &[u8]) -> Result<Self, StatementError> {
+        let document = strict::value(bytes).map_err(StatementError::Json)?;
+        let text = |name: &str| document.get(name).and_then(Value::as_str);
+        if !text("_type").is_some_and(|kind| TYPES.contains(&kind)) {
+            return Err(StatementError::Shape("its _type is none of in-toto's"));
+        }
+        let predicate_type = text("predicateType")
+            .filter(|kind| !kind.is_empty())
+            .ok_or(StatementError::Shape("it has no predicateType"))?
+            .to_owned();
+        let subjects = match document.get("subject") {
+            None => &[][..],
+            Some(Value::Array(subjects)) => subjects,
+            Some(_) => return Err(StatementError::Shape("it has no list of subjects")),
+        };
+        if !subjects.iter().all(|subject| subject.get("digest").is_some_and(Value::is_object)) {
+            return Err(StatementError::Shape("a subject has no digest"));
+        }
+        Ok(Self { predicate_type, document })
+    }
+
+    /// The first subject with this digest; `None`: the statement is about something else.
+    pub fn subject(&self, digest: &Digest) -> Option<&Map<String, Value>> {
+        let subjects = self.document.get("subject")?.as_array()?;
+        let found = subjects.iter().find(|subject| {
+            let sha256 = subject.get("digest").and_then(|set| set.get("sha256")).and_then(Value::as_str);
+            sha256 == Some(digest.hex())
+        });
+        found?.as_object()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest() -> Digest {
+        Digest::of(b"x")
+    }
+
+    #[test]
+    fn a_subject_is_found_by_its_digest() {
+        let text = format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"t","subject":[{{"name":"a","digest":{{"sha512":"00"}}}},{{"name":"b","digest":{{"sha256":"{}"}}}}],"predicate":{{}}}}"#,
+            digest().hex()
+        );
+        let statement = Statement::read(text.as_bytes()).unwrap();
+        assert_eq!(statement.predicate_type, "t");
+        assert_eq!(statement.subject(&digest()).unwrap()["name"], "b");
+        assert_eq!(statement.subject(&Digest::of(b"y")), None);
+    }
+
+    #[test]
+    fn what_is_no_statement_says_why() {
+        for (text, want) in [
+            ("{", "not JSON"),
+            (r#"{"_type":"x"}"#, "_type"),
+            (r#"{"_type":"https://in-toto.io/Statement/v1","subject":[]}"#, "predicateType"),
+            (r#"{"_type":"https://in-toto.io/Statement/v1","predicateType":"t"}"#, "list of subjects"),
+            (r#"{"_type":"https://in-toto.io/Statement/v1","predicateType":"t","subject":[null]}"#, "digest"),
+            (
+                r#"{"_type":"https://in-toto.io/Statement/v1","predicateType":"t","predicateType":"u"}"#,
+                "not JSON",
+            ),
+        ] {
+            let error = Statement::read(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(want), "{text}: {error}");
+        }
+    }
+}

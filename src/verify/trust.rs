@@ -1,0 +1,291 @@
+//! Whose signatures count, and what has to come with them.
+//!
+//! What cosign hangs onto a `.sig` or `.att` layer, a certificate, a log entry, a timestamp, is put together to the bundle that it
+//! would be today, so that there is one verifier for all of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::bundle::{
+    Artifact, Bundle, BundleError, Policy, TimeSource, TrustMaterial, Verified, Verifier, Who,
+};
+use crate::foreign;
+use crate::payload::dsse::{self, Envelope};
+use crate::store::Attached;
+
+pub use super::bundle::Signer;
+
+/// A signer under the name that the user knows it by.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The name: a policy's, or the place of the key.
+    pub name: String,
+    /// The signer.
+    pub signer: Signer,
+    /// Whether its signatures count only with an entry in a transparency log.
+    pub log_required: bool,
+    /// Whether they count only with an RFC 3161 timestamp.
+    pub timestamp_required: bool,
+    /// Whether its certificate counts without a proof that it was logged.
+    pub ignore_sct: bool,
+}
+
+/// Whose signatures are accepted.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// Any of these.
+    pub signers: Vec<Accepted>,
+    /// The logs and authorities that are believed.
+    pub material: Arc<TrustMaterial>,
+}
+
+/// Who made a signature: one of those accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The name of the accepted signer.
+    pub name: String,
+    /// Who it was exactly: a key's fingerprint, or an identity and its issuer. Two signers are the same if this is.
+    pub who: String,
+    /// The identity in the certificate and its issuer; `None`: it was a key.
+    pub identity: Option<(String, Option<String>)>,
+    /// The times that somebody else than the signer vouches for, earliest first.
+    pub times: Vec<jiff::Timestamp>,
+    /// Whether a transparency log holds it.
+    pub logged: bool,
+    /// Whether a timestamp authority has seen it.
+    pub timestamped: bool,
+}
+
+/// Why a signature doesn't count.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Distrust {
+    /// None of the accepted signers made it.
+    #[error("it was made by none of the accepted signers: {0}")]
+    Nobody(String),
+    /// It has no entry in a log.
+    #[error("the signature is good, and has no entry in a transparency log")]
+    NoLog,
+    /// What should be an envelope is none.
+    #[error(transparent)]
+    Envelope(#[from] dsse::DsseError),
+    /// It is no bundle, or a part of it isn't good.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// What cosign hung onto a layer can't be read.
+    #[error("the layer's annotation {0} can't be read")]
+    Attached(&'static str),
+}
+
+impl Trust {
+    /// Who signed the bytes of a `.sig` layer.
+    ///
+    /// # Errors
+    ///
+    /// When it is nobody that is accepted, or what has to come with it isn't there.
+    pub fn simple(&self, payload: &[u8], signature: &[u8], attached: &Attached) -> Result<By, Distrust> {
+        let artifact = Artifact::of(payload);
+        let digest = artifact.sha256().map(|digest| STANDARD.encode(digest));
+        let content = json!({
+            "messageDigest": { "algorithm": "SHA2_256", "digest": digest },
+            "signature": STANDARD.encode(signature),
+        });
+        self.first(|accepted| {
+            let bundle = assembled("messageSignature", &content, &accepted.signer, attached)?;
+            self.verified(accepted, &Bundle::parse(bundle.to_string().as_bytes())?, &artifact)
+        })
+    }
+
+    /// Who signed the envelope of an `.att` layer, and what.
+    ///
+    /// # Errors
+    ///
+    /// As of [`simple`](Self::simple); also when it is no envelope.
+    pub fn envelope(&self, bytes: &[u8], attached: &Attached) -> Result<(By, Envelope), Distrust> {
+        let envelope = dsse::read(bytes)?;
+        let by = self.first(|accepted| match &accepted.signer {
+            // Without a log there is nothing but the signature; an envelope may have many megabytes.
+            Signer::Key(key) if !accepted.log_required && !accepted.timestamp_required => {
+                let signed = sigstore_types::pae(&envelope.payload_type, &envelope.payload);
+                let artifact = Artifact::of(signed);
+                let mut all = envelope.signatures.iter();
+                if all.any(|one| Verifier::verify_signature(key, &artifact, &one.signature).is_ok()) {
+                    return Ok(By::key(accepted, &key.key_id()));
+                }
+                Err(Distrust::Nobody(self.to_string()))
+            }
+            signer => {
+                let content: Value = serde_json::from_slice(bytes).map_err(dsse::DsseError::Json)?;
+                let bundle = assembled("dsseEnvelope", &content, signer, attached)?;
+                self.verified(accepted, &Bundle::parse(bundle.to_string().as_bytes())?, &Artifact::Unchecked)
+            }
+        })?;
+        Ok((by, envelope))
+    }
+
+    /// Who signed a bundle, and what. Whether its statement is about the right image is the caller's to see.
+    ///
+    /// # Errors
+    ///
+    /// As of [`envelope`](Self::envelope).
+    pub fn bundle(&self, bytes: &[u8]) -> Result<(By, Envelope), Distrust> {
+        let bundle = Bundle::parse(bytes)?;
+        let by = self.first(|accepted| self.verified(accepted, &bundle, &Artifact::Unchecked))?;
+        let document: Value = serde_json::from_slice(bytes).map_err(dsse::DsseError::Json)?;
+        let envelope = document.get("dsseEnvelope").map(Value::to_string).unwrap_or_default();
+        Ok((by, dsse::read(envelope.as_bytes())?))
+    }
+
+    /// The first signer that it is by; otherwise the reason that says most.
+    fn first(&self, by: impl Fn(&Accepted) -> Result<By, Distrust>) -> Result<By, Distrust> {
+        let mut said = Distrust::Nobody(self.to_string());
+        for accepted in &self.signers {
+            match by(accepted) {
+                Ok(by) => return Ok(by),
+                // The signature is good: nothing says more.
+                Err(Distrust::Bundle(BundleError::NoLogEntry)) => said = Distrust::NoLog,
+                Err(Distrust::Nobody(_)) => {}
+                Err(Distrust::Bundle(error)) if matches!(error.check(), "signature" | "signer") => {}
+                Err(error) if matches!(said, Distrust::Nobody(_)) => said = error,
+                Err(_) => {}
+            }
+        }
+        Err(said)
+    }
+
+    fn verified(&self, accepted: &Accepted, bundle: &Bundle, artifact: &Artifact) -> Result<By, Distrust> {
+        let verify = |ignore_tlog| {
+            let policy = Policy {
+                ignore_tlog,
+                ignore_sct: accepted.ignore_sct,
+                signed_timestamps: accepted.timestamp_required,
+                ..Policy::new(accepted.signer.clone())
+            };
+            Verifier::new(Arc::clone(&self.material), policy).verify(bundle, artifact)
+        };
+        // An entry that isn't demanded still tells the time, if it is good.
+        let verified = match accepted.log_required {
+            true => verify(false),
+            false => verify(false).or_else(|_| verify(true)),
+        };
+        Ok(By::new(accepted, &verified?))
+    }
+}
+
+impl By {
+    fn key(accepted: &Accepted, key_id: &str) -> Self {
+        Self {
+            name: accepted.name.clone(),
+            who: format!("key {key_id}"),
+            identity: None,
+            times: Vec::new(),
+            logged: false,
+            timestamped: false,
+        }
+    }
+
+    fn new(accepted: &Accepted, verified: &Verified) -> Self {
+        let (who, identity) = match &verified.who {
+            Who::Key { key_id, .. } => (format!("key {key_id}"), None),
+            Who::Identity { kind, name, issuer, .. } => {
+                let issued =
+                    issuer.as_ref().map_or_else(String::new, |issuer| format!(", vouched for by {issuer}"));
+                (format!("{kind} {name}{issued}"), Some((name.clone(), issuer.clone())))
+            }
+        };
+        let vouched = verified.times.iter().filter(|time| time.by != TimeSource::Now);
+        Self {
+            name: accepted.name.clone(),
+            who,
+            identity,
+            times: vouched.clone().map(|time| time.at).collect(),
+            logged: !verified.log_entries.is_empty(),
+            timestamped: vouched.clone().any(|time| matches!(time.by, TimeSource::Authority(_))),
+        }
+    }
+}
+
+/// The bundle that a signature is together with what hangs on its layer.
+fn assembled(field: &str, content: &Value, signer: &Signer, attached: &Attached) -> Result<Value, Distrust> {
+    let mut material = match signer {
+        Signer::Key(key) => json!({ "publicKey": { "hint": key.hint() } }),
+        Signer::Identity(_) => {
+            let pem = attached.certificate.as_deref().ok_or(Distrust::Attached("certificate"))?;
+            let certificate = pem_rfc7468::decode_vec(pem.trim().as_bytes());
+            let (_, der) = certificate.map_err(|_| Distrust::Attached("certificate"))?;
+            json!({ "x509CertificateChain": { "certificates": [{ "rawBytes": STANDARD.encode(der) }] } })
+        }
+    };
+    let entries =
+        attached.log.as_deref().map(|log| entry(log).ok_or(Distrust::Attached("bundle"))).transpose()?;
+    let stamp = |text: &str| {
+        let token: Value = serde_json::from_str(text).ok()?;
+        token.get("SignedRFC3161Timestamp")?.as_str().map(str::to_owned)
+    };
+    let stamp =
+        attached.timestamp.as_deref().map(|text| stamp(text).ok_or(Distrust::Attached("rfc3161timestamp")));
+    if let Some(fields) = material.as_object_mut() {
+        fields.insert("tlogEntries".to_owned(), entries.into_iter().collect());
+        if let Some(stamp) = stamp.transpose()? {
+            fields.insert(
+                "timestampVerificationData".to_owned(),
+                json!({ "rfc3161Timestamps": [{ "signedTimestamp": stamp }] }),
+            );
+        }
+    }
+    let mut bundle = json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1",
+        "verificationMaterial": material,
+    });
+    if let Some(fields) = bundle.as_object_mut() {
+        fields.insert(field.to_owned(), content.clone());
+    }
+    Ok(bundle)
+}
+
+/// The entry of a log in the layout of bundles; `None`: it is none.
+fn entry(text: &str) -> Option<Value> {
+    let log = super::strict::value(text.as_bytes()).ok()?;
+    let payload = log.get("Payload")?;
+    let body = payload.get("body")?.as_str()?;
+    let decoded: Value = serde_json::from_slice(&STANDARD.decode(body).ok()?).ok()?;
+    let id: Option<Vec<u8>> = payload
+        .get("logID")?
+        .as_str()?
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect();
+    Some(json!({
+        "logIndex": payload.get("logIndex")?.as_u64()?.to_string(),
+        "logId": { "keyId": STANDARD.encode(id?) },
+        "kindVersion": { "kind": decoded.get("kind")?, "version": decoded.get("apiVersion")? },
+        "integratedTime": payload.get("integratedTime")?.as_u64()?.to_string(),
+        "inclusionPromise": { "signedEntryTimestamp": log.get("SignedEntryTimestamp")? },
+        "canonicalizedBody": body,
+    }))
+}
+
+/// Whether two signers are the same one.
+pub fn is_same(one: &Signer, two: &Signer) -> bool {
+    match (one, two) {
+        (Signer::Key(one), Signer::Key(two)) => one == two,
+        (Signer::Identity(one), Signer::Identity(two)) => {
+            let shown = |of: &super::bundle::IdentityPolicy| (of.identity.to_string(), of.issuer.to_string());
+            shown(one) == shown(two)
+        }
+        _ => false,
+    }
+}
+
+impl fmt::Display for Trust {
+    /// The names of the accepted signers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.signers.iter().map(|one| foreign::shown(&one.name, 200)).collect();
+        f.write_str(&names.join(", "))
+    }
+}

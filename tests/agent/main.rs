@@ -1,0 +1,19 @@
+//! `stepseal agent` from outside: the binary on a socket, `sign --agent` and raw connections as its clients, and the embedded registry.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of this crate is test code, its helpers too"
+)]
+
+mod ending;
+mod hostile;
+mod interface;
+mod kit;
+mod policy;
+mod signing;
+#[path = "../sign/step.rs"]
+#[expect(dead_code, reason = "what the tests of `sign` need besides")]
+mod step;

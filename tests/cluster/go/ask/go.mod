@@ -1,0 +1,3 @@
+module stepseal.example/ask
+
+go 1.24

@@ -1,0 +1,203 @@
+//! The differences that are meant, each with its heading in docs/chains-differences.md.
+
+use serde_json::Value;
+
+use super::generate::Given;
+use super::oracle::Answer;
+
+/// Why two answers aren't the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reason {
+    /// Chains walks over maps in random order.
+    Order,
+    /// v0.29.2 names StepActions; the module that is run here doesn't.
+    StepActions,
+    /// For v0.29.2 a build artifact may be an image; for the module that is run here it isn't.
+    BuiltImage,
+    /// Chains takes the scheme of a URL for a part of an image's name.
+    Scheme,
+    /// Chains drops an image's name with a digest.
+    NameWithDigest,
+    /// Chains drops a repository of one letter.
+    OneLetter,
+    /// Chains gives up on a step or sidecar without an image digest.
+    NoImage,
+    /// Chains panics at a child without its beginning.
+    NoStart,
+}
+
+impl Reason {
+    /// How the line begins in which the documentation explains it.
+    pub(super) fn line(self) -> &'static str {
+        match self {
+            Self::Order => "| several pairs of hints",
+            Self::StepActions => "| a step from a StepAction with a source",
+            Self::BuiltImage => {
+                "| an `*ARTIFACT_OUTPUTS` result with `isBuildArtifact` \"true\" that is an image"
+            }
+            Self::Scheme => "| an image name with `https://`, `oci://`, `docker://` or any other scheme",
+            Self::NameWithDigest => "| an image name that already holds its digest",
+            Self::OneLetter => "| a repository of one letter",
+            Self::NoImage => "| a step or sidecar without an image by digest",
+            Self::NoStart => "| a child without `startTime`",
+        }
+    }
+}
+
+/// No reason if `ours` and `theirs` are the same, all of them if they differ as is meant.
+pub(super) fn judge(given: &Given, ours: &Answer, theirs: &Answer) -> Result<Vec<Reason>, ()> {
+    match (ours, theirs) {
+        (Answer::Statement(ours), Answer::Statement(theirs)) => statements(given, ours, theirs),
+        (Answer::Statement(_), Answer::Refused(why))
+            if why.starts_with("panic: ") && lacks_a_start(given) =>
+        {
+            Ok(vec![Reason::NoStart])
+        }
+        (Answer::Statement(_), Answer::Refused(why)) if why.contains("imageID") => Ok(vec![Reason::NoImage]),
+        (Answer::Refused(_), Answer::Refused(_)) => Ok(Vec::new()),
+        _ => Err(()),
+    }
+}
+
+fn statements(given: &Given, ours: &Value, theirs: &Value) -> Result<Vec<Reason>, ()> {
+    let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
+    let mut reasons = Vec::new();
+    for (reason, even) in EVENED {
+        if ours == theirs {
+            break;
+        }
+        if even(&mut ours, &mut theirs, given) {
+            reasons.push(reason);
+        }
+    }
+    if ours == theirs { Ok(reasons) } else { Err(()) }
+}
+
+/// Takes a difference out of both statements; whether there was one.
+type Even = fn(&mut Value, &mut Value, &Given) -> bool;
+
+const EVENED: [(Reason, Even); 6] = [
+    (Reason::StepActions, step_actions),
+    (Reason::Scheme, schemes),
+    (Reason::NameWithDigest, |ours, theirs, given| {
+        ours_only(ours, theirs, |subject| has_own_digest(subject, given))
+    }),
+    (Reason::OneLetter, |ours, theirs, _| ours_only(ours, theirs, is_one_letter)),
+    (Reason::BuiltImage, |ours, theirs, given| ours_only(ours, theirs, |subject| is_built(subject, given))),
+    (Reason::Order, order),
+];
+
+fn lacks_a_start(given: &Given) -> bool {
+    given.task_runs.iter().any(|child| child["status"]["startTime"].is_null())
+}
+
+fn step_actions(ours: &mut Value, _: &mut Value, _: &Given) -> bool {
+    let pointer = "/predicate/buildDefinition/resolvedDependencies";
+    let Some(Value::Array(dependencies)) = ours.pointer_mut(pointer) else { return false };
+    let before = dependencies.len();
+    dependencies.retain(|one| !one["name"].as_str().is_some_and(|name| name.starts_with("stepAction/")));
+    let (after, empty) = (dependencies.len(), dependencies.is_empty());
+    if empty {
+        let definition = ours["predicate"]["buildDefinition"].as_object_mut();
+        definition.and_then(|fields| fields.remove("resolvedDependencies"));
+    }
+    after < before
+}
+
+/// Takes those subjects out of `ours` that Chains doesn't have, for the reason `dropped`.
+fn ours_only(ours: &mut Value, theirs: &mut Value, dropped: impl Fn(&Value) -> bool) -> bool {
+    let known = subjects(theirs);
+    keep_subjects(ours, |subject| known.contains(subject) || !dropped(subject))
+}
+
+/// Takes those subjects out of `theirs` that are named with a scheme.
+fn schemes(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
+    let known = subjects(ours);
+    let named = |subject: &Value| {
+        ["https://", "oci://", "docker://"].iter().any(|scheme| name(subject).starts_with(scheme))
+    };
+    keep_subjects(theirs, |subject| known.contains(subject) || !named(subject))
+}
+
+fn subjects(statement: &Value) -> Vec<Value> {
+    statement["subject"].as_array().cloned().unwrap_or_default()
+}
+
+/// Whether any went.
+fn keep_subjects(statement: &mut Value, kept: impl FnMut(&Value) -> bool) -> bool {
+    let Some(Value::Array(subjects)) = statement.get_mut("subject") else { return false };
+    let before = subjects.len();
+    subjects.retain(kept);
+    let (after, empty) = (subjects.len(), subjects.is_empty());
+    if empty {
+        statement.as_object_mut().and_then(|fields| fields.remove("subject"));
+    }
+    after < before
+}
+
+fn name(subject: &Value) -> &str {
+    subject["name"].as_str().unwrap_or_default()
+}
+
+fn digest(subject: &Value) -> String {
+    format!("sha256:{}", subject["digest"]["sha256"].as_str().unwrap_or_default())
+}
+
+fn is_one_letter(subject: &Value) -> bool {
+    name(subject).rsplit('/').next().is_some_and(|last| last.len() == 1)
+}
+
+/// Whether the run names it together with its digest.
+fn has_own_digest(subject: &Value, given: &Given) -> bool {
+    let whole = format!("{}@{}", name(subject), digest(subject));
+    anywhere(given, &|value| value.as_str().is_some_and(|text| text.trim() == whole))
+}
+
+/// Whether it is a build artifact of the run under its full name.
+fn is_built(subject: &Value, given: &Given) -> bool {
+    anywhere(given, &|value| {
+        let uri = value["uri"].as_str().unwrap_or_default().trim();
+        let last = uri.rsplit('/').next().unwrap_or_default().split([':', '@']).next().unwrap_or_default();
+        value["isBuildArtifact"] == "true"
+            && value["digest"].as_str().is_some_and(|own| own.trim() == digest(subject))
+            && name(subject).rsplit('/').next() == Some(last)
+    })
+}
+
+/// Whether any part of the run is so.
+fn anywhere(given: &Given, is: &dyn Fn(&Value) -> bool) -> bool {
+    fn within(value: &Value, is: &dyn Fn(&Value) -> bool) -> bool {
+        is(value)
+            || match value {
+                Value::Array(items) => items.iter().any(|item| within(item, is)),
+                Value::Object(fields) => fields.values().any(|field| within(field, is)),
+                _ => false,
+            }
+    }
+    given.task_runs.iter().chain([&given.object]).any(|run| within(run, is))
+}
+
+fn order(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
+    let (sorted, others) = (unordered(ours), unordered(theirs));
+    let changed = sorted == others;
+    (*ours, *theirs) = (sorted, others);
+    changed
+}
+
+/// With every list sorted.
+fn unordered(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(unordered).collect();
+            items.sort_by_cached_key(Value::to_string);
+            Value::Array(items)
+        }
+        Value::Object(fields) => {
+            let mut fields: Value =
+                fields.iter().map(|(name, item)| (name.clone(), unordered(item))).collect();
+            fields.sort_all_objects();
+            fields
+        }
+        other => other.clone(),
+    }
+}

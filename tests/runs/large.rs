@@ -1,0 +1,72 @@
+//! A predicate of 64 MiB, in bounded memory.
+
+use std::fmt::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::place::Place;
+use crate::step::ended;
+
+/// The most memory that a predicate of 64 MiB may take: the statement, its envelope, what is read back, and what is decoded of that.
+const MAX_MEMORY_KIB: u64 = 400 * 1024;
+const MIB: usize = 1024 * 1024;
+
+/// The peak of a process's memory, in KiB, as long as it lives.
+fn peak_kib(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
+
+/// JSON of just so many bytes.
+fn predicate(bytes: usize) -> String {
+    let mut text = String::with_capacity(bytes);
+    text.push_str("{\"packages\":[\"");
+    let mut number = 0;
+    while text.len() < bytes - 64 {
+        write!(text, "pkg:{number},").unwrap();
+        number += 1;
+    }
+    text.extend(std::iter::repeat_n('x', bytes - text.len() - 3));
+    text.push_str("\"]}");
+    assert_eq!(text.len(), bytes);
+    text
+}
+
+#[test]
+fn a_predicate_of_64_mib_takes_bounded_memory_by_tag_and_by_referrers() {
+    let place = Place::new();
+    let (name, digest) = place.image("team/app");
+    let file = place.step.path("predicate");
+    std::fs::write(&file, predicate(64 * MIB)).unwrap();
+    let image = format!("{name}@{digest}");
+    for encoding in ["dsse", "sigstore-bundle"] {
+        let mut command = place.step.command(&["attest", &image, "--type", "cyclonedx", "--predicate"]);
+        command.arg(&file).arg("--config").arg(format!("storage.oci.encoding-format={encoding}"));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut peak = 0;
+        while child.try_wait().unwrap().is_none() {
+            peak = peak_kib(child.id()).unwrap_or(0).max(peak);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let ended = ended(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        eprintln!("{encoding}: {} MiB", peak / 1024);
+        assert!((1024..=MAX_MEMORY_KIB).contains(&peak), "{encoding}: {peak} KiB");
+    }
+    assert_eq!(place.layers("team/app", &digest).len(), 1);
+}
+
+#[test]
+fn a_longer_one_is_refused_before_anything_is_asked() {
+    let place = Place::new();
+    let (name, digest) = place.image("team/app");
+    let file = place.step.path("predicate");
+    std::fs::write(&file, predicate(64 * MIB + 1)).unwrap();
+    place.step.registry.clear_requests();
+    let image = format!("{name}@{digest}");
+    let mut command = place.step.command(&["attest", &image, "--type", "cyclonedx", "--predicate"]);
+    let ended = ended(command.arg(&file).output().unwrap());
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("longer than 67108864 bytes"), "{}", ended.stderr);
+    assert!(place.step.registry.requests().is_empty());
+}

@@ -1,0 +1,97 @@
+//! `verify --policy`: the gate.
+
+use crate::kit::{
+    ENVELOPE, envelope, fails, name, other, passes, payload, provenance, signed, signer, step, tag,
+};
+use crate::step::{Ended, Step};
+
+fn gate(step: &Step, policy: &str, args: &[&str]) -> Ended {
+    std::fs::write(step.path("other.pub"), other().public_key().to_pem()).unwrap();
+    let file = step.path("policy.yaml");
+    std::fs::write(&file, policy).unwrap();
+    let mut command = step.command(&[&["verify", "--policy", file.to_str().unwrap()], args].concat());
+    crate::step::ended(command.env_remove("STEPSEAL_KEY").output().unwrap())
+}
+
+const SIGNERS: &str = "version: 1\nsigners:\n  ci: { key: keys }\n  review: { key: other.pub }\nrules:\n";
+
+fn policy(rules: &str) -> String {
+    format!("{SIGNERS}{rules}")
+}
+
+#[test]
+fn only_what_passes_every_matching_rule_passes() {
+    let step = step();
+    let digest = step.built("team/app");
+    let image = name(&step, "team/app", &digest);
+    let bytes = payload(&step, "team/app", &digest);
+    let both = policy(
+        "  - { name: any signer, images: ['**'], signature: { by: [ci, review] } }\n  - { name: two of them, images: ['*/team/*'], signature: { by: [ci, review], atLeast: 2 } }\n",
+    );
+    fails(gate(&step, &both, &[&image]), &["any signer", "two of them", "there is none at"]);
+    tag(&step, "team/app", &digest, "sig", &[signed(signer(), &bytes), signed(signer(), &bytes)]);
+    let ended = fails(
+        gate(&step, &both, &[&image]),
+        &["does not pass the rule \"two of them\"", "by 2 different ones of ci, review; 1 made one"],
+    );
+    assert!(!ended.stderr.contains("any signer"), "{}", ended.stderr);
+    tag(&step, "team/app", &digest, "sig", &[signed(signer(), &bytes), signed(other(), &bytes)]);
+    passes(gate(&step, &both, &[&image]));
+    passes(gate(&step, &both, &[]));
+}
+
+#[test]
+fn an_image_that_no_rule_matches_fails() {
+    let step = step();
+    let digest = step.built("team/app");
+    step.sign(&[]);
+    let rules = policy("  - { name: others, images: ['*/other/*'], signature: { by: [ci] } }\n");
+    let image = name(&step, "team/app", &digest);
+    fails(gate(&step, &rules, &[&image]), &["passes no rule"]);
+}
+
+#[test]
+fn attestations_are_demanded_with_what_they_say_and_their_age() {
+    let step = step();
+    let digest = step.built("team/app");
+    let image = name(&step, "team/app", &digest);
+    let rules = |more: &str| {
+        policy(&format!(
+            "  - name: provenance\n    images: ['**']\n    attestations:\n      - {{ type: slsaprovenance1, by: [ci], {more} }}\n"
+        ))
+    };
+    let required = rules("require: ['$.predicate.runDetails.builder.id=https://tekton.dev/chains/v2']");
+    fails(gate(&step, &required, &[&image]), &["the rule \"provenance\"", "there is none at"]);
+    let bytes = envelope(signer(), &provenance(&digest, "2020-01-01T00:00:00Z"));
+    tag(&step, "team/app", &digest, "att", &[(ENVELOPE, &bytes, String::new())]);
+    passes(gate(&step, &required, &[&image]));
+    let other = rules("require: ['$.predicate.runDetails.builder.id=https://elsewhere']");
+    fails(gate(&step, &other, &[&image]), &["it says \"https://tekton.dev/chains/v2\""]);
+    fails(
+        gate(&step, &rules("maxAge: 30d"), &[&image]),
+        &["2020-01-01T00:00:00Z, and may be 30days old at most"],
+    );
+    passes(gate(&step, &rules("maxAge: 100years"), &[&image]));
+    fails(gate(&step, &rules("log: true"), &[&image]), &["no entry in a transparency log"]);
+    fails(gate(&step, &rules("timestamp: true"), &[&image]), &["no timestamp of an authority"]);
+}
+
+#[test]
+fn a_policy_that_is_wrong_or_contradicted_begins_nothing() {
+    let step = step();
+    let digest = step.built("team/app");
+    let image = name(&step, "team/app", &digest);
+    let rules = policy("  - { name: a, images: ['**'], signature: { by: [ci], treshold: 2 } }\n");
+    let ended = gate(&step, &rules, &[&image]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(r#"rules[0].signature: the key "treshold" is unknown"#),
+        "{}",
+        ended.stderr
+    );
+    let rules = policy("  - { name: a, images: ['**'], signature: { by: [ci] } }\n");
+    let ended = gate(&step, &rules, &["--key", "x", &image]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("--policy says who may sign"), "{}", ended.stderr);
+    assert!(step.registry.requests().iter().all(|request| request.method != "GET"), "a request was made");
+}

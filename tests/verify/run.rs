@@ -1,0 +1,219 @@
+//! `verify-run`: what Chains signs for a run verifies, and what was changed afterwards is named.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use stepseal::sign::Signer;
+use stepseal::tekton::run::Run;
+use stepseal::verify::run::{RunRefusal, verify};
+use stepseal::verify::{Accepted, Trust};
+
+use crate::kit::{envelope, fails, other, passes, signer, step};
+use crate::step::{Ended, Step};
+
+/// A run and its TaskRuns, as JSON.
+struct Objects {
+    object: Value,
+    children: Vec<Value>,
+}
+
+impl Objects {
+    fn read(case: &Path) -> Self {
+        let run = Run::parse(&std::fs::read(case.join("input.yaml")).unwrap()).unwrap();
+        let children = run.children().iter().map(|child| child.value().clone()).collect();
+        Self { object: run.object().clone(), children }
+    }
+
+    fn run(&self) -> Run {
+        Run::from_objects(self.object.clone(), self.children.clone()).unwrap()
+    }
+
+    fn annotate(&mut self, part: &str, key: &str, bytes: &[u8]) {
+        let metadata = &mut self.object["metadata"];
+        if metadata["annotations"].is_null() {
+            metadata["annotations"] = json!({});
+        }
+        metadata["annotations"][format!("chains.tekton.dev/{part}-{key}")] = STANDARD.encode(bytes).into();
+    }
+
+    /// Writes a statement as Chains does, with its envelope for a signature.
+    fn carry(&mut self, statement: &Value, signer: &dyn Signer) {
+        let key = self.run().short_key().unwrap();
+        self.annotate("payload", &key, statement.to_string().as_bytes());
+        self.annotate("signature", &key, &envelope(signer, statement));
+    }
+
+    fn text(&self) -> String {
+        let all: Vec<String> =
+            [&self.object].into_iter().chain(&self.children).map(Value::to_string).collect();
+        all.join("\n---\n")
+    }
+}
+
+fn case(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/chains-cases").join(name)
+}
+
+/// What Chains 0.29.2 makes of a case, by format and settings.
+fn answers(case: &Path) -> Vec<(String, Value)> {
+    let text = std::fs::read_to_string(case.join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&text.replace("DEFAULT-REGISTRY", "index.docker.io")).unwrap();
+    let formats = expected["formats"].as_object().unwrap();
+    formats
+        .iter()
+        .filter(|(_, answer)| answer["statement"].is_object())
+        .map(|(key, answer)| (key.clone(), answer["statement"].clone()))
+        .collect()
+}
+
+fn trust() -> Trust {
+    Trust {
+        signers: vec![Accepted {
+            name: "chains".into(),
+            signer: stepseal::verify::Signer::Key(Box::new(signer().public_key().clone())),
+            log_required: false,
+            timestamp_required: false,
+            ignore_sct: false,
+        }],
+        material: std::sync::Arc::new(stepseal::verify::bundle::TrustMaterial::none()),
+    }
+}
+
+#[test]
+fn what_chains_signs_verifies_for_every_case_and_format() {
+    let mut verified = 0;
+    for entry in std::fs::read_dir(case("")).unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() {
+            continue;
+        }
+        for (key, statement) in answers(&folder) {
+            let mut objects = Objects::read(&folder);
+            objects.carry(&statement, signer());
+            let verdict = verify(&objects.run(), &trust(), &[]);
+            let why: Vec<String> = verdict
+                .refused
+                .iter()
+                .flat_map(|(_, one)| [vec![one.to_string()], one.causes()].concat())
+                .collect();
+            assert!(why.is_empty(), "{} {key}: {why:#?}", folder.display());
+            assert_eq!(verdict.good.len(), 1);
+            verified += 1;
+        }
+    }
+    assert!(verified > 80, "{verified}");
+}
+
+fn binary(step: &Step, text: &str, args: &[&str]) -> Ended {
+    let file = step.path("run.yaml");
+    std::fs::write(&file, text).unwrap();
+    let base = ["verify-run", "--insecure-ignore-tlog", "--run", file.to_str().unwrap()];
+    step.run(&[&base[..], args].concat())
+}
+
+/// A TaskRun with parameters and results, signed as provenance v1.
+fn signed() -> Objects {
+    let folder = case("tr-params-types");
+    let (_, statement) =
+        answers(&folder).into_iter().find(|(key, _)| key.starts_with("slsa/v2alpha3")).unwrap();
+    let mut objects = Objects::read(&folder);
+    objects.carry(&statement, signer());
+    objects
+}
+
+#[test]
+fn a_run_is_told_and_what_it_says_can_be_required() {
+    let step = step();
+    let objects = signed();
+    let require = "--require=$.predicate.runDetails.builder.id=https://tekton.dev/chains/v2";
+    let ended = passes(binary(&step, &objects.text(), &[require]));
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(printed["kind"], "TaskRun");
+    assert_eq!(printed["payloads"][0]["format"], "slsa/v2alpha3");
+    fails(
+        binary(&step, &objects.text(), &["--require=$.predicate.runDetails.builder.id=x"]),
+        &["and \"x\" is required"],
+    );
+    let unsigned = Objects::read(&case("tr-params-types"));
+    fails(
+        binary(&step, &unsigned.text(), &[]),
+        &["the run has no annotation chains.tekton.dev/payload-taskrun-"],
+    );
+    assert_eq!(binary(&step, "no: run", &[]).code, 2);
+}
+
+#[test]
+fn what_was_changed_after_the_signature_is_named() {
+    let step = step();
+    type Change = fn(&mut Value);
+    let changes: [(Change, &str); 4] = [
+        (
+            |run| run["spec"]["params"][0]["value"] = json!("changed"),
+            "externalParameters.runSpec.params[name=",
+        ),
+        (|run| run["spec"]["timeout"] = json!("3h"), "externalParameters.runSpec.timeout"),
+        (|run| run["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000000"), "has no annotation"),
+        (|run| run["status"]["startTime"] = json!("2025-01-01T00:00:00Z"), "runDetails.metadata.startedOn"),
+    ];
+    for (change, want) in changes {
+        let mut objects = signed();
+        change(&mut objects.object);
+        fails(binary(&step, &objects.text(), &[]), &["does not pass", want]);
+    }
+    // A result that says something else names another subject.
+    let folder = case("tr-single-image");
+    for (key, statement) in answers(&folder) {
+        let mut objects = Objects::read(&folder);
+        objects.carry(&statement, signer());
+        for result in objects.object["status"]["results"].as_array_mut().unwrap() {
+            if result["name"].as_str().unwrap().ends_with("DIGEST") {
+                result["value"] = json!(format!("sha256:{}", "0".repeat(64)));
+            }
+        }
+        let verdict = verify(&objects.run(), &trust(), &[]);
+        let [(_, RunRefusal::Changed(found))] = verdict.refused.as_slice() else {
+            unreachable!("{key}: {:?}", verdict.refused)
+        };
+        assert!(found.iter().any(|one| one.path.starts_with("subject")), "{key}: {found:?}");
+    }
+}
+
+#[test]
+fn what_somebody_else_signed_or_mixed_does_not_count() {
+    let step = step();
+    let (_, statement) = answers(&case("tr-params-types"))
+        .into_iter()
+        .find(|(key, _)| key.starts_with("slsa/v2alpha3"))
+        .unwrap();
+    let mut objects = Objects::read(&case("tr-params-types"));
+    objects.carry(&statement, other());
+    fails(binary(&step, &objects.text(), &[]), &["none of the accepted signers"]);
+    let mut objects = signed();
+    let key = objects.run().short_key().unwrap();
+    let mut another = statement.clone();
+    another["predicateType"] = json!("https://slsa.dev/provenance/v0.2");
+    objects.annotate("payload", &key, another.to_string().as_bytes());
+    fails(binary(&step, &objects.text(), &[]), &["the envelope holds another payload"]);
+    let mut objects = signed();
+    objects.object["metadata"]["annotations"][format!("chains.tekton.dev/signature-{key}")] = json!("!");
+    fails(binary(&step, &objects.text(), &[]), &["is not base64"]);
+    let mut objects = signed();
+    objects.annotate("payload", "taskrun-another", b"{}");
+    fails(binary(&step, &objects.text(), &[]), &["the payload is of another run"]);
+}
+
+#[test]
+fn the_format_tekton_is_the_status_with_a_plain_signature() {
+    let step = step();
+    let mut objects = Objects::read(&case("tr-minimal"));
+    let key = objects.run().short_key().unwrap();
+    let status = objects.object["status"].to_string();
+    objects.annotate("payload", &key, status.as_bytes());
+    objects.annotate("signature", &key, &signer().sign(status.as_bytes()).unwrap().0);
+    let ended = passes(binary(&step, &objects.text(), &[]));
+    assert!(ended.stderr.contains("(tekton)"), "{}", ended.stderr);
+    objects.object["status"]["podName"] = json!("another");
+    fails(binary(&step, &objects.text(), &[]), &["podName: ", "was signed, and it is \"another\""]);
+}
