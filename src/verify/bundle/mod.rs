@@ -22,8 +22,8 @@
 //! lacks its beginning makes the whole trusted root unusable. A signature by a key needs no time: where
 //! none is proven, its log's key must have begun to be valid.
 //!
-//! Two things are lighter for keys, whose trust doesn't hang on a time: with `ignore_tlog` entries aren't looked at, and a timestamp by an
-//! authority that the trusted root doesn't have is passed over, unless timestamps are asked for.
+//! With `ignore_tlog` entries aren't looked at; for a key, whose trust hangs on no time, a timestamp by an authority that the trusted root doesn't
+//! have is passed over then too, unless timestamps are asked for: often there is no trusted root at all.
 //!
 //! # What is taken from sigstore-rs, and what isn't
 //!
@@ -244,7 +244,9 @@ impl Verifier {
                     times.push(VerifiedTime { at: stamped.at, by: TimeSource::Authority(stamped.authority) });
                 }
                 Err(TimestampError::UnknownAuthority)
-                    if matches!(self.policy.signer, Signer::Key(_)) && !self.policy.signed_timestamps => {}
+                    if matches!(self.policy.signer, Signer::Key(_))
+                        && self.policy.ignore_tlog
+                        && !self.policy.signed_timestamps => {}
                 Err(error) => return Err(BundleError::Timestamp(error)),
             }
         }
