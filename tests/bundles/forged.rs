@@ -252,12 +252,6 @@ fn signers() -> Vec<Case> {
             &Recipe { logged: Logged::Nowhere, ..Recipe::rekor1().with_key() },
         ),
         Case::bad(
-            "key-rekor2-without-timestamp",
-            "time",
-            "Rekor 2 tells no time, and nobody else does",
-            &Recipe { stamps: vec![], ..Recipe::rekor2().with_key() },
-        ),
-        Case::bad(
             "unlogged",
             "log entry",
             "a log entry is demanded, and there is none",

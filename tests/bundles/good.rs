@@ -93,6 +93,12 @@ fn kinds() -> Vec<Case> {
         ),
         Case::good("sha512-statement", "the statement names other digests too", &Recipe::rekor1().envelope()),
         Case::good(
+            "digest-empty",
+            "a digest without algorithm and value, as cosign writes it for Ed25519, claims nothing",
+            &Recipe::rekor1(),
+        )
+        .but(|bundle| *at(bundle, "/messageSignature/messageDigest") = json!({})),
+        Case::good(
             "no-sct-but-told",
             "no SCT is asked for",
             &Recipe { leaf: Leaf { sct: None, ..Leaf::default() }, ..Recipe::rekor1() },
@@ -108,6 +114,21 @@ fn keys() -> Vec<Case> {
             "key-dsse-rekor1",
             "an attestation with a key, in Rekor 1",
             &Recipe::rekor1().envelope().with_key(),
+        ),
+        Case::good(
+            "key-rekor2-without-timestamp",
+            "a key's trust hangs on no time, and Rekor 2 tells none",
+            &Recipe { stamps: vec![], ..Recipe::rekor2().with_key() },
+        ),
+        Case::bad(
+            "key-rekor2-log-not-begun",
+            "log validity",
+            "a key, in a log whose own key is not valid yet",
+            &Recipe {
+                stamps: vec![],
+                windows: Windows { tiles: (SIGNED + 50 * YEAR, None), ..Windows::default() },
+                ..Recipe::rekor2().with_key()
+            },
         ),
         Case::good("key-rekor2", "a key, in Rekor 2, with a timestamp", &Recipe::rekor2().with_key()),
         Case::good(

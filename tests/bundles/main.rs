@@ -3,7 +3,14 @@
 //! A folder a case: `bundle.sigstore.json`, `README` (why; for a `_fail` also the check that refuses it), and where they differ from the corpus' own
 //! `artifact`, `trusted_root.json`, `key.pub`, `flags`. `cargo test --test bundles -- --ignored corpus_is_written` writes it anew.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod asn1;
 mod blob;
@@ -12,6 +19,7 @@ mod corpus;
 mod flips;
 mod forged;
 mod good;
+mod hammer;
 mod logged;
 mod recipe;
 mod shifted;

@@ -152,10 +152,10 @@ impl Recipe {
         };
         let verifier = match self.with_key {
             true => {
-                json!({"publicKey": {"rawBytes": base64(&public)}, "keyDetails": "PKIX_ECDSA_P256_SHA_256"})
+                json!({"keyDetails": "PKIX_ECDSA_P256_SHA_256", "publicKey": {"rawBytes": base64(&public)}})
             }
             false => {
-                json!({"x509Certificate": {"rawBytes": base64(certificate)}, "keyDetails": "PKIX_ECDSA_P256_SHA_256"})
+                json!({"keyDetails": "PKIX_ECDSA_P256_SHA_256", "x509Certificate": {"rawBytes": base64(certificate)}})
             }
         };
         let hash = |bytes: &[u8]| json!({"algorithm": "sha256", "value": hex(&sha256(bytes))});

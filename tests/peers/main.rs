@@ -11,6 +11,8 @@ mod kit;
 mod proxy;
 
 #[cfg(test)]
+mod bundles;
+#[cfg(test)]
 mod chains_formats;
 #[cfg(test)]
 mod crowd;

@@ -15,7 +15,7 @@ pub const WHOLE_BYTES: usize = 256 * 1024 * 1024;
 #[non_exhaustive]
 pub enum Artifact {
     /// Bytes that have been read.
-    Read(Digests),
+    Read(Box<Digests>),
     /// Bytes of which only the SHA-256 is known.
     Sha256([u8; 32]),
     /// Not known: the caller looks at the statement's subjects himself. Nothing but a DSSE envelope can be verified so.
@@ -46,12 +46,12 @@ impl Artifact {
         let bytes = bytes.into();
         let mut hasher = Sha512::new();
         hasher.update(&bytes);
-        Self::Read(Digests {
+        Self::Read(Box::new(Digests {
             sha256: Sha256::digest(&bytes).into(),
             wide: Some((Sha384::digest(&bytes).to_vec(), hasher)),
             size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             whole: Some(bytes),
-        })
+        }))
     }
 
     /// Reads an artifact to its end, in constant memory unless the whole of it is wanted.
@@ -92,7 +92,7 @@ impl Artifact {
             }
         }
         let wide = wide.map(|(sha384, sha512)| (sha384.finalize().to_vec(), sha512));
-        Ok(Self::Read(Digests { sha256: sha256.finalize().into(), wide, whole, size }))
+        Ok(Self::Read(Box::new(Digests { sha256: sha256.finalize().into(), wide, whole, size })))
     }
 
     /// The artifact of a registry's or a file's digest.
@@ -113,10 +113,8 @@ impl Artifact {
     pub(super) fn by(&self, hash: Hash) -> Option<Vec<u8>> {
         match (self, hash) {
             (_, Hash::Sha256) => self.sha256().map(|digest| digest.to_vec()),
-            (Self::Read(Digests { wide: Some((sha384, _)), .. }), Hash::Sha384) => Some(sha384.clone()),
-            (Self::Read(Digests { wide: Some((_, sha512)), .. }), Hash::Sha512) => {
-                Some(sha512.clone().finalize().to_vec())
-            }
+            (Self::Read(digests), Hash::Sha384) => digests.wide.as_ref().map(|(sha384, _)| sha384.clone()),
+            (Self::Read(_), Hash::Sha512) => self.sha512().map(|sha512| sha512.finalize().to_vec()),
             _ => None,
         }
     }
@@ -124,7 +122,7 @@ impl Artifact {
     /// The state of the SHA-512, which Ed25519ph wants.
     pub(super) fn sha512(&self) -> Option<Sha512> {
         match self {
-            Self::Read(Digests { wide: Some((_, sha512)), .. }) => Some(sha512.clone()),
+            Self::Read(digests) => digests.wide.as_ref().map(|(_, sha512)| sha512.clone()),
             _ => None,
         }
     }

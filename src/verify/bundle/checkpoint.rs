@@ -114,7 +114,10 @@ mod tests {
             ("rekor.example - 42", "rekor.example", 7)
         );
         assert!(checkpoint.text.ends_with("Timestamp: 1\n"));
-        assert_eq!(checkpoint.signatures[0].signature, [1, 2]);
+        assert_eq!(
+            (checkpoint.signatures[0].hint, &*checkpoint.signatures[0].signature),
+            ([0, 0, 0, 1], &[2][..])
+        );
     }
 
     #[test]

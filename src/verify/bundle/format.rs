@@ -448,7 +448,9 @@ struct WireCheckpoint {
 
 impl WireMessage {
     fn content(self) -> Result<Content, FormatError> {
-        let digest = self.message_digest.map(|claim| {
+        // cosign writes an empty one for Ed25519, which signs no digest.
+        let claim = self.message_digest.filter(|claim| claim.algorithm.is_some() || claim.digest.is_some());
+        let digest = claim.map(|claim| {
             let hash = match claim.algorithm.as_deref() {
                 Some("SHA2_256") => Hash::Sha256,
                 Some("SHA2_384") => Hash::Sha384,

@@ -19,11 +19,11 @@
 //! Every log entry and every timestamp of a bundle must be good, not only one of them: a bundle that holds something false was tampered with.
 //! Every time they prove must lie within the certificate's validity and that of its authority, so that one early time can't hide a late
 //! one. The windows of the trusted root are closed on both ends; a member without a window is believed always, one whose window
-//! lacks its beginning makes the whole trusted root unusable. A signature by a key needs no time; if its entry is in Rekor 2, which
-//! tells none, it needs a timestamp, as cosign wants it too.
+//! lacks its beginning makes the whole trusted root unusable. A signature by a key needs no time: where
+//! none is proven, its log's key must have begun to be valid.
 //!
-//! Two things are lighter for keys, whose trust doesn't hang on a time: with `ignore_tlog` entries aren't looked at, and a timestamp by an
-//! authority that the trusted root doesn't have is passed over, unless timestamps are asked for.
+//! With `ignore_tlog` entries aren't looked at; for a key, whose trust hangs on no time, a timestamp by an authority that the trusted root doesn't
+//! have is passed over then too, unless timestamps are asked for: often there is no trusted root at all.
 //!
 //! # What is taken from sigstore-rs, and what isn't
 //!
@@ -144,8 +144,8 @@ impl Verifier {
         let signed = content(bundle, artifact, &with)?;
         let log_entries = self.log_entries(bundle, &signed, &with)?;
         let mut times = self.timestamps(bundle)?;
-        self.log_windows(bundle, &times)?;
         times.extend(log_entries.iter().filter_map(LogEntry::time));
+        self.log_windows(bundle, &times, &with)?;
         times.sort_by_key(|time| time.at);
         let who = match with.certificate {
             Some(certificate) => {
@@ -244,7 +244,9 @@ impl Verifier {
                     times.push(VerifiedTime { at: stamped.at, by: TimeSource::Authority(stamped.authority) });
                 }
                 Err(TimestampError::UnknownAuthority)
-                    if matches!(self.policy.signer, Signer::Key(_)) && !self.policy.signed_timestamps => {}
+                    if matches!(self.policy.signer, Signer::Key(_))
+                        && self.policy.ignore_tlog
+                        && !self.policy.signed_timestamps => {}
                 Err(error) => return Err(BundleError::Timestamp(error)),
             }
         }
@@ -255,18 +257,26 @@ impl Verifier {
     }
 
     /// An entry without a time of its own was made about when the timestamp was: then the log's key must have been valid.
-    fn log_windows(&self, bundle: &Bundle, stamps: &[VerifiedTime]) -> Result<(), BundleError> {
+    fn log_windows(
+        &self,
+        bundle: &Bundle,
+        proven: &[VerifiedTime],
+        with: &SignedWith<'_>,
+    ) -> Result<(), BundleError> {
         let entries: &[Entry] = if self.policy.ignore_tlog { &[] } else { &bundle.entries };
         for entry in entries.iter().filter(|entry| entry.promise.is_none()) {
             let Some(log) = self.trust.log(&entry.log_id) else { continue };
             // For a key, Rekor 1's time does, though nobody vouches for it.
-            let own = log::integrated(entry).filter(|_| stamps.is_empty());
-            let times: Vec<Timestamp> = stamps.iter().map(|stamp| stamp.at).chain(own).collect();
-            let Some(first) = times.first() else {
-                return Err(BundleError::NoTime { timestamp: true });
+            let own = log::integrated(entry).filter(|_| proven.is_empty());
+            let mut times = proven.iter().map(|time| time.at).chain(own);
+            let now = self.now.unwrap_or_else(Timestamp::now);
+            let (valid, at) = match times.clone().next() {
+                Some(first) => (times.any(|at| log.valid_at(at)), first),
+                None if with.certificate.is_some() => return Err(BundleError::NoTime { timestamp: true }),
+                None => (log.begun_by(now), now),
             };
-            if !times.iter().any(|at| log.valid_at(*at)) {
-                let source = LogError::Window { at: *first };
+            if !valid {
+                let source = LogError::Window { at };
                 return Err(BundleError::Log { log: log.name.clone(), index: entry.log_index, source });
             }
         }

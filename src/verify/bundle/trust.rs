@@ -209,6 +209,11 @@ impl Log {
     pub(super) fn valid_at(&self, at: Timestamp) -> bool {
         self.window.is_none_or(|window| window.contains(at))
     }
+
+    /// Whether the log's key had begun to be valid by then.
+    pub(super) fn begun_by(&self, at: Timestamp) -> bool {
+        self.window.is_none_or(|window| window.has_started_by(at))
+    }
 }
 
 impl Authority {

@@ -1,0 +1,78 @@
+//! Does cosign judge every bundle of the corpus as we do? Where it doesn't, the difference is listed, with the reason.
+//!
+//! `tests/data/bundles/DIFFERENCES` has a line a case: its name and why the two verdicts differ. A difference that isn't listed fails, and so does
+//! a line for which there is none any more.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::kit::command::{peer, run};
+
+const IDENTITY: &str = "https://ci.example/team/app/build.yaml@refs/heads/main";
+const ISSUER: &str = "https://issuer.example";
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bundles")
+}
+
+fn own(case: &Path, file: &str) -> PathBuf {
+    let own = case.join(file);
+    if own.exists() { own } else { corpus().join(file) }
+}
+
+/// The flags that both programs take.
+fn flags(case: &Path) -> Vec<String> {
+    let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+    let mut flags: Vec<String> = vec![
+        "verify-blob".into(),
+        "--bundle".into(),
+        text(case.join("bundle.sigstore.json")),
+        "--trusted-root".into(),
+        text(own(case, "trusted_root.json")),
+    ];
+    match case.join("key.pub") {
+        key if key.exists() => flags.extend(["--key".into(), text(key)]),
+        _ => {
+            let identity = ["--certificate-identity", IDENTITY, "--certificate-oidc-issuer", ISSUER];
+            flags.extend(identity.map(str::to_owned));
+        }
+    }
+    let more = std::fs::read_to_string(case.join("flags")).unwrap_or_default();
+    flags.extend(more.split_whitespace().map(str::to_owned));
+    flags.push(text(own(case, "artifact")));
+    flags
+}
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn cosign_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
+    let home = tempfile::tempdir().unwrap();
+    let listed = std::fs::read_to_string(corpus().join("DIFFERENCES")).unwrap();
+    let mut listed: BTreeMap<&str, &str> = listed.lines().filter_map(|line| line.split_once(": ")).collect();
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.is_dir());
+    cases.sort();
+    let mut unlisted = Vec::new();
+    for case in &cases {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let flags = flags(case);
+        let theirs = run(peer("cosign", home.path()).args(&flags));
+        let ours = run(Command::new(env!("CARGO_BIN_EXE_stepseal")).env_clear().args(&flags));
+        // The table for whoever wants to see it: one line a case.
+        writeln!(std::io::stdout(), "{name}\t{}\t{}", verdict(ours.code), verdict(theirs.code)).unwrap();
+        let differ = (ours.code == 0) != (theirs.code == 0);
+        if differ != listed.remove(name).is_some() {
+            unlisted.push(format!("{name}: ours {}\n{}\n{}", ours.code, ours.stderr, theirs.stderr));
+        }
+    }
+    assert!(cases.len() > 100, "{} cases", cases.len());
+    assert!(unlisted.is_empty(), "{}", unlisted.join("\n\n"));
+    assert!(listed.is_empty(), "no longer different, or no longer there: {listed:?}");
+}
+
+fn verdict(code: i32) -> &'static str {
+    if code == 0 { "accepted" } else { "refused" }
+}
