@@ -193,11 +193,13 @@ fn generated_values_are_written_as_go_writes_them() {
     for ((of, value), answer) in cases.iter().zip(answers.lines()) {
         let mut value = value.clone();
         value.sort_all_objects();
-        let answer: Value = serde_json::from_str(answer).unwrap();
         let ours = normalise(*of, &value);
-        let same = match (&ours, answer.get("ok")) {
-            (Ok(ours), Some(go)) => go_json::to_vec(ours).unwrap() == go_json::to_vec(go).unwrap(),
-            (ours, go) => ours.is_err() && go.is_none(),
+        // As bytes: reading the answer would lose the last digit of some floats.
+        let same = match &ours {
+            Ok(ours) => {
+                answer == format!("{{\"ok\":{}}}", String::from_utf8(go_json::to_vec(ours).unwrap()).unwrap())
+            }
+            Err(_) => answer.starts_with("{\"error\":"),
         };
         written += usize::from(ours.is_ok());
         if !same {

@@ -16,6 +16,8 @@ pub(super) enum Reason {
     BuiltImage,
     /// Chains takes the scheme of a URL for a part of an image's name.
     Scheme,
+    /// Chains takes `;` for a part of a registry's name.
+    Semicolon,
     /// Chains drops an image's name with a digest.
     NameWithDigest,
     /// Chains drops a repository of one letter.
@@ -36,6 +38,7 @@ impl Reason {
                 "| an `*ARTIFACT_OUTPUTS` result with `isBuildArtifact` \"true\" that is an image"
             }
             Self::Scheme => "| an image name with `https://`, `oci://`, `docker://` or any other scheme",
+            Self::Semicolon => "| `IMAGES` separated by `;`",
             Self::NameWithDigest => "| an image name that already holds its digest",
             Self::OneLetter => "| a repository of one letter",
             Self::NoImage => "| a step or sidecar without an image by digest",
@@ -76,9 +79,10 @@ fn statements(given: &Given, ours: &Value, theirs: &Value) -> Result<Vec<Reason>
 /// Takes a difference out of both statements; whether there was one.
 type Even = fn(&mut Value, &mut Value, &Given) -> bool;
 
-const EVENED: [(Reason, Even); 6] = [
+const EVENED: [(Reason, Even); 7] = [
     (Reason::StepActions, step_actions),
     (Reason::Scheme, schemes),
+    (Reason::Semicolon, semicolons),
     (Reason::NameWithDigest, |ours, theirs, given| {
         ours_only(ours, theirs, |subject| has_own_digest(subject, given))
     }),
@@ -117,6 +121,11 @@ fn schemes(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
         ["https://", "oci://", "docker://"].iter().any(|scheme| name(subject).starts_with(scheme))
     };
     keep_subjects(theirs, |subject| known.contains(subject) || !named(subject))
+}
+
+fn semicolons(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
+    let known = subjects(ours);
+    keep_subjects(theirs, |subject| known.contains(subject) || !name(subject).starts_with(';'))
 }
 
 fn subjects(statement: &Value) -> Vec<Value> {
