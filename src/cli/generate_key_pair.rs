@@ -7,15 +7,14 @@ use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use super::access;
 use super::environment::Environment;
 use super::output::Output;
-use crate::cluster::{ACCOUNT_FOLDER, Cluster, ClusterError, NameError, ObjectName, Reach};
-use crate::config::settings::CLUSTER_CREDENTIALS;
+use crate::cluster::{Cluster, ClusterError, NameError, ObjectName};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -145,9 +144,6 @@ fn print(out: &mut Output) -> Result<(), PairError> {
     Ok(())
 }
 
-/// How long making a Secret may take.
-const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
-
 /// Makes the Secret `place`, and the public key's file.
 fn into_secret(
     place: &str,
@@ -167,12 +163,10 @@ fn into_secret(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(PairError::Runtime)?;
     let env = |name: &str| environment.get(name);
-    let folder = env(CLUSTER_CREDENTIALS.env).filter(|folder| !folder.is_empty());
-    let folder = PathBuf::from(folder.unwrap_or_else(|| ACCOUNT_FOLDER.to_owned()));
-    let reach = |folder| Reach { deadline: Instant::now() + CLUSTER_LIMIT, folder };
+    let reach = || access::reach_at_once(environment);
     // Found before a password is asked for.
     runtime.block_on(async {
-        let cluster = Cluster::connect(&reach(folder.clone()), &env).await.map_err(PairError::Connect)?;
+        let cluster = Cluster::connect(&reach(), &env).await.map_err(PairError::Connect)?;
         is_free(&cluster, &name).await
     })?;
     let password = password()?;
@@ -180,7 +174,7 @@ fn into_secret(
     create(&public, pair.public_pem.as_bytes(), 0o644)?;
     let made = runtime.block_on(async {
         // Typing a password may have taken long.
-        let cluster = Cluster::connect(&reach(folder), &env).await.map_err(PairError::Connect)?;
+        let cluster = Cluster::connect(&reach(), &env).await.map_err(PairError::Connect)?;
         let public_pem = Secret::from(pair.public_pem);
         let entries =
             [("cosign.key", &pair.private_pem), ("cosign.password", &password), ("cosign.pub", &public_pem)];

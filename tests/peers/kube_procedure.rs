@@ -96,9 +96,13 @@ fn the_documented_procedure_says_verified_ok() {
     let verify =
         "cosign verify-blob --insecure-ignore-tlog=true --key $KEY --signature ./signature ./payload";
     desk.types(verify).ok().says("Verified OK");
+    // Ours, in cosign's place, word for word.
+    let ours = verify.replace("cosign", &binary().display().to_string());
+    desk.types(&ours).ok().says("Verified OK");
     let mut payload = read(&desk.work().join("payload"));
     assert_eq!(payload["results"][0]["value"].take(), json!("r/app"));
     assert!(desk.types(&format!("echo >> payload; {verify}")).code != 0);
+    assert!(desk.types(&ours).code != 0);
 
     // The same in-toto, as Chains documents it since.
     desk.sign("slsa/v1", &["--taskrun", &name, "--mark-signed"]).ended(0);
@@ -114,8 +118,10 @@ fn the_documented_procedure_says_verified_ok() {
     // Two signatures of the run, and the newest is the one that says what the run says: ours verifies as well.
     assert!(run["metadata"]["annotations"].as_object().unwrap().keys().any(|name| name.ends_with("-2")));
     std::fs::write(desk.work().join("run.json"), run.to_string()).unwrap();
-    let verify = ["verify-run", "--key", "new.pub", "--insecure-ignore-tlog", "--run", "run.json"];
-    run_quietly(&mut desk.stepseal(&verify)).ended(0);
+    for key in ["new.pub", &desk.key()] {
+        let verify = ["verify-run", "--key", key, "--insecure-ignore-tlog", "--run", "run.json"];
+        run_quietly(&mut desk.stepseal(&verify)).ended(0);
+    }
     // A second time: nothing is added.
     desk.sign("slsa/v1", &["--taskrun", &name, "--mark-signed"]).ended(0);
     assert_eq!(desk.namespace.get("taskrun", "build"), run);
