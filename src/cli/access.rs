@@ -25,6 +25,8 @@ const AT_ONCE: Duration = Duration::from_secs(60);
 pub(super) struct Access {
     pub(super) key: Unlocking,
     pub(super) keychain: FileKeychain,
+    /// How many requests to the cluster it took.
+    pub(super) requests: u64,
 }
 
 /// Why there is no key, or no credentials.
@@ -102,7 +104,7 @@ pub(super) async fn open(
         && cluster::in_pod(&reach.folder, &env);
     let key = match (opened, config.key.secret()) {
         (Some(key), _) if config.service_account.is_none() && !unasked => {
-            return Ok(Access { key, keychain });
+            return Ok(Access { key, keychain, requests: 0 });
         }
         (Some(key), _) => Ok(key),
         (None, Some(name)) => Err(name),
@@ -114,7 +116,7 @@ pub(super) async fn open(
         Err(error) => match key {
             Ok(key) if unasked => {
                 note(out, &error);
-                return Ok(Access { key, keychain });
+                return Ok(Access { key, keychain, requests: 0 });
             }
             _ => return Err(error.into()),
         },
@@ -129,7 +131,7 @@ pub(super) async fn open(
     } else if unasked {
         ask_own(&mut keychain, &cluster, out).await?;
     }
-    Ok(Access { key, keychain })
+    Ok(Access { key, keychain, requests: cluster.requests() })
 }
 
 /// Adds what the Secrets of `account` hold.
