@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this crate is test code, its helpers too")]
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -66,4 +68,60 @@ fn without_a_terminal_the_password_has_to_be_given() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("COSIGN_PASSWORD"));
     let output = generate(folder.path(), &["k8s://ns/name"], Some("pw"));
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// A server whose connections each end with an answer of `script`, from the request's first line and how many such came before.
+fn serve(script: impl Fn(&str, usize) -> &'static str + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut lines = Vec::new();
+        for connection in listener.incoming() {
+            let mut connection = BufReader::new(connection.unwrap());
+            let (mut first, mut line, mut length) = (String::new(), String::new(), 0);
+            connection.read_line(&mut first).unwrap();
+            while connection.read_line(&mut line).unwrap() > 2 {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            connection.read_exact(&mut vec![0; length]).unwrap();
+            let method = first.split(' ').next().unwrap().to_owned();
+            let before = lines.iter().filter(|line| **line == method).count();
+            connection.get_mut().write_all(script(&method, before).as_bytes()).unwrap();
+            lines.push(method);
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_public_key_stays_where_the_secret_may_have_been_made() {
+    const NONE: &str = "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const THERE: &str = "HTTP/1.1 409 Conflict\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    // Of the first POST the answer is lost; the second finds the Secret there, which perhaps the first has made.
+    for (reading, left, said) in [
+        (REFUSED, true, "it is not known whether there is a Secret ci/keys now"),
+        (NONE, false, "there is a Secret ci/keys already"),
+    ] {
+        let server = serve(move |method, before| match (method, before) {
+            ("POST", 0) => "",
+            ("POST", _) => THERE,
+            _ => reading,
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            r#"{{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{{"name":"c","context":{{"cluster":"c","user":"u"}}}}],
+            "clusters":[{{"name":"c","cluster":{{"server":"{server}"}}}}],"users":[{{"name":"u","user":{{}}}}]}}"#
+        );
+        std::fs::write(folder.path().join("config"), config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stepseal"));
+        command.args(["generate-key-pair", "k8s://ci/keys"]).env_clear().current_dir(folder.path());
+        let output = command.env("COSIGN_PASSWORD", "pw").env("KUBECONFIG", "config").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(said), "{text}");
+        assert_eq!(folder.path().join("cosign.pub").exists(), left, "{text}");
+    }
 }

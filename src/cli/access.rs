@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::environment::Environment;
 use super::output::Output;
-use crate::cluster::{self, AccountError, Cluster, ClusterError, NameError, ObjectName, Reach};
+use crate::cluster::{
+    self, ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, NameError, ObjectName, Reach,
+};
 use crate::config::Config;
+use crate::config::settings::CLUSTER_CREDENTIALS;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::credentials::{CredentialError, FileKeychain, Places};
@@ -15,10 +18,15 @@ use crate::sign::{KeyError, LockedKey, Unlocking};
 /// How long a ServiceAccount that nobody named is asked for credentials: where the API can't be reached, signing without any goes on.
 const UNASKED_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a command without a time limit of its own may ask for one Secret.
+const AT_ONCE: Duration = Duration::from_secs(60);
+
 /// What opens doors.
 pub(super) struct Access {
     pub(super) key: Unlocking,
     pub(super) keychain: FileKeychain,
+    /// How many requests to the cluster it took.
+    pub(super) requests: u64,
 }
 
 /// Why there is no key, or no credentials.
@@ -67,6 +75,13 @@ pub(super) fn reach(config: &Config, deadline: Instant) -> Reach {
     Reach { deadline, folder: config.cluster_credentials.clone() }
 }
 
+/// How commands without a configuration reach the cluster, from now on.
+pub(super) fn reach_at_once(environment: &Environment) -> Reach {
+    let folder = environment.get(CLUSTER_CREDENTIALS.env).filter(|folder| !folder.is_empty());
+    let folder = folder.unwrap_or_else(|| ACCOUNT_FOLDER.to_owned());
+    Reach { deadline: Instant::now() + AT_ONCE, folder: folder.into() }
+}
+
 /// Reads the key, which begins to unlock, and the credentials. The cluster is asked only if one of them is there.
 pub(super) async fn open(
     config: &Config,
@@ -89,7 +104,7 @@ pub(super) async fn open(
         && cluster::in_pod(&reach.folder, &env);
     let key = match (opened, config.key.secret()) {
         (Some(key), _) if config.service_account.is_none() && !unasked => {
-            return Ok(Access { key, keychain });
+            return Ok(Access { key, keychain, requests: 0 });
         }
         (Some(key), _) => Ok(key),
         (None, Some(name)) => Err(name),
@@ -101,7 +116,7 @@ pub(super) async fn open(
         Err(error) => match key {
             Ok(key) if unasked => {
                 note(out, &error);
-                return Ok(Access { key, keychain });
+                return Ok(Access { key, keychain, requests: 0 });
             }
             _ => return Err(error.into()),
         },
@@ -116,7 +131,7 @@ pub(super) async fn open(
     } else if unasked {
         ask_own(&mut keychain, &cluster, out).await?;
     }
-    Ok(Access { key, keychain })
+    Ok(Access { key, keychain, requests: cluster.requests() })
 }
 
 /// Adds what the Secrets of `account` hold.

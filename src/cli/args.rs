@@ -304,7 +304,11 @@ fn signers(command: Command) -> Command {
     // Their meaning is what happens anyway; scripts give them.
     let accepted = |name: &'static str| switch(name, "Accepted, as it is how things are").hide(true);
     command
-        .arg(value("key", "KEY", "The signer's public key: a file, a directory with cosign.pub, env://NAME"))
+        .arg(value(
+            "key",
+            "KEY",
+            "The signer's public key: a file, a directory with cosign.pub, env://NAME, k8s://NAMESPACE/NAME",
+        ))
         .arg(value("certificate-identity", "NAME", "The signer's identity: an e-mail address, a URI"))
         .arg(value("certificate-identity-regexp", "REGEXP", "An expression that the identity matches"))
         .arg(value("certificate-oidc-issuer", "URL", "Who vouches for the identity"))

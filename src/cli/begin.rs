@@ -78,7 +78,7 @@ pub(super) async fn begin(
     out: &mut Output,
 ) -> Result<Whole, BeginError> {
     let deadline = begun + config.timeout;
-    let Access { key, keychain } = access::open(config, environment, deadline, out).await?;
+    let Access { key, keychain, requests } = access::open(config, environment, deadline, out).await?;
     let client = Client::new(client_options(config, environment, deadline, images), Arc::new(keychain))?;
     let cluster = if annotates {
         Some(Cluster::connect(&reach(config, deadline), &|name| environment.get(name)).await?)
@@ -98,6 +98,7 @@ pub(super) async fn begin(
         image_stores: config.images.clone(),
         directory: config.signatures_dir.clone().map(Directory::new),
         cluster,
+        asked: requests,
         mark_signed: config.mark_signed,
     })
 }

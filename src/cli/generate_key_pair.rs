@@ -7,15 +7,14 @@ use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
+use super::access;
 use super::environment::Environment;
 use super::output::Output;
-use crate::cluster::{ACCOUNT_FOLDER, Cluster, ClusterError, NameError, ObjectName, Reach};
-use crate::config::settings::CLUSTER_CREDENTIALS;
+use crate::cluster::{self, Cluster, ClusterError, Left, NameError, ObjectName, Reach};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -48,6 +47,8 @@ enum PairError {
     SecretExists { name: ObjectName, holds: String },
     #[error("cannot put a key pair into Secret {name}")]
     Cluster { name: ObjectName, source: ClusterError },
+    #[error("it is not known whether there is a Secret {name} now: no answer says so, and it cannot be read")]
+    Open { name: ObjectName, public: PathBuf, source: ClusterError },
     #[error("cannot reach a cluster")]
     Connect(#[source] ClusterError),
     #[error("cannot start the runtime")]
@@ -57,7 +58,7 @@ enum PairError {
 impl Explain for PairError {
     fn used(&self) -> Option<String> {
         match self {
-            Self::Cluster { source, .. } => source.used(),
+            Self::Cluster { source, .. } | Self::Open { source, .. } => source.used(),
             _ => None,
         }
     }
@@ -78,6 +79,12 @@ impl Explain for PairError {
                 name.namespace(),
                 name.name()
             ),
+            Self::Open { name, public, .. } => format!(
+                "{} was left: compare it with cosign.pub in the Secret (kubectl -n {} get secret {}), and take it away if they differ or there is none",
+                foreign::shown(&public.display().to_string(), 512),
+                name.namespace(),
+                name.name()
+            ),
             Self::Cluster { source, .. } | Self::Connect(source) => return source.hint(),
             Self::Runtime(_) => "give it more memory and processes".into(),
         })
@@ -91,7 +98,7 @@ impl Explain for PairError {
             | Self::Place(_)
             | Self::Name { .. }
             | Self::SecretExists { .. } => ExitCode::Usage,
-            Self::Cluster { source, .. } | Self::Connect(source) => source.exit(),
+            Self::Cluster { source, .. } | Self::Connect(source) | Self::Open { source, .. } => source.exit(),
             _ => ExitCode::Failed,
         }
     }
@@ -145,9 +152,6 @@ fn print(out: &mut Output) -> Result<(), PairError> {
     Ok(())
 }
 
-/// How long making a Secret may take.
-const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
-
 /// Makes the Secret `place`, and the public key's file.
 fn into_secret(
     place: &str,
@@ -167,33 +171,56 @@ fn into_secret(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(PairError::Runtime)?;
     let env = |name: &str| environment.get(name);
-    let folder = env(CLUSTER_CREDENTIALS.env).filter(|folder| !folder.is_empty());
-    let folder = PathBuf::from(folder.unwrap_or_else(|| ACCOUNT_FOLDER.to_owned()));
-    let reach = |folder| Reach { deadline: Instant::now() + CLUSTER_LIMIT, folder };
+    let reach = || access::reach_at_once(environment);
     // Found before a password is asked for.
     runtime.block_on(async {
-        let cluster = Cluster::connect(&reach(folder.clone()), &env).await.map_err(PairError::Connect)?;
+        let cluster = Cluster::connect(&reach(), &env).await.map_err(PairError::Connect)?;
         is_free(&cluster, &name).await
     })?;
     let password = password()?;
     let pair = sign::generate(&password).map_err(PairError::Key)?;
     create(&public, pair.public_pem.as_bytes(), 0o644)?;
-    let made = runtime.block_on(async {
-        // Typing a password may have taken long.
-        let cluster = Cluster::connect(&reach(folder), &env).await.map_err(PairError::Connect)?;
-        let public_pem = Secret::from(pair.public_pem);
-        let entries =
-            [("cosign.key", &pair.private_pem), ("cosign.password", &password), ("cosign.pub", &public_pem)];
-        cluster.create_secret(&name, &entries).await.map_err(|source| failed(&name, source))
+    let public_pem = Secret::from(pair.public_pem);
+    let entries =
+        [("cosign.key", &pair.private_pem), ("cosign.password", &password), ("cosign.pub", &public_pem)];
+    let made = runtime.block_on(make(&reach, &env, &name, &entries));
+    let made = made.map_err(|(source, left)| match left {
+        Left::Unknown => PairError::Open { name: name.clone(), public: public.clone(), source },
+        Left::Other => PairError::SecretExists { name: name.clone(), holds: String::new() },
+        _ => failed(&name, source),
     });
     if let Err(error) = made {
         // A public key without its private half is of no use.
-        let _ = std::fs::remove_file(&public);
+        if !matches!(error, PairError::Open { .. }) {
+            let _ = std::fs::remove_file(&public);
+        }
         return Err(error);
     }
     out.line(&format!("private key, password and public key written to Secret {name}"));
     out.line(&format!("public key written to {}", public.display()));
     Ok(())
+}
+
+/// Makes the Secret; if it isn't made, says why, and what there is instead.
+async fn make(
+    reach: &dyn Fn() -> Reach,
+    env: cluster::Environment<'_>,
+    name: &ObjectName,
+    entries: &[(&str, &Secret)],
+) -> Result<(), (ClusterError, Left)> {
+    // Typing a password may have taken long: the time for this begins now.
+    let cluster = Cluster::connect(&reach(), env).await.map_err(|error| (error, Left::Nothing))?;
+    let error = match cluster.create_secret(name, entries).await {
+        Ok(()) => return Ok(()),
+        Err(error) if error.leaves_open() => error,
+        Err(error) => return Err((error, Left::Nothing)),
+    };
+    // The time for making it may be over.
+    let left = match Cluster::connect(&reach(), env).await {
+        Ok(cluster) => cluster.left_of(name, entries).await,
+        Err(_) => Left::Unknown,
+    };
+    if left == Left::Ours { Ok(()) } else { Err((error, left)) }
 }
 
 /// Whether there is no such Secret. Who may make one and not read any is told when it is made.

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::access::reach;
 use super::environment::Environment;
@@ -29,6 +29,8 @@ pub(super) struct FoundRun {
     pub(super) notes: Vec<String>,
     /// Why it must not be signed.
     pub(super) blocked: Option<Explanation>,
+    /// Its metadata, if it is from the cluster: what it says is as new as the run of this program.
+    pub(super) known: Option<Value>,
 }
 
 /// The runs, and whether their results name the images.
@@ -37,6 +39,8 @@ pub(super) struct Found {
     pub(super) runs: Vec<FoundRun>,
     /// Whether images come from the first run's results, and not from this step's folders.
     pub(super) outside: bool,
+    /// How many requests finding them took.
+    pub(super) requests: u64,
 }
 
 /// Why a run isn't known.
@@ -136,7 +140,11 @@ fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
         let unchecked = truth::Differences(vec![unchecked.clone()]);
         Explanation::of(&TruthError::Unchecked { run: name, unchecked })
     });
-    Ok(Found { runs: vec![FoundRun { run, notes: vec![unchecked], blocked }], outside: true })
+    Ok(Found {
+        runs: vec![FoundRun { run, notes: vec![unchecked], blocked, known: None }],
+        outside: true,
+        requests: 0,
+    })
 }
 
 async fn from_cluster(config: &Config, environment: &Environment) -> Result<Found, FindError> {
@@ -146,12 +154,12 @@ async fn from_cluster(config: &Config, environment: &Environment) -> Result<Foun
         RunSource::TaskRun(name) => {
             let object = cluster.task_run(name).await?;
             let run = checked_task_run(&cluster, object, config.require_pod).await?;
-            Ok(Found { runs: vec![run], outside: true })
+            Ok(Found { runs: vec![run], outside: true, requests: cluster.requests() })
         }
         RunSource::PipelineRun(name) => {
             let object = cluster.pipeline_run(name).await?;
             let (run, _, _) = pipeline_run(&cluster, object, config.require_pod).await?;
-            Ok(Found { runs: vec![run], outside: true })
+            Ok(Found { runs: vec![run], outside: true, requests: cluster.requests() })
         }
         RunSource::Own { uid, name } => {
             let told = Told { task_run: name.clone(), uid: uid.clone() };
@@ -160,8 +168,9 @@ async fn from_cluster(config: &Config, environment: &Environment) -> Result<Foun
                 let results = results(config, &own.task_run)?;
                 let object = so_far(own.task_run, own.pod.as_ref(), &results);
                 let run = Run::from_objects(object, vec![])?;
-                let run = FoundRun { run, notes: Vec::new(), blocked: None };
-                return Ok(Found { runs: vec![run], outside: false });
+                let known = Some(metadata(run.object()));
+                let run = FoundRun { run, notes: Vec::new(), blocked: None, known };
+                return Ok(Found { runs: vec![run], outside: false, requests: cluster.requests() });
             }
             from_finally(&cluster, &own.task_run, config).await
         }
@@ -183,7 +192,12 @@ async fn from_finally(cluster: &Cluster, task_run: &Value, config: &Config) -> R
             runs.push(checked(object, pod.as_ref(), config.require_pod)?);
         }
     }
-    Ok(Found { runs, outside: false })
+    Ok(Found { runs, outside: false, requests: cluster.requests() })
+}
+
+/// The part of an object that writing its annotations needs.
+fn metadata(object: &Value) -> Value {
+    json!({ "metadata": object.get("metadata") })
 }
 
 /// Whether Tekton has written all that a TaskRun will ever say.
@@ -208,7 +222,8 @@ fn checked(object: Value, pod: Option<&Value>, require_pod: bool) -> Result<Foun
         Ok(unchecked) => (unchecked, None),
         Err(error) => (Vec::new(), Some(Explanation::of(&error))),
     };
-    Ok(FoundRun { run, notes, blocked })
+    let known = Some(metadata(run.object()));
+    Ok(FoundRun { run, notes, blocked, known })
 }
 
 /// A PipelineRun with its TaskRuns, and their Pods: who wrote its status is looked at, and each TaskRun that is done is held against its Pod.
@@ -237,7 +252,8 @@ async fn pipeline_run(
     );
     let run = Run::from_objects(object, children.task_runs.clone())?;
     debug_assert_eq!(run.kind(), RunKind::PipelineRun);
-    Ok((FoundRun { run, notes, blocked }, children.task_runs, pods))
+    let known = Some(metadata(run.object()));
+    Ok((FoundRun { run, notes, blocked, known }, children.task_runs, pods))
 }
 
 /// What the steps have written as the Task's results so far, in the types that the Task declares.

@@ -114,7 +114,9 @@ fn sign(
     }
     let report = runtime.block_on(async {
         let images: Vec<&ImageRef> = subjects.images().collect();
-        let whole = begin(&subjects.config, environment, begun, &images, subjects.annotates(), out).await?;
+        let mut whole =
+            begin(&subjects.config, environment, begun, &images, subjects.annotates(), out).await?;
+        whole.asked += subjects.requests;
         let mut progress = Progress::start(&subjects.config, subjects.expected().len());
         let jobs = subjects.jobs();
         let mut outcomes = Vec::new();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::ArgMatches;
+use serde_json::Value;
 
 use super::begin;
 use super::environment::Environment;
@@ -29,6 +30,10 @@ pub(super) struct Subjects {
     images_blocked: Option<Explanation>,
     /// The runs that are signed for, with what is signed.
     pub(super) runs: Vec<PlannedRun>,
+    /// Of each run what the cluster gave of it, for writing its annotations.
+    known: Vec<Option<Value>>,
+    /// How many requests to the cluster finding them took.
+    pub(super) requests: u64,
     /// This step's place in its Task, if Tekton runs it.
     pub(super) standing: Option<Standing>,
 }
@@ -108,7 +113,9 @@ impl Subjects {
             let failed = plan::failed(&first.run).filter(|_| !config.include_failed);
             failed.or_else(|| first.blocked.clone())
         });
-        Ok(Self { config, plan, images_blocked, runs, standing })
+        let Found { runs: found, requests, .. } = found;
+        let known = found.into_iter().map(|found| found.known).collect();
+        Ok(Self { config, plan, images_blocked, runs, known, requests, standing })
     }
 
     /// The runs for which something is to be signed, with where it goes.
@@ -184,11 +191,16 @@ impl Subjects {
 
     /// The runs, and where what is signed for each goes.
     pub(super) fn jobs(&self) -> Vec<RunJob> {
-        let job = |planned: &PlannedRun| {
+        let job = |(planned, known): (&PlannedRun, &Option<Value>)| {
             let to = artifact(&self.config, planned.kind);
-            RunJob { planned: planned.clone(), format: to.format_name, stores: to.stores.clone() }
+            RunJob {
+                planned: planned.clone(),
+                format: to.format_name,
+                stores: to.stores.clone(),
+                known: known.clone(),
+            }
         };
-        self.runs.iter().map(job).collect()
+        self.runs.iter().zip(&self.known).map(job).collect()
     }
 
     /// Whether something is written into annotations.

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 
+use super::access;
 use super::environment::Environment;
+use crate::cluster::{self, Cluster, Reach};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::sign::{KeyError, PublicKey, PublicKeySource};
@@ -34,6 +36,8 @@ pub(super) enum TrustFlagError {
     ReadRoot { path: PathBuf, source: std::io::Error },
     #[error("the trusted root in this program cannot be used")]
     OwnRoot(#[source] TrustError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
 }
 
 impl Explain for TrustFlagError {
@@ -61,11 +65,16 @@ impl Explain for TrustFlagError {
             Self::Both(_) => "give one of them".into(),
             Self::Regexp { .. } => "write it as RE2 does, and quote it for the shell".into(),
             Self::ReadRoot { .. } => "give a file that can be read".into(),
+            Self::Runtime(_) => "give the step more memory and processes".into(),
         })
     }
 
     fn exit(&self) -> ExitCode {
-        ExitCode::Usage
+        match self {
+            Self::Key(error) => error.exit(),
+            Self::Runtime(_) => ExitCode::Failed,
+            _ => ExitCode::Usage,
+        }
     }
 }
 
@@ -99,8 +108,29 @@ pub(super) fn signer(matches: &ArgMatches, environment: &Environment) -> Result<
 /// The key of `--key`; `None` without the flag.
 fn key(matches: &ArgMatches, environment: &Environment) -> Result<Option<PublicKey>, TrustFlagError> {
     let Some(text) = matches.get_one::<String>("key") else { return Ok(None) };
+    let reach = access::reach_at_once(environment);
+    public_key(text, &|name| environment.get(name), &reach).map(Some)
+}
+
+/// The public key at the place `text`; one in the cluster is read as `reach` says.
+pub(super) fn public_key(
+    text: &str,
+    env: cluster::Environment<'_>,
+    reach: &Reach,
+) -> Result<PublicKey, TrustFlagError> {
     let source: PublicKeySource = text.parse()?;
-    Ok(Some(source.read(&|name| environment.get(name))?))
+    let Some(name) = source.secret() else { return Ok(source.read(env)?) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(TrustFlagError::Runtime)?;
+    let key = runtime.block_on(async {
+        let cluster = Cluster::connect(reach, env).await;
+        let cluster = cluster
+            .map_err(|source| KeyError::PublicCluster { name: name.clone(), source: Box::new(source) })?;
+        PublicKey::from_secret(&cluster, name).await
+    });
+    // A name look-up that hangs must not keep the step from ending.
+    runtime.shutdown_background();
+    Ok(key?)
 }
 
 /// The trusted root of the flag, of the environment, or else the public-good one in the program.

@@ -321,6 +321,16 @@ impl ClusterError {
         self.status() == Some(404)
     }
 
+    /// Whether what was asked may have been done all the same: an answer was lost, or is none.
+    pub fn leaves_open(&self) -> bool {
+        self.request().is_some_and(|request| match &request.exchange.failure {
+            Failure::Refused(refusal) => {
+                refusal.status >= 500 || refusal.status == 408 || request.exchange.attempts > 1
+            }
+            _ => true,
+        })
+    }
+
     /// Whether the one who asked may not.
     pub fn is_refused(&self) -> bool {
         matches!(self.status(), Some(401 | 403))

@@ -35,7 +35,7 @@ pub use connect::{ACCOUNT_FOLDER, Environment, Reach, in_pod};
 pub use error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
 pub use name::{Kind, NameError, ObjectName};
 pub use runs::{Own, RunsError, Told};
-pub use secret::SecretData;
+pub use secret::{Left, SecretData};
 pub use slots::{Entry, PREFIX, ShortKey};
 pub use so_far::so_far;
 pub use who::{Claims, Who};

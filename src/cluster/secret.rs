@@ -126,9 +126,32 @@ impl Cluster {
 
     /// Whether what is there is what was sent: the answer to the first request may have been lost.
     async fn is_ours(&self, name: &ObjectName, entries: &[(&str, &Secret)]) -> bool {
-        let there = self.secret(name).await;
-        there.is_ok_and(|there| entries.iter().all(|(key, value)| there.value(key) == Some(*value)))
+        matches!(self.left_of(name, entries).await, Left::Ours)
     }
+
+    /// What there is after a [`create_secret`](Self::create_secret) that [left it open](ClusterError::leaves_open).
+    pub async fn left_of(&self, name: &ObjectName, entries: &[(&str, &Secret)]) -> Left {
+        match self.secret(name).await {
+            Ok(there) if entries.iter().all(|(key, value)| there.value(key) == Some(*value)) => Left::Ours,
+            Ok(_) => Left::Other,
+            Err(error) if error.is_not_found() => Left::Nothing,
+            Err(_) => Left::Unknown,
+        }
+    }
+}
+
+/// What a request to make a Secret has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Left {
+    /// The Secret, with all that was sent.
+    Ours,
+    /// A Secret with something else.
+    Other,
+    /// No Secret.
+    Nothing,
+    /// The Secret can't be read.
+    Unknown,
 }
 
 fn sent_again(error: &ClusterError) -> bool {

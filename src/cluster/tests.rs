@@ -174,6 +174,36 @@ async fn a_secret_whose_answer_was_lost_is_there_once() {
     }
 }
 
+#[tokio::test]
+async fn what_a_lost_answer_left_is_seen_or_said_to_be_unknown() {
+    let value = Secret::new(*b"key");
+    let entries = [("cosign.key", &value)];
+    for (there, left) in [(Some("a2V5"), Left::Ours), (Some("b3RoZXI="), Left::Other), (None, Left::Unknown)]
+    {
+        let server = Server::start(move |seen, _| match (seen.method.as_str(), there) {
+            ("POST", _) => Reply::Reset,
+            (_, None) => status(403, "Forbidden", "no"),
+            (_, Some(there)) => object(
+                &json!({"kind": "Secret", "metadata": {"namespace": "ci", "name": "build"}, "data": {"cosign.key": there}}),
+            ),
+        })
+        .await;
+        let (making, _folder) = cluster(&server, Duration::from_millis(500)).await;
+        let error = making.create_secret(&name(), &entries).await.unwrap_err();
+        assert!(error.leaves_open(), "{error:?}");
+        let (looking, _folder) = cluster(&server, LIMIT).await;
+        assert_eq!(looking.left_of(&name(), &entries).await, left);
+    }
+    let server = Server::start(|seen, _| match seen.method.as_str() {
+        "POST" => status(403, "Forbidden", "no"),
+        _ => status(404, "NotFound", "none"),
+    })
+    .await;
+    let (cluster, _folder) = cluster(&server, LIMIT).await;
+    assert!(!cluster.create_secret(&name(), &entries).await.unwrap_err().leaves_open());
+    assert_eq!(cluster.left_of(&name(), &entries).await, Left::Nothing);
+}
+
 fn entry() -> Entry {
     let key = ShortKey::TaskRun("u".into());
     Entry { key, payload: b"p".to_vec(), signature: b"s".to_vec(), cert: String::new(), chain: String::new() }

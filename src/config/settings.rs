@@ -181,7 +181,7 @@ pub const DORMANT_KEYS: &[&str] = &[
 
 settings! {
     VERIFY_SETTINGS "The settings that the verify commands share.":
-    VERIFY_KEYS: "key" "STEPSEAL_KEY" Words "KEY" "/etc/signing-secrets" "Public key: a file, a directory with cosign.pub, or env://NAME; repeatable, any of them counts";
+    VERIFY_KEYS: "key" "STEPSEAL_KEY" Words "KEY" "/etc/signing-secrets" "Public key: a file, a directory with cosign.pub, env://NAME, or k8s://NAMESPACE/NAME; repeatable, any of them counts";
     CERTIFICATE_IDENTITY: "certificate-identity" "STEPSEAL_CERTIFICATE_IDENTITY" One "TEXT" "none" "The identity that a certificate must have";
     CERTIFICATE_IDENTITY_REGEXP: "certificate-identity-regexp" "STEPSEAL_CERTIFICATE_IDENTITY_REGEXP" One "REGEXP" "none" "The same as a regular expression";
     CERTIFICATE_ISSUER: "certificate-oidc-issuer" "STEPSEAL_CERTIFICATE_OIDC_ISSUER" One "URL" "none" "The issuer that a certificate must have";
@@ -191,6 +191,7 @@ settings! {
     IGNORE_SCT: "insecure-ignore-sct" "STEPSEAL_INSECURE_IGNORE_SCT" Switch "" "off" "Accept certificates without a proof that they were logged";
     SIGNED_TIMESTAMPS: "use-signed-timestamps" "STEPSEAL_USE_SIGNED_TIMESTAMPS" Switch "" "off" "Require an RFC 3161 timestamp";
     VERIFY_OUTPUT: "output" "STEPSEAL_OUTPUT" One "json|text" "json" "What standard output gets: JSON as cosign's, or nothing";
+    VERIFY_CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
     VERIFY_TIMEOUT: "timeout" "STEPSEAL_TIMEOUT" One "DURATION" "5m" "Time limit for the whole run";
 }
 
@@ -221,7 +222,6 @@ settings! {
 settings! {
     VERIFY_RUN_SETTINGS "What `verify-run` alone takes.":
     RUN_REQUIRE: "require" "STEPSEAL_REQUIRE" Words "PATH=VALUE" "none" "What the run's payload must say at a JSONPath (RFC 9535); repeatable";
-    RUN_CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
 }
 
 /// All tables of the verify commands.

@@ -117,7 +117,7 @@ impl Verification {
             steps_dir: path(&settings::VERIFY_STEPS_DIR),
             predicate_type: read.text(&settings::PREDICATE_TYPE).0,
             requires: read.list(&settings::REQUIRE),
-            cluster_credentials: path(&settings::RUN_CLUSTER_CREDENTIALS),
+            cluster_credentials: path(&settings::VERIFY_CLUSTER_CREDENTIALS),
             repository: read.repository()?,
             warnings: sources.warnings.clone(),
         })

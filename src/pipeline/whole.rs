@@ -55,6 +55,8 @@ pub struct Whole {
     pub directory: Option<Directory>,
     /// The cluster, where annotations are written.
     pub cluster: Option<Cluster>,
+    /// What was asked of the cluster before: for the key, the credentials, the runs.
+    pub asked: u64,
     /// Whether runs that are signed are marked so.
     pub mark_signed: bool,
 }
@@ -68,6 +70,8 @@ pub struct RunJob {
     pub format: &'static str,
     /// Where it goes; empty: nothing is signed for the run itself.
     pub stores: Vec<StoreKind>,
+    /// The object as the cluster gave it a moment ago, its metadata at least: annotations are written without reading it again. `None`: it is read.
+    pub known: Option<serde_json::Value>,
 }
 
 /// Why something is not in a store.
@@ -227,7 +231,7 @@ impl Whole {
     /// What was asked of registries and of the cluster.
     pub fn stats(&self) -> Stats {
         let mut stats = self.client.stats();
-        stats.requests += self.cluster.as_ref().map_or(0, Cluster::requests);
+        stats.requests += self.asked + self.cluster.as_ref().map_or(0, Cluster::requests);
         stats
     }
 
@@ -344,7 +348,7 @@ impl Whole {
         let something = !outcomes.is_empty() || !slots.0.is_empty();
         let mark = self.mark_signed && !failed && something;
         if !slots.0.is_empty() || mark {
-            let made = self.annotate(&job.planned, slots, mark).await;
+            let made = self.annotate(job, slots, mark).await;
             made.iter().for_each(|outcome| (seen.borrow_mut())(outcome));
             outcomes.extend(made);
         }
@@ -384,10 +388,11 @@ impl Whole {
     }
 
     /// Writes everything that belongs into one run's annotations, in one request.
-    async fn annotate(&self, run: &PlannedRun, slots: Slots, mark: bool) -> Vec<Outcome> {
+    async fn annotate(&self, job: &RunJob, slots: Slots, mark: bool) -> Vec<Outcome> {
+        let run = &job.planned;
         let entries: Vec<Entry> =
             slots.0.iter().flat_map(|(_, _, _, entries)| entries.iter().cloned()).collect();
-        let written = self.write_annotations(run, &entries, mark).await;
+        let written = self.write_annotations(job, &entries, mark).await;
         let result = match written {
             Ok((annotated, key_id)) => {
                 let marked = if annotated.marked { ", marked as signed" } else { "" };
@@ -417,10 +422,11 @@ impl Whole {
 
     async fn write_annotations(
         &self,
-        run: &PlannedRun,
+        job: &RunJob,
         entries: &[Entry],
         mark: bool,
     ) -> Result<(crate::cluster::Annotated, String), WholeError> {
+        let run = &job.planned;
         let Some(cluster) = &self.cluster else { return Err(WholeError::NoRun(run.shown())) };
         let name = ObjectName::new(&run.namespace, &run.name)
             .map_err(|source| WholeError::Name(run.full_name(), source))?;
@@ -428,7 +434,10 @@ impl Whole {
             RunKind::TaskRun => Kind::TaskRun,
             RunKind::PipelineRun => Kind::PipelineRun,
         };
-        let annotated = cluster.annotate(kind, &name, &run.uid, entries, mark).await?;
+        let annotated = match &job.known {
+            Some(object) => cluster.annotate_known(kind, object.clone(), entries, mark).await?,
+            None => cluster.annotate(kind, &name, &run.uid, entries, mark).await?,
+        };
         Ok((annotated, self.key.signer().await?.public_key().key_id()))
     }
 }

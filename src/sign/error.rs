@@ -38,6 +38,14 @@ pub enum KeyError {
         /// Why.
         source: Box<ClusterError>,
     },
+    /// The Secret with the public key can't be read.
+    #[error("cannot read public key k8s://{name}")]
+    PublicCluster {
+        /// The Secret.
+        name: ObjectName,
+        /// Why.
+        source: Box<ClusterError>,
+    },
     /// The variable is not set.
     #[error("environment variable {name}, which should hold the signing key, is not set")]
     EnvUnset {
@@ -153,7 +161,7 @@ impl Explain for KeyError {
     fn used(&self) -> Option<String> {
         match self {
             Self::WrongPassword { password, .. } => Some(format!("password of {password}")),
-            Self::Cluster { source, .. } => source.used(),
+            Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => source.used(),
             _ => None,
         }
     }
@@ -168,7 +176,10 @@ impl Explain for KeyError {
             Self::Cluster { name, source } if source.is_not_found() => {
                 return Some(format!("make it: stepseal generate-key-pair k8s://{name}"));
             }
-            Self::Cluster { source, .. } => return source.hint(),
+            Self::PublicCluster { source, .. } if source.is_not_found() => {
+                "name the Secret that the signatures were made with, or a file with its public key"
+            }
+            Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => return source.hint(),
             Self::EnvUnset { .. } => "set it from a Secret (env.valueFrom.secretKeyRef) in this step",
             Self::Missing { .. } => {
                 "mount the Secret that holds cosign.key into this step, or name its place with --key or STEPSEAL_KEY"
@@ -208,7 +219,7 @@ impl Explain for KeyError {
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Cluster { source, .. } => source.exit(),
+            Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => source.exit(),
             Self::Agent(error) => error.exit(),
             Self::Sign(_) | Self::Random(_) | Self::Encode => ExitCode::Failed,
             _ => ExitCode::Usage,

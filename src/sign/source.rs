@@ -26,7 +26,7 @@ const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
 
 /// How many names of a directory without a key an error shows, and how long they are: enough to see a wrong mount.
 const SHOWN_NAMES: usize = 8;
-const SHOWN_NAME_BYTES: usize = 60;
+pub(super) const SHOWN_NAME_BYTES: usize = 60;
 
 /// The environment, as a look-up: only the configuration knows the real one.
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -249,7 +249,7 @@ pub(super) fn names(directory: &Path) -> Result<String, KeyError> {
     Ok(listed(names))
 }
 
-fn listed(mut names: Vec<String>) -> String {
+pub(super) fn listed(mut names: Vec<String>) -> String {
     names.sort();
     let more = names.len().saturating_sub(SHOWN_NAMES);
     names.truncate(SHOWN_NAMES);

@@ -189,6 +189,62 @@ fn what_is_wrong_with_a_key_in_the_cluster_is_said_as_of_a_folder() {
     sign("both").ended(2).says("there are two signing keys in k8s://");
 }
 
+#[test]
+#[ignore = "needs an API server: tests/peers/run kube_keys"]
+fn every_command_that_verifies_reads_the_public_key_of_a_secret_and_says_what_is_wrong_with_it() {
+    let (namespace, scene) = (Namespace::new(), Scene::new());
+    let registry = Registry::docker(scene.home());
+    scene.allow(&[registry.host()]);
+    let key = |name: &str| format!("k8s://{}", namespace.named(name));
+    run_quietly(&mut outside(
+        &namespace,
+        &scene,
+        &["generate-key-pair", &key("signing-secrets"), "--output-key-prefix=new"],
+    ))
+    .ended(0);
+    let image = scene.crane_pushes(Kind::Oci, &registry.host(), "team/app", "x").reference();
+    let stepseal = |arguments: &[&str]| {
+        let mut command = in_pod(&namespace, &scene, &[registry.host()], arguments);
+        command.env("STEPSEAL_REGISTRY_CONFIG", scene.credentials());
+        command.env_remove("STEPSEAL_KEY");
+        run_quietly(&mut command)
+    };
+    namespace.allow(&may_read("signing-secrets"));
+    stepseal(&["sign", "--key", &key("signing-secrets"), &image]).ended(0);
+    let verify = |name: &str| stepseal(&["verify", "--insecure-ignore-tlog", "--key", &key(name), &image]);
+    verify("signing-secrets").ended(0).says("verified   1 image");
+    let policy = scene.home().join("work/policy.yaml");
+    let by_policy = |name: &str| {
+        let rules = "- { name: ours, images: [\"**\"], signature: { by: [ci] } }";
+        let text = format!("version: 1\nsigners:\n  ci: {{ key: \"{}\" }}\nrules:\n  {rules}\n", key(name));
+        std::fs::write(&policy, text).unwrap();
+        stepseal(&["verify", "--policy", &policy.display().to_string(), &image])
+    };
+    by_policy("signing-secrets").ended(0).says("verified   1 image");
+
+    let rule = r#"{apiGroups: [""], resources: ["secrets"], resourceNames: ["other"], verbs: ["get"]}"#;
+    let blob = |name: &str| stepseal(&["verify-blob", "--key", &key(name), "--signature", "s", "payload"]);
+    for refused in [verify("other"), blob("other")] {
+        let refused = refused.ended(4).says("cannot read public key k8s://").says("403 Forbidden").says(rule);
+        refused.says(&format!("used:  ServiceAccount {}/signer", namespace.name));
+    }
+    by_policy("other").ended(4).says("signers.ci.key: cannot read public key k8s://").says("403 Forbidden");
+
+    namespace.allow(&json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]));
+    let private = format!("--from-file=cosign.key={}", scene.keys().join("cosign.key").display());
+    namespace
+        .kubectl(&["create", "secret", "generic", "private", &private, "--from-literal=cosign.password=x"])
+        .ok();
+    for refused in [verify("private"), blob("private")] {
+        let refused = refused.ended(2).says("there is no public key in k8s://");
+        refused.says("it does not hold cosign.pub, only cosign.key, cosign.password");
+    }
+    let pem = "--from-literal=cosign.pub=-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+    namespace.kubectl(&["create", "secret", "generic", "broken", pem]).ok();
+    verify("broken").ended(2).says("cannot use public key k8s://").says("broken/cosign.pub");
+    blob("none").says("cannot read public key k8s://").says("404");
+}
+
 fn docker_secret(namespace: &Namespace, name: &str, host: &str) {
     let (user, password) = (format!("--docker-username={USER}"), format!("--docker-password={PASSWORD}"));
     let server = format!("--docker-server={host}");

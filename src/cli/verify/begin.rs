@@ -1,5 +1,6 @@
 //! Everything a verification begins with: settings, keys, images, the client.
 
+use std::cell::Cell;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,18 +11,17 @@ use clap::ArgMatches;
 use super::super::environment::Environment;
 use super::super::output::Output;
 use crate::cli::trust::{self, TrustFlagError};
-use crate::cluster::{ClusterError, NameError, RunsError};
+use crate::cluster::{ClusterError, NameError, Reach, RunsError};
 use crate::config::settings::VERIFY_TABLES;
 use crate::config::{ConfigError, Flags, Sources, Verification};
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::plan::PlanOptions;
 use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain, Places};
 use crate::registry::reference::{Named, ReferenceError};
 use crate::registry::{RegistryError, Repository};
-use crate::sign::{KeyError, PublicKeySource};
 use crate::tekton::run::RunError;
 use crate::tekton::{self, TektonError};
 use crate::verify::attestation_type::{self, TypeError};
@@ -60,8 +60,6 @@ pub(super) enum BeginError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(transparent)]
     Trust(#[from] TrustFlagError),
     #[error(transparent)]
     Credentials(#[from] CredentialError),
@@ -86,7 +84,7 @@ pub(super) enum BeginError {
     #[error("cannot read policy {path}")]
     PolicyFile { path: String, source: std::io::Error },
     #[error("cannot use policy {path}")]
-    Policy { path: String, source: PolicyError },
+    Policy { path: String, source: PolicyError, exit: ExitCode },
     #[error("cannot read the run {place}")]
     RunFile { place: String, source: std::io::Error },
     #[error(transparent)]
@@ -110,6 +108,7 @@ impl Explain for BeginError {
     fn used(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.used(),
+            Self::Trust(error) => error.used(),
             Self::Credentials(error) => error.used(),
             Self::Registry(error) => error.used(),
             Self::Tekton(error) => error.used(),
@@ -120,7 +119,6 @@ impl Explain for BeginError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
-            Self::Key(error) => error.hint(),
             Self::Trust(error) => error.hint(),
             Self::Credentials(error) => error.hint(),
             Self::Registry(error) => error.hint(),
@@ -153,7 +151,6 @@ impl Explain for BeginError {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Config(error) => error.exit(),
-            Self::Key(error) => error.exit(),
             Self::Trust(error) => error.exit(),
             Self::Credentials(error) => error.exit(),
             Self::Registry(error) => error.exit(),
@@ -163,8 +160,8 @@ impl Explain for BeginError {
             | Self::Image { .. }
             | Self::Repository(..)
             | Self::Contradiction
-            | Self::PolicyFile { .. }
-            | Self::Policy { .. } => ExitCode::Usage,
+            | Self::PolicyFile { .. } => ExitCode::Usage,
+            Self::Policy { exit, .. } => *exit,
             Self::RunFile { .. } | Self::RunName(..) => ExitCode::Usage,
             Self::Run(error) => error.exit(),
             Self::Cluster(error) => error.exit(),
@@ -191,9 +188,9 @@ impl Begun {
         let env = |name: &str| environment.get(name);
         let gate = match &config.policy {
             Some(path) if command == Command::Images => {
-                Gate::Policy(Box::new(policy(path, &config, &env)?), jiff::Timestamp::now())
+                Gate::Policy(Box::new(policy(path, &config, &env, from)?), jiff::Timestamp::now())
             }
-            _ => Gate::Check(Box::new(check(&config, command, &env)?)),
+            _ => Gate::Check(Box::new(check(&config, command, &env, from)?)),
         };
         let images = images(matches, &config, command)?;
         let repository = repository(&config, &env)?;
@@ -233,6 +230,7 @@ fn policy(
     path: &Path,
     config: &Verification,
     env: &dyn Fn(&str) -> Option<String>,
+    from: Instant,
 ) -> Result<Policy, BeginError> {
     let flags = config.keys_named
         || config.identity.is_some()
@@ -251,18 +249,20 @@ fn policy(
         .and_then(|file| file.take(policy::MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|source| BeginError::PolicyFile { path: shown(), source })?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let reach = reach(config, from);
+    let exit = Cell::new(ExitCode::Usage);
     let read_key = |place: &str| {
         // `join` keeps an absolute path as it is.
         let place =
             if place.contains("://") { place.to_owned() } else { folder.join(place).display().to_string() };
-        let key = place.parse::<PublicKeySource>().and_then(|source| source.read(env));
-        key.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            format!("{error}{}", cause.unwrap_or_default())
+        trust::public_key(&place, env, &reach).map_err(|error| {
+            exit.set(error.exit());
+            let Explanation { error, causes, .. } = Explanation::of(&error);
+            std::iter::once(error).chain(causes).collect::<Vec<_>>().join(": ")
         })
     };
     let read = Policy::read(&bytes, &read_key);
-    let mut policy = read.map_err(|source| BeginError::Policy { path: shown(), source })?;
+    let mut policy = read.map_err(|source| BeginError::Policy { path: shown(), source, exit: exit.get() })?;
     if policy.needs_trusted_root() {
         let own = policy.trusted_root.as_ref().map(|place| folder.join(place));
         policy.believe(&Arc::new(trust::material_of(own.as_deref(), env)?));
@@ -275,8 +275,9 @@ fn check(
     config: &Verification,
     command: Command,
     env: &dyn Fn(&str) -> Option<String>,
+    from: Instant,
 ) -> Result<Check, BeginError> {
-    let trust = trust(config, env)?;
+    let trust = trust(config, env, from)?;
     let mut demands = Demands { annotations: config.annotations.clone(), ..Demands::default() };
     if command == Command::Attestations {
         demands.predicate_type = Some(attestation_type::uri(&config.predicate_type)?);
@@ -290,14 +291,21 @@ pub(super) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError
     config.requires.iter().map(|text| text.parse::<Require>().map_err(BeginError::from)).collect()
 }
 
+/// How the cluster is reached; the time that there is counts from `from`.
+pub(super) fn reach(config: &Verification, from: Instant) -> Reach {
+    Reach { deadline: from + config.timeout, folder: config.cluster_credentials.clone() }
+}
+
 /// Whose signatures the flags accept.
 pub(super) fn trust(
     config: &Verification,
     env: &dyn Fn(&str) -> Option<String>,
+    from: Instant,
 ) -> Result<Trust, BeginError> {
+    let reach = reach(config, from);
     let key = |place: &String| {
-        let source: PublicKeySource = place.parse()?;
-        Ok::<_, KeyError>((place.clone(), Signer::Key(Box::new(source.read(env)?))))
+        let key = trust::public_key(place, env, &reach)?;
+        Ok::<_, TrustFlagError>((place.clone(), Signer::Key(Box::new(key))))
     };
     let signers = match (&config.identity, &config.issuer) {
         (None, None) => config.keys.iter().map(key).collect::<Result<Vec<_>, _>>()?,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::begin::{self, BeginError};
 use crate::cli::environment::Environment;
 use crate::cli::output::Output;
-use crate::cluster::{Cluster, ObjectName, Reach};
+use crate::cluster::{Cluster, ObjectName};
 use crate::config::{Sources, Verification};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
@@ -31,7 +31,7 @@ pub(super) fn run(
         out.line(&format!("warning: {warning}"));
     }
     let env = |name: &str| environment.get(name);
-    let trust = begin::trust(&config, &env)?;
+    let trust = begin::trust(&config, &env, begun)?;
     let requires = begin::requires(&config)?;
     let run = match matches.get_one::<String>("run") {
         Some(place) => Run::parse(&file(place)?)?,
@@ -113,7 +113,7 @@ fn from_cluster(
         Some(parsed.map_err(|error| BeginError::RunName(foreign::shown(text, 200), error)))
     };
     let (task_run, pipeline_run) = (name("taskrun").transpose()?, name("pipelinerun").transpose()?);
-    let reach = Reach { deadline: begun + config.timeout, folder: config.cluster_credentials.clone() };
+    let reach = begin::reach(config, begun);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(BeginError::Runtime)?.block_on(async {
         let cluster = Cluster::connect(&reach, env).await?;

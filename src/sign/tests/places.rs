@@ -114,7 +114,10 @@ fn the_setting_is_a_path_or_a_known_scheme() {
     let secret: KeySource = "k8s://ci/signing-secrets".parse().unwrap();
     assert_eq!(secret.to_string(), "k8s://ci/signing-secrets");
     assert_eq!(secret.secret().unwrap().name(), "signing-secrets");
+    let public: PublicKeySource = "k8s://ci/signing-secrets".parse().unwrap();
+    assert_eq!((public.secret(), public.to_string()), (secret.secret(), secret.to_string()));
     for text in ["k8s://", "k8s://name", "k8s://a/b/c", "k8s://A/b", "k8s://a/../b"] {
         assert!(matches!(text.parse::<KeySource>(), Err(KeyError::SecretName(_))), "{text}");
+        assert!(matches!(text.parse::<PublicKeySource>(), Err(KeyError::SecretName(_))), "{text}");
     }
 }

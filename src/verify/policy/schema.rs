@@ -59,7 +59,7 @@ fields! {
     "trustedRoot" Text optional "file with the logs, authorities and CAs, in place of Sigstore's public ones; relative to the policy";
     "signers" Object needed "who may sign, under names that the rules use";
     "signers.NAME" Object optional "one signer: a key, or an identity in certificates";
-    "signers.NAME.key" Text optional "place of a public key: a file (relative to the policy), a folder with `cosign.pub`, or `env://NAME`";
+    "signers.NAME.key" Text optional "place of a public key: a file (relative to the policy), a folder with `cosign.pub`, `env://NAME`, or `k8s://NAMESPACE/NAME`";
     "signers.NAME.publicKey" Text optional "the public key itself, PEM";
     "signers.NAME.identity" Text optional "the identity that a certificate must have, exactly";
     "signers.NAME.identityRegexp" Text optional "the same as a regular expression";
