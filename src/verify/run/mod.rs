@@ -2,7 +2,8 @@
 //!
 //! The payload is made anew from the run and compared: whatever somebody changed in the object after it was signed,
 //! a spec, a parameter, a result, shows as a difference with its path. The annotations of Chains themselves don't
-//! count, as they are written after the payload is made. Nor does the end of a run that was signed while it went on, in its last step: when it ended could not be said. Whatever else came since is a difference.
+//! count, as they are written after the payload is made. Nor does the end of a run that was signed while
+//! it went on, in its last step: when it ended could not be said. Whatever else came since is a difference.
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>
 
