@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::slice;
 use std::sync::PoisonError;
 
 use base64::Engine as _;
@@ -164,7 +165,7 @@ fn the_last_step_signs_its_run() {
             assert!(run.succeeded(), "{}", place.logs(&run));
             place.verified(&run.image());
             let statement = annotated(place, "taskrun", name, &of_envelope(kind));
-            assert_eq!(attested(place, &run.image(), kind), [statement.clone()]);
+            assert_eq!(attested(place, &run.image(), kind), slice::from_ref(&statement));
             let hex = run.image().split_once("@sha256:").unwrap().1.to_owned();
             assert_eq!(statement["subject"][0]["digest"]["sha256"], hex, "{statement:#}");
             let metadata = match kind {
@@ -225,7 +226,7 @@ fn a_run_that_is_over_is_signed_from_outside() {
         signed_from_outside(place, "plain", "slsa/v2alpha4", &[]);
         place.verified(&plain.image());
         let statement = annotated(place, "taskrun", "plain", &of_envelope("slsaprovenance1"));
-        assert_eq!(attested(place, &plain.image(), "slsaprovenance1"), [statement.clone()]);
+        assert_eq!(attested(place, &plain.image(), "slsaprovenance1"), slice::from_ref(&statement));
         assert_eq!(statement["predicate"]["runDetails"]["metadata"]["invocationId"], *uid(&plain));
         assert!(statement["predicate"]["runDetails"]["metadata"]["finishedOn"].is_string());
         run_verified(place, "taskrun", "plain");
