@@ -25,8 +25,9 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 
-/// Under which names Tekton's controller writes: its program's, in the releases and on OpenShift.
-const WRITERS: [&str; 3] = ["controller", "tekton-pipelines-controller", "openshift-pipelines-controller"];
+/// Under which names Tekton's controller writes: that of its program's file. It is `/ko-app/controller` in Tekton's releases and in OpenShift
+/// Pipelines' from 1.14; older ones of the latter (runs of 2022 and 2023 show it) have a name of their own.
+const WRITERS: [&str; 2] = ["controller", "openshift-pipelines-controller"];
 
 /// The container that hands results on where `results-from` is `sidecar-logs`.
 const LOG_SIDECAR: &str = "sidecar-tekton-log-results";

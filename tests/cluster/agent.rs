@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -9,7 +10,8 @@ use stepseal::demo::registry::{Auth, Effect, Fault, Options, User};
 
 use crate::kit::place::KEY_PASSWORD;
 use crate::kit::steps::{SOCKET, build, shell, sign_by_agent, task_run_with_agent, with_socket};
-use crate::kit::{Place, output, registry, scenario, succeed};
+use crate::kit::{FEATURE_FLAGS, Place, output, registry, scenario, succeed};
+use crate::runs::signed_from_outside;
 
 /// Asks the agent to sign an image, as any client might; prints the status and the answer.
 fn ask(image: &str) -> String {
@@ -101,9 +103,13 @@ fn build_and_sign_beside_an_agent() {
                 assert!(phase != "Failed" && begun.elapsed() < Duration::from_secs(90), "{phase}");
                 std::thread::sleep(Duration::from_millis(500));
             }
+            // Whatever became of the sidecar, the run says what its Pod says.
+            signed_from_outside(place, name, "slsa/v2alpha4", &[]);
             run
         };
         let run = check("ordinary", false);
+        // Dropped after the flags are as they were.
+        let _alone = FEATURE_FLAGS.write().unwrap_or_else(PoisonError::into_inner);
         let _native = Native;
         Native::switch("true");
         let native = check("native", true);

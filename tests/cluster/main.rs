@@ -18,4 +18,5 @@ mod credentials;
 mod crowd;
 mod failing;
 mod kit;
+mod runs;
 mod secrecy;

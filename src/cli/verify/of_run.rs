@@ -46,9 +46,10 @@ pub(super) fn run(
     );
     for good in &verdict.good {
         out.line(&format!(
-            "good       {name}, {} ({})\n           by {} ({})",
+            "good       {name}, {} ({}{})\n           by {} ({})",
             foreign::shown(&good.key, 100),
             good.format,
+            if good.so_far { ", signed before the run ended" } else { "" },
             foreign::shown(&good.by.who, 300),
             foreign::shown(&good.by.name, 200)
         ));
@@ -73,7 +74,7 @@ pub(super) fn run(
         let payloads: Vec<Value> = verdict
             .good
             .iter()
-            .map(|good| json!({ "key": good.key, "format": good.format, "by": good.by.who, "payload": good.payload }))
+            .map(|good| json!({ "key": good.key, "format": good.format, "by": good.by.who, "soFar": good.so_far, "payload": good.payload }))
             .collect();
         let told = json!({
             "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid(),

@@ -24,6 +24,16 @@ pub struct Difference {
     pub now: Option<String>,
 }
 
+/// Where provenance says when a run ended.
+const ENDS: [&str; 2] = ["predicate.metadata.buildFinishedOn", "predicate.runDetails.metadata.finishedOn"];
+
+impl Difference {
+    /// Whether the run has ended since it was signed, and no more.
+    pub(super) fn is_the_end(&self) -> bool {
+        self.signed.is_none() && ENDS.contains(&self.path.as_str())
+    }
+}
+
 /// Every difference between what is `signed` and what the run says `now`. The order of lists doesn't count: Chains
 /// itself varies in it.
 pub(super) fn differences(signed: &Value, now: &Value) -> Vec<Difference> {
@@ -141,5 +151,16 @@ mod tests {
             ]
         );
         assert_eq!(differences(&signed, &signed), []);
+    }
+
+    #[test]
+    fn an_end_counts_only_if_another_was_signed() {
+        let ended = |time: Value| json!({"predicate": {"runDetails": {"metadata": {"finishedOn": time}}}});
+        let before = json!({"predicate": {"runDetails": {"metadata": {}}}});
+        let is_the_end = |signed: &Value, now: &Value| differences(signed, now)[0].is_the_end();
+        assert!(is_the_end(&before, &ended(json!("2026-01-01T00:00:00Z"))));
+        assert!(!is_the_end(&ended(json!("2026-01-01T00:00:00Z")), &before));
+        assert!(!is_the_end(&ended(json!("2026-01-01T00:00:00Z")), &ended(json!("2026-01-01T00:00:01Z"))));
+        assert!(!is_the_end(&json!({}), &json!({"predicate": {"other": 1}})));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The payload is made anew from the run and compared: whatever somebody changed in the object after it was signed,
 //! a spec, a parameter, a result, shows as a difference with its path. The annotations of Chains themselves don't
-//! count, as they are written after the payload is made.
+//! count, as they are written after the payload is made. Nor does the end of a run that was signed while
+//! it went on, in its last step: when it ended could not be said. Whatever else came since is a difference.
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>
 
@@ -43,6 +44,8 @@ pub struct SignedPayload {
     pub payload: Value,
     /// The format that it was made in, for people.
     pub format: &'static str,
+    /// Whether it was made while the run went on, and says what was known then.
+    pub so_far: bool,
 }
 
 /// What a run's annotations turned out to be.
@@ -236,17 +239,18 @@ impl Carried<'_> {
             trust.simple(&payload, &signature, &attached)?
         };
         let document = strict::value(&payload).map_err(RunRefusal::Json)?;
-        let format = if own { self.own(&payload, &document)? } else { self.image(&payload)? };
+        let (format, so_far) =
+            if own { self.own(&payload, &document)? } else { (self.image(&payload)?, false) };
         if own {
             for require in requires {
                 require.check(&document).map_err(RunRefusal::Require)?;
             }
         }
-        Ok(SignedPayload { key: self.key.to_owned(), by, payload: document, format })
+        Ok(SignedPayload { key: self.key.to_owned(), by, payload: document, format, so_far })
     }
 
-    /// The format of the run's own payload, if the run still says what it says.
-    fn own(&self, payload: &[u8], document: &Value) -> Result<&'static str, RunRefusal> {
+    /// The format of the run's own payload, if the run still says what it says; and whether it was made before the run ended.
+    fn own(&self, payload: &[u8], document: &Value) -> Result<(&'static str, bool), RunRefusal> {
         let formats: &[RunFormat] = if document.get("_type").is_some() {
             match Statement::read_any(payload)?.predicate_type.as_str() {
                 "https://slsa.dev/provenance/v0.2" => &[RunFormat::SlsaV1],
@@ -256,21 +260,24 @@ impl Carried<'_> {
             &[RunFormat::Tekton]
         };
         let run = without_chains(self.run)?;
-        let mut best: Option<(Vec<Difference>, RunFormat)> = None;
+        let mut best: Option<(Vec<Difference>, RunFormat, bool)> = None;
         for format in formats {
             for deep_inspection in [false, true] {
                 let options = ProvenanceOptions { deep_inspection, ..options(document) };
                 let made = provenance::payload(&run, *format, &options)?;
                 let made = serde_json::from_slice(&made.payload.bytes).map_err(RunRefusal::Json)?;
-                let found = diff::differences(document, &made);
-                if best.as_ref().is_none_or(|(least, _)| found.len() < least.len()) {
-                    best = Some((found, *format));
+                let mut found = diff::differences(document, &made);
+                let all = found.len();
+                found.retain(|one| !one.is_the_end());
+                let so_far = found.len() < all;
+                if best.as_ref().is_none_or(|(least, ..)| found.len() < least.len()) {
+                    best = Some((found, *format, so_far));
                 }
             }
         }
         match best {
-            Some((found, format)) if found.is_empty() => Ok(format.name()),
-            Some((found, _)) => Err(RunRefusal::Changed(found)),
+            Some((found, format, so_far)) if found.is_empty() => Ok((format.name(), so_far)),
+            Some((found, ..)) => Err(RunRefusal::Changed(found)),
             None => Err(RunRefusal::OtherRun),
         }
     }

@@ -7,9 +7,13 @@ pub(crate) mod steps;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Output, Stdio};
+use std::sync::RwLock;
 use std::time::Instant;
 
 pub(crate) use place::Place;
+
+/// Tekton's feature flags: who changes them writes, and who has them in what is signed reads.
+pub(crate) static FEATURE_FLAGS: RwLock<()> = RwLock::new(());
 
 /// Runs a scenario in a namespace of its own, and says how long it took.
 ///
