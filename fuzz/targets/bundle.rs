@@ -5,7 +5,9 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use stepseal::verify::bundle::{Artifact, Bundle, IdentityPolicy, Match, Policy, Signer, TrustMaterial, Verifier};
+use stepseal::verify::bundle::{
+    Artifact, Bundle, IdentityPolicy, Match, Policy, Signer, TrustMaterial, Verifier,
+};
 
 static TRUST: LazyLock<Arc<TrustMaterial>> = LazyLock::new(|| {
     let json = include_bytes!("../../tests/data/bundles/trusted_root.json");

@@ -9,7 +9,8 @@ use stepseal::sign::PublicKey;
 use stepseal::verify::bundle::dsse::Envelope;
 
 static KEY: LazyLock<PublicKey> = LazyLock::new(|| {
-    PublicKey::from_pem(include_str!("../../tests/data/bundles/key-another_fail/key.pub")).expect("a key of the corpus")
+    PublicKey::from_pem(include_str!("../../tests/data/bundles/key-another_fail/key.pub"))
+        .expect("a key of the corpus")
 });
 
 fuzz_target!(|bytes: &[u8]| {

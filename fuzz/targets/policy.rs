@@ -10,7 +10,9 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(policy) => {
             for rule in &policy.rules {
                 assert!(!rule.name.is_empty() && !rule.needs.is_empty(), "a rule that demands nothing");
-                assert!(rule.needs.iter().all(|need| !need.check.trust.signers.is_empty() && need.at_least > 0));
+                assert!(
+                    rule.needs.iter().all(|need| !need.check.trust.signers.is_empty() && need.at_least > 0)
+                );
             }
         }
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -167,7 +167,7 @@ impl PublicKey {
 
     /// Checks that `signature` was made, with the private key of this key, over the message whose digest by `hash` this is.
     ///
-    /// Other systems sign other hashes than we do ([`Hash`]); Ed25519 has no digest but SHA-512's, and that in
+    /// Other systems sign other hashes than we do ([`Hash`](enum@Hash)); Ed25519 has no digest but SHA-512's, and that in
     /// [`verify_ed25519ph`](Self::verify_ed25519ph).
     ///
     /// # Errors

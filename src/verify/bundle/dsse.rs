@@ -4,9 +4,9 @@ use serde::Deserialize;
 
 use super::artifact::Artifact;
 use super::error::{BundleError, ContentError, FormatError};
-use super::format::Bytes;
 use super::signature;
 use crate::payload::cosign_statement::PAYLOAD_TYPE;
+use crate::payload::dsse::{self, KeyedSignature};
 use crate::sign::PublicKey;
 
 /// An envelope with one signature, which may or may not be right.
@@ -15,19 +15,6 @@ pub struct Envelope {
     payload_type: String,
     payload: Vec<u8>,
     signature: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Wire {
-    #[serde(rename = "payloadType")]
-    payload_type: String,
-    payload: Bytes,
-    signatures: Vec<WireSignature>,
-}
-
-#[derive(Deserialize)]
-struct WireSignature {
-    sig: Bytes,
 }
 
 impl Envelope {
@@ -39,17 +26,13 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// [`BundleError::Format`]: it is no envelope, or has no signature.
+    /// [`BundleError::Format`]: it is no envelope, has no signature, or more than one can mean well.
     pub fn parse(bytes: &[u8]) -> Result<Vec<Self>, BundleError> {
-        let wire: Wire =
-            serde_json::from_slice(bytes).map_err(|e| BundleError::Format(FormatError::Envelope(e)))?;
-        if wire.signatures.is_empty() {
-            return Err(BundleError::Format(FormatError::Signatures { count: 0 }));
-        }
-        let one = |signature: WireSignature| {
-            Self::new(wire.payload_type.clone(), wire.payload.0.clone(), signature.sig.0)
+        let read = dsse::read(bytes).map_err(|e| BundleError::Format(FormatError::Envelope(e)))?;
+        let one = |signature: KeyedSignature| {
+            Self::new(read.payload_type.clone(), read.payload.to_vec(), signature.signature)
         };
-        Ok(wire.signatures.into_iter().map(one).collect())
+        Ok(read.signatures.into_iter().map(one).collect())
     }
 
     /// The payload's type; not verified.

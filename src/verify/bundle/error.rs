@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::payload::dsse::DsseError;
 use crate::sign::{Algorithm, Malformed, VerifyError};
 
 /// Why a bundle is not accepted.
@@ -66,9 +67,9 @@ pub enum FormatError {
     /// Not the JSON of a bundle.
     #[error("its JSON is not that of a bundle: {0}")]
     Json(serde_json::Error),
-    /// Not the JSON of an envelope.
-    #[error("its JSON is not that of a DSSE envelope: {0}")]
-    Envelope(serde_json::Error),
+    /// Not an envelope that can be read.
+    #[error(transparent)]
+    Envelope(DsseError),
     /// Not a version that is known.
     #[error("its media type is \"{found}\"; versions 0.1 to 0.3 are known")]
     MediaType {
