@@ -96,6 +96,12 @@ pub enum KeyError {
         /// What is there instead, names only, made fit to be shown.
         found: String,
     },
+    /// There is nothing where the public key should be.
+    #[error("there is no public key {}", .path.display())]
+    PublicMissing {
+        /// The path.
+        path: PathBuf,
+    },
     /// The directory has both keys in it.
     #[error("there are two signing keys in {}: cosign.key and x509.pem", .path.display())]
     TwoKeys {
@@ -183,6 +189,9 @@ impl Explain for KeyError {
             Self::EnvUnset { .. } => "set it from a Secret (env.valueFrom.secretKeyRef) in this step",
             Self::Missing { .. } => {
                 "mount the Secret that holds cosign.key into this step, or name its place with --key or STEPSEAL_KEY"
+            }
+            Self::PublicMissing { .. } => {
+                "name the file with --key, such as cosign.pub, or the folder that holds it"
             }
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 "it is a link that leads nowhere: mount the Secret anew, and as a whole"

@@ -80,6 +80,9 @@ impl PublicKeySource {
                 }
                 read(&file)
             }
+            Self::Path(path) if path.symlink_metadata().is_err() => {
+                Err(KeyError::PublicMissing { path: path.clone() })
+            }
             Self::Path(path) => read(path),
             Self::Secret(_) => Err(KeyError::Scheme { scheme: "k8s".to_owned() }),
         }

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use super::*;
+use crate::explain::Explain as _;
 
 /// A folder with these files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
@@ -120,4 +121,14 @@ fn the_setting_is_a_path_or_a_known_scheme() {
         assert!(matches!(text.parse::<KeySource>(), Err(KeyError::SecretName(_))), "{text}");
         assert!(matches!(text.parse::<PublicKeySource>(), Err(KeyError::SecretName(_))), "{text}");
     }
+}
+
+#[test]
+fn a_public_key_that_is_not_there_is_not_told_as_a_private_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cosign.pub");
+    let source: PublicKeySource = path.to_str().unwrap().parse().unwrap();
+    let error = source.read(&|_| None).unwrap_err();
+    assert_eq!(error.to_string(), format!("there is no public key {}", path.display()));
+    assert!(error.hint().unwrap().contains("--key"));
 }
