@@ -107,6 +107,11 @@ fn attest() -> Command {
 
 /// Where `chains-config` is.
 fn chains(command: Command) -> Command {
+    chains_keys(command).after_help("Every flag has its environment variable: `stepseal man`.")
+}
+
+/// The flags that say where the keys of `chains-config` are.
+fn chains_keys(command: Command) -> Command {
     command
         .arg(
             Arg::new("config-dir")
@@ -121,7 +126,6 @@ fn chains(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("One key of chains-config; repeatable"),
         )
-        .after_help("Every flag has its environment variable: `stepseal man`.")
 }
 
 fn verify() -> Command {
@@ -183,20 +187,7 @@ fn verifying(command: Command, tables: &[&'static [Setting]]) -> Command {
             let any = Arg::new(*name).long(*name).num_args(0..=1).require_equals(true);
             command.arg(any.default_missing_value("true").value_parser(["true", "false"]).hide(true))
         });
-    command
-        .arg(
-            Arg::new("config-dir")
-                .long("config-dir")
-                .value_name("DIR")
-                .help("A mounted chains-config ConfigMap, one file a key"),
-        )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .value_name("KEY=VALUE")
-                .action(ArgAction::Append)
-                .help("One key of chains-config; repeatable"),
-        )
+    chains_keys(command)
 }
 
 /// The flag of a setting. Values stay text here: `config` checks them, whatever source they come from.
