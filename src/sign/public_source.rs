@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::file::{self, KEY_BYTES};
-use super::source::{COSIGN_PUB, SHOWN_NAME_BYTES, is_scheme, is_variable, listed, names};
-use super::{KeyError, PublicKey, armor};
+use super::source::{COSIGN_PUB, KeySource, SHOWN_NAME_BYTES, listed, names};
+use super::{KeyError, PublicKey};
 use crate::cluster::{Cluster, ObjectName};
 use crate::foreign;
 
@@ -27,19 +27,12 @@ impl FromStr for PublicKeySource {
 
     /// Reads the `--key` setting of the commands that verify.
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        if text.trim().is_empty() {
-            return Err(KeyError::NoSetting);
-        }
-        if text.contains("-----") || text.contains('\n') || armor::is_encoded(text) {
-            return Err(KeyError::InlineKey);
-        }
-        match text.split_once("://") {
-            Some(("env", name)) if is_variable(name) => Ok(Self::Env(name.to_owned())),
-            Some(("env", _)) => Err(KeyError::EnvName),
-            Some(("k8s", name)) => name.parse().map(Self::Secret).map_err(KeyError::SecretName),
-            Some((scheme, _)) if is_scheme(scheme) => Err(KeyError::Scheme { scheme: scheme.to_owned() }),
-            _ => Ok(Self::Path(text.into())),
-        }
+        // The same places as a private key's, named the same way.
+        Ok(match text.parse()? {
+            KeySource::Path(path) => Self::Path(path),
+            KeySource::Env(name) => Self::Env(name),
+            KeySource::Secret(name) => Self::Secret(name),
+        })
     }
 }
 
