@@ -29,8 +29,10 @@ const CALM: Duration = Duration::from_millis(20);
 /// How long it must have been quiet, at least, where another writer has shown itself.
 const QUIET: Duration = Duration::from_millis(400);
 
-/// How often a list is written to a registry that doesn't find a part of it which it has taken.
+/// How often in a row, at least, a list is written to a registry that doesn't find a part of it.
 const TORN_ATTEMPTS: u32 = 8;
+/// And for how long, at least: twenty writers on a loaded machine keep a registry in that state for seconds.
+const TORN_FOR: Duration = Duration::from_secs(5);
 
 impl Pipeline {
     /// Writes `signed` beside what `shelf` holds, and again, until a read shows all of it.
@@ -45,8 +47,13 @@ impl Pipeline {
         let depth = Depth::Only(&places);
         let mut wanted = shelf;
         let mut contended = false;
+        let mut torn = Torn::default();
         for attempt in 1_u32.. {
-            let wait = match self.store.write(&wanted, subject, signed).await {
+            let write = self.store.write(&wanted, subject, signed).await;
+            if write.is_ok() {
+                torn = Torn::default();
+            }
+            let wait = match write {
                 Ok(Written::Alone { took }) => self.confirm_after(took),
                 Ok(Written::Met(others)) => {
                     contended = true;
@@ -55,7 +62,7 @@ impl Pipeline {
                 }
                 Err(error) => {
                     contended = true;
-                    self.pause(attempt, error).await?;
+                    self.pause(attempt, &mut torn, error).await?;
                     Duration::ZERO
                 }
             };
@@ -104,11 +111,11 @@ impl Pipeline {
     }
 
     /// Waits after a failed write, if trying again can help and there is time left.
-    async fn pause(&self, attempt: u32, error: StoreError) -> Result<(), StoreError> {
+    async fn pause(&self, attempt: u32, torn: &mut Torn, error: StoreError) -> Result<(), StoreError> {
         let again = match error.registry() {
             Some(registry) if registry.is_transient() => self.client.pause(attempt - 1, registry).await,
             // The loop itself waits before it writes again.
-            Some(registry) => attempt < TORN_ATTEMPTS && is_torn(registry),
+            Some(registry) => is_torn(registry) && torn.may_pass(Instant::now()),
             _ => false,
         };
         if again { Ok(()) } else { Err(error) }
@@ -125,9 +132,45 @@ fn is_torn(error: &RegistryError) -> bool {
     error.refusal().is_some_and(|refusal| codes.iter().any(|code| refusal.has_code(code)))
 }
 
+/// The refusals in a row for which [`is_torn`] holds.
+#[derive(Default)]
+struct Torn {
+    times: u32,
+    since: Option<Instant>,
+}
+
+impl Torn {
+    /// Counts one more, at `now`; whether it may still pass, or is the state of things.
+    fn may_pass(&mut self, now: Instant) -> bool {
+        self.times += 1;
+        let since = *self.since.get_or_insert(now);
+        self.times < TORN_ATTEMPTS || now.duration_since(since) < TORN_FOR
+    }
+}
+
 /// A time up to `most`, so that writers that met once don't meet again.
 fn random(most: Duration) -> Duration {
     // Without randomness writers still end, only later.
     let share = getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX));
     most.mul_f64(share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_torn_is_given_up_when_it_was_tried_often_and_for_long() {
+        let begin = Instant::now();
+        let mut torn = Torn::default();
+        assert!((0..100).all(|_| torn.may_pass(begin)), "often, but not for long");
+        assert!(!torn.may_pass(begin + TORN_FOR));
+        let mut torn = Torn::default();
+        let mut later = begin;
+        for _ in 1..TORN_ATTEMPTS {
+            assert!(torn.may_pass(later), "for long, but not often");
+            later += TORN_FOR;
+        }
+        assert!(!torn.may_pass(later));
+    }
 }

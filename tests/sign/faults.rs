@@ -1,6 +1,6 @@
 //! Registries that fail, and writers that come between.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -127,6 +127,30 @@ fn a_blob_that_the_registry_does_not_find_for_a_moment_is_no_failure() {
         assert!(step.sign(&[&config]).stderr.contains("1 signed"), "{encoding}");
         assert!(step.sign(&[&config]).stderr.contains("already"), "{encoding}");
     }
+}
+
+/// Twelve others, each replacing the list that we have just written, and among them the moment in which a blob is not found.
+#[test]
+fn such_a_moment_late_in_a_crowd_is_no_failure_either() {
+    let step = Step::new();
+    let digest = step.built("team/app");
+    let tag = format!("sha256-{}.sig", digest.hex());
+    let blob = step.registry.content().put_blob("team/app", "{}").unwrap();
+    let number = AtomicU32::new(0);
+    step.registry.faults().after_manifest_put(move |content, _| {
+        let number = number.fetch_add(1, Ordering::SeqCst);
+        if number < 12 {
+            let mut layer = theirs(number);
+            layer["digest"] = blob.as_str().into();
+            layer["annotations"]["x-number"] = number.to_string().into();
+            content.put_manifest("team/app", Some(&tag), MANIFEST, sig_manifest(&[layer])).unwrap();
+        }
+    });
+    let page = Page::Json(ErrorCode::ManifestBlobUnknown, "blob unknown to registry".into());
+    let answer = Answer::new(StatusCode::BAD_REQUEST).page(page);
+    step.registry.faults().add(Fault::answer(answer).method(Method::PUT).path("/manifests/").nth(11));
+    step.sign(&[]);
+    assert_eq!(step.layers("team/app", &digest).len(), 13);
 }
 
 #[test]
