@@ -9,6 +9,7 @@ pub mod directory;
 pub mod error;
 pub mod oci_referrers;
 pub mod oci_tag;
+pub mod referrers_api;
 pub mod search;
 pub mod shelf;
 mod tagged;
@@ -30,6 +31,7 @@ pub use directory::Directory;
 pub use error::StoreError;
 pub use oci_referrers::OciReferrers;
 pub use oci_tag::{Contents, OciTag};
+pub use referrers_api::ReferrersApis;
 pub use search::{Attached, Content, Find, Search, Wanted};
 pub use shelf::{Entry, Shelf};
 

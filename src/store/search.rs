@@ -4,16 +4,16 @@
 //! refuses, throttles or loses is an error: it never counts as "nothing there". What somebody left there and can't be
 //! read for what it is, is told beside the rest.
 
-use std::collections::HashSet;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
+use super::referrers_api::{Api, ReferrersApis};
 use super::shelf::Shelf;
 use super::{StoreError, oci_tag};
 use crate::payload::cosign_statement::PREDICATE_TYPE;
@@ -90,41 +90,25 @@ pub struct Attached {
     pub timestamp: Option<String>,
 }
 
-/// Registries that were found to have no referrers API: each is asked once, and not for every image.
-#[derive(Clone, Debug, Default)]
-pub struct WithoutApi(Arc<Mutex<HashSet<String>>>);
-
-impl WithoutApi {
-    fn has(&self, registry: &str) -> bool {
-        self.0.lock().is_ok_and(|found| found.contains(registry))
-    }
-
-    fn add(&self, registry: &str) {
-        if let Ok(mut found) = self.0.lock() {
-            found.insert(registry.to_owned());
-        }
-    }
-}
-
 /// Where signatures are looked for.
 #[derive(Clone, Debug)]
 pub struct Search {
     client: Client,
     repository: Option<Repository>,
     wanted: Wanted,
-    without_api: WithoutApi,
+    apis: ReferrersApis,
 }
 
 impl Search {
     /// Looks beside each image, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, wanted: Wanted) -> Self {
-        Self { client, repository, wanted, without_api: WithoutApi::default() }
+        Self { client, repository, wanted, apis: ReferrersApis::default() }
     }
 
     /// The same, with what others found out of registries.
     #[must_use]
-    pub fn sharing(mut self, without_api: &WithoutApi) -> Self {
-        self.without_api = without_api.clone();
+    pub fn sharing(mut self, apis: &ReferrersApis) -> Self {
+        self.apis = apis.clone();
         self
     }
 
@@ -142,17 +126,19 @@ impl Search {
         found: &mut (dyn FnMut(Find) + Send),
     ) -> Result<(), StoreError> {
         let place = Place { search: self, image, known };
-        let (tagged, referrers) = tokio::join!(place.tagged(), place.referrers());
-        let (tagged, (referrers, without_api)) = (tagged?, referrers?);
-        // Of a repository that isn't there, too, nothing is known: only one with something in it tells.
-        if without_api && !(tagged.is_empty() && referrers.is_empty()) {
-            self.without_api.add(place.repository().registry());
-        }
         let at_a_time = match self.wanted {
             Wanted::Signatures => AT_A_TIME,
             Wanted::Attestations => LARGE_AT_A_TIME,
         };
-        read_all(tagged.into_iter().map(|(name, layer)| place.layer(name, layer)), at_a_time, found).await?;
+        let (is_tagged, tells) = oneshot::channel();
+        let tagged = async {
+            let layers = place.tagged().await?;
+            // Nobody hears it where the referrers needn't know.
+            let _ = is_tagged.send(!layers.is_empty());
+            let reads = layers.into_iter().map(|(name, layer)| place.layer(name, layer));
+            read_all(reads, at_a_time, found).await
+        };
+        let ((), referrers) = tokio::try_join!(tagged, place.referrers(tells))?;
         read_all(referrers.into_iter().map(|one| place.referrer(one)), at_a_time, found).await
     }
 
@@ -225,35 +211,52 @@ impl Place<'_> {
             .collect())
     }
 
-    /// The descriptors of the referrers that may be wanted, and whether they are not from the API.
-    async fn referrers(&self) -> Result<(Vec<Value>, bool), StoreError> {
-        let repository = self.repository();
-        let digest = &self.image.digest;
-        let location = format!("{repository}@{digest} (referrers)");
-        let without_api = &self.search.without_api;
-        let listed = if without_api.has(repository.registry()) {
-            None
-        } else {
-            let listed = self.search.client.all_referrers(repository, digest).await;
-            listed.map_err(|source| StoreError::read(location.clone(), source))?
-        };
-        let without_api = listed.is_none();
-        let mut descriptors = match listed {
-            Some(descriptors) => descriptors,
-            None => {
-                let tag = format!("sha256-{}", digest.hex());
-                let location = format!("{repository}:{tag}");
-                match self.manifest(Target::Tag(tag), &location).await? {
-                    Some(manifest) => limited(Shelf::of(&manifest, "manifests", &location)?, &location)?,
-                    None => Vec::new(),
+    /// The descriptors of the referrers that may be wanted; `is_tagged` tells whether the tag lists anything.
+    async fn referrers(&self, is_tagged: oneshot::Receiver<bool>) -> Result<Vec<Value>, StoreError> {
+        let location = format!("{}@{} (referrers)", self.repository(), self.image.digest);
+        let mut descriptors = match self.search.apis.of(self.repository().registry()).await {
+            Api::Absent => self.fallback().await?,
+            Api::Ask => match self.listed(&location).await? {
+                Some(descriptors) => descriptors,
+                None => self.fallback().await?,
+            },
+            Api::AskFirst(asking) => match self.listed(&location).await? {
+                Some(descriptors) => {
+                    asking.absent(false);
+                    descriptors
                 }
-            }
+                None if is_tagged.await == Ok(true) => {
+                    asking.absent(true);
+                    self.fallback().await?
+                }
+                None => {
+                    let descriptors = self.fallback().await?;
+                    asking.absent(!descriptors.is_empty());
+                    descriptors
+                }
+            },
         };
         descriptors.retain(|descriptor| self.may_be_wanted(descriptor));
         if descriptors.len() > MAX_ENTRIES {
             return Err(StoreError::Foreign { location, what: "it lists more than 20,000 signatures" });
         }
-        Ok((descriptors, without_api))
+        Ok(descriptors)
+    }
+
+    /// What the referrers API lists; `None`: there is none.
+    async fn listed(&self, location: &str) -> Result<Option<Vec<Value>>, StoreError> {
+        let listed = self.search.client.all_referrers(self.repository(), &self.image.digest).await;
+        listed.map_err(|source| StoreError::read(location.to_owned(), source))
+    }
+
+    /// What the fallback tag lists.
+    async fn fallback(&self) -> Result<Vec<Value>, StoreError> {
+        let tag = format!("sha256-{}", self.image.digest.hex());
+        let location = format!("{}:{tag}", self.repository());
+        match self.manifest(Target::Tag(tag), &location).await? {
+            Some(manifest) => limited(Shelf::of(&manifest, "manifests", &location)?, &location),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Whether a descriptor may be of a bundle of the wanted kind; what it doesn't say has to be read.

@@ -12,8 +12,7 @@ use crate::pipeline;
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, RegistryError, Repository};
-use crate::store::search::WithoutApi;
-use crate::store::{Search, StoreError, Wanted};
+use crate::store::{ReferrersApis, Search, StoreError, Wanted};
 
 /// An index that lists more, with what its own indexes list, is not an image's but an attack.
 const MAX_IMAGES: usize = 10_000;
@@ -116,14 +115,13 @@ pub struct Looker {
     repository: Option<Repository>,
     recursive: bool,
     jobs: usize,
-    /// Registries that were found to have no referrers API.
-    without_api: WithoutApi,
+    apis: ReferrersApis,
 }
 
 impl Looker {
     /// Looks with `client`, at `jobs` images at a time.
     pub fn new(client: Client, repository: Option<Repository>, recursive: bool, jobs: usize) -> Self {
-        Self { client, repository, recursive, jobs, without_api: WithoutApi::default() }
+        Self { client, repository, recursive, jobs, apis: ReferrersApis::default() }
     }
 
     /// What a name stands for now. Asks the registry only where there is no digest.
@@ -246,7 +244,7 @@ impl Looker {
                 }
             };
             let search =
-                Search::new(self.client.clone(), self.repository.clone(), wanted).sharing(&self.without_api);
+                Search::new(self.client.clone(), self.repository.clone(), wanted).sharing(&self.apis);
             let searched = search.run(image, &known, &mut judge).await;
             searched.map_err(|source| VerifyError::Places { image: image.to_string(), source })?;
         }

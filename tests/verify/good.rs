@@ -53,6 +53,23 @@ fn the_usual_payload_is_not_fetched() {
 }
 
 #[test]
+fn a_registry_is_asked_once_for_the_referrers_api_that_it_lacks() {
+    let step = with_public_key(Step::with(Options { referrers: false, ..Options::default() }));
+    let named = |number| format!("team/app{number}");
+    let images: Vec<_> = (0..30).map(|number| (named(number), step.image(&named(number), "layer"))).collect();
+    let names: Vec<String> =
+        images.iter().map(|(repository, digest)| name(&step, repository, digest)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    step.sign(&names);
+    step.registry.clear_requests();
+    passes(verify(&step, &names));
+    let requests = step.registry.requests();
+    let asked = requests.iter().filter(|request| request.path_and_query.contains("/referrers/")).count();
+    // Of each image its tag and its fallback tag; the payload is known.
+    assert_eq!((asked, requests.len()), (1, 61), "{requests:#?}");
+}
+
+#[test]
 fn a_tag_is_resolved_once_and_its_digest_told() {
     let step = step();
     let manifest = step.manifest("team/app", "app");

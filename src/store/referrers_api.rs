@@ -1,0 +1,91 @@
+//! Which registries have a referrers API. Each is asked once, and not for every image.
+//!
+//! The first image of a registry asks, the others wait for what it learns. A refusal tells only of a repository with
+//! something in it: of one that isn't there nothing is known, and from then on each image asks for itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+
+/// What the images of a run found out.
+#[derive(Clone, Debug, Default)]
+pub struct ReferrersApis(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>>);
+
+/// What is known of one registry.
+#[derive(Clone, Copy, Debug, Default)]
+enum Known {
+    /// Nobody has asked.
+    #[default]
+    Nothing,
+    /// It has one, or doesn't say.
+    Ask,
+    /// It has none.
+    Absent,
+}
+
+/// What to do about the referrers of one image.
+#[derive(Debug)]
+pub(super) enum Api {
+    /// Ask, and tell what came out: others wait for it.
+    AskFirst(Asking),
+    /// Ask.
+    Ask,
+    /// Don't: there is no API.
+    Absent,
+}
+
+/// The right to ask first. Dropped, it goes to the next one.
+#[derive(Debug)]
+pub(super) struct Asking(OwnedMutexGuard<Known>);
+
+impl Asking {
+    /// Whether the registry was `found` to have no API.
+    pub(super) fn absent(mut self, found: bool) {
+        *self.0 = if found { Known::Absent } else { Known::Ask };
+    }
+}
+
+impl ReferrersApis {
+    /// What to do about an image in `registry`. Waits while another asks.
+    pub(super) async fn of(&self, registry: &str) -> Api {
+        let known = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(registry.to_owned()).or_default())
+        };
+        let known = known.lock_owned().await;
+        match *known {
+            Known::Nothing => Api::AskFirst(Asking(known)),
+            Known::Ask => Api::Ask,
+            Known::Absent => Api::Absent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{Duration, timeout};
+
+    #[tokio::test]
+    async fn one_asks_and_the_others_learn_it() {
+        let apis = ReferrersApis::default();
+        let Api::AskFirst(asking) = apis.of("one").await else { panic!("somebody asked") };
+        let other = apis.of("one");
+        tokio::pin!(other);
+        assert!(timeout(Duration::from_millis(20), &mut other).await.is_err(), "it waits");
+        assert!(matches!(apis.of("another").await, Api::AskFirst(_)));
+        asking.absent(true);
+        assert!(matches!(other.await, Api::Absent));
+    }
+
+    #[tokio::test]
+    async fn who_fails_leaves_it_to_the_next() {
+        let apis = ReferrersApis::default();
+        drop(apis.of("one").await);
+        let Api::AskFirst(asking) = apis.of("one").await else { panic!("nothing was learned") };
+        asking.absent(false);
+        assert!(matches!(apis.of("one").await, Api::Ask));
+        assert!(matches!(apis.of("one").await, Api::Ask));
+    }
+}
