@@ -95,9 +95,12 @@ fn verify_run(place: &Place, kind: &str, name: &str) -> Output {
     outside(place, &["verify-run", "--key", "cosign.pub", "--insecure-ignore-tlog", &flag, &named])
 }
 
-fn run_verified(place: &Place, kind: &str, name: &str) {
+/// The same, which must pass; what it says.
+fn run_verified(place: &Place, kind: &str, name: &str) -> String {
     let verified = verify_run(place, kind, name);
-    assert!(verified.status.success(), "{kind} {name}: {}", said(&verified));
+    let words = said(&verified);
+    assert!(verified.status.success(), "{kind} {name}: {words}");
+    words
 }
 
 /// The attestations beside an image, which cosign must accept: their statements.
@@ -358,12 +361,9 @@ fn a_finally_task_signs_the_runs_of_its_pipeline() {
         assert_eq!(metadata(&of_pipeline_run)["invocationId"], *uid(&pipeline_run));
         assert!(metadata(&of_pipeline_run)["finishedOn"].is_null());
         assert_eq!(of_pipeline_run["subject"].as_array().map(Vec::len), Some(2));
-        // What went on still when it was signed is no part of it, the signing step's image: that much is named, and no more.
-        let words = said(&verify_run(place, "pipelinerun", "pipeline"));
-        assert!(words.contains(": 1 difference\n"), "{words}");
-        let image = given("STEPSEAL_IMAGE");
-        let (repository, _) = image.split_once('@').unwrap();
-        assert!(words.contains(&format!("resolvedDependencies[uri=oci://{repository}]")), "{words}");
+        // The task that signs went on still, so it is no part of what it signed.
+        let words = run_verified(place, "pipelinerun", "pipeline");
+        assert!(words.contains("signed before the run ended, without pipeline-sign)"), "{words}");
         for part in ["one", "two"] {
             let name = format!("pipeline-{part}");
             let run = place.ended("TaskRun", &name);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
 use stepseal::sign::Signer;
 use stepseal::tekton::run::Run;
 use stepseal::verify::run::{RunRefusal, verify};
@@ -173,10 +174,93 @@ fn what_was_changed_after_the_signature_is_named() {
             }
         }
         let verdict = verify(&objects.run(), &trust(), &[]);
-        let [(_, RunRefusal::Changed(found))] = verdict.refused.as_slice() else {
+        let [(_, RunRefusal::Changed { differences: found, so_far: false })] = verdict.refused.as_slice()
+        else {
             unreachable!("{key}: {:?}", verdict.refused)
         };
         assert!(found.iter().any(|one| one.path.starts_with("subject")), "{key}: {found:?}");
+    }
+}
+
+/// The PipelineRun while its last `count` TaskRuns went on.
+fn while_it_went_on(objects: &Objects, count: usize) -> Run {
+    let mut object = objects.object.clone();
+    let mut children = objects.children.clone();
+    let remove = |object: &mut Value, field: &str| object["status"].as_object_mut().unwrap().remove(field);
+    remove(&mut object, "completionTime");
+    remove(&mut object, "results");
+    let known = children.len() - count;
+    for child in &mut children[known..] {
+        remove(child, "completionTime");
+        remove(child, "steps");
+        remove(child, "results");
+    }
+    Run::from_objects(object, children).unwrap()
+}
+
+/// `objects`, carrying what was signed while the last `count` TaskRuns went on.
+fn signed_so_far(mut objects: Objects, count: usize, format: RunFormat) -> Objects {
+    let options = ProvenanceOptions { deep_inspection: true, ..ProvenanceOptions::default() };
+    let made = payload(&while_it_went_on(&objects, count), format, &options).unwrap();
+    objects.carry(&serde_json::from_slice(&made.payload.bytes).unwrap(), signer());
+    objects
+}
+
+#[test]
+fn a_pipeline_run_that_its_own_task_signed_verifies_when_it_is_over() {
+    let mut named = 0;
+    for name in
+        ["pr-finally", "pr-matrix", "pr-remote", "pr-results-vs-tasks", "pr-simple", "pr-step-actions"]
+    {
+        for format in [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4] {
+            let children = Objects::read(&case(name)).children;
+            for count in 0..=children.len() {
+                let objects = signed_so_far(Objects::read(&case(name)), count, format);
+                let verdict = verify(&objects.run(), &trust(), &[]);
+                let told: Vec<String> = verdict.refused.iter().flat_map(|(_, one)| one.causes()).collect();
+                let [good] = verdict.good.as_slice() else { panic!("{name} {format:?} {count}: {told:#?}") };
+                let later = &good.so_far.as_ref().unwrap().later;
+                let last = children.iter().rev().take(later.len());
+                assert!(
+                    later.len() <= count
+                        && last.zip(later).all(|(one, name)| one["metadata"]["name"] == **name)
+                );
+                named += later.len();
+            }
+        }
+    }
+    assert!(named > 20, "{named}");
+}
+
+#[test]
+fn what_was_changed_of_a_run_that_was_signed_so_far_is_named() {
+    type Change = fn(&mut Objects);
+    let changes: [(Change, &str); 3] = [
+        (
+            |run| run.object["spec"]["timeouts"] = json!({"pipeline": "9h"}),
+            "externalParameters.runSpec.timeouts",
+        ),
+        // Of a TaskRun that was over when it was signed.
+        (
+            |run| {
+                run.children[0]["status"]["steps"][0]["imageID"] =
+                    json!(format!("r/x@sha256:{}", "0".repeat(64)))
+            },
+            "uri=oci://r/x",
+        ),
+        (
+            |run| run.children[0]["status"]["completionTime"] = json!("2025-03-04T05:09:59Z"),
+            "resolvedDependencies",
+        ),
+    ];
+    for (change, want) in changes {
+        let mut objects = signed_so_far(Objects::read(&case("pr-finally")), 1, RunFormat::SlsaV2Alpha4);
+        change(&mut objects);
+        let verdict = verify(&objects.run(), &trust(), &[]);
+        let [(_, refusal @ RunRefusal::Changed { so_far: true, .. })] = verdict.refused.as_slice() else {
+            panic!("{want}: {verdict:?}")
+        };
+        assert!(refusal.causes().iter().any(|cause| cause.contains(want)), "{want}: {:#?}", refusal.causes());
     }
 }
 

@@ -16,6 +16,7 @@ use crate::explain::{Explain as _, Explanation};
 use crate::foreign;
 use crate::tekton::run::Run;
 use crate::verify;
+use crate::verify::run::SoFar;
 
 /// The largest file of a run: a PipelineRun with thousands of TaskRuns, each as large as the cluster takes.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
@@ -49,7 +50,7 @@ pub(super) fn run(
             "good       {name}, {} ({}{})\n           by {} ({})",
             foreign::shown(&good.key, 100),
             good.format,
-            if good.so_far { ", signed before the run ended" } else { "" },
+            good.so_far.as_ref().map(told).unwrap_or_default(),
             foreign::shown(&good.by.who, 300),
             foreign::shown(&good.by.name, 200)
         ));
@@ -74,7 +75,8 @@ pub(super) fn run(
         let payloads: Vec<Value> = verdict
             .good
             .iter()
-            .map(|good| json!({ "key": good.key, "format": good.format, "by": good.by.who, "soFar": good.so_far, "payload": good.payload }))
+            .map(|good| json!({ "key": good.key, "format": good.format, "by": good.by.who, "soFar": good.so_far.is_some(),
+                "laterTaskRuns": good.so_far.as_ref().map_or(&[][..], |so_far| &so_far.later), "payload": good.payload }))
             .collect();
         let told = json!({
             "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid(),
@@ -84,6 +86,13 @@ pub(super) fn run(
     }
     out.line(&format!("verified   {name}"));
     Ok(ExitCode::Done)
+}
+
+/// That a payload was made before the run ended, and what came later.
+fn told(so_far: &SoFar) -> String {
+    let names: Vec<String> = so_far.later.iter().map(|name| foreign::shown(name, 100)).collect();
+    let before = ", signed before the run ended";
+    if names.is_empty() { before.to_owned() } else { format!("{before}, without {}", names.join(", ")) }
 }
 
 /// The bytes of a file, or of standard input.

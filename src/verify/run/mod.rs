@@ -2,12 +2,13 @@
 //!
 //! The payload is made anew from the run and compared: whatever somebody changed in the object after it was signed,
 //! a spec, a parameter, a result, shows as a difference with its path. The annotations of Chains themselves don't
-//! count, as they are written after the payload is made. Nor does the end of a run that was signed while
-//! it went on, in its last step: when it ended could not be said. Whatever else came since is a difference.
+//! count, as they are written after the payload is made. A run that was signed while it went on is compared as it was
+//! [then](so_far).
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>
 
 mod diff;
+mod so_far;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -44,8 +45,15 @@ pub struct SignedPayload {
     pub payload: Value,
     /// The format that it was made in, for people.
     pub format: &'static str,
-    /// Whether it was made while the run went on, and says what was known then.
-    pub so_far: bool,
+    /// What it doesn't know, if it was made while the run went on.
+    pub so_far: Option<SoFar>,
+}
+
+/// What a payload doesn't know that was made before the run ended: its end, and a PipelineRun's own results.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// A PipelineRun's TaskRuns that have ended since, by name.
+    pub later: Vec<String>,
 }
 
 /// What a run's annotations turned out to be.
@@ -95,8 +103,13 @@ pub enum RunRefusal {
     #[error(transparent)]
     Run(#[from] RunError),
     /// The run says something else now.
-    #[error("the run no longer says what was signed: {} {}", .0.len(), if .0.len() == 1 { "difference" } else { "differences" })]
-    Changed(Vec<Difference>),
+    #[error("the run no longer says what was signed: {} {}", .differences.len(), if .differences.len() == 1 { "difference" } else { "differences" })]
+    Changed {
+        /// What.
+        differences: Vec<Difference>,
+        /// Whether it was signed before it ended, as far as the payload shows.
+        so_far: bool,
+    },
     /// It doesn't say what it has to.
     #[error("{0}")]
     Require(String),
@@ -113,7 +126,14 @@ impl Explain for RunRefusal {
             Self::Distrust(Distrust::NoLog) => {
                 "if its signer uses no transparency log, pass --insecure-ignore-tlog".to_owned()
             }
-            Self::Changed(_) => "don't trust the run: somebody changed it after it was signed".to_owned(),
+            Self::Changed { so_far: false, .. } => {
+                "don't trust the run: somebody changed it after it was signed".to_owned()
+            }
+            Self::Changed { so_far: true, .. } => {
+                "the run was signed before it ended: either this came later, from it or from somebody else, or the run was \
+                 changed; sign it when it is over, to have all of it signed"
+                    .to_owned()
+            }
             Self::Provenance(error) => return error.hint(),
             Self::Run(error) => return error.hint(),
             _ => "don't trust the run, or name the key that signed it".to_owned(),
@@ -128,7 +148,7 @@ impl Explain for RunRefusal {
 impl RunRefusal {
     /// The reasons below its own words, a line each.
     pub fn causes(&self) -> Vec<String> {
-        let Self::Changed(differences) = self else {
+        let Self::Changed { differences, .. } = self else {
             let mut causes = Vec::new();
             let mut next = std::error::Error::source(self);
             while let Some(cause) = next {
@@ -240,7 +260,7 @@ impl Carried<'_> {
         };
         let document = strict::value(&payload).map_err(RunRefusal::Json)?;
         let (format, so_far) =
-            if own { self.own(&payload, &document)? } else { (self.image(&payload)?, false) };
+            if own { self.own(&payload, &document)? } else { (self.image(&payload)?, None) };
         if own {
             for require in requires {
                 require.check(&document).map_err(RunRefusal::Require)?;
@@ -249,8 +269,8 @@ impl Carried<'_> {
         Ok(SignedPayload { key: self.key.to_owned(), by, payload: document, format, so_far })
     }
 
-    /// The format of the run's own payload, if the run still says what it says; and whether it was made before the run ended.
-    fn own(&self, payload: &[u8], document: &Value) -> Result<(&'static str, bool), RunRefusal> {
+    /// The format of the run's own payload, if the run still says what it says; and what it doesn't know.
+    fn own(&self, payload: &[u8], document: &Value) -> Result<(&'static str, Option<SoFar>), RunRefusal> {
         let formats: &[RunFormat] = if document.get("_type").is_some() {
             match Statement::read_any(payload)?.predicate_type.as_str() {
                 "https://slsa.dev/provenance/v0.2" => &[RunFormat::SlsaV1],
@@ -260,26 +280,24 @@ impl Carried<'_> {
             &[RunFormat::Tekton]
         };
         let run = without_chains(self.run)?;
-        let mut best: Option<(Vec<Difference>, RunFormat, bool)> = None;
-        for format in formats {
-            for deep_inspection in [false, true] {
-                let options = ProvenanceOptions { deep_inspection, ..options(document) };
-                let made = provenance::payload(&run, *format, &options)?;
-                let made = serde_json::from_slice(&made.payload.bytes).map_err(RunRefusal::Json)?;
-                let mut found = diff::differences(document, &made);
-                let all = found.len();
-                found.retain(|one| !one.is_the_end());
-                let so_far = found.len() < all;
-                if best.as_ref().is_none_or(|(least, ..)| found.len() < least.len()) {
-                    best = Some((found, *format, so_far));
-                }
+        let (least, format) = nearest(document, &run, formats)?;
+        if least.is_empty() {
+            return Ok((format.name(), None));
+        }
+        let so_far = so_far::is_so_far(document, &run);
+        let mut best = least;
+        // The format tekton is the whole status: of that no earlier one can be made.
+        for moment in so_far::moments(&run).filter(|_| so_far && formats != [RunFormat::Tekton]) {
+            let moment = moment?;
+            let (least, format) = nearest(document, &moment.run, formats)?;
+            if least.is_empty() {
+                return Ok((format.name(), Some(SoFar { later: moment.later })));
+            }
+            if least.len() < best.len() {
+                best = least;
             }
         }
-        match best {
-            Some((found, format, so_far)) if found.is_empty() => Ok((format.name(), so_far)),
-            Some((found, ..)) => Err(RunRefusal::Changed(found)),
-            None => Err(RunRefusal::OtherRun),
-        }
+        Err(RunRefusal::Changed { differences: best, so_far })
     }
 
     /// The format of an image's payload, if the run names the image.
@@ -306,6 +324,28 @@ impl Carried<'_> {
         let found = self.annotations.iter().find(|(have, _)| *have == name);
         found.map(|(_, text)| *text).filter(|text| !text.is_empty())
     }
+}
+
+/// The differences between `document` and what `run` gives in that of `formats` in which they are fewest.
+fn nearest(
+    document: &Value,
+    run: &Run,
+    formats: &[RunFormat],
+) -> Result<(Vec<Difference>, RunFormat), RunRefusal> {
+    let mut best: Option<(Vec<Difference>, RunFormat)> = None;
+    for (format, deep_inspection) in formats.iter().flat_map(|format| [(*format, false), (*format, true)]) {
+        let options = ProvenanceOptions { deep_inspection, ..options(document) };
+        let made = provenance::payload(run, format, &options)?;
+        let made = serde_json::from_slice(&made.payload.bytes).map_err(RunRefusal::Json)?;
+        let found = diff::differences(document, &made);
+        if found.is_empty() {
+            return Ok((found, format));
+        }
+        if best.as_ref().is_none_or(|(least, _)| found.len() < least.len()) {
+            best = Some((found, format));
+        }
+    }
+    best.ok_or(RunRefusal::OtherRun)
 }
 
 /// What the payload says of how it was made.
