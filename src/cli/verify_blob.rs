@@ -23,7 +23,7 @@ use crate::verify::bundle::{
 };
 
 /// The largest signature of its own: an RSA 8192 one in base64 has 1.4 KiB.
-const SIGNATURE_BYTES: usize = 64 * 1024;
+const SIGNATURE_BYTES: u64 = 64 * 1024;
 
 /// Why a file is not verified.
 #[derive(Debug, thiserror::Error)]
@@ -227,11 +227,10 @@ fn with_bundle(name: &str, blob: &Blob, bundle: &Path, verifier: Verifier) -> Re
 }
 
 /// The content of a regular file of no more than `limit` bytes.
-pub(super) fn bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+pub(super) fn bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+    if bytes.len() as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
     }
     Ok(bytes)

@@ -12,7 +12,7 @@ pub enum Malformed {
     #[error("it is empty")]
     Empty,
     /// No PEM block.
-    #[error("it is not PEM: there is no line \"-----BEGIN … PRIVATE KEY-----\"")]
+    #[error("it is not PEM: there is no line \"-----BEGIN … KEY-----\"")]
     NotPem,
     /// DER, or anything else that isn't text.
     #[error("it is binary, not PEM text")]
@@ -126,7 +126,7 @@ impl Malformed {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Empty | Self::NotPem => {
-                "put a private key there: `cosign generate-key-pair` or `stepseal generate-key-pair` makes one"
+                "put a key in PEM there: `cosign generate-key-pair` and `stepseal generate-key-pair` make a private and a public one"
             }
             Self::Binary => "turn it into PEM: openssl pkey -inform DER -in KEY -out x509.pem",
             Self::EncodedTwice => {

@@ -20,13 +20,11 @@ use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted::{self, Wanted};
 use super::{Depth, Kept, Signed, Step, Store, StoreError, Subject, Written};
-use crate::payload::Payload;
+use crate::payload::{Payload, dsse};
 use crate::registry::client::{Client, Target, may_be};
 use crate::registry::{Digest, ImageRef, RegistryError, Repository};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
-/// The largest bundle that is read: that of a payload of 64 MiB, and room around it.
-const MAX_BUNDLE_BYTES: u64 = 90 * 1024 * 1024;
 
 /// The store `oci` with the encoding `sigstore-bundle`.
 pub struct OciReferrers {
@@ -138,7 +136,7 @@ impl Store for OciReferrers {
                 }
                 // Of what is looked at without knowing what for, only image signatures are small enough to matter.
                 Depth::All => (None, wanted::MAX_AROUND_BYTES),
-                Depth::Only(_) => (None, MAX_BUNDLE_BYTES),
+                Depth::Only(_) => (None, dsse::MAX_BYTES),
             };
             let said = |entry: &Entry| may_be(&entry.descriptor, bundle::MEDIA_TYPE);
             let wanted = |entry: &Entry| {

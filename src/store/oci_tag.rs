@@ -31,8 +31,6 @@ pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 pub const PREDICATE_ANNOTATION: &str = "predicateType";
 
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-/// The largest envelope that is read: that of a payload of 64 MiB, and room around it.
-const MAX_ENVELOPE_BYTES: u64 = 90 * 1024 * 1024;
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 /// The time that go-containerregistry writes for "unknown".
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -170,7 +168,7 @@ impl OciTag {
         if let Some(kept) = self.read.lock().ok().and_then(|read| read.get(&key).cloned()) {
             return Ok(kept);
         }
-        let blob = self.client.blob(tag.repository, &key.1, size.min(MAX_ENVELOPE_BYTES)).await;
+        let blob = self.client.blob(tag.repository, &key.1, size.min(dsse::MAX_BYTES)).await;
         let blob = blob.map_err(|source| StoreError::read(tag.location(), source))?;
         let kept = blob.and_then(|bytes| dsse::read(&bytes).ok()).and_then(|envelope| {
             let signature = envelope.signatures.into_iter().next()?.signature;

@@ -25,8 +25,6 @@ use crate::registry::{Digest, ImageRef, RegistryError, Repository};
 const MAX_PAYLOAD_BYTES: u64 = 1024 * 1024;
 /// A bundle of an image signature has about 10 KiB with everything in it.
 const MAX_SIGNATURE_BUNDLE_BYTES: u64 = 1024 * 1024;
-/// An envelope around a predicate of 64 MiB, in base64, and what stands around it.
-const MAX_ENVELOPE_BYTES: u64 = 64 * 1024 * 1024 / 3 * 4 + 1024 * 1024;
 /// More entries than this are no list of signatures.
 const MAX_ENTRIES: usize = 20_000;
 /// How many small things are read at a time.
@@ -298,7 +296,7 @@ impl Place<'_> {
         if text(layer, "mediaType") != Some(dsse::MEDIA_TYPE) {
             return Ok(Err("the layer's media type is not that of a DSSE envelope".to_owned()));
         }
-        let envelope = self.blob(place, layer, MAX_ENVELOPE_BYTES).await?;
+        let envelope = self.blob(place, layer, dsse::MAX_BYTES).await?;
         Ok(envelope.map(|envelope| Content::Envelope(envelope, Box::new(Attached::of(layer)))))
     }
 
@@ -331,7 +329,7 @@ impl Place<'_> {
         }
         let limit = match self.search.wanted {
             Wanted::Signatures => MAX_SIGNATURE_BUNDLE_BYTES,
-            Wanted::Attestations => MAX_ENVELOPE_BYTES,
+            Wanted::Attestations => dsse::MAX_BYTES,
         };
         let content = self.blob(&place, layer, limit).await?.map(Content::Bundle);
         Ok(Some(Find { place, content }))

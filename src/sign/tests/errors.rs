@@ -185,11 +185,11 @@ fn another_thing_in_the_private_keys_place() {
         unusable(&bytes("p256.crt")),
         "it holds a certificate, not a private key\n  do:    give the private key that belongs to the certificate"
     );
-    let empty = "\n  do:    put a private key there: `cosign generate-key-pair` or `stepseal generate-key-pair` makes one";
+    let empty = "\n  do:    put a key in PEM there: `cosign generate-key-pair` and `stepseal generate-key-pair` make a private and a public one";
     assert_eq!(unusable(b" \n"), format!("it is empty{empty}"));
     assert_eq!(
         unusable(b"hunter2"),
-        format!("it is not PEM: there is no line \"-----BEGIN … PRIVATE KEY-----\"{empty}")
+        format!("it is not PEM: there is no line \"-----BEGIN … KEY-----\"{empty}")
     );
     let (_, der) = pem_rfc7468::decode_vec(&bytes("p256.pkcs8.pem")).map(|(_, der)| ((), der)).unwrap();
     assert!(unusable(&der).starts_with("it is binary, not PEM text\n"));

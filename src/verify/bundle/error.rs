@@ -80,7 +80,7 @@ pub enum FormatError {
     #[error("it is larger than {limit} bytes")]
     TooLarge {
         /// The limit.
-        limit: usize,
+        limit: u64,
     },
     /// More than anybody needs.
     #[error("it has more than {limit} {field}")]

@@ -16,10 +16,11 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::dsse::Envelope;
 use super::error::{BundleError, FormatError};
+use crate::payload::dsse;
 use crate::sign::Hash;
 
-/// The largest bundle that is read: an SBOM of some megabytes in base64 fits.
-pub const BUNDLE_BYTES: usize = 64 * 1024 * 1024;
+/// The largest bundle that is read: the largest envelope fits.
+pub const BUNDLE_BYTES: u64 = dsse::MAX_BYTES;
 /// The most log entries, timestamps and certificates of one bundle: each costs signatures to check.
 const PARTS: usize = 32;
 
@@ -142,7 +143,7 @@ impl Bundle {
     }
 
     fn read(bytes: &[u8]) -> Result<Self, FormatError> {
-        if bytes.len() > BUNDLE_BYTES {
+        if bytes.len() as u64 > BUNDLE_BYTES {
             return Err(FormatError::TooLarge { limit: BUNDLE_BYTES });
         }
         let wire: WireBundle = serde_json::from_slice(bytes).map_err(FormatError::Json)?;

@@ -18,7 +18,7 @@ use crate::explain::Explain;
 use crate::sign::{Hash, PublicKey};
 
 /// The largest trusted root that is read; the public-good one has 7 KiB.
-pub const TRUST_BYTES: usize = 4 * 1024 * 1024;
+pub const TRUST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What is believed.
 #[derive(Clone, Debug, Default)]
@@ -109,7 +109,7 @@ impl TrustMaterial {
     ///
     /// It is none, or something in it can't be.
     pub fn parse(json: &[u8]) -> Result<Self, TrustError> {
-        let json = std::str::from_utf8(json).ok().filter(|json| json.len() <= TRUST_BYTES);
+        let json = std::str::from_utf8(json).ok().filter(|json| json.len() as u64 <= TRUST_BYTES);
         let root = TrustedRoot::from_json(json.ok_or(TrustError::Text)?).map_err(TrustError::Json)?;
         if !root.media_type.starts_with("application/vnd.dev.sigstore.trustedroot") {
             return Err(TrustError::MediaType { found: crate::foreign::shown(&root.media_type, 120) });
