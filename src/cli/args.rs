@@ -266,7 +266,7 @@ fn verify_blob() -> Command {
             Arg::new("blob")
                 .value_name("FILE")
                 .required(true)
-                .help("The file, - for standard input, or its digest as sha256:HEX"),
+                .help("The file, - for standard input, or its digest as sha256:HEX, sha384:HEX or sha512:HEX"),
         )
         .arg(value("signature", "FILE|BASE64", "The signature, made with --key over the file"))
         .arg(value("bundle", "FILE", "The Sigstore bundle, version 0.1 to 0.3"))

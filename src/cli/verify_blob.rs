@@ -15,7 +15,6 @@ use super::trust::{self, TrustFlagError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
-use crate::registry::Digest;
 use crate::sign::{Algorithm, PublicKey};
 use crate::verify::bundle::dsse::Envelope;
 use crate::verify::bundle::{
@@ -38,8 +37,6 @@ enum BlobError {
     NoKey,
     #[error("cannot read {what} {}", foreign::shown(&.path.display().to_string(), 512))]
     Read { what: &'static str, path: PathBuf, source: io::Error },
-    #[error("cannot read {what}, which is a digest alone")]
-    DigestOnly { what: &'static str },
     #[error("{} is not verified: --signature is a DSSE envelope, whose signature is not over the file", foreign::shown(.artifact, 512))]
     Envelope { artifact: String },
     #[error("{} is not verified (check: {})", foreign::shown(.artifact, 512), .source.check())]
@@ -62,7 +59,6 @@ impl Explain for BlobError {
             Self::NoSignature => "give the bundle with --bundle, or the signature and its --key".into(),
             Self::NoKey => "give --key, or --bundle for a signature by an identity".into(),
             Self::Read { .. } => "give a file that can be read".into(),
-            Self::DigestOnly { .. } => "give the file itself".into(),
             Self::Envelope { .. } => {
                 "for in-toto formats verify the envelope: cosign verify-blob-attestation --signature, or stepseal verify-run"
                     .into()
@@ -73,11 +69,7 @@ impl Explain for BlobError {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Flags(error) => error.exit(),
-            Self::SignatureAndBundle
-            | Self::NoSignature
-            | Self::NoKey
-            | Self::Read { .. }
-            | Self::DigestOnly { .. } => ExitCode::Usage,
+            Self::SignatureAndBundle | Self::NoSignature | Self::NoKey | Self::Read { .. } => ExitCode::Usage,
             Self::Envelope { .. } | Self::Bundle { .. } => ExitCode::Failed,
         }
     }
@@ -86,14 +78,14 @@ impl Explain for BlobError {
 /// What is verified: a file, standard input, or a digest.
 enum Blob {
     File(PathBuf),
-    Digest(Digest),
+    Digest(Artifact),
 }
 
 impl Blob {
     /// A file of that name comes before a digest, as in cosign.
     fn named(text: &str) -> Self {
-        match text.parse::<Digest>() {
-            Ok(digest) if !Path::new(text).exists() => Self::Digest(digest),
+        match Artifact::named(text) {
+            Some(digest) if !Path::new(text).exists() => Self::Digest(digest),
             _ => Self::File(text.into()),
         }
     }
@@ -101,9 +93,7 @@ impl Blob {
     fn read(&self, wanted: Wanted) -> Result<Artifact, BlobError> {
         let path = match self {
             Self::File(path) => path,
-            Self::Digest(digest) => {
-                return Artifact::digest(digest).ok_or(BlobError::DigestOnly { what: "the file" });
-            }
+            Self::Digest(digest) => return Ok(digest.clone()),
         };
         let failed = |source| BlobError::Read { what: "the file", path: path.clone(), source };
         if trust::is_stdin(path) {

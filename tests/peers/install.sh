@@ -4,7 +4,8 @@
 #   tests/peers/install.sh [GROUP…]      installs; prints the line that puts it on PATH
 #   . tests/peers/install.sh GROUP…      the same, for the shell that sources it
 #
-# Groups: `peers` (Debian packages, cosign, crane, a registry with the referrers API), `go_types` (Tekton's Go types),
+# Groups: `peers` (Debian packages, cosign, crane, a transparency log, a timestamp authority,
+# the Sigstore Go verifier, a registry with the referrers API), `go_types` (Tekton's Go types),
 # `fuzz` (cargo-fuzz), `deny` (cargo-deny).
 # What has to be built is kept in $STEPSEAL_CACHE (default: the user's cache folder), a folder a
 # version, outside the checkout; a program gets its final name only when it is whole.
@@ -13,6 +14,8 @@ set -euo pipefail
 
 COSIGN_VERSION=v3.1.2
 CRANE_VERSION=v0.22.1
+REKOR_VERSION=v2.2.1
+TIMESTAMP_VERSION=v2.1.2
 CARGO_FUZZ_VERSION=0.13.2
 CARGO_DENY_VERSION=0.20.2
 
@@ -73,6 +76,17 @@ go_build() { # SOURCE-FOLDER NAME FOLDER
   CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$1" -ldflags '-s -w' -o "$3/$2" .
 }
 
+# With the bundles of the public-good Sigstore that its module has for its own tests.
+build_sigstore_go() { # SOURCE-FOLDER FOLDER
+  local module
+  go_build "$1" sigstore-go "$2"
+  module=$(go list -C "$1" -m -f '{{.Dir}}' github.com/sigstore/sigstore-go)
+  mkdir "$2/bundles"
+  cp "$module"/examples/bundle-*.json "$module"/examples/trusted-root-public-good.json \
+    "$module"/pkg/testing/data/bundles/*.json "$2/bundles/"
+  chmod -R u+w "$2/bundles"
+}
+
 cargo_install() { # CRATE VERSION FLAGS FOLDER
   # A target folder of its own, so that a build of the project at the same time is not waited for.
   local flags
@@ -86,8 +100,14 @@ install_peers() {
   need_debian ca-certificates docker-registry apache2-utils skopeo buildah podman runc openssl jq curl time
   need_built cosign "$COSIGN_VERSION" go_install "github.com/sigstore/cosign/v3/cmd/cosign@$COSIGN_VERSION"
   need_built crane "$CRANE_VERSION" go_install "github.com/google/go-containerregistry/cmd/crane@$CRANE_VERSION"
+  # Rekor 2 calls the program of its that keeps its log in files `posix`.
+  need_built posix "$REKOR_VERSION" go_install "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix@$REKOR_VERSION"
+  need_built timestamp-server "$TIMESTAMP_VERSION" \
+    go_install "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@$TIMESTAMP_VERSION"
   local source=$HERE/referrers-registry
   need_built referrers-registry "$(cat "$source"/* | sha256sum | cut -c1-12)" go_build "$source" referrers-registry
+  source=$HERE/sigstore-go
+  need_built sigstore-go "$(cat "$source"/* | sha256sum | cut -c1-12)" build_sigstore_go "$source"
 }
 
 install_go_types() {

@@ -35,6 +35,8 @@ mod kube_roles;
 #[cfg(test)]
 mod kube_runs;
 #[cfg(test)]
+mod logged;
+#[cfg(test)]
 mod peers;
 #[cfg(test)]
 mod refusals;
@@ -44,6 +46,8 @@ mod results;
 mod runs;
 #[cfg(test)]
 mod side_by_side;
+#[cfg(test)]
+mod sigstore_go;
 #[cfg(test)]
 mod tag_and_referrers;
 #[cfg(test)]

@@ -16,8 +16,8 @@ pub const WHOLE_BYTES: usize = 256 * 1024 * 1024;
 pub enum Artifact {
     /// Bytes that have been read.
     Read(Box<Digests>),
-    /// Bytes of which only the SHA-256 is known.
-    Sha256([u8; 32]),
+    /// Bytes of which only this digest is known, as long as its algorithm makes it.
+    Digest(Hash, Vec<u8>),
     /// Not known: the caller looks at the statement's subjects himself. Nothing but a DSSE envelope can be verified so.
     Unchecked,
 }
@@ -95,23 +95,28 @@ impl Artifact {
         Ok(Self::Read(Box::new(Digests { sha256: sha256.finalize().into(), wide, whole, size })))
     }
 
-    /// The artifact of a registry's or a file's digest.
-    pub fn digest(digest: &crate::registry::Digest) -> Option<Self> {
-        unhex(digest.hex())?.try_into().ok().map(Self::Sha256)
+    /// The artifact of a digest as `sha256:HEX`, `sha384:HEX` or `sha512:HEX`; `None` for any other text.
+    pub fn named(text: &str) -> Option<Self> {
+        let (algorithm, hex) = text.split_once(':')?;
+        let hash = hash(algorithm)?;
+        unhex(hex)
+            .filter(|digest| digest.len() == hash.digest(b"").len())
+            .map(|digest| Self::Digest(hash, digest))
     }
 
-    /// The SHA-256; `None` if nothing is known.
+    /// The SHA-256; `None` if it isn't known.
     pub fn sha256(&self) -> Option<&[u8; 32]> {
         match self {
             Self::Read(digests) => Some(&digests.sha256),
-            Self::Sha256(digest) => Some(digest),
-            Self::Unchecked => None,
+            Self::Digest(Hash::Sha256, digest) => digest.as_slice().try_into().ok(),
+            Self::Digest(..) | Self::Unchecked => None,
         }
     }
 
     /// The digest by `hash`, where it is known.
     pub(super) fn by(&self, hash: Hash) -> Option<Vec<u8>> {
         match (self, hash) {
+            (Self::Digest(known, digest), hash) => (*known == hash).then(|| digest.clone()),
             (_, Hash::Sha256) => self.sha256().map(|digest| digest.to_vec()),
             (Self::Read(digests), Hash::Sha384) => digests.wide.as_ref().map(|(sha384, _)| sha384.clone()),
             (Self::Read(_), Hash::Sha512) => self.sha512().map(|sha512| sha512.finalize().to_vec()),
@@ -137,10 +142,14 @@ impl Artifact {
 
     /// Whether this is the artifact's digest by the algorithm of that name.
     pub(super) fn has_digest(&self, name: &str, hex: &str) -> bool {
-        let hash = [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.name() == name);
-        let known = hash.and_then(|hash| self.by(hash));
+        let known = hash(name).and_then(|hash| self.by(hash));
         known.is_some_and(|known| unhex(hex).is_some_and(|claimed| claimed == known))
     }
+}
+
+/// The hash of that name.
+fn hash(name: &str) -> Option<Hash> {
+    [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.name() == name)
 }
 
 /// The bytes of a text in hexadecimal digits.
@@ -164,9 +173,10 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 impl fmt::Display for Artifact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.sha256() {
-            Some(digest) => write!(f, "sha256:{}", hex(digest)),
-            None => f.write_str("an artifact that is not looked at"),
+        match (self, self.sha256()) {
+            (Self::Digest(hash, digest), _) => write!(f, "{}:{}", hash.name(), hex(digest)),
+            (_, Some(digest)) => write!(f, "sha256:{}", hex(digest)),
+            (_, None) => f.write_str("an artifact that is not looked at"),
         }
     }
 }
@@ -196,6 +206,25 @@ mod tests {
         assert_eq!(read.whole(), Some(&*bytes));
         let bare = Artifact::read(&*bytes, Wanted::default()).unwrap();
         assert_eq!((bare.by(Hash::Sha512), bare.whole()), (None, None), "what isn't wanted costs nothing");
+    }
+
+    #[test]
+    fn a_digest_alone_is_of_one_algorithm() {
+        for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
+            let text = format!("{}:{}", hash.name(), hex(&hash.digest(b"abc")));
+            let artifact = Artifact::named(&text).unwrap();
+            assert_eq!(artifact.to_string(), text);
+            for other in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
+                assert_eq!(artifact.by(other), (other == hash).then(|| other.digest(b"abc")));
+            }
+            assert!(
+                Artifact::named(&text[..text.len() - 2]).is_none()
+                    && Artifact::named(&format!("{text}00")).is_none()
+            );
+        }
+        for text in ["", "sha256:", "md5:900150983cd24fb0d6963f7d28e17f72", "sha512", "sha256:zz"] {
+            assert!(Artifact::named(text).is_none(), "{text}");
+        }
     }
 
     #[test]

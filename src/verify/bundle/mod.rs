@@ -154,7 +154,7 @@ impl Verifier {
             }
             None => Who::Key { key_id: with.key.key_id(), hint: with.key.hint() },
         };
-        Ok(Verified { who, times, log_entries, content: verified::signed(bundle, artifact) })
+        Ok(Verified { who, times, log_entries, content: verified::signed(bundle) })
     }
 
     /// The certificate that the bundle is signed with; `None` if it is signed with a key.

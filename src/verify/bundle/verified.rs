@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::artifact::Artifact;
 use super::format::{Bundle, Content};
 
 /// What a bundle proves.
@@ -85,10 +84,7 @@ pub struct LogEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signed {
     /// The artifact itself.
-    Message {
-        /// Its SHA-256.
-        sha256: [u8; 32],
-    },
+    Message,
     /// The payload of an envelope.
     Envelope {
         /// The payload's type.
@@ -105,9 +101,9 @@ impl LogEntry {
 }
 
 /// What `bundle` is of; only once all of it is verified.
-pub(super) fn signed(bundle: &Bundle, artifact: &Artifact) -> Signed {
+pub(super) fn signed(bundle: &Bundle) -> Signed {
     match &bundle.content {
-        Content::Message { .. } => Signed::Message { sha256: artifact.sha256().copied().unwrap_or_default() },
+        Content::Message { .. } => Signed::Message,
         Content::Dsse(envelope) => Signed::Envelope {
             payload_type: envelope.payload_type().to_owned(),
             payload: Bytes::copy_from_slice(envelope.payload()),

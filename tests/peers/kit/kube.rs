@@ -4,7 +4,6 @@
 //! has a namespace of its own.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +15,7 @@ use stepseal::cluster::{Cluster, Reach};
 use tempfile::TempDir;
 
 use super::command::{Ran, peer, run};
+use super::service::free_address;
 
 /// How long the server may take until it is ready; the machine may be busy with other tests.
 const START: Duration = Duration::from_secs(120);
@@ -54,9 +54,10 @@ impl Kube {
 
     /// A server of one's own, which can be stopped.
     pub(crate) fn start() -> Self {
-        let mut kube = Self { home: tempfile::tempdir().unwrap(), children: Vec::new(), port: free_port() };
+        let mut kube =
+            Self { home: tempfile::tempdir().unwrap(), children: Vec::new(), port: free_address().port() };
         kube.keys();
-        let (client, peers) = (free_port(), free_port());
+        let (client, peers) = (free_address().port(), free_address().port());
         let etcd = format!("http://127.0.0.1:{client}");
         let peers = format!("http://127.0.0.1:{peers}");
         let data = kube.path("etcd");
@@ -252,10 +253,6 @@ impl Drop for Kube {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 impl Namespace {

@@ -5,6 +5,7 @@ pub(crate) mod images;
 pub(crate) mod kube;
 pub(crate) mod registry;
 pub(crate) mod scene;
+pub(crate) mod service;
 pub(crate) mod tls;
 pub(crate) mod token;
 

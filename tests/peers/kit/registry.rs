@@ -1,27 +1,22 @@
 //! Registries of other projects, each a process of its own that ends with its handle.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::command::{peer, run};
 use super::scene::{PASSWORD, USER};
+use super::service::{Service, folder};
 use super::tls::Tls;
 use super::token::{ISSUER, SERVICE, TokenService};
-
-/// How long a registry may take until it answers.
-const START: Duration = Duration::from_secs(20);
 
 /// A running registry.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    child: Child,
-    address: SocketAddr,
+    service: Service,
     storage: PathBuf,
 }
 
@@ -88,66 +83,17 @@ impl Registry {
         })
     }
 
-    /// Starts `program` on a free port; another process may take the port first, so it is tried again.
     fn start(home: &Path, storage: PathBuf, program: impl Fn(SocketAddr) -> Command) -> Self {
-        let log = folder(home, "log-").join("registry.log");
-        for _ in 0..5 {
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let address = free.local_addr().unwrap();
-            drop(free);
-            let mut command = program(address);
-            let out = fs::File::create(&log).unwrap();
-            command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
-            let child = match command.spawn() {
-                Ok(child) => child,
-                Err(error) => panic!("cannot run {command:?}: {error}; tests/peers/run installs it"),
-            };
-            let mut registry = Self { child, address, storage: storage.clone() };
-            if registry.answers() {
-                return registry;
-            }
-        }
-        panic!("no registry came up: {}", fs::read_to_string(log).unwrap_or_default());
-    }
-
-    fn answers(&mut self) -> bool {
-        let begun = Instant::now();
-        while begun.elapsed() < START {
-            if self.child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            if let Ok(mut stream) = TcpStream::connect(self.address) {
-                // Any answer will do: with TLS it is a complaint about plain HTTP.
-                let asked = stream.write_all(b"GET /v2/ HTTP/1.0\r\nHost: registry\r\n\r\n");
-                if asked.is_ok() && matches!(stream.read(&mut [0; 8]), Ok(1..)) {
-                    return true;
-                }
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        Self { service: Service::start(home, program), storage }
     }
 
     /// Its socket address.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.service.address()
     }
 
     /// Its `host:port`.
     pub(crate) fn host(&self) -> String {
-        self.address.to_string()
+        self.address().to_string()
     }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nobody left to tell.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A new folder of its own below `home`.
-fn folder(home: &Path, prefix: &str) -> PathBuf {
-    tempfile::Builder::new().prefix(prefix).tempdir_in(home).unwrap().keep()
 }
