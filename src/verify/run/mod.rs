@@ -3,7 +3,7 @@
 //! The payload is made anew from the run and compared: whatever somebody changed in the object after it was signed,
 //! a spec, a parameter, a result, shows as a difference with its path. The annotations of Chains themselves don't
 //! count, as they are written after the payload is made. A run that was signed while it went on is compared as it was
-//! [then](so_far).
+//! then.
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>
 
