@@ -5,7 +5,7 @@
 #   . tests/peers/install.sh GROUP…      the same, for the shell that sources it
 #
 # Groups: `peers` (Debian packages, cosign, crane, a transparency log, a timestamp authority,
-# the Sigstore Go verifier, a registry with the referrers API), `go_types` (Tekton's Go types),
+# the Sigstore Go verifier, skopeo's policy, a registry with the referrers API), `go_types` (Tekton's Go types),
 # `fuzz` (cargo-fuzz), `deny` (cargo-deny).
 # What has to be built is kept in $STEPSEAL_CACHE (default: the user's cache folder), a folder a
 # version, outside the checkout; a program gets its final name only when it is whole.
@@ -73,7 +73,7 @@ go_install() { # PACKAGE@VERSION FOLDER
 }
 
 go_build() { # SOURCE-FOLDER NAME FOLDER
-  CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$1" -ldflags '-s -w' -o "$3/$2" .
+  CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$1" -tags "${GO_TAGS:-}" -ldflags '-s -w' -o "$3/$2" .
 }
 
 # With the bundles of the public-good Sigstore that its module has for its own tests.
@@ -106,6 +106,10 @@ install_peers() {
     go_install "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@$TIMESTAMP_VERSION"
   local source=$HERE/referrers-registry
   need_built referrers-registry "$(cat "$source"/* | sha256sum | cut -c1-12)" go_build "$source" referrers-registry
+  source=$HERE/image-policy
+  # GnuPG's signatures need its C library, and aren't looked at.
+  GO_TAGS=containers_image_openpgp need_built image-policy "$(cat "$source"/* | sha256sum | cut -c1-12)" \
+    go_build "$source" image-policy
   source=$HERE/sigstore-go
   need_built sigstore-go "$(cat "$source"/* | sha256sum | cut -c1-12)" build_sigstore_go "$source"
 }

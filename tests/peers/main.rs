@@ -23,6 +23,8 @@ mod go_types;
 #[cfg(test)]
 mod image;
 #[cfg(test)]
+mod image_policy;
+#[cfg(test)]
 mod key_kinds;
 #[cfg(test)]
 mod kube_annotations;
