@@ -143,7 +143,7 @@ pub enum ContentError {
         actual: String,
     },
     /// The digest alone doesn't do.
-    #[error("{algorithm} signs more than the SHA-256 of an artifact: {wants} is needed to verify it")]
+    #[error("the digest that is given does not do for {algorithm}: {wants} is needed to verify the signature")]
     NeedsFile {
         /// The kind of key.
         algorithm: Algorithm,
