@@ -372,7 +372,12 @@ fn a_finally_task_signs_the_runs_of_its_pipeline() {
             assert!(metadata(&of_run)["finishedOn"].is_string());
             // Beside the image stand both.
             let beside = attested(place, &run.image(), "slsaprovenance1");
-            assert!(beside.len() == 2 && beside.contains(&of_run) && beside.contains(&of_pipeline_run));
+            let count = beside.len();
+            assert_eq!(
+                (count, beside.contains(&of_run), beside.contains(&of_pipeline_run)),
+                (2, true, true),
+                "{name}: {beside:#?}"
+            );
             run_verified(place, "taskrun", &name);
         }
     });

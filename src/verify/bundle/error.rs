@@ -143,7 +143,9 @@ pub enum ContentError {
         actual: String,
     },
     /// The digest alone doesn't do.
-    #[error("the digest that is given does not do for {algorithm}: {wants} is needed to verify the signature")]
+    #[error(
+        "the digest that is given does not do for {algorithm}: {wants} is needed to verify the signature"
+    )]
     NeedsFile {
         /// The kind of key.
         algorithm: Algorithm,
