@@ -9,6 +9,7 @@
 
 mod settle;
 mod whole;
+mod writers;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -54,6 +55,7 @@ impl What {
 }
 
 pub use whole::{RunJob, Seen, Whole, WholeError};
+pub use writers::Writers;
 
 /// Everything that images of one kind are signed with, for one store.
 pub struct Pipeline {
@@ -67,6 +69,8 @@ pub struct Pipeline {
     pub key: Unlocking,
     /// Where signatures go.
     pub store: Arc<dyn Store>,
+    /// Who else here writes to the same places.
+    pub writers: Writers,
     /// How many subjects are worked on at a time.
     pub jobs: usize,
     /// Whether each manifest of an index is a subject too.

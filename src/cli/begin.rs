@@ -11,7 +11,7 @@ use crate::config::{Config, Encoding, OciStorage};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
-use crate::pipeline::Whole;
+use crate::pipeline::{Whole, Writers};
 use crate::registry::client::{self, Client, ClientOptions};
 use crate::registry::{ImageRef, RegistryError};
 use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
@@ -90,6 +90,7 @@ pub(super) async fn begin(
         attestations: store(config, client.clone(), Contents::Attestations),
         client,
         key,
+        writers: Writers::default(),
         jobs: config.jobs,
         recursive: config.recursive,
         deadline,

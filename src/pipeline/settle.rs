@@ -46,6 +46,11 @@ impl Pipeline {
         let places = self.store.places(subject, signed);
         let depth = Depth::Only(&places);
         let mut wanted = shelf;
+        let (_place, written) = self.writers.take(self.store.location(&subject.image)).await;
+        if written {
+            let before = std::mem::replace(&mut wanted, self.store.read(&subject.image, depth).await?);
+            wanted.absorb(&before);
+        }
         let mut contended = false;
         let mut torn = Torn::default();
         for attempt in 1_u32.. {

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
-use super::{Pipeline, PipelineError, What, look_up, sign};
+use super::{Pipeline, PipelineError, What, Writers, look_up, sign};
 use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ObjectName, ShortKey};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -35,6 +35,8 @@ pub struct Whole {
     pub client: Client,
     /// The key.
     pub key: Unlocking,
+    /// Who of them writes to which place.
+    pub writers: Writers,
     /// How many subjects are worked on at a time.
     pub jobs: usize,
     /// Whether each manifest of an index is a subject too.
@@ -242,6 +244,7 @@ impl Whole {
             label,
             key: self.key.clone(),
             store: Arc::clone(store),
+            writers: self.writers.clone(),
             jobs: self.jobs,
             recursive,
             deadline: self.deadline,

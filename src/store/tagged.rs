@@ -35,10 +35,12 @@ impl Tag<'_> {
     /// Reads the list; an absent tag is an empty one.
     pub(super) async fn read(&self) -> Result<Shelf, StoreError> {
         let target = Target::Tag(self.name.clone());
+        // What an answer says may be as old as the question.
+        let asked = Instant::now();
         let manifest = self.client.manifest(self.repository, &target).await;
         let manifest = manifest.map_err(|source| StoreError::read(self.location(), source))?;
         let shelf = manifest.map(|manifest| Shelf::of(&manifest, self.field, &self.location()));
-        Ok(Shelf { read_at: Some(Instant::now()), ..shelf.transpose()?.unwrap_or_default() })
+        Ok(Shelf { read_at: Some(asked), ..shelf.transpose()?.unwrap_or_default() })
     }
 
     /// Puts `bytes`, unless what was there has changed since `merged` was read.
