@@ -1,14 +1,15 @@
-//! Does cosign judge every bundle of the corpus as we do? Where it doesn't, the difference is listed, with the reason.
+//! Do other verifiers judge every bundle of the corpus as we do? Where one doesn't, the difference is listed, with the reason.
 //!
-//! `tests/data/bundles/DIFFERENCES` has a line a case: its name and why the two verdicts differ. A difference that isn't listed fails, and so does
-//! a line for which there is none any more.
+//! A list beside the cases, one for each verifier, has a line a case: its name and why the two verdicts differ. A difference
+//! that isn't listed fails, and so does a line for which there is none any more.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::kit::command::{peer, run};
+use crate::kit::command::{Ran, peer, run};
+use crate::kit::scene::binary;
 
 const IDENTITY: &str = "https://ci.example/team/app/build.yaml@refs/heads/main";
 const ISSUER: &str = "https://issuer.example";
@@ -22,11 +23,10 @@ fn own(case: &Path, file: &str) -> PathBuf {
     if own.exists() { own } else { corpus().join(file) }
 }
 
-/// The flags that both programs take.
+/// The flags that all of them take.
 fn flags(case: &Path) -> Vec<String> {
     let text = |path: PathBuf| path.to_str().unwrap().to_owned();
     let mut flags: Vec<String> = vec![
-        "verify-blob".into(),
         "--bundle".into(),
         text(case.join("bundle.sigstore.json")),
         "--trusted-root".into(),
@@ -45,11 +45,9 @@ fn flags(case: &Path) -> Vec<String> {
     flags
 }
 
-#[test]
-#[ignore = "needs the real peers: tests/peers/run"]
-fn cosign_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
-    let home = tempfile::tempdir().unwrap();
-    let listed = std::fs::read_to_string(corpus().join("DIFFERENCES")).unwrap();
+/// Compares the verdicts of whoever `asks` with ours, but for the differences in the list of that name.
+fn compare(list: &str, asks: impl Fn(&[String]) -> Ran) {
+    let listed = std::fs::read_to_string(corpus().join(list)).unwrap();
     let mut listed: BTreeMap<&str, &str> = listed.lines().filter_map(|line| line.split_once(": ")).collect();
     let mut cases: Vec<PathBuf> =
         std::fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -59,8 +57,8 @@ fn cosign_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
     for case in &cases {
         let name = case.file_name().unwrap().to_str().unwrap();
         let flags = flags(case);
-        let theirs = run(peer("cosign", home.path()).args(&flags));
-        let ours = run(Command::new(env!("CARGO_BIN_EXE_stepseal")).env_clear().args(&flags));
+        let theirs = asks(&flags);
+        let ours = run(Command::new(binary()).env_clear().arg("verify-blob").args(&flags));
         // The table for whoever wants to see it: one line a case.
         writeln!(std::io::stdout(), "{name}\t{}\t{}", verdict(ours.code), verdict(theirs.code)).unwrap();
         let differ = (ours.code == 0) != (theirs.code == 0);
@@ -75,4 +73,23 @@ fn cosign_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
 
 fn verdict(code: i32) -> &'static str {
     if code == 0 { "accepted" } else { "refused" }
+}
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn cosign_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
+    let home = tempfile::tempdir().unwrap();
+    compare("DIFFERENCES", |flags| run(peer("cosign", home.path()).arg("verify-blob").args(flags)));
+}
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn sigstore_go_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
+    let home = tempfile::tempdir().unwrap();
+    compare("DIFFERENCES.sigstore-go", |flags| {
+        let ran = run(peer("sigstore-go", home.path()).args(flags));
+        // Wrong use, or a key or trusted root that it can't read, is no verdict.
+        assert!([0, 1].contains(&ran.code), "{ran}");
+        ran
+    });
 }

@@ -13,9 +13,9 @@ use crate::kit::images::Kind;
 use crate::kit::scene::Place;
 use crate::kit::{Registry, Scene, peer, run};
 
-fn sigstore_go(scene: &Scene, bundle: &Path, digest: &str, more: &[&str]) -> Ran {
+fn sigstore_go(scene: &Scene, bundle: &Path, artifact: &str, more: &[&str]) -> Ran {
     let mut command = peer("sigstore-go", scene.home());
-    run(command.arg("-bundle").arg(bundle).args(["-digest", digest]).args(more))
+    run(command.arg("--bundle").arg(bundle).args(more).arg(artifact))
 }
 
 /// What a registry without a password answers.
@@ -65,10 +65,13 @@ fn it_accepts_the_bundles_that_we_write() {
     let (key, other) = (key.to_str().unwrap(), other.to_str().unwrap());
     let bundles = bundles(&scene, &hosts[0], "app", &digest);
     assert_eq!(bundles.len(), 2);
+    let by = |key, bundle, digest: &str| {
+        sigstore_go(&scene, bundle, digest, &["--insecure-ignore-tlog", "--key", key])
+    };
     for bundle in &bundles {
-        sigstore_go(&scene, bundle, &digest, &["-key", key]).ok();
-        sigstore_go(&scene, bundle, &digest, &["-key", other]).ended(1);
-        sigstore_go(&scene, bundle, &format!("sha256:{}", "0".repeat(64)), &["-key", key]).ended(1);
+        by(key, bundle, &digest).ok();
+        by(other, bundle, &digest).ended(1);
+        by(key, bundle, &format!("sha256:{}", "0".repeat(64))).ended(1);
     }
 }
 
@@ -144,7 +147,8 @@ fn both_say_the_same_of_bundles_from_the_public_good_sigstore() {
             (digest.as_str(), identity, "https://issuer.example"),
         ];
         for (at, (digest, identity, issuer)) in cases.into_iter().enumerate() {
-            let flags = ["-identity", identity, "-issuer", issuer, "-root", root.to_str().unwrap()];
+            let flags = ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer];
+            let flags = [&flags[..], &["--trusted-root", root.to_str().unwrap()]].concat();
             let theirs = sigstore_go(&scene, &file, digest, &flags);
             let ours = ours(&file, digest, identity, issuer);
             assert_eq!(ours.code, theirs.code, "{name} {at}: {ours} {theirs}");

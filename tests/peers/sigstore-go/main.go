@@ -1,12 +1,15 @@
 // The Sigstore Go verifier's verdict on one bundle: exit 0 accepted, 1 refused with the reason, 2 wrong use.
 //
-//	sigstore-go -bundle FILE -digest sha256:HEX -key PUBLIC-KEY
-//	sigstore-go -bundle FILE -digest ALGORITHM:HEX -root TRUSTED-ROOT -identity SAN -issuer URL
+//	sigstore-go -bundle FILE -certificate-identity SAN -certificate-oidc-issuer URL -trusted-root FILE ARTIFACT
+//	sigstore-go -bundle FILE -key PUBLIC-KEY [-trusted-root FILE | -insecure-ignore-tlog] ARTIFACT
+//
+// ARTIFACT is a file or ALGORITHM:HEX. The flags are those of `verify-blob`, so that both are asked with the same words.
 package main
 
 import (
 	"crypto"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,51 +25,93 @@ import (
 
 var (
 	bundlePath = flag.String("bundle", "", "the bundle")
-	digest     = flag.String("digest", "", "the artifact's digest, ALGORITHM:HEX")
-	keyPath    = flag.String("key", "", "the public key, PEM; without a log entry or timestamp being asked for")
-	rootPath   = flag.String("root", "", "the trusted root, for a certificate")
-	identity   = flag.String("identity", "", "the certificate's subject alternative name")
-	issuer     = flag.String("issuer", "", "who vouches for it")
+	keyPath    = flag.String("key", "", "the public key, PEM")
+	rootPath   = flag.String("trusted-root", "", "the logs and authorities that are believed")
+	identity   = flag.String("certificate-identity", "", "the certificate's subject alternative name")
+	issuer     = flag.String("certificate-oidc-issuer", "", "who vouches for it")
+	ignoreTlog = flag.Bool("insecure-ignore-tlog", false, "demand no log entry, and look at none")
+	ignoreSCT  = flag.Bool("insecure-ignore-sct", false, "demand no proof that the certificate was logged")
+	timestamps = flag.Bool("use-signed-timestamps", false, "demand an RFC 3161 timestamp")
 )
 
-func verifier() (*verify.Verifier, verify.PolicyOption, error) {
-	if *keyPath != "" {
-		pem, err := os.ReadFile(*keyPath)
-		if err != nil {
-			return nil, nil, err
-		}
-		key, err := cryptoutils.UnmarshalPEMToPublicKey(pem)
-		if err != nil {
-			return nil, nil, err
-		}
-		load, err := signature.LoadVerifier(key, crypto.SHA256)
-		if err != nil {
-			return nil, nil, err
-		}
-		material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) {
-			return root.NewExpiringKey(load, time.Time{}, time.Time{}), nil
-		})
-		made, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps())
-		return made, verify.WithKey(), err
+func artifact() (verify.ArtifactPolicyOption, error) {
+	if flag.NArg() != 1 || *bundlePath == "" {
+		return nil, errors.New("a bundle and one artifact are needed")
 	}
-	material, err := root.NewTrustedRootFromPath(*rootPath)
+	if algorithm, text, found := strings.Cut(flag.Arg(0), ":"); found {
+		if sum, err := hex.DecodeString(text); err == nil {
+			return verify.WithArtifactDigest(algorithm, sum), nil
+		}
+	}
+	file, err := os.Open(flag.Arg(0))
+	return verify.WithArtifact(file), err
+}
+
+// What the key says, at any time: it has no window.
+func keyMaterial() (root.TrustedMaterial, error) {
+	pem, err := os.ReadFile(*keyPath)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	key, err := cryptoutils.UnmarshalPEMToPublicKey(pem)
+	if err != nil {
+		return nil, err
+	}
+	load, err := signature.LoadVerifier(key, crypto.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	return root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) {
+		return root.NewExpiringKey(load, time.Time{}, time.Time{}), nil
+	}), nil
+}
+
+func verifier() (*verify.Verifier, verify.PolicyOption, error) {
+	var material root.TrustedMaterialCollection
+	if *rootPath != "" {
+		trusted, err := root.NewTrustedRootFromPath(*rootPath)
+		if err != nil {
+			return nil, nil, err
+		}
+		material = append(material, trusted)
+	}
+	var options []verify.VerifierOption
+	if !*ignoreTlog {
+		options = append(options, verify.WithTransparencyLog(1))
+	}
+	if *timestamps {
+		options = append(options, verify.WithSignedTimestamps(1))
+	}
+	if *keyPath != "" {
+		key, err := keyMaterial()
+		if err != nil {
+			return nil, nil, err
+		}
+		if !*timestamps {
+			options = append(options, verify.WithNoObserverTimestamps())
+		}
+		made, err := verify.NewVerifier(append(material, key), options...)
+		return made, verify.WithKey(), err
 	}
 	who, err := verify.NewShortCertificateIdentity(*issuer, "", *identity, "")
 	if err != nil {
 		return nil, nil, err
 	}
-	made, err := verify.NewVerifier(material, verify.WithSignedCertificateTimestamps(1),
-		verify.WithTransparencyLog(1), verify.WithObserverTimestamps(1))
+	if !*ignoreSCT {
+		options = append(options, verify.WithSignedCertificateTimestamps(1))
+	}
+	if !*timestamps {
+		options = append(options, verify.WithObserverTimestamps(1))
+	}
+	made, err := verify.NewVerifier(material, options...)
 	return made, verify.WithCertificateIdentity(who), err
 }
 
 func main() {
 	flag.Parse()
-	algorithm, text, _ := strings.Cut(*digest, ":")
-	sum, err := hex.DecodeString(text)
-	if err != nil || *bundlePath == "" {
+	artifact, err := artifact()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -77,7 +122,7 @@ func main() {
 	}
 	entity, err := bundle.LoadJSONFromPath(*bundlePath)
 	if err == nil {
-		_, err = verifier.Verify(entity, verify.NewPolicy(verify.WithArtifactDigest(algorithm, sum), who))
+		_, err = verifier.Verify(entity, verify.NewPolicy(artifact, who))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "refused:", err)
