@@ -82,7 +82,7 @@ build_sigstore_go() { # SOURCE-FOLDER FOLDER
   go_build "$1" sigstore-go "$2"
   module=$(go list -C "$1" -m -f '{{.Dir}}' github.com/sigstore/sigstore-go)
   mkdir "$2/bundles"
-  cp "$module"/examples/bundle-*.json "$module"/examples/trusted-root-public-good.json \
+  cp "$module"/examples/bundle-*.json "$module"/examples/publish_key.pub \
     "$module"/pkg/testing/data/bundles/*.json "$2/bundles/"
   chmod -R u+w "$2/bundles"
 }
@@ -111,7 +111,9 @@ install_peers() {
   GO_TAGS=containers_image_openpgp need_built image-policy "$(cat "$source"/* | sha256sum | cut -c1-12)" \
     go_build "$source" image-policy
   source=$HERE/sigstore-go
-  need_built sigstore-go "$(cat "$source"/* | sha256sum | cut -c1-12)" build_sigstore_go "$source"
+  # Which bundles are beside it is said by its recipe, which is part of its version therefore.
+  need_built sigstore-go "$({ cat "$source"/*; declare -f build_sigstore_go; } | sha256sum | cut -c1-12)" \
+    build_sigstore_go "$source"
 }
 
 install_go_types() {

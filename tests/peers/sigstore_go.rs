@@ -71,29 +71,69 @@ fn it_accepts_the_bundles_that_we_write() {
     for bundle in &bundles {
         by(key, bundle, &digest).ok();
         by(other, bundle, &digest).ended(1);
-        by(key, bundle, &format!("sha256:{}", "0".repeat(64))).ended(1);
+        by(key, bundle, &another(&digest)).ended(1);
     }
 }
 
-/// Bundles of the public-good Sigstore that sigstore-go has for its own tests, and who signed them.
-const PUBLIC: [(&str, &str, &str); 4] = [
-    (
-        "bundle-provenance.json",
-        "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml@refs/heads/main",
-        "https://token.actions.githubusercontent.com",
-    ),
-    (
-        "sigstore.js@2.0.0-provenance.sigstore.json",
-        "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml@refs/heads/main",
-        "https://token.actions.githubusercontent.com",
-    ),
-    ("dsse.sigstore.json", "brian@dehamer.com", "https://github.com/login/oauth"),
-    ("othername.sigstore.json", "foo!oidc.local", "http://oidc.local:8080"),
+/// The same digest but for its last digit.
+fn another(digest: &str) -> String {
+    let (rest, last) = digest.split_at(digest.len() - 1);
+    format!("{rest}{}", if last == "0" { "1" } else { "0" })
+}
+
+/// A bundle that sigstore-go has for its own tests, who signed it, and what is said of it.
+struct Stored {
+    name: &'static str,
+    identity: &'static str,
+    issuer: &'static str,
+    said: Said,
+}
+
+/// What is said of a bundle as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// Both accept it.
+    Accepted,
+    /// Both refuse it.
+    Refused,
+    /// sigstore-go accepts it, and we refuse it for the root certificate that it brings along.
+    RefusedHere,
+}
+
+const SIGSTORE_JS: &str =
+    "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml@refs/heads/main";
+const ACTIONS: &str = "https://token.actions.githubusercontent.com";
+const BRIAN: &str = "brian@dehamer.com";
+const GITHUB: &str = "https://github.com/login/oauth";
+
+/// All of them but `bundle-publish.json`, which is by a key, and `public-key-validity.sigstore.json`, which no log knows.
+const STORED: [Stored; 5] = [
+    Stored {
+        name: "bundle-provenance.json",
+        identity: SIGSTORE_JS,
+        issuer: ACTIONS,
+        said: Said::RefusedHere,
+    },
+    Stored {
+        name: "sigstore.js@2.0.0-provenance.sigstore.json",
+        identity: SIGSTORE_JS,
+        issuer: ACTIONS,
+        said: Said::Accepted,
+    },
+    Stored { name: "dsse.sigstore.json", identity: BRIAN, issuer: GITHUB, said: Said::RefusedHere },
+    // Two signatures on one envelope.
+    Stored { name: "dsse-2sigs.sigstore.json", identity: BRIAN, issuer: GITHUB, said: Said::Refused },
+    // Of a private Sigstore.
+    Stored {
+        name: "othername.sigstore.json",
+        identity: "foo!oidc.local",
+        issuer: "http://oidc.local:8080",
+        said: Said::Refused,
+    },
 ];
 
 /// The digest that a bundle's statement, or its message, is about.
-fn digest_of(bundle: &Path) -> String {
-    let bundle: Value = serde_json::from_slice(&fs::read(bundle).unwrap()).unwrap();
+fn digest_of(bundle: &Value) -> String {
     if let Some(digest) = bundle["messageSignature"]["messageDigest"]["digest"].as_str() {
         let bytes = STANDARD.decode(digest).unwrap();
         return format!("sha256:{}", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
@@ -105,56 +145,105 @@ fn digest_of(bundle: &Path) -> String {
     format!("{algorithm}:{}", hex.as_str().unwrap())
 }
 
+/// Both verifiers and the trusted root of the public-good Sigstore: inside our binary, and as a file for the other.
+struct Public {
+    scene: Scene,
+    stored: PathBuf,
+    root: PathBuf,
+}
+
+impl Public {
+    fn new() -> Self {
+        let scene = Scene::new();
+        let path = std::env::var_os("PATH").unwrap();
+        let mut folders = std::env::split_paths(&path).map(|folder| folder.join("bundles"));
+        let stored = folders.find(|folder| folder.is_dir());
+        let stored = stored.expect("tests/peers/install.sh puts the bundles beside sigstore-go");
+        let root = scene.home().join("trusted_root.json");
+        fs::write(&root, sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT).unwrap();
+        Self { scene, stored, root }
+    }
+
+    fn bundle(&self, name: &str) -> (PathBuf, Value) {
+        let file = self.stored.join(name);
+        let bundle = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        (file, bundle)
+    }
+
+    fn ours(&self, bundle: &Path, digest: &str, flags: &[&str]) -> Ran {
+        let mut ours = self.scene.stepseal(&[], &["verify-blob", "--bundle"]);
+        run(ours.env_remove("STEPSEAL_KEY").arg(bundle).args(flags).arg(digest))
+    }
+
+    fn theirs(&self, bundle: &Path, digest: &str, flags: &[&str]) -> Ran {
+        let root = ["--trusted-root", self.root.to_str().unwrap()];
+        sigstore_go(&self.scene, bundle, digest, &[flags, &root].concat())
+    }
+
+    /// Both end with `code`.
+    #[track_caller]
+    fn both(&self, code: i32, bundle: &Path, digest: &str, flags: &[&str]) {
+        self.ours(bundle, digest, flags).ended(code);
+        self.theirs(bundle, digest, flags).ended(code);
+    }
+
+    /// Both refuse a bundle of which another digest, identity or issuer is told.
+    #[track_caller]
+    fn both_refuse_another(&self, bundle: &Path, digest: &str, flags: &[&str]) {
+        self.both(1, bundle, &another(digest), flags);
+        for (flag, other) in [
+            ("--certificate-identity", "nobody@example.com"),
+            ("--certificate-oidc-issuer", "https://issuer.example"),
+        ] {
+            let Some(at) = flags.iter().position(|one| *one == flag) else { continue };
+            let mut flags = flags.to_vec();
+            flags[at + 1] = other;
+            self.both(1, bundle, digest, &flags);
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
 fn both_say_the_same_of_bundles_from_the_public_good_sigstore() {
-    let scene = Scene::new();
-    let path = std::env::var_os("PATH").unwrap();
-    let stored =
-        std::env::split_paths(&path).map(|folder| folder.join("bundles")).find(|folder| folder.is_dir());
-    let stored = stored.expect("tests/peers/install.sh puts the bundles beside sigstore-go");
-    let root = stored.join("trusted-root-public-good.json");
-    // The trusted root is the one inside the binary.
-    let ours = |bundle: &Path, digest: &str, identity: &str, issuer: &str| {
-        let mut ours = scene.stepseal(&[], &["verify-blob", "--certificate-identity", identity]);
-        ours.env_remove("STEPSEAL_KEY").args(["--certificate-oidc-issuer", issuer, "--bundle"]);
-        run(ours.arg(bundle).arg(digest))
-    };
-    let (mut accepted, mut roots) = (0, 0);
-    for (name, identity, issuer) in PUBLIC {
-        let mut bundle: Value = serde_json::from_slice(&fs::read(stored.join(name)).unwrap()).unwrap();
-        let file = scene.home().join(name);
-        // Those of version 0.1 bring their root along. sigstore-conformance wants that refused (bundle-with-root-cert_fail),
-        // and sigstore-go passes it over. Nothing signs the chain: what is left without the root is as good.
-        let chain = &mut bundle["verificationMaterial"]["x509CertificateChain"]["certificates"];
-        if let Some(chain) = chain.as_array_mut().filter(|chain| chain.len() == 3) {
-            let whole = stored.join(name);
-            ours(&whole, &digest_of(&whole), identity, issuer)
-                .ended(1)
-                .says("the bundle brings a root certificate");
-            chain.pop();
-            roots += 1;
-        }
-        fs::write(&file, bundle.to_string()).unwrap();
-        let digest = digest_of(&file);
-        // The last digit is another.
-        let (rest, last) = digest.split_at(digest.len() - 1);
-        let other = format!("{rest}{}", if last == "0" { "1" } else { "0" });
-        let cases = [
-            (digest.as_str(), identity, issuer),
-            (other.as_str(), identity, issuer),
-            (digest.as_str(), "nobody@example.com", issuer),
-            (digest.as_str(), identity, "https://issuer.example"),
-        ];
-        for (at, (digest, identity, issuer)) in cases.into_iter().enumerate() {
-            let flags = ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer];
-            let flags = [&flags[..], &["--trusted-root", root.to_str().unwrap()]].concat();
-            let theirs = sigstore_go(&scene, &file, digest, &flags);
-            let ours = ours(&file, digest, identity, issuer);
-            assert_eq!(ours.code, theirs.code, "{name} {at}: {ours} {theirs}");
-            assert!(at == 0 || ours.code == 1, "{name} {at}: {ours}");
-            accepted += usize::from(ours.code == 0);
+    let public = Public::new();
+    for Stored { name, identity, issuer, said } in STORED {
+        let (file, mut bundle) = public.bundle(name);
+        let digest = digest_of(&bundle);
+        let flags = ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer];
+        public.both_refuse_another(&file, &digest, &flags);
+        match said {
+            Said::Accepted => public.both(0, &file, &digest, &flags),
+            Said::Refused => public.both(1, &file, &digest, &flags),
+            Said::RefusedHere => {
+                public.theirs(&file, &digest, &flags).ok();
+                let ours = public.ours(&file, &digest, &flags);
+                ours.ended(1).says("the bundle brings a root certificate");
+                // Nothing signs the chain: without the root the bundle is as good, and the root is all that we mind.
+                let chain = &mut bundle["verificationMaterial"]["x509CertificateChain"]["certificates"];
+                chain.as_array_mut().unwrap().pop();
+                let without = public.scene.home().join(name);
+                fs::write(&without, bundle.to_string()).unwrap();
+                public.both(0, &without, &digest, &flags);
+                public.both_refuse_another(&without, &digest, &flags);
+            }
         }
     }
-    assert_eq!((accepted, roots), (3, 2), "all but the one of a private Sigstore");
+}
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn both_accept_what_npm_signed_with_its_key_in_the_public_good_log() {
+    let public = Public::new();
+    let (file, bundle) = public.bundle("bundle-publish.json");
+    let digest = digest_of(&bundle);
+    let key = public.stored.join("publish_key.pub");
+    let flags = ["--key", key.to_str().unwrap()];
+    public.both(0, &file, &digest, &flags);
+    public.both_refuse_another(&file, &digest, &flags);
+    let other = public.scene.public_key();
+    public.both(1, &file, &digest, &["--key", other.to_str().unwrap()]);
+    // A key proves no identity.
+    let identity = ["--certificate-identity", SIGSTORE_JS, "--certificate-oidc-issuer", ACTIONS];
+    public.both(1, &file, &digest, &identity);
 }
