@@ -28,4 +28,5 @@ pub mod secret;
 pub mod sign;
 pub mod store;
 pub mod tekton;
+mod turns;
 pub mod verify;

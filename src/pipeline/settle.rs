@@ -46,7 +46,7 @@ impl Pipeline {
         let places = self.store.places(subject, signed);
         let depth = Depth::Only(&places);
         let mut wanted = shelf;
-        let (_place, written) = self.writers.take(self.store.location(&subject.image)).await;
+        let (_place, written) = self.writers.take(&self.store.location(&subject.image)).await;
         if written {
             let before = std::mem::replace(&mut wanted, self.store.read(&subject.image, depth).await?);
             wanted.absorb(&before);

@@ -35,7 +35,7 @@ pub struct Whole {
     pub client: Client,
     /// The key.
     pub key: Unlocking,
-    /// Who of them writes to which place.
+    /// Who writes to which place.
     pub writers: Writers,
     /// How many subjects are worked on at a time.
     pub jobs: usize,

@@ -4,25 +4,19 @@
 //! noticed when they come between; our own need not: where a container's CPU time is used up, all of them stop for
 //! a tenth of a second between any two of their requests, longer than anything that was measured before.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use tokio::sync::OwnedMutexGuard;
 
-/// Whether anything was written to a place.
-type IsWritten = Arc<tokio::sync::Mutex<bool>>;
+use crate::turns::Turns;
 
-/// The places that this process writes to.
+/// The places that this process writes to, and whether anything was written there.
 #[derive(Clone, Debug, Default)]
-pub struct Writers(Arc<Mutex<HashMap<String, IsWritten>>>);
+pub struct Writers(Turns<bool>);
 
 impl Writers {
     /// Waits until nobody else here writes to `location`, and says whether somebody has: what was read there before
     /// is old then. The place is taken until the guard is dropped.
-    pub(super) async fn take(&self, location: String) -> (OwnedMutexGuard<bool>, bool) {
-        let place =
-            Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(location).or_default());
-        let mut guard = place.lock_owned().await;
+    pub(super) async fn take(&self, location: &str) -> (OwnedMutexGuard<bool>, bool) {
+        let mut guard = self.0.take(location).await;
         let written = std::mem::replace(&mut *guard, true);
         (guard, written)
     }
@@ -36,10 +30,10 @@ mod tests {
     #[tokio::test]
     async fn the_second_waits_and_learns_that_it_is_one() {
         let writers = Writers::default();
-        let (first, written) = writers.take("here".into()).await;
+        let (first, written) = writers.take("here").await;
         assert!(!written);
-        assert!(!writers.take("there".into()).await.1);
-        let second = writers.take("here".into());
+        assert!(!writers.take("there").await.1);
+        let second = writers.take("here");
         tokio::pin!(second);
         assert!(timeout(Duration::from_millis(20), &mut second).await.is_err());
         drop(first);

@@ -3,14 +3,13 @@
 //! The first image of a registry asks, the others wait for what it learns. A refusal tells only of a repository with
 //! something in it: of one that isn't there nothing is known, and from then on each image asks for itself.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use tokio::sync::OwnedMutexGuard;
+
+use crate::turns::Turns;
 
 /// What the images of a run found out.
 #[derive(Clone, Debug, Default)]
-pub struct ReferrersApis(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>>);
+pub struct ReferrersApis(Turns<Known>);
 
 /// What is known of one registry.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,11 +48,7 @@ impl Asking {
 impl ReferrersApis {
     /// What to do about an image in `registry`. Waits while another asks.
     pub(super) async fn of(&self, registry: &str) -> Api {
-        let known = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(all.entry(registry.to_owned()).or_default())
-        };
-        let known = known.lock_owned().await;
+        let known = self.0.take(registry).await;
         match *known {
             Known::Nothing => Api::AskFirst(Asking(known)),
             Known::Ask => Api::Ask,

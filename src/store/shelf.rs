@@ -24,7 +24,7 @@ pub struct Shelf {
     pub(super) base: Map<String, Value>,
     /// Whether they came from the referrers API, so that no manifest holds them.
     pub(super) listed: bool,
-    /// When they were read; `None`: never.
+    /// When they were asked for; `None`: they were never read.
     pub(super) read_at: Option<Instant>,
 }
 
