@@ -1,4 +1,4 @@
-// What skopeo, podman and CRI-O decide about an image by a policy.json: exit 0 allowed, 1 refused with the reason, 2 wrong use.
+// What skopeo, podman and CRI-O decide about an image by a policy.json: exit 0 allowed, 1 refused with the reason, 2 no verdict.
 //
 //	image-policy -policy FILE -registries-d FOLDER -authfile FILE HOST/NAME@DIGEST
 //
@@ -24,33 +24,27 @@ var (
 	authfile    = flag.String("authfile", "", "the registry's credentials")
 )
 
-func allowed(ctx context.Context, name string) error {
+// What decides, and the image; an error is no verdict.
+func open(ctx context.Context, name string) (*signature.PolicyContext, types.ImageSource, error) {
 	policy, err := signature.NewPolicyFromFile(*policyPath)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	decide, err := signature.NewPolicyContext(policy)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer decide.Destroy()
 	reference, err := docker.ParseReference("//" + name)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	system := &types.SystemContext{
+	source, err := reference.NewImageSource(ctx, &types.SystemContext{
 		RegistriesDirPath:           *registriesD,
 		AuthFilePath:                *authfile,
 		SystemRegistriesConfPath:    os.DevNull,
 		DockerInsecureSkipTLSVerify: types.OptionalBoolTrue,
-	}
-	source, err := reference.NewImageSource(ctx, system)
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-	_, err = decide.IsRunningImageAllowed(ctx, image.UnparsedInstance(source, nil))
-	return err
+	})
+	return decide, source, err
 }
 
 func main() {
@@ -59,7 +53,13 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := allowed(context.Background(), flag.Arg(0)); err != nil {
+	ctx := context.Background()
+	decide, source, err := open(ctx, flag.Arg(0))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	if _, err := decide.IsRunningImageAllowed(ctx, image.UnparsedInstance(source, nil)); err != nil {
 		fmt.Fprintln(os.Stderr, "refused:", err)
 		os.Exit(1)
 	}
