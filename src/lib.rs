@@ -18,6 +18,7 @@ pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod foreign;
+mod input;
 mod pattern;
 pub mod payload;
 pub mod pipeline;
