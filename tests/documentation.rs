@@ -131,7 +131,7 @@ fn every_flag_named_in_prose_exists() {
         listed.lines().map_while(|line| line.strip_prefix("  ")?.split_whitespace().next()).collect();
     assert!(commands.contains(&"sign") && commands.contains(&"verify"), "{commands:?}");
     let help: String = commands.iter().map(|command| output(&[command, "--help"])).collect();
-    // Flags of cargo, cosign, curl, kubectl and podman, which the prose names too.
+    // Flags of cargo, cosign, curl, kubectl, podman and fuzz/smoke, which the prose names too.
     let others = [
         "--release",
         "--key",
@@ -141,6 +141,7 @@ fn every_flag_named_in_prose_exists() {
         "--from-literal",
         "--unix-socket",
         "--json",
+        "--long",
     ];
     let pages = ["configuration", "agent", "runs", "verify", "policy"].map(|page| format!("docs/{page}.md"));
     for name in ["README.md", "ARCHITECTURE.md"].into_iter().chain(pages.iter().map(String::as_str)) {
