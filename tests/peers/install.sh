@@ -20,8 +20,7 @@ CARGO_FUZZ_VERSION=0.13.2
 CARGO_DENY_VERSION=0.20.2
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-STEPSEAL_CACHE=${STEPSEAL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/stepseal}
-export STEPSEAL_CACHE
+. "$HERE/cache.sh"
 
 as_root() { if [[ $(id -u) = 0 ]]; then "$@"; else sudo "$@"; fi; }
 
