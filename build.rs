@@ -9,6 +9,10 @@ use clap_complete::aot::{Shell, generate_to};
 #[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
 mod settings;
 
+#[path = "src/blank.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
+mod blank;
+
 #[path = "src/cli/args.rs"]
 #[allow(unreachable_pub, reason = "public in the crate")]
 mod args;
@@ -16,6 +20,7 @@ mod args;
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=src/cli/args.rs");
     println!("cargo::rerun-if-changed=src/config/settings.rs");
+    println!("cargo::rerun-if-changed=src/blank.rs");
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets no OUT_DIR"))?;
     let out = Path::new(&out);
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish] {

@@ -11,6 +11,7 @@
 //! uses: [`exit`] codes, [`explain`]ing errors, text that is [`foreign`], and [`secret`] bytes.
 
 pub mod agent;
+mod blank;
 pub mod cli;
 pub mod cluster;
 pub mod config;

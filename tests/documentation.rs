@@ -71,7 +71,8 @@ fn settings(text: &mut String, table: &[Setting]) {
 }
 
 fn chains(text: &mut String) {
-    writeln!(text, "| key | environment | default | values | meaning |\n|---|---|---|---|---|").unwrap();
+    writeln!(text, "| key | environment | default | values | empty | meaning |\n|---|---|---|---|---|---|")
+        .unwrap();
     for key in CHAINS_KEYS {
         let show = |value: &&str| if value.is_empty() { "empty".to_owned() } else { format!("`{value}`") };
         let allowed: Vec<String> = key.allowed.iter().map(show).collect();
@@ -79,9 +80,10 @@ fn chains(text: &mut String) {
         let default = show(&key.default);
         writeln!(
             text,
-            "| `{}` | `{}` | {default} | {allowed} | {} |",
+            "| `{}` | `{}` | {default} | {allowed} | {} | {} |",
             key.key,
             variable(key.key),
+            key.empty(),
             key.meaning
         )
         .unwrap();

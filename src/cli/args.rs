@@ -1,10 +1,15 @@
 //! The command line, made from the table of settings.
 //!
-//! The build script reads this file too, for the completions and the man page: it imports clap and the
-//! table, nothing else.
+//! The build script reads this file too, for the completions and the man page: it imports clap, the
+//! table and the check of blanks, nothing else.
 
+use std::ffi::OsStr;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
 
+use super::blank;
 use super::settings::{
     AGENT_SETTINGS, ATTEST_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting, VERIFY_ATTESTATION_SETTINGS,
     VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_RUN_SETTINGS, VERIFY_SETTINGS,
@@ -57,6 +62,51 @@ pub fn command() -> Command {
         .subcommand(verify_blob())
         .subcommand(completions())
         .subcommand(Command::new("man").about(MAN_ABOUT))
+        .mut_subcommands(|command| command.mut_args(without_blanks))
+}
+
+/// `arg`, refusing a blank value: an empty flag must not be read as "no restriction". The one place for all flags
+/// and positional arguments.
+fn without_blanks(arg: Arg) -> Arg {
+    if !arg.get_action().takes_values() {
+        return arg;
+    }
+    let given = Given(arg.get_possible_values());
+    match arg.get_id().as_str() {
+        "port" => arg.value_parser(given.try_map(|text| text.parse::<u16>())),
+        _ => arg.value_parser(given),
+    }
+}
+
+/// Takes any text but a blank one, or else one of these values.
+#[derive(Clone)]
+struct Given(Vec<PossibleValue>);
+
+impl TypedValueParser for Given {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        if let Some(text) = value.to_str().filter(|text| blank::is_blank(text)) {
+            let name = arg.map(|arg| match arg.get_long() {
+                Some(long) => format!("--{long}"),
+                None => arg.get_value_names().unwrap_or_default().iter().map(|name| name.as_str()).collect(),
+            });
+            let message = format!(
+                "{} {}\n  do:    leave it out, or give it a value\n",
+                name.unwrap_or_default(),
+                blank::described(text)
+            );
+            return Err(clap::Error::raw(ErrorKind::ValueValidation, message));
+        }
+        if self.0.is_empty() {
+            return StringValueParser::new().parse_ref(command, arg, value);
+        }
+        PossibleValuesParser::new(self.0.clone()).parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        (!self.0.is_empty()).then(|| Box::new(self.0.iter().cloned()) as Box<dyn Iterator<Item = _>>)
+    }
 }
 
 /// What `sign` and `plan` share: the subjects and every setting.
@@ -227,7 +277,6 @@ fn demo() -> Command {
             Arg::new("port")
                 .long("port")
                 .value_name("PORT")
-                .value_parser(clap::value_parser!(u16))
                 .help("Port of the registry on loopback; a free one by default"),
         )
         .arg(
@@ -288,7 +337,7 @@ fn signers(command: Command) -> Command {
             .require_equals(true)
             .default_missing_value("true")
             .hide_possible_values(true)
-            .value_parser(clap::value_parser!(bool))
+            .value_parser(["true", "false"])
             .value_name("BOOL")
             .help(help)
     };

@@ -21,8 +21,10 @@ mod verify_blob;
 
 use std::ffi::OsString;
 
+use crate::blank;
 use crate::config::settings;
 use crate::exit::ExitCode;
+use crate::explain::Explain as _;
 use environment::Environment;
 use output::Output;
 
@@ -57,6 +59,13 @@ fn dispatch(
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
         }
     };
+    let reads_settings = !matches!(matches.subcommand_name(), Some("demo" | "completions" | "man"));
+    if let Err(error) = environment.check()
+        && reads_settings
+    {
+        out.error(&error);
+        return error.exit();
+    }
     match matches.subcommand() {
         Some(("sign", matches)) => sign::run(matches, environment, out),
         Some(("plan", matches)) => plan::run(matches, environment, out),
@@ -81,12 +90,16 @@ fn start_log(environment: &Environment) -> Result<(), String> {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
     let text = environment.get(LOG_VARIABLE).unwrap_or_default();
-    let text = if text.trim().is_empty() { "warn" } else { text.trim() };
-    let levels: Targets = text.parse().map_err(|_| {
+    let levels = match text.trim() {
+        _ if text.is_empty() => "warn".parse::<Targets>().ok(),
+        _ if blank::is_blank(&text) => None,
+        text => text.parse().ok(),
+    };
+    let levels = levels.ok_or_else(|| {
         format!(
             "error: {LOG_VARIABLE}: {:?} is not a list of levels\n  do:    set it to error, warn, info, debug or trace, \
-             or to TARGET=LEVEL,…",
-            crate::foreign::shown(text, 80)
+             or to TARGET=LEVEL,…, or leave it out",
+            crate::foreign::shown(&text, 80)
         )
     })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);

@@ -164,7 +164,7 @@ fn one_of(
     exact: &'static str,
     regexp: &'static str,
 ) -> Result<Option<Match>, TrustFlagError> {
-    let text = |flag| matches.get_one::<String>(flag).filter(|text| !text.is_empty());
+    let text = |flag| matches.get_one::<String>(flag);
     match (text(exact), text(regexp)) {
         (Some(_), Some(_)) => Err(TrustFlagError::Both(exact)),
         (Some(text), None) => Ok(Some(Match::exact(text))),
@@ -179,7 +179,7 @@ fn one_of(
 
 /// A switch that cosign knows as `--flag`, `--flag=true` and `--flag=false`.
 pub(super) fn switch(matches: &ArgMatches, flag: &str) -> bool {
-    matches.get_one::<bool>(flag).copied().unwrap_or_default()
+    matches.get_one::<String>(flag).is_some_and(|text| text == "true")
 }
 
 /// Where the trusted root in the program is from, for `--version`.

@@ -47,12 +47,12 @@ impl AgentConfig {
         let kinds = read.all(&settings::KINDS, "image, attestation or run", |text| text.parse().ok())?;
         Ok(Self {
             key: read.key()?,
-            cluster_credentials: PathBuf::from(read.text(&settings::CLUSTER_CREDENTIALS).0),
+            cluster_credentials: PathBuf::from(read.text(&settings::CLUSTER_CREDENTIALS)?.0),
             socket: read
                 .one(&settings::SOCKET, "unix:///PATH, at most 107 bytes long", |text| text.parse().ok())?,
-            registry_config: sources.values(&settings::REGISTRY_CONFIG).map(|(values, _)| paths(values)),
+            registry_config: sources.values(&settings::REGISTRY_CONFIG)?.map(|(values, _)| paths(values)),
             insecure_registries: read.hosts()?,
-            registry_ca: paths(read.list(&settings::REGISTRY_CA)),
+            registry_ca: paths(read.list(&settings::REGISTRY_CA)?),
             allow: read.all(
                 &settings::ALLOW,
                 "a pattern of repositories, HOST/PATH with * and **",

@@ -73,20 +73,20 @@ impl Reader<'_> {
         ];
         let folder = keys.iter().find(|(_, stores)| stores.contains(&StoreKind::Directory));
         if let (Some((key, _)), None) = (folder, &signatures_dir) {
-            let (text, origin) = self.0.chains(key);
+            let (text, origin) = self.0.chains(key)?;
             return Err(bad(origin, &text, "possible without a folder: --signatures-dir is not set"));
         }
         Ok(Artifacts { images, runs, signatures_dir })
     }
 
-    /// A list of stores. What stands twice counts once, and an empty entry is named; order doesn't matter.
+    /// A list of stores; empty: off. What stands twice counts once, and an empty entry beside others is named; order doesn't matter.
     pub(super) fn stores(
         &self,
         key: &ChainsKey,
         signer: &ChainsKey,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<StoreKind>, ConfigError> {
-        let (text, origin) = self.0.chains(key);
+        let (text, origin) = self.0.chains(key)?;
         let mut stores = Vec::new();
         for word in text.split(',').map(str::trim) {
             match [StoreKind::Oci, StoreKind::Directory, StoreKind::Tekton]
@@ -163,7 +163,7 @@ impl Reader<'_> {
         };
         let stores = self.stores(storage, signer, warnings)?;
         if known == RunFormat::Tekton && stores.contains(&StoreKind::Oci) {
-            let (text, origin) = self.0.chains(storage);
+            let (text, origin) = self.0.chains(storage)?;
             let wanted = "a store for the format tekton, which is no in-toto statement: tekton, directory";
             return Err(bad(origin, &text, wanted));
         }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use crate::blank;
 use crate::cluster::ObjectName;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -136,6 +137,20 @@ pub enum ConfigError {
         /// What is taken.
         wanted: String,
     },
+    /// A value with nothing in it, or nothing but blanks and separators.
+    #[error("{origin} {what}")]
+    Blank {
+        /// Where it stands.
+        origin: Origin,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A variable that can't be read as text.
+    #[error("{origin} is not UTF-8 text")]
+    NotText {
+        /// The variable.
+        origin: Origin,
+    },
     /// A value of a key of Chains' that this version can't carry out.
     #[error("{origin}: {value:?} is not something this version can do for {key}; allowed: {allowed}")]
     Unsupported {
@@ -173,6 +188,8 @@ impl Explain for ConfigError {
             Self::Value { origin, .. } => {
                 format!("correct {origin}; `stepseal sign --help` lists the settings")
             }
+            Self::Blank { origin, .. } => format!("leave {origin} out, or give it a value"),
+            Self::NotText { origin } => format!("leave {origin} out, or set it to UTF-8 text"),
             Self::Unsupported { key, .. } => {
                 format!("set {} for this step to one of the allowed values", sources::variable(key))
             }
@@ -200,25 +217,25 @@ impl Config {
             return Err(ConfigError::Override { text: foreign::shown(text, SHOWN_BYTES) });
         }
         let read = Reader(sources);
-        let path = |setting: &Setting| PathBuf::from(read.text(setting).0);
+        let path = |setting: &Setting| Ok::<_, ConfigError>(PathBuf::from(read.text(setting)?.0));
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
         let mut warnings = sources.warnings.clone();
         let Artifacts { images, runs, signatures_dir } = read.artifacts(&mut warnings)?;
         Ok(Self {
-            results_dir: path(&settings::RESULTS_DIR),
-            steps_dir: path(&settings::STEPS_DIR),
+            results_dir: path(&settings::RESULTS_DIR)?,
+            steps_dir: path(&settings::STEPS_DIR)?,
             key: read.key()?,
             agent: read.agent()?,
-            registry_config: sources.values(&settings::REGISTRY_CONFIG).map(|(values, _)| paths(values)),
+            registry_config: sources.values(&settings::REGISTRY_CONFIG)?.map(|(values, _)| paths(values)),
             service_account: read.optional(
                 &settings::SERVICE_ACCOUNT,
                 "a ServiceAccount, NAME or NAMESPACE/NAME",
                 |text| ObjectName::within(text, "default").is_ok().then(|| text.to_owned()),
             )?,
-            cluster_credentials: path(&settings::CLUSTER_CREDENTIALS),
+            cluster_credentials: path(&settings::CLUSTER_CREDENTIALS)?,
             insecure_registries: read.hosts()?,
-            registry_ca: paths(read.list(&settings::REGISTRY_CA)),
-            allow: read.list(&settings::ALLOW),
+            registry_ca: paths(read.list(&settings::REGISTRY_CA)?),
+            allow: read.list(&settings::ALLOW)?,
             recursive: read.switch(&settings::RECURSIVE)?,
             identities: read.all(
                 &settings::IDENTITY,
@@ -237,11 +254,8 @@ impl Config {
                 timeout,
             )?,
             lenient: read.switch(&settings::LENIENT)?,
-            report: sources
-                .values(&settings::REPORT)
-                .and_then(|(mut values, _)| values.pop())
-                .map(PathBuf::from),
-            own_results: sources.values(&settings::OWN_RESULTS).map(|(values, _)| paths(values)),
+            report: read.last(&settings::REPORT)?.map(|(text, _)| PathBuf::from(text)),
+            own_results: sources.values(&settings::OWN_RESULTS)?.map(|(values, _)| paths(values)),
             output: read.one(&settings::OUTPUT, "human or json", |text| match text {
                 "human" => Some(Output::Human),
                 "json" => Some(Output::Json),
@@ -283,13 +297,19 @@ pub enum RunSource {
 struct Reader<'a>(&'a Sources);
 
 impl Reader<'_> {
-    fn text(&self, setting: &Setting) -> (String, Origin) {
-        let given = self.0.values(setting).and_then(|(mut values, origin)| Some((values.pop()?, origin)));
-        given.unwrap_or_else(|| (setting.default.to_owned(), Origin::Default(setting.flag.to_owned())))
+    /// The last value that is given; `None`: none is.
+    fn last(&self, setting: &Setting) -> Result<Option<(String, Origin)>, ConfigError> {
+        let given = self.0.values(setting)?;
+        Ok(given.and_then(|(mut values, origin)| Some((values.pop()?, origin))))
     }
 
-    fn list(&self, setting: &Setting) -> Vec<String> {
-        self.0.values(setting).map(|(values, _)| values).unwrap_or_default()
+    fn text(&self, setting: &Setting) -> Result<(String, Origin), ConfigError> {
+        let default = || (setting.default.to_owned(), Origin::Default(setting.flag.to_owned()));
+        Ok(self.last(setting)?.unwrap_or_else(default))
+    }
+
+    fn list(&self, setting: &Setting) -> Result<Vec<String>, ConfigError> {
+        Ok(self.0.values(setting)?.map(|(values, _)| values).unwrap_or_default())
     }
 
     fn one<T>(
@@ -298,7 +318,7 @@ impl Reader<'_> {
         wanted: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<T, ConfigError> {
-        let (text, origin) = self.text(setting);
+        let (text, origin) = self.text(setting)?;
         parse(&text).ok_or_else(|| bad(origin, &text, wanted))
     }
 
@@ -308,29 +328,25 @@ impl Reader<'_> {
         wanted: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Vec<T>, ConfigError> {
-        let Some((values, origin)) = self.0.values(setting) else { return Ok(Vec::new()) };
+        let Some((values, origin)) = self.0.values(setting)? else { return Ok(Vec::new()) };
         values.iter().map(|text| parse(text).ok_or_else(|| bad(origin.clone(), text, wanted))).collect()
     }
 
-    /// A setting without a default. Empty is none: a Task's parameter can't be left out.
+    /// A setting without a default.
     fn optional<T>(
         &self,
         setting: &Setting,
         wanted: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, ConfigError> {
-        let Some((mut values, origin)) = self.0.values(setting) else { return Ok(None) };
-        match values.pop().filter(|text| !text.is_empty()) {
-            Some(text) => parse(&text).map(Some).ok_or_else(|| bad(origin, &text, wanted)),
-            None => Ok(None),
-        }
+        let Some((text, origin)) = self.last(setting)? else { return Ok(None) };
+        parse(&text).map(Some).ok_or_else(|| bad(origin, &text, wanted))
     }
 
     fn switch(&self, setting: &Setting) -> Result<bool, ConfigError> {
         debug_assert_eq!(setting.kind, Kind::Switch);
-        let Some((values, origin)) = self.0.values(setting) else { return Ok(false) };
-        let text = values.last().map_or("true", String::as_str);
-        boolean(text).ok_or_else(|| bad(origin, text, "true or false"))
+        let Some((text, origin)) = self.last(setting)? else { return Ok(false) };
+        boolean(&text).ok_or_else(|| bad(origin, &text, "true or false"))
     }
 
     fn hosts(&self) -> Result<Vec<String>, ConfigError> {
@@ -359,14 +375,14 @@ impl Reader<'_> {
     }
 
     fn key(&self) -> Result<KeySource, ConfigError> {
-        let (text, origin) = self.text(&settings::KEY);
+        let (text, origin) = self.text(&settings::KEY)?;
         KeySource::from_str(&text).map_err(|error| bad(origin, &text, &format!("a key: {error}")))
     }
 
     /// The agent; who names a key too has said two things of which one can't be meant.
     fn agent(&self) -> Result<Option<AgentAddress>, ConfigError> {
-        let Some((_, origin)) = self.0.values(&settings::AGENT) else { return Ok(None) };
-        if let Some((_, key)) = self.0.values(&settings::KEY) {
+        let Some((_, origin)) = self.0.values(&settings::AGENT)? else { return Ok(None) };
+        if let Some((_, key)) = self.0.values(&settings::KEY)? {
             return Err(ConfigError::Contradiction { one: origin, other: key });
         }
         self.one(&settings::AGENT, "unix:///PATH, the socket of an agent", |text| text.parse().ok()).map(Some)
@@ -374,10 +390,10 @@ impl Reader<'_> {
 
     fn annotations(&self, setting: &Setting) -> Result<BTreeMap<String, String>, ConfigError> {
         let mut annotations = BTreeMap::new();
-        let Some((values, origin)) = self.0.values(setting) else { return Ok(annotations) };
+        let Some((values, origin)) = self.0.values(setting)? else { return Ok(annotations) };
         for text in values {
             match text.split_once('=') {
-                Some((key, value)) if !key.is_empty() => {
+                Some((key, value)) if !blank::is_blank(key) => {
                     if annotations.insert(key.to_owned(), value.to_owned()).is_some_and(|old| old != value) {
                         return Err(bad(
                             origin,
@@ -394,7 +410,7 @@ impl Reader<'_> {
 
     /// A key of `chains-config`, held against what this version can do.
     fn chains(&self, key: &ChainsKey) -> Result<(String, Origin), ConfigError> {
-        let (value, origin) = self.0.chains(key);
+        let (value, origin) = self.0.chains(key)?;
         if key.allowed.is_empty() || key.allowed.contains(&value.as_str()) {
             return Ok((value, origin));
         }

@@ -120,6 +120,23 @@ pub struct ChainsKey {
     pub meaning: &'static str,
 }
 
+impl ChainsKey {
+    /// Whether it says where something goes. Tekton Chains takes an empty value for off there.
+    pub fn is_storage(&self) -> bool {
+        self.key.starts_with("artifacts.") && self.key.ends_with(".storage")
+    }
+
+    /// What an empty value means in the mounted directory and by `--config`: as in Tekton Chains, which refuses it where a
+    /// word is needed. Booleans that Chains would pass over in silence are an error here.
+    pub fn empty(&self) -> &'static str {
+        match self.default {
+            _ if self.is_storage() => "off",
+            "" => "the default",
+            _ => "an error",
+        }
+    }
+}
+
 macro_rules! chains_keys {
     ($($name:ident: $key:literal [$($allowed:literal),*] $default:literal $meaning:literal;)*) => {
         $(#[doc = $meaning] pub const $name: ChainsKey = ChainsKey {

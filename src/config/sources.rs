@@ -1,4 +1,7 @@
 //! Where a value comes from: flag, then environment, then the mounted directory, then the default.
+//!
+//! A blank is refused here, whatever source it comes from: it must not be read as "no restriction". An empty variable
+//! counts as unset, because a Task's parameter that is left empty makes one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +12,7 @@ use super::ConfigError;
 use super::settings::{
     AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, SETTINGS, Setting, VERIFY_TABLES,
 };
+use crate::blank::{self, is_blank};
 
 /// A ConfigMap holds at most 1 MiB in all; a value here is a word or a URL.
 const MAX_VALUE_BYTES: u64 = 64 * 1024;
@@ -17,7 +21,30 @@ const MAX_VALUE_BYTES: u64 = 64 * 1024;
 const PREFIX: &str = "STEPSEAL_";
 
 /// Variables with our prefix that are not settings: the log filter and where `chains-config` is mounted.
-const OTHER_VARIABLES: [&str; 2] = ["STEPSEAL_LOG", "STEPSEAL_CONFIG_DIR"];
+const OTHER_VARIABLES: [&str; 2] = ["STEPSEAL_LOG", CONFIG_DIR];
+
+/// The variable with the place of `chains-config`.
+const CONFIG_DIR: &str = "STEPSEAL_CONFIG_DIR";
+
+/// Variables of other programs and standards that are read too. They name files, places and times; each of them that is
+/// blank is an error. What is not here is the system's (`HOME`, `PATH`, `HOSTNAME`, `KUBERNETES_SERVICE_*`), a password,
+/// which may be any text, or `NO_PROXY`, which is a list that may be empty.
+pub const FOREIGN_VARIABLES: [&str; 14] = [
+    "SOURCE_DATE_EPOCH",
+    "SIGSTORE_ROOT_FILE",
+    "COSIGN_REPOSITORY",
+    "DOCKER_CONFIG",
+    "REGISTRY_AUTH_FILE",
+    "KUBECONFIG",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
 
 /// What the flags gave: every flag's values, by the flag's name.
 pub type Flags = BTreeMap<String, Vec<String>>;
@@ -62,27 +89,32 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// A directory that can't be read, or holds a value that is too long or not UTF-8.
+    /// A directory that can't be read, or holds a value that is too long or not UTF-8; a blank name of one, or a blank key.
     pub fn read(flags: Flags, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let env: BTreeMap<String, String> = env.into_iter().filter(|(k, _)| k.starts_with(PREFIX)).collect();
-        let dir_path = flags
-            .get("config-dir")
-            .and_then(|values| values.last())
-            .or_else(|| env.get("STEPSEAL_CONFIG_DIR").filter(|value| !value.is_empty()))
-            .map(PathBuf::from);
+        let (env, unknown): (BTreeMap<_, _>, BTreeMap<_, _>) = env
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .partition(|(name, _)| is_variable(name));
+        let dir_path = match flags.get("config-dir").and_then(|values| values.last()) {
+            Some(text) => Some((text, Origin::Flag("config-dir".to_owned()))),
+            None => env
+                .get(CONFIG_DIR)
+                .filter(|text| !text.is_empty())
+                .map(|text| (text, Origin::Env(CONFIG_DIR.to_owned()))),
+        };
+        let dir_path = dir_path.map(|(text, origin)| given(text, &origin).map(PathBuf::from)).transpose()?;
         let mut sources = Self { flags, dir_path, ..Self::default() };
         // envy gives the names in lower case and without the prefix, as fields would have them.
-        sources.env = envy::prefixed(PREFIX)
-            .from_iter(env.clone())
-            .map_err(|source| ConfigError::Environment { source })?;
-        for name in env.keys() {
-            if !is_variable(name) {
-                sources.warnings.push(format!("{name} is not a setting of Stepseal's; it has no effect"));
-            }
+        sources.env =
+            envy::prefixed(PREFIX).from_iter(env).map_err(|source| ConfigError::Environment { source })?;
+        for name in unknown.keys() {
+            let name = crate::foreign::shown(name, 256);
+            sources.warnings.push(format!("{name} is not a setting of Stepseal's; it has no effect"));
         }
         if let Some(dir) = sources.dir_path.clone() {
             sources.read_dir(&dir)?;
         }
+        sources.check_keys()?;
         Ok(sources)
     }
 
@@ -110,40 +142,69 @@ impl Sources {
             if text.len() as u64 > MAX_VALUE_BYTES {
                 return Err(ConfigError::TooLong { path, limit: MAX_VALUE_BYTES });
             }
-            self.dir.insert(name.to_owned(), text.trim().to_owned());
+            self.dir.insert(name.to_owned(), text);
         }
         Ok(())
     }
 
-    /// The values of one of our own settings; an empty variable counts as unset.
-    pub fn values(&self, setting: &Setting) -> Option<(Vec<String>, Origin)> {
-        if let Some(values) = self.flags.get(setting.flag) {
-            return Some((values.clone(), Origin::Flag(setting.flag.to_owned())));
-        }
-        let text = self.env.get(&field(setting.env)).filter(|text| !text.trim().is_empty())?;
-        Some((split(setting.kind, text), Origin::Env(setting.env.to_owned())))
+    /// The values of one of our own settings, one at least, none of them blank; an empty variable counts as unset.
+    /// Of a list in a variable, elements that are empty beside others are left out: YAML ends blocks with a line break.
+    ///
+    /// # Errors
+    ///
+    /// A blank: an empty flag, or nothing but blanks and separators in a flag, a variable or an element of a list.
+    pub fn values(&self, setting: &Setting) -> Result<Option<(Vec<String>, Origin)>, ConfigError> {
+        let (values, origin) = match self.flags.get(setting.flag) {
+            Some(values) => (values.clone(), Origin::Flag(setting.flag.to_owned())),
+            None => {
+                let text = self.env.get(&field(setting.env)).filter(|text| !text.is_empty());
+                let Some(text) = text else { return Ok(None) };
+                let origin = Origin::Env(setting.env.to_owned());
+                (split(setting.kind, given(text, &origin)?), origin)
+            }
+        };
+        values.iter().try_for_each(|value| given(value, &origin).map(|_| ()))?;
+        Ok((!values.is_empty()).then_some((values, origin)))
     }
 
-    /// The value of a key of `chains-config`; an empty one is a value.
-    pub fn chains(&self, key: &ChainsKey) -> (String, Origin) {
-        if let Some(value) = self.flag_override(key.key) {
-            return (value, Origin::Flag(format!("config {}", key.key)));
-        }
+    /// The value of a key of `chains-config`. An empty one is a value, but in a variable: there it is one only for
+    /// `artifacts.*.storage`, where it means off, as Tekton Chains has it.
+    ///
+    /// # Errors
+    ///
+    /// A value with nothing but blanks and separators in it.
+    pub fn chains(&self, key: &ChainsKey) -> Result<(String, Origin), ConfigError> {
         let env = variable(key.key);
-        if let Some(value) = self.env.get(&field(&env)) {
-            return (value.trim().to_owned(), Origin::Env(env));
+        let in_env = || self.env.get(&field(&env)).filter(|text| !text.is_empty() || key.is_storage());
+        let (text, origin) = if let Some(value) = self.flag_override(key.key) {
+            (value, Origin::Flag(format!("config {}", key.key)))
+        } else if let Some(value) = in_env() {
+            (value.as_str(), Origin::Env(env))
+        } else if let (Some(value), Some(dir)) = (self.dir.get(key.key), &self.dir_path) {
+            (value.as_str(), Origin::File(dir.join(key.key)))
+        } else {
+            (key.default, Origin::Default(key.key.to_owned()))
+        };
+        match text {
+            "" => Ok((String::new(), origin)),
+            text => Ok((given(text, &origin)?.trim().to_owned(), origin)),
         }
-        match (self.dir.get(key.key), &self.dir_path) {
-            (Some(value), Some(dir)) => (value.clone(), Origin::File(dir.join(key.key))),
-            _ => (key.default.to_owned(), Origin::Default(key.key.to_owned())),
+    }
+
+    /// Checks all keys of `chains-config`, also those that no command asks for: none may be blank, wherever it is given.
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        let pairs = self.flags.get("config").into_iter().flatten().filter_map(|text| text.split_once('='));
+        for (key, text) in pairs.filter(|(_, text)| !text.is_empty()) {
+            given(text, &Origin::Flag(format!("config {}", crate::foreign::shown(key, 120))))?;
         }
+        CHAINS_KEYS.iter().try_for_each(|key| self.chains(key).map(|_| ()))
     }
 
     /// The value that `--config KEY=VALUE` gives; the last one wins.
-    fn flag_override(&self, key: &str) -> Option<String> {
+    fn flag_override(&self, key: &str) -> Option<&str> {
         let values = self.flags.get("config")?;
-        let pair = values.iter().rev().filter_map(|text| text.split_once('='));
-        pair.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned()).next()
+        let mut pairs = values.iter().rev().filter_map(|text| text.split_once('='));
+        pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value)
     }
 
     /// `--config` values that name no key.
@@ -155,6 +216,34 @@ impl Sources {
             })
         })
     }
+}
+
+/// Checks every variable that Stepseal reads, whatever command reads it: none that is set may be blank, and none may be
+/// among those that are not UTF-8.
+///
+/// # Errors
+///
+/// The first that is not UTF-8, or has nothing but blanks and separators in it.
+pub fn check_variables(
+    not_text: &[String],
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<(), ConfigError> {
+    let read = |name: &str| is_variable(name) || FOREIGN_VARIABLES.contains(&name);
+    if let Some(name) = not_text.iter().find(|name| read(name)) {
+        return Err(ConfigError::NotText { origin: Origin::Env(name.clone()) });
+    }
+    for (name, text) in variables.into_iter().filter(|(name, text)| !text.is_empty() && read(name)) {
+        given(&text, &Origin::Env(name))?;
+    }
+    Ok(())
+}
+
+/// `text`, unless it is blank.
+fn given<'a>(text: &'a str, origin: &Origin) -> Result<&'a str, ConfigError> {
+    if is_blank(text) {
+        return Err(ConfigError::Blank { origin: origin.clone(), what: blank::described(text) });
+    }
+    Ok(text)
 }
 
 /// The environment variable of a key: `STEPSEAL_`, upper case, `.` and `-` as `_`.

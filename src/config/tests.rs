@@ -51,11 +51,72 @@ fn flag_before_environment_before_directory_before_default() {
 }
 
 #[test]
-fn an_empty_variable_unsets_a_setting_and_sets_a_key() {
-    let config =
-        config(Flags::new(), &[("STEPSEAL_JOBS", ""), ("STEPSEAL_ARTIFACTS_OCI_STORAGE", "")]).unwrap();
+fn an_empty_variable_counts_as_unset_but_for_a_storage() {
+    let env = [
+        ("STEPSEAL_JOBS", ""),
+        ("STEPSEAL_ARTIFACTS_OCI_STORAGE", ""),
+        ("STEPSEAL_BUILDER_ID", ""),
+        ("STEPSEAL_STORAGE_OCI_REPOSITORY", ""),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("storage.oci.repository"), "dir.example/a\n").unwrap();
+    let given = flags(&[("config-dir", &[dir.path().to_str().unwrap()])]);
+    let config = config(given, &env).unwrap();
     assert_eq!(config.jobs, 16);
     assert_eq!(config.images, []);
+    assert_eq!(config.runs.provenance.builder_id, "https://tekton.dev/chains/v2");
+    assert_eq!(config.oci.repository.unwrap().to_string(), "dir.example/a");
+}
+
+/// Every setting of every table, whichever command reads it.
+#[test]
+fn a_blank_is_no_value_of_any_setting() {
+    let tables = settings::VERIFY_TABLES.iter().copied().flatten();
+    for setting in tables.chain(settings::SETTINGS).chain(settings::AGENT_SETTINGS) {
+        for blank in ["", " ", ",", " , ", "\n", ":", "\u{3000}", "\u{200b}"] {
+            for values in [&[blank][..], &["a", blank], &[blank, "a"]] {
+                let error = sources(flags(&[(setting.flag, values)]), &[]).values(setting).unwrap_err();
+                assert!(matches!(error, ConfigError::Blank { .. }), "{error}");
+                assert!(error.to_string().starts_with(&format!("--{} ", setting.flag)), "{error}");
+            }
+            let read = sources(Flags::new(), &[(setting.env, blank)]);
+            match (blank, read.values(setting)) {
+                ("", read) => assert!(read.unwrap().is_none()),
+                (_, read) => {
+                    let error = read.unwrap_err();
+                    assert!(error.to_string().starts_with(setting.env), "{error}");
+                    assert!(error.hint().unwrap().contains(setting.env));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn empty_elements_beside_others_are_left_out_and_blank_ones_are_refused() {
+    let values = |text: &str, setting: &Setting| {
+        let read = sources(Flags::new(), &[(setting.env, text)]).values(setting);
+        read.map(|given| given.unwrap().0).map_err(|error| error.to_string())
+    };
+    for text in ["a,b", "a,b,", ",a,b", "a,,b", " a , , b \n", "a\nb\n", "a\n\nb\n", "\n a\n b"] {
+        assert_eq!(values(text, &settings::ALLOW).unwrap(), ["a", "b"], "{text:?}");
+    }
+    for text in ["/a:/b", "/a:/b:", ":/a::/b", "/a: :/b\n"] {
+        assert_eq!(values(text, &settings::REGISTRY_CA).unwrap(), ["/a", "/b"], "{text:?}");
+    }
+    for text in ["a,\u{200b}", "a\n,\nb", "a,:,b"] {
+        assert!(
+            values(text, &settings::ALLOW).unwrap_err().starts_with("STEPSEAL_ALLOW has nothing"),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_variable_in_another_case_has_no_effect() {
+    let sources = sources(Flags::new(), &[("STEPSEAL_ALLOW", "a.example/x"), ("STEPSEAL_Allow", "**")]);
+    assert_eq!(sources.values(&settings::ALLOW).unwrap().unwrap().0, ["a.example/x"]);
+    assert!(sources.warnings[0].starts_with("STEPSEAL_Allow is not a setting"), "{:?}", sources.warnings);
 }
 
 #[test]
@@ -97,7 +158,7 @@ fn every_wrong_value_names_its_place_and_what_is_taken() {
         ("STEPSEAL_ARTIFACTS_PIPELINERUN_SIGNER", "kms", "allowed: \"x509\", \"none\""),
         ("STEPSEAL_ARTIFACTS_PIPELINERUN_ENABLE_DEEP_INSPECTION", "yes", "is not true or false"),
         ("STEPSEAL_BUILDDEFINITION_BUILDTYPE", "slsa", "allowed: \"https://tekton.dev/chains/v2/slsa\""),
-        ("STEPSEAL_BUILDER_ID", "", "is not a URI that names who builds"),
+        ("STEPSEAL_ANNOTATIONS", " =v", "is not KEY=VALUE"),
         ("STEPSEAL_TASKRUN", "name", "is not a run, NAMESPACE/NAME"),
         ("STEPSEAL_TRANSPARENCY_ENABLED", "true", "allowed: \"false\""),
         ("STEPSEAL_STORAGE_OCI_REPOSITORY", "https://a.example/x", "is not a repository"),
@@ -148,6 +209,8 @@ fn what_nobody_knows_is_named() {
     assert_eq!(sources.warnings.len(), 2, "{:?}", sources.warnings);
     assert!(sources.warnings[0].starts_with("STEPSEAL_JOB "));
     assert!(sources.warnings[1].contains("artifacts.oci.storge"));
+    let error = config(flags(&[("config", &["builder.id="])]), &[]).unwrap_err();
+    assert!(error.to_string().contains("is not a URI that names who builds"), "{error}");
     let error = config(flags(&[("config", &["artifacts.oci.storge=oci"])]), &[]).unwrap_err();
     assert!(error.to_string().contains("artifacts.oci.storge"), "{error}");
 }

@@ -74,10 +74,10 @@ impl Verification {
             return Err(ConfigError::Override { text: crate::foreign::shown(text, super::SHOWN_BYTES) });
         }
         let read = Reader(sources);
-        let keys = sources.values(&settings::VERIFY_KEYS).map(|(keys, _)| keys);
-        let path = |setting| PathBuf::from(read.text(setting).0);
+        let keys = sources.values(&settings::VERIFY_KEYS)?.map(|(keys, _)| keys);
+        let path = |setting| Ok::<_, ConfigError>(PathBuf::from(read.text(setting)?.0));
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
-        let given = |setting| sources.values(setting).and_then(|(mut values, _)| values.pop());
+        let given = |setting| Ok::<_, ConfigError>(read.last(setting)?.map(|(text, _)| PathBuf::from(text)));
         Ok(Self {
             keys_named: keys.is_some(),
             keys: keys.unwrap_or_else(|| vec![settings::VERIFY_KEYS.default.to_owned()]),
@@ -85,7 +85,7 @@ impl Verification {
                 .exact_or_regexp(&settings::CERTIFICATE_IDENTITY, &settings::CERTIFICATE_IDENTITY_REGEXP)?,
             issuer: read
                 .exact_or_regexp(&settings::CERTIFICATE_ISSUER, &settings::CERTIFICATE_ISSUER_REGEXP)?,
-            trusted_root: given(&settings::TRUSTED_ROOT).map(PathBuf::from),
+            trusted_root: given(&settings::TRUSTED_ROOT)?,
             ignore_tlog: read.switch(&settings::IGNORE_TLOG)?,
             ignore_sct: read.switch(&settings::IGNORE_SCT)?,
             signed_timestamps: read.switch(&settings::SIGNED_TIMESTAMPS)?,
@@ -100,24 +100,24 @@ impl Verification {
                 timeout,
             )?,
             recursive: read.switch(&settings::VERIFY_RECURSIVE)?,
-            registry_config: sources.values(&settings::VERIFY_REGISTRY_CONFIG).map(|(all, _)| paths(all)),
+            registry_config: sources.values(&settings::VERIFY_REGISTRY_CONFIG)?.map(|(all, _)| paths(all)),
             insecure_registries: read.all(
                 &settings::VERIFY_INSECURE_REGISTRY,
                 "HOST or HOST:PORT",
                 |text| is_host(text).then(|| text.to_owned()),
             )?,
             allow_http: read.switch(&settings::ALLOW_HTTP)?,
-            registry_ca: paths(read.list(&settings::VERIFY_REGISTRY_CA)),
+            registry_ca: paths(read.list(&settings::VERIFY_REGISTRY_CA)?),
             jobs: read.one(&settings::VERIFY_JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,
             annotations: read.annotations(&settings::VERIFY_ANNOTATIONS)?,
-            policy: given(&settings::POLICY).map(PathBuf::from),
-            results_dir: path(&settings::VERIFY_RESULTS_DIR),
-            steps_dir: path(&settings::VERIFY_STEPS_DIR),
-            predicate_type: read.text(&settings::PREDICATE_TYPE).0,
-            requires: read.list(&settings::REQUIRE),
-            cluster_credentials: path(&settings::VERIFY_CLUSTER_CREDENTIALS),
+            policy: given(&settings::POLICY)?,
+            results_dir: path(&settings::VERIFY_RESULTS_DIR)?,
+            steps_dir: path(&settings::VERIFY_STEPS_DIR)?,
+            predicate_type: read.text(&settings::PREDICATE_TYPE)?.0,
+            requires: read.list(&settings::REQUIRE)?,
+            cluster_credentials: path(&settings::VERIFY_CLUSTER_CREDENTIALS)?,
             repository: read.repository()?,
             warnings: sources.warnings.clone(),
         })
@@ -131,8 +131,7 @@ impl Reader<'_> {
         exact: &settings::Setting,
         regexp: &settings::Setting,
     ) -> Result<Option<(String, bool)>, ConfigError> {
-        let given = |setting| self.0.values(setting).and_then(|(mut all, origin)| Some((all.pop()?, origin)));
-        match (given(exact), given(regexp)) {
+        match (self.last(exact)?, self.last(regexp)?) {
             (Some(_), Some((text, origin))) => {
                 Err(bad(origin, &text, &format!("given alone: there is --{} too", exact.flag)))
             }

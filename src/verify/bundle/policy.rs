@@ -4,6 +4,7 @@ use std::fmt;
 
 use regex::Regex;
 
+use crate::blank::is_invisible;
 use crate::sign::PublicKey;
 
 /// What is demanded of a bundle.
@@ -65,9 +66,17 @@ impl Match {
     ///
     /// # Errors
     ///
-    /// It is none, or so large that it could only harm.
+    /// It is none, or so large that it could only harm; or there is nothing to match in it, as in `|`, which empty
+    /// parameters of a Task leave behind, and which would accept anything.
     pub fn regexp(text: &str) -> Result<Self, regex::Error> {
-        regex::RegexBuilder::new(text).size_limit(REGEXP_BYTES).build().map(Self::Regexp)
+        let expression = regex::RegexBuilder::new(text).size_limit(REGEXP_BYTES).build()?;
+        let empty_frame = Regex::new(EMPTY_FRAME)?;
+        if is_invisible(&empty_frame.replace_all(text, ""))
+            && ["x", text].map(|any| expression.is_match(any)) != [false; 2]
+        {
+            return Err(regex::Error::Syntax("there is nothing to match in it".to_owned()));
+        }
+        Ok(Self::Regexp(expression))
     }
 
     /// Whether `text` is what it must be.
@@ -79,6 +88,9 @@ impl Match {
         }
     }
 }
+
+/// The parts of an expression that match no character: groups, flags, alternatives, anchors.
+const EMPTY_FRAME: &str = r"\(\?[a-zA-Z-]*:?|\\[AbBz]|[|()^$]";
 
 /// The largest compiled expression.
 const REGEXP_BYTES: usize = 1024 * 1024;
@@ -110,5 +122,19 @@ mod tests {
     fn an_expression_that_would_eat_the_memory_is_refused() {
         assert!(Match::regexp("(((a{100}){100}){100}){100}").is_err());
         assert!(Match::regexp("(").is_err());
+    }
+
+    #[test]
+    fn an_expression_with_nothing_to_match_is_refused() {
+        for text in [
+            "", " ", "\t", "\u{3000}", "\u{200b}", "|", " | ", "()", "(|)", "^", "$", "^|$", "(?i)",
+            "(?i:|)", "\\b",
+        ] {
+            assert!(Match::regexp(text).is_err(), "{text:?}");
+        }
+        // Those of them that only an empty text matches accept nobody; the others say what they accept.
+        for text in ["^$", "^(|)$", ".*", "a|", "[ ]", "(?i)a", " a", "\\s"] {
+            assert!(Match::regexp(text).is_ok(), "{text:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::PolicyError;
 use super::schema::{self, Kind};
+use crate::blank::is_invisible;
 use crate::foreign;
 
 /// A value, where it stands in the file, and where in the table of fields.
@@ -51,10 +52,16 @@ impl<'a> Node<'a> {
         self.get(name)?.ok_or_else(|| self.wrong(format!("{name} is missing")))
     }
 
-    /// What stands under any name, as signers do: name and value.
+    /// What stands under any name, as signers do: name and value. There must be one at least, and no name may be blank.
     pub(super) fn named(&self) -> Result<Vec<(String, Self)>, PolicyError> {
         let any = schema::below(&self.field).map(|(name, _)| name).find(|name| schema::is_any(name));
         let (Some(entries), Some(any)) = (self.value.as_object(), any) else { return Ok(Vec::new()) };
+        if entries.is_empty() {
+            return Err(self.wrong("it is empty"));
+        }
+        if let Some(blank) = entries.keys().find(|name| is_invisible(name)) {
+            return Err(self.wrong(format!("the name {blank:?} is blank")));
+        }
         let mut all = Vec::new();
         for name in entries.keys() {
             if let Some(node) = self.child(name, any)? {
@@ -102,7 +109,7 @@ impl<'a> Node<'a> {
         let fits = match kind {
             Kind::Object => self.value.is_object(),
             Kind::List => self.value.is_array(),
-            Kind::Text => self.value.as_str().is_some_and(|text| !text.is_empty()),
+            Kind::Text => self.value.as_str().is_some_and(|text| !is_invisible(text)),
             Kind::Number => self.value.as_u64().is_some_and(|number| number > 0),
             Kind::Duration => {
                 let duration = self.value.as_str().and_then(|text| humantime::parse_duration(text).ok());

@@ -100,6 +100,57 @@ fn what_is_wrong_is_told_with_its_place() {
         ("maxAge: 30d", "maxAge: 30", "maxAge: 30 is no duration"),
         ("maxAge: 30d", "maxAge: soon", "maxAge: \"soon\" is no duration"),
         ("env: prod", "env: 1", "rules[0].signature.annotations.env: 1 is no text"),
+        ("env: prod", "env: \" \"", "rules[0].signature.annotations.env: \" \" is no text"),
+        ("env: prod", "\"\": prod", "rules[0].signature.annotations: the name \"\" is blank"),
+        ("{ env: prod }", "{}", "rules[0].signature.annotations: it is empty"),
+        ("{ env: prod }", "", "rules[0].signature.annotations: null is no object"),
+        (
+            "ci: { key: cosign.pub }",
+            "\"\\u3000\": { key: cosign.pub }",
+            "signers: the name \"\\u{3000}\" is blank",
+        ),
+        ("\n  ci: { key: cosign.pub }", " {}", "signers: it is empty"),
+        ("key: cosign.pub", "key: \"\\t\"", "signers.ci.key: "),
+        ("key: cosign.pub", "publicKey: \"\\n\"", "signers.ci.publicKey: "),
+        ("key: cosign.pub", "identity: \" \", issuer: x", "signers.ci.identity: \" \" is no text"),
+        ("key: cosign.pub", "identityRegexp: \"\", issuer: x", "signers.ci.identityRegexp: \"\" is no text"),
+        (
+            "key: cosign.pub",
+            "identityRegexp: \"|\", issuer: x",
+            "signers.ci.identityRegexp: it is no regular",
+        ),
+        ("key: cosign.pub", "identity: x, issuerRegexp: \"\\u200b\"", "signers.ci.issuerRegexp: "),
+        ("key: cosign.pub", "identity: x", "signers.ci: an identity needs one of issuer and issuerRegexp"),
+        ("key: cosign.pub", "issuer: x", "signers.ci: an identity needs one of identity and identityRegexp"),
+        ("name: all", "name: \" \"", "rules[1].name: \" \" is no text"),
+        ("images: [\"**\"]", "images: [\"\"]", "rules[1].images[0]: \"\" is no text"),
+        ("images: [\"**\"]", "images: [\",\"]", "rules[1].images[0]: it "),
+        ("images: [\"**\"]", "images: [\"**\", \" \"]", "rules[1].images[1]: \" \" is no text"),
+        ("signature: { by: [ci] }", "signature: { by: [] }", "rules[1].signature.by: the list is empty"),
+        (
+            "signature: { by: [ci] }",
+            "signature: { by: [ci, \" \"] }",
+            "rules[1].signature.by[1]: \" \" is no text",
+        ),
+        ("signature: { by: [ci] }", "signature:", "rules[1].signature: null is no object"),
+        ("type: slsaprovenance1", "type: \" \"", "rules[0].attestations[0].type: \" \" is no text"),
+        (
+            "require: [\"$.predicate.runDetails.builder.id=https://tekton.dev/chains/v2\"]",
+            "require: []",
+            "rules[0].attestations[0].require: the list is empty",
+        ),
+        (
+            "require: [\"$.predicate.runDetails.builder.id=https://tekton.dev/chains/v2\"]",
+            "require: [\" \"]",
+            "rules[0].attestations[0].require[0]: \" \" is no text",
+        ),
+        (
+            "require: [\"$.predicate.runDetails.builder.id=https://tekton.dev/chains/v2\"]",
+            "require: [\"=v\"]",
+            "rules[0].attestations[0].require[0]: ",
+        ),
+        ("maxAge: 30d", "maxAge: \"\"", "maxAge: \"\" is no duration"),
+        ("version: 1", "version: 1\ntrustedRoot: \" \"", "trustedRoot: \" \" is no text"),
         (
             "type: slsaprovenance1",
             "type: provenance",
@@ -112,6 +163,44 @@ fn what_is_wrong_is_told_with_its_place() {
         let error = read(&GOOD.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(error.contains(want), "{to}: {error}");
     }
+}
+
+/// Each text, list and object of the table, emptied in a policy that has them all.
+#[test]
+fn nothing_of_a_policy_may_be_empty() {
+    let full = r#"{"version": 1, "trustedRoot": "r", "signers": {"ci": {"key": "cosign.pub"}}, "rules": [{"name": "n", "images": ["**"],
+        "signature": {"by": ["ci"], "annotations": {"k": "v"}, "maxAge": "1d"},
+        "attestations": [{"type": "vuln", "by": ["ci"], "require": ["$.a=b"], "maxAge": "1d"}]}]}"#;
+    read(full).unwrap();
+    let full: Value = serde_json::from_str(full).unwrap();
+    let mut emptied = 0;
+    for at in pointers(&full, "") {
+        let empties: &[Value] = match full.pointer(&at).unwrap() {
+            Value::String(_) => &["".into(), " ".into(), "\n".into(), "\u{2003}".into(), Value::Null],
+            Value::Array(_) => &[Value::Array(vec![]), Value::Null],
+            Value::Object(_) => &[Value::Object(serde_json::Map::new()), Value::Null],
+            _ => &[Value::Null],
+        };
+        for empty in empties {
+            let mut policy = full.clone();
+            *policy.pointer_mut(&at).unwrap() = empty.clone();
+            assert!(read(&policy.to_string()).is_err(), "{at}: {empty}");
+            emptied += 1;
+        }
+    }
+    assert!(emptied > 50, "{emptied}");
+}
+
+/// The places below a value.
+fn pointers(value: &Value, at: &str) -> Vec<String> {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(entries) => entries.iter().map(|(key, value)| (format!("{at}/{key}"), value)).collect(),
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(n, value)| (format!("{at}/{n}"), value)).collect()
+        }
+        _ => Vec::new(),
+    };
+    below.into_iter().flat_map(|(at, value)| [vec![at.clone()], pointers(value, &at)].concat()).collect()
 }
 
 #[test]
