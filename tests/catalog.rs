@@ -2,6 +2,8 @@
 //! mounted into no step but the one that signs?
 
 #![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a file of ours that is not as it should be is a failed test"
@@ -9,12 +11,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use stepseal::config::settings::{AGENT_SETTINGS, CHAINS_KEYS, SETTINGS, VERIFY_TABLES};
 use stepseal::config::sources::variable;
 use yaml_rust2::{Yaml, YamlLoader};
+
+use step::{Ended, Step, bare, ended, pair};
+
+#[path = "sign/step.rs"]
+#[allow(dead_code, reason = "other tests use all of it, this one a part")]
+mod step;
 
 /// The kinds that the catalog ships.
 const SHIPPED: [&str; 3] = ["Task", "StepAction", "Pipeline"];
@@ -233,6 +242,188 @@ fn every_flag_and_setting_exists() {
         }
         for setting in list(&step["env"]).iter().map(|setting| text(&setting["name"])) {
             assert!(names.contains(setting), "{} names {setting}", path.display());
+        }
+    }
+}
+
+/// A container that a Task or a StepAction of the catalog runs, with the parameters that its manifest declares.
+struct Container {
+    path: PathBuf,
+    /// The step's command: `sign`, `verify` or `agent`.
+    job: String,
+    /// Each parameter of the type string, with its default.
+    params: Vec<(String, String)>,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+fn containers() -> Vec<Container> {
+    let mut all = Vec::new();
+    for (path, manifest) in of_kinds(&["Task", "StepAction"]).into_iter().filter(|(path, _)| !is_sample(path))
+    {
+        let spec = &manifest["spec"];
+        let declared = list(&spec["params"]).iter().filter(|param| text(&param["type"]) == "string");
+        let params: Vec<(String, String)> = declared
+            .map(|param| (text(&param["name"]).to_owned(), text(&param["default"]).to_owned()))
+            .collect();
+        let own = [spec].into_iter().filter(|spec| spec["steps"].is_badvalue());
+        for container in list(&spec["steps"]).iter().chain(list(&spec["sidecars"])).chain(own) {
+            let args: Vec<String> = list(&container["args"]).iter().map(|arg| text(arg).to_owned()).collect();
+            let env = list(&container["env"]).iter();
+            all.push(Container {
+                path: path.clone(),
+                job: args[0].clone(),
+                params: params.clone(),
+                args,
+                env: env.map(|one| (text(&one["name"]).to_owned(), text(&one["value"]).to_owned())).collect(),
+            });
+        }
+    }
+    assert_eq!(all.iter().filter(|one| one.job == "agent").count(), 1);
+    assert!(all.len() >= 6, "{}", all.len());
+    all
+}
+
+impl Container {
+    /// The parameters that become a variable.
+    fn given_as_variables(&self) -> Vec<(&str, &str)> {
+        let param = |value: &'_ str| {
+            let name = value.strip_prefix("$(params.")?.strip_suffix(')')?;
+            self.params.iter().find(|(declared, _)| declared == name).map(|(declared, _)| declared.as_str())
+        };
+        self.env.iter().filter_map(|(name, value)| Some((param(value)?, name.as_str()))).collect()
+    }
+
+    /// As Tekton would run it in `step`, with these parameters and the others at their defaults; `images` are its images.
+    fn command(&self, step: &Step, given: &[(&str, &str)], images: &[String]) -> Command {
+        let value = |text: &str| {
+            let mut text = text.to_owned();
+            for (name, default) in &self.params {
+                let value = given
+                    .iter()
+                    .find(|(given, _)| given == name)
+                    .map_or(default.as_str(), |(_, value)| value);
+                text = text.replace(&format!("$(params.{name})"), value);
+            }
+            let socket = step.path("agent.sock");
+            text.replace("/run/stepseal/agent.sock", socket.to_str().unwrap())
+        };
+        let mut command = bare(&[]);
+        for arg in &self.args {
+            match arg.as_str() {
+                "$(params.IMAGES[*])" => command.args(images),
+                arg => command.arg(value(arg)),
+            };
+        }
+        command
+            .env("STEPSEAL_RESULTS_DIR", step.path("results"))
+            .env("STEPSEAL_STEPS_DIR", step.path("steps"))
+            .env("STEPSEAL_REGISTRY_CONFIG", step.path("credentials"));
+        match self.job.as_str() {
+            "agent" => command
+                .env("STEPSEAL_KEY", step.path("keys"))
+                .env("STEPSEAL_AGENT_SOCKET", format!("unix://{}", step.path("agent.sock").display())),
+            "sign" if !self.args.iter().any(|arg| arg == "--agent") => {
+                command.env("STEPSEAL_KEY", step.path("keys"))
+            }
+            _ => &mut command,
+        };
+        for (name, text) in &self.env {
+            let mounted = text == "/etc/registry-ca";
+            command
+                .env(name, if mounted { step.path("ca").to_str().unwrap().to_owned() } else { value(text) });
+        }
+        command
+    }
+
+    fn run(&self, step: &Step, given: &[(&str, &str)], images: &[String]) -> Ended {
+        ended(self.command(step, given, images).output().unwrap())
+    }
+}
+
+/// The folders of a step with an image that its results name, a policy and the public key; the image's name.
+fn site() -> (Step, String) {
+    let step = Step::new();
+    fs::create_dir(step.path("ca")).unwrap();
+    fs::write(step.path("cosign.pub"), &pair().public_pem).unwrap();
+    let policy = r#"{"version": 1, "signers": {"ci": {"key": "cosign.pub"}},
+        "rules": [{"name": "signed", "images": ["**"], "signature": {"by": ["ci"]}}]}"#;
+    fs::write(step.path("policy.yaml"), policy).unwrap();
+    let digest = step.built("team/app");
+    let image = format!("{}/team/app@{digest}", step.host());
+    (step, image)
+}
+
+/// An agent that listens; it ends with the test.
+struct Listening(Child);
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn listening(mut command: Command) -> Listening {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut agent = Listening(child);
+    let mut line = String::new();
+    BufReader::new(agent.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("\"listening\""), "{line}");
+    agent
+}
+
+/// Whatever parameter of a Task is left empty, it is as if its variable were not set.
+#[test]
+fn every_parameter_that_becomes_a_variable_may_be_empty() {
+    for container in containers() {
+        let (step, image) = site();
+        let host = step.host();
+        let mut given: Vec<(&str, &str)> =
+            container.given_as_variables().into_iter().map(|(param, _)| (param, "")).collect();
+        assert!(given.len() >= 3, "{}", container.path.display());
+        given.retain(|(param, _)| *param != "INSECURE_REGISTRIES");
+        given.push(("INSECURE_REGISTRIES", &host));
+        match container.job.as_str() {
+            "agent" => drop(listening(container.command(&step, &given, &[]))),
+            "sign" => {
+                let agent =
+                    containers().into_iter().find(|one| one.job == "agent" && one.path == container.path);
+                let _agent = agent.map(|agent| listening(agent.command(&step, &given, &[])));
+                let ended = container.run(&step, &given, std::slice::from_ref(&image));
+                assert_eq!(ended.code, 0, "{}: {}", container.path.display(), ended.stderr);
+                assert_eq!(
+                    step.layers("team/app", &image.split_once('@').unwrap().1.parse().unwrap()).len(),
+                    1
+                );
+            }
+            "verify" => {
+                step.sign(&[&image]);
+                let (policy, key) = (step.path("policy.yaml"), step.path("cosign.pub"));
+                let by_policy = [&given[..], &[("POLICY", policy.to_str().unwrap())]];
+                let by_key = [&given[..], &[("PUBLIC_KEY", key.to_str().unwrap()), ("IGNORE_TLOG", "true")]];
+                for given in [by_policy.concat(), by_key.concat()] {
+                    // What is named last counts.
+                    let given: Vec<_> = given.into_iter().rev().collect();
+                    let ended = container.run(&step, &given, std::slice::from_ref(&image));
+                    assert_eq!(ended.code, 0, "{}: {}", container.path.display(), ended.stderr);
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// The same parameters, blank or with separators alone, as two that are empty and joined leave them.
+#[test]
+fn a_blank_parameter_is_an_error_that_names_its_variable() {
+    let (step, image) = site();
+    for container in containers() {
+        for (at, (param, name)) in container.given_as_variables().into_iter().enumerate() {
+            let blank = [" ", ",", "\n", " , "][at % 4];
+            let ended = container.run(&step, &[(param, blank)], std::slice::from_ref(&image));
+            assert_eq!(ended.code, 2, "{param} of {}: {}", container.path.display(), ended.stderr);
+            assert!(ended.stderr.starts_with(&format!("error: {name} has nothing")), "{}", ended.stderr);
         }
     }
 }
