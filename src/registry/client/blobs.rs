@@ -144,7 +144,6 @@ impl Inner {
         let mut request = self.request(repository, |_| upload.location.clone())?;
         // Whatever is in the query is the registry's own and stays as it is.
         request.url.query_pairs_mut().append_pair("digest", digest.as_str());
-        request.with_login = endpoint::same_origin(&self.request(repository, Url::clone)?.url, &request.url);
         request.method = Method::PUT;
         request.writes = true;
         request.content_type = Some(OCTETS.clone());

@@ -66,22 +66,46 @@ fn below(base: &Url, parts: &[&str]) -> Url {
 
 /// An address that a header names, absolute or relative to `from`, without what no request sends.
 pub(super) fn named_by(header: &str, from: &Url) -> Option<Url> {
-    let mut url = from.join(header).ok()?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return None;
-    }
+    let mut url = http_address(header, from)?;
     // A user name in an address would become a login of somebody else's choosing.
     let _ = url.set_username("");
     let _ = url.set_password(None);
+    Some(url)
+}
+
+/// The address of the token service that a registry names, absolute or relative to `from`.
+///
+/// A user name or a password in it is refused: the request carries the login that was configured, or none.
+pub(super) fn token_service(realm: &str, from: &Url) -> Option<Url> {
+    http_address(realm, from).filter(|url| url.username().is_empty() && url.password().is_none())
+}
+
+/// An `http` or `https` address, its host in the one spelling that is compared: [`Url`] writes letters in lower case, leaves
+/// default ports out and has one form for each IP address. A dot after the host's name is dropped here, from the address
+/// itself: a name with one would be compared as one host and looked up as another where there are search domains.
+fn http_address(text: &str, from: &Url) -> Option<Url> {
+    let mut url = from.join(text).ok()?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return None;
+    }
+    let dotless = url.host_str()?.strip_suffix('.').map(str::to_owned);
+    if let Some(host) = dotless {
+        url.set_host(Some(&host)).ok()?;
+    }
     url.set_fragment(None);
     Some(url)
 }
 
-/// Where the login of `home` may go: the same scheme, host and port.
+/// Where the login of `home` may go: the same scheme, host and port. Hosts are compared by name: `localhost` and `127.0.0.1` differ.
 pub(super) fn same_origin(home: &Url, other: &Url) -> bool {
     home.scheme() == other.scheme()
-        && home.host_str() == other.host_str()
+        && same_host(home, other)
         && home.port_or_known_default() == other.port_or_known_default()
+}
+
+/// Whether the host is the same, on any port.
+pub(super) fn same_host(home: &Url, other: &Url) -> bool {
+    home.host_str() == other.host_str()
 }
 
 /// Scheme, host and port, as the key of what is kept for a host.
@@ -115,6 +139,7 @@ pub(super) fn redacted(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn repository(text: &str) -> Repository {
         text.parse().unwrap()
@@ -177,6 +202,31 @@ mod tests {
         assert_eq!(named("//other.example/k").as_deref(), Some("https://other.example/k"));
         assert_eq!(named("ftp://r.example/"), None);
         assert_eq!(named("https://:0"), None);
+        assert_eq!(named("https://S3.example.:443/k").as_deref(), Some("https://s3.example/k"));
+        assert_eq!(named("https://./"), None);
+    }
+
+    #[test]
+    fn a_token_service_has_an_address_without_a_user() {
+        let from = Url::parse("https://r.example/v2/").unwrap();
+        let named = |realm: &str| token_service(realm, &from).map(String::from);
+        assert_eq!(
+            named("https://auth.example/token?a=b#c").as_deref(),
+            Some("https://auth.example/token?a=b")
+        );
+        assert_eq!(named("/token").as_deref(), Some("https://r.example/token"));
+        for refused in [
+            "https://r.example@auth.example/token",
+            "https://ci:pw@r.example/token",
+            "https://:pw@r.example/token",
+            "ftp://r.example/token",
+            "file:///token",
+            "data:application/json,{}",
+            "unix:///token",
+            "https://",
+        ] {
+            assert_eq!(named(refused), None, "{refused}");
+        }
     }
 
     #[test]
@@ -187,5 +237,44 @@ mod tests {
         assert!(!same("http://r.example/v2/"));
         assert!(!same("https://r.example:8443/v2/"));
         assert!(!same("https://r.example.evil/v2/"));
+        assert!(!same("https://r.example@evil.example/v2/"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_no_address_or_one_that_is_read_the_same_again(
+            text in "(https?|HTTP|ftp|)(:|:/|:///?)?(u(:p)?@)?[a-zA-Z0-9.@:/\\\\\\[\\]?#%\u{e4}\u{3002} \t-]{0,40}"
+        ) {
+            let home = Url::parse("https://r.example/v2/").unwrap();
+            for url in [named_by(&text, &home), token_service(&text, &home)].into_iter().flatten() {
+                prop_assert!(matches!(url.scheme(), "http" | "https"));
+                prop_assert!(url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+                prop_assert!(!url.host_str().unwrap().is_empty());
+                let again = Url::parse(url.as_str()).unwrap();
+                prop_assert_eq!(&again, &url);
+                // What is shown is what is asked.
+                prop_assert!(redacted(&url).contains(url.host_str().unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_has_one_spelling() {
+        for (one, others) in [
+            ("http://[::1]:5000/", &["http://[0:0:0:0:0:0:0:1]:5000/x", "http://[0::0001]:5000/"][..]),
+            ("http://127.0.0.1:80/", &["http://0x7f.1/", "http://2130706433:80/", "http://127.0.0.1./"]),
+            (
+                "https://r.example:443/",
+                &["https://R.EXAMPLE/", "HTTPS://r.example./", "https:\\\\r%2eexample"],
+            ),
+        ] {
+            let home = Url::parse(one).unwrap();
+            for other in others {
+                assert!(same_origin(&home, &named_by(other, &home).unwrap()), "{one} {other}");
+            }
+        }
+        let home = Url::parse("http://127.0.0.1:80/").unwrap();
+        assert!(same_host(&home, &named_by("http://127.1:5000/", &home).unwrap()));
+        assert!(!same_host(&home, &named_by("http://localhost/", &home).unwrap()));
     }
 }

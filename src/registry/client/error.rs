@@ -169,11 +169,31 @@ pub enum Failure {
     /// The answer refuses.
     #[error("{0}")]
     Refused(Refusal),
+    /// A host that the request was sent on to refuses it. It can't ask for a login: the login is for the host that was asked.
+    #[error("{refusal}; {host} is not {asked}, so no login was sent to it")]
+    OtherHost {
+        /// The host that refuses, with its port.
+        host: String,
+        /// What was asked: the registry or the token service.
+        asked: String,
+        /// Whether it is the same host, over HTTPS instead of plain HTTP.
+        upgraded: bool,
+        /// The refusal.
+        refusal: Refusal,
+    },
     /// The registry sends us to a token service over plain HTTP, where the login would be seen.
     #[error("the registry asks to send the login to {realm} over plain HTTP")]
     InsecureTokenService {
         /// The token service.
         realm: String,
+        /// The token service as `--insecure-registry` would name it; `None` if the registry itself has HTTPS.
+        host: Option<String>,
+    },
+    /// The token service redirects a request that carries the login.
+    #[error("the token service redirects to {to}: the login was not sent there")]
+    TokenServiceRedirect {
+        /// Where it redirects to.
+        to: String,
     },
     /// The answer is larger than anything we asked for.
     #[error("the answer is larger than {limit} bytes")]
@@ -204,6 +224,12 @@ pub enum BadAnswer {
     /// A `Location` that can't be followed.
     #[error("it sends us to an address that cannot be used: {0}")]
     Location(String),
+    /// A next page of a list on another host.
+    #[error("the next page of its list is on another host: {0}")]
+    ElsewherePage(String),
+    /// A token service without an address that a login may be sent to.
+    #[error("it names a token service whose address cannot be used: {0}")]
+    TokenService(String),
     /// From HTTPS to plain HTTP.
     #[error("it sends us from HTTPS to plain HTTP: {0}")]
     Downgrade(String),

@@ -46,10 +46,25 @@ pub(super) fn of(request: &RequestError) -> Option<String> {
         ),
         Failure::NotHttp => format!("if the registry has HTTPS, drop --insecure-registry {registry}"),
         Failure::Refused(refusal) => return refused(request, refusal),
-        Failure::InsecureTokenService { .. } => format!(
-            "let the registry name its token service by https://, or, if the network to it is trusted: \
-             --insecure-registry {registry}"
+        Failure::OtherHost { upgraded: true, .. } => {
+            format!("the registry redirects to HTTPS: drop --insecure-registry {registry}")
+        }
+        Failure::OtherHost { host, .. } => format!(
+            "let {host} answer without a login, as storage and CDNs do, or stop {registry} from sending requests there; \
+             if {host} is the registry to use, name the images by it"
         ),
+        Failure::InsecureTokenService { host: None, .. } => {
+            "let the registry name its token service by https:// (its external address, or X-Forwarded-Proto at the \
+             proxy in front of it)"
+                .to_owned()
+        }
+        Failure::InsecureTokenService { host: Some(host), .. } => format!(
+            "let the registry name its token service by https://, or, if the network to it is trusted: \
+             --insecure-registry {host}"
+        ),
+        Failure::TokenServiceRedirect { .. } => {
+            "let the registry name its token service by the address that answers, without a redirect".to_owned()
+        }
         Failure::TooLarge { .. } => "check what lies in the registry under this name".to_owned(),
         Failure::WrongBytes { .. } => {
             "do not trust this content: check the registry, and any proxy or cache in front of it".to_owned()
@@ -58,6 +73,12 @@ pub(super) fn of(request: &RequestError) -> Option<String> {
             "let the proxy in front of the registry send X-Forwarded-Proto: https, or set the registry's \
              external address to https://"
                 .to_owned()
+        }
+        Failure::BadAnswer(BadAnswer::TokenService(_)) => {
+            "let the registry name its token service by https://HOST/PATH, without a user name or password in it".to_owned()
+        }
+        Failure::BadAnswer(BadAnswer::ElsewherePage(_)) => {
+            "let the registry, or the proxy in front of it, link its lists by its own address or by a path alone".to_owned()
         }
         Failure::BadAnswer(_) => {
             format!("check that {registry} is an OCI registry, and not a page or a proxy")

@@ -5,6 +5,9 @@
 //! take it, and that saves a request on each; one that gives tokens answers with its challenge.
 //!
 //! A request that has logins is never sent without one because they were refused.
+//!
+//! Only the registry itself can ask for a login, in an answer over its own connection. What the target of a redirect, or of
+//! an upload's `Location`, asks for is its own affair: no login is for it.
 
 use std::sync::Arc;
 
@@ -182,7 +185,7 @@ impl Inner {
         }
         let rebuff = rebuff(request, &answer);
         tried.refuse(kind, rebuff.clone());
-        match (challenge_of(&answer), kind) {
+        match (challenge_of(request, &answer), kind) {
             (Some(Challenge::Bearer(bearer)), _) => {
                 if let Kind::Basic(login) = kind {
                     tried.take_back(login);
@@ -212,11 +215,11 @@ impl Inner {
     async fn asked_bare(&self, request: &Request<'_>) -> Result<Scheme, RegistryError> {
         let mut question = self.request(request.repository, endpoint::root)?;
         question.writes = request.writes;
-        let answer = self.exchange(&question, None).await?;
+        let answer = self.exchange_anywhere(&question, None).await?;
         if retry::status_is_transient(answer.status) {
             return Err(self.refused(&question, &Reply { answer, used: None }));
         }
-        Ok(challenge_of(&answer).map_or(Scheme::Basic, Scheme::from))
+        Ok(challenge_of(&question, &answer).map_or(Scheme::Basic, Scheme::from))
     }
 
     /// Takes in that `request` was refused with `pass`.
@@ -233,7 +236,7 @@ impl Inner {
             return;
         }
         let rebuff = rebuff(request, answer);
-        let challenge = challenge_of(answer);
+        let challenge = challenge_of(request, answer);
         let unauthorized = answer.status == StatusCode::UNAUTHORIZED;
         match (pass.kind, &challenge) {
             // Expired before its time, or too narrow: once, a new one may do better.
@@ -277,11 +280,16 @@ impl Caller<'_> {
     }
 }
 
-fn refuses_login(answer: &Answer) -> bool {
+/// Whether the answer is about who asks.
+pub(super) fn refuses_login(answer: &Answer) -> bool {
     matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-fn challenge_of(answer: &Answer) -> Option<Challenge> {
+/// How the registry wants logins; `None` also where the answer is another host's.
+fn challenge_of(request: &Request<'_>, answer: &Answer) -> Option<Challenge> {
+    if !request.is_home(&answer.url) {
+        return None;
+    }
     let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter();
     challenge::best(headers.filter_map(|header| header.to_str().ok()))
 }

@@ -2,8 +2,8 @@
 //!
 //! It speaks the distribution specification as far as signing needs it, for all registries of a run, over
 //! one pool of connections a host, with logins, time limits, retries and limits of size built in. What it
-//! refuses: to send a login to another host or in the clear, to take content that its digest doesn't fit,
-//! to read an answer without end, and to take a web page for a registry.
+//! refuses: to send a login to another host or in the clear, or where another host asks for it, to take content
+//! that its digest doesn't fit, to read an answer without end, and to take a web page for a registry.
 //!
 //! # Why not `oci-client`'s `Client`
 //!
@@ -185,6 +185,19 @@ impl Inner {
         !self.insecure.is_empty() && self.insecure.contains(&repository.registry().to_ascii_lowercase())
     }
 
+    /// Whether a token service of the registry that `home` is of may get the login over plain HTTP.
+    ///
+    /// The registry must be named insecure, and the token service be on its host, or be named itself: what a registry says in the
+    /// clear can be anybody's, and must not lead the login further over networks that nobody said to be trusted.
+    fn may_get_login_in_clear(&self, repository: &Repository, home: &Url, service: &Url) -> bool {
+        let named = |name: &String| {
+            let url = Url::parse(&format!("http://{name}/"));
+            url.is_ok_and(|url| endpoint::same_origin(&url, service))
+        };
+        self.is_insecure(repository)
+            && (endpoint::same_host(home, service) || self.insecure.iter().any(named))
+    }
+
     /// A reading request for what lies below a repository's address, as the start of any other.
     fn request<'a>(
         &self,
@@ -208,8 +221,8 @@ impl Inner {
             repository,
             method: Method::GET,
             url: below(&base),
+            home: base,
             writes: false,
-            with_login: true,
             urgent: false,
             accept: None,
             content_type: None,

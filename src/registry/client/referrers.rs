@@ -87,8 +87,10 @@ impl Client {
             };
             let next = transport::follow(&next, &reply.answer.url);
             let next = next.map_err(|bad| failed(Failure::BadAnswer(bad)))?;
+            // A list has one owner. Without the login another host's page could only be a stranger's: what it
+            // leaves out would be signatures that nobody sees.
             if !endpoint::same_origin(&home, &next) {
-                return Err(failed(Failure::BadAnswer(BadAnswer::Location(endpoint::redacted(&next)))));
+                return Err(failed(Failure::BadAnswer(BadAnswer::ElsewherePage(endpoint::redacted(&next)))));
             }
             request.url = next;
         }

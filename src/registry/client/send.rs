@@ -11,7 +11,7 @@ use url::Url;
 
 use super::auth::Tried;
 use super::error::{Failure, RegistryError, RequestError};
-use super::login::Caller;
+use super::login::{Caller, refuses_login};
 use super::options::Access;
 use super::transport::{Answer, Call};
 use super::{Inner, endpoint, retry};
@@ -24,10 +24,10 @@ pub(super) struct Request<'a> {
     pub(super) repository: &'a Repository,
     pub(super) method: Method,
     pub(super) url: Url,
+    /// The repository's own address: the only origin that its login is for.
+    pub(super) home: Url,
     /// Whether it needs to be allowed to push.
     pub(super) writes: bool,
-    /// Whether the login may go along: not to an upload's address at another host.
-    pub(super) with_login: bool,
     /// Whether it goes before what waits for a place: little time may pass since what was read before it.
     pub(super) urgent: bool,
     pub(super) accept: Option<&'static str>,
@@ -41,6 +41,13 @@ pub(super) struct Request<'a> {
 pub(super) struct Reply {
     pub(super) answer: Answer,
     pub(super) used: Option<Arc<Credential>>,
+}
+
+impl Request<'_> {
+    /// Whether an address is the registry's own: the login may go there, and what it asks for counts.
+    pub(super) fn is_home(&self, url: &Url) -> bool {
+        endpoint::same_origin(&self.home, url)
+    }
 }
 
 impl Inner {
@@ -93,7 +100,8 @@ impl Inner {
 
     /// Sends `request` once, with whatever login it needs.
     pub(super) async fn attempt(&self, request: &Request<'_>) -> Result<Reply, RegistryError> {
-        if !request.with_login {
+        // An upload may go on at another host, which isn't the one that the login is for.
+        if !request.is_home(&request.url) {
             let answer = self.exchange(request, None).await?;
             return self.settled(request, Reply { answer, used: None });
         }
@@ -125,7 +133,23 @@ impl Inner {
         Err(self.denied(request, credentials, tried))
     }
 
+    /// Sends `request` as it is. A 401 or 403 that comes back is the registry's own; another host's is an error.
     pub(super) async fn exchange(
+        &self,
+        request: &Request<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, RegistryError> {
+        let answer = self.exchange_anywhere(request, authorization).await?;
+        if refuses_login(&answer) && !request.is_home(&answer.url) {
+            let asked = format!("the registry {}", request.repository.registry());
+            let failure = answer.other_host(&request.home, asked);
+            return Err(self.fail(request, &request.method, &answer.url, failure));
+        }
+        Ok(answer)
+    }
+
+    /// Sends `request` as it is. Whatever comes back may be of a host that the registry redirects to.
+    pub(super) async fn exchange_anywhere(
         &self,
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
@@ -139,6 +163,7 @@ impl Inner {
             body: request.body.as_ref(),
             limit_bytes: request.limit_bytes,
             urgent: request.urgent,
+            leaves_origin: true,
         };
         self.transport.exchange(&call).await.map_err(|error| {
             error.into_error(|fault| self.fail(request, &request.method, &fault.url, fault.failure))
@@ -162,9 +187,7 @@ impl Inner {
     pub(super) fn failed(&self, request: &Request<'_>, reply: &Reply, failure: Failure) -> RegistryError {
         let mut error = request_error(request, &request.method, &reply.answer.url, failure);
         error.used = reply.used.iter().map(ToString::to_string).collect();
-        // The storage behind an upload knows no logins, so it can't refuse one.
-        error.denied = request.with_login
-            && matches!(reply.answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        error.denied = refuses_login(&reply.answer);
         RegistryError::Request(Box::new(error))
     }
 

@@ -1,8 +1,8 @@
 //! Token services: a login in exchange for a token that opens one repository for a while.
 //!
-//! A name and password are sent with a GET, a refresh token (`identitytoken`) with OAuth2's POST. Over
-//! plain HTTP only if the registry was itself named insecure: a registry can name any token service,
-//! and must not get the login sent in the clear.
+//! A name and password are sent with a GET, a refresh token (`identitytoken`) with OAuth2's POST: to the service that the
+//! registry named, and nowhere that the service redirects to. Over plain HTTP a login is sent only if the registry was
+//! itself named insecure, and only to its own host or to a service that was named too: a registry can name any token service.
 //!
 //! Spec: <https://github.com/distribution/distribution/blob/v3.0.0/docs/content/spec/auth/token.md>,
 //! <https://github.com/distribution/distribution/blob/v3.0.0/docs/content/spec/auth/oauth.md>
@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use url::Url;
@@ -22,7 +23,7 @@ use super::error::{BadAnswer, Failure, RegistryError};
 use super::options::Access;
 use super::send::Request;
 use super::transport::{Answer, Call};
-use super::{Inner, endpoint, retry};
+use super::{Inner, endpoint, login, retry, transport};
 use crate::registry::keychain::{Credential, Login};
 use crate::secret::Secret;
 
@@ -71,7 +72,7 @@ impl Inner {
         credential: Option<&Credential>,
         renewed: Option<&Secret>,
     ) -> Result<Token, NoToken> {
-        let url = self.token_service(request, service).map_err(NoToken::Failed)?;
+        let url = self.token_service(request, service, credential.is_some()).map_err(NoToken::Failed)?;
         let scope = format!("repository:{}:{}", request.repository.path(), access.actions());
         let asked = match credential.map(|credential| &credential.login) {
             Some(Login::IdentityToken(token)) => {
@@ -81,13 +82,22 @@ impl Inner {
         };
         self.transport.tokens.fetch_add(1, Ordering::Relaxed);
         let mut answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
-        let failed = |failure| NoToken::Failed(self.fail(request, &asked.method, &asked.url, failure));
+        let failed = |failure| NoToken::Failed(self.fail(request, &asked.method, &answer.url, failure));
+        if login::refuses_login(&answer) && !endpoint::same_origin(&asked.url, &answer.url) {
+            let service = format!("the token service {}", endpoint::host(&asked.url));
+            return Err(failed(answer.other_host(&asked.url, service)));
+        }
+        if let Some(location) = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection()) {
+            let to = transport::follow(location, &answer.url);
+            let to = to.map_err(|bad| failed(Failure::BadAnswer(bad)))?;
+            return Err(failed(Failure::TokenServiceRedirect { to: endpoint::redacted(&to) }));
+        }
         if !answer.status.is_success() {
             let refusal = answer.refusal();
             if !asked.is_rejected_by(answer.status) {
                 return Err(failed(Failure::Refused(refusal)));
             }
-            let (method, url) = (asked.method.clone(), endpoint::redacted(&asked.url));
+            let (method, url) = (asked.method.clone(), endpoint::redacted(&answer.url));
             return Err(NoToken::Rejected(Rebuff { method, url, refusal, by_token_service: true }));
         }
         answer.not_html().map_err(failed)?;
@@ -98,15 +108,30 @@ impl Inner {
         token.map_err(|bad| failed(Failure::BadAnswer(bad)))
     }
 
-    fn token_service(&self, request: &Request<'_>, service: &Bearer) -> Result<Url, RegistryError> {
-        let shown = |text: &str| crate::foreign::shown(text.split('?').next().unwrap_or_default(), 200);
+    /// The address of the token service, if it may be asked, with a login or without.
+    fn token_service(
+        &self,
+        request: &Request<'_>,
+        service: &Bearer,
+        with_login: bool,
+    ) -> Result<Url, RegistryError> {
         let fail = |failure| self.fail(request, &request.method, &request.url, failure);
-        let url = endpoint::named_by(&service.realm, &request.url)
-            .ok_or_else(|| fail(Failure::BadAnswer(BadAnswer::Location(shown(&service.realm)))))?;
-        if url.scheme() != "https" && !self.is_insecure(request.repository) {
-            return Err(fail(Failure::InsecureTokenService { realm: endpoint::redacted(&url) }));
+        let Some(url) = endpoint::token_service(&service.realm, &request.home) else {
+            // Without its query, and without the user that it may name.
+            let end = service.realm.split('?').next().unwrap_or_default();
+            let end = end.rsplit('@').next().unwrap_or_default();
+            return Err(fail(Failure::BadAnswer(BadAnswer::TokenService(crate::foreign::shown(end, 200)))));
+        };
+        let insecure = self.is_insecure(request.repository);
+        let may = match with_login {
+            true => self.may_get_login_in_clear(request.repository, &request.home, &url),
+            false => insecure,
+        };
+        if url.scheme() == "https" || may {
+            return Ok(url);
         }
-        Ok(url)
+        let host = insecure.then(|| endpoint::host(&url).to_owned());
+        Err(fail(Failure::InsecureTokenService { realm: endpoint::redacted(&url), host }))
     }
 
     /// Sends the question, and again while that can help.
@@ -120,6 +145,7 @@ impl Inner {
             body: asked.body.as_ref(),
             limit_bytes: MAX_TOKEN_BODY_BYTES,
             urgent: false,
+            leaves_origin: asked.authorization.is_none(),
         };
         self.retried(|| async {
             let fail = |url: &Url, failure| self.fail(request, &asked.method, url, failure);

@@ -2,7 +2,7 @@
 //!
 //! Redirects are followed by hand, for reading only: at most [`MAX_REDIRECTS`], never from HTTPS to plain
 //! HTTP, and the login goes along only while scheme, host and port stay the same. Which is why the
-//! library's own redirects are off: it compares hosts, and would follow an upload too.
+//! library's own redirects are off: it compares hosts, and would follow an upload too. No cookie is kept.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,6 +65,8 @@ pub(super) struct Call<'a> {
     pub(super) limit_bytes: u64,
     /// Whether it goes before what waits for a place.
     pub(super) urgent: bool,
+    /// Whether a redirect may lead to another scheme, host or port.
+    pub(super) leaves_origin: bool,
 }
 
 /// What came back. No `Debug`: a token service's body is a secret.
@@ -132,7 +134,15 @@ impl Transport {
                 Some(location) if reads && answer.status.is_redirection() => location,
                 _ => return Ok(answer),
             };
-            url = follow(location, &url).map_err(|bad| Fault { url, failure: Failure::BadAnswer(bad) })?;
+            let next = match follow(location, &url) {
+                Ok(next) => next,
+                Err(bad) => return Err(Fault { url, failure: Failure::BadAnswer(bad) }.into()),
+            };
+            if !call.leaves_origin && !endpoint::same_origin(call.url, &next) {
+                let failure = Failure::TokenServiceRedirect { to: endpoint::redacted(&next) };
+                return Err(Fault { url, failure }.into());
+            }
+            url = next;
         }
         let failure = Failure::BadAnswer(BadAnswer::Redirects(MAX_REDIRECTS));
         Err(Fault { url, failure }.into())
@@ -317,6 +327,17 @@ impl Answer {
     pub(super) fn refusal(&self) -> Refusal {
         let said = refusal::read(self.header(CONTENT_TYPE), &self.body);
         Refusal { status: self.status, said, retry_after: self.retry_after() }
+    }
+
+    /// The refusal of a host that isn't the one that was asked, at `home`.
+    pub(super) fn other_host(&self, home: &Url, asked: String) -> Failure {
+        let upgraded = endpoint::same_host(home, &self.url) && self.url.scheme() != home.scheme();
+        // Without the scheme both could read alike.
+        let (host, asked) = match upgraded {
+            true => (endpoint::origin(&self.url).to_owned(), endpoint::origin(home).to_owned()),
+            false => (endpoint::host(&self.url).to_owned(), asked),
+        };
+        Failure::OtherHost { host, asked, upgraded, refusal: self.refusal() }
     }
 
     /// A success that is a web page is no registry's.

@@ -224,7 +224,7 @@ async fn a_list_of_referrers_ends_and_stays_at_its_host() {
     let list = |link: &'static str| move || answer(200, &[("Link", link)], r#"{"manifests":[]}"#);
     for (link, want, requests) in [
         ("<?last=1>; rel=next", "its list has more than 100 pages", 100),
-        ("<http://other.example/>; rel=next", "cannot be used: http://other.example/", 1),
+        ("<http://other.example/>; rel=next", "is on another host: http://other.example/", 1),
     ] {
         let (server, client) = says(list(link)).await;
         let error = client.referrers(&server.repository(), &Digest::of(b""), "a/b").await.unwrap_err();

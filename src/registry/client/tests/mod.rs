@@ -3,8 +3,10 @@
 mod answers;
 mod logins;
 mod network;
+mod other_hosts;
 mod retries;
 pub(crate) mod server;
+mod token_services;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

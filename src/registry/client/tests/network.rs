@@ -6,12 +6,12 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 
-struct Ca {
+pub(super) struct Ca {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(super) pem: String,
 }
 
-fn ca() -> Ca {
+pub(super) fn ca() -> Ca {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -20,7 +20,11 @@ fn ca() -> Ca {
     Ca { issuer: Issuer::new(params, key), pem }
 }
 
-fn server_config(ca: &Ca, name: &str, change: impl Fn(&mut CertificateParams)) -> rustls::ServerConfig {
+pub(super) fn server_config(
+    ca: &Ca,
+    name: &str,
+    change: impl Fn(&mut CertificateParams),
+) -> rustls::ServerConfig {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     change(&mut params);

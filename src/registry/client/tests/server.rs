@@ -99,7 +99,15 @@ impl Server {
         config: rustls::ServerConfig,
         script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        Self::listen(Some(TlsAcceptor::from(Arc::new(config))), Arc::new(script)).await
+        Self::start_with(Some(config), script).await
+    }
+
+    /// Over TLS, if there is a configuration for it.
+    pub(crate) async fn start_with(
+        config: Option<rustls::ServerConfig>,
+        script: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(config.map(|config| TlsAcceptor::from(Arc::new(config))), Arc::new(script)).await
     }
 
     async fn listen(tls: Option<TlsAcceptor>, script: Script) -> Self {
