@@ -11,5 +11,6 @@ mod bad_input;
 mod concurrency;
 mod everyday;
 mod faults;
+mod other_hosts;
 mod own_results;
 mod step;
