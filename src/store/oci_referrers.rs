@@ -86,32 +86,32 @@ impl OciReferrers {
         if let Some(kept) = self.read.lock().ok().and_then(|read| read.get(&key).cloned()) {
             return Ok(kept);
         }
-        let kept = self
-            .fetch(repository, &key.1, limit_bytes)
-            .await
-            .map_err(|source| self.read_error(image, source))?;
+        let fetched = self.fetch(repository, &key.1, limit_bytes).await;
+        // What isn't there may only not be there yet.
+        let Some(kept) = fetched.map_err(|source| self.read_error(image, source))? else { return Ok(None) };
         if let Ok(mut read) = self.read.lock() {
             read.insert(key, kept.clone());
         }
         Ok(kept)
     }
 
+    /// The same from the registry; the outer `None`: the manifest, or its layer, isn't there.
     async fn fetch(
         &self,
         repository: &Repository,
         digest: &Digest,
         limit_bytes: u64,
-    ) -> Result<Option<Kept>, RegistryError> {
+    ) -> Result<Option<Option<Kept>>, RegistryError> {
         let target = Target::Digest(digest.clone());
         let Some(manifest) = self.client.manifest(repository, &target).await? else { return Ok(None) };
-        let Some(layer) = layer(&manifest.bytes, limit_bytes) else { return Ok(None) };
-        let blob = self.client.blob(repository, &layer, limit_bytes).await?;
-        let mut kept = blob.and_then(|bytes| bundle::read(&bytes));
+        let Some(layer) = layer(&manifest.bytes, limit_bytes) else { return Ok(Some(None)) };
+        let Some(blob) = self.client.blob(repository, &layer, limit_bytes).await? else { return Ok(None) };
+        let mut kept = bundle::read(&blob);
         if let Some(kept) = &mut kept {
             // Only of cosign's image signatures, which are small, the bytes matter beyond their digest.
             kept.bytes = kept.bytes.take().filter(|bytes| bytes.len() as u64 <= wanted::MAX_AROUND_BYTES);
         }
-        Ok(kept)
+        Ok(Some(kept))
     }
 
     async fn put(&self, repository: &Repository, stored: &Stored) -> Result<(), RegistryError> {

@@ -169,8 +169,11 @@ impl OciTag {
             return Ok(kept);
         }
         let blob = self.client.blob(tag.repository, &key.1, size.min(dsse::MAX_BYTES)).await;
-        let blob = blob.map_err(|source| StoreError::read(tag.location(), source))?;
-        let kept = blob.and_then(|bytes| dsse::read(&bytes).ok()).and_then(|envelope| {
+        // What isn't there may only not be there yet.
+        let Some(blob) = blob.map_err(|source| StoreError::read(tag.location(), source))? else {
+            return Ok(None);
+        };
+        let kept = dsse::read(&blob).ok().and_then(|envelope| {
             let signature = envelope.signatures.into_iter().next()?.signature;
             Some(Kept { payload: Digest::of(&envelope.payload), bytes: None, signature })
         });
