@@ -38,7 +38,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(25);
 /// How the agent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How many connections were cut off before they had ended.
+    /// How many connections, and requests whose clients have gone, were cut off before they had ended.
     pub cut: usize,
 }
 
@@ -70,9 +70,16 @@ pub async fn serve(socket: &Socket, agent: &Arc<Agent>, stop: impl Future<Output
         connections.spawn(connection(stream, Arc::clone(agent), None, ended.clone()));
     }
     let _ = end.send(true);
-    let all = async { while connections.join_next().await.is_some() {} };
+    let mut cut = 0;
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            cut += usize::from(!matches!(ended, Ok(true)));
+        }
+        agent.idle().await;
+    };
     let in_time = timeout(LAST_ANSWERS, all).await.is_ok();
-    Ended { cut: if in_time { 0 } else { connections.len() } }
+    let left = if in_time { 0 } else { connections.len().max(1) };
+    Ended { cut: cut + left }
 }
 
 /// The next connection, when there is a place for it; `None`: it failed.
@@ -82,13 +89,13 @@ async fn accept(socket: &Socket, slots: &Arc<Semaphore>) -> Option<(UnixStream, 
     Some((stream, slot))
 }
 
-/// Answers the requests of one connection, which has its slot as long as it lasts.
+/// Answers the requests of one connection, which has its slot as long as it lasts; whether it came to its end.
 async fn connection(
     stream: UnixStream,
     agent: Arc<Agent>,
     _slot: Option<OwnedSemaphorePermit>,
     mut stop: Stop,
-) {
+) -> bool {
     let peer = stream.peer_cred().ok();
     let peer = peer.map(|peer| Peer { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() });
     let answering = Arc::clone(&agent);
@@ -111,16 +118,17 @@ async fn connection(
         () = sleep(CONNECTION_LIMIT) => None,
     };
     let ended = match ended {
-        Some(ended) => ended,
+        Some(ended) => Some(ended),
         // The request that it is at is answered, and no other.
         None => {
             connection.as_mut().graceful_shutdown();
-            timeout(LAST_ANSWERS, connection).await.unwrap_or(Ok(()))
+            timeout(LAST_ANSWERS, connection).await.ok()
         }
     };
-    if let Err(error) = ended
+    if let Some(Err(error)) = &ended
         && error.is_parse()
     {
         agent.log.event("not_http", json!({ "peer": peer }));
     }
+    ended.is_some()
 }

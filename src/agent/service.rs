@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio::time::timeout;
 
 use super::{Asked, Log, Peer, Policy, Refusal, request};
@@ -59,6 +59,8 @@ pub struct Agent {
     /// How long a request may take.
     limit: Duration,
     bodies: Arc<Semaphore>,
+    /// Held for reading by every request that is being decided.
+    working: Arc<RwLock<()>>,
 }
 
 /// A request's body, and its share of the budget until what became of it is answered.
@@ -73,7 +75,12 @@ impl Agent {
     /// An agent that signs with `signer` under `policy`, looks images up with `client`, and gives each request `limit`.
     pub fn new(signer: Arc<dyn Signer>, client: Client, policy: Policy, log: Log, limit: Duration) -> Self {
         let bodies = Arc::new(Semaphore::new(BODY_BUDGET_BYTES / BUDGET_UNIT));
-        Self { signer, client, policy, log, limit, bodies }
+        Self { signer, client, policy, log, limit, bodies, working: Arc::default() }
+    }
+
+    /// Waits until nothing is being decided, also for clients that have gone.
+    pub(super) async fn idle(&self) {
+        drop(self.working.write().await);
     }
 
     /// Its log.
@@ -98,7 +105,12 @@ impl Agent {
                     // What is begun is finished and told, whether the client waits for it or not.
                     Ok(body) => {
                         let agent = Arc::clone(self);
-                        let decided = async move { agent.decide(peer, &name, route, body, begun).await };
+                        let working = Arc::clone(&self.working).read_owned().await;
+                        let decided = async move {
+                            let answer = agent.decide(peer, &name, route, body, begun).await;
+                            drop(working);
+                            answer
+                        };
                         return tokio::spawn(decided).await.unwrap_or_else(|_| refused(&Refusal::Internal));
                     }
                     Err(refusal) => Err(refusal),

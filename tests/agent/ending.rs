@@ -86,3 +86,24 @@ fn a_client_that_says_nothing_does_not_keep_it() {
     assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
     drop((begun, silent));
 }
+
+#[test]
+fn what_was_begun_for_a_client_that_has_gone_is_finished_and_told() {
+    let step = Step::new();
+    let digest = step.image("team/app", "x");
+    let running = agent(&step, &[]);
+    step.registry.faults().add(Fault::new(Effect::Delay(Duration::from_secs(2))));
+    let body = image_request(&named(&step, "team/app", &digest)).to_string();
+    let mut stream = running.connect();
+    stream.write_all(request("/v1/sign-image", &body).as_bytes()).unwrap();
+    let begun = Instant::now();
+    while step.registry.requests().is_empty() {
+        assert!(begun.elapsed() < crate::kit::PATIENCE);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(stream);
+    running.signal("TERM");
+    let (code, lines) = running.ended();
+    assert_eq!(code, Some(0), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("\"verdict\":\"signed\"")).count(), 1, "{lines:?}");
+}
