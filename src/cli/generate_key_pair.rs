@@ -147,8 +147,8 @@ fn generate(prefix: &str, out: &mut Output) -> Result<(), PairError> {
 /// Prints both keys, the private one first.
 fn print(out: &mut Output) -> Result<(), PairError> {
     let pair = sign::generate(&password()?).map_err(PairError::Key)?;
-    out.print(pair.private_pem.expose_str().unwrap_or_default());
-    out.print(&pair.public_pem);
+    out.print_data(pair.private_pem.expose_str().unwrap_or_default());
+    out.print_data(&pair.public_pem);
     Ok(())
 }
 

@@ -39,7 +39,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         out.line(&text);
         return ExitCode::Usage;
     }
-    dispatch(args, &environment, &mut out)
+    let code = dispatch(args, &environment, &mut out);
+    out.end(code)
 }
 
 /// Parses `args` and runs the command they name.

@@ -2,22 +2,49 @@
 
 use std::io::{self, Write as _};
 
+use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 
-/// Where a command prints. A reader that went away is no error of ours.
+/// Where a command prints. What could not be printed is known at the end.
 pub(super) struct Output {
     out: io::Stdout,
     err: io::Stderr,
+    /// Why something that was asked for is not on standard output: the first reason.
+    lost: Option<io::Error>,
+}
+
+/// Something that was asked for is not on standard output.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct Lost(#[source] io::Error);
+
+impl Explain for Lost {
+    fn hint(&self) -> Option<String> {
+        Some(
+            "let the program that reads it read to the end, or write to a file on a disk that has room"
+                .into(),
+        )
+    }
 }
 
 impl Output {
     pub(super) fn new() -> Self {
-        Self { out: io::stdout(), err: io::stderr() }
+        Self { out: io::stdout(), err: io::stderr(), lost: None }
     }
 
-    /// Text on standard output, as it is.
+    /// Text for people on standard output, as it is. A closed pipe is ignored: the reader has seen enough.
     pub(super) fn print(&mut self, text: &str) {
-        let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        let kept = self.lost.take();
+        self.print_data(text);
+        let lost = self.lost.take().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+        self.lost = kept.or(lost);
+    }
+
+    /// What programs read on standard output, as it is: the command has failed if any of it is lost.
+    pub(super) fn print_data(&mut self, text: &str) {
+        if let Err(error) = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            self.lost.get_or_insert(error);
+        }
     }
 
     /// A line for people.
@@ -43,5 +70,12 @@ impl Output {
         } else {
             self.print(&text);
         }
+    }
+
+    /// The exit code of a command that ended with `code`: what was lost makes a failure of one that is done.
+    pub(super) fn end(&mut self, code: ExitCode) -> ExitCode {
+        let Some(lost) = self.lost.take() else { return code };
+        self.error(&Lost(lost));
+        if code == ExitCode::Done { ExitCode::Failed } else { code }
     }
 }

@@ -109,7 +109,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
                 notes: &subjects.plan.notes,
             };
             match serde_json::to_string_pretty(&document) {
-                Ok(text) => out.print(&(text + "\n")),
+                Ok(text) => out.print_data(&(text + "\n")),
                 Err(error) => {
                     out.line(&format!("error: cannot write the plan as JSON\n  cause: {error}"));
                     return ExitCode::Failed;

@@ -88,7 +88,7 @@ pub(super) fn tell(
 ) -> Result<(), ReportError> {
     let json = report.to_json()?;
     if output == config::Output::Json {
-        out.print(&json);
+        out.print_data(&json);
     }
     file.map_or(Ok(()), |file| file.write(json.as_bytes()))
 }

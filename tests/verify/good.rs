@@ -112,6 +112,26 @@ fn an_index_and_with_recursive_each_of_its_manifests() {
     assert!(ended.stderr.contains("verified   3 images"), "{}", ended.stderr);
 }
 
+/// What programs read is what was asked for: if it is lost, the command has failed.
+#[test]
+fn output_that_nobody_reads_is_no_success() {
+    let step = step();
+    let digest = step.built("team/app");
+    let image = name(&step, "team/app", &digest);
+    step.sign(&[]);
+    for (args, code) in [
+        (&["verify", "--insecure-ignore-tlog"][..], 1),
+        (&["verify", "--insecure-ignore-tlog", "-o", "text"], 0),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = step.command(&[args, &[&image]].concat());
+        let child = command.stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let ended = crate::step::ended(child.wait_with_output().unwrap());
+        assert_eq!(ended.code, code, "{args:?}: {}", ended.stderr);
+    }
+}
+
 #[test]
 fn annotations_must_be_there_with_their_values() {
     let step = step();

@@ -82,7 +82,7 @@ pub(super) fn run(
             "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid(),
             "payloads": payloads,
         });
-        out.print(&format!("{told}\n"));
+        out.print_data(&format!("{told}\n"));
     }
     out.line(&format!("verified   {name}"));
     Ok(ExitCode::Done)

@@ -28,11 +28,11 @@ pub(super) fn good<'a>(asked: &Asked, good: impl Iterator<Item = &'a Good>, begu
         good.into_iter().partition(|one| begun.attestations || is_attestation(one));
     if !payloads.is_empty() {
         let all = payloads.iter().map(|one| one.to_json(&asked.name, &asked.image.digest)).collect();
-        out.print(&format!("\n{}\n", serde_json::Value::Array(all)));
+        out.print_data(&format!("\n{}\n", serde_json::Value::Array(all)));
     }
     if begun.attestations {
         for envelope in envelopes.iter().filter_map(|one| one.envelope_json()) {
-            out.print(&format!("{envelope}\n"));
+            out.print_data(&format!("{envelope}\n"));
         }
     }
 }
