@@ -39,7 +39,7 @@ impl ExitCode {
     /// What the code says, as the documentation shows it.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "done",
+            Self::Done => "everything that was asked for is done",
             Self::Failed => "failed",
             Self::Usage => "bad usage or configuration; nothing was begun",
             Self::Results => "the results name nothing to sign, or name it wrongly; nothing was signed",
@@ -91,5 +91,19 @@ mod tests {
         assert_eq!(Done.and(Refused), Partial);
         assert_eq!(Partial.and(Refused), Partial);
         assert_eq!(Refused.and(Failed), Failed);
+    }
+
+    #[test]
+    fn only_what_is_done_in_all_parts_is_done_and_the_order_does_not_matter() {
+        for one in ExitCode::ALL {
+            for two in ExitCode::ALL {
+                let done = one == ExitCode::Done && two == ExitCode::Done;
+                assert_eq!(one.and(two) == ExitCode::Done, done, "{one} {two}");
+                assert_eq!(one.and(two), two.and(one), "{one} {two}");
+                for three in ExitCode::ALL {
+                    assert_eq!(one.and(two).and(three), one.and(two.and(three)), "{one} {two} {three}");
+                }
+            }
+        }
     }
 }

@@ -7,11 +7,13 @@
 //! 3. write the list of signatures
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
+pub(crate) mod index;
+mod keyed;
 mod settle;
+mod subjects;
 mod whole;
 mod writers;
 
-use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,11 +24,11 @@ use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::Explain;
 use crate::payload::{Claims, Format, Payload, PayloadError};
 use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Manifest, Target};
-use crate::registry::{Digest, ImageRef, RegistryError};
+use crate::registry::{ImageRef, RegistryError};
 use crate::report::{Done, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{Depth, Descriptor, Shelf, Signed, Store, StoreError, Subject};
@@ -46,16 +48,29 @@ pub enum What {
 }
 
 impl What {
-    fn payloads(&self, image: &ImageRef) -> Result<Vec<Payload>, PayloadError> {
+    /// The payloads for `image`: one at least.
+    fn payloads(&self, image: &ImageRef) -> Result<Vec<Payload>, PipelineError> {
         match self {
-            Self::Each { format, claims } => format.payloads(image, claims),
+            Self::Each { format, claims } => payloads(&**format, image, claims),
             Self::Same(signed) => Ok(vec![signed.payload.clone()]),
         }
     }
 }
 
+/// What `format` makes of `image`. Without any payload the image would count as signed.
+fn payloads(format: &dyn Format, image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PipelineError> {
+    let made = format.payloads(image, claims);
+    let made = made.map_err(|source| PipelineError::Payload { image: image.to_string(), source })?;
+    if made.is_empty() {
+        return Err(PipelineError::NoPayload { image: image.to_string() });
+    }
+    Ok(made)
+}
+
 pub use whole::{RunJob, Seen, Whole, WholeError};
 pub use writers::Writers;
+
+use subjects::{MAX_SUBJECTS, Subjects};
 
 /// Everything that images of one kind are signed with, for one store.
 pub struct Pipeline {
@@ -65,6 +80,8 @@ pub struct Pipeline {
     pub what: What,
     /// How outcomes name it.
     pub label: Label,
+    /// How the outcomes of other stores will name it, which get the same subjects later.
+    pub later: Vec<Label>,
     /// The key.
     pub key: Unlocking,
     /// Where signatures go.
@@ -100,6 +117,12 @@ pub enum PipelineError {
     /// What it holds isn't a manifest.
     #[error("what the registry holds as {image} is not an image manifest or index")]
     NotAManifest {
+        /// The subject.
+        image: String,
+    },
+    /// There is no payload to sign.
+    #[error("there is no payload to sign for {image}")]
+    NoPayload {
         /// The subject.
         image: String,
     },
@@ -161,6 +184,7 @@ impl Explain for PipelineError {
                 Some("sign the index without --recursive, or its parts in several runs".into())
             }
             Self::NotAManifest { .. } => Some("check which digest the build wrote into its result".into()),
+            Self::NoPayload { .. } => None,
             Self::Payload { source, .. } => source.hint(),
             Self::Sign(error) => error.hint(),
             Self::Store(error) => error.hint(),
@@ -180,14 +204,12 @@ impl Explain for PipelineError {
             Self::Store(error) => error.exit(),
             Self::Absent { .. }
             | Self::NotAManifest { .. }
+            | Self::NoPayload { .. }
             | Self::TooMany { .. }
             | Self::NotThere { .. } => ExitCode::Failed,
         }
     }
 }
-
-/// An index that lists more, with what its own indexes list, is not an image's but an attack.
-const MAX_SUBJECTS: usize = 10_000;
 
 /// How many subjects may wait for their confirmation, for each that is worked on.
 const WAITING_PER_JOB: usize = 8;
@@ -222,49 +244,43 @@ impl Shared {
 }
 
 impl Pipeline {
-    /// Signs every image, and says of each how it ended; `seen` hears of each as it ends.
+    /// Signs every image; `seen` is called with each outcome, and with what indexes turn out to list.
     ///
     /// One image's failure doesn't hide the others': all are tried.
-    pub async fn sign(&self, images: &[PlannedImage], seen: &mut dyn FnMut(&Outcome)) -> Vec<Outcome> {
-        let mut waiting: VecDeque<(ImageRef, Vec<String>)> =
-            images.iter().map(|planned| (planned.image.clone(), planned.from.clone())).collect();
-        let mut known: HashSet<ImageRef> = images.iter().map(|planned| planned.image.clone()).collect();
-        let shared = Shared::new(self.jobs);
-        let shared = &shared;
+    pub async fn sign(&self, images: &[PlannedImage], seen: &mut Seen<'_>) -> Vec<Outcome> {
+        let subjects = Subjects::new(vec![self.label], self.later.clone(), images, seen);
+        let jobs = self.jobs.max(1);
+        let shared = Shared::new(jobs);
         let mut running = FuturesUnordered::new();
-        let mut outcomes = Vec::new();
         loop {
-            while running.len() < self.jobs * WAITING_PER_JOB {
-                let Some((image, from)) = waiting.pop_front() else { break };
+            while running.len() < jobs * WAITING_PER_JOB {
+                let Some(PlannedImage { image, from }) = subjects.next() else { break };
+                let (subjects, shared) = (&subjects, &shared);
                 running.push(async move {
-                    let (result, children) = self.sign_one(&image, shared).await;
-                    (Outcome::of_image(self.label, image, from, result), children)
+                    let result = self.sign_one(&image, shared, subjects).await;
+                    subjects.ended(Outcome::of_image(self.label, image, from, result));
                 });
             }
-            let Some((outcome, children)) = running.next().await else { break };
-            let outcome = admit(outcome, children, &mut known, &mut waiting);
-            seen(&outcome);
-            outcomes.push(outcome);
+            if running.next().await.is_none() {
+                break;
+            }
         }
-        outcomes
+        drop(running);
+        subjects.into_outcomes()
     }
 
-    /// Signs one image; returns the manifests of an index with it where those are to be signed too.
+    /// Signs one image; makes the manifests of an index subjects too, where those are to be signed.
     ///
     /// A subject that only waits, to see whether its signature stays, leaves its slot to another.
     async fn sign_one(
         &self,
         image: &ImageRef,
         shared: &Shared,
-    ) -> (Result<Done, PipelineError>, Vec<ImageRef>) {
+        subjects: &Subjects<'_, '_>,
+    ) -> Result<Done, PipelineError> {
         let slot = shared.slots.acquire().await.ok();
         let late = self.looks_late(shared).await;
-        let payloads = match self.what.payloads(image) {
-            Ok(payloads) => payloads,
-            Err(source) => {
-                return (Err(PipelineError::Payload { image: image.to_string(), source }), Vec::new());
-            }
-        };
+        let payloads = self.what.payloads(image)?;
         let read = async {
             let depth = Depth::Of(&payloads);
             let shelf = if late { Ok(None) } else { self.store.read(image, depth).await.map(Some) };
@@ -273,19 +289,18 @@ impl Pipeline {
             shared.looked.notify_waiters();
             shelf
         };
-        let (manifest, shelf) = tokio::join!(look_up(&self.client, image), read);
-        let manifest = match manifest {
-            Ok(manifest) => manifest,
-            Err(error) => return (Err(error), Vec::new()),
+        let manifest = async {
+            let manifest = look_up(&self.client, image).await?;
+            if self.recursive {
+                subjects.admit(image, &manifest)?;
+            }
+            Ok::<_, PipelineError>(manifest)
         };
-        let children = if self.recursive { children(image, &manifest) } else { Vec::new() };
-        let result = match shelf {
-            Ok(shelf) => self.add(image, &manifest, &payloads, shelf, slot).await,
-            Err(error) => Err(error.into()),
-        };
+        let (manifest, shelf) = tokio::join!(manifest, read);
+        let result = self.add(image, &manifest?, &payloads, shelf?, slot).await;
         let ours = result.as_ref().is_ok_and(|done| done.present > 0);
         shared.seen_ours.fetch_or(ours, Ordering::Relaxed);
-        (result, children)
+        result
     }
 
     /// Whether to look for signatures only right before the write, which saves a request.
@@ -407,25 +422,6 @@ fn descriptor(manifest: &Manifest) -> Descriptor {
     }
 }
 
-/// Puts the manifests that an index lists behind what is waiting, unless there are too many.
-fn admit(
-    outcome: Outcome,
-    children: Vec<ImageRef>,
-    known: &mut HashSet<ImageRef>,
-    waiting: &mut VecDeque<(ImageRef, Vec<String>)>,
-) -> Outcome {
-    if known.len() + children.len() > MAX_SUBJECTS {
-        let image = outcome.subject.to_string();
-        return Outcome { result: Err(Explanation::of(&PipelineError::TooMany { image })), ..outcome };
-    }
-    for child in children {
-        if known.insert(child.clone()) {
-            waiting.push_back((child, vec![format!("index {}", outcome.subject)]));
-        }
-    }
-    outcome
-}
-
 /// An image manifest or index, OCI's or Docker's, of schema version 2.
 fn is_manifest(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Value>(bytes).is_ok_and(|manifest| {
@@ -434,35 +430,9 @@ fn is_manifest(bytes: &[u8]) -> bool {
     })
 }
 
-/// The manifests that an index lists; none for an image manifest.
-pub(crate) fn children(image: &ImageRef, manifest: &Manifest) -> Vec<ImageRef> {
-    let Ok(index) = serde_json::from_slice::<Value>(&manifest.bytes) else { return Vec::new() };
-    let listed = index.get("manifests").and_then(Value::as_array).into_iter().flatten();
-    let digests = listed.filter_map(|entry| entry.get("digest")?.as_str()?.parse::<Digest>().ok());
-    digests.map(|digest| ImageRef { repository: image.repository.clone(), digest }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_index_without_end_is_an_error_and_nothing_of_it_is_dropped_silently() {
-        let image = |number: usize| ImageRef {
-            repository: "registry.example/app".parse().unwrap(),
-            digest: Digest::of(&number.to_be_bytes()),
-        };
-        let done = Done { location: "x".into(), added: 1, present: 0, key_id: "k".into() };
-        let outcome = Outcome::of_image(Label::IMAGE, image(0), vec![], Ok::<_, PipelineError>(done));
-        let (mut known, mut waiting) = (HashSet::from([image(0)]), VecDeque::new());
-        let children: Vec<ImageRef> = (0..MAX_SUBJECTS).map(image).collect();
-        let ended = admit(outcome.clone(), children, &mut known, &mut waiting);
-        assert!(ended.result.unwrap_err().error.contains("more than 10000"));
-        assert!(waiting.is_empty());
-        let ended = admit(outcome, vec![image(0), image(1), image(1)], &mut known, &mut waiting);
-        assert!(ended.result.is_ok());
-        assert_eq!(waiting.len(), 1);
-    }
 
     #[test]
     fn a_manifest_is_told_from_other_json() {

@@ -1,6 +1,7 @@
 //! Stage report: how each subject ended, for people, for programs, and as the exit code.
 
 pub mod own_results;
+mod recorder;
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
@@ -18,6 +19,8 @@ use crate::foreign;
 use crate::registry::ImageRef;
 use crate::registry::client::Stats;
 
+pub use recorder::{Event, Recorder};
+
 /// How a subject that is signed got there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
@@ -32,7 +35,7 @@ pub struct Done {
 }
 
 /// What was to be signed, and where it was to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     /// `oci` for an image's signature, `taskrun` or `pipelinerun` for a run's, `attestation` for any other predicate.
     pub artifact: &'static str,
@@ -48,10 +51,17 @@ impl Label {
 }
 
 /// What a signature is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum About {
     /// An image.
     Image(ImageRef),
+    /// An entry of an index that names no manifest that can be signed.
+    Entry {
+        /// The index's repository.
+        repository: String,
+        /// The digest as the index has it, escaped and cut; `None`: there is none.
+        digest: Option<String>,
+    },
     /// A run, by its full name.
     Run {
         /// `NAMESPACE/NAME`, or the name alone.
@@ -65,6 +75,10 @@ impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => image.fmt(f),
+            Self::Entry { repository, digest: Some(digest) } => write!(f, "{repository}@{digest}"),
+            Self::Entry { repository, digest: None } => {
+                write!(f, "an entry without a digest in {repository}")
+            }
             Self::Run { name, .. } => f.write_str(name),
         }
     }
@@ -163,11 +177,6 @@ impl Expected {
             result: Err(why.clone()),
         }
     }
-
-    /// Whether `outcome` is how this ended.
-    fn is(&self, outcome: &Outcome) -> bool {
-        self.label == outcome.label && self.subject == outcome.subject
-    }
 }
 
 /// How the run ended.
@@ -178,6 +187,8 @@ pub struct Report {
     notes: Vec<(String, Vec<String>)>,
     elapsed: Duration,
     requests: u64,
+    /// Whether the run was ended before its work was over.
+    interrupted: bool,
 }
 
 /// One subject in the JSON report.
@@ -222,6 +233,7 @@ impl<'a> Entry<'a> {
         let error = outcome.result.as_ref().err();
         let (uri, digest, uid) = match &outcome.subject {
             About::Image(image) => (image.repository.to_string(), Some(image.digest.as_str()), None),
+            About::Entry { repository, digest } => (repository.clone(), digest.as_deref(), None),
             About::Run { name, uid } => (name.clone(), None, Some(uid.as_str())),
         };
         Self {
@@ -291,7 +303,8 @@ impl Report {
         let key =
             |outcome: &Outcome| (outcome.label.artifact != Label::IMAGE.artifact, outcome.subject.clone());
         outcomes.sort_by_cached_key(key);
-        Self { outcomes, notes: Vec::new(), elapsed, requests: stats.requests }
+        let (notes, requests) = (Vec::new(), stats.requests);
+        Self { outcomes, notes, elapsed, requests, interrupted: false }
     }
 
     /// The report of a run that refused to begin: every subject failed of the same.
@@ -300,42 +313,21 @@ impl Report {
         Self::new(outcomes, Duration::ZERO, Stats::default())
     }
 
-    /// The report of a run that was ended from outside: what hadn't ended by then failed, of `why`.
-    pub fn interrupted(
-        mut outcomes: Vec<Outcome>,
-        expected: &[Expected],
-        why: &str,
-        elapsed: Duration,
-        stats: Stats,
-    ) -> Self {
-        let why = Explanation {
-            error: why.to_owned(),
-            causes: Vec::new(),
-            used: None,
-            hint: Some("run again; what is signed stays signed".into()),
-            exit: ExitCode::Failed,
-        };
-        let missing: Vec<Outcome> = expected
-            .iter()
-            .filter(|expected| !outcomes.iter().any(|outcome| expected.is(outcome)))
-            .map(|expected| expected.failed(&why))
-            .collect();
-        outcomes.extend(missing);
-        Self::new(outcomes, elapsed, stats)
-    }
-
     /// How each subject ended.
     pub fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
-    /// The exit code that the subjects lead to.
+    /// The exit code that the subjects lead to. An interrupted run is never done, whatever its subjects are.
     pub fn exit(&self) -> ExitCode {
         let codes = self.outcomes.iter().map(|outcome| match &outcome.result {
             Ok(_) => ExitCode::Done,
+            // Whatever the error says of itself, it is one.
+            Err(error) if error.exit == ExitCode::Done => ExitCode::Failed,
             Err(error) => error.exit,
         });
-        codes.reduce(ExitCode::and).unwrap_or(ExitCode::Results)
+        let interrupted = self.interrupted.then_some(ExitCode::Failed);
+        codes.chain(interrupted).reduce(ExitCode::and).unwrap_or(ExitCode::Results)
     }
 
     /// The report as JSON: an array with one object a subject and store.

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::access::places;
 use super::environment::Environment;
+use super::interruption::interrupted;
 use super::output::Output;
-use super::sign::interrupted;
 use super::subjects::flags;
 use crate::agent::{Agent, Log, Policy, Socket, SocketError, serve};
 use crate::cluster::{Cluster, ClusterError, Reach};

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use clap::ArgMatches;
 use serde::Serialize;
@@ -11,25 +11,25 @@ use serde_json::value::RawValue;
 
 use super::begin::{BeginError, begin};
 use super::environment::Environment;
+use super::interruption::Interruption;
 use super::output::Output;
-use super::sign::{fail, interrupted, tell};
+use super::progress::Progress;
+use super::sign::{conclude, cut_short, fail};
 use super::subjects::flags;
-use crate::config::{Config, ConfigError, Output as Format, Sources};
+use crate::config::{Config, ConfigError, Sources};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::payload::statement;
 use crate::payload::{Payload, PayloadError};
 use crate::plan::Pattern;
+use crate::registry::client::Stats;
 use crate::registry::{ImageRef, ReferenceError};
-use crate::report::{About, Expected, Label, Outcome, Pending, Report, ReportError};
+use crate::report::{About, Event, Expected, Label, Pending, Recorder, Report, ReportError};
 use crate::store::StoreKind;
 
 /// The largest predicate that is signed.
 pub(super) const MAX_PREDICATE_BYTES: u64 = 64 * 1024 * 1024;
-
-/// How long after the time limit the run is ended from outside.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// Why nothing can be attested.
 #[derive(Debug, thiserror::Error)]
@@ -149,8 +149,7 @@ fn attest(
         }
         Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
     };
-    tell(&report, config.output, file, out)?;
-    Ok(exit)
+    Ok(conclude(&report, exit, config.output, file, None, out))
 }
 
 async fn work(
@@ -161,29 +160,22 @@ async fn work(
     out: &mut Output,
 ) -> Result<Report, BeginError> {
     let Attestation { config, image, payload } = attestation;
-    let whole = begin(config, environment, begun, &[image], false, out).await?;
-    let silent = config.output == Format::Json;
-    let mut told = std::collections::HashSet::new();
-    let mut outcomes = Vec::new();
-    let mut seen = |outcome: &Outcome| {
-        if !silent || outcome.result.is_err() {
-            out.line(&outcome.lines(&mut told));
-        }
-        outcomes.push(outcome.clone());
+    let mut interruption = Interruption::new(begun + config.timeout);
+    let mut recorder = Recorder::new(expected.to_vec());
+    let whole = match interruption.or(begin(config, environment, begun, &[image], false, out)).await {
+        Ok(whole) => whole?,
+        Err(why) => return Ok(cut_short(recorder, &why, begun, Stats::default(), out)),
     };
-    let ended = tokio::select! {
-        done = whole.attest_image(image, payload, expected, &mut seen) => Ok(done),
-        signal = interrupted() => Err(format!("{signal} came before the end")),
-        () = tokio::time::sleep_until((whole.deadline + GRACE).into()) => {
-            Err("the time limit of the run is over".to_owned())
-        }
+    let mut progress = Progress::start(config, expected.len());
+    let mut seen = |event: Event<'_>| {
+        progress.note(out, event);
+        recorder.note(event);
     };
+    let ended = interruption.or(whole.attest_image(image, payload, expected, &mut seen)).await;
+    progress.end();
     let report = match ended {
-        Ok(outcomes) => Report::new(outcomes, begun.elapsed(), whole.stats()),
-        Err(why) => {
-            out.line(&format!("error: {why}\n  do:    run again; what is signed stays signed"));
-            Report::interrupted(outcomes, expected, &why, begun.elapsed(), whole.stats())
-        }
+        Ok(_) => recorder.finished(begun.elapsed(), whole.stats()),
+        Err(why) => cut_short(recorder, &why, begun, whole.stats(), out),
     };
     out.line(&report.summary());
     Ok(report)

@@ -79,6 +79,6 @@ fn closing(sample: &Sample, tour: &Tour, keep: bool, out: &mut Output) -> Result
     out.print(&format!("\nThe registry keeps running on {}; Ctrl-C ends it.\n", sample.registry.host()));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SampleError::Start)?;
-    runtime.block_on(async { super::sign::interrupted().await });
+    runtime.block_on(async { super::interruption::interrupted().await });
     Ok(())
 }

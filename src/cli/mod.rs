@@ -9,6 +9,7 @@ mod completions;
 mod demo;
 mod environment;
 mod generate_key_pair;
+mod interruption;
 mod output;
 mod plan;
 mod progress;

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
 use crate::config::{self, Config};
-use crate::report::Outcome;
+use crate::report::{Event, Outcome};
 
 /// How far the run is.
 pub(super) struct Progress {
@@ -28,8 +28,16 @@ impl Progress {
         Self { bar, silent, told: HashSet::new() }
     }
 
+    /// Shows what happened.
+    pub(super) fn note(&mut self, out: &mut Output, event: Event<'_>) {
+        match event {
+            Event::Found(_) => self.bar.inc_length(1),
+            Event::Ended(outcome) => self.ended(out, outcome),
+        }
+    }
+
     /// Shows how a subject ended. Failures are shown whatever the output is, and each explanation once.
-    pub(super) fn ended(&mut self, out: &mut Output, outcome: &Outcome) {
+    fn ended(&mut self, out: &mut Output, outcome: &Outcome) {
         self.bar.inc(1);
         if !self.silent || outcome.result.is_err() {
             let lines = outcome.lines(&mut self.told);

@@ -1,12 +1,13 @@
 //! `stepseal sign`: the main job.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::ArgMatches;
 
 use super::begin::{BeginError, begin};
 use super::environment::Environment;
+use super::interruption::Interruption;
 use super::output::Output;
 use super::progress::Progress;
 use super::subjects::Subjects;
@@ -14,11 +15,9 @@ use crate::config;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::ImageRef;
+use crate::registry::client::Stats;
 use crate::report::own_results::OwnResults;
-use crate::report::{Outcome, Pending, Report, ReportError};
-
-/// How long after the time limit the run is ended from outside.
-const GRACE: Duration = Duration::from_millis(500);
+use crate::report::{Event, Pending, Recorder, Report};
 
 /// How many notes on one run the log shows: of hundreds of TaskRuns each may have one.
 const SHOWN_NOTES: usize = 10;
@@ -52,15 +51,32 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         },
     };
     let report = report.noting(subjects.run_notes());
-    let told = tell(&report, subjects.config.output, file, out);
-    match told.and_then(|()| own_results.write(&report)) {
-        Ok(()) => exit,
-        // The code still says what became of the subjects, unless all is well with them.
-        Err(error) => match (exit, fail(&error, out)) {
-            (ExitCode::Done, _) => ExitCode::Failed,
-            (exit, _) => exit,
-        },
+    conclude(&report, exit, subjects.config.output, file, Some(own_results), out)
+}
+
+/// Writes everything that programs read of a run that ends with `exit`, each whether or not another can be written.
+///
+/// The code that is returned says what became of the subjects, unless all is well with them.
+pub(super) fn conclude(
+    report: &Report,
+    exit: ExitCode,
+    output: config::Output,
+    file: Option<Pending>,
+    own_results: Option<OwnResults>,
+    out: &mut Output,
+) -> ExitCode {
+    let json = report.to_json();
+    if let (Ok(json), config::Output::Json) = (&json, output) {
+        out.print_data(json);
     }
+    let written = json.and_then(|json| file.map_or(Ok(()), |file| file.write(json.as_bytes())));
+    let own = own_results.map_or(Ok(()), |own_results| own_results.write(report));
+    let mut exit = exit;
+    for error in [written, own].into_iter().filter_map(Result::err) {
+        out.error(&error);
+        exit = if exit == ExitCode::Done { ExitCode::Failed } else { exit };
+    }
+    exit
 }
 
 /// Where the step's own results go: the folders named, or else this step's own, if there is one.
@@ -77,20 +93,6 @@ fn own_folders(subjects: &Subjects) -> Vec<PathBuf> {
 pub(super) fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
     out.error(error);
     error.exit()
-}
-
-/// Writes what programs read: the report's file and, if asked for, standard output.
-pub(super) fn tell(
-    report: &Report,
-    output: config::Output,
-    file: Option<Pending>,
-    out: &mut Output,
-) -> Result<(), ReportError> {
-    let json = report.to_json()?;
-    if output == config::Output::Json {
-        out.print_data(&json);
-    }
-    file.map_or(Ok(()), |file| file.write(json.as_bytes()))
 }
 
 fn sign(
@@ -112,53 +114,51 @@ fn sign(
             out.line(&format!("note: {run}: and {more} more, all of them in the report"));
         }
     }
-    let report = runtime.block_on(async {
-        let images: Vec<&ImageRef> = subjects.images().collect();
-        let mut whole =
-            begin(&subjects.config, environment, begun, &images, subjects.annotates(), out).await?;
-        whole.asked += subjects.requests;
-        let mut progress = Progress::start(&subjects.config, subjects.expected().len());
-        let jobs = subjects.jobs();
-        let mut outcomes = Vec::new();
-        let mut seen = |outcome: &Outcome| {
-            progress.ended(out, outcome);
-            outcomes.push(outcome.clone());
-        };
-        let report = tokio::select! {
-            outcomes = whole.sign(&subjects.plan.images, &jobs, &mut seen) => {
-                Ok(Report::new(outcomes, begun.elapsed(), whole.stats()))
-            }
-            signal = interrupted() => Err(format!("{signal} came before the end")),
-            // Requests keep to the limit by themselves, and say more; this ends what isn't a request.
-            () = tokio::time::sleep_until((whole.deadline + GRACE).into()) => {
-                Err("the time limit of the run is over".to_owned())
-            }
-        };
-        progress.end();
-        let report = report.unwrap_or_else(|why| {
-            let report =
-                Report::interrupted(outcomes, &subjects.expected(), &why, begun.elapsed(), whole.stats());
-            out.line(&format!("error: {why}\n  do:    run again; what is signed stays signed"));
-            report
-        });
-        out.line(&report.summary());
-        Ok::<_, BeginError>(report)
-    })?;
+    let report = runtime.block_on(work(subjects, environment, begun, out))?;
     // A credential helper or a name look-up that hangs must not keep the step from ending.
     runtime.shutdown_background();
     Ok(report)
 }
 
-/// Waits for the signals that end a step. They are caught from this call on, which must be inside a runtime.
-pub(super) fn interrupted() -> impl Future<Output = &'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
+async fn work(
+    subjects: &Subjects,
+    environment: &Environment,
+    begun: Instant,
+    out: &mut Output,
+) -> Result<Report, BeginError> {
+    let mut interruption = Interruption::new(begun + subjects.config.timeout);
+    let mut recorder = Recorder::new(subjects.expected());
+    let images: Vec<&ImageRef> = subjects.images().collect();
+    let beginning = begin(&subjects.config, environment, begun, &images, subjects.annotates(), out);
+    let mut whole = match interruption.or(beginning).await {
+        Ok(whole) => whole?,
+        Err(why) => return Ok(cut_short(recorder, &why, begun, Stats::default(), out)),
+    };
+    whole.asked += subjects.requests;
+    let mut progress = Progress::start(&subjects.config, subjects.expected().len());
+    let jobs = subjects.jobs();
+    let mut seen = |event: Event<'_>| {
+        progress.note(out, event);
+        recorder.note(event);
+    };
+    let ended = interruption.or(whole.sign(&subjects.plan.images, &jobs, &mut seen)).await;
+    progress.end();
+    let report = match ended {
+        Ok(_) => recorder.finished(begun.elapsed(), whole.stats()),
+        Err(why) => cut_short(recorder, &why, begun, whole.stats(), out),
+    };
+    out.line(&report.summary());
+    Ok(report)
+}
 
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async {
-        let (Ok(mut terminate), Ok(mut interrupt)) = signals else { return std::future::pending().await };
-        tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        }
-    }
+/// The report of a run that `why` ended early; people are told.
+pub(super) fn cut_short(
+    recorder: Recorder,
+    why: &str,
+    begun: Instant,
+    stats: Stats,
+    out: &mut Output,
+) -> Report {
+    out.line(&format!("error: {why}\n  do:    run again; what is signed stays signed"));
+    recorder.interrupted(why, begun.elapsed(), stats)
 }

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
+use super::keyed::Slots;
 use super::{Pipeline, PipelineError, What, Writers, look_up, sign};
 use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ObjectName, ShortKey};
 use crate::exit::ExitCode;
@@ -21,13 +22,13 @@ use crate::payload::{Claims, Envelope, Format, Payload};
 use crate::plan::{PlannedImage, PlannedRun};
 use crate::registry::ImageRef;
 use crate::registry::client::{Client, Stats};
-use crate::report::{About, Done, Expected, Label, Outcome};
+use crate::report::{About, Done, Event, Expected, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{Directory, Filed, KeptUnder, Signed, Store, StoreError, StoreKind};
 use crate::tekton::run::RunKind;
 
-/// What is heard of each outcome as it comes.
-pub type Seen<'a> = dyn FnMut(&Outcome) + 'a;
+/// What is called with each subject that turns up on the way, and with each outcome.
+pub type Seen<'a> = dyn FnMut(Event<'_>) + 'a;
 
 /// Everything a run of `sign` works with.
 pub struct Whole {
@@ -83,6 +84,9 @@ pub enum WholeError {
     /// An attestation has no place in a registry.
     #[error("{0} names no image that was built, so there is no place in a registry for its attestation")]
     NoImage(String),
+    /// A store of a folder has no folder, or nothing to keep in it.
+    #[error("there is no place for the signature of {0}, or no signature: nothing was kept")]
+    NothingKept(String),
     /// Annotations need a run.
     #[error("there is no run in whose annotations the signature of {0} could be kept")]
     NoRun(String),
@@ -106,7 +110,7 @@ pub enum WholeError {
 impl WholeError {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Self::NoImage(_) | Self::NoRun(_) | Self::Name(..) => None,
+            Self::NoImage(_) | Self::NothingKept(_) | Self::NoRun(_) | Self::Name(..) => None,
             Self::Sign(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Pipeline(error) => Some(error),
@@ -125,6 +129,7 @@ impl Explain for WholeError {
             Self::NoImage(_) => Some(
                 "let the run name its image in its results, or set the storage to tekton or directory".into(),
             ),
+            Self::NothingKept(_) => Some("name a folder with --signatures-dir".into()),
             Self::NoRun(_) => {
                 Some("say which run it is (--run, --taskrun), or set artifacts.oci.storage to oci".into())
             }
@@ -141,12 +146,8 @@ impl Explain for WholeError {
     }
 }
 
-/// What is to be written into the annotations of one run.
-#[derive(Default)]
-struct Slots(Vec<(Label, About, Vec<String>, Vec<Entry>)>);
-
 impl Whole {
-    /// Signs everything, and says of each subject and store how it ended; `seen` hears of each as it ends.
+    /// Signs everything, and returns how each subject ended in each store; `seen` is called with each as it ends.
     pub async fn sign(&self, images: &[PlannedImage], runs: &[RunJob], seen: &mut Seen<'_>) -> Vec<Outcome> {
         let seen = RefCell::new(seen);
         let mut outcomes = Vec::new();
@@ -154,19 +155,15 @@ impl Whole {
             let what = What::Each { format: (self.format)(), claims: self.claims.clone() };
             let label = self.image_label(StoreKind::Oci);
             let pipeline = self.pipeline(what, label, &self.signatures, self.recursive);
-            outcomes.extend(pipeline.sign(images, &mut |outcome| (seen.borrow_mut())(outcome)).await);
+            outcomes.extend(pipeline.sign(images, &mut |event| (seen.borrow_mut())(event)).await);
         }
         let mut of_images = Slots::default();
-        let keyed = self.image_stores.iter().any(|store| *store != StoreKind::Oci);
-        if keyed {
-            let signed = futures_util::stream::iter(images)
-                .map(|planned| async move { (planned, self.sign_image(&planned.image).await) });
-            let mut signed = signed.buffered(self.jobs);
-            while let Some((planned, filed)) = signed.next().await {
-                let made = self.keep_image(planned, filed, runs.is_empty(), &mut of_images);
-                made.iter().for_each(|outcome| (seen.borrow_mut())(outcome));
-                outcomes.extend(made);
-            }
+        let keyed: Vec<Label> = self.keyed_labels();
+        if !keyed.is_empty() {
+            let no_run = runs.is_empty();
+            let made = self.sign_keyed(keyed, images, no_run, &mut |event| (seen.borrow_mut())(event)).await;
+            outcomes.extend(made.0);
+            of_images = made.1;
         }
         let images_failed = outcomes.iter().any(|outcome| outcome.result.is_err());
         let mut of_images = Some(of_images);
@@ -183,7 +180,7 @@ impl Whole {
         let works = futures_util::stream::iter(works).map(|(job, slots, images_failed)| async move {
             self.sign_run(job, slots, images_failed, seen).await
         });
-        let mut works = works.buffer_unordered(self.jobs);
+        let mut works = works.buffer_unordered(self.jobs.max(1));
         while let Some(made) = works.next().await {
             outcomes.extend(made);
         }
@@ -224,7 +221,7 @@ impl Whole {
                     vec![Outcome::of_image(expected.label, planned.image, planned.from, result)]
                 }
             };
-            made.iter().for_each(&mut *seen);
+            made.iter().for_each(|outcome| seen(Event::Ended(outcome)));
             outcomes.extend(made);
         }
         outcomes
@@ -241,6 +238,7 @@ impl Whole {
         Pipeline {
             client: self.client.clone(),
             what,
+            later: if recursive { self.keyed_labels() } else { Vec::new() },
             label,
             key: self.key.clone(),
             store: Arc::clone(store),
@@ -249,67 +247,6 @@ impl Whole {
             recursive,
             deadline: self.deadline,
         }
-    }
-
-    fn image_label(&self, store: StoreKind) -> Label {
-        Label { format: (self.format)().name(), store: store.name(), ..Label::IMAGE }
-    }
-
-    /// The signatures of one image that the registry holds.
-    async fn sign_image(&self, image: &ImageRef) -> Result<Vec<Filed>, WholeError> {
-        look_up(&self.client, image).await?;
-        let payloads = (self.format)().payloads(image, &self.claims);
-        let payloads =
-            payloads.map_err(|source| PipelineError::Payload { image: image.to_string(), source })?;
-        let mut all = Vec::new();
-        for (number, payload) in payloads.into_iter().enumerate() {
-            let signed = sign(&self.key, payload, vec![image.clone()]).await?;
-            all.push(Filed { key: KeptUnder::image(image), number, signed });
-        }
-        Ok(all)
-    }
-
-    /// Puts an image's signatures into the folder, and sets aside what goes into annotations.
-    fn keep_image(
-        &self,
-        planned: &PlannedImage,
-        filed: Result<Vec<Filed>, WholeError>,
-        no_run: bool,
-        slots: &mut Slots,
-    ) -> Vec<Outcome> {
-        let filed = filed.map_err(|error| Explanation::of(&error));
-        let (about, from) = (About::Image(planned.image.clone()), planned.from.clone());
-        let mut outcomes = Vec::new();
-        for store in self.image_stores.iter().copied().filter(|store| *store != StoreKind::Oci) {
-            let label = self.image_label(store);
-            let result = match (&filed, store) {
-                (Err(why), _) => Err(why.clone()),
-                (Ok(_), StoreKind::Tekton) if no_run => {
-                    Err(Explanation::of(&WholeError::NoRun(planned.image.to_string())))
-                }
-                (Ok(filed), StoreKind::Tekton) => {
-                    let entries = filed.iter().map(entry_of_image).collect();
-                    slots.0.push((label, about.clone(), from.clone(), entries));
-                    continue;
-                }
-                (Ok(filed), _) => self.keep(filed).map_err(|error| Explanation::of(&error)),
-            };
-            outcomes.push(Outcome { label, subject: about.clone(), from: from.clone(), result });
-        }
-        outcomes
-    }
-
-    /// Puts `filed` into the folder.
-    fn keep(&self, filed: &[Filed]) -> Result<Done, WholeError> {
-        let mut done = Done { location: String::new(), added: 0, present: 0, key_id: String::new() };
-        for (filed, directory) in filed.iter().zip(self.directory.iter().cycle()) {
-            let added = directory.keep(filed)?;
-            done.added += usize::from(added);
-            done.present += usize::from(!added);
-            done.location = directory.location(filed);
-            done.key_id.clone_from(&filed.signed.key_id);
-        }
-        Ok(done)
     }
 
     /// Signs one run, and puts it into every store.
@@ -344,7 +281,7 @@ impl Whole {
                 },
             };
             let made = job.failed_or_done(*store, result);
-            made.iter().for_each(|outcome| (seen.borrow_mut())(outcome));
+            made.iter().for_each(|outcome| (seen.borrow_mut())(Event::Ended(outcome)));
             outcomes.extend(made);
         }
         let failed = images_failed || outcomes.iter().any(|outcome| outcome.result.is_err());
@@ -352,7 +289,7 @@ impl Whole {
         let mark = self.mark_signed && !failed && something;
         if !slots.0.is_empty() || mark {
             let made = self.annotate(job, slots, mark).await;
-            made.iter().for_each(|outcome| (seen.borrow_mut())(outcome));
+            made.iter().for_each(|outcome| (seen.borrow_mut())(Event::Ended(outcome)));
             outcomes.extend(made);
         }
         outcomes
@@ -387,7 +324,7 @@ impl Whole {
             .map(|image| PlannedImage { image: image.clone(), from: from.clone() })
             .collect();
         let pipeline = self.pipeline(What::Same(signed.clone()), label, &self.attestations, false);
-        pipeline.sign(&images, &mut |outcome| (seen.borrow_mut())(outcome)).await
+        pipeline.sign(&images, &mut |event| (seen.borrow_mut())(event)).await
     }
 
     /// Writes everything that belongs into one run's annotations, in one request.
@@ -474,13 +411,8 @@ fn run_key(run: &PlannedRun) -> ShortKey {
     }
 }
 
-fn entry_of_image(filed: &Filed) -> Entry {
-    let digest = filed.key.image.clone().unwrap_or_else(|| filed.signed.payload.digest());
-    entry(ShortKey::Image(digest), &filed.signed)
-}
-
 /// What annotations hold of a signature.
-fn entry(key: ShortKey, signed: &Signed) -> Entry {
+pub(super) fn entry(key: ShortKey, signed: &Signed) -> Entry {
     let signature = match signed.payload.envelope {
         Envelope::Dsse => signed.envelope().to_vec(),
         Envelope::Bare => signed.signature.0.clone(),

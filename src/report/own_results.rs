@@ -36,19 +36,19 @@ impl OwnResults {
         files.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Writes what `report` says is signed.
+    /// Writes what `report` says is signed, into every folder that takes it.
     ///
     /// # Errors
     ///
-    /// When a file can't be written after all.
+    /// When a file can't be written after all: the first of them.
     pub fn write(self, report: &Report) -> Result<(), ReportError> {
-        let texts = texts(report)?;
-        for files in self.0 {
-            for (file, text) in files.into_iter().zip(&texts) {
-                file.write(text.as_bytes())?;
-            }
+        let [images, signatures] = texts(report)?;
+        let mut written = Ok(());
+        for [of_images, of_signatures] in self.0 {
+            written = written.and(of_images.write(images.as_bytes()));
+            written = written.and(of_signatures.write(signatures.as_bytes()));
         }
-        Ok(())
+        written
     }
 }
 

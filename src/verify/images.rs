@@ -8,7 +8,7 @@ use super::trust::Trust;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::payload::{Claims, Format as _, SimpleSigning};
-use crate::pipeline;
+use crate::pipeline::index::{EntryError, Listed, listed};
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, RegistryError, Repository};
@@ -52,6 +52,9 @@ pub enum VerifyError {
         /// Why.
         source: StoreError,
     },
+    /// An index lists something that can't be verified.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
     /// An index, with those it lists, names more manifests than are looked at in one run.
     #[error("with the manifests that {image} lists there are more than {MAX_IMAGES} images")]
     TooMany {
@@ -65,7 +68,7 @@ impl Explain for VerifyError {
         match self {
             Self::Lookup { source, .. } => source.used(),
             Self::Places { source, .. } => source.used(),
-            Self::Absent { .. } | Self::TooMany { .. } => None,
+            Self::Absent { .. } | Self::Entry(_) | Self::TooMany { .. } => None,
         }
     }
 
@@ -74,6 +77,7 @@ impl Explain for VerifyError {
             Self::Lookup { source, .. } => source.hint(),
             Self::Places { source, .. } => source.hint(),
             Self::Absent { .. } => Some("check the name, the tag and the digest".to_owned()),
+            Self::Entry(error) => error.hint(),
             Self::TooMany { .. } => {
                 Some("verify the index without --recursive, or its parts in several runs".to_owned())
             }
@@ -84,7 +88,7 @@ impl Explain for VerifyError {
         match self {
             Self::Lookup { source, .. } => source.exit(),
             Self::Places { source, .. } => source.exit(),
-            Self::Absent { .. } | Self::TooMany { .. } => ExitCode::Failed,
+            Self::Absent { .. } | Self::Entry(_) | Self::TooMany { .. } => ExitCode::Failed,
         }
     }
 }
@@ -98,10 +102,10 @@ pub struct Asked {
     pub image: ImageRef,
 }
 
-/// What became of one image.
+/// What became of one image, or of an entry of an index that can't be looked at.
 #[derive(Debug)]
 pub struct Seen {
-    /// The image.
+    /// The image; of such an entry, the index.
     pub asked: Asked,
     /// A verdict for each check, in their order.
     pub result: Result<Vec<Verdict>, VerifyError>,
@@ -162,7 +166,7 @@ impl Looker {
         let mut running = FuturesUnordered::new();
         let mut done: std::collections::BTreeMap<Vec<usize>, Seen> = std::collections::BTreeMap::new();
         loop {
-            while running.len() < self.jobs {
+            while running.len() < self.jobs.max(1) {
                 let Some((at, asked)) = waiting.pop_front() else { break };
                 let checks = checks(&asked.image);
                 running.push(async move {
@@ -170,14 +174,21 @@ impl Looker {
                     (at, asked, result, children)
                 });
             }
-            let Some((at, asked, mut result, children)) = running.next().await else { break };
-            if known.len() + children.len() > MAX_IMAGES {
+            let Some((at, asked, mut result, mut children)) = running.next().await else { break };
+            children.retain(|child| !matches!(child, Listed::Image(image) if known.contains(image)));
+            if !children.is_empty() && known.len() + children.len() > MAX_IMAGES {
                 result = Err(VerifyError::TooMany { image: asked.name.clone() });
-            } else {
-                for (number, child) in children.into_iter().enumerate() {
-                    if known.insert(child.clone()) {
-                        let place = [at.as_slice(), &[number]].concat();
-                        waiting.push_back((place, Asked { name: child.to_string(), image: child }));
+                children.clear();
+            }
+            for (number, child) in children.into_iter().enumerate() {
+                let place = [at.as_slice(), &[number]].concat();
+                match child {
+                    Listed::Image(image) => {
+                        known.insert(image.clone());
+                        waiting.push_back((place, Asked { name: image.to_string(), image }));
+                    }
+                    Listed::Unusable(error) => {
+                        done.insert(place, Seen { asked: asked.clone(), result: Err(error.into()) });
                     }
                 }
             }
@@ -187,11 +198,7 @@ impl Looker {
     }
 
     /// The verdicts on one image, and the manifests that it lists.
-    async fn one(
-        &self,
-        asked: &Asked,
-        checks: &[Check],
-    ) -> (Result<Vec<Verdict>, VerifyError>, Vec<ImageRef>) {
+    async fn one(&self, asked: &Asked, checks: &[Check]) -> (Result<Vec<Verdict>, VerifyError>, Vec<Listed>) {
         let image = &asked.image;
         let look_up = || {
             let target = Target::Digest(image.digest.clone());
@@ -209,7 +216,7 @@ impl Looker {
         }
         let (manifest, verdicts) = tokio::join!(look_up(), self.verdicts(image, checks));
         match (manifest, verdicts) {
-            (Ok(manifest), Ok(verdicts)) => (Ok(verdicts), pipeline::children(image, &manifest)),
+            (Ok(manifest), Ok(verdicts)) => (Ok(verdicts), listed(image, &manifest)),
             (Err(error), _) | (_, Err(error)) => (Err(error), Vec::new()),
         }
     }

@@ -3,6 +3,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "all of this crate is test code, its helpers too"
 )]
@@ -11,6 +12,7 @@ mod bad_input;
 mod concurrency;
 mod everyday;
 mod faults;
+mod interrupted;
 mod other_hosts;
 mod own_results;
 mod step;

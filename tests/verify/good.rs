@@ -112,6 +112,31 @@ fn an_index_and_with_recursive_each_of_its_manifests() {
     assert!(ended.stderr.contains("verified   3 images"), "{}", ended.stderr);
 }
 
+/// What is listed by another algorithm, or not by a digest at all, is pulled all the same and is not verified.
+#[test]
+fn with_recursive_an_entry_that_cannot_be_verified_fails() {
+    let hex = "a".repeat(64);
+    let step = step();
+    let child = step.image("team/multi", "amd64");
+    for (entry, what) in [
+        (json!({ "digest": format!("sha512:{hex}{hex}") }), "its algorithm is not sha256"),
+        (json!({ "digest": format!("sha256:{}", "A".repeat(64)) }), "must be lower-case"),
+        (json!({ "digest": "sha256:abc" }), "exactly 64 hex digits"),
+        (json!({ "size": 1 }), "entry 2 of"),
+        (json!(7), "entry 2 of"),
+    ] {
+        let entries = json!([{ "digest": child.as_str() }, entry]);
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string();
+        let digest = step.registry.content().put_manifest("team/multi", None, INDEX, index).unwrap();
+        let image = name(&step, "team/multi", &digest);
+        assert_eq!(step.run(&["sign", "--recursive", &image]).code, 5);
+        passes(verify(&step, &[&image]));
+        let ended = verify(&step, &["--recursive", &image]);
+        assert_eq!(ended.code, 1, "{entry}: {}", ended.stderr);
+        assert!(ended.stderr.contains(what) && ended.stderr.contains(&image), "{}", ended.stderr);
+    }
+}
+
 /// What programs read is what was asked for: if it is lost, the command has failed.
 #[test]
 fn output_that_nobody_reads_is_no_success() {

@@ -11,6 +11,7 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::environment::Environment;
+use super::interruption::Interruption;
 use super::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -18,9 +19,6 @@ use crate::registry::ImageRef;
 use crate::verify::policy::Rule;
 use crate::verify::{Asked, Check, Looker, Seen, Verdict};
 use begin::{Begun, Gate};
-
-/// How long after the time limit the run is ended from outside.
-const GRACE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// `stepseal verify`.
 pub(super) fn images(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
@@ -59,15 +57,7 @@ fn registry(
             return error.exit();
         }
     };
-    let exit = runtime.block_on(async {
-        tokio::select! {
-            exit = look(&begun, out) => Ok(exit),
-            signal = super::sign::interrupted() => Err(format!("{signal} came before the end")),
-            () = tokio::time::sleep_until((begun.deadline + GRACE).into()) => {
-                Err("the time limit of the run is over".to_owned())
-            }
-        }
-    });
+    let exit = runtime.block_on(async { Interruption::new(begun.deadline).or(look(&begun, out)).await });
     // A credential helper or a name look-up that hangs must not keep the step from ending.
     runtime.shutdown_background();
     exit.unwrap_or_else(|why| {
@@ -145,9 +135,12 @@ fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
 impl Gate {
     /// Why `asked` doesn't pass; empty: it does.
     fn refusals(&self, asked: &Asked, verdicts: &[Verdict], looker: &Looker) -> Vec<Explanation> {
+        // What nobody judged does not pass.
+        let none = Verdict::default();
         match self {
             Self::Check(check) => {
-                verdicts.iter().filter_map(|verdict| told::refusal(asked, check, verdict, looker)).collect()
+                let verdict = verdicts.first().unwrap_or(&none);
+                told::refusal(asked, check, verdict, looker).into_iter().collect()
             }
             Self::Policy(policy, now) => {
                 let rules: Vec<&Rule> = policy.rules_for(&asked.image.repository).collect();
@@ -155,6 +148,7 @@ impl Gate {
                     return vec![told::no_rule(asked)];
                 }
                 let needs = rules.iter().flat_map(|rule| rule.needs.iter().map(move |need| (rule, need)));
+                let verdicts = verdicts.iter().chain(std::iter::repeat(&none));
                 let unmet = needs.zip(verdicts).filter_map(|((rule, need), verdict)| {
                     need.unmet(verdict, *now).map(|unmet| told::unmet(asked, rule, need, unmet, looker))
                 });

@@ -1,0 +1,205 @@
+//! The subjects of one run: those that were planned, and those that indexes turn out to list.
+//!
+//! What an index lists is announced as soon as its manifest is read, before any of it is signed: a run that is
+//! ended early still knows what it leaves undone.
+
+use std::cell::RefCell;
+use std::collections::{HashSet, VecDeque};
+
+use super::index::{EntryError, Listed, listed};
+use super::{PipelineError, Seen};
+use crate::explain::Explanation;
+use crate::plan::PlannedImage;
+use crate::registry::ImageRef;
+use crate::registry::client::Manifest;
+use crate::report::{About, Event, Expected, Label, Outcome};
+
+/// An index that lists more, with what its own indexes list, is rejected as hostile.
+pub(super) const MAX_SUBJECTS: usize = 10_000;
+
+/// What is signed under some labels: one queue for all, an outcome a label.
+pub(super) struct Subjects<'a, 's> {
+    /// The labels that each subject ends under here.
+    labels: Vec<Label>,
+    /// Other labels that each subject is signed under later.
+    later: Vec<Label>,
+    seen: RefCell<&'a mut Seen<'s>>,
+    queue: RefCell<Queue>,
+    outcomes: RefCell<Vec<Outcome>>,
+}
+
+struct Queue {
+    waiting: VecDeque<PlannedImage>,
+    known: HashSet<ImageRef>,
+    /// Of entries that can't be signed, the name or else the error.
+    unusable: HashSet<String>,
+}
+
+impl<'a, 's> Subjects<'a, 's> {
+    pub(super) fn new(
+        labels: Vec<Label>,
+        later: Vec<Label>,
+        images: &[PlannedImage],
+        seen: &'a mut Seen<'s>,
+    ) -> Self {
+        let queue = Queue {
+            waiting: images.iter().cloned().collect(),
+            known: images.iter().map(|planned| planned.image.clone()).collect(),
+            unusable: HashSet::new(),
+        };
+        let (seen, queue) = (RefCell::new(seen), RefCell::new(queue));
+        Self { labels, later, seen, queue, outcomes: RefCell::default() }
+    }
+
+    /// The next subject that nobody works on yet.
+    pub(super) fn next(&self) -> Option<PlannedImage> {
+        self.queue.borrow_mut().waiting.pop_front()
+    }
+
+    /// Notes how a subject ended.
+    pub(super) fn ended(&self, outcome: Outcome) {
+        (self.seen.borrow_mut())(Event::Ended(&outcome));
+        self.outcomes.borrow_mut().push(outcome);
+    }
+
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        self.outcomes.into_inner()
+    }
+
+    /// Makes everything that `index` lists a subject too. An entry that can't be signed has failed at once.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many; then none of them is a subject.
+    pub(super) fn admit(&self, index: &ImageRef, manifest: &Manifest) -> Result<(), PipelineError> {
+        let from = vec![format!("index {index}")];
+        for entry in self.queue.borrow_mut().admit(index, manifest, &from)? {
+            let (subject, unusable) = match entry {
+                Listed::Image(image) => (About::Image(image), None),
+                Listed::Unusable(error) => {
+                    let repository = index.repository.to_string();
+                    let digest = error.digest().map(str::to_owned);
+                    (About::Entry { repository, digest }, Some(Explanation::of(&error)))
+                }
+            };
+            let expected =
+                |label: &Label| Expected { label: *label, subject: subject.clone(), from: from.clone() };
+            for expected in self.labels.iter().chain(&self.later).map(expected) {
+                (self.seen.borrow_mut())(Event::Found(&expected));
+            }
+            let Some(why) = unusable else { continue };
+            self.labels.iter().map(expected).for_each(|expected| self.ended(expected.failed(&why)));
+        }
+        Ok(())
+    }
+}
+
+impl Queue {
+    /// What `index` lists and nobody knew of; the images among it wait now.
+    fn admit(
+        &mut self,
+        index: &ImageRef,
+        manifest: &Manifest,
+        from: &[String],
+    ) -> Result<Vec<Listed>, PipelineError> {
+        let name = |error: &EntryError| match error.digest() {
+            Some(digest) => format!("{}@{digest}", index.repository),
+            None => error.to_string(),
+        };
+        let mut new = listed(index, manifest);
+        new.retain(|entry| match entry {
+            Listed::Image(image) => !self.known.contains(image),
+            Listed::Unusable(error) => !self.unusable.contains(&name(error)),
+        });
+        if !new.is_empty() && self.known.len() + self.unusable.len() + new.len() > MAX_SUBJECTS {
+            return Err(PipelineError::TooMany { image: index.to_string() });
+        }
+        for entry in &new {
+            match entry {
+                Listed::Image(image) => {
+                    self.known.insert(image.clone());
+                    self.waiting.push_back(PlannedImage { image: image.clone(), from: from.to_vec() });
+                }
+                Listed::Unusable(error) => {
+                    self.unusable.insert(name(error));
+                }
+            }
+        }
+        Ok(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Digest;
+    use serde_json::json;
+
+    fn image(number: usize) -> ImageRef {
+        let digest = Digest::of(&number.to_be_bytes());
+        ImageRef { repository: "registry.example/app".parse().unwrap(), digest }
+    }
+
+    fn index(digests: &[String]) -> Manifest {
+        let entries: Vec<_> = digests.iter().map(|digest| json!({ "digest": digest })).collect();
+        let bytes = bytes::Bytes::from(json!({ "manifests": entries }).to_string());
+        Manifest { media_type: String::new(), digest: Digest::of(&bytes), bytes }
+    }
+
+    fn digests(numbers: std::ops::Range<usize>) -> Vec<String> {
+        numbers.map(|number| image(number).digest.to_string()).collect()
+    }
+
+    #[test]
+    fn an_index_without_end_is_an_error_and_nothing_of_it_is_dropped_silently() {
+        let planned = [PlannedImage { image: image(0), from: Vec::new() }];
+        let mut events = 0;
+        let mut seen = |_: Event<'_>| events += 1;
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, &mut seen);
+        assert_eq!(subjects.next(), Some(planned[0].clone()));
+        let error = subjects.admit(&image(0), &index(&digests(0..MAX_SUBJECTS + 1))).unwrap_err();
+        assert!(error.to_string().contains("more than 10000"));
+        assert!(subjects.next().is_none() && subjects.outcomes.borrow().is_empty());
+        subjects.admit(&image(0), &index(&digests(0..3))).unwrap();
+        subjects.admit(&image(1), &index(&digests(0..3))).unwrap();
+        let from = vec![format!("index {}", image(0))];
+        assert_eq!(subjects.next(), Some(PlannedImage { image: image(1), from: from.clone() }));
+        assert_eq!(subjects.next(), Some(PlannedImage { image: image(2), from }));
+        assert!(subjects.next().is_none());
+        drop(subjects);
+        assert_eq!(events, 2, "each was announced, once");
+    }
+
+    #[test]
+    fn as_many_as_may_be_are_planned_without_an_error() {
+        let planned: Vec<_> =
+            (0..MAX_SUBJECTS + 5).map(|n| PlannedImage { image: image(n), from: Vec::new() }).collect();
+        let mut seen = |_: Event<'_>| {};
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, &mut seen);
+        subjects.admit(&image(0), &index(&digests(0..9))).unwrap();
+        assert!(subjects.admit(&image(0), &index(&["sha512:x".to_owned()])).is_err());
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_signed_has_failed_at_once_for_each_store() {
+        let other = Label { store: "directory", ..Label::IMAGE };
+        let later = Label { store: "tekton", ..Label::IMAGE };
+        let mut found = Vec::new();
+        let mut seen = |event: Event<'_>| {
+            if let Event::Found(expected) = event {
+                found.push(expected.label.store);
+            }
+        };
+        let subjects = Subjects::new(vec![Label::IMAGE, other], vec![later], &[], &mut seen);
+        for _ in 0..2 {
+            subjects.admit(&image(0), &index(&["sha512:x".to_owned()])).unwrap();
+        }
+        let outcomes = subjects.into_outcomes();
+        assert_eq!(found, ["oci", "directory", "tekton"]);
+        assert_eq!(outcomes.len(), 2);
+        for outcome in outcomes {
+            assert_eq!(outcome.subject.to_string(), "registry.example/app@sha512:x");
+            assert!(outcome.result.unwrap_err().error.contains("lists sha512:x, which can't be signed"));
+        }
+    }
+}
