@@ -144,6 +144,7 @@ fn attest(
     runtime.shutdown_background();
     let (report, exit) = match report {
         Ok(report) => {
+            out.line(&report.summary());
             let exit = report.exit();
             (report, exit)
         }
@@ -173,12 +174,10 @@ async fn work(
     };
     let ended = interruption.or(whole.attest_image(image, payload, expected, &mut seen)).await;
     progress.end();
-    let report = match ended {
+    Ok(match ended {
         Ok(_) => recorder.finished(begun.elapsed(), whole.stats()),
         Err(why) => cut_short(recorder, &why, begun, whole.stats(), out),
-    };
-    out.line(&report.summary());
-    Ok(report)
+    })
 }
 
 /// Reads everything that decides what is signed.

@@ -115,6 +115,7 @@ fn sign(
         }
     }
     let report = runtime.block_on(work(subjects, environment, begun, out))?;
+    out.line(&report.summary());
     // A credential helper or a name look-up that hangs must not keep the step from ending.
     runtime.shutdown_background();
     Ok(report)
@@ -143,12 +144,10 @@ async fn work(
     };
     let ended = interruption.or(whole.sign(&subjects.plan.images, &jobs, &mut seen)).await;
     progress.end();
-    let report = match ended {
+    Ok(match ended {
         Ok(_) => recorder.finished(begun.elapsed(), whole.stats()),
         Err(why) => cut_short(recorder, &why, begun, whole.stats(), out),
-    };
-    out.line(&report.summary());
-    Ok(report)
+    })
 }
 
 /// The report of a run that `why` ended early; people are told.

@@ -124,7 +124,7 @@ fn an_index_that_was_not_read_is_named() {
     assert_eq!(report(&step), [(index.to_string(), "failed".to_owned(), why)]);
 }
 
-/// The time limit, where a request doesn't keep to it by itself: the agent is waited for before anything is asked.
+/// A manifest of the index comes too slowly.
 #[test]
 fn the_time_limit_is_no_success_either() {
     let step = Step::new();
