@@ -187,10 +187,11 @@ async fn the_deadline_ends_everything() {
     let server = Server::start(|_, _| answer(503, &[], "")).await;
     let soon =
         |millis| ClientOptions { deadline: Instant::now() + Duration::from_millis(millis), ..options() };
-    let error = client_with(soon(600), &server, &["ci"]).manifest(&server.repository(), &tag("a")).await;
+    // Long enough for a second try on a machine where the first takes a second.
+    let error = client_with(soon(3000), &server, &["ci"]).manifest(&server.repository(), &tag("a")).await;
     let error = error.unwrap_err();
     let sent = server.seen().len();
-    assert!((2..=6).contains(&sent), "{sent}");
+    assert!((2..=12).contains(&sent), "{sent}");
     let text = shown(&error);
     assert!(text.contains(&format!("503 Service Unavailable (sent {sent} times)")), "{text}");
 
