@@ -1,6 +1,5 @@
 //! The signing key and the registries' credentials, from files or through the Kubernetes API.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::environment::Environment;
@@ -8,11 +7,11 @@ use super::output::Output;
 use crate::cluster::{
     self, ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, NameError, ObjectName, Reach,
 };
-use crate::config::Config;
 use crate::config::settings::CLUSTER_CREDENTIALS;
+use crate::config::{Config, home};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::registry::credentials::{CredentialError, FileKeychain, Places};
+use crate::registry::credentials::{CredentialError, FileKeychain};
 use crate::sign::{KeyError, LockedKey, Unlocking};
 
 /// How long a ServiceAccount that nobody named is asked for credentials: where the API can't be reached, signing without any goes on.
@@ -71,15 +70,17 @@ impl Explain for AccessError {
 }
 
 /// How the configuration says that the cluster is reached.
-pub(super) fn reach(config: &Config, deadline: Instant) -> Reach {
-    Reach { deadline, folder: config.cluster_credentials.clone() }
+pub(super) fn reach(config: &Config, environment: &Environment, deadline: Instant) -> Reach {
+    let kubeconfigs = home::kubeconfigs(&|name| environment.get(name));
+    Reach { deadline, folder: config.cluster_credentials.clone(), kubeconfigs }
 }
 
 /// How commands without a configuration reach the cluster, from now on.
 pub(super) fn reach_at_once(environment: &Environment) -> Reach {
     let folder = environment.get(CLUSTER_CREDENTIALS.env).filter(|folder| !folder.is_empty());
     let folder = folder.unwrap_or_else(|| ACCOUNT_FOLDER.to_owned());
-    Reach { deadline: Instant::now() + AT_ONCE, folder: folder.into() }
+    let kubeconfigs = home::kubeconfigs(&|name| environment.get(name));
+    Reach { deadline: Instant::now() + AT_ONCE, folder: folder.into(), kubeconfigs }
 }
 
 /// Reads the key, which begins to unlock, and the credentials. The cluster is asked only if one of them is there.
@@ -90,18 +91,18 @@ pub(super) async fn open(
     out: &mut Output,
 ) -> Result<Access, AccessError> {
     let env = |name: &str| environment.get(name);
-    let reach = reach(config, deadline);
+    let reach = reach(config, environment, deadline);
     // What is wrong with files is found before anybody is asked.
     let opened = match (&config.agent, config.key.secret()) {
         (Some(agent), _) => Some(Unlocking::agent(agent.clone(), deadline)),
         (None, Some(_)) => None,
         (None, None) => Some(start(config.key.read(&env)?)),
     };
-    let mut keychain = FileKeychain::load(places(&config.registry_config, &env), &env)?;
+    let mut keychain = FileKeychain::load(home::credentials(&config.registry_config, &env), &env)?;
     let unasked = config.service_account.is_none()
         && config.registry_config.is_none()
         && keychain.sources().is_empty()
-        && cluster::in_pod(&reach.folder, &env);
+        && cluster::in_pod(&reach, &env);
     let key = match (opened, config.key.secret()) {
         (Some(key), _) if config.service_account.is_none() && !unasked => {
             return Ok(Access { key, keychain, requests: 0 });
@@ -184,12 +185,4 @@ fn note(out: &mut Output, error: &dyn Explain) {
 fn start(locked: LockedKey) -> Unlocking {
     tracing::info!(key = locked.origin(), "signing key");
     Unlocking::start(locked)
-}
-
-/// The places of credentials: those named, or else the usual ones.
-pub(super) fn places(named: &Option<Vec<PathBuf>>, env: &dyn Fn(&str) -> Option<String>) -> Places {
-    match named {
-        Some(paths) => Places::explicit(paths.iter().cloned()),
-        None => Places::standard(env),
-    }
 }

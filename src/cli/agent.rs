@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::access::places;
 use super::environment::Environment;
 use super::interruption::interrupted;
 use super::output::Output;
 use super::subjects::flags;
 use crate::agent::{Agent, Log, Policy, Socket, SocketError, serve};
 use crate::cluster::{Cluster, ClusterError, Reach};
-use crate::config::{AgentConfig, ConfigError, Sources};
+use crate::config::{AgentConfig, ConfigError, Sources, home};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::registry::RegistryError;
@@ -124,14 +123,17 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
     let env = |name: &str| environment.get(name);
     let key = Unlocking::start(match config.key.secret() {
         Some(name) => {
-            let folder = config.cluster_credentials.clone();
-            let cluster =
-                Cluster::connect(&Reach { deadline: Instant::now() + CLUSTER_LIMIT, folder }, &env).await?;
+            let reach = Reach {
+                deadline: Instant::now() + CLUSTER_LIMIT,
+                folder: config.cluster_credentials.clone(),
+                kubeconfigs: home::kubeconfigs(&env),
+            };
+            let cluster = Cluster::connect(&reach, &env).await?;
             LockedKey::from_secret(&cluster, name, &env).await?
         }
         None => config.key.read(&env)?,
     });
-    let keychain = FileKeychain::load(places(&config.registry_config, &env), &env)?;
+    let keychain = FileKeychain::load(home::credentials(&config.registry_config, &env), &env)?;
     let options = ClientOptions {
         insecure: config.insecure_registries.clone(),
         extra_roots: config.registry_ca.clone(),

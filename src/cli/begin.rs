@@ -81,7 +81,8 @@ pub(super) async fn begin(
     let Access { key, keychain, requests } = access::open(config, environment, deadline, out).await?;
     let client = Client::new(client_options(config, environment, deadline, images), Arc::new(keychain))?;
     let cluster = if annotates {
-        Some(Cluster::connect(&reach(config, deadline), &|name| environment.get(name)).await?)
+        let reach = reach(config, environment, deadline);
+        Some(Cluster::connect(&reach, &|name| environment.get(name)).await?)
     } else {
         None
     };

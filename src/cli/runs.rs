@@ -149,7 +149,8 @@ fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
 
 async fn from_cluster(config: &Config, environment: &Environment) -> Result<Found, FindError> {
     let env = |name: &str| environment.get(name);
-    let cluster = Cluster::connect(&reach(config, Instant::now() + config.timeout), &env).await?;
+    let reach = reach(config, environment, Instant::now() + config.timeout);
+    let cluster = Cluster::connect(&reach, &env).await?;
     match &config.run {
         RunSource::TaskRun(name) => {
             let object = cluster.task_run(name).await?;

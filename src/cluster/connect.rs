@@ -1,7 +1,7 @@
 //! How the API server is reached: from a pod, or with a kubeconfig.
 //!
-//! `KUBECONFIG` goes first where it is set, as with kubectl and cosign; then the token that is mounted into the pod; then
-//! `$HOME/.kube/config`. In a pod the address is `KUBERNETES_SERVICE_HOST`, which is an IP address (version 4 or 6), and no proxy
+//! A kubeconfig that is named goes first, as with kubectl and cosign; then the token that is mounted into the pod; then
+//! the kubeconfig below `$HOME`, if it may be read ([`Kubeconfigs`]). In a pod the address is `KUBERNETES_SERVICE_HOST`, which is an IP address (version 4 or 6), and no proxy
 //! is used, whatever the environment says. With a kubeconfig, its `proxy-url` and the proxy variables are honoured.
 //!
 //! # What is kube's, and what isn't
@@ -26,13 +26,13 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::{ClientBuilder, ConfigExt as _};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tower::{BoxError, ServiceExt as _};
 use zeroize::Zeroizing;
 
 use super::error::ClusterError;
+use super::kubeconfig::{Kubeconfigs, Loaded, Missing};
 use super::who::{Claims, Who};
 use crate::registry::client::SystemFiles;
 use crate::registry::client::dns::{Dns, DnsError};
@@ -50,6 +50,8 @@ pub struct Reach {
     pub deadline: Instant,
     /// The folder with `token`, `ca.crt` and `namespace`; [`ACCOUNT_FOLDER`] unless told otherwise.
     pub folder: PathBuf,
+    /// The kubeconfigs that there are.
+    pub kubeconfigs: Kubeconfigs,
 }
 
 /// The login, as each request needs it.
@@ -67,6 +69,8 @@ pub(super) struct Connected {
     pub(super) server: String,
     pub(super) namespace: String,
     pub(super) login: Login,
+    /// A kubeconfig that is there and is not read, and why.
+    pub(super) unread: Option<String>,
 }
 
 impl Login {
@@ -92,32 +96,30 @@ impl Login {
 }
 
 /// Whether a pod's token is there and no kubeconfig is named: then the pod's own ServiceAccount is the one who asks.
-pub fn in_pod(folder: &Path, env: Environment<'_>) -> bool {
-    named_kubeconfig(env).is_none()
+pub fn in_pod(reach: &Reach, env: Environment<'_>) -> bool {
+    reach.kubeconfigs.named.is_none()
         && env("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty())
-        && folder.join("token").exists()
-}
-
-fn named_kubeconfig(env: Environment<'_>) -> Option<String> {
-    env("KUBECONFIG").filter(|value| !value.is_empty())
+        && reach.folder.join("token").exists()
 }
 
 /// Sets the connection up.
 pub(super) async fn connect(reach: &Reach, env: Environment<'_>) -> Result<Connected, ClusterError> {
-    if let Some(paths) = named_kubeconfig(env) {
-        let paths: Vec<PathBuf> = std::env::split_paths(&paths).filter(|path| path.exists()).collect();
-        return match paths.first() {
-            Some(first) => from_kubeconfig(first, &paths).await,
-            None => Err(ClusterError::NoCluster { folder: reach.folder.clone() }),
-        };
+    let no_cluster = || ClusterError::NoCluster {
+        folder: reach.folder.clone(),
+        unread: reach.kubeconfigs.unread().map(String::into_boxed_str),
+    };
+    match reach.kubeconfigs.load_named().await {
+        Some(Ok(loaded)) => return with_kubeconfig(loaded),
+        Some(Err(Missing::Unusable(error))) => return Err(error),
+        Some(Err(Missing::Nowhere)) => return Err(no_cluster()),
+        None => {}
     }
-    if in_pod(&reach.folder, env) {
-        return from_pod(&reach.folder, env);
+    if in_pod(reach, env) {
+        return Ok(Connected { unread: reach.kubeconfigs.unread(), ..from_pod(&reach.folder, env)? });
     }
-    let home = env("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(&home).join(".kube/config"));
-    match home.filter(|path| path.exists()) {
-        Some(path) => from_kubeconfig(&path, std::slice::from_ref(&path)).await,
-        None => Err(ClusterError::NoCluster { folder: reach.folder.clone() }),
+    match reach.kubeconfigs.load_home().await? {
+        Some(loaded) => with_kubeconfig(loaded),
+        None => Err(no_cluster()),
     }
 }
 
@@ -140,23 +142,11 @@ fn from_pod(folder: &Path, env: Environment<'_>) -> Result<Connected, ClusterErr
         server: config.cluster_url.to_string(),
         namespace,
         login: Login::Mounted(folder.join("token")),
+        unread: None,
     })
 }
 
-async fn from_kubeconfig(first: &Path, paths: &[PathBuf]) -> Result<Connected, ClusterError> {
-    let failed =
-        |path: &Path, source| ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(source) };
-    let mut merged = Kubeconfig::default();
-    for path in paths {
-        let next = Kubeconfig::read_from(path).map_err(|error| failed(path, error))?;
-        merged = merged.merge(next).map_err(|error| failed(path, error))?;
-    }
-    let context = merged.current_context.clone().unwrap_or_default();
-    let user = merged.contexts.iter().find(|named| named.name == context);
-    let user = user.and_then(|named| named.context.as_ref()?.user.clone()).unwrap_or_default();
-    let options = KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(merged, &options).await;
-    let config = config.map_err(|error| failed(first, error))?;
+fn with_kubeconfig(Loaded { config, login }: Loaded) -> Result<Connected, ClusterError> {
     let client = match config.proxy_url.clone() {
         None => client(&config, connector())?,
         Some(proxy) if proxy.scheme_str() == Some("http") => {
@@ -168,7 +158,8 @@ async fn from_kubeconfig(first: &Path, paths: &[PathBuf]) -> Result<Connected, C
         client,
         server: config.cluster_url.to_string(),
         namespace: config.default_namespace,
-        login: Login::Kubeconfig(format!("user \"{user}\" of {}", first.display())),
+        login: Login::Kubeconfig(login),
+        unread: None,
     })
 }
 
@@ -273,7 +264,11 @@ mod tests {
     #[tokio::test]
     async fn without_token_and_kubeconfig_there_is_no_cluster_and_it_says_where_it_looked() {
         let folder = tempfile::tempdir().unwrap();
-        let reach = Reach { deadline: Instant::now(), folder: folder.path().to_owned() };
+        let reach = Reach {
+            deadline: Instant::now(),
+            folder: folder.path().to_owned(),
+            kubeconfigs: Kubeconfigs::default(),
+        };
         let error = connect(&reach, &|_| None).await.err().unwrap();
         assert!(matches!(&error, ClusterError::NoCluster { .. }), "{error}");
         // A token alone is no pod: there is no address.
@@ -284,7 +279,11 @@ mod tests {
     #[tokio::test]
     async fn a_pod_whose_account_is_mounted_by_halves_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let reach = Reach { deadline: Instant::now(), folder: folder.path().to_owned() };
+        let reach = Reach {
+            deadline: Instant::now(),
+            folder: folder.path().to_owned(),
+            kubeconfigs: Kubeconfigs::default(),
+        };
         let env = |name: &str| match name {
             "KUBERNETES_SERVICE_HOST" => Some("10.0.0.1".to_owned()),
             "KUBERNETES_SERVICE_PORT" => Some("443".to_owned()),

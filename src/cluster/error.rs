@@ -29,6 +29,8 @@ pub enum ClusterError {
     NoCluster {
         /// Where the token would be.
         folder: PathBuf,
+        /// A kubeconfig that is there and was not read, and why.
+        unread: Option<Box<str>>,
     },
     /// A file of the pod's ServiceAccount can't be used.
     #[error("cannot use the pod's ServiceAccount: {}", .path.display())]
@@ -48,6 +50,22 @@ pub enum ClusterError {
         path: PathBuf,
         /// Why.
         source: Box<kube::config::KubeconfigError>,
+    },
+    /// A kubeconfig that is mounted, or a file that it names, can't be read.
+    #[error("cannot read {} for the connection to the cluster", .path.display())]
+    KubeconfigFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A kubeconfig that nobody named wants to run a program in a pod.
+    #[error("the kubeconfig {} runs the program {program:?}, and in a pod that is done only if KUBECONFIG names the file", .path.display())]
+    Program {
+        /// The kubeconfig.
+        path: PathBuf,
+        /// The program, cut and escaped.
+        program: Box<str>,
     },
     /// What the kubeconfig asks for can't be set up.
     #[error("cannot set up the connection to the API server {server}")]
@@ -78,6 +96,8 @@ pub struct RequestError {
     pub who: Who,
     /// What came back.
     pub exchange: Exchange,
+    /// A kubeconfig that is there and was not read, and why.
+    pub unread: Option<String>,
 }
 
 /// A request, and what came of it.
@@ -270,6 +290,11 @@ impl RequestError {
     }
 
     fn hint(&self) -> Option<String> {
+        let unread = self.unread.as_deref().filter(|_| matches!(self.status(), 401 | 403));
+        self.action().map(|action| and(action, unread))
+    }
+
+    fn action(&self) -> Option<String> {
         let (kind, object) = (self.kind, &self.object);
         Some(match &self.exchange.failure {
             Failure::Refused(refusal) => match refusal.status {
@@ -300,6 +325,11 @@ impl RequestError {
             }
         })
     }
+}
+
+/// A hint, and what was not read.
+fn and(hint: String, unread: Option<&str>) -> String {
+    unread.map(|unread| format!("{hint}; {unread}")).unwrap_or(hint)
 }
 
 impl ClusterError {
@@ -344,9 +374,17 @@ impl Explain for ClusterError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoCluster { .. } => {
-                "let the pod have its ServiceAccount's token (automountServiceAccountToken), or set KUBECONFIG".into()
+            Self::NoCluster { unread, .. } => {
+                let hint = "let the pod have its ServiceAccount's token (automountServiceAccountToken), or set KUBECONFIG";
+                and(hint.into(), unread.as_deref())
             }
+            Self::KubeconfigFile { .. } => {
+                "mount it together with the kubeconfig, readable by this step's user".into()
+            }
+            Self::Program { path, .. } => format!(
+                "if this program is meant to run in this step, set KUBECONFIG={}; a token or a client certificate needs no program",
+                path.display()
+            ),
             Self::Account { .. } => {
                 "mount the ServiceAccount's token, ca.crt and namespace, readable by this step's user".into()
             }
@@ -385,6 +423,7 @@ mod tests {
                 failure: Failure::Refused(Refusal::new(status, body.as_bytes(), None)),
                 attempts: 1,
             },
+            unread: None,
         }))
     }
 
@@ -400,6 +439,16 @@ mod tests {
              Roles are in tasks/sign-images/0.1/rbac)"
         );
         assert_eq!(shown.exit, ExitCode::Refused);
+    }
+
+    #[test]
+    fn a_refused_login_mentions_the_kubeconfig_that_was_not_read() {
+        for status in [401, 403, 404, 418, 500] {
+            let ClusterError::Request(mut request) = refused(status, "{}") else { unreachable!() };
+            request.unread = Some("/home/.kube/config was not read".into());
+            let hint = ClusterError::Request(request).hint().unwrap_or_default();
+            assert_eq!(hint.contains("/home/.kube/config"), [401, 403].contains(&status), "{status}: {hint}");
+        }
     }
 
     #[test]

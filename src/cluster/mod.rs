@@ -11,6 +11,7 @@ mod annotations;
 mod children;
 mod connect;
 mod error;
+mod kubeconfig;
 mod name;
 mod runs;
 mod secret;
@@ -33,6 +34,7 @@ pub use annotations::{ANNOTATIONS_BYTES, Annotated, AnnotationError};
 pub use children::{Children, Pods};
 pub use connect::{ACCOUNT_FOLDER, Environment, Reach, in_pod};
 pub use error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
+pub use kubeconfig::Kubeconfigs;
 pub use name::{Kind, NameError, ObjectName};
 pub use runs::{Own, RunsError, Told};
 pub use secret::{Left, SecretData};
@@ -55,6 +57,8 @@ struct Inner {
     server: String,
     namespace: String,
     login: Login,
+    /// A kubeconfig that is there and is not read, and why.
+    unread: Option<String>,
     deadline: Instant,
     requests: AtomicU64,
 }
@@ -66,9 +70,10 @@ impl Cluster {
     ///
     /// There is neither a pod's token nor a kubeconfig, or what there is can't be used.
     pub async fn connect(reach: &Reach, env: Environment<'_>) -> Result<Self, ClusterError> {
-        let connect::Connected { client, server, namespace, login } = connect::connect(reach, env).await?;
-        let requests = AtomicU64::new(0);
-        Ok(Self(Arc::new(Inner { client, server, namespace, login, deadline: reach.deadline, requests })))
+        let connected = connect::connect(reach, env).await?;
+        let connect::Connected { client, server, namespace, login, unread } = connected;
+        let (deadline, requests) = (reach.deadline, AtomicU64::new(0));
+        Ok(Self(Arc::new(Inner { client, server, namespace, login, unread, deadline, requests })))
     }
 
     /// The namespace of the pod, or the one that the kubeconfig's context names.

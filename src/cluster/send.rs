@@ -141,6 +141,7 @@ impl Cluster {
             object: call.object.clone(),
             who: self.0.login.who(token),
             exchange: Exchange { method: call.method(), url, failure, attempts },
+            unread: self.0.unread.clone(),
         }))
     }
 

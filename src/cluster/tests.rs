@@ -24,9 +24,14 @@ async fn cluster(server: &Server, limit: Duration) -> (Cluster, TempDir) {
     });
     let path = folder.path().join("config");
     std::fs::write(&path, config.to_string()).unwrap();
-    let reach = Reach { deadline: Instant::now() + limit, folder: folder.path().to_owned() };
-    let env = |name: &str| (name == "KUBECONFIG").then(|| path.display().to_string());
-    (Cluster::connect(&reach, &env).await.unwrap(), folder)
+    let reach = reach(Instant::now() + limit, &path);
+    (Cluster::connect(&reach, &|_| None).await.unwrap(), folder)
+}
+
+/// With the kubeconfig at `path` alone.
+fn reach(deadline: Instant, path: &std::path::Path) -> Reach {
+    let kubeconfigs = Kubeconfigs { named: Some(vec![path.to_owned()]), home: None };
+    Reach { deadline, folder: "/nonexistent".into(), kubeconfigs }
 }
 
 fn name() -> ObjectName {
@@ -358,11 +363,10 @@ async fn a_write_whose_answer_was_lost_is_found_again() {
 async fn a_kubeconfig_that_can_not_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
-    let reach = Reach { deadline: Instant::now(), folder: folder.path().to_owned() };
+    let reach = reach(Instant::now(), &path);
     for text in ["{", "apiVersion: v1", "apiVersion: v1\ncurrent-context: none\n"] {
         std::fs::write(&path, text).unwrap();
-        let env = |name: &str| (name == "KUBECONFIG").then(|| path.display().to_string());
-        let error = Cluster::connect(&reach, &env).await.err().unwrap();
+        let error = Cluster::connect(&reach, &|_| None).await.err().unwrap();
         let text = shown(&error);
         assert!(text.contains(&format!("cannot use the kubeconfig {}", path.display())), "{text}");
         assert_eq!(Explain::exit(&error).number(), 2);

@@ -4,6 +4,7 @@
 
 mod agent;
 mod artifacts;
+pub mod home;
 pub mod settings;
 pub mod sources;
 pub mod verification;

@@ -24,6 +24,12 @@ impl MountId {
         Self::by_statx(&file).or_else(|| Self::by_fdinfo(&file))
     }
 
+    /// The mount with this number, for tests that make mounts up.
+    #[cfg(test)]
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
     fn by_statx(file: impl AsFd) -> Option<Self> {
         let found = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
         (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(Self(found.stx_mnt_id))

@@ -20,6 +20,11 @@ pub trait Keychain: Send + Sync + fmt::Debug {
     /// Whatever keeps the answer from being known: an unreadable file, a failing helper. It is never
     /// turned into anonymous access.
     fn credentials<'a>(&'a self, repository: &'a Repository) -> Found<'a>;
+
+    /// Credentials that are there and that this keychain did not read, and why: text for the hint of a refused login.
+    fn unread(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// One credential, and where it was found.

@@ -11,6 +11,7 @@ mod bad_input;
 mod concurrency;
 mod everyday;
 mod faults;
+mod home;
 mod interrupted;
 mod other_hosts;
 mod own_results;

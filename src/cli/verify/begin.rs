@@ -13,13 +13,13 @@ use super::super::output::Output;
 use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, NameError, Reach, RunsError};
 use crate::config::settings::VERIFY_TABLES;
-use crate::config::{ConfigError, Flags, Sources, Verification};
+use crate::config::{ConfigError, Flags, Sources, Verification, home};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::plan::PlanOptions;
 use crate::registry::client::{self, Access, Client, ClientOptions};
-use crate::registry::credentials::{CredentialError, FileKeychain, Places};
+use crate::registry::credentials::{CredentialError, FileKeychain};
 use crate::registry::reference::{Named, ReferenceError};
 use crate::registry::{RegistryError, Repository};
 use crate::tekton::run::RunError;
@@ -195,11 +195,7 @@ impl Begun {
         let images = images(matches, &config, command)?;
         let repository = repository(&config, &env)?;
         let deadline = from + config.timeout;
-        let places = match &config.registry_config {
-            Some(paths) => Places::explicit(paths.iter().cloned()),
-            None => Places::standard(&env),
-        };
-        let keychain = FileKeychain::load(places, &env)?;
+        let keychain = FileKeychain::load(home::credentials(&config.registry_config, &env), &env)?;
         let mut insecure = config.insecure_registries.clone();
         if config.allow_http {
             insecure.extend(images.iter().map(|named| named.repository.registry().to_owned()));
@@ -249,7 +245,7 @@ fn policy(
         .and_then(|file| file.take(policy::MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|source| BeginError::PolicyFile { path: shown(), source })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let reach = reach(config, from);
+    let reach = reach(config, env, from);
     let exit = Cell::new(ExitCode::Usage);
     let read_key = |place: &str| {
         // `join` keeps an absolute path as it is.
@@ -292,8 +288,9 @@ pub(super) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError
 }
 
 /// How the cluster is reached; the time that there is counts from `from`.
-pub(super) fn reach(config: &Verification, from: Instant) -> Reach {
-    Reach { deadline: from + config.timeout, folder: config.cluster_credentials.clone() }
+pub(super) fn reach(config: &Verification, env: &dyn Fn(&str) -> Option<String>, from: Instant) -> Reach {
+    let (folder, kubeconfigs) = (config.cluster_credentials.clone(), home::kubeconfigs(env));
+    Reach { deadline: from + config.timeout, folder, kubeconfigs }
 }
 
 /// Whose signatures the flags accept.
@@ -302,7 +299,7 @@ pub(super) fn trust(
     env: &dyn Fn(&str) -> Option<String>,
     from: Instant,
 ) -> Result<Trust, BeginError> {
-    let reach = reach(config, from);
+    let reach = reach(config, env, from);
     let key = |place: &String| {
         let key = trust::public_key(place, env, &reach)?;
         Ok::<_, TrustFlagError>((place.clone(), Signer::Key(Box::new(key))))

@@ -123,7 +123,7 @@ fn from_cluster(
         Some(parsed.map_err(|error| BeginError::RunName(foreign::shown(text, 200), error)))
     };
     let (task_run, pipeline_run) = (name("taskrun").transpose()?, name("pipelinerun").transpose()?);
-    let reach = begin::reach(config, begun);
+    let reach = begin::reach(config, env, begun);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(BeginError::Runtime)?.block_on(async {
         let cluster = Cluster::connect(&reach, env).await?;

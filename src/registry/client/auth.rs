@@ -157,6 +157,11 @@ impl Auth {
         Self { keychain, accounts: Mutex::default(), schemes: Mutex::default() }
     }
 
+    /// What the keychain has not read, and why.
+    pub(super) fn unread(&self) -> Option<String> {
+        self.keychain.unread().map(str::to_owned)
+    }
+
     pub(super) fn account(&self, repository: &Repository) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(account) = accounts.get(repository) {

@@ -91,6 +91,8 @@ pub struct RequestError {
     pub used: Vec<String>,
     /// Whether no login did: none was accepted, or none may do this.
     pub denied: bool,
+    /// Credentials that are there and were not read, and why: set where `denied` is.
+    pub unread: Option<String>,
     /// How often it was sent.
     pub attempts: u32,
     /// Whether it was given up on after trying as often as makes sense.

@@ -5,8 +5,14 @@ use http::StatusCode;
 use super::error::{BadAnswer, Failure, RequestError};
 use super::refusal::{Refusal, Said};
 
-/// The next action.
+/// The next action; and for a refused login also which credentials were not read.
 pub(super) fn of(request: &RequestError) -> Option<String> {
+    let both = [action(request), request.unread.clone()];
+    let both: Vec<String> = both.into_iter().flatten().collect();
+    (!both.is_empty()).then(|| both.join("; "))
+}
+
+fn action(request: &RequestError) -> Option<String> {
     let registry = request.repository.registry();
     let text = match &request.failure {
         Failure::UnknownHost { .. } => {

@@ -213,6 +213,7 @@ impl Inner {
                 failure: Failure::BadAnswer(BadAnswer::Address),
                 used: Vec::new(),
                 denied: false,
+                unread: None,
                 attempts: 0,
                 given_up: false,
             }))

@@ -188,6 +188,7 @@ impl Inner {
         let mut error = request_error(request, &request.method, &reply.answer.url, failure);
         error.used = reply.used.iter().map(ToString::to_string).collect();
         error.denied = refuses_login(&reply.answer);
+        error.unread = self.auth.unread().filter(|_| error.denied);
         RegistryError::Request(Box::new(error))
     }
 
@@ -210,6 +211,7 @@ impl Inner {
         error.used =
             order.chain(rest).filter_map(|at| credentials.get(at)).map(ToString::to_string).collect();
         error.denied = true;
+        error.unread = self.auth.unread();
         if let Some(last) = tried.last {
             (error.method, error.url) = (last.method, last.url);
             error.failure = Failure::Refused(last.refusal);
@@ -227,6 +229,7 @@ fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Fai
         failure,
         used: Vec::new(),
         denied: false,
+        unread: None,
         attempts: 1,
         given_up: false,
     }

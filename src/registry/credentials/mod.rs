@@ -31,6 +31,7 @@ pub use places::{FILE_NAMES, MAX_FILE_BYTES, Place, Places};
 use self::format::Answer;
 use self::helper::{HELPER_LIMIT, HelperName, Helpers};
 use self::key::Target;
+use self::places::Contents;
 use super::keychain::{Credential, Found, Keychain, Login};
 use super::reference::Repository;
 use crate::exit::ExitCode;
@@ -167,6 +168,8 @@ pub struct FileKeychain {
     rules: Vec<Rule>,
     stores: Vec<Store>,
     helpers: Helpers,
+    /// What is there and was not read, and why.
+    unread: Option<String>,
 }
 
 /// An entry, and the number of its source.
@@ -192,8 +195,10 @@ impl FileKeychain {
     /// If a place that must be there isn't, and if any file can't be read or understood.
     pub fn load(places: Places, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, CredentialError> {
         let helpers = Helpers::new(&env("PATH").unwrap_or_default(), HELPER_LIMIT);
-        let mut keychain = Self { sources: Vec::new(), rules: Vec::new(), stores: Vec::new(), helpers };
-        for file in places.read()? {
+        let Contents { files, unread } = places.read()?;
+        let mut keychain =
+            Self { sources: Vec::new(), rules: Vec::new(), stores: Vec::new(), helpers, unread };
+        for file in files {
             let config = parse(&file.bytes)
                 .map_err(|source| CredentialError::Format { path: file.path.clone(), source })?;
             keychain.merge(file.path.display().to_string(), config);
@@ -292,6 +297,10 @@ impl FileKeychain {
 impl Keychain for FileKeychain {
     fn credentials<'a>(&'a self, repository: &'a Repository) -> Found<'a> {
         Box::pin(self.find(repository))
+    }
+
+    fn unread(&self) -> Option<&str> {
+        self.unread.as_deref()
     }
 }
 

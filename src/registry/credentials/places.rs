@@ -2,18 +2,21 @@
 //!
 //! A place is a file, or a directory that may hold any of [`FILE_NAMES`]. Links are followed: a mounted
 //! Secret's files are links into `..data`, and whoever mounts credentials is trusted. Read are regular
-//! files alone, up to [`MAX_FILE_BYTES`], without ever waiting for one.
+//! files alone, up to [`MAX_FILE_BYTES`], without ever waiting for one. A directory that other steps may be able to
+//! write to is a place only as far as what is in it was mounted: `input::shared_folder` says how that is known.
 //!
 //! Refused: what is there and can't be read. Only a default place may be absent.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
 use super::CredentialError;
+use crate::input::shared_folder::{Found, SharedFolder};
 
 /// The files that a directory may hold, in the order in which they are read: Kubernetes' name, docker's,
 /// docker's old one.
@@ -23,60 +26,61 @@ pub const FILE_NAMES: [&str; 3] = [".dockerconfigjson", "config.json", ".dockerc
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// A file or a directory that credentials are read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// Where.
-    pub path: PathBuf,
+    path: PathBuf,
     /// Whether it was asked for by name, so that its absence is an error.
-    pub required: bool,
+    required: bool,
+    /// The directory, where other steps may be able to write to it.
+    shared: Option<SharedFolder>,
 }
 
-/// Every place that credentials are read from, the first one first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Every place that credentials are read from, the first one first. Which these are by default, the configuration knows.
+#[derive(Clone, Debug, Default)]
 pub struct Places {
     /// The places, in their order.
     pub paths: Vec<Place>,
 }
 
+/// What is at all places.
+pub(super) struct Contents {
+    /// The files, in their order.
+    pub(super) files: Vec<CredentialsFile>,
+    /// What is there and was not read, and why: text for a hint.
+    pub(super) unread: Option<String>,
+}
+
 impl Places {
     /// Places that the user named; all of them must be there.
     pub fn explicit(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self { paths: paths.into_iter().map(|path| Place { path, required: true }).collect() }
-    }
-
-    /// The places that are looked at when none is named. A variable that is unset or empty names none.
-    ///
-    /// ```
-    /// # use stepseal::registry::credentials::Places;
-    /// let places = Places::standard(&|name| (name == "HOME").then(|| "/home/ci".to_owned()));
-    /// let paths: Vec<_> = places.paths.iter().map(|place| place.path.to_string_lossy()).collect();
-    /// assert_eq!(paths, ["/etc/registry-credentials", "/home/ci/.docker", "/tekton/creds/.docker"]);
-    /// ```
-    pub fn standard(env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let variable = |name: &str| env(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let paths = [
-            Some(PathBuf::from("/etc/registry-credentials")),
-            variable("DOCKER_CONFIG"),
-            variable("REGISTRY_AUTH_FILE"),
-            variable("HOME").map(|home| home.join(".docker")),
-            Some(PathBuf::from("/tekton/creds/.docker")),
-        ];
-        Self { paths: paths.into_iter().flatten().map(|path| Place { path, required: false }).collect() }
+        let named = |path| Place { path, required: true, shared: None };
+        Self { paths: paths.into_iter().map(named).collect() }
     }
 
     /// Reads every file of every place; one that several places name is read once.
-    pub(super) fn read(&self) -> Result<Vec<CredentialsFile>, CredentialError> {
+    pub(super) fn read(&self) -> Result<Contents, CredentialError> {
         let mut files: Vec<CredentialsFile> = Vec::new();
+        let mut unread = Vec::new();
         for place in &self.paths {
-            for path in place.files()? {
-                let id =
-                    identity(&path).map_err(|source| CredentialError::Read { path: path.clone(), source })?;
+            let (found, left) = place.open()?;
+            for (path, file) in found {
+                let id = identity(&file.metadata().map_err(|source| failed(&path, source))?);
                 if !files.iter().any(|file| file.id == id) {
-                    files.push(CredentialsFile { bytes: read(&path)?, path, id });
+                    files.push(CredentialsFile { bytes: read(&path, file)?, path, id });
                 }
             }
+            unread.extend(place.shared.as_ref().map(|folder| (folder, left)));
         }
-        Ok(files)
+        let is_read = |path: &PathBuf| {
+            let id = std::fs::metadata(path).ok().map(|metadata| identity(&metadata));
+            files.iter().any(|file| Some(file.id) == id)
+        };
+        let unread = unread.into_iter().find_map(|(folder, mut left)| {
+            left.retain(|path| !is_read(path));
+            folder.unread(&left)
+        });
+        Ok(Contents { files, unread })
     }
 }
 
@@ -90,12 +94,48 @@ pub(super) struct CredentialsFile {
 /// What two names of one file have in common: device and inode.
 type Identity = (u64, u64);
 
-fn identity(path: &Path) -> io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
 }
 
+/// Files with their paths, opened.
+type Opened = Vec<(PathBuf, File)>;
+
 impl Place {
+    /// A place that may be absent.
+    pub fn optional(path: PathBuf) -> Self {
+        Self { path, required: false, shared: None }
+    }
+
+    /// A directory that may be absent, and that other steps may be able to write to.
+    pub(crate) fn shared(folder: SharedFolder) -> Self {
+        Self { path: folder.path().to_owned(), required: false, shared: Some(folder) }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the files that are there; the paths of those that other steps may have written instead.
+    fn open(&self) -> Result<(Opened, Vec<PathBuf>), CredentialError> {
+        let Some(folder) = &self.shared else {
+            let open = |path: PathBuf| Ok((path.clone(), open(&path)?));
+            return Ok((self.files()?.into_iter().map(open).collect::<Result<_, _>>()?, Vec::new()));
+        };
+        let (mut opened, mut unread) = (Vec::new(), Vec::new());
+        for name in FILE_NAMES {
+            let path = self.path.join(name);
+            match folder.find(Path::new(name)) {
+                Found::File(file) => opened.push((path, file)),
+                Found::Absent => {}
+                Found::Unprotected => unread.push(path),
+                Found::Failed(source) => return Err(failed(&path, source)),
+            }
+        }
+        Ok((opened, unread))
+    }
+
     /// The files that are there.
     fn files(&self) -> Result<Vec<PathBuf>, CredentialError> {
         let missing = || CredentialError::Missing { path: self.path.clone() };
@@ -141,13 +181,19 @@ fn kind(path: &Path) -> Result<Kind, CredentialError> {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
-    let failed = |source| CredentialError::Read { path: path.to_owned(), source };
+fn failed(path: &Path, source: io::Error) -> CredentialError {
+    CredentialError::Read { path: path.to_owned(), source }
+}
+
+fn open(path: &Path) -> Result<File, CredentialError> {
     // Opening a FIFO for reading would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file: File =
-        rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?.into();
-    let metadata = file.metadata().map_err(failed)?;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| failed(path, errno.into()))?;
+    Ok(file.into())
+}
+
+fn read(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+    let metadata = file.metadata().map_err(|source| failed(path, source))?;
     if !metadata.is_file() {
         return Err(CredentialError::NotRegular { path: path.to_owned() });
     }
@@ -158,6 +204,6 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
     // It may have grown since.
     let limit = MAX_FILE_BYTES as u64 + 1;
-    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|source| failed(path, source))?;
     if bytes.len() > MAX_FILE_BYTES { Err(too_big()) } else { Ok(bytes) }
 }

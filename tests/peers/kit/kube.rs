@@ -349,11 +349,12 @@ impl Namespace {
 
     /// The same from a folder, with everything to be done within `limit`.
     pub(crate) async fn cluster_of(&self, folder: &Path, limit: Duration) -> Cluster {
-        let reach = Reach { deadline: Instant::now() + limit, folder: folder.to_owned() };
         let variables = self.kube.variables();
         let env = |name: &str| {
             variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.clone())
         };
+        let kubeconfigs = stepseal::config::home::kubeconfigs(&env);
+        let reach = Reach { deadline: Instant::now() + limit, folder: folder.to_owned(), kubeconfigs };
         Cluster::connect(&reach, &env).await.unwrap()
     }
 

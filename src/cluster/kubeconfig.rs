@@ -1,0 +1,202 @@
+//! Kubeconfigs: which there are, and what one that nobody named may do.
+//!
+//! A kubeconfig can run programs, and name files of any kind. One that `KUBECONFIG` names may do both. So may the one below
+//! `$HOME`, except where other steps may share that folder: there it is read if it was mounted, runs no program, and the files that
+//! it names relative to itself have to be mounted too.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use zeroize::Zeroizing;
+
+use super::error::ClusterError;
+use crate::foreign;
+use crate::input::shared_folder::{Found, HomeFolder, SharedFolder};
+
+/// The longest kubeconfig that is mounted, and the longest file that it names: Kubernetes lets no Secret be longer.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+/// The name of the kubeconfig in its folder below `$HOME`.
+const FILE_NAME: &str = "config";
+
+/// The kubeconfigs that there are; the configuration knows which.
+#[derive(Clone, Debug, Default)]
+pub struct Kubeconfigs {
+    /// Those that are named, merged in their order; they go before a pod's token. `None`: none is named.
+    pub(crate) named: Option<Vec<PathBuf>>,
+    /// The folder below `$HOME`, which is looked at last.
+    pub(crate) home: Option<HomeFolder>,
+}
+
+/// A kubeconfig that can be connected with.
+pub(super) struct Loaded {
+    pub(super) config: kube::Config,
+    /// The user's name and the file, for people.
+    pub(super) login: String,
+}
+
+impl Kubeconfigs {
+    /// The named kubeconfigs, merged; `None`: none is named.
+    pub(super) async fn load_named(&self) -> Option<Result<Loaded, Missing>> {
+        let paths: Vec<PathBuf> = self.named.as_ref()?.iter().filter(|path| path.exists()).cloned().collect();
+        Some(match paths.first() {
+            Some(first) => read(first, &paths).await.map_err(Missing::Unusable),
+            None => Err(Missing::Nowhere),
+        })
+    }
+
+    /// The one below `$HOME`; `None`: there is none that may be read.
+    pub(super) async fn load_home(&self) -> Result<Option<Loaded>, ClusterError> {
+        match self.home.as_ref() {
+            None => Ok(None),
+            Some(HomeFolder::Private(folder)) => {
+                let path = folder.join(FILE_NAME);
+                match path.exists() {
+                    true => read(&path, std::slice::from_ref(&path)).await.map(Some),
+                    false => Ok(None),
+                }
+            }
+            Some(HomeFolder::Shared(folder)) => mounted(folder).await,
+        }
+    }
+
+    /// The kubeconfig below `$HOME` that is there and is not read, and why: text for a hint.
+    pub(super) fn unread(&self) -> Option<String> {
+        match self.home.as_ref() {
+            Some(HomeFolder::Shared(folder)) if self.named.is_none() => {
+                let found = folder.find(Path::new(FILE_NAME));
+                matches!(found, Found::Unprotected)
+                    .then(|| folder.unread(&[folder.path().join(FILE_NAME)]))
+                    .flatten()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why a named kubeconfig isn't there.
+pub(super) enum Missing {
+    /// None of the files exists.
+    Nowhere,
+    /// One can't be used.
+    Unusable(ClusterError),
+}
+
+/// Reads and merges the files at `paths`, of which `first` is the first.
+async fn read(first: &Path, paths: &[PathBuf]) -> Result<Loaded, ClusterError> {
+    let mut merged = Kubeconfig::default();
+    for path in paths {
+        let next = Kubeconfig::read_from(path).map_err(|error| unusable(path, error))?;
+        merged = merged.merge(next).map_err(|error| unusable(path, error))?;
+    }
+    load(first, merged).await
+}
+
+/// Reads the one in `folder`, if it was mounted.
+async fn mounted(folder: &SharedFolder) -> Result<Option<Loaded>, ClusterError> {
+    let path = folder.path().join(FILE_NAME);
+    let text = match folder.find(Path::new(FILE_NAME)) {
+        Found::File(file) => content(file),
+        Found::Absent | Found::Unprotected => return Ok(None),
+        Found::Failed(source) => Err(source),
+    };
+    let text = text.and_then(|bytes| {
+        let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        Ok(Zeroizing::new(text.to_owned()))
+    });
+    let text = text.map_err(|source| ClusterError::KubeconfigFile { path: path.clone(), source })?;
+    let mut kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| unusable(&path, error))?;
+    embed(&mut kubeconfig, folder)?;
+    let loaded = load(&path, kubeconfig).await?;
+    match program(&loaded.config.auth_info) {
+        Some(program) => Err(ClusterError::Program { path, program: foreign::shown(program, 200).into() }),
+        None => Ok(Some(loaded)),
+    }
+}
+
+async fn load(path: &Path, kubeconfig: Kubeconfig) -> Result<Loaded, ClusterError> {
+    let context = kubeconfig.current_context.clone().unwrap_or_default();
+    let user = kubeconfig.contexts.iter().find(|named| named.name == context);
+    let user = user.and_then(|named| named.context.as_ref()?.user.clone()).unwrap_or_default();
+    let options = KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let config = config.map_err(|error| unusable(path, error))?;
+    Ok(Loaded { config, login: format!("user \"{user}\" of {}", path.display()) })
+}
+
+fn unusable(path: &Path, source: kube::config::KubeconfigError) -> ClusterError {
+    ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(source) }
+}
+
+/// The program that `user` would have run: an exec plugin's, or that of the older provider for Google's cloud.
+fn program(user: &AuthInfo) -> Option<&str> {
+    let plugin = user.exec.as_ref().map(|exec| exec.command.as_deref().unwrap_or_default());
+    plugin.or_else(|| user.auth_provider.as_ref()?.config.get("cmd-path").map(String::as_str))
+}
+
+/// Reads the files that `kubeconfig` names relative to itself and puts their content in their place, so that none of them is
+/// opened by its name later.
+fn embed(kubeconfig: &mut Kubeconfig, folder: &SharedFolder) -> Result<(), ClusterError> {
+    let relative = |name: &Option<String>| name.clone().filter(|name| Path::new(name).is_relative());
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        if let Some(name) = relative(&cluster.certificate_authority) {
+            cluster.certificate_authority = None;
+            let bytes = referenced(folder, &name)?;
+            cluster.certificate_authority_data.get_or_insert_with(|| STANDARD.encode(&*bytes));
+        }
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        if let Some(name) = relative(&user.client_certificate) {
+            user.client_certificate = None;
+            let bytes = referenced(folder, &name)?;
+            user.client_certificate_data.get_or_insert_with(|| STANDARD.encode(&*bytes));
+        }
+        if let Some(name) = relative(&user.client_key) {
+            user.client_key = None;
+            let bytes = referenced(folder, &name)?;
+            user.client_key_data.get_or_insert_with(|| STANDARD.encode(&*bytes).into());
+        }
+        if let Some(name) = relative(&user.token_file) {
+            user.token_file = None;
+            let bytes = referenced(folder, &name)?;
+            let token = String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
+            user.token.get_or_insert_with(|| token.into());
+        }
+    }
+    Ok(())
+}
+
+/// The content of a file that the kubeconfig in `folder` names.
+fn referenced(folder: &SharedFolder, name: &str) -> Result<Zeroizing<Vec<u8>>, ClusterError> {
+    let content = match folder.find(Path::new(name)) {
+        Found::File(file) => content(file),
+        Found::Absent => Err(io::ErrorKind::NotFound.into()),
+        Found::Unprotected => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "other steps may be able to write it: it is not on the mount of the kubeconfig",
+        )),
+        Found::Failed(source) => Err(source),
+    };
+    let path = folder.path().join(foreign::shown(name, 200));
+    content.map_err(|source| ClusterError::KubeconfigFile { path, source })
+}
+
+fn content(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > FILE_BYTES {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The kubeconfig below `$HOME`, mounted there and not.
+
+use kube::config::AuthInfo;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::exit::ExitCode;
+use crate::explain::{Explain as _, Explanation};
+use crate::input::shared_folder::tests::Disk;
+
+/// The kubeconfig of `user`, for a cluster with these fields beside its address.
+fn kubeconfig(cluster: &Value, user: &Value) -> String {
+    let mut cluster = cluster.clone();
+    cluster["server"] = json!("http://127.0.0.1:1");
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "k", "cluster": cluster}],
+        "users": [{"name": "me", "user": user}, {"name": "other", "user": {"exec": {"command": "/bin/false"}}}],
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "me", "namespace": "ci"}}],
+    })
+    .to_string()
+}
+
+/// The kubeconfigs of a pod, below whose `$HOME` these files are mounts.
+fn shared(disk: &Disk, mounts: &[&str]) -> Kubeconfigs {
+    let setting = "KUBECONFIG=/h/.kube/config".to_owned();
+    let folder = SharedFolder::new(disk.path("home/.kube"), setting, disk.mounts(mounts));
+    Kubeconfigs { named: None, home: Some(HomeFolder::Shared(folder)) }
+}
+
+async fn user(kubeconfigs: &Kubeconfigs) -> AuthInfo {
+    kubeconfigs.load_home().await.unwrap().unwrap().config.auth_info
+}
+
+async fn error(kubeconfigs: &Kubeconfigs) -> Explanation {
+    let error = kubeconfigs.load_home().await.err().expect("an error");
+    assert_eq!(error.exit(), ExitCode::Usage);
+    Explanation::of(&error)
+}
+
+const FOLDER: &[&str] = &["home/.kube"];
+const FILE: &[&str] = &["home/.kube/config"];
+
+#[tokio::test]
+async fn a_kubeconfig_below_home_is_read_in_a_pod_if_it_is_mounted() {
+    let disk = Disk::new();
+    assert!(shared(&disk, FOLDER).load_home().await.unwrap().is_none());
+    disk.file("home/.kube/config", &kubeconfig(&json!({}), &json!({"token": "t"})));
+    for mounts in [FOLDER, FILE] {
+        let kubeconfigs = shared(&disk, mounts);
+        assert!(user(&kubeconfigs).await.token.is_some());
+        assert_eq!(kubeconfigs.unread(), None);
+    }
+    let kubeconfigs = shared(&disk, &[]);
+    assert!(kubeconfigs.load_home().await.unwrap().is_none());
+    let unread = kubeconfigs.unread().unwrap();
+    assert!(
+        unread.contains("home/.kube/config") && unread.contains("KUBECONFIG=/h/.kube/config"),
+        "{unread}"
+    );
+    // Elsewhere than in a pod, `$HOME` is the user's own.
+    let private = Kubeconfigs { named: None, home: Some(HomeFolder::Private(disk.path("home/.kube"))) };
+    assert!(user(&private).await.token.is_some());
+}
+
+#[tokio::test]
+async fn a_mounted_kubeconfig_that_nobody_named_runs_no_program() {
+    let disk = Disk::new();
+    let setting = format!("KUBECONFIG={}", disk.path("home/.kube/config").display());
+    let gcp = |config: Value| json!({"auth-provider": {"name": "gcp", "config": config}});
+    let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "/plugin\n", "interactiveMode": "Never"});
+    for (user, program) in [
+        (json!({"exec": exec}), "/plugin"),
+        (json!({"exec": exec, "token": "t"}), "/plugin"),
+        (json!({"exec": {}}), ""),
+        (gcp(json!({"cmd-path": "/gcloud"})), "/gcloud"),
+        (
+            gcp(json!({"cmd-path": "/gcloud", "access-token": "t", "expiry": "2999-01-01T00:00:00Z"})),
+            "/gcloud",
+        ),
+    ] {
+        disk.file("home/.kube/config", &kubeconfig(&json!({}), &user));
+        for mounts in [FOLDER, FILE] {
+            let shown = error(&shared(&disk, mounts)).await;
+            assert!(shown.error.contains(program) && !shown.error.contains('\n'), "{shown}");
+            assert!(shown.hint.as_ref().unwrap().contains(&setting), "{shown}");
+        }
+        let private = Kubeconfigs { named: None, home: Some(HomeFolder::Private(disk.path("home/.kube"))) };
+        assert!(private.load_home().await.unwrap().is_some());
+        let named = Kubeconfigs { named: Some(vec![disk.path("home/.kube/config")]), ..shared(&disk, &[]) };
+        assert!(named.load_named().await.unwrap().is_ok());
+        assert_eq!(named.unread(), None);
+    }
+}
+
+#[tokio::test]
+async fn files_that_a_mounted_kubeconfig_names_are_mounted_too() {
+    let pem = include_str!("../../../tests/data/keys/p256.crt");
+    let files = [
+        ("certificate-authority", pem),
+        ("client-certificate", "cert"),
+        ("client-key", "key"),
+        ("tokenFile", "t\n"),
+    ];
+    for (at, (field, content)) in files.iter().enumerate() {
+        let part = json!({(*field): "pki/file"});
+        let (cluster, of_user) = if at == 0 { (part, json!({})) } else { (json!({}), part) };
+        let disk = Disk::new();
+        disk.file("home/.kube/config", &kubeconfig(&cluster, &of_user));
+        let shown = error(&shared(&disk, FOLDER)).await;
+        assert!(shown.error.contains("home/.kube/pki/file"), "{shown}");
+        disk.file("home/.kube/pki/file", content);
+        let found = shared(&disk, FOLDER).load_home().await.unwrap().unwrap().config;
+        match at {
+            0 => assert!(found.root_cert.is_some_and(|certificates| certificates.len() == 1)),
+            1 => assert_eq!(found.auth_info.client_certificate_data, Some(STANDARD.encode("cert"))),
+            2 => assert!(found.auth_info.client_key_data.is_some() && found.auth_info.client_key.is_none()),
+            _ => assert!(found.auth_info.token.is_some() && found.auth_info.token_file.is_none()),
+        }
+        // The kubeconfig alone is mounted: another step may have written the file beside it.
+        let shown = error(&shared(&disk, FILE)).await;
+        assert!(shown.error.contains("home/.kube/pki/file"), "{shown}");
+        // A link to a mount is a link all the same.
+        disk.file("elsewhere/file", content);
+        std::fs::remove_file(disk.path("home/.kube/pki/file")).unwrap();
+        disk.link("/elsewhere/file", "home/.kube/pki/file");
+        error(&shared(&disk, &["home/.kube", "elsewhere"])).await;
+        error(&shared(&disk, &["home/.kube/config", "elsewhere"])).await;
+    }
+}
+
+#[tokio::test]
+async fn a_mounted_kubeconfig_that_can_not_be_read_is_named() {
+    let disk = Disk::new();
+    let write = |bytes: &[u8]| {
+        disk.file("home/.kube/config", "");
+        std::fs::write(disk.path("home/.kube/config"), bytes).unwrap();
+    };
+    let long = vec![b' '; usize::try_from(FILE_BYTES).unwrap() + 1];
+    for bytes in [b"{".as_slice(), b"\xff", &long] {
+        write(bytes);
+        let shown = error(&shared(&disk, FOLDER)).await;
+        assert!(shown.error.contains("home/.kube/config"), "{shown}");
+    }
+    std::fs::remove_file(disk.path("home/.kube/config")).unwrap();
+    std::fs::create_dir(disk.path("home/.kube/config")).unwrap();
+    error(&shared(&disk, FOLDER)).await;
+}

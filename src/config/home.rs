@@ -1,0 +1,121 @@
+//! What is read below `$HOME`, and when.
+//!
+//! The steps of a Task may share `$HOME`: one of them can leave a kubeconfig there that runs a program in the signing step, or a
+//! registry login that wins over the mounted one. So in a pod nothing below `$HOME` is read unless a variable or a flag names it,
+//! or it was mounted there: `SharedFolder` decides that. Elsewhere `$HOME` is the user's own.
+//!
+//! [`BELOW_HOME`] lists all of it: no other file below `$HOME` is looked at, and this module alone reads the variables. There is
+//! no cache (the trusted root is in the program or in a file that is named), `.netrc` is not read, `~` means nothing in a
+//! setting, and other files come from variables that name them (`SSL_CERT_FILE`) or from fixed places outside. What a credential
+//! helper reads is its own affair; only files that are read here can name one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cluster::Kubeconfigs;
+use crate::input::mount::MountId;
+use crate::input::shared_folder::{HomeFolder, MountOf, SharedFolder};
+use crate::registry::credentials::{Place, Places};
+
+/// Something that is read below `$HOME`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BelowHome {
+    /// The folder below `$HOME`.
+    pub folder: &'static str,
+    /// The file in it that the variable has to name; empty: the variable names the folder.
+    pub file: &'static str,
+    /// The variable that names it wherever it is.
+    pub variable: &'static str,
+}
+
+/// docker's logins.
+const DOCKER: BelowHome = BelowHome { folder: ".docker", file: "", variable: "DOCKER_CONFIG" };
+/// kubectl's configuration.
+const KUBE: BelowHome = BelowHome { folder: ".kube", file: "config", variable: "KUBECONFIG" };
+
+/// Everything that is read below `$HOME`.
+pub const BELOW_HOME: [BelowHome; 2] = [DOCKER, KUBE];
+
+/// Where a Secret with registry credentials is mounted by default.
+const REGISTRY_CREDENTIALS: &str = "/etc/registry-credentials";
+/// Where Tekton gives each step the credentials of its ServiceAccount; a memory of its own for each step.
+const TEKTON_CREDENTIALS: &str = "/tekton/creds/.docker";
+/// What is there in every step of Tekton's.
+const TEKTON: &str = "/tekton";
+
+/// The environment, as a look-up.
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A variable's value; one that is empty is not set.
+fn variable(env: Env<'_>, name: &str) -> Option<String> {
+    env(name).filter(|value| !value.is_empty())
+}
+
+/// The places of registry credentials: those that `--registry-config` named, or else the default ones.
+pub fn credentials(named: &Option<Vec<PathBuf>>, env: Env<'_>) -> Places {
+    match named {
+        Some(paths) => Places::explicit(paths.iter().cloned()),
+        None => Home::of(env).credentials(env),
+    }
+}
+
+/// The kubeconfigs: those that `KUBECONFIG` names, and the one below `$HOME`.
+pub fn kubeconfigs(env: Env<'_>) -> Kubeconfigs {
+    Kubeconfigs {
+        named: variable(env, KUBE.variable).map(|paths| std::env::split_paths(&paths).collect()),
+        home: Home::of(env).folder(KUBE),
+    }
+}
+
+/// `$HOME`, and whether other steps may share it.
+struct Home {
+    path: Option<PathBuf>,
+    in_pod: bool,
+    mount_of: MountOf,
+}
+
+impl Home {
+    fn of(env: Env<'_>) -> Self {
+        Self::with(env, Path::new(TEKTON), Arc::new(|file| MountId::of(file)))
+    }
+
+    /// `tekton` is there in a step of Tekton's; `mount_of` tells mounts apart.
+    fn with(env: Env<'_>, tekton: &Path, mount_of: MountOf) -> Self {
+        // One that can't be looked at may be there.
+        let no_tekton =
+            tekton.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        let in_pod = variable(env, "KUBERNETES_SERVICE_HOST").is_some() || !no_tekton;
+        Self { path: variable(env, "HOME").map(PathBuf::from), in_pod, mount_of }
+    }
+
+    /// A folder below `$HOME`, as far as it may be read.
+    fn folder(&self, below: BelowHome) -> Option<HomeFolder> {
+        let path = self.path.as_ref()?.join(below.folder);
+        if !self.in_pod {
+            return Some(HomeFolder::Private(path));
+        }
+        // `join` with nothing would add a slash.
+        let named = if below.file.is_empty() { path.clone() } else { path.join(below.file) };
+        let setting = format!("{}={}", below.variable, named.display());
+        Some(HomeFolder::Shared(SharedFolder::new(path, setting, Arc::clone(&self.mount_of))))
+    }
+
+    /// The default places of registry credentials.
+    fn credentials(&self, env: Env<'_>) -> Places {
+        let named = |name: &str| variable(env, name).map(|path| Place::optional(path.into()));
+        let places = [
+            Some(Place::optional(REGISTRY_CREDENTIALS.into())),
+            named(DOCKER.variable),
+            named("REGISTRY_AUTH_FILE"),
+            self.folder(DOCKER).map(|folder| match folder {
+                HomeFolder::Private(path) => Place::optional(path),
+                HomeFolder::Shared(folder) => Place::shared(folder),
+            }),
+            Some(Place::optional(TEKTON_CREDENTIALS.into())),
+        ];
+        Places { paths: places.into_iter().flatten().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests;
