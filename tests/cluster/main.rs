@@ -17,6 +17,7 @@ mod catalog;
 mod credentials;
 mod crowd;
 mod failing;
+mod home;
 mod inputs;
 mod kit;
 mod runs;

@@ -29,6 +29,8 @@ mod key_kinds;
 #[cfg(test)]
 mod kube_annotations;
 #[cfg(test)]
+mod kube_home;
+#[cfg(test)]
 mod kube_keys;
 #[cfg(test)]
 mod kube_procedure;
