@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Below the stages stand the registry client ([`registry`]) and the small things that every layer
-//! uses: [`exit`] codes, [`explain`]ing errors, text that is [`foreign`], and [`secret`] bytes.
+//! uses: [`exit`] codes, [`explain`]ing errors, [`input`] files and text that are [`foreign`], and [`secret`] bytes.
 
 pub mod agent;
 mod blank;
@@ -19,7 +19,7 @@ pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod foreign;
-mod input;
+pub mod input;
 mod pattern;
 pub mod payload;
 pub mod pipeline;

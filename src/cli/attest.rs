@@ -1,7 +1,5 @@
 //! `stepseal attest`: signs what any predicate says of an image.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
@@ -20,6 +18,7 @@ use crate::config::{Config, ConfigError, Sources};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
+use crate::input::{self, InputError};
 use crate::payload::statement;
 use crate::payload::{Payload, PayloadError};
 use crate::plan::Pattern;
@@ -51,9 +50,7 @@ enum AttestError {
     #[error("--type: {0:?} is no type of a predicate")]
     Type(String),
     #[error("cannot read the predicate {}", foreign::shown(&path.display().to_string(), 512))]
-    Read { path: PathBuf, source: io::Error },
-    #[error("the predicate {} is longer than {MAX_PREDICATE_BYTES} bytes", foreign::shown(&path.display().to_string(), 512))]
-    TooLong { path: PathBuf },
+    Read { path: PathBuf, source: InputError },
     #[error("the predicate {} is not JSON", foreign::shown(&path.display().to_string(), 512))]
     NotJson { path: PathBuf, source: serde_json::Error },
     #[error("the predicate {} is not UTF-8 text", foreign::shown(&path.display().to_string(), 512))]
@@ -90,8 +87,12 @@ impl Explain for AttestError {
                 let names: Vec<&str> = statement::PREDICATE_NAMES.iter().map(|(name, _)| *name).collect();
                 format!("give a URI, or one of {}", names.join(", "))
             }
-            Self::Read { .. } => "name a file that this step may read, or - for standard input".into(),
-            Self::TooLong { .. } => "attest to a summary with the digest of the whole".into(),
+            Self::Read { source: InputError::TooLarge { .. }, .. } => {
+                "attest to a summary with the digest of the whole".into()
+            }
+            Self::Read { source, .. } => source
+                .hint()
+                .unwrap_or_else(|| "name a file that this step may read, or - for standard input".into()),
             Self::NotJson { .. } => "give JSON, or --type custom, whose predicate may be any text".into(),
             Self::NotText { .. } => "give UTF-8 text".into(),
             Self::NoStore => "set artifacts.oci.storage to oci, directory, or both".into(),
@@ -224,7 +225,8 @@ struct Custom<'a> {
 /// The predicate, as JSON. Of the types that cosign reads as text, the text becomes JSON as cosign makes it; a time stands in it only
 /// if it is known, so that the same predicate twice is the same.
 fn predicate(path: &Path, kind: &str, created: Option<SystemTime>) -> Result<Box<RawValue>, AttestError> {
-    let bytes = read_bounded(path)?;
+    let bytes = input::read_or_stdin(path, MAX_PREDICATE_BYTES);
+    let bytes = bytes.map_err(|source| AttestError::Read { path: path.to_owned(), source })?;
     let text = String::from_utf8(bytes).map_err(|_| AttestError::NotText { path: path.to_owned() })?;
     let json = |source| AttestError::NotJson { path: path.to_owned(), source };
     match kind {
@@ -235,23 +237,4 @@ fn predicate(path: &Path, kind: &str, created: Option<SystemTime>) -> Result<Box
         "spdx" => serde_json::value::to_raw_value(&text).map_err(json),
         _ => RawValue::from_string(text).map_err(json),
     }
-}
-
-/// The bytes of the file at `path`, or of standard input, up to the limit.
-fn read_bounded(path: &Path) -> Result<Vec<u8>, AttestError> {
-    let mut bytes = Vec::new();
-    let stdin = path.as_os_str() == "-";
-    let read = match stdin {
-        true => io::stdin().lock().take(MAX_PREDICATE_BYTES + 1).read_to_end(&mut bytes),
-        false => File::open(path).and_then(|file| {
-            let length = file.metadata()?.len().min(MAX_PREDICATE_BYTES);
-            bytes.reserve_exact(usize::try_from(length).unwrap_or(0) + 1);
-            file.take(MAX_PREDICATE_BYTES + 1).read_to_end(&mut bytes)
-        }),
-    };
-    read.map_err(|source| AttestError::Read { path: path.to_owned(), source })?;
-    if bytes.len() as u64 > MAX_PREDICATE_BYTES {
-        return Err(AttestError::TooLong { path: path.to_owned() });
-    }
-    Ok(bytes)
 }

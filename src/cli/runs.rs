@@ -1,7 +1,6 @@
 //! The runs that are signed for: from a file, from the cluster, or the one that this Pod belongs to.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use crate::config::{Config, RunSource};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
+use crate::input::{self, InputError};
 use crate::tekton::run::{Run, RunError, RunKind};
 use crate::tekton::{self, TektonError};
 
@@ -47,9 +47,7 @@ pub(super) struct Found {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FindError {
     #[error("cannot read the run in {}", foreign::shown(&path.display().to_string(), 512))]
-    Read { path: PathBuf, source: io::Error },
-    #[error("the file {} with the run is longer than {MAX_FILE_BYTES} bytes", foreign::shown(&path.display().to_string(), 512))]
-    TooLong { path: PathBuf },
+    Read { path: PathBuf, source: InputError },
     #[error("{} has no run that can be signed", foreign::shown(&path.display().to_string(), 512))]
     Run { path: PathBuf, source: RunError },
     #[error("the cluster gave no run that can be signed")]
@@ -85,9 +83,9 @@ impl Explain for FindError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Read { .. } | Self::TooLong { .. } => Some(
-                "name a file with a TaskRun, or a PipelineRun and its TaskRuns: kubectl get taskrun NAME -o yaml".into(),
-            ),
+            Self::Read { source, .. } => source.hint().or_else(|| {
+                Some("name a file with a TaskRun, or a PipelineRun and its TaskRuns: kubectl get taskrun NAME -o yaml".into())
+            }),
             Self::NoPipelineRun(_) => {
                 Some("set artifacts.taskrun.storage instead, or sign in a Task of a Pipeline".into())
             }
@@ -121,18 +119,8 @@ pub(super) fn find(config: &Config, environment: &Environment) -> Result<Found, 
 }
 
 fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
-    let failed = |source| FindError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let stdin = path.as_os_str() == "-";
-    let read = |input: &mut dyn Read, bytes: &mut Vec<u8>| input.take(MAX_FILE_BYTES + 1).read_to_end(bytes);
-    match stdin {
-        true => read(&mut io::stdin().lock(), &mut bytes),
-        false => File::open(path).and_then(|mut file| read(&mut file, &mut bytes)),
-    }
-    .map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(FindError::TooLong { path: path.to_owned() });
-    }
+    let bytes = input::read_or_stdin(path, MAX_FILE_BYTES);
+    let bytes = bytes.map_err(|source| FindError::Read { path: path.to_owned(), source })?;
     let run = Run::parse(&bytes).map_err(|source| FindError::Run { path: path.to_owned(), source })?;
     let name = format!("{} {}/{}", run.kind(), run.namespace(), run.name());
     let unchecked = "it is from a file: whether its steps wrote what it says was not checked".to_owned();

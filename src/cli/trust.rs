@@ -9,6 +9,7 @@ use super::environment::Environment;
 use crate::cluster::{self, Cluster, Reach};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::input::{self, InputError};
 use crate::sign::{KeyError, PublicKey, PublicKeySource};
 use crate::verify::bundle::{IdentityPolicy, Match, Policy, Signer, TRUST_BYTES, TrustError, TrustMaterial};
 
@@ -33,7 +34,7 @@ pub(super) enum TrustFlagError {
     #[error("cannot use the trusted root {}", .path.display())]
     Root { path: PathBuf, source: TrustError },
     #[error("cannot read the trusted root {}", .path.display())]
-    ReadRoot { path: PathBuf, source: std::io::Error },
+    ReadRoot { path: PathBuf, source: InputError },
     #[error("the trusted root in this program cannot be used")]
     OwnRoot(#[source] TrustError),
     #[error("cannot start the runtime")]
@@ -64,7 +65,9 @@ impl Explain for TrustFlagError {
             }
             Self::Both(_) => "give one of them".into(),
             Self::Regexp { .. } => "write it as RE2 does, and quote it for the shell".into(),
-            Self::ReadRoot { .. } => "give a file that can be read".into(),
+            Self::ReadRoot { source, .. } => {
+                source.hint().unwrap_or_else(|| "give a file that can be read".into())
+            }
             Self::Runtime(_) => "give the step more memory and processes".into(),
         })
     }
@@ -150,7 +153,7 @@ pub(super) fn material_of(
     let variable = || ROOT_VARIABLES.iter().find_map(|name| env(name).filter(|path| !path.is_empty()));
     match named.map(Path::to_owned).or_else(|| variable().map(PathBuf::from)) {
         Some(path) => {
-            let bytes = super::verify_blob::bounded(&path, TRUST_BYTES)
+            let bytes = input::read(&path, TRUST_BYTES)
                 .map_err(|source| TrustFlagError::ReadRoot { path: path.clone(), source })?;
             TrustMaterial::parse(&bytes).map_err(|source| TrustFlagError::Root { path, source })
         }
@@ -192,9 +195,4 @@ pub(super) fn built_in() -> String {
 fn digest() -> String {
     let root = crate::registry::Digest::of(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes());
     format!("sha256:{}", root.hex().get(..12).unwrap_or_default())
-}
-
-/// Whether a path is standard input.
-pub(super) fn is_stdin(path: &Path) -> bool {
-    path.as_os_str() == "-"
 }

@@ -1,7 +1,6 @@
 //! `stepseal verify-blob`: a file's signature or bundle, with the flags of `cosign verify-blob`.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use super::trust::{self, TrustFlagError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::input::{self, InputError};
 use crate::sign::{Algorithm, PublicKey};
 use crate::verify::bundle::dsse::Envelope;
 use crate::verify::bundle::{
@@ -36,7 +36,7 @@ enum BlobError {
     #[error("--signature is verified with a key, and none is given")]
     NoKey,
     #[error("cannot read {what} {}", foreign::shown(&.path.display().to_string(), 512))]
-    Read { what: &'static str, path: PathBuf, source: io::Error },
+    Read { what: &'static str, path: PathBuf, source: InputError },
     #[error("{} is not verified: --signature is a DSSE envelope, whose signature is not over the file", foreign::shown(.artifact, 512))]
     Envelope { artifact: String },
     #[error("{} is not verified (check: {})", foreign::shown(.artifact, 512), .source.check())]
@@ -58,7 +58,9 @@ impl Explain for BlobError {
             Self::SignatureAndBundle => "give one of them: a bundle holds its signature".into(),
             Self::NoSignature => "give the bundle with --bundle, or the signature and its --key".into(),
             Self::NoKey => "give --key, or --bundle for a signature by an identity".into(),
-            Self::Read { .. } => "give a file that can be read".into(),
+            Self::Read { source, .. } => {
+                source.hint().unwrap_or_else(|| "give a file that can be read".into())
+            }
             Self::Envelope { .. } => {
                 "for in-toto formats verify the envelope: cosign verify-blob-attestation --signature, or stepseal verify-run"
                     .into()
@@ -96,10 +98,8 @@ impl Blob {
             Self::Digest(digest) => return Ok(digest.clone()),
         };
         let failed = |source| BlobError::Read { what: "the file", path: path.clone(), source };
-        if trust::is_stdin(path) {
-            return Artifact::read(io::stdin().lock(), wanted).map_err(failed);
-        }
-        Artifact::read(File::open(path).map_err(failed)?, wanted).map_err(failed)
+        let file = input::open_or_stdin(path).map_err(failed)?;
+        Artifact::read(file, wanted).map_err(|error| failed(error.into()))
     }
 }
 
@@ -165,11 +165,12 @@ const OK: &str = "Verified OK";
 fn read_signature(name: &str, text: &str) -> Result<Vec<u8>, BlobError> {
     let decode = |bytes: &[u8]| STANDARD.decode(bytes.trim_ascii()).ok();
     let path = Path::new(text);
-    let bytes = match bounded(path, SIGNATURE_BYTES) {
+    let bytes = match input::read(path, SIGNATURE_BYTES) {
         Ok(bytes) => bytes,
+        // No file has such a name: it is the signature itself.
         Err(source)
-            if source.kind() == io::ErrorKind::NotFound
-                || source.kind() == io::ErrorKind::InvalidFilename =>
+            if source.is_missing()
+                || matches!(&source, InputError::Io(error) if error.kind() == io::ErrorKind::InvalidFilename) =>
         {
             return decode(text.as_bytes())
                 .filter(|bytes| !bytes.is_empty())
@@ -185,7 +186,7 @@ fn read_signature(name: &str, text: &str) -> Result<Vec<u8>, BlobError> {
 }
 
 fn with_bundle(name: &str, blob: &Blob, bundle: &Path, verifier: Verifier) -> Result<Vec<String>, BlobError> {
-    let bytes = bounded(bundle, BUNDLE_BYTES).map_err(|source| BlobError::Read {
+    let bytes = input::read(bundle, BUNDLE_BYTES).map_err(|source| BlobError::Read {
         what: "the bundle",
         path: bundle.into(),
         source,
@@ -214,14 +215,4 @@ fn with_bundle(name: &str, blob: &Blob, bundle: &Path, verifier: Verifier) -> Re
             .map(|entry| format!("  logged in {} as entry {}", entry.log, entry.index)),
     );
     Ok(lines)
-}
-
-/// The content of a regular file of no more than `limit` bytes.
-pub(super) fn bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
-    }
-    Ok(bytes)
 }

@@ -19,6 +19,7 @@ use crate::cluster::ObjectName;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::input::InputError;
 use crate::registry::reference::{Named, Repository, is_host};
 use crate::sign::{AgentAddress, KeySource};
 use crate::store::StoreKind;
@@ -117,16 +118,8 @@ pub enum ConfigError {
     Directory {
         /// The directory or a file in it.
         path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A value of the mounted directory is too long.
-    #[error("the configuration {} is longer than {limit} bytes", foreign::shown(&path.display().to_string(), 512))]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// The limit, in bytes.
-        limit: u64,
+        /// Why not.
+        source: InputError,
     },
     /// A value that the setting doesn't take.
     #[error("{origin}: {value:?} is not {wanted}")]
@@ -184,8 +177,12 @@ impl Explain for ConfigError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Environment { .. } => "set the variables that begin with STEPSEAL_ to UTF-8 text".into(),
-            Self::Directory { .. } => "mount the ConfigMap there, readable by this step's user".into(),
-            Self::TooLong { .. } => "mount the chains-config ConfigMap, one file a key".into(),
+            Self::Directory { source: InputError::TooLarge { .. }, .. } => {
+                "mount the chains-config ConfigMap, one file a key".into()
+            }
+            Self::Directory { source, .. } => source
+                .hint()
+                .unwrap_or_else(|| "mount the ConfigMap there, readable by this step's user".into()),
             Self::Value { origin, .. } => {
                 format!("correct {origin}; `stepseal sign --help` lists the settings")
             }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
@@ -13,9 +12,12 @@ use super::settings::{
     AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, SETTINGS, Setting, VERIFY_TABLES,
 };
 use crate::blank::{self, is_blank};
+use crate::input::{self, Folder};
 
 /// A ConfigMap holds at most 1 MiB in all; a value here is a word or a URL.
 const MAX_VALUE_BYTES: u64 = 64 * 1024;
+/// Each key of a ConfigMap is an entry; `chains-config` has fewer than fifty.
+const MAX_ENTRIES: usize = 4096;
 
 /// The prefix of every environment variable of ours.
 const PREFIX: &str = "STEPSEAL_";
@@ -120,8 +122,8 @@ impl Sources {
 
     fn read_dir(&mut self, dir: &Path) -> Result<(), ConfigError> {
         let read = |source| ConfigError::Directory { path: dir.to_owned(), source };
-        for entry in std::fs::read_dir(dir).map_err(read)? {
-            let name = entry.map_err(read)?.file_name();
+        let names = Folder::open(dir).and_then(|folder| folder.names(MAX_ENTRIES)).map_err(read)?;
+        for name in names {
             let path = dir.join(&name);
             let Some(name) = name.to_str().filter(|name| !name.starts_with('.') && *name != "_example")
             else {
@@ -134,14 +136,12 @@ impl Sources {
                 ));
                 continue;
             }
-            // A ConfigMap's entries are links into `..data`, and trusted: they are followed.
+            // A ConfigMap's entries are links into `..data`, on the mount that they lie on.
             let read = |source| ConfigError::Directory { path: path.clone(), source };
-            let file = std::fs::File::open(&path).map_err(read)?;
-            let mut text = String::new();
-            file.take(MAX_VALUE_BYTES + 1).read_to_string(&mut text).map_err(read)?;
-            if text.len() as u64 > MAX_VALUE_BYTES {
-                return Err(ConfigError::TooLong { path, limit: MAX_VALUE_BYTES });
-            }
+            let bytes = input::read(&path, MAX_VALUE_BYTES).map_err(read)?;
+            let text = String::from_utf8(bytes).map_err(|_| {
+                read(std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8 text").into())
+            })?;
             self.dir.insert(name.to_owned(), text);
         }
         Ok(())

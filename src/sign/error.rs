@@ -7,6 +7,7 @@ use super::remote::AgentError;
 use crate::cluster::{ClusterError, NameError, ObjectName};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::input::InputError;
 
 /// Why there is no signature. It names files and settings, never what is in them.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,14 @@ pub enum KeyError {
         /// The path.
         path: PathBuf,
     },
+    /// The public key can't be read.
+    #[error("cannot read public key {}", .path.display())]
+    PublicRead {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        source: InputError,
+    },
     /// The directory has both keys in it.
     #[error("there are two signing keys in {}: cosign.key and x509.pem", .path.display())]
     TwoKeys {
@@ -193,6 +202,11 @@ impl Explain for KeyError {
             Self::PublicMissing { .. } => {
                 "name the file with --key, such as cosign.pub, or the folder that holds it"
             }
+            Self::PublicRead { source, .. } if source.hint().is_some() => return source.hint(),
+            Self::PublicRead { source: InputError::TooLarge { .. }, .. } => {
+                "name the right file: a public key has less than a kilobyte"
+            }
+            Self::PublicRead { .. } => "name a file that this step's user may read",
             Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 "it is a link that leads nowhere: mount the Secret anew, and as a whole"
             }

@@ -1,4 +1,7 @@
-//! Reading the small files of a key: bounded, regular files only, without ever waiting.
+//! Reading the small files of a signing key: bounded, regular files only, without ever waiting.
+//!
+//! [`input`](crate::input) doesn't read them: the user names the key, links to wherever a Secret is mounted are theirs, and
+//! what is read is wiped from memory. Public keys to verify with are read by it.
 
 use std::fs::File;
 use std::io::{self, Read as _};

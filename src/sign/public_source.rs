@@ -4,11 +4,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::file::{self, KEY_BYTES};
-use super::source::{COSIGN_PUB, KeySource, SHOWN_NAME_BYTES, listed, names};
+use super::file::KEY_BYTES;
+use super::source::{COSIGN_PUB, KeySource, SHOWN_NAME_BYTES, listed};
 use super::{KeyError, PublicKey};
 use crate::cluster::{Cluster, ObjectName};
 use crate::foreign;
+use crate::input::{self, Folder, InputError};
+
+/// The most names of a directory without a public key that are looked at.
+const MAX_ENTRIES: usize = 4096;
 
 /// Where a public key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,17 +70,12 @@ impl PublicKeySource {
                 let pem = env(name).ok_or_else(|| KeyError::EnvUnset { name: name.clone() })?;
                 PublicKey::parse(pem.as_bytes()).map_err(KeyError::PublicKey)
             }
-            Self::Path(path) if path.is_dir() => {
-                let file = path.join(COSIGN_PUB);
-                if !file.exists() {
-                    return Err(KeyError::NoPublicKey { path: path.clone(), found: names(path)? });
-                }
-                read(&file)
-            }
-            Self::Path(path) if path.symlink_metadata().is_err() => {
-                Err(KeyError::PublicMissing { path: path.clone() })
-            }
-            Self::Path(path) => read(path),
+            Self::Path(path) => match Folder::open(path) {
+                Ok(folder) => in_folder(path, &folder),
+                Err(InputError::NotAFolder) => read(path),
+                Err(error) if error.is_missing() => Err(KeyError::PublicMissing { path: path.clone() }),
+                Err(source) => Err(KeyError::PublicRead { path: path.clone(), source }),
+            },
             Self::Secret(_) => Err(KeyError::Scheme { scheme: "k8s".to_owned() }),
         }
     }
@@ -105,7 +104,20 @@ impl PublicKey {
     }
 }
 
+/// The key in a mounted directory; what Kubernetes puts there itself (`..data`) is not shown.
+fn in_folder(path: &Path, folder: &Folder) -> Result<PublicKey, KeyError> {
+    if folder.entry(COSIGN_PUB.as_ref()).is_ok() {
+        return read(&path.join(COSIGN_PUB));
+    }
+    let names = folder.names(MAX_ENTRIES);
+    let names = names.map_err(|source| KeyError::PublicRead { path: path.into(), source })?;
+    let names = names.iter().map(|name| name.to_string_lossy()).filter(|name| !name.starts_with(".."));
+    let found = listed(names.map(|name| foreign::shown(&name, SHOWN_NAME_BYTES)).collect());
+    Err(KeyError::NoPublicKey { path: path.into(), found })
+}
+
 fn read(path: &Path) -> Result<PublicKey, KeyError> {
-    let bytes = file::read(path, KEY_BYTES)?;
+    let bytes = input::read(path, KEY_BYTES as u64);
+    let bytes = bytes.map_err(|source| KeyError::PublicRead { path: path.into(), source })?;
     PublicKey::parse(&bytes).map_err(|source| KeyError::PublicFile { path: path.into(), source })
 }

@@ -237,7 +237,7 @@ fn exists(path: &Path) -> Result<bool, KeyError> {
 }
 
 /// The names in a directory, for an error; what Kubernetes puts there itself (`..data`) is left out.
-pub(super) fn names(directory: &Path) -> Result<String, KeyError> {
+fn names(directory: &Path) -> Result<String, KeyError> {
     let failed = |source| KeyError::Read { path: directory.into(), source };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {

@@ -2,17 +2,14 @@
 //!
 //! They are hints like those of results, so that they are judged by the same rules.
 
-use std::fs::File;
-use std::io;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
-
-use super::folder::{MAX_FILE_BYTES, read_at_most};
+use super::folder::MAX_FILE_BYTES;
 use super::hints::ResultKind;
 use super::value::Value;
 use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Scope, TektonError};
 use crate::foreign;
+use crate::input;
 
 /// The most names in one list. A list of 1 MiB that names images has fewer; one of commas and single letters
 /// would be explained line by line.
@@ -37,23 +34,15 @@ pub fn from_arguments(args: &[String]) -> Discovered {
 ///
 /// When the file can't be read, is not a regular file, is larger than 1 MiB, or is not UTF-8.
 pub fn from_file(path: &Path) -> Result<Discovered, TektonError> {
-    let list = |source| TektonError::List { path: path.to_owned(), source };
-    let (bytes, place) = if path == Path::new("-") {
-        (read_at_most(io::stdin().lock(), MAX_FILE_BYTES), "standard input".to_owned())
+    let bytes = input::read_or_stdin(path, MAX_FILE_BYTES);
+    let bytes = bytes.map_err(|source| TektonError::List { path: path.to_owned(), source })?;
+    let place = if input::is_stdin(path) {
+        "standard input".to_owned()
     } else {
-        // Links are followed: a mounted ConfigMap is one. A FIFO would keep us waiting for a writer.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(
-            rustix::fs::open(path, flags, Mode::empty()).map_err(|error| list(io::Error::from(error)))?,
-        );
-        if !file.metadata().map_err(list)?.is_file() {
-            return Err(TektonError::ListNotAFile { path: path.to_owned() });
-        }
         // The last part of the path is enough before each line's number.
         let name = path.file_name().unwrap_or(path.as_os_str());
-        (read_at_most(file, MAX_FILE_BYTES), foreign::shown(&name.to_string_lossy(), NAME_SHOWN_BYTES / 2))
+        foreign::shown(&name.to_string_lossy(), NAME_SHOWN_BYTES / 2)
     };
-    let bytes = bytes.map_err(list)?.ok_or_else(|| TektonError::ListTooBig { path: path.to_owned() })?;
     let text = std::str::from_utf8(&bytes).map_err(|_| TektonError::ListNotText { path: path.to_owned() })?;
     from_list(text, &place).ok_or_else(|| TektonError::ListTooLong { path: path.to_owned() })
 }

@@ -22,7 +22,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -36,7 +35,8 @@ pub use value::{Output, OutputError, Value, ValueError, parse_value};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
-use folder::{Budget, MAX_ENTRIES, MAX_FILE_BYTES};
+use crate::input::InputError;
+use folder::{Budget, MAX_ENTRIES};
 
 /// The longest part of a name that is shown; Tekton's own names are shorter.
 pub(crate) const NAME_SHOWN_BYTES: usize = 100;
@@ -190,8 +190,8 @@ pub enum TektonError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
+        /// Why not.
+        source: InputError,
     },
     /// Too much to look at.
     #[error("the results below {} are more than {MAX_ENTRIES} files", .path.display())]
@@ -204,20 +204,8 @@ pub enum TektonError {
     List {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The list is no file.
-    #[error("the list of images {} is not a regular file", .path.display())]
-    ListNotAFile {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The list is too long.
-    #[error("the list of images {} is larger than {} KiB", .path.display(), MAX_FILE_BYTES / 1024)]
-    ListTooBig {
-        /// The file.
-        path: PathBuf,
+        /// Why not.
+        source: InputError,
     },
     /// The list has too many names.
     #[error("the list of images {} has more than {} names", .path.display(), images::MAX_LISTED)]
@@ -240,11 +228,14 @@ impl Explain for TektonError {
                 "not in a TaskRun? name the folder with --results-dir, or name the images as arguments"
             }
             Self::NotAFolder { .. } => "name the folder itself; a link to it is not followed",
+            Self::List { source: InputError::TooLarge { .. }, .. } => "split it: each run signs one list",
+            Self::Folder { source, .. } | Self::List { source, .. } if source.hint().is_some() => {
+                return source.hint();
+            }
             Self::Folder { .. } => "make it readable for the user that the signing step runs as",
             Self::TooMany { .. } => "find the step that fills the folder; a Task's results are a few files",
             Self::List { .. } => "check the path, and that the user of the signing step may read it",
-            Self::ListNotAFile { .. } => "give a regular file, or - to read the list from standard input",
-            Self::ListTooBig { .. } | Self::ListTooLong { .. } => "split it: each run signs one list",
+            Self::ListTooLong { .. } => "split it: each run signs one list",
             Self::ListNotText { .. } => "write one NAME@sha256:… a line",
         };
         Some(hint.to_owned())
@@ -252,7 +243,7 @@ impl Explain for TektonError {
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::Folder { .. } => ExitCode::Failed,
+            Self::Folder { source: InputError::Io(_), .. } => ExitCode::Failed,
             Self::TooMany { .. } => ExitCode::Results,
             _ => ExitCode::Usage,
         }

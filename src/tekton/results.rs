@@ -2,15 +2,15 @@
 //!
 //! Only the hints among them are opened. Names that are nearly hints get a note, unread.
 
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::folder::{Budget, Folder, Refusal};
+use super::folder::Budget;
 use super::hints::{ResultKind, classify};
 use super::value::{ValueError, parse_value};
 use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Note, Scope, TektonError};
 use crate::foreign;
+use crate::input::{Folder, InputError};
 
 /// How many names are told where nothing was found: enough to recognise one's own Task.
 const NAMES_TOLD: usize = 12;
@@ -19,8 +19,8 @@ const MAX_NOTES: usize = 20;
 
 /// Reads the Task's results.
 pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> Result<(), TektonError> {
-    let folder = Folder::open(path).map_err(|refusal| folder_error(path, refusal))?;
-    read_folder(&folder, &Scope::Task, path, budget, found).map_err(|refusal| folder_error(path, refusal))
+    let folder = Folder::open_named(path).map_err(|error| folder_error(path, error))?;
+    read_folder(&folder, &Scope::Task, path, budget, found).map_err(|error| folder_error(path, error))
 }
 
 /// Every result in the folder at `path` that is text, whatever its name: what a TaskRun will report, hints or not. What can't be
@@ -31,14 +31,14 @@ pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> 
 /// When the folder is there and can't be listed.
 pub fn texts(path: &Path) -> Result<Vec<(String, String)>, TektonError> {
     let mut budget = Budget::default();
-    let folder = match Folder::open(path) {
-        Err(Refusal::Missing) => return Ok(Vec::new()),
-        folder => folder.map_err(|refusal| folder_error(path, refusal))?,
+    let folder = match Folder::open_named(path) {
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        folder => folder.map_err(|error| folder_error(path, error))?,
     };
-    let names = folder.names(&mut budget).map_err(|refusal| folder_error(path, refusal))?;
+    let names = budget.names(&folder).map_err(|error| folder_error(path, error))?;
     let mut texts = Vec::new();
     for name in names {
-        let read = folder.read(&name, &mut budget).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let read = budget.read(&folder, &name).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         if let (Some(text), Ok(name)) = (read, name.into_string()) {
             texts.push((name, text));
         }
@@ -47,14 +47,14 @@ pub fn texts(path: &Path) -> Result<Vec<(String, String)>, TektonError> {
 }
 
 /// What a refused folder means when the user named it.
-pub(super) fn folder_error(path: &Path, refusal: Refusal) -> TektonError {
+pub(super) fn folder_error(path: &Path, error: InputError) -> TektonError {
     let path = path.to_owned();
-    match refusal {
-        Refusal::Missing => TektonError::NoResults { path },
-        Refusal::Link => TektonError::NotAFolder { path, what: "a symbolic link" },
-        Refusal::NotAFolder => TektonError::NotAFolder { path, what: "not a folder" },
-        Refusal::TooMany => TektonError::TooMany { path },
-        Refusal::Io(source) => TektonError::Folder { path, source },
+    match error {
+        missing if missing.is_missing() => TektonError::NoResults { path },
+        InputError::Link => TektonError::NotAFolder { path, what: "a symbolic link" },
+        InputError::NotAFolder => TektonError::NotAFolder { path, what: "not a folder" },
+        InputError::TooManyEntries { .. } => TektonError::TooMany { path },
+        source => TektonError::Folder { path, source },
     }
 }
 
@@ -65,11 +65,11 @@ pub(super) fn read_folder(
     path: &Path,
     budget: &mut Budget,
     found: &mut Discovered,
-) -> Result<(), Refusal> {
-    let names = folder.names(budget)?;
+) -> Result<(), InputError> {
+    let names = budget.names(folder)?;
     let bytes: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
     let mut read = |at: usize| match names.get(at) {
-        Some(name) => folder.read(name, budget),
+        Some(name) => budget.read(folder, name),
         None => Ok(Vec::new()),
     };
     let place = foreign::shown(&path.to_string_lossy(), 4 * NAME_SHOWN_BYTES);
@@ -136,7 +136,7 @@ fn note(kind: &ResultKind, any_hint: bool) -> Option<String> {
     }
 }
 
-/// An [`io::Error`] in a few words, for a problem's text.
-pub(super) fn io_words(error: &io::Error) -> String {
+/// An error in a few words, for a problem's text.
+pub(super) fn words(error: &dyn std::error::Error) -> String {
     foreign::shown(&error.to_string(), 2 * NAME_SHOWN_BYTES)
 }

@@ -2,7 +2,8 @@
 //!
 //! A pod has a folder `run/N` for each of its steps, beside the steps' folder, and a container can write to no other
 //! than its own: the others are mounted read-only, for root too. The names are those of the links `step-NAME`, which
-//! lead to `run/N/status`; no link is followed.
+//! lead to `run/N/status`; no link in these folders is followed. The folders are Tekton's own mounts, and only their names
+//! and flags are looked at, so that they are listed here and not by [`input`](crate::input).
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/developers/pipelineruns-and-taskruns.md>
 

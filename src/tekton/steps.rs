@@ -10,12 +10,13 @@
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::folder::{Budget, Entry, Folder, Refusal};
-use super::results::{folder_error, io_words, read_folder};
+use super::folder::Budget;
+use super::results::{folder_error, read_folder, words};
 use super::{Discovered, Problem, Scope, TektonError};
 use crate::foreign;
+use crate::input::{Entry, Folder, InputError, normal};
 
 /// A step's folder: names to walk from a folder that is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,14 +56,14 @@ impl Label {
 
 /// Reads the results of every step in `path`; a missing folder has none.
 pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> Result<(), TektonError> {
-    let steps = match Folder::open(path) {
+    let steps = match Folder::open_named(path) {
         Ok(folder) => folder,
-        Err(Refusal::Missing) => return Ok(()),
-        Err(refusal) => return Err(folder_error(path, refusal)),
+        Err(error) if error.is_missing() => return Ok(()),
+        Err(error) => return Err(folder_error(path, error)),
     };
-    let roots = Roots::beside(path);
+    let roots = Roots::beside(path, &steps);
     let mut ways: BTreeMap<Way, Vec<Label>> = BTreeMap::new();
-    for entry in steps.names(budget).map_err(|refusal| folder_error(path, refusal))? {
+    for entry in budget.names(&steps).map_err(|error| folder_error(path, error))? {
         match way(&steps, &roots, &entry) {
             Ok(Some(way)) => ways.entry(way).or_default().push(Label::of(&entry)),
             Ok(None) => {}
@@ -91,13 +92,15 @@ pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> 
                 let shown: PathBuf = root.join(way.names.iter().collect::<PathBuf>()).join("results");
                 let scope = Scope::Step(label.text().to_owned());
                 match read_folder(&results, &scope, &shown, budget, found) {
-                    Err(Refusal::TooMany) => return Err(TektonError::TooMany { path: shown }),
-                    Err(refusal) => found.problems.push(refused(label, "results", refusal)),
+                    Err(InputError::TooManyEntries { .. }) => {
+                        return Err(TektonError::TooMany { path: shown });
+                    }
+                    Err(error) => found.problems.push(refused(label, "results", &error)),
                     Ok(()) => {}
                 }
             }
             Ok(None) => {}
-            Err((name, refusal)) => found.problems.push(refused(label, &name, refusal)),
+            Err((name, error)) => found.problems.push(refused(label, &name, &error)),
         }
     }
     Ok(())
@@ -118,17 +121,17 @@ struct Roots {
 }
 
 impl Roots {
-    fn beside(steps: &Path) -> Self {
-        let steps = normal(&std::path::absolute(steps).unwrap_or_else(|_| steps.to_owned()));
+    fn beside(path: &Path, steps: &Folder) -> Self {
+        let run_resolved = steps.path().parent().map(|parent| parent.join("run"));
+        let steps = normal(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         let run = steps.parent().unwrap_or(Path::new("/")).join("run");
-        let parent = run.parent().and_then(|parent| parent.canonicalize().ok());
-        Self { run_resolved: parent.map(|parent| parent.join("run")), steps, run }
+        Self { run_resolved, steps, run }
     }
 }
 
 /// Where the entry of the steps folder leads; `None` if it is neither a link nor a folder.
 fn way(steps: &Folder, roots: &Roots, entry: &OsStr) -> Result<Option<Way>, String> {
-    let unreadable = |error: std::io::Error| format!("its folder can't be read: {}", io_words(&error));
+    let unreadable = |error: std::io::Error| format!("its folder can't be read: {}", words(&error));
     match steps.entry(entry).map_err(unreadable)? {
         Entry::Other => Ok(None),
         Entry::Folder => Ok(Some(Way { below: Below::Steps, names: vec![entry.to_owned()] })),
@@ -149,37 +152,22 @@ fn way(steps: &Folder, roots: &Roots, entry: &OsStr) -> Result<Option<Way>, Stri
     }
 }
 
-/// `path` without `.` and `..`, by its text alone: what is opened later never goes up.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
-}
-
 /// Opens a step's results folder, name by name; `None` if the step has none (yet). An error names the part
 /// that was refused.
-fn walk(steps: &Folder, way: &Way, roots: &Roots) -> Result<Option<Folder>, (String, Refusal)> {
+fn walk(steps: &Folder, way: &Way, roots: &Roots) -> Result<Option<Folder>, (String, InputError)> {
     let mut folder = match way.below {
         Below::Steps => None,
-        Below::Run => match Folder::open(&roots.run) {
+        Below::Run => match Folder::open_named(&roots.run) {
             Ok(folder) => Some(folder),
-            Err(Refusal::Missing) => return Ok(None),
-            Err(refusal) => return Err(("run".to_owned(), refusal)),
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(("run".to_owned(), error)),
         },
     };
     for name in way.names.iter().map(OsString::as_os_str).chain([OsStr::new("results")]) {
         match folder.as_ref().unwrap_or(steps).below(name) {
             Ok(next) => folder = Some(next),
-            Err(Refusal::Missing) => return Ok(None),
-            Err(refusal) => return Err((name.to_string_lossy().into_owned(), refusal)),
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err((name.to_string_lossy().into_owned(), error)),
         }
     }
     Ok(folder)
@@ -189,14 +177,13 @@ fn place(label: &Label) -> String {
     format!("step {}", foreign::shown(label.text(), super::NAME_SHOWN_BYTES))
 }
 
-fn refused(label: &Label, name: &str, refusal: Refusal) -> Problem {
+fn refused(label: &Label, name: &str, error: &InputError) -> Problem {
     let name = foreign::shown(name, super::NAME_SHOWN_BYTES);
-    let what = match refusal {
-        Refusal::Link => format!("its folder \"{name}\" is a symbolic link, and none is followed here"),
-        Refusal::Missing => format!("its folder \"{name}\" went away while it was read"),
-        Refusal::NotAFolder => format!("its \"{name}\" is not a folder"),
-        Refusal::TooMany => format!("its folder \"{name}\" has too many entries"),
-        Refusal::Io(error) => format!("its folder \"{name}\" can't be read: {}", io_words(&error)),
+    let what = match error {
+        InputError::Link => format!("its folder \"{name}\" is a symbolic link, and none is followed here"),
+        InputError::NotAFolder => format!("its \"{name}\" is not a folder"),
+        missing if missing.is_missing() => format!("its folder \"{name}\" went away while it was read"),
+        other => format!("its folder \"{name}\" can't be read: {}", words(other)),
     };
     Problem { place: place(label), what }
 }

@@ -6,6 +6,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::*;
 use crate::explain::Explanation;
+use crate::input::Folder;
 
 struct Tree {
     root: tempfile::TempDir,
@@ -218,11 +219,11 @@ fn a_file_swapped_for_a_link_after_the_listing_is_refused() {
     let tree = Tree::new();
     tree.write("secret", "s3cret");
     tree.write("results/IMAGES", "x");
-    let folder = folder::Folder::open(&tree.path("results")).unwrap();
-    let name = folder.names(&mut Budget::default()).unwrap().remove(0);
+    let folder = Folder::open_named(&tree.path("results")).unwrap();
+    let name = Budget::default().names(&folder).unwrap().remove(0);
     fs::remove_file(tree.path("results/IMAGES")).unwrap();
     symlink(tree.path("secret"), tree.path("results/IMAGES")).unwrap();
-    assert!(matches!(folder.read(&name, &mut Budget::default()), Err(ValueError::Link)));
+    assert!(matches!(Budget::default().read(&folder, &name), Err(ValueError::Link)));
 }
 
 #[test]
@@ -240,8 +241,8 @@ fn a_file_that_is_swapped_all_the_time_never_shows_what_a_link_leads_to() {
                 fs::rename(tree.path("next"), tree.path("results/IMAGES")).unwrap();
             }
         });
-        let folder = folder::Folder::open(&tree.path("results")).unwrap();
-        let read = |_| folder.read("IMAGES".as_ref(), &mut Budget::default());
+        let folder = Folder::open_named(&tree.path("results")).unwrap();
+        let read = |_| Budget::default().read(&folder, "IMAGES".as_ref());
         let good = (0..5000).map(read).filter_map(Result::ok).all(|bytes| bytes == b"x");
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(good);
@@ -342,11 +343,11 @@ fn lists_that_are_none() {
     let tree = Tree::new();
     let error = |name: &str| from_file(&tree.path(name)).unwrap_err();
     assert!(matches!(error("nowhere"), TektonError::List { .. }));
-    assert!(matches!(error("results"), TektonError::ListNotAFile { .. }));
+    assert!(matches!(error("results"), TektonError::List { source: InputError::NotAFile { .. }, .. }));
     mknodat(CWD, tree.path("fifo"), FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
-    assert!(matches!(error("fifo"), TektonError::ListNotAFile { .. }));
+    assert!(matches!(error("fifo"), TektonError::List { source: InputError::NotAFile { .. }, .. }));
     tree.write("big", vec![b'#'; 1024 * 1024 + 1]);
-    assert!(matches!(error("big"), TektonError::ListTooBig { .. }));
+    assert!(matches!(error("big"), TektonError::List { source: InputError::TooLarge { .. }, .. }));
     tree.write("binary", b"\xff");
     assert!(matches!(error("binary"), TektonError::ListNotText { .. }));
     tree.write("letters", "a,".repeat(images::MAX_LISTED + 1));

@@ -3,6 +3,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "all of this crate is test code, its helpers too"
 )]
@@ -12,6 +13,7 @@ mod bad;
 mod certified;
 mod flips;
 mod good;
+mod inputs;
 mod kit;
 mod policy;
 mod refused;

@@ -1,7 +1,6 @@
 //! Everything a verification begins with: settings, keys, images, the client.
 
 use std::cell::Cell;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +16,7 @@ use crate::config::{ConfigError, Flags, Sources, Verification, home};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
+use crate::input::{self, InputError};
 use crate::plan::PlanOptions;
 use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain};
@@ -82,11 +82,11 @@ pub(super) enum BeginError {
     )]
     Contradiction,
     #[error("cannot read policy {path}")]
-    PolicyFile { path: String, source: std::io::Error },
+    PolicyFile { path: String, source: InputError },
     #[error("cannot use policy {path}")]
     Policy { path: String, source: PolicyError, exit: ExitCode },
     #[error("cannot read the run {place}")]
-    RunFile { place: String, source: std::io::Error },
+    RunFile { place: String, source: InputError },
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
@@ -137,9 +137,13 @@ impl Explain for BeginError {
                 "leave out --policy (STEPSEAL_POLICY), or --key (STEPSEAL_KEY) and the other flags"
                     .to_owned(),
             ),
-            Self::PolicyFile { .. } => Some("mount the ConfigMap with the policy into this step".to_owned()),
+            Self::PolicyFile { source, .. } => source
+                .hint()
+                .or_else(|| Some("mount the ConfigMap with the policy into this step".to_owned())),
             Self::Policy { source, .. } => source.hint(),
-            Self::RunFile { .. } => Some("give a file with the run, or - for standard input".to_owned()),
+            Self::RunFile { source, .. } => {
+                source.hint().or_else(|| Some("give a file with the run, or - for standard input".to_owned()))
+            }
             Self::Run(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
             Self::Runs(error) => error.hint(),
@@ -240,10 +244,8 @@ fn policy(
         return Err(BeginError::Contradiction);
     }
     let shown = || foreign::shown(&path.display().to_string(), 512);
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(policy::MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|source| BeginError::PolicyFile { path: shown(), source })?;
+    let bytes = input::read(path, policy::MAX_BYTES as u64);
+    let bytes = bytes.map_err(|source| BeginError::PolicyFile { path: shown(), source })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let reach = reach(config, env, from);
     let exit = Cell::new(ExitCode::Usage);

@@ -1,6 +1,6 @@
 //! `stepseal verify-run`.
 
-use std::io::Read as _;
+use std::path::Path;
 use std::time::Instant;
 
 use clap::ArgMatches;
@@ -14,6 +14,7 @@ use crate::config::{Sources, Verification};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
 use crate::foreign;
+use crate::input::{self, InputError};
 use crate::tekton::run::Run;
 use crate::verify;
 use crate::verify::run::SoFar;
@@ -35,7 +36,10 @@ pub(super) fn run(
     let trust = begin::trust(&config, &env, begun)?;
     let requires = begin::requires(&config)?;
     let run = match matches.get_one::<String>("run") {
-        Some(place) => Run::parse(&file(place)?)?,
+        Some(place) => {
+            let bytes = input::read_or_stdin(Path::new(place), MAX_BYTES);
+            Run::parse(&bytes.map_err(|source| unread(place, source))?)?
+        }
         None => from_cluster(matches, &config, &env, begun)?,
     };
     let verdict = verify::run::verify(&run, &trust, &requires);
@@ -95,19 +99,8 @@ fn told(so_far: &SoFar) -> String {
     if names.is_empty() { before.to_owned() } else { format!("{before}, without {}", names.join(", ")) }
 }
 
-/// The bytes of a file, or of standard input.
-fn file(place: &str) -> Result<Vec<u8>, BeginError> {
-    let failed = |source| BeginError::RunFile { place: foreign::shown(place, 512), source };
-    let mut bytes = Vec::new();
-    let read = if place == "-" {
-        std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(place).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-    };
-    match read.map_err(failed)? as u64 > MAX_BYTES {
-        true => Err(failed(std::io::ErrorKind::FileTooLarge.into())),
-        false => Ok(bytes),
-    }
+fn unread(place: &str, source: InputError) -> BeginError {
+    BeginError::RunFile { place: foreign::shown(place, 512), source }
 }
 
 /// The run that a flag names, from the Kubernetes API.
@@ -131,10 +124,7 @@ fn from_cluster(
             return Ok(Run::from_objects(cluster.task_run(&name).await?, Vec::new())?);
         }
         let Some(name) = pipeline_run else {
-            return Err(BeginError::RunFile {
-                place: String::new(),
-                source: std::io::ErrorKind::NotFound.into(),
-            });
+            return Err(unread("", std::io::Error::from(std::io::ErrorKind::NotFound).into()));
         };
         let object = cluster.pipeline_run(&name).await?;
         let children = cluster.task_runs_of(&object).await?;

@@ -14,6 +14,7 @@ use super::refusal::Refusal;
 use super::retry::status_is_transient;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::input::InputError;
 use crate::registry::credentials::CredentialError;
 use crate::registry::digest::Digest;
 use crate::registry::reference::Repository;
@@ -49,7 +50,7 @@ pub enum SetupError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        source: InputError,
     },
     /// A file of trusted certificates has none.
     #[error("the CA file {} holds no certificate in PEM form that can be used", .path.display())]
@@ -357,6 +358,7 @@ impl Explain for RegistryError {
 impl Explain for SetupError {
     fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::ReadRoots { source, .. } if source.hint().is_some() => return source.hint(),
             Self::ReadRoots { .. } | Self::NoCertificate { .. } => {
                 "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE), and mount it into this step"
             }

@@ -21,6 +21,12 @@ use rustls::{
 use super::error::SetupError;
 use super::issuer::issuer_name;
 use super::options::ClientOptions;
+use crate::input::{self, Folder, InputError};
+
+/// The largest file of CA certificates: sixty times what all public CAs take.
+const CA_BYTES: u64 = 16 * 1024 * 1024;
+/// The most files in a folder of CA certificates.
+const CA_FILES: usize = 4096;
 
 /// The certificates that were named by somebody, checked.
 #[derive(Clone, Debug)]
@@ -34,7 +40,7 @@ impl NamedRoots {
             found.extend(named(path)?);
         }
         if options.files.service_ca.exists() {
-            match certificates(&options.files.service_ca) {
+            match certificates(&options.files.service_ca, input::read(&options.files.service_ca, CA_BYTES)) {
                 Ok(certificates) => found.extend(certificates),
                 // Nobody named it; clusters exist where it is there and empty.
                 Err(error) => tracing::debug!(%error, "the cluster's service CA is not used"),
@@ -87,8 +93,10 @@ fn system_roots(options: &ClientOptions) -> Result<RootCertStore, SetupError> {
         found = system.certs;
     }
     if let Some(file) = &environment.ssl_cert_file {
-        found.extend(certificates(file)?);
+        // The container's own store: some images have links there to where a ConfigMap is mounted (OpenShift).
+        found.extend(certificates(file, input::read_trusted(file, CA_BYTES))?);
     }
+    // The library reads regular files only, and looks before it opens one.
     for dir in &environment.ssl_cert_dirs {
         found.extend(rustls_native_certs::load_certs_from_paths(None, Some(dir)).certs);
     }
@@ -103,29 +111,25 @@ fn system_roots(options: &ClientOptions) -> Result<RootCertStore, SetupError> {
 /// The certificates of a file, or of all files of a folder. A folder may be empty: it is where a ConfigMap is mounted that
 /// need not exist. Kubernetes' own entries in it begin with two dots.
 fn named(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
-    if !path.is_dir() {
-        return certificates(path);
-    }
-    let unread = |source| SetupError::ReadRoots { path: path.to_owned(), source };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unread)? {
-        let entry = entry.map_err(unread)?;
-        if !entry.file_name().to_string_lossy().starts_with("..") {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
+    let names = match Folder::open(path) {
+        Err(InputError::NotAFolder) => return certificates(path, input::read(path, CA_BYTES)),
+        folder => folder.and_then(|folder| folder.names(CA_FILES)),
+    };
+    let names = names.map_err(|source| SetupError::ReadRoots { path: path.to_owned(), source })?;
     let mut found = Vec::new();
-    for file in files {
-        found.extend(certificates(&file)?);
+    for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b"..")) {
+        let file = path.join(name);
+        found.extend(certificates(&file, input::read(&file, CA_BYTES))?);
     }
     Ok(found)
 }
 
-/// The certificates of a PEM file; one at least.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
-    let text =
-        std::fs::read(path).map_err(|source| SetupError::ReadRoots { path: path.to_owned(), source })?;
+/// The certificates of a PEM file, which was read; one at least.
+fn certificates(
+    path: &Path,
+    read: Result<Vec<u8>, InputError>,
+) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    let text = read.map_err(|source| SetupError::ReadRoots { path: path.to_owned(), source })?;
     let refused = || SetupError::NoCertificate { path: path.to_owned() };
     let found: Vec<_> =
         CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|_| refused())?;
