@@ -66,19 +66,20 @@ impl Explanation {
     }
 }
 
+impl Explanation {
+    /// The lines that are printed of it, each of its facts in one.
+    pub fn lines(&self) -> Vec<String> {
+        let causes = self.causes.iter().map(|cause| ("  cause: ", cause));
+        let used = self.used.iter().map(|used| ("  used:  ", used));
+        let hint = self.hint.iter().map(|hint| ("  do:    ", hint));
+        let facts = std::iter::once(("error: ", &self.error)).chain(causes).chain(used).chain(hint);
+        facts.map(|(title, fact)| format!("{title}{}", foreign::line(fact))).collect()
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.error)?;
-        for cause in &self.causes {
-            write!(f, "\n  cause: {cause}")?;
-        }
-        if let Some(used) = &self.used {
-            write!(f, "\n  used:  {used}")?;
-        }
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  do:    {hint}")?;
-        }
-        Ok(())
+        f.write_str(&self.lines().join("\n"))
     }
 }
 

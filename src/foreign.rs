@@ -2,8 +2,118 @@
 //!
 //! Results, registry answers and file names reach the step log; none of them may move the cursor, forge
 //! a line of ours, hide text by changing its direction, or fill the log.
+//!
+//! Two things see to that. A field that keeps such text has the type [`Text`], which can only be printed escaped. And whatever prints
+//! for people passes each line through [`line()`], so that a `String` that nobody thought of can't forge one either.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::path::Path;
+
+use serde::Serialize;
+
+/// How much of a [`Text`] is shown where nothing else is asked for, in bytes.
+const SHOWN_BYTES: usize = 512;
+
+/// The longest line that is printed for people, in bytes.
+const LINE_BYTES: usize = 16 * 1024;
+
+/// Text from outside: kept as it came, shown escaped and cut.
+///
+/// It is no `str` and doesn't become one by itself: [`raw`](Self::raw) says that it is asked for. `{}` shows 512 bytes of it, `{:.80}` shows 80, and
+/// `{:?}` puts it in quotes. As JSON it is what it is, because JSON escapes it.
+///
+/// ```
+/// use stepseal::foreign::Text;
+/// let name = Text::from("a\nsigned   b\u{1b}[2J");
+/// assert_eq!(name.to_string(), "a\\nsigned   b\\u{1b}[2J");
+/// assert_eq!(format!("{name:.3}"), "a\\n…");
+/// assert_eq!(format!("{name:.1?}"), "\"a…\"");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Text(String);
+
+impl Text {
+    /// The text as it came. Not for people: whoever prints it prints whatever its writer wanted.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<&Path> for Text {
+    fn from(path: &Path) -> Self {
+        Self(path.to_string_lossy().into_owned())
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == *other
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.0, f.precision().unwrap_or(SHOWN_BYTES)))
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", shown(&self.0, f.precision().unwrap_or(SHOWN_BYTES)))
+    }
+}
+
+/// `text` as one line that can be printed: everything that [`shown`] escapes is escaped, and it is cut at 16 KiB.
+///
+/// What is escaped already stays as it is.
+pub fn line(text: &str) -> Cow<'_, str> {
+    if text.len() <= LINE_BYTES && !text.chars().any(deceives) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(shown(text, LINE_BYTES))
+}
+
+/// JSON `text` that may be printed on a terminal: what deceives stands in it as `\uXXXX`, which says the same.
+///
+/// Line breaks and tabs stay: within a string, JSON has none.
+pub fn json(text: &str) -> Cow<'_, str> {
+    let escaped = |c: char| deceives(c) && !matches!(c, '\n' | '\r' | '\t');
+    if !text.chars().any(escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if escaped(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String can't fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
 
 /// `text` with control, invisible and direction-changing characters escaped, cut to `limit` bytes.
 ///
@@ -45,17 +155,45 @@ pub fn shown_bytes(bytes: &[u8], limit: usize) -> String {
 }
 
 /// Whether a character does something other than show a glyph: C0 and C1 controls, zero-width and
-/// bidirectional formatting (Unicode TR9, TR36), line separators, tags.
+/// bidirectional formatting (Unicode TR9, TR36), line separators, fillers, tags, variation selectors of ideographs.
 fn deceives(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_is_more_than_one_line_and_none_is_escaped_twice(text in any::<String>()) {
+            for shown in [line(&text).into_owned(), Text::from(&*text).to_string(), format!("{:.20?}", Text::from(&*text))] {
+                prop_assert!(!shown.chars().any(deceives), "{shown:?}");
+            }
+            let once = line(&text);
+            prop_assert_eq!(line(&once), once.as_ref());
+        }
+
+        #[test]
+        fn json_says_the_same_and_shows_nothing_that_deceives(text in any::<String>()) {
+            let plain = serde_json::to_string_pretty(&[&text]).unwrap();
+            let escaped = json(&plain);
+            prop_assert!(!escaped.chars().any(|c| deceives(c) && c != '\n'), "{escaped:?}");
+            prop_assert_eq!(serde_json::from_str::<[String; 1]>(&escaped).unwrap(), [text]);
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_cut() {
+        assert!(line(&"a".repeat(100_000)).len() < LINE_BYTES + 4);
+        assert_eq!(json("\"\u{202e}\u{e0001}\""), "\"\\u202e\\udb40\\udc01\"");
+    }
 
     #[test]
     fn escapes_what_would_move_the_cursor_or_turn_the_text() {

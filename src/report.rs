@@ -134,23 +134,29 @@ impl Outcome {
         }
     }
 
-    /// What a step log shows of it; `told` holds the explanations that were shown before.
-    pub fn lines(&self, told: &mut HashSet<String>) -> String {
+    /// The lines that a step log shows of it; `told` holds the explanations that were shown before.
+    pub fn lines(&self, told: &mut HashSet<String>) -> Vec<String> {
         let from = self.from.join(", ");
         let (what, subject) = (self.what(), &self.subject);
         match &self.result {
             Ok(done) if done.added > 0 => {
-                format!("signed     {what}{subject} ({from})\n           at {}", done.location)
+                vec![
+                    format!("signed     {what}{subject} ({from})"),
+                    format!("           at {}", done.location),
+                ]
             }
-            Ok(done) => format!(
-                "unchanged  {what}{subject} ({from})\n           already signed by this key at {}",
-                done.location
-            ),
+            Ok(done) => vec![
+                format!("unchanged  {what}{subject} ({from})"),
+                format!("           already signed by this key at {}", done.location),
+            ],
             Err(error) => {
-                let explained = error.to_string();
-                let again = format!("           as before: {}", error.error);
-                let why = if told.insert(explained.clone()) { explained } else { again };
-                format!("failed     {what}{subject} ({from})\n{why}")
+                let mut lines = vec![format!("failed     {what}{subject} ({from})")];
+                if told.insert(error.to_string()) {
+                    lines.extend(error.lines());
+                } else {
+                    lines.push(format!("           as before: {}", error.error));
+                }
+                lines
             }
         }
     }

@@ -10,10 +10,10 @@ fuzz_target!(|bytes: &[u8]| {
     for content_type in [None, Some("application/json"), Some("text/html; charset=utf-8")] {
         let shown = match read(content_type, bytes) {
             Said::Errors(errors) => {
-                errors.into_iter().map(|(code, message)| format!("{code}: {message}")).collect()
+                errors.iter().map(|(code, message)| format!("{code}: {message}")).collect::<String>()
             }
-            Said::Html { title } => title.unwrap_or_default(),
-            Said::Text(text) => text,
+            Said::Html { title } => title.unwrap_or_default().to_string(),
+            Said::Text(text) => text.to_string(),
             Said::Nothing => String::new(),
             other => panic!("this target has not heard of {other:?}"),
         };

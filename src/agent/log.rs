@@ -78,11 +78,11 @@ impl Log {
     /// Writes a line about anything but a decision.
     pub fn event(&self, event: &str, content: impl Serialize) {
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        let Ok(mut line) = serde_json::to_vec(&Line { time, event, content }) else { return };
-        line.push(b'\n');
+        let Ok(line) = serde_json::to_string(&Line { time, event, content }) else { return };
+        let line = format!("{}\n", foreign::json(&line));
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Where nobody reads the log, the agent works on.
-        let _ = out.write_all(&line).and_then(|()| out.flush());
+        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
     }
 
     /// Writes what was decided.

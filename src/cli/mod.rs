@@ -10,6 +10,7 @@ mod demo;
 mod environment;
 mod generate_key_pair;
 mod interruption;
+mod log;
 mod output;
 mod plan;
 mod progress;
@@ -26,18 +27,19 @@ use crate::blank;
 use crate::config::settings;
 use crate::exit::ExitCode;
 use crate::explain::Explain as _;
+use crate::foreign;
 use environment::Environment;
 use output::Output;
 
-/// The environment variable with the levels of the log.
-const LOG_VARIABLE: &str = "STEPSEAL_LOG";
+/// How much of an argument that is wrong is shown.
+const ARGUMENT_BYTES: usize = 512;
 
 /// Runs the command line `args`, the program's name first, in the process' environment.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = Output::new();
     let environment = Environment::of_process();
-    if let Err(text) = start_log(&environment) {
-        out.line(&text);
+    if let Err(lines) = log::start(&environment) {
+        out.lines(lines);
         return ExitCode::Usage;
     }
     let code = dispatch(args, &environment, &mut out);
@@ -50,11 +52,13 @@ fn dispatch(
     environment: &Environment,
     out: &mut Output,
 ) -> ExitCode {
-    let matches = match args::command().try_get_matches_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = match args::command().try_get_matches_from(&args) {
         Ok(matches) => matches,
         Err(error) => {
             // Help and the version come as "errors" that end well.
-            out.clap(&error);
+            let escaped = args.iter().map(|arg| foreign::shown(&arg.to_string_lossy(), ARGUMENT_BYTES));
+            out.clap(&error, || args::command().try_get_matches_from(escaped).err());
             if error.kind() == clap::error::ErrorKind::DisplayVersion {
                 out.print(&format!("{}\n", trust::built_in()));
             }
@@ -83,29 +87,4 @@ fn dispatch(
         Some(("man", _)) => completions::man(out),
         _ => ExitCode::Usage,
     }
-}
-
-/// Starts the log on standard error, with the levels of `STEPSEAL_LOG`.
-fn start_log(environment: &Environment) -> Result<(), String> {
-    use tracing_subscriber::filter::Targets;
-    use tracing_subscriber::layer::SubscriberExt as _;
-    use tracing_subscriber::util::SubscriberInitExt as _;
-
-    let text = environment.get(LOG_VARIABLE).unwrap_or_default();
-    let levels = match text.trim() {
-        _ if text.is_empty() => "warn".parse::<Targets>().ok(),
-        _ if blank::is_blank(&text) => None,
-        text => text.parse().ok(),
-    };
-    let levels = levels.ok_or_else(|| {
-        format!(
-            "error: {LOG_VARIABLE}: {:?} is not a list of levels\n  do:    set it to error, warn, info, debug or trace, \
-             or to TARGET=LEVEL,…, or leave it out",
-            crate::foreign::shown(&text, 80)
-        )
-    })?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
-    // A second log in the same process is a test's; the first stays.
-    let _ = tracing_subscriber::registry().with(lines).with(levels).try_init();
-    Ok(())
 }

@@ -1,9 +1,13 @@
-//! Standard output for machines, standard error for people.
+//! Standard output for machines, standard error for people. Nothing else in this program writes to either.
+//!
+//! Each line for people is escaped on its way out ([`foreign::line`]): what a text from outside has in it, it can't begin a line of ours.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::foreign;
 
 /// Where a command prints. What could not be printed is known at the end.
 pub(super) struct Output {
@@ -28,16 +32,23 @@ impl Explain for Lost {
 }
 
 impl Output {
+    #[expect(clippy::disallowed_methods, reason = "this is the way out")]
     pub(super) fn new() -> Self {
         Self { out: io::stdout(), err: io::stderr(), lost: None }
     }
 
-    /// Text for people on standard output, as it is. A closed pipe is ignored: the reader has seen enough.
+    /// Text on standard output, as it is: this program's own, such as a manual or a key. A closed pipe is ignored: the reader has
+    /// seen enough.
     pub(super) fn print(&mut self, text: &str) {
         let kept = self.lost.take();
         self.print_data(text);
         let lost = self.lost.take().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
         self.lost = kept.or(lost);
+    }
+
+    /// JSON on standard output, for programs: the command has failed if any of it is lost.
+    pub(super) fn json(&mut self, text: &str) {
+        self.print_data(&foreign::json(text));
     }
 
     /// What programs read on standard output, as it is: the command has failed if any of it is lost.
@@ -47,9 +58,23 @@ impl Output {
         }
     }
 
+    /// Lines on standard output, for people.
+    pub(super) fn print_lines<T: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = T>) {
+        let text: String = lines
+            .into_iter()
+            .flat_map(|line| [foreign::line(line.as_ref()).into_owned(), "\n".into()])
+            .collect();
+        self.print(&text);
+    }
+
     /// A line for people.
     pub(super) fn line(&mut self, text: &str) {
-        let _ = writeln!(self.err, "{text}");
+        let _ = writeln!(self.err, "{}", foreign::line(text));
+    }
+
+    /// Lines for people that belong together.
+    pub(super) fn lines<T: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = T>) {
+        lines.into_iter().for_each(|line| self.line(line.as_ref()));
     }
 
     /// An error with its causes and what to do.
@@ -59,17 +84,23 @@ impl Output {
 
     /// An error that is explained already.
     pub(super) fn explanation(&mut self, explanation: &Explanation) {
-        self.line(&explanation.to_string());
+        self.lines(explanation.lines());
     }
 
-    /// What clap has to say: help on standard output, errors on standard error.
-    pub(super) fn clap(&mut self, error: &clap::Error) {
-        let text = error.render().to_string();
-        if error.use_stderr() {
-            self.line(text.trim_end());
-        } else {
-            self.print(&text);
+    /// What clap has to say: help on standard output, errors on standard error. `again` parses the same command line with each argument escaped:
+    /// clap's words are several lines with arguments between them, and an argument that a pipeline filled in must not look like one of them.
+    pub(super) fn clap(&mut self, error: &clap::Error, again: impl FnOnce() -> Option<clap::Error>) {
+        if !error.use_stderr() {
+            return self.print(&error.render().to_string());
         }
+        // Without a context it is the words of our own check of blanks, which has escaped what it repeats.
+        let ours = error.context().next().is_none();
+        let text = match again().filter(|escaped| escaped.kind() == error.kind()) {
+            _ if ours => Cow::Owned(error.render().to_string()),
+            Some(escaped) => Cow::Owned(escaped.render().to_string()),
+            None => Cow::Borrowed(error.kind().as_str().unwrap_or("the command line can't be read")),
+        };
+        self.lines(text.trim_end().lines());
     }
 
     /// The exit code of a command that ended with `code`: what was lost makes a failure of one that is done.

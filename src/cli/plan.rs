@@ -100,7 +100,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         return error.exit();
     }
     match subjects.config.output {
-        config::Output::Human => out.print(&human(&subjects, &payloads)),
+        config::Output::Human => out.print_lines(human(&subjects, &payloads)),
         config::Output::Json => {
             let document = Document {
                 subjects: &subjects.plan.subjects,
@@ -109,9 +109,9 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
                 notes: &subjects.plan.notes,
             };
             match serde_json::to_string_pretty(&document) {
-                Ok(text) => out.print_data(&(text + "\n")),
+                Ok(text) => out.json(&(text + "\n")),
                 Err(error) => {
-                    out.line(&format!("error: cannot write the plan as JSON\n  cause: {error}"));
+                    out.lines(["error: cannot write the plan as JSON", &format!("  cause: {error}")]);
                     return ExitCode::Failed;
                 }
             }
@@ -211,21 +211,22 @@ fn write_payloads(dir: &Path, payloads: &[Payload]) -> Result<(), ReportError> {
     payloads.iter().try_for_each(|payload| Pending::new(&dir.join(&payload.file))?.write(&payload.bytes))
 }
 
-fn human(subjects: &Subjects, payloads: &[Payload]) -> String {
-    let mut text = plan::describe(&subjects.plan);
+/// The lines for people.
+fn human(subjects: &Subjects, payloads: &[Payload]) -> Vec<String> {
+    let mut lines = plan::describe(&subjects.plan);
     if subjects.refusal().is_none() {
         for payload in payloads {
             let keys = &payload.keys;
-            text += &format!("would sign  {} ({})\n", keys.full_key, payload.format);
+            lines.push(format!("would sign  {} ({})", keys.full_key, payload.format));
             for store in &payload.stores {
-                let at = match *store {
+                let at: Vec<String> = match *store {
                     "oci" => keys.signature.iter().chain(&keys.attestations).cloned().collect(),
                     "tekton" => vec![format!("annotation {}", keys.annotations.signature)],
                     store => vec![format!("store {store}")],
                 };
-                text += &at.iter().map(|at| format!("        at  {at}\n")).collect::<String>();
+                lines.extend(at.iter().map(|at| format!("        at  {at}")));
             }
         }
     }
-    text
+    lines
 }

@@ -20,6 +20,7 @@ impl Progress {
     /// Starts a bar for `subjects`, if a person is watching.
     pub(super) fn start(config: &Config, subjects: usize) -> Self {
         let silent = config.output == config::Output::Json;
+        #[expect(clippy::disallowed_methods, reason = "asks what it is, and prints nothing")]
         let watched = !silent && subjects > 1 && std::io::stderr().is_terminal();
         let bar = if watched { ProgressBar::new(subjects as u64) } else { ProgressBar::hidden() };
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}") {
@@ -41,7 +42,7 @@ impl Progress {
         self.bar.inc(1);
         if !self.silent || outcome.result.is_err() {
             let lines = outcome.lines(&mut self.told);
-            self.bar.suspend(|| out.line(&lines));
+            self.bar.suspend(|| out.lines(lines));
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) fn conclude(
 ) -> ExitCode {
     let json = report.to_json();
     if let (Ok(json), config::Output::Json) = (&json, output) {
-        out.print_data(json);
+        out.json(json);
     }
     let written = json.and_then(|json| file.map_or(Ok(()), |file| file.write(json.as_bytes())));
     let own = own_results.map_or(Ok(()), |own_results| own_results.write(report));
@@ -158,6 +158,6 @@ pub(super) fn cut_short(
     stats: Stats,
     out: &mut Output,
 ) -> Report {
-    out.line(&format!("error: {why}\n  do:    run again; what is signed stays signed"));
+    out.lines([&format!("error: {why}"), "  do:    run again; what is signed stays signed"]);
     recorder.interrupted(why, begun.elapsed(), stats)
 }

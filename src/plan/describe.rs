@@ -11,9 +11,9 @@ const LINES: usize = 200;
 /// How many sources of one subject are shown.
 const SOURCES: usize = 8;
 
-/// The plan, for people: images, other artifacts, problems, notes. Ends with a newline unless it is empty.
-pub fn describe(plan: &Plan) -> String {
-    let mut out = String::new();
+/// The plan, for people: the lines of images, other artifacts, problems, notes.
+pub fn describe(plan: &Plan) -> Vec<String> {
+    let mut out = Vec::new();
     let signed: HashSet<(String, &str)> = plan
         .images
         .iter()
@@ -21,44 +21,50 @@ pub fn describe(plan: &Plan) -> String {
         .collect();
     let is_image = |subject: &&Subject| signed.contains(&(subject.uri.clone(), subject.digest.as_str()));
     let (images, artifacts): (Vec<&Subject>, Vec<&Subject>) = plan.subjects.iter().partition(is_image);
-    section(&mut out, images.len(), "image to sign", "images to sign", images.iter().map(|one| subject(one)));
+    section(&mut out, "image to sign", "images to sign", &images, |one| subject(one));
     section(
         &mut out,
-        artifacts.len(),
         "other artifact, without an image signature",
         "other artifacts, without an image signature",
-        artifacts.iter().map(|one| subject(one)),
+        &artifacts,
+        |one| subject(one),
     );
-    let problems = plan.problems.iter().map(|Problem { place, what }| format!("  {place}: {what}\n"));
-    section(&mut out, plan.problems.len(), "problem", "problems", problems);
-    let notes = plan.notes.iter().map(|Note { place, what }| format!("  {place}: {what}\n"));
-    section(&mut out, plan.notes.len(), "result not taken", "results not taken", notes);
-    if let Some(nothing) = plan.nothing_to_sign() {
-        let _ = writeln!(out, "{nothing}");
-    }
+    section(&mut out, "problem", "problems", &plan.problems, |Problem { place, what }| {
+        vec![format!("  {place}: {what}")]
+    });
+    section(&mut out, "result not taken", "results not taken", &plan.notes, |Note { place, what }| {
+        vec![format!("  {place}: {what}")]
+    });
+    out.extend(plan.nothing_to_sign());
     out
 }
 
-fn section(out: &mut String, count: usize, one: &str, many: &str, lines: impl Iterator<Item = String>) {
+fn section<T>(
+    out: &mut Vec<String>,
+    one: &str,
+    many: &str,
+    entries: &[T],
+    lines: impl Fn(&T) -> Vec<String>,
+) {
+    let count = entries.len();
     if count == 0 {
         return;
     }
-    // Writing to a String can't fail.
-    let _ = writeln!(out, "{count} {}:", if count == 1 { one } else { many });
-    out.extend(lines.take(LINES));
+    out.push(format!("{count} {}:", if count == 1 { one } else { many }));
+    out.extend(entries.iter().take(LINES).flat_map(lines));
     if count > LINES {
-        let _ = writeln!(out, "  and {} more; --output json shows all", count - LINES);
+        out.push(format!("  and {} more; --output json shows all", count - LINES));
     }
 }
 
-fn subject(subject: &Subject) -> String {
+fn subject(subject: &Subject) -> Vec<String> {
     let mut from: Vec<&str> = subject.from.iter().take(SOURCES).map(String::as_str).collect();
     let more = format!("{} more", subject.from.len().saturating_sub(SOURCES));
     if subject.from.len() > SOURCES {
         from.push(&more);
     }
     let uri = foreign::shown(&subject.uri, 400);
-    format!("  {uri}@{}\n    from {}\n", subject.digest, from.join(", "))
+    vec![format!("  {uri}@{}", subject.digest), format!("    from {}", from.join(", "))]
 }
 
 /// Why a plan has no image: what was looked at.

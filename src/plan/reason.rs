@@ -24,8 +24,9 @@ pub(super) fn name(scope: &Scope, value: &str, error: &ReferenceError) -> String
     let it = quoted(scope, value, "name");
     match error {
         ReferenceError::Scheme(scheme) if scope.shows_values() => {
-            let scheme = foreign::shown(scheme, 20);
-            format!("{it} is no image name: write it without \"{scheme}://\", as registry.example/team/app")
+            format!(
+                "{it} is no image name: write it without \"{scheme:.20}://\", as registry.example/team/app"
+            )
         }
         ReferenceError::Scheme(_) => {
             format!("{it} is no image name: write it without a scheme, as registry.example/team/app")

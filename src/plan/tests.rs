@@ -384,7 +384,7 @@ fn a_wrong_line_of_a_file_is_not_shown() {
         };
         let plan = planned(vec![list], &[]);
         assert_eq!(plan.problems.len(), 1, "{secret}");
-        assert!(!describe(&plan).contains("s3cret"), "{}", describe(&plan));
+        assert!(!describe(&plan).join("\n").contains("s3cret"), "{:?}", describe(&plan));
     }
 }
 
@@ -413,7 +413,7 @@ fn people_read_subjects_then_problems_then_notes() {
         ("x-IMAGE_URL", "registry.example/x"),
     ]);
     assert_eq!(
-        describe(&plan),
+        describe(&plan).join("\n"),
         format!(
             "1 image to sign:\n  registry.example/a@{A}\n    from result IMAGES\n\
              1 other artifact, without an image signature:\n  pkg:maven/a@{sha1}\n    \
@@ -421,7 +421,7 @@ fn people_read_subjects_then_problems_then_notes() {
              1 problem:\n  result x-IMAGE_URL: half a pair: there is no x-IMAGE_DIGEST beside it, and an image is named \
              by both\n\
              1 result not taken:\n  result jar-ARTIFACT_URI: an artifact, which gets no image signature (IMAGE_URL and \
-             IMAGE_DIGEST name images)\n"
+             IMAGE_DIGEST name images)"
         )
     );
 }
@@ -437,7 +437,9 @@ fn nothing_to_sign_says_what_was_looked_at() {
     fs::write(places.results_dir.join("log"), "x").unwrap();
     assert!(told().contains("/results (2 files: commit, log);"), "{}", told());
     assert!(
-        describe(&plan(&discover(&places).unwrap(), &PlanOptions::default())).contains("no image to sign")
+        describe(&plan(&discover(&places).unwrap(), &PlanOptions::default()))
+            .iter()
+            .any(|line| line.contains("no image to sign"))
     );
 }
 

@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::digest::{Digest, DigestError};
+use crate::foreign::Text;
 
 /// The registry of names that don't say one.
 pub const DEFAULT_REGISTRY: &str = "index.docker.io";
@@ -49,8 +50,8 @@ pub enum ReferenceError {
     #[error("it is empty")]
     Empty,
     /// It begins with a URL's scheme.
-    #[error("an image name has no \"{0}://\" before it")]
-    Scheme(String),
+    #[error("an image name has no \"{0:.40}://\" before it")]
+    Scheme(Text),
     /// Longer than the specification's clients accept.
     #[error("it is longer than {MAX_NAME_BYTES} bytes")]
     TooLong,
@@ -98,7 +99,7 @@ impl FromStr for Repository {
             return Err(ReferenceError::Empty);
         }
         if let Some((scheme, _)) = text.split_once("://") {
-            return Err(ReferenceError::Scheme(scheme.to_owned()));
+            return Err(ReferenceError::Scheme(scheme.into()));
         }
         let (registry, path) = match text.split_once('/') {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path.to_owned()),
@@ -146,7 +147,7 @@ impl FromStr for Named {
         };
         // The repository first: of `https://x:1` the scheme is what is wrong, not the tag.
         if let Some((scheme, _)) = text.split_once("://") {
-            return Err(ReferenceError::Scheme(scheme.to_owned()));
+            return Err(ReferenceError::Scheme(scheme.into()));
         }
         let repository = name.parse()?;
         if tag.is_some_and(|tag| !is_tag(tag)) {

@@ -174,7 +174,19 @@ pub(crate) fn ended(output: Output) -> Ended {
             "a secret was shown:\n{stdout}\n{stderr}"
         );
     }
+    harmless(&stdout);
+    harmless(&stderr);
     Ended { code: output.status.code().expect("an exit code"), stdout, stderr }
+}
+
+/// Nothing that is printed moves the cursor, turns the text or hides in it, whoever wrote it.
+#[track_caller]
+pub(crate) fn harmless(text: &str) {
+    let bad = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    assert!(!text.contains(bad), "printed as it came: {text:?}");
 }
 
 /// A key pair, made once by `stepseal generate-key-pair`.

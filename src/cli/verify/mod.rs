@@ -61,7 +61,7 @@ fn registry(
     // A credential helper or a name look-up that hangs must not keep the step from ending.
     runtime.shutdown_background();
     exit.unwrap_or_else(|why| {
-        out.line(&format!("error: {why}; nothing is verified\n  do:    run again, or raise --timeout"));
+        out.lines([&format!("error: {why}; nothing is verified"), "  do:    run again, or raise --timeout"]);
         ExitCode::Failed
     })
 }

@@ -50,14 +50,15 @@ pub(super) fn run(
         foreign::shown(run.name(), 100)
     );
     for good in &verdict.good {
-        out.line(&format!(
-            "good       {name}, {} ({}{})\n           by {} ({})",
-            foreign::shown(&good.key, 100),
-            good.format,
-            good.so_far.as_ref().map(told).unwrap_or_default(),
-            foreign::shown(&good.by.who, 300),
-            foreign::shown(&good.by.name, 200)
-        ));
+        let so_far = good.so_far.as_ref().map(told).unwrap_or_default();
+        out.lines([
+            format!("good       {name}, {} ({}{so_far})", foreign::shown(&good.key, 100), good.format),
+            format!(
+                "           by {} ({})",
+                foreign::shown(&good.by.who, 300),
+                foreign::shown(&good.by.name, 200)
+            ),
+        ]);
     }
     for (key, refusal) in &verdict.refused {
         out.explanation(&Explanation {
@@ -86,7 +87,7 @@ pub(super) fn run(
             "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid(),
             "payloads": payloads,
         });
-        out.print_data(&format!("{told}\n"));
+        out.json(&format!("{told}\n"));
     }
     out.line(&format!("verified   {name}"));
     Ok(ExitCode::Done)

@@ -16,7 +16,7 @@ const TOLD: usize = 20;
 pub(super) fn good<'a>(asked: &Asked, good: impl Iterator<Item = &'a Good>, begun: &Begun, out: &mut Output) {
     let good: Vec<&Good> = good.collect();
     for one in good.iter().take(TOLD) {
-        out.line(&lines(asked, one));
+        out.lines(lines(asked, one));
     }
     if good.len() > TOLD {
         out.line(&format!("           and {} more", good.len() - TOLD));
@@ -28,11 +28,11 @@ pub(super) fn good<'a>(asked: &Asked, good: impl Iterator<Item = &'a Good>, begu
         good.into_iter().partition(|one| begun.attestations || is_attestation(one));
     if !payloads.is_empty() {
         let all = payloads.iter().map(|one| one.to_json(&asked.name, &asked.image.digest)).collect();
-        out.print_data(&format!("\n{}\n", serde_json::Value::Array(all)));
+        out.json(&format!("\n{}\n", serde_json::Value::Array(all)));
     }
     if begun.attestations {
         for envelope in envelopes.iter().filter_map(|one| one.envelope_json()) {
-            out.print_data(&format!("{envelope}\n"));
+            out.json(&format!("{envelope}\n"));
         }
     }
 }
@@ -42,7 +42,7 @@ fn is_attestation(good: &Good) -> bool {
     matches!(&good.said, Said::Statement { statement, .. } if statement.predicate_type != PREDICATE_TYPE)
 }
 
-fn lines(asked: &Asked, good: &Good) -> String {
+fn lines(asked: &Asked, good: &Good) -> [String; 5] {
     let by = &good.by;
     let what = match &good.said {
         Said::Claim(claim) => format!(
@@ -63,10 +63,13 @@ fn lines(asked: &Asked, good: &Good) -> String {
     };
     let name = foreign::shown(&by.name, 200);
     let who = foreign::shown(&by.who, 400);
-    format!(
-        "good       {}\n           by {who} ({name})\n           {what}\n           {when}\n           stored at {}",
-        asked.image, good.place
-    )
+    [
+        format!("good       {}", asked.image),
+        format!("           by {who} ({name})"),
+        format!("           {what}"),
+        format!("           {when}"),
+        format!("           stored at {}", good.place),
+    ]
 }
 
 fn annotations(optional: &serde_json::Map<String, serde_json::Value>) -> String {

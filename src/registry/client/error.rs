@@ -14,6 +14,7 @@ use super::refusal::Refusal;
 use super::retry::status_is_transient;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::foreign::Text;
 use crate::input::InputError;
 use crate::registry::credentials::CredentialError;
 use crate::registry::digest::Digest;
@@ -240,8 +241,8 @@ pub enum BadAnswer {
     #[error("it sends us from address to address, more than {0} times")]
     Redirects(usize),
     /// A success that is a web page.
-    #[error("it answered with an HTML page{}", title_text(.0.as_deref()))]
-    Html(Option<String>),
+    #[error("it answered with an HTML page{}", title_text(.0.as_ref()))]
+    Html(Option<Text>),
     /// A success that isn't the JSON it should be.
     #[error("it answered with something that is no {0}")]
     NotA(&'static str),
@@ -260,8 +261,8 @@ fn issuer_text(issuer: Option<&str>) -> String {
     issuer.map_or_else(|| "an unnamed authority".to_owned(), |name| format!("\"{name}\""))
 }
 
-fn title_text(title: Option<&str>) -> String {
-    title.map(|title| format!(", \"{title}\"")).unwrap_or_default()
+fn title_text(title: Option<&Text>) -> String {
+    title.map(|title| format!(", {title:.300?}")).unwrap_or_default()
 }
 
 impl Failure {

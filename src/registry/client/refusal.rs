@@ -1,7 +1,7 @@
 //! What a registry says when it does not do what it was asked: its codes and messages, or, where it
 //! doesn't speak the specification's language, what can be told of its answer.
 //!
-//! Everything here was written by somebody else: it is cut and escaped before it is kept.
+//! Everything here was written by somebody else: it is kept as [`Text`], and shown cut and escaped.
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>
 
@@ -12,7 +12,7 @@ use http::StatusCode;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 use serde_json::Value;
 
-use crate::foreign;
+use crate::foreign::Text;
 
 /// How much of an error answer is read. Error pages are smaller; what is more is not worth waiting for.
 pub(super) const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
@@ -36,15 +36,15 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Said {
-    /// The specification's error list: codes and messages, each cut and escaped.
-    Errors(Vec<(String, String)>),
+    /// The specification's error list: codes and messages.
+    Errors(Vec<(Text, Text)>),
     /// A web page: most often a proxy's, a login form, or a host that is no registry.
     Html {
         /// The page's title, if it has one.
-        title: Option<String>,
+        title: Option<Text>,
     },
     /// Other text.
-    Text(String),
+    Text(Text),
     /// Nothing.
     Nothing,
 }
@@ -61,7 +61,7 @@ impl Refusal {
             Said::Errors(errors) => errors.as_slice(),
             _ => &[],
         };
-        errors.iter().map(|(code, _)| code.as_str())
+        errors.iter().map(|(code, _)| code.raw())
     }
 }
 
@@ -74,18 +74,18 @@ impl fmt::Display for Refusal {
             Said::Errors(errors) => {
                 for (at, (code, message)) in errors.iter().enumerate() {
                     f.write_str(if at == 0 { " " } else { "; " })?;
-                    f.write_str(code)?;
-                    if !message.is_empty() {
-                        write!(f, ": {message}")?;
+                    write!(f, "{code:.MAX_CODE_BYTES$}")?;
+                    if !message.raw().is_empty() {
+                        write!(f, ": {message:.MAX_MESSAGE_BYTES$}")?;
                     }
                 }
                 Ok(())
             }
             Said::Html { title: Some(title) } => {
-                write!(f, " {reason}: it answered with an HTML page, \"{title}\"")
+                write!(f, " {reason}: it answered with an HTML page, {title:.MAX_MESSAGE_BYTES$?}")
             }
             Said::Html { title: None } => write!(f, " {reason}: it answered with an HTML page"),
-            Said::Text(text) => write!(f, " {reason}: {text}"),
+            Said::Text(text) => write!(f, " {reason}: {text:.MAX_MESSAGE_BYTES$}"),
             Said::Nothing => write!(f, " {reason}"),
         }
     }
@@ -107,7 +107,7 @@ pub fn read(content_type: Option<&str>, body: &[u8]) -> Said {
         Some(text) => Said::Text(text),
         None => {
             let text = String::from_utf8_lossy(body);
-            Said::Text(foreign::shown(text.trim(), MAX_MESSAGE_BYTES))
+            Said::Text(text.trim().into())
         }
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn is_html(content_type: Option<&str>, body: &[u8]) -> bool {
 }
 
 /// The text between `<title>` and `</title>`.
-pub(super) fn title(body: &[u8]) -> Option<String> {
+pub(super) fn title(body: &[u8]) -> Option<Text> {
     let text = String::from_utf8_lossy(body);
     // Only ASCII changes its case, so the places found fit the text itself.
     let lower = text.to_ascii_lowercase();
@@ -133,12 +133,12 @@ pub(super) fn title(body: &[u8]) -> Option<String> {
     let start = start + lower.get(start..)?.find('>')? + 1;
     let end = start + lower.get(start..)?.find("</title")?;
     let words: Vec<&str> = text.get(start..end)?.split_whitespace().collect();
-    (!words.is_empty()).then(|| foreign::shown(&words.join(" "), MAX_MESSAGE_BYTES))
+    (!words.is_empty()).then(|| words.join(" ").into())
 }
 
 /// The specification's error list. Registries that bend it (a code that is a number, a message that is
 /// null) are read as far as they go.
-fn envelope(body: &[u8]) -> Option<Vec<(String, String)>> {
+fn envelope(body: &[u8]) -> Option<Vec<(Text, Text)>> {
     let errors: Vec<(String, String)> = match serde_json::from_slice::<OciEnvelope>(body) {
         Ok(envelope) => {
             let one = |error: oci_client::errors::OciError| (code_text(&error.code), error.message);
@@ -157,14 +157,11 @@ fn envelope(body: &[u8]) -> Option<Vec<(String, String)>> {
             value.get("errors")?.as_array()?.iter().map(one).collect()
         }
     };
-    let shown = |(code, message): (String, String)| {
-        (foreign::shown(&code, MAX_CODE_BYTES), foreign::shown(message.trim(), MAX_MESSAGE_BYTES))
-    };
     let errors: Vec<_> = errors
         .into_iter()
         .filter(|(code, message)| !(code.is_empty() && message.is_empty()))
         .take(MAX_ERRORS)
-        .map(shown)
+        .map(|(code, message)| (code.into(), message.trim().into()))
         .collect();
     (!errors.is_empty()).then_some(errors)
 }
@@ -178,7 +175,7 @@ fn code_text(code: &OciErrorCode) -> String {
 }
 
 /// What other JSON says: OAuth2's `error`, and the names that token services and proxies use.
-fn other_json(value: &Value) -> Option<String> {
+fn other_json(value: &Value) -> Option<Text> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let code = text("error").or_else(|| text("code"));
     let message = ["error_description", "message", "details", "detail"].into_iter().find_map(text);
@@ -187,7 +184,7 @@ fn other_json(value: &Value) -> Option<String> {
         (Some(only), None) | (None, Some(only)) => only.to_owned(),
         (None, None) => return None,
     };
-    Some(foreign::shown(whole.trim(), MAX_MESSAGE_BYTES))
+    Some(whole.trim().into())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub(crate) static FEATURE_FLAGS: RwLock<()> = RwLock::new(());
 /// Runs a scenario in a namespace of its own, and says how long it took.
 ///
 /// The line goes to standard error itself, which libtest doesn't capture: the log lists every scenario.
+#[expect(clippy::disallowed_methods, reason = "libtest captures the other ways")]
 pub(crate) fn scenario(name: &str, body: impl FnOnce(&Place)) {
     let begun = Instant::now();
     let place = Place::new(name);
