@@ -17,6 +17,7 @@ use crate::explain::Explain;
 use crate::plan::{self, Note, Problem, Subject};
 use crate::registry::ImageRef;
 use crate::report::{Pending, ReportError};
+use crate::store::directory::image_file;
 use crate::store::{Contents, KeptUnder, StoreKind};
 
 /// The plan as JSON.
@@ -200,9 +201,9 @@ fn problems(subjects: &Subjects) -> Vec<Problem> {
     subjects.plan.problems.iter().cloned().chain(of_runs).collect()
 }
 
-/// A file name that two payloads never share: the whole name, with what a file name can't hold replaced.
+/// A file name that two payloads never share.
 fn file_name(image: &ImageRef, number: usize) -> String {
-    let name = image.repository.to_string().replace(['/', ':'], "_");
+    let name = image_file(&image.repository.to_string());
     format!("oci-{name}-{}-{number}.json", image.digest.hex())
 }
 

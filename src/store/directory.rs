@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::{Filed, Signed, StoreError};
 use crate::payload::Envelope;
+use crate::registry::Digest;
 
 /// The store of a folder.
 #[derive(Clone, Debug)]
@@ -73,12 +74,34 @@ fn signature(signed: &Signed) -> Bytes {
 /// A name that two payloads never share: a run's short key has its UID in it; an image's has twelve digits, so that it goes by its
 /// full name.
 fn file_name(filed: &Filed) -> String {
-    let name =
-        if filed.key.is_run() { filed.key.short.clone() } else { filed.key.full.replace(['/', ':'], "_") };
+    let name = if filed.key.is_run() { plain(&filed.key.short) } else { image_file(&filed.key.full) };
     match filed.number {
         0 => name,
         number => format!("{name}-{number}"),
     }
+}
+
+/// An image's full name, or its repository's, as a part of a file name: for each name another one.
+pub fn image_file(full: &str) -> String {
+    let mut name = plain(full);
+    if is_ambiguous(full) {
+        name += "-name-";
+        name.extend(Digest::of(full.as_bytes()).hex().chars().take(16));
+    }
+    name
+}
+
+/// `key` as one part of a path, whatever it is: each other character than those of names is a `_`.
+fn plain(key: &str) -> String {
+    let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
+    key.chars().map(|c| if kept(c) { c } else { '_' }).collect()
+}
+
+/// Whether another image's name would be the same file name: `a/b_c` and `a/b/c`, or `a:5000/b` and `a/5000/b`.
+fn is_ambiguous(full: &str) -> bool {
+    let (host, path) = full.split_once('/').unwrap_or((full, ""));
+    let like_a_port = path.split('/').next().is_some_and(|part| part.bytes().all(|b| b.is_ascii_digit()));
+    full.contains(['_', '[']) || (like_a_port && !host.contains(':'))
 }
 
 /// Whether the file at `path` is a regular one with just these bytes. No link is followed.
@@ -148,6 +171,45 @@ mod tests {
         assert!(store.keep(&filed("taskrun-u", "x", 0)).unwrap());
         assert!(!folder.path().join("payload-taskrun-u").symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read(&other).unwrap(), b"{}");
+    }
+
+    #[test]
+    fn no_two_names_of_images_are_one_file_name_and_none_leaves_the_folder() {
+        let digest = format!("@sha256:{}", "a".repeat(64));
+        let file = |full: &str| {
+            let mut filed = filed("short", &format!("{full}{digest}"), 0);
+            filed.key.image = Some(Digest::of(b"x"));
+            file_name(&filed)
+        };
+        let hex = "a".repeat(64);
+        assert_eq!(file("localhost:5000/team/app"), format!("localhost_5000_team_app@sha256_{hex}"));
+        let names = [
+            "r.io/a/b",
+            "r.io/a_b",
+            "r.io/a__b",
+            "r.io/a-b",
+            "r.io:5000/a/b",
+            "r.io/5000/a/b",
+            "r.io:5000/a_b",
+            "r.io/5000/a_b",
+            "[::1]/a/b",
+            "[::1]:5000/a/b",
+            "r_io/a/b",
+            "r.io/5000",
+        ];
+        let files: std::collections::HashSet<String> = names.iter().map(|name| file(name)).collect();
+        assert_eq!(files.len(), names.len(), "{files:?}");
+        for key in [
+            "taskrun-../x",
+            "taskrun-a/../../b",
+            "taskrun-a\nsigned",
+            "taskrun-a\0",
+            "/etc/passwd",
+            "é\u{202e}",
+        ] {
+            let name = file_name(&filed(key, "x", 0));
+            assert!(!name.contains(['/', '\n', '\0']) && name.is_ascii(), "{name:?}");
+        }
     }
 
     #[test]
