@@ -13,11 +13,13 @@ use std::time::Duration;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use crate::cluster::Uid;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::registry::ImageRef;
 use crate::registry::client::Stats;
+use crate::tekton::run::RunName;
 
 pub use recorder::{Event, Recorder};
 
@@ -64,10 +66,10 @@ pub enum About {
     },
     /// A run, by its full name.
     Run {
-        /// `NAMESPACE/NAME`, or the name alone.
-        name: String,
-        /// Its UID.
-        uid: String,
+        /// Its name.
+        name: RunName,
+        /// Its UID, if its object has one.
+        uid: Option<Uid>,
     },
 }
 
@@ -79,7 +81,7 @@ impl fmt::Display for About {
             Self::Entry { repository, digest: None } => {
                 write!(f, "an entry without a digest in {repository}")
             }
-            Self::Run { name, .. } => f.write_str(name),
+            Self::Run { name, .. } => name.fmt(f),
         }
     }
 }
@@ -240,7 +242,7 @@ impl<'a> Entry<'a> {
         let (uri, digest, uid) = match &outcome.subject {
             About::Image(image) => (image.repository.to_string(), Some(image.digest.as_str()), None),
             About::Entry { repository, digest } => (repository.clone(), digest.as_deref(), None),
-            About::Run { name, uid } => (name.clone(), None, Some(uid.as_str())),
+            About::Run { name, uid } => (name.to_string(), None, Some(uid.as_ref().map_or("", Uid::as_str))),
         };
         Self {
             uri,

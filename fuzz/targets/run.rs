@@ -6,6 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use stepseal::payload::provenance::{
     BuildType, ProvenanceOptions, RunFormat, image_subjects, payload, subjects,
 };
+use stepseal::explain::Explanation;
+use stepseal::foreign;
 use stepseal::plan::{PlanOptions, plan};
 use stepseal::tekton::run::{HintOptions, Run, hints};
 
@@ -13,7 +15,21 @@ const FORMATS: [RunFormat; 4] =
     [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4, RunFormat::Tekton];
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(run) = Run::parse(bytes) else { return };
+    let run = match Run::parse(bytes) {
+        Ok(run) => run,
+        Err(error) => {
+            let lines = Explanation::of(&error).lines();
+            assert!(lines.iter().all(|line| foreign::line(line) == *line), "{lines:?}");
+            return;
+        }
+    };
+    for object in std::iter::once(run.run()).chain(run.children()) {
+        let name = object.full_name().to_string();
+        let uid = object.uid().map_or("", |uid| uid.as_str());
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+        assert!(name.chars().all(plain) && name.len() <= 63 + 1 + 253 && name.split('/').count() <= 2, "{name}");
+        assert!(uid.chars().all(plain) && !uid.contains(['/']) && !uid.contains("..") && uid.len() <= 63, "{uid}");
+    }
     for gap in run.gaps() {
         assert!(!gap.to_string().chars().any(char::is_control), "{gap}");
     }

@@ -291,7 +291,7 @@ fn expected_of_run(run: &PlannedRun, to: &RunArtifact, store: StoreKind) -> Vec<
 
 /// How the report names a run.
 pub(super) fn about_run(run: &PlannedRun) -> About {
-    About::Run { name: run.full_name(), uid: run.uid.clone() }
+    About::Run { name: run.name.clone(), uid: run.uid.clone() }
 }
 
 /// What to say of results that later steps can change.

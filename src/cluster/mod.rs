@@ -35,7 +35,7 @@ pub use children::{Children, Pods};
 pub use connect::{ACCOUNT_FOLDER, Environment, Reach, in_pod};
 pub use error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
 pub use kubeconfig::Kubeconfigs;
-pub use name::{Kind, NameError, ObjectName};
+pub use name::{Kind, Name, NameError, Namespace, ObjectName, Uid};
 pub use runs::{Own, RunsError, Told};
 pub use secret::{Left, SecretData};
 pub use slots::{Entry, PREFIX, ShortKey};

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::error::ClusterError;
-use super::name::{Kind, NameError, ObjectName};
+use super::name::{Kind, NameError, ObjectName, Uid};
 use super::{Cluster, Environment, text_at};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -20,7 +20,7 @@ pub struct Told {
     /// The TaskRun.
     pub task_run: Option<ObjectName>,
     /// Its UID.
-    pub uid: Option<String>,
+    pub uid: Option<Uid>,
 }
 
 /// The TaskRun, and its Pod where it is known or still there.
@@ -121,7 +121,7 @@ impl Cluster {
         if let Some(name) = &told.task_run {
             let task_run = self.task_run(name).await?;
             if let Some(uid) = &told.uid {
-                same(Kind::TaskRun, &task_run, uid)?;
+                same(Kind::TaskRun, &task_run, uid.as_str())?;
             }
             let pod = self.pod_of(&task_run).await?;
             return Ok(Own { task_run, pod });

@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::name::Uid;
 use crate::registry::Digest;
 
 /// The prefix of all of Chains' annotations.
@@ -32,9 +33,9 @@ pub(super) type Annotations = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ShortKey {
     /// A TaskRun, by its UID.
-    TaskRun(String),
+    TaskRun(Uid),
     /// A PipelineRun, by its UID.
-    PipelineRun(String),
+    PipelineRun(Uid),
     /// An image.
     Image(Digest),
 }
@@ -193,15 +194,15 @@ mod tests {
     #[test]
     fn names_are_those_of_chains() {
         let (mut there, mut ours) = (Annotations::new(), Annotations::new());
-        place(&mut there, &mut ours, &entry(ShortKey::TaskRun("u-1".into()), "x")).unwrap();
+        place(&mut there, &mut ours, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "x")).unwrap();
         let names: Vec<&str> = there.keys().map(String::as_str).collect();
         let want = ["cert", "chain", "payload", "signature"]
             .map(|part| format!("chains.tekton.dev/{part}-taskrun-u-1"));
         assert_eq!(names, want);
         assert_eq!(there["chains.tekton.dev/cert-taskrun-u-1"], "");
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-1"), "x");
-        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".into()), "x")).is_some());
-        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".into()), "y")).is_none());
+        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "x")).is_some());
+        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "y")).is_none());
     }
 
     #[test]
@@ -224,7 +225,7 @@ mod tests {
     #[test]
     fn the_newest_stands_under_the_documented_name_and_what_was_there_stays() {
         let (mut there, mut ours) = (Annotations::new(), Annotations::new());
-        let key = || ShortKey::TaskRun("u".into());
+        let key = || ShortKey::TaskRun("u".parse().unwrap());
         for payload in ["first", "second", "third"] {
             place(&mut there, &mut ours, &entry(key(), payload)).unwrap();
         }
@@ -243,7 +244,7 @@ mod tests {
     #[test]
     fn what_another_wrote_stays_where_it_is() {
         let (mut there, mut ours) = (Annotations::new(), Annotations::new());
-        let key = || ShortKey::TaskRun("u".into());
+        let key = || ShortKey::TaskRun("u".parse().unwrap());
         place(&mut there, &mut Annotations::new(), &entry(key(), "chains")).unwrap();
         place(&mut there, &mut ours, &entry(key(), "ours")).unwrap();
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u"), "chains");

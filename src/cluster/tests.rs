@@ -210,7 +210,7 @@ async fn what_a_lost_answer_left_is_seen_or_said_to_be_unknown() {
 }
 
 fn entry() -> Entry {
-    let key = ShortKey::TaskRun("u".into());
+    let key = ShortKey::TaskRun("u".parse().unwrap());
     Entry { key, payload: b"p".to_vec(), signature: b"s".to_vec(), cert: String::new(), chain: String::new() }
 }
 

@@ -15,7 +15,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use crate::blank;
-use crate::cluster::ObjectName;
+use crate::cluster::{ObjectName, Uid};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -279,7 +279,7 @@ pub enum RunSource {
     /// The one this Pod belongs to, if something is to be signed for it.
     Own {
         /// Its UID, where the step was told.
-        uid: Option<String>,
+        uid: Option<Uid>,
         /// Its name, where the step was told.
         name: Option<ObjectName>,
     },
@@ -359,7 +359,7 @@ impl Reader<'_> {
             |setting| self.optional(setting, "a run, NAMESPACE/NAME", |text| text.parse::<ObjectName>().ok());
         let file = self.optional(&settings::RUN, "a file", |text| Some(PathBuf::from(text)))?;
         let (task_run, pipeline_run) = (name(&settings::TASKRUN)?, name(&settings::PIPELINERUN)?);
-        let uid = self.optional(&settings::TASKRUN_UID, "a UID", |text| Some(text.to_owned()))?;
+        let uid = self.optional(&settings::TASKRUN_UID, "a UID", |text| text.parse::<Uid>().ok())?;
         let one = "the only run: give one of --run, --taskrun and --pipelinerun";
         match (file, task_run, pipeline_run) {
             (None, name, None) if uid.is_some() => Ok(RunSource::Own { uid, name }),

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 
 use super::keyed::Slots;
 use super::{Pipeline, PipelineError, What, Writers, look_up, sign};
-use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ObjectName, ShortKey};
+use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ShortKey, Uid};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, Envelope, Format, Payload};
@@ -25,7 +25,7 @@ use crate::registry::client::{Client, Stats};
 use crate::report::{About, Done, Event, Expected, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{Directory, Filed, KeptUnder, Signed, Store, StoreError, StoreKind};
-use crate::tekton::run::RunKind;
+use crate::tekton::run::{RunKind, RunName};
 
 /// What is called with each subject that turns up on the way, and with each outcome.
 pub type Seen<'a> = dyn FnMut(Event<'_>) + 'a;
@@ -92,7 +92,7 @@ pub enum WholeError {
     NoRun(String),
     /// The API server can't be asked for such a name.
     #[error("{0} is no name of an object")]
-    Name(String, #[source] NameError),
+    Name(RunName, #[source] NameError),
     /// The key doesn't sign.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -273,9 +273,9 @@ impl Whole {
                         self.keep(std::slice::from_ref(filed)).map_err(|error| Explanation::of(&error))
                     }
                     StoreKind::Tekton => {
-                        let entry = entry(run_key(&job.planned), &filed.signed);
+                        let entries = run_key(&job.planned).map(|key| entry(key, &filed.signed));
                         let (label, about, from) = job.names(*store);
-                        slots.0.push((label, about, from, vec![entry]));
+                        slots.0.push((label, about, from, entries.into_iter().collect()));
                         continue;
                     }
                 },
@@ -345,7 +345,7 @@ impl Whole {
             && let Err(why) = result
         {
             let label = Label { artifact: run.artifact(), format: "mark", store: "tekton" };
-            let subject = About::Run { name: run.full_name(), uid: run.uid.clone() };
+            let subject = About::Run { name: run.name.clone(), uid: run.uid.clone() };
             return vec![Outcome { label, subject, from: vec![run.shown()], result: Err(why) }];
         }
         let outcome = |(label, subject, from, entries): (Label, About, Vec<String>, Vec<Entry>)| {
@@ -368,15 +368,16 @@ impl Whole {
     ) -> Result<(crate::cluster::Annotated, String), WholeError> {
         let run = &job.planned;
         let Some(cluster) = &self.cluster else { return Err(WholeError::NoRun(run.shown())) };
-        let name = ObjectName::new(&run.namespace, &run.name)
-            .map_err(|source| WholeError::Name(run.full_name(), source))?;
+        let name = run.name.object().map_err(|source| WholeError::Name(run.name.clone(), source))?;
         let kind = match run.kind {
             RunKind::TaskRun => Kind::TaskRun,
             RunKind::PipelineRun => Kind::PipelineRun,
         };
         let annotated = match &job.known {
             Some(object) => cluster.annotate_known(kind, object.clone(), entries, mark).await?,
-            None => cluster.annotate(kind, &name, &run.uid, entries, mark).await?,
+            None => {
+                cluster.annotate(kind, &name, run.uid.as_ref().map_or("", Uid::as_str), entries, mark).await?
+            }
         };
         Ok((annotated, self.key.signer().await?.public_key().key_id()))
     }
@@ -386,7 +387,7 @@ impl RunJob {
     /// How outcomes name it.
     fn names(&self, store: StoreKind) -> (Label, About, Vec<String>) {
         let label = Label { artifact: self.planned.artifact(), format: self.format, store: store.name() };
-        let about = About::Run { name: self.planned.full_name(), uid: self.planned.uid.clone() };
+        let about = About::Run { name: self.planned.name.clone(), uid: self.planned.uid.clone() };
         let so_far = if self.planned.so_far { ", so far" } else { "" };
         (label, about, vec![format!("{}{so_far}", self.planned.shown())])
     }
@@ -404,11 +405,13 @@ impl RunJob {
     }
 }
 
-fn run_key(run: &PlannedRun) -> ShortKey {
-    match run.kind {
-        RunKind::TaskRun => ShortKey::TaskRun(run.uid.clone()),
-        RunKind::PipelineRun => ShortKey::PipelineRun(run.uid.clone()),
-    }
+/// `None`: it has no UID, and then nothing is signed for it.
+fn run_key(run: &PlannedRun) -> Option<ShortKey> {
+    let uid = run.uid.clone()?;
+    Some(match run.kind {
+        RunKind::TaskRun => ShortKey::TaskRun(uid),
+        RunKind::PipelineRun => ShortKey::PipelineRun(uid),
+    })
 }
 
 /// What annotations hold of a signature.

@@ -1,23 +1,22 @@
 //! What is signed for a run: the payload, the keys it is found by, and what keeps it from being signed.
 
+use crate::cluster::Uid;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::Payload;
 use crate::payload::provenance::{self, ProvenanceOptions, RunFormat};
 use crate::registry::ImageRef;
-use crate::tekton::run::{Run, RunKind};
+use crate::tekton::run::{Run, RunKind, RunName};
 
 /// A run, and what is to be signed for it.
 #[derive(Clone, Debug)]
 pub struct PlannedRun {
     /// What kind of run it is.
     pub kind: RunKind,
-    /// Its namespace; empty where its object doesn't say.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its UID.
-    pub uid: String,
+    /// Its name, with its namespace where its object says.
+    pub name: RunName,
+    /// Its UID, without which it is not signed.
+    pub uid: Option<Uid>,
     /// Chains' short key: `taskrun-UID`, `pipelinerun-UID`.
     pub short_key: String,
     /// Chains' full key: `tekton.dev-v1-TaskRun-UID`.
@@ -54,28 +53,16 @@ impl PlannedRun {
         }
     }
 
-    /// `NAMESPACE/NAME`, or the name alone.
-    pub fn full_name(&self) -> String {
-        if self.namespace.is_empty() {
-            self.name.clone()
-        } else {
-            format!("{}/{}", self.namespace, self.name)
-        }
-    }
-
     /// The run, for people.
     pub fn shown(&self) -> String {
-        crate::foreign::shown(&format!("{} {}", self.kind, self.full_name()), 200)
+        format!("{} {}", self.kind, self.name)
     }
 }
 
 /// Why a run that failed is not signed.
 pub fn failed(run: &Run) -> Option<Explanation> {
     (run.succeeded() == Some(false)).then(|| Explanation {
-        error: crate::foreign::shown(
-            &format!("{} {}/{} failed: it is not signed", run.kind(), run.namespace(), run.name()),
-            400,
-        ),
+        error: format!("{} {} failed: it is not signed", run.kind(), run.full_name()),
         causes: Vec::new(),
         used: None,
         hint: Some("sign the run that succeeds, or say --include-failed".into()),
@@ -109,9 +96,8 @@ pub fn plan_run(run: &Run, options: &RunPlanOptions<'_>) -> PlannedRun {
     }
     PlannedRun {
         kind: run.kind(),
-        namespace: run.namespace().to_owned(),
-        name: run.name().to_owned(),
-        uid: run.uid().to_owned(),
+        name: run.full_name().clone(),
+        uid: run.uid().cloned(),
         short_key,
         full_key,
         so_far,

@@ -34,7 +34,7 @@ pub use value::{Output, OutputError, Value, ValueError, parse_value};
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::foreign;
+use crate::foreign::{self, Text};
 use crate::input::InputError;
 use folder::{Budget, MAX_ENTRIES};
 
@@ -99,13 +99,13 @@ pub enum Scope {
     /// The Task's results.
     Task,
     /// The results of the step with this name (or number, if it has no name).
-    Step(String),
+    Step(Text),
     /// The results of a PipelineRun.
     Pipeline,
     /// The results of the TaskRun with this name, a PipelineRun's child.
-    TaskRun(String),
+    TaskRun(Text),
     /// The results of a step (the second name) of the TaskRun with the first name.
-    TaskRunStep(String, String),
+    TaskRunStep(Text, Text),
     /// The command line.
     Arguments,
     /// A file that lists images. Its text is never shown: who wrote the file may have made it a link to
@@ -116,15 +116,14 @@ pub enum Scope {
 impl Scope {
     /// Where the result, argument or line `name` stands, for people.
     pub fn place(&self, name: &str) -> String {
-        let shown = |name: &str| foreign::shown(name, NAME_SHOWN_BYTES);
-        let name = shown(name);
+        let name = foreign::shown(name, NAME_SHOWN_BYTES);
         match self {
             Self::Task => format!("result {name}"),
-            Self::Step(step) => format!("step {} result {name}", shown(step)),
+            Self::Step(step) => format!("step {step:.NAME_SHOWN_BYTES$} result {name}"),
             Self::Pipeline => format!("PipelineRun result {name}"),
-            Self::TaskRun(run) => format!("TaskRun {} result {name}", shown(run)),
+            Self::TaskRun(run) => format!("TaskRun {run:.NAME_SHOWN_BYTES$} result {name}"),
             Self::TaskRunStep(run, step) => {
-                format!("TaskRun {} step {} result {name}", shown(run), shown(step))
+                format!("TaskRun {run:.NAME_SHOWN_BYTES$} step {step:.NAME_SHOWN_BYTES$} result {name}")
             }
             Self::Arguments | Self::File => name,
         }

@@ -90,7 +90,7 @@ pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> 
                     continue;
                 }
                 let shown: PathBuf = root.join(way.names.iter().collect::<PathBuf>()).join("results");
-                let scope = Scope::Step(label.text().to_owned());
+                let scope = Scope::Step(label.text().into());
                 match read_folder(&results, &scope, &shown, budget, found) {
                     Err(InputError::TooManyEntries { .. }) => {
                         return Err(TektonError::TooMany { path: shown });

@@ -55,7 +55,7 @@ async fn they_stand_under_chains_names_and_a_second_run_adds_nothing() {
         entry(ShortKey::Image(digest.parse().unwrap()), payload.as_bytes())
     };
     // Two images whose digests begin alike, and the run.
-    let entries = [image('c'), image('d'), entry(ShortKey::TaskRun(run.1.clone()), b"statement")];
+    let entries = [image('c'), image('d'), entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"statement")];
     let done = annotate(&cluster, &run, &entries).await.unwrap();
     assert_eq!(done, Annotated { added: 3, present: 0, marked: false });
     assert_eq!(cluster.requests(), 2);
@@ -80,7 +80,7 @@ async fn they_stand_under_chains_names_and_a_second_run_adds_nothing() {
     assert_eq!(marked["chains.tekton.dev/signed"], "true");
     assert_eq!(marked.as_object().unwrap().len(), there.as_object().unwrap().len() + 1);
     // What an apply leaves out would be taken away: one more keeps all that was there.
-    annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.clone()), b"later")]).await.unwrap();
+    annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"later")]).await.unwrap();
     let later = annotations(&namespace, "build");
     assert_eq!(later["chains.tekton.dev/signed"], "true");
     assert_eq!(later[format!("chains.tekton.dev/payload-taskrun-{}-2", run.1)], STANDARD.encode("statement"));
@@ -93,7 +93,7 @@ async fn near_the_limit_nothing_is_half_written_and_the_other_store_is_named() {
     let namespace = Namespace::new();
     namespace.allow(&rules());
     let (cluster, run) = (namespace.cluster(None).await, run(&namespace, "build"));
-    let key = || ShortKey::TaskRun(run.1.clone());
+    let key = || ShortKey::TaskRun(run.1.parse().unwrap());
     let names: usize = ["payload", "signature", "cert", "chain"]
         .iter()
         .map(|part| format!("chains.tekton.dev/{part}-taskrun-{}", run.1).len())
@@ -110,8 +110,9 @@ async fn near_the_limit_nothing_is_half_written_and_the_other_store_is_named() {
     annotate(&cluster, &run, &[entry(key(), &fits)]).await.unwrap();
     // A second one beside it: the first stays as it is.
     let before = annotations(&namespace, "build");
-    let error =
-        annotate(&cluster, &run, &[entry(ShortKey::PipelineRun("p".into()), &[b'y'; 30])]).await.unwrap_err();
+    let error = annotate(&cluster, &run, &[entry(ShortKey::PipelineRun("p".parse().unwrap()), &[b'y'; 30])])
+        .await
+        .unwrap_err();
     assert!(matches!(error, AnnotationError::TooLarge { .. }), "{error}");
     assert_eq!(annotations(&namespace, "build"), before);
     // The API server's own limit is where ours is.
@@ -127,7 +128,7 @@ async fn what_another_manager_owns_is_not_overwritten() {
     namespace.allow(&rules());
     let (cluster, run) = (namespace.cluster(None).await, run(&namespace, "build"));
     // Chains has signed it.
-    let chains = entry(ShortKey::TaskRun(run.1.clone()), b"by chains");
+    let chains = entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"by chains");
     let names = ["payload", "signature", "cert", "chain"]
         .map(|part| format!("chains.tekton.dev/{part}-taskrun-{}", run.1));
     let values =
@@ -137,7 +138,8 @@ async fn what_another_manager_owns_is_not_overwritten() {
     let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
     namespace.kubectl(&[&["annotate", "taskrun", "build"], &pairs[..]].concat()).ok();
     let before = annotations(&namespace, "build");
-    let done = annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.clone()), b"ours")]).await.unwrap();
+    let done =
+        annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"ours")]).await.unwrap();
     assert_eq!(done.added, 1);
     let after = annotations(&namespace, "build");
     for (name, value) in before.as_object().unwrap() {
@@ -146,7 +148,7 @@ async fn what_another_manager_owns_is_not_overwritten() {
     assert_eq!(after[format!("{}-2", names[0])], STANDARD.encode("ours"));
     // The mark, as another wrote it, is a conflict that names who.
     namespace.kubectl(&["annotate", "taskrun", "build", "chains.tekton.dev/signed=failed"]).ok();
-    let entries = [entry(ShortKey::TaskRun(run.1.clone()), b"ours")];
+    let entries = [entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"ours")];
     let error = cluster.annotate(Kind::TaskRun, &run.0, &run.1, &entries, true).await.unwrap_err();
     assert!(matches!(error, AnnotationError::Owned { .. }), "{error}");
     assert!(error.to_string().contains("kubectl"), "{error}");
@@ -161,7 +163,7 @@ async fn writers_at_the_same_time_lose_nothing() {
     let run = run(&namespace, "build");
     let clusters =
         [namespace.cluster(None).await, namespace.cluster(None).await, namespace.cluster(None).await];
-    let key = |number: usize| ShortKey::PipelineRun(format!("u{number}"));
+    let key = |number: usize| ShortKey::PipelineRun(format!("u{number}").parse().unwrap());
     let payloads: Vec<Vec<u8>> = (0..3).map(|number: u8| vec![number; 40]).collect();
     let entries: Vec<Entry> =
         payloads.iter().enumerate().map(|(number, payload)| entry(key(number), payload)).collect();
@@ -210,7 +212,7 @@ async fn a_run_that_is_deleted_or_made_again_is_said_and_stays_gone() {
     let namespace = Namespace::new();
     namespace.allow(&rules());
     let (cluster, first) = (namespace.cluster(None).await, run(&namespace, "build"));
-    let entries = [entry(ShortKey::TaskRun(first.1.clone()), b"x")];
+    let entries = [entry(ShortKey::TaskRun(first.1.parse().unwrap()), b"x")];
     namespace.kubectl(&["delete", "taskrun", "build"]).ok();
     let error = annotate(&cluster, &first, &entries).await.unwrap_err();
     assert!(matches!(error, AnnotationError::Deleted { again: "", .. }), "{error}");
@@ -229,8 +231,9 @@ async fn without_one_of_its_verbs_writing_is_refused_and_the_verb_is_named() {
     for (left, missing) in [("get", "patch"), ("patch", "get")] {
         namespace.allow(&json!([{"apiGroups": ["tekton.dev"], "resources": ["taskruns"], "verbs": [left]}]));
         let cluster = namespace.cluster(None).await;
-        let error =
-            annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.clone()), b"x")]).await.unwrap_err();
+        let error = annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"x")])
+            .await
+            .unwrap_err();
         let text = Explanation::of(&error).to_string();
         assert!(text.contains(&format!("verbs: [\"{missing}\"]")) && text.contains("403"), "{text}");
         assert_eq!(error.exit().number(), 4);

@@ -141,7 +141,7 @@ impl Stage {
         for (kind, object) in found.iter().filter(|_| annotate) {
             let (name, uid) = (&object["metadata"]["name"], object["metadata"]["uid"].as_str().unwrap());
             let entry = Entry {
-                key: ShortKey::TaskRun(uid.to_owned()),
+                key: ShortKey::TaskRun(uid.parse().unwrap()),
                 // New each time, so that it has to be written.
                 payload: format!("{:?}", std::time::Instant::now()).into(),
                 signature: b"s".to_vec(),

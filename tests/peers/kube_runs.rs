@@ -89,7 +89,7 @@ async fn a_step_finds_its_run_by_its_token_and_knows_what_is_known_so_far() {
 
     // Told by the Task, with the UID beside it.
     let name = namespace.named("build").parse().unwrap();
-    let told = |uid: &str| Told { task_run: Some(name), uid: Some(uid.to_owned()) };
+    let told = |uid: &str| Told { task_run: Some(name), uid: Some(uid.parse().unwrap()) };
     let another = cluster.own_task_run(&told("another"), &|_| None).await.unwrap_err();
     assert!(matches!(another, RunsError::Another { .. }), "{another}");
 }

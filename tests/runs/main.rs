@@ -11,6 +11,7 @@
 mod attest;
 mod large;
 mod misleading;
+mod names;
 mod place;
 mod plan;
 mod sign;

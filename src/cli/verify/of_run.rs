@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::begin::{self, BeginError};
 use crate::cli::environment::Environment;
 use crate::cli::output::Output;
-use crate::cluster::{Cluster, ObjectName};
+use crate::cluster::{Cluster, ObjectName, Uid};
 use crate::config::{Sources, Verification};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
@@ -43,12 +43,7 @@ pub(super) fn run(
         None => from_cluster(matches, &config, &env, begun)?,
     };
     let verdict = verify::run::verify(&run, &trust, &requires);
-    let name = format!(
-        "{} {}/{}",
-        run.kind(),
-        foreign::shown(run.namespace(), 100),
-        foreign::shown(run.name(), 100)
-    );
+    let name = format!("{} {}", run.kind(), run.full_name());
     for good in &verdict.good {
         let so_far = good.so_far.as_ref().map(told).unwrap_or_default();
         out.lines([
@@ -84,7 +79,7 @@ pub(super) fn run(
                 "laterTaskRuns": good.so_far.as_ref().map_or(&[][..], |so_far| &so_far.later), "payload": good.payload }))
             .collect();
         let told = json!({
-            "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid(),
+            "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid().map_or("", Uid::as_str),
             "payloads": payloads,
         });
         out.json(&format!("{told}\n"));

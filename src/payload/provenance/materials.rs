@@ -34,13 +34,13 @@ pub(super) fn of_pipeline_run(run: &Run, deep: bool, gaps: &mut Vec<Gap>) -> Vec
 pub(super) fn step_images(run: &RunObject, gaps: &mut Vec<Gap>) -> Vec<Material> {
     let steps = run.steps();
     let named = steps.iter().map(|step| (step.name(), step.image_id()));
-    images(run, named, |name| GapReason::StepImage(name.to_owned()), gaps)
+    images(run, named, |name| GapReason::StepImage(name.into()), gaps)
 }
 
 /// The images of the sidecars of `run`.
 pub(super) fn sidecar_images(run: &RunObject, gaps: &mut Vec<Gap>) -> Vec<Material> {
     let named = run.sidecars().into_iter();
-    images(run, named, |name| GapReason::SidecarImage(name.to_owned()), gaps)
+    images(run, named, |name| GapReason::SidecarImage(name.into()), gaps)
 }
 
 fn images<'a>(

@@ -19,7 +19,7 @@ const TOLD: usize = 16;
 pub(super) fn round(value: &mut Value, run: &RunObject, gaps: &mut Vec<Gap>) {
     let mut changed = Vec::new();
     walk(value, &mut changed);
-    gaps.extend(changed.into_iter().take(TOLD).map(|number| run.gap(GapReason::Rounded(number))));
+    gaps.extend(changed.into_iter().take(TOLD).map(|number| run.gap(GapReason::Rounded(number.into()))));
 }
 
 fn walk(value: &mut Value, changed: &mut Vec<String>) {

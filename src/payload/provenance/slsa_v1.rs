@@ -83,7 +83,7 @@ fn internal_parameters(run: &RunObject, build_type: BuildType) -> Result<Value, 
 
 fn metadata(run: &RunObject) -> Result<Value, ProvenanceError> {
     let mut metadata = Map::new();
-    let uid = Some(run.uid().to_owned()).filter(|uid| !uid.is_empty());
+    let uid = run.uid().map(ToString::to_string);
     for (name, text) in [
         ("invocationId", uid),
         ("startedOn", time::started(run, Fraction::ByThree)?),

@@ -2,9 +2,10 @@
 
 use super::document::{MAX_DEPTH, MAX_RUN_BYTES};
 use super::{NAME_SHOWN_BYTES, RunKind};
+use crate::cluster::NameError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::foreign::shown;
+use crate::foreign::Text;
 
 /// Why a run can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,16 +41,16 @@ pub enum RunError {
         count: usize,
     },
     /// Some other object.
-    #[error("it holds an object of kind \"{}\", which is no run", shown(.kind, NAME_SHOWN_BYTES))]
+    #[error("it holds an object of kind {kind:.NAME_SHOWN_BYTES$?}, which is no run")]
     OtherKind {
         /// The object's kind.
-        kind: String,
+        kind: Text,
     },
     /// Another API than Tekton's, or a version that isn't known.
-    #[error("\"{}\" is no API version of Tekton's runs", shown(.version, NAME_SHOWN_BYTES))]
+    #[error("{version:.NAME_SHOWN_BYTES$?} is no API version of Tekton's runs")]
     OtherVersion {
         /// The object's apiVersion.
-        version: String,
+        version: Text,
     },
     /// An object without a name.
     #[error("a {kind} has no metadata.name")]
@@ -57,13 +58,25 @@ pub enum RunError {
         /// What it is.
         kind: RunKind,
     },
+    /// A name, a namespace or a UID that Kubernetes allows nobody.
+    #[error("{kind} {name:.NAME_SHOWN_BYTES$}: {field} cannot be used")]
+    Field {
+        /// What it is.
+        kind: RunKind,
+        /// Its name.
+        name: Text,
+        /// The path of the field.
+        field: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
     /// A run without the UID by which its signature is named.
-    #[error("{kind} {} has no metadata.uid", shown(.name, NAME_SHOWN_BYTES))]
+    #[error("{kind} {name:.NAME_SHOWN_BYTES$} has no metadata.uid")]
     NoUid {
         /// What it is.
         kind: RunKind,
         /// Its name.
-        name: String,
+        name: Text,
     },
     /// More children than a PipelineRun has.
     #[error("it holds {count} TaskRuns, and at most {} of one PipelineRun are read", super::MAX_CHILDREN)]
@@ -72,22 +85,22 @@ pub enum RunError {
         count: usize,
     },
     /// A child that is something else.
-    #[error("{} is given as a TaskRun and is none", shown(.name, NAME_SHOWN_BYTES))]
+    #[error("{name:.NAME_SHOWN_BYTES$} is given as a TaskRun and is none")]
     NotATaskRun {
         /// The object's name.
-        name: String,
+        name: Text,
     },
     /// Two children of one name.
-    #[error("TaskRun {} stands in it twice", shown(.name, NAME_SHOWN_BYTES))]
+    #[error("TaskRun {name:.NAME_SHOWN_BYTES$} stands in it twice")]
     Twice {
         /// The TaskRun's name.
-        name: String,
+        name: Text,
     },
     /// A child from elsewhere.
-    #[error("TaskRun {} is of another namespace than the PipelineRun", shown(.name, NAME_SHOWN_BYTES))]
+    #[error("TaskRun {name:.NAME_SHOWN_BYTES$} is of another namespace than the PipelineRun")]
     OtherNamespace {
         /// The TaskRun's name.
-        name: String,
+        name: Text,
     },
 }
 
@@ -104,7 +117,7 @@ impl Explain for RunError {
                 "give one TaskRun, or one PipelineRun followed by its own TaskRuns"
             }
             Self::OtherVersion { .. } => "give the object as tekton.dev/v1 or tekton.dev/v1beta1",
-            Self::NoName { .. } | Self::NoUid { .. } => {
+            Self::NoName { .. } | Self::NoUid { .. } | Self::Field { .. } => {
                 "give the object as the cluster has it (kubectl get -o yaml), not the file it was created from"
             }
             Self::Twice { .. } => "give each TaskRun once",

@@ -27,17 +27,17 @@ pub fn hints(run: &Run, options: &HintOptions) -> Discovered {
         RunKind::TaskRun => {
             read(&own.results(), &Scope::Task, shown("TaskRun", own), &mut found);
             if options.steps {
-                steps(own, &|step| Scope::Step(step.to_owned()), &mut found);
+                steps(own, &|step| Scope::Step(step.into()), &mut found);
             }
         }
         RunKind::PipelineRun => {
             read(&own.results(), &Scope::Pipeline, shown("PipelineRun", own), &mut found);
             for child in run.executed().into_iter().filter(|_| options.deep) {
-                let scope = Scope::TaskRun(child.name().to_owned());
+                let scope = Scope::TaskRun(child.name().into());
                 read(&child.results(), &scope, shown("TaskRun", child), &mut found);
                 if options.steps {
                     let name = child.name();
-                    steps(child, &|step| Scope::TaskRunStep(name.to_owned(), step.to_owned()), &mut found);
+                    steps(child, &|step| Scope::TaskRunStep(name.into(), step.into()), &mut found);
                 }
             }
         }

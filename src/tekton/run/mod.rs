@@ -1,8 +1,9 @@
 //! A TaskRun, or a PipelineRun with its TaskRuns, as Kubernetes objects.
 //!
 //! The objects come from a file or from the cluster, and are untrusted like everything a build wrote: bounded, kept
-//! as they are, and read leniently; a field of the wrong type is a field that isn't there. What a PipelineRun says
-//! of a child that nobody gave is a [`Gap`] with its name, never a guess and never silence.
+//! as they are, and read leniently; a field of the wrong type is a field that isn't there. Names, namespaces and UIDs are
+//! the exception: one that Kubernetes allows nobody is an error. What a PipelineRun says of a child that nobody gave is a
+//! [`Gap`] with its name, never a guess and never silence. Other texts that are kept of it are shown escaped ([`Text`]).
 //!
 //! Objects of the API version `v1beta1` are converted as Tekton's own webhook converts them.
 //!
@@ -11,6 +12,7 @@
 mod document;
 mod error;
 mod hints;
+mod name;
 mod object;
 mod v1beta1;
 mod value;
@@ -25,12 +27,14 @@ use serde_json::Value;
 
 pub use error::RunError;
 pub use hints::{HintOptions, hints};
+pub use name::RunName;
 pub use object::{RefSource, RunObject, RunResult, Step};
 pub(crate) use object::{field, list, text};
 pub use value::ParamValue;
 
 use super::NAME_SHOWN_BYTES;
-use crate::foreign;
+use crate::cluster::Uid;
+use crate::foreign::Text;
 
 /// What a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,9 +78,9 @@ const MAX_CHILDREN: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The TaskRun's name.
-    pub name: String,
+    pub name: Text,
     /// The task of the Pipeline that it ran; empty for none.
-    pub pipeline_task: String,
+    pub pipeline_task: Text,
     /// Why it is not known.
     pub why: GapReason,
 }
@@ -87,7 +91,7 @@ pub enum GapReason {
     /// The PipelineRun names it, and its object was not given, or is gone.
     NotGiven,
     /// It is no TaskRun: a CustomRun, or a nested PipelineRun.
-    Other(String),
+    Other(Text),
     /// It has not completed yet.
     Running,
     /// Its object was given, and the PipelineRun doesn't name it among its children.
@@ -99,51 +103,43 @@ pub enum GapReason {
     /// Its specification and its status don't fit together: what is wrong.
     Torn(&'static str),
     /// This step of it has no image by digest: it never ran, or the node doesn't say.
-    StepImage(String),
+    StepImage(Text),
     /// This sidecar of it has no image by digest.
-    SidecarImage(String),
+    SidecarImage(Text),
     /// It names a git commit, and no repository that has it.
     NoGitUrl,
     /// An integer of more digits than readers of provenance keep.
-    Rounded(String),
+    Rounded(Text),
 }
 
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = foreign::shown(&self.name, NAME_SHOWN_BYTES);
-        let shown = |text: &str| foreign::shown(text, NAME_SHOWN_BYTES);
+        write!(f, "{:.NAME_SHOWN_BYTES$}: ", self.name)?;
         match &self.why {
-            GapReason::NotGiven => write!(f, "{name}: the object of this TaskRun was not given, or is gone"),
+            GapReason::NotGiven => f.write_str("the object of this TaskRun was not given, or is gone"),
             GapReason::Other(kind) => {
-                write!(f, "{name}: this child is a {}, of which nothing is known", shown(kind))
+                write!(f, "this child is a {kind:.NAME_SHOWN_BYTES$}, of which nothing is known")
             }
-            GapReason::Running => write!(f, "{name}: this TaskRun has not completed"),
-            GapReason::NoChild => {
-                write!(f, "{name}: this TaskRun was given and is no child of the PipelineRun")
-            }
+            GapReason::Running => f.write_str("this TaskRun has not completed"),
+            GapReason::NoChild => f.write_str("this TaskRun was given and is no child of the PipelineRun"),
             GapReason::NoTask => {
-                write!(
-                    f,
-                    "{name}: the label tekton.dev/pipelineTask of this TaskRun names no task of the Pipeline"
-                )
+                f.write_str("the label tekton.dev/pipelineTask of this TaskRun names no task of the Pipeline")
             }
-            GapReason::NoStart => write!(f, "{name}: this TaskRun doesn't say when it began"),
-            GapReason::Torn(what) => write!(f, "{name}: the steps of this TaskRun are left out: {what}"),
+            GapReason::NoStart => f.write_str("this TaskRun doesn't say when it began"),
+            GapReason::Torn(what) => write!(f, "the steps of this TaskRun are left out: {what}"),
             GapReason::StepImage(step) => {
-                write!(f, "{name}: step {} has no image by digest, so its image is left out", shown(step))
+                write!(f, "step {step:.NAME_SHOWN_BYTES$} has no image by digest, so its image is left out")
             }
             GapReason::SidecarImage(sidecar) => {
                 write!(
                     f,
-                    "{name}: sidecar {} has no image by digest, so its image is left out",
-                    shown(sidecar)
+                    "sidecar {sidecar:.NAME_SHOWN_BYTES$} has no image by digest, so its image is left out"
                 )
             }
-            GapReason::NoGitUrl => write!(f, "{name}: a CHAINS-GIT_COMMIT is given without a CHAINS-GIT_URL"),
+            GapReason::NoGitUrl => f.write_str("a CHAINS-GIT_COMMIT is given without a CHAINS-GIT_URL"),
             GapReason::Rounded(number) => write!(
                 f,
-                "{name}: the number {} stands rounded in the provenance, whose readers keep 53 bits",
-                shown(number)
+                "the number {number:.NAME_SHOWN_BYTES$} stands rounded in the provenance, whose readers keep 53 bits"
             ),
         }
     }
@@ -187,7 +183,7 @@ impl Run {
         let object = RunObject::new(object)?;
         let given = task_runs.into_iter().map(RunObject::new).collect::<Result<Vec<_>, _>>()?;
         if let Some(other) = given.iter().find(|given| given.kind() != RunKind::TaskRun) {
-            return Err(RunError::NotATaskRun { name: other.name().to_owned() });
+            return Err(RunError::NotATaskRun { name: other.name().into() });
         }
         if object.kind() == RunKind::TaskRun {
             return match given.first() {
@@ -223,9 +219,14 @@ impl Run {
         self.object.value()
     }
 
-    /// Its UID; empty when the object has none.
-    pub fn uid(&self) -> &str {
+    /// Its UID.
+    pub fn uid(&self) -> Option<&Uid> {
         self.object.uid()
+    }
+
+    /// Its name with its namespace.
+    pub fn full_name(&self) -> &RunName {
+        self.object.full_name()
     }
 
     /// Its name.
@@ -297,12 +298,8 @@ impl Run {
         Ok(format!("tekton.dev-v1-{}-{}", self.kind(), self.known_uid()?))
     }
 
-    fn known_uid(&self) -> Result<&str, RunError> {
-        let uid = self.uid();
-        if uid.is_empty() {
-            return Err(RunError::NoUid { kind: self.kind(), name: self.name().to_owned() });
-        }
-        Ok(uid)
+    fn known_uid(&self) -> Result<&Uid, RunError> {
+        self.uid().ok_or_else(|| RunError::NoUid { kind: self.kind(), name: self.name().into() })
     }
 }
 
@@ -312,7 +309,7 @@ fn kind_of(value: &Value) -> Result<Option<RunKind>, RunError> {
         "TaskRun" => Ok(Some(RunKind::TaskRun)),
         "PipelineRun" => Ok(Some(RunKind::PipelineRun)),
         "CustomRun" | "Run" => Ok(None),
-        other => Err(RunError::OtherKind { kind: other.to_owned() }),
+        other => Err(RunError::OtherKind { kind: other.into() }),
     }
 }
 
@@ -323,26 +320,26 @@ fn children(run: &RunObject, given: Vec<RunObject>) -> Result<(Vec<RunObject>, V
     for child in given {
         let (own, other) = (run.namespace(), child.namespace());
         if own != other && !own.is_empty() && !other.is_empty() {
-            return Err(RunError::OtherNamespace { name: child.name().to_owned() });
+            return Err(RunError::OtherNamespace { name: child.name().into() });
         }
         let name = child.name().to_owned();
         if by_name.insert(name.clone(), child).is_some() {
-            return Err(RunError::Twice { name });
+            return Err(RunError::Twice { name: name.into() });
         }
         names.push(name);
     }
     let (mut children, mut gaps) = (Vec::new(), Vec::new());
     for reference in list(run.status(), "childReferences") {
         let name = text(reference, "name");
-        let pipeline_task = text(reference, "pipelineTaskName").to_owned();
+        let pipeline_task = text(reference, "pipelineTaskName").into();
         match text(reference, "kind") {
             "TaskRun" | "" => match by_name.remove(name) {
                 Some(child) => children.push(child),
-                None => gaps.push(Gap { name: name.to_owned(), pipeline_task, why: GapReason::NotGiven }),
+                None => gaps.push(Gap { name: name.into(), pipeline_task, why: GapReason::NotGiven }),
             },
             other => {
-                let why = GapReason::Other(other.to_owned());
-                gaps.push(Gap { name: name.to_owned(), pipeline_task, why });
+                let why = GapReason::Other(other.into());
+                gaps.push(Gap { name: name.into(), pipeline_task, why });
             }
         }
     }

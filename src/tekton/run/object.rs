@@ -3,15 +3,20 @@
 use serde_json::{Map, Value};
 
 use super::v1beta1;
-use super::{Gap, GapReason, ParamValue, RunError, RunKind};
+use super::{Gap, GapReason, ParamValue, RunError, RunKind, RunName};
+use crate::cluster::{Name, NameError, Uid};
 
 /// The label by which Tekton says which task of a Pipeline a TaskRun ran.
 const PIPELINE_TASK_LABEL: &str = "tekton.dev/pipelineTask";
 
 /// A TaskRun or a PipelineRun, in the API version v1.
+///
+/// Its name, namespace and UID are ones that the API server could have given: they become parts of file names, of annotations' names and of requests.
 #[derive(Clone, Debug)]
 pub struct RunObject {
     kind: RunKind,
+    name: RunName,
+    uid: Option<Uid>,
     value: Value,
 }
 
@@ -50,18 +55,30 @@ impl RunObject {
         let kind = match text(&value, "kind") {
             "TaskRun" => RunKind::TaskRun,
             "PipelineRun" => RunKind::PipelineRun,
-            other => return Err(RunError::OtherKind { kind: other.to_owned() }),
+            other => return Err(RunError::OtherKind { kind: other.into() }),
         };
         match text(&value, "apiVersion") {
             "tekton.dev/v1" => {}
             "tekton.dev/v1beta1" => v1beta1::convert(kind, &mut value),
-            other => return Err(RunError::OtherVersion { version: other.to_owned() }),
+            other => return Err(RunError::OtherVersion { version: other.into() }),
         }
-        let object = Self { kind, value };
-        if object.name().is_empty() {
-            return Err(RunError::NoName { kind });
+        let metadata = field(&value, "metadata");
+        let given = |of: &'static str| Some(text(metadata, of)).filter(|text| !text.is_empty());
+        let shown = given("name").ok_or(RunError::NoName { kind })?;
+        let bad = |field: String| {
+            move |source: NameError| RunError::Field { kind, name: shown.into(), field, source }
+        };
+        let name = shown.parse().map_err(bad("metadata.name".to_owned()))?;
+        let namespace =
+            given("namespace").map(str::parse).transpose().map_err(bad("metadata.namespace".to_owned()))?;
+        let uid = given("uid").map(str::parse).transpose().map_err(bad("metadata.uid".to_owned()))?;
+        let children = list(field(&value, "status"), "childReferences");
+        for (at, reference) in children.iter().enumerate().filter(|_| kind == RunKind::PipelineRun) {
+            let child = Some(text(reference, "name")).filter(|child| !child.is_empty());
+            let child = child.map(str::parse::<Name>).transpose();
+            child.map_err(bad(format!("status.childReferences[{at}].name")))?;
         }
-        Ok(object)
+        Ok(Self { kind, name: RunName::new(namespace, name), uid, value })
     }
 
     /// What it is.
@@ -76,17 +93,22 @@ impl RunObject {
 
     /// `metadata.name`.
     pub fn name(&self) -> &str {
-        text(self.metadata(), "name")
+        self.name.name()
     }
 
     /// `metadata.namespace`; empty when there is none.
     pub fn namespace(&self) -> &str {
-        text(self.metadata(), "namespace")
+        self.name.namespace()
     }
 
-    /// `metadata.uid`; empty when there is none.
-    pub fn uid(&self) -> &str {
-        text(self.metadata(), "uid")
+    /// Its name with its namespace.
+    pub fn full_name(&self) -> &RunName {
+        &self.name
+    }
+
+    /// `metadata.uid`.
+    pub fn uid(&self) -> Option<&Uid> {
+        self.uid.as_ref()
     }
 
     fn metadata(&self) -> &Value {
@@ -215,8 +237,8 @@ impl RunObject {
 
     /// A gap in the knowledge of this TaskRun.
     pub(crate) fn gap(&self, why: GapReason) -> Gap {
-        let pipeline_task = self.pipeline_task().unwrap_or_default().to_owned();
-        Gap { name: self.name().to_owned(), pipeline_task, why }
+        let pipeline_task = self.pipeline_task().unwrap_or_default().into();
+        Gap { name: self.name().into(), pipeline_task, why }
     }
 }
 
