@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use stepseal::explain::Explanation;
+use stepseal::foreign;
 use stepseal::payload::provenance::{
     BuildType, ProvenanceOptions, RunFormat, image_subjects, payload, subjects,
 };
-use stepseal::explain::Explanation;
-use stepseal::foreign;
 use stepseal::plan::{PlanOptions, plan};
 use stepseal::tekton::run::{HintOptions, Run, hints};
 
@@ -27,8 +27,14 @@ fuzz_target!(|bytes: &[u8]| {
         let name = object.full_name().to_string();
         let uid = object.uid().map_or("", |uid| uid.as_str());
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
-        assert!(name.chars().all(plain) && name.len() <= 63 + 1 + 253 && name.split('/').count() <= 2, "{name}");
-        assert!(uid.chars().all(plain) && !uid.contains(['/']) && !uid.contains("..") && uid.len() <= 63, "{uid}");
+        assert!(
+            name.chars().all(plain) && name.len() <= 63 + 1 + 253 && name.split('/').count() <= 2,
+            "{name}"
+        );
+        assert!(
+            uid.chars().all(plain) && !uid.contains(['/']) && !uid.contains("..") && uid.len() <= 63,
+            "{uid}"
+        );
     }
     for gap in run.gaps() {
         assert!(!gap.to_string().chars().any(char::is_control), "{gap}");
