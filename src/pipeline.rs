@@ -25,6 +25,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::foreign;
 use crate::payload::{Claims, Format, Payload, PayloadError};
 use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Manifest, Target};
@@ -160,6 +161,33 @@ pub enum PipelineError {
         /// How often it was written.
         times: u32,
     },
+    /// What is to be signed says something that no verifier accepts.
+    #[error("what is to be signed for {image} would not verify: {why}")]
+    Unacceptable {
+        /// The subject.
+        image: String,
+        /// Why.
+        why: String,
+    },
+    /// The signature was written, and what is there in its place doesn't count.
+    #[error(
+        "the signature of {image} was pushed to {location} and does not verify when it is read back: {why}; \
+         pushed: {}; read back: {}",
+        foreign::shown(pushed, 800),
+        foreign::shown(found, 800)
+    )]
+    Spoilt {
+        /// The subject.
+        image: String,
+        /// Where it was written.
+        location: String,
+        /// Why it doesn't count.
+        why: String,
+        /// The descriptor that was written.
+        pushed: String,
+        /// The one that is there.
+        found: String,
+    },
 }
 
 impl Explain for PipelineError {
@@ -188,6 +216,14 @@ impl Explain for PipelineError {
             Self::Payload { source, .. } => source.hint(),
             Self::Sign(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Unacceptable { .. } => {
+                Some("nothing was pushed; give a predicate that says each thing once".into())
+            }
+            Self::Spoilt { .. } => Some(
+                "the registry, a proxy before it, or another writer changes what is pushed; nothing was removed. \
+                 Find out which, then run again"
+                    .into(),
+            ),
             Self::NotThere { .. } => Some(
                 "other writers replace it, or the registry answers from an old copy: run again, or raise \
                  --timeout"
@@ -206,7 +242,9 @@ impl Explain for PipelineError {
             | Self::NotAManifest { .. }
             | Self::NoPayload { .. }
             | Self::TooMany { .. }
-            | Self::NotThere { .. } => ExitCode::Failed,
+            | Self::NotThere { .. }
+            | Self::Unacceptable { .. }
+            | Self::Spoilt { .. } => ExitCode::Failed,
         }
     }
 }
@@ -281,9 +319,13 @@ impl Pipeline {
         let slot = shared.slots.acquire().await.ok();
         let late = self.looks_late(shared).await;
         let payloads = self.what.payloads(image)?;
+        let judge = verify::Own::new(&self.key, image, &payloads);
+        if let Err(why) = judge.acceptable() {
+            return Err(PipelineError::Unacceptable { image: image.to_string(), why });
+        }
         let read = async {
             let depth = Depth::Of(&payloads);
-            let shelf = if late { Ok(None) } else { self.store.read(image, depth).await.map(Some) };
+            let shelf = if late { Ok(None) } else { self.store.read(image, depth, &judge).await.map(Some) };
             let empty = matches!(&shelf, Ok(Some(shelf)) if shelf.entries.is_empty());
             shared.seen_none.fetch_or(empty, Ordering::Relaxed);
             shared.looked.notify_waiters();
@@ -297,7 +339,7 @@ impl Pipeline {
             Ok::<_, PipelineError>(manifest)
         };
         let (manifest, shelf) = tokio::join!(manifest, read);
-        let result = self.add(image, &manifest?, &payloads, shelf?, slot).await;
+        let result = self.add(image, &manifest?, &payloads, shelf?, &judge, slot).await;
         let ours = result.as_ref().is_ok_and(|done| done.present > 0);
         shared.seen_ours.fetch_or(ours, Ordering::Relaxed);
         result
@@ -324,28 +366,29 @@ impl Pipeline {
         manifest: &Manifest,
         payloads: &[Payload],
         shelf: Option<Shelf>,
+        judge: &verify::Own<'_>,
         slot: Option<SemaphorePermit<'_>>,
     ) -> Result<Done, PipelineError> {
         let expected = shelf.clone().unwrap_or_default();
-        let mut wanted = self.missing(&expected, payloads).await?;
-        let mut signed = self.make(&expected, image, &wanted).await?;
+        let mut signed = self.make(&expected, image, &judge.missing(&expected)).await?;
         let shelf = match shelf {
             Some(shelf) => shelf,
             None => {
-                let shelf = self.store.read(image, Depth::Of(payloads)).await?;
-                wanted = self.missing(&shelf, payloads).await?;
-                signed.retain(|signed| wanted.contains(&signed.payload));
+                let shelf = self.store.read(image, Depth::Of(payloads), judge).await?;
+                let missing = judge.missing(&shelf);
+                signed.retain(|signed| missing.contains(&signed.payload));
                 shelf
             }
         };
+        let mut added = 0;
         if !signed.is_empty() {
             let subject = Subject { image: image.clone(), descriptor: descriptor(manifest) };
-            self.settle(shelf, &subject, &signed, slot).await?;
+            added = self.settle(shelf, &subject, signed, judge, slot).await?;
         }
         Ok(Done {
             location: self.store.location(image),
-            added: signed.len(),
-            present: payloads.len() - signed.len(),
+            added,
+            present: payloads.len() - added,
             key_id: self.key.signer().await?.public_key().key_id(),
         })
     }
@@ -364,15 +407,6 @@ impl Pipeline {
             async { self.store.prepare(shelf, image, payloads).await.map_err(PipelineError::from) };
         let ((), signed) = tokio::try_join!(prepared, self.sign_all(image, payloads))?;
         Ok(signed)
-    }
-
-    /// The payloads that have no signature by our key yet. Waits for the key only if there may be one.
-    async fn missing(&self, shelf: &Shelf, payloads: &[Payload]) -> Result<Vec<Payload>, SignError> {
-        if !payloads.iter().any(|payload| verify::may_hold(shelf, payload)) {
-            return Ok(payloads.to_vec());
-        }
-        let signer = self.key.signer().await?;
-        Ok(verify::missing(shelf, payloads, signer.public_key()).into_iter().cloned().collect())
     }
 
     async fn sign_all(&self, image: &ImageRef, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {

@@ -111,9 +111,10 @@ async fn verify_one(
     } else {
         (Box::new(OciTag::new(client, Contents::Signatures, None)), Box::new(SimpleSigning))
     };
-    let shelf = store.read(image, Depth::All).await.map_err(|error| explain(&error))?;
     let payloads = format.payloads(image, &Claims::default()).map_err(|error| explain(&error))?;
-    if verify::missing(&shelf, &payloads, &key).is_empty() {
+    let judge = verify::Own::new(&key, image, &payloads);
+    let shelf = store.read(image, Depth::Of(&payloads), &judge).await.map_err(|error| explain(&error))?;
+    if judge.missing(&shelf).is_empty() {
         Ok(store.location(image))
     } else {
         Err(format!("no signature by this key at {}", store.location(image)))

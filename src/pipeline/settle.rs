@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::SemaphorePermit;
 
 use super::{Pipeline, PipelineError};
-use crate::registry::RegistryError;
-use crate::store::{Depth, Shelf, Signed, StoreError, Subject, Written};
-use crate::verify;
+use crate::registry::{ImageRef, RegistryError};
+use crate::store::{Depth, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written};
+use crate::verify::Own;
 
 /// The least time between a write and the read that confirms it.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
@@ -35,31 +35,43 @@ const TORN_ATTEMPTS: u32 = 8;
 const TORN_FOR: Duration = Duration::from_secs(5);
 
 impl Pipeline {
-    /// Writes `signed` beside what `shelf` holds, and again, until a read shows all of it.
+    /// Writes those of `signed` that `shelf` lacks beside what it holds, and again, until a read shows all of it; how many they were.
     pub(super) async fn settle(
         &self,
         shelf: Shelf,
         subject: &Subject,
-        signed: &[Signed],
+        mut signed: Vec<Signed>,
+        judge: &Own<'_>,
         mut slot: Option<SemaphorePermit<'_>>,
-    ) -> Result<(), PipelineError> {
-        let places = self.store.places(subject, signed);
-        let depth = Depth::Only(&places);
+    ) -> Result<usize, PipelineError> {
+        let mut own = self.store.own(subject, &signed)?;
         let mut wanted = shelf;
         let (_place, written) = self.writers.take(&self.store.location(&subject.image)).await;
-        if written {
-            let before = std::mem::replace(&mut wanted, self.store.read(&subject.image, depth).await?);
+        // Ours may be there under a label by which it wasn't read.
+        if written || own.iter().any(|own| wanted.has_unread(own)) {
+            let now = self.store.read(&subject.image, Depth::Only(&own), judge).await?;
+            let before = std::mem::replace(&mut wanted, now);
+            signed.retain(|signed| !wanted.counts(&signed.payload.digest()));
+            own.retain(|own| !wanted.counts(&own.payload));
             wanted.absorb(&before);
+            if signed.is_empty() {
+                return Ok(0);
+            }
         }
+        let depth = Depth::Only(&own);
         let mut contended = false;
+        let mut pushed = false;
         let mut torn = Torn::default();
         for attempt in 1_u32.. {
-            let write = self.store.write(&wanted, subject, signed).await;
+            let write = self.store.write(&wanted, subject, &signed).await;
             if write.is_ok() {
                 torn = Torn::default();
             }
             let wait = match write {
-                Ok(Written::Alone { took }) => self.confirm_after(took),
+                Ok(Written::Alone { took }) => {
+                    pushed = true;
+                    self.confirm_after(took)
+                }
                 Ok(Written::Met(others)) => {
                     contended = true;
                     wanted.absorb(&others);
@@ -73,16 +85,16 @@ impl Pipeline {
             };
             drop(slot.take());
             tokio::time::sleep(wait).await;
-            let mut seen = self.store.read(&subject.image, depth).await?;
-            if self.complete(&seen, &wanted, signed).await? {
+            let mut seen = self.store.read(&subject.image, depth, judge).await?;
+            if self.complete(&subject.image, &seen, &wanted, &own, pushed)? {
                 if !contended {
-                    return Ok(());
+                    return Ok(own.len());
                 }
                 let before = seen.version.clone();
                 tokio::time::sleep((wait * 2).max(QUIET) + random(QUIET / 2)).await;
-                seen = self.store.read(&subject.image, depth).await?;
-                if seen.version == before && self.complete(&seen, &wanted, signed).await? {
-                    return Ok(());
+                seen = self.store.read(&subject.image, depth, judge).await?;
+                if seen.version == before && self.complete(&subject.image, &seen, &wanted, &own, pushed)? {
+                    return Ok(own.len());
                 }
             }
             tracing::debug!(image = %subject.image, attempt, "another writer came between; writing again");
@@ -99,14 +111,33 @@ impl Pipeline {
             }
             tokio::time::sleep(random(QUIET / 8 * attempt.min(8))).await;
         }
-        Ok(())
+        Ok(own.len())
     }
 
     /// Whether `seen` has every signature of ours, verified, and everything else that was ever seen there.
-    async fn complete(&self, seen: &Shelf, wanted: &Shelf, signed: &[Signed]) -> Result<bool, PipelineError> {
-        let signer = self.key.signer().await?;
-        let ours = signed.iter().all(|signed| verify::holds(seen, &signed.payload, signer.public_key()));
-        Ok(ours && seen.contains(wanted))
+    ///
+    /// One of ours that another writer's list lacks is written again. One that is there and doesn't verify, once it was `pushed`,
+    /// would be so after the next write too: that is an error.
+    fn complete(
+        &self,
+        image: &ImageRef,
+        seen: &Shelf,
+        wanted: &Shelf,
+        own: &[StoredOwn],
+        pushed: bool,
+    ) -> Result<bool, PipelineError> {
+        let missing: Vec<&StoredOwn> = own.iter().filter(|own| !seen.counts(&own.payload)).collect();
+        let spoilt = missing.iter().find_map(|own| Some((own, seen.spoilt(own, wanted)?)));
+        if let (true, Some((own, (found, why)))) = (pushed, spoilt) {
+            return Err(PipelineError::Spoilt {
+                image: image.to_string(),
+                location: self.store.location(image),
+                why: why.to_owned(),
+                pushed: own.descriptor.to_string(),
+                found: found.to_string(),
+            });
+        }
+        Ok(missing.is_empty() && seen.contains(wanted))
     }
 
     /// How long after a write that took so long the confirming read is sent.

@@ -10,10 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
-use sigstore_types::bundle::{Bundle, SignatureContent};
 
 use super::wanted;
-use super::{Descriptor, Kept, Signed, StoreError, Subject};
+use super::{Descriptor, Signed, StoreError, Subject};
 use crate::registry::Digest;
 
 /// The media type of a bundle, and the artifact type of the manifest that carries it.
@@ -90,8 +89,6 @@ pub(super) struct Stored {
     pub(super) bundle: Bytes,
     /// The manifest with the bundle as its layer.
     pub(super) manifest: Bytes,
-    /// The manifest's digest.
-    pub(super) digest: Digest,
     /// The manifest's entry in the fallback index.
     pub(super) referrer: serde_json::Value,
 }
@@ -131,7 +128,7 @@ impl Stored {
             artifact_type: MEDIA_TYPE,
         };
         let referrer = serde_json::to_value(referrer).map_err(StoreError::Json)?;
-        Ok(Self { bundle, digest: Digest::of(&manifest), manifest, referrer })
+        Ok(Self { bundle, manifest, referrer })
     }
 }
 
@@ -157,15 +154,6 @@ fn bundle(signed: &Signed) -> Result<Bytes, StoreError> {
     serde_json::to_vec(&bundle).map(Bytes::from).map_err(StoreError::Json)
 }
 
-/// Reads the signature out of a bundle; `None`: it isn't a bundle with a DSSE envelope.
-pub fn read(bytes: &[u8]) -> Option<Kept> {
-    let bundle = Bundle::from_json(std::str::from_utf8(bytes).ok()?).ok()?;
-    let SignatureContent::DsseEnvelope(envelope) = bundle.content else { return None };
-    let payload = Bytes::from(envelope.payload.into_bytes());
-    let signature = envelope.signature.sig.into_bytes();
-    Some(Kept { payload: Digest::of(&payload), bytes: Some(payload), signature })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,16 +175,8 @@ mod tests {
         let bytes = bundle(&signed()).unwrap();
         let want = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"aGludA=="}},"dsseEnvelope":{"payload":"eyJfdHlwZSI6MX0=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AQID"}]}}"#;
         assert_eq!(std::str::from_utf8(&bytes).unwrap(), want);
-        let kept = read(&bytes).unwrap();
-        assert_eq!(kept.bytes.as_deref(), Some(&b"{\"_type\":1}"[..]));
-        assert_eq!(kept.signature, [1, 2, 3]);
-    }
-
-    #[test]
-    fn what_is_no_bundle_is_not_read() {
-        for bytes in [&b""[..], b"{}", b"\xff", b"[]", br#"{"mediaType":"x"}"#] {
-            assert_eq!(read(bytes), None);
-        }
+        let bundle = crate::verify::bundle::Bundle::parse(&bytes).unwrap();
+        assert_eq!(bundle.content.signature(), [1, 2, 3]);
     }
 
     #[test]

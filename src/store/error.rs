@@ -45,6 +45,12 @@ pub enum StoreError {
         /// The size it would have, in bytes.
         size: usize,
     },
+    /// The list of signatures would be longer than one that is read.
+    #[error("there is no room for another signature at {location}: it would list more than 20,000")]
+    TooMany {
+        /// Where.
+        location: String,
+    },
     /// A file of the store `directory` can't be written, or isn't what was written.
     #[error("cannot keep the signature in {}", crate::foreign::shown(&path.display().to_string(), 512))]
     File {
@@ -79,7 +85,11 @@ impl StoreError {
     pub fn registry(&self) -> Option<&RegistryError> {
         match self {
             Self::Read { source, .. } | Self::Push { source, .. } => Some(source),
-            Self::Foreign { .. } | Self::Full { .. } | Self::File { .. } | Self::Json(_) => None,
+            Self::Foreign { .. }
+            | Self::Full { .. }
+            | Self::TooMany { .. }
+            | Self::File { .. }
+            | Self::Json(_) => None,
         }
     }
 }
@@ -97,7 +107,7 @@ impl Explain for StoreError {
                  or choose another storage.oci.repository"
                     .into(),
             ),
-            Self::Full { .. } => Some("remove signatures that are no longer needed (`cosign clean`)".into()),
+            Self::Full { .. } | Self::TooMany { .. } => Some("remove signatures that are no longer needed (`cosign clean`)".into()),
             Self::File { .. } => {
                 Some("let --signatures-dir name a folder that this step's user may write, such as a workspace".into())
             }

@@ -9,6 +9,7 @@ pub mod directory;
 pub mod error;
 pub mod oci_referrers;
 pub mod oci_tag;
+mod reader;
 pub mod referrers_api;
 pub mod search;
 pub mod shelf;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::payload::{Payload, dsse};
 use crate::registry::{Digest, ImageRef};
@@ -31,9 +33,10 @@ pub use directory::Directory;
 pub use error::StoreError;
 pub use oci_referrers::OciReferrers;
 pub use oci_tag::{Contents, OciTag};
+pub use reader::{Attached, Content, Find, Unreadable, Wanted};
 pub use referrers_api::ReferrersApis;
-pub use search::{Attached, Content, Find, Search, Wanted};
-pub use shelf::{Entry, Shelf};
+pub use search::Search;
+pub use shelf::{Entry, Shelf, Standing};
 
 /// What a store's steps return.
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -143,15 +146,30 @@ pub struct Filed {
     pub signed: Signed,
 }
 
-/// A signature as it was read from a store; nothing of it is verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// The digest of the payload's bytes.
+/// An entry of ours, as it is written into a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Own {
+    /// The descriptor.
+    pub descriptor: Value,
+    /// The digest of the payload that it says.
     pub payload: Digest,
-    /// The payload's bytes, where reading the signature brought them along.
-    pub bytes: Option<Bytes>,
-    /// The signature.
-    pub signature: Vec<u8>,
+    /// What it is.
+    pub wanted: Wanted,
+    /// What its digest names, where that is the payload: it need not be read.
+    pub known: Option<Bytes>,
+}
+
+/// What a [`Judge`] decides, in its time: it may have to wait for the key.
+pub type Judging<'a> = Pin<Box<dyn Future<Output = Standing> + Send + 'a>>;
+
+/// Says what counts as ours of what a store reads. A store doesn't look at signatures itself, so that there is one look:
+/// `verify`'s.
+pub trait Judge: Send + Sync {
+    /// The digests of the payloads of which signatures are looked for.
+    fn payloads(&self) -> &[Digest];
+
+    /// What this counts for.
+    fn judge(&self, content: Result<Content, Unreadable>) -> Judging<'_>;
 }
 
 /// What an attempt to write showed.
@@ -167,14 +185,12 @@ pub enum Written {
 }
 
 /// How much of what is there a read has to bring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Depth<'a> {
-    /// Every signature.
-    All,
     /// The signatures that may be of these payloads, and of the others only that they are there.
     Of(&'a [Payload]),
-    /// The signatures in these places, and of the others only that they are there.
-    Only(&'a [Digest]),
+    /// These entries and changed ones of them, and of the others only that they are there.
+    Only(&'a [Own]),
 }
 
 /// A place for signatures: one member a file.
@@ -182,12 +198,12 @@ pub trait Store: Send + Sync {
     /// Where the signatures of `image` lie, for people.
     fn location(&self, image: &ImageRef) -> String;
 
-    /// Reads what is there for `image`.
+    /// Reads what is there for `image`, and has `judge` say what of it counts.
     ///
     /// # Errors
     ///
     /// When the registry doesn't answer, or something else than signatures lies there.
-    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>) -> Step<'a, Shelf>;
+    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf>;
 
     /// Uploads what can be uploaded before the signatures exist.
     ///
@@ -206,6 +222,10 @@ pub trait Store: Send + Sync {
     fn write<'a>(&'a self, shelf: &'a Shelf, subject: &'a Subject, signed: &'a [Signed])
     -> Step<'a, Written>;
 
-    /// The digests under which `signed` is found again with [`Depth::Only`].
-    fn places(&self, subject: &Subject, signed: &[Signed]) -> Vec<Digest>;
+    /// The entries that [`write`](Self::write) adds for `signed`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// When one can't be written as JSON.
+    fn own(&self, subject: &Subject, signed: &[Signed]) -> Result<Vec<Own>, StoreError>;
 }

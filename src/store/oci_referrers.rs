@@ -6,23 +6,20 @@
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use serde_json::Value;
 
 use super::bundle::{self, Stored};
+use super::reader::{Entries, MAX_SIGNATURE_BUNDLE_BYTES, Memory, Places, Reader, Wanted};
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;
-use super::wanted::{self, Wanted};
-use super::{Depth, Kept, Signed, Step, Store, StoreError, Subject, Written};
-use crate::payload::{Payload, dsse};
-use crate::registry::client::{Client, Target, may_be};
-use crate::registry::{Digest, ImageRef, RegistryError, Repository};
+use super::wanted;
+use super::{Depth, Judge, Own, Signed, Step, Store, StoreError, Subject, Written};
+use crate::payload::{Payload, cosign_statement};
+use crate::registry::client::Client;
+use crate::registry::{ImageRef, RegistryError, Repository};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -33,15 +30,14 @@ pub struct OciReferrers {
     repository: Option<Repository>,
     /// The time that manifests carry.
     created: Option<SystemTime>,
-    /// Signatures that were read in this run: what a digest names doesn't change.
-    read: Mutex<HashMap<(Repository, Digest), Option<Kept>>>,
+    memory: Memory,
     uploads: Uploads,
 }
 
 impl OciReferrers {
     /// Keeps signatures in each image's repository, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, created: Option<SystemTime>) -> Self {
-        Self { uploads: Uploads::new(client.clone()), client, repository, created, read: Mutex::default() }
+        Self { uploads: Uploads::new(client.clone()), client, repository, created, memory: Memory::default() }
     }
 
     fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository {
@@ -62,56 +58,38 @@ impl OciReferrers {
     }
 
     /// The list of referrers, from the API or from the fallback tag.
-    async fn list(&self, image: &ImageRef) -> Result<Shelf, StoreError> {
-        let repository = self.repository(image);
-        let listed = self.client.referrers(repository, &image.digest, bundle::MEDIA_TYPE).await;
+    async fn list(&self, image: &ImageRef, reader: &Reader<'_>) -> Result<Shelf, StoreError> {
+        let listed = self.client.all_referrers(reader.repository, &image.digest).await;
         match listed.map_err(|source| self.read_error(image, source))? {
-            Some(descriptors) => {
-                let entries = descriptors.into_iter().map(|descriptor| Entry { descriptor, kept: None });
-                Ok(Shelf { entries: entries.collect(), listed: true, ..Shelf::default() })
+            Some(mut descriptors) => {
+                descriptors.retain(|descriptor| reader.may_be_wanted(descriptor));
+                let entries = descriptors.into_iter().map(Entry::unread).collect();
+                Shelf { entries, listed: true, ..Shelf::default() }.limited(&self.location(image))
             }
             None => self.tag(image).read().await,
         }
     }
 
-    /// The signature in the manifest `digest`; `None`: it is something else.
-    async fn kept(
-        &self,
-        image: &ImageRef,
-        digest: Digest,
-        limit_bytes: u64,
-    ) -> Result<Option<Kept>, StoreError> {
-        let repository = self.repository(image);
-        let key = (repository.clone(), digest);
-        if let Some(kept) = self.read.lock().ok().and_then(|read| read.get(&key).cloned()) {
-            return Ok(kept);
-        }
-        let fetched = self.fetch(repository, &key.1, limit_bytes).await;
-        // What isn't there may only not be there yet.
-        let Some(kept) = fetched.map_err(|source| self.read_error(image, source))? else { return Ok(None) };
-        if let Ok(mut read) = self.read.lock() {
-            read.insert(key, kept.clone());
-        }
-        Ok(kept)
-    }
-
-    /// The same from the registry; the outer `None`: the manifest, or its layer, isn't there.
-    async fn fetch(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-        limit_bytes: u64,
-    ) -> Result<Option<Option<Kept>>, RegistryError> {
-        let target = Target::Digest(digest.clone());
-        let Some(manifest) = self.client.manifest(repository, &target).await? else { return Ok(None) };
-        let Some(layer) = layer(&manifest.bytes, limit_bytes) else { return Ok(Some(None)) };
-        let Some(blob) = self.client.blob(repository, &layer, limit_bytes).await? else { return Ok(None) };
-        let mut kept = bundle::read(&blob);
-        if let Some(kept) = &mut kept {
-            // Only of cosign's image signatures, which are small, the bytes matter beyond their digest.
-            kept.bytes = kept.bytes.take().filter(|bytes| bytes.len() as u64 <= wanted::MAX_AROUND_BYTES);
-        }
-        Ok(Some(kept))
+    /// Which entries of `shelf` are read.
+    fn places(shelf: &Shelf, depth: Depth<'_>, reader: &Reader<'_>, judge: &dyn Judge) -> Places {
+        let mut places = match depth {
+            Depth::Of(all) => {
+                let wanted = wanted::Wanted::of(all);
+                let may_be = |entry: &Entry| {
+                    reader.may_be_wanted(&entry.descriptor)
+                        && wanted.may_be(wanted::annotation(&entry.descriptor, bundle::PREDICATE_ANNOTATION))
+                };
+                let at_a_time = wanted::at_a_time(wanted.limit_bytes());
+                Places { at: shelf.places(may_be), at_a_time, payloads: judge.payloads().to_vec() }
+            }
+            Depth::Only(own) => Places {
+                at: shelf.places_of(own),
+                at_a_time: 1,
+                payloads: own.iter().map(|own| own.payload.clone()).collect(),
+            },
+        };
+        places.at.truncate(wanted::MAX_READ);
+        places
     }
 
     async fn put(&self, repository: &Repository, stored: &Stored) -> Result<(), RegistryError> {
@@ -125,52 +103,27 @@ impl Store for OciReferrers {
         format!("{}@{} (referrers)", self.repository(image), image.digest)
     }
 
-    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>) -> Step<'a, Shelf> {
+    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf> {
         Box::pin(async move {
-            let mut shelf = self.list(image).await?;
-            let (payloads, limit_bytes) = match depth {
-                Depth::Of(payloads) => {
-                    let wanted = Wanted::of(payloads);
-                    let limit_bytes = wanted.limit_bytes();
-                    (Some(wanted), limit_bytes)
+            let (wanted, limit_bytes) = match depth {
+                Depth::Of(all) => {
+                    let limit_bytes = wanted::Wanted::of(all).limit_bytes().max(MAX_SIGNATURE_BUNDLE_BYTES);
+                    (all.first().map(wanted_of), limit_bytes)
                 }
-                // Of what is looked at without knowing what for, only image signatures are small enough to matter.
-                Depth::All => (None, wanted::MAX_AROUND_BYTES),
-                Depth::Only(_) => (None, dsse::MAX_BYTES),
+                Depth::Only(own) => (own.first().map(|own| own.wanted), u64::MAX),
             };
-            let said = |entry: &Entry| may_be(&entry.descriptor, bundle::MEDIA_TYPE);
-            let wanted = |entry: &Entry| {
-                entry.digest().filter(|digest| match depth {
-                    Depth::All => said(entry),
-                    Depth::Of(_) => {
-                        let predicate = wanted::annotation(&entry.descriptor, bundle::PREDICATE_ANNOTATION);
-                        said(entry) && payloads.as_ref().is_some_and(|wanted| wanted.may_be(predicate))
-                    }
-                    Depth::Only(places) => places.contains(digest),
-                })
+            let reader = Reader {
+                client: &self.client,
+                repository: self.repository(image),
+                image: &image.digest,
+                wanted: wanted.unwrap_or(Wanted::Signatures),
+                known: &[],
+                memory: Some(&self.memory),
+                limit_bytes,
             };
-            let places: Vec<(usize, Digest)> = shelf
-                .entries
-                .iter()
-                .enumerate()
-                .rev()
-                .filter_map(|(at, entry)| Some((at, wanted(entry)?)))
-                .take(wanted::MAX_READ)
-                .collect();
-            let reads = futures_util::stream::iter(places)
-                .map(|(at, digest)| async move { (at, self.kept(image, digest, limit_bytes).await) })
-                .buffer_unordered(wanted::at_a_time(limit_bytes));
-            let reads: Vec<_> = reads.collect().await;
-            for (at, kept) in reads {
-                let kept = match kept {
-                    // What somebody else put there, and is broken, is no signature; ours must be read.
-                    Err(error) if !matches!(depth, Depth::Only(_)) && error.is_bad_content() => None,
-                    kept => kept?,
-                };
-                if let Some(entry) = shelf.entries.get_mut(at) {
-                    entry.kept = kept;
-                }
-            }
+            let mut shelf = self.list(image, &reader).await?;
+            let places = Self::places(&shelf, depth, &reader, judge);
+            reader.judge(&mut shelf, Entries::Referrers, places, judge).await?;
             Ok(shelf)
         })
     }
@@ -196,7 +149,7 @@ impl Store for OciReferrers {
                 let stored = Stored::new(subject, signed, self.created)?;
                 let put = self.put(self.repository(image), &stored).await;
                 put.map_err(|source| StoreError::push(image, self.location(image), source))?;
-                added.entries.push(Entry { descriptor: stored.referrer, kept: None });
+                added.entries.push(Entry::unread(stored.referrer));
             }
             if shelf.listed {
                 // The registry keeps the list itself: nothing lies between a read and a write.
@@ -204,28 +157,30 @@ impl Store for OciReferrers {
             }
             let mut merged = shelf.clone();
             merged.absorb(&added);
+            let merged = merged.with_room(&self.location(image))?;
             let bytes = merged.to_bytes("manifests", INDEX_TYPE, None)?;
             self.tag(image).replace(image, shelf, INDEX_TYPE, bytes).await
         })
     }
 
-    fn places(&self, subject: &Subject, signed: &[Signed]) -> Vec<Digest> {
-        signed
-            .iter()
-            .filter_map(|signed| Some(Stored::new(subject, signed, self.created).ok()?.digest))
-            .collect()
+    fn own(&self, subject: &Subject, signed: &[Signed]) -> Result<Vec<Own>, StoreError> {
+        let own = |signed: &Signed| {
+            Ok(Own {
+                descriptor: Stored::new(subject, signed, self.created)?.referrer,
+                payload: signed.payload.digest(),
+                wanted: wanted_of(&signed.payload),
+                known: None,
+            })
+        };
+        signed.iter().map(own).collect()
     }
 }
 
-/// The digest of the one layer of a signature's manifest; `None`: it is the manifest of something else.
-fn layer(manifest: &[u8], limit_bytes: u64) -> Option<Digest> {
-    let manifest: Value = serde_json::from_slice(manifest).ok()?;
-    match manifest.get("layers")?.as_array()?.as_slice() {
-        // Another artifact's layer may be anything, and of any size.
-        [layer] if layer.get("mediaType")?.as_str()? == bundle::MEDIA_TYPE => {
-            let small = layer.get("size")?.as_u64()? <= limit_bytes;
-            small.then_some(layer.get("digest")?.as_str()?.parse().ok()?)
-        }
-        _ => None,
+/// What a bundle with this payload is.
+fn wanted_of(payload: &Payload) -> Wanted {
+    if wanted::predicate_type(payload) == cosign_statement::PREDICATE_TYPE {
+        Wanted::Signatures
+    } else {
+        Wanted::Attestations
     }
 }

@@ -6,21 +6,18 @@
 //! Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md>,
 //! <https://github.com/sigstore/cosign/blob/v3.1.2/specs/ATTESTATION_SPEC.md>
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::reader::{Entries, Memory, Places, Reader, Wanted};
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;
-use super::wanted::{self, Wanted};
-use super::{Depth, Descriptor, Kept, Signed, Step, Store, StoreError, Subject, Written};
+use super::wanted;
+use super::{Depth, Descriptor, Judge, Own, Signed, Step, Store, StoreError, Subject, Written};
 use crate::payload::{Payload, dsse};
 use crate::registry::client::Client;
 use crate::registry::{Digest, ImageRef, Repository};
@@ -50,6 +47,13 @@ impl Contents {
         match self {
             Self::Signatures => "sig",
             Self::Attestations => "att",
+        }
+    }
+
+    fn wanted(self) -> Wanted {
+        match self {
+            Self::Signatures => Wanted::Signatures,
+            Self::Attestations => Wanted::Attestations,
         }
     }
 
@@ -90,8 +94,7 @@ pub struct OciTag {
     contents: Contents,
     /// Another repository than the image's own.
     repository: Option<Repository>,
-    /// Attestations that were read in this run: what a digest names doesn't change.
-    read: Mutex<HashMap<(Repository, Digest), Option<Kept>>>,
+    memory: Memory,
     uploads: Uploads,
 }
 
@@ -99,7 +102,7 @@ impl OciTag {
     /// Keeps `contents` beside each image, or in `repository`.
     pub fn new(client: Client, contents: Contents, repository: Option<Repository>) -> Self {
         let uploads = Uploads::new(client.clone());
-        Self { client, contents, repository, read: Mutex::default(), uploads }
+        Self { client, contents, repository, memory: Memory::default(), uploads }
     }
 
     fn tag<'a>(&'a self, image: &'a ImageRef) -> Tag<'a> {
@@ -116,71 +119,33 @@ impl OciTag {
         uploaded.map_err(|source| StoreError::push(image, tag.location(), source))
     }
 
-    /// Reads those attestations of `shelf` that `depth` asks for.
-    async fn read_attestations(
-        &self,
-        tag: &Tag<'_>,
-        shelf: &mut Shelf,
-        depth: Depth<'_>,
-    ) -> Result<(), StoreError> {
-        let wanted = match depth {
-            Depth::Of(payloads) => Some(Wanted::of(payloads)),
-            _ => None,
-        };
-        let places = shelf.entries.iter().enumerate().rev().filter_map(|(at, entry)| {
-            let (digest, size) = envelope(&entry.descriptor)?;
-            let asked = match depth {
-                Depth::All => true,
-                Depth::Of(_) => wanted.as_ref().is_some_and(|wanted| {
+    /// Which entries of `shelf` are read.
+    fn places(&self, shelf: &Shelf, depth: Depth<'_>, judge: &dyn Judge) -> Places {
+        let payloads = judge.payloads().to_vec();
+        match (depth, self.contents) {
+            // What a layer of .sig holds is known by its digest: all of them are judged, and none is fetched.
+            (Depth::Of(_), Contents::Signatures) => {
+                let is_ours = |entry: &Entry| entry.digest().is_some_and(|digest| payloads.contains(&digest));
+                Places { at: shelf.places(is_ours), at_a_time: 1, payloads }
+            }
+            (Depth::Of(all), Contents::Attestations) => {
+                let wanted = wanted::Wanted::of(all);
+                let may_be = |entry: &Entry| {
                     wanted.may_be(wanted::annotation(&entry.descriptor, PREDICATE_ANNOTATION))
-                        && wanted.may_fit(size)
-                }),
-                Depth::Only(places) => places.contains(&digest),
-            };
-            asked.then_some((at, digest, size))
-        });
-        let places: Vec<(usize, Digest, u64)> = places.take(wanted::MAX_READ).collect();
-        let reads = futures_util::stream::iter(places)
-            .map(|(at, digest, size)| async move { (at, self.attestation(tag, digest, size).await) })
-            .buffer_unordered(wanted.as_ref().map_or(1, |wanted| wanted::at_a_time(wanted.limit_bytes())));
-        let reads: Vec<_> = reads.collect().await;
-        for (at, kept) in reads {
-            let kept = match kept {
-                // What somebody else put there, and is broken, is no attestation; ours must be read.
-                Err(error) if !matches!(depth, Depth::Only(_)) && error.is_bad_content() => None,
-                kept => kept?,
-            };
-            if let Some(entry) = shelf.entries.get_mut(at) {
-                entry.kept = kept;
+                        && envelope_size(&entry.descriptor).is_some_and(|size| wanted.may_fit(size))
+                };
+                let mut at = shelf.places(may_be);
+                at.truncate(wanted::MAX_READ);
+                Places { at, at_a_time: wanted::at_a_time(wanted.limit_bytes()), payloads }
+            }
+            (Depth::Only(own), contents) => {
+                let mut at = shelf.places_of(own);
+                if contents == Contents::Attestations {
+                    at.truncate(wanted::MAX_READ);
+                }
+                Places { at, at_a_time: 1, payloads: own.iter().map(|own| own.payload.clone()).collect() }
             }
         }
-        Ok(())
-    }
-
-    /// The attestation in the layer `digest`; `None`: it is something else, or gone.
-    async fn attestation(
-        &self,
-        tag: &Tag<'_>,
-        digest: Digest,
-        size: u64,
-    ) -> Result<Option<Kept>, StoreError> {
-        let key = (tag.repository.clone(), digest);
-        if let Some(kept) = self.read.lock().ok().and_then(|read| read.get(&key).cloned()) {
-            return Ok(kept);
-        }
-        let blob = self.client.blob(tag.repository, &key.1, size.min(dsse::MAX_BYTES)).await;
-        // What isn't there may only not be there yet.
-        let Some(blob) = blob.map_err(|source| StoreError::read(tag.location(), source))? else {
-            return Ok(None);
-        };
-        let kept = dsse::read(&blob).ok().and_then(|envelope| {
-            let signature = envelope.signatures.into_iter().next()?.signature;
-            Some(Kept { payload: Digest::of(&envelope.payload), bytes: None, signature })
-        });
-        if let Ok(mut read) = self.read.lock() {
-            read.insert(key, kept.clone());
-        }
-        Ok(kept)
     }
 }
 
@@ -189,18 +154,28 @@ impl Store for OciTag {
         self.tag(image).location()
     }
 
-    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>) -> Step<'a, Shelf> {
+    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf> {
         Box::pin(async move {
             let tag = self.tag(image);
             let mut shelf = tag.read().await?;
-            match self.contents {
-                Contents::Signatures => {
-                    for entry in &mut shelf.entries {
-                        entry.kept = kept(&entry.descriptor);
-                    }
+            let known: Vec<Bytes> = match (depth, self.contents) {
+                (Depth::Of(payloads), Contents::Signatures) => {
+                    payloads.iter().map(|payload| payload.bytes.clone()).collect()
                 }
-                Contents::Attestations => self.read_attestations(&tag, &mut shelf, depth).await?,
-            }
+                (Depth::Of(_), Contents::Attestations) => Vec::new(),
+                (Depth::Only(own), _) => own.iter().filter_map(|own| own.known.clone()).collect(),
+            };
+            let reader = Reader {
+                client: &self.client,
+                repository: tag.repository,
+                image: &image.digest,
+                wanted: self.contents.wanted(),
+                known: &known,
+                memory: Some(&self.memory),
+                limit_bytes: u64::MAX,
+            };
+            let places = self.places(&shelf, depth, judge);
+            reader.judge(&mut shelf, Entries::Layers, places, judge).await?;
             Ok(shelf)
         })
     }
@@ -232,10 +207,11 @@ impl Store for OciTag {
             for signed in signed {
                 let bytes = self.contents.bytes(signed);
                 let descriptor = self.contents.layer(signed, &bytes);
-                ours.entries.push(Entry { descriptor, kept: None });
+                ours.entries.push(Entry::unread(descriptor));
                 self.upload(&tag, &subject.image, bytes).await?;
             }
             merged.absorb(&ours);
+            let merged = merged.with_room(&tag.location())?;
             let config = config(diff_ids(&merged))?;
             let descriptor = Descriptor {
                 media_type: CONFIG_TYPE.into(),
@@ -249,23 +225,29 @@ impl Store for OciTag {
         })
     }
 
-    fn places(&self, _: &Subject, signed: &[Signed]) -> Vec<Digest> {
-        signed.iter().map(|signed| Digest::of(&self.contents.bytes(signed))).collect()
+    fn own(&self, _: &Subject, signed: &[Signed]) -> Result<Vec<Own>, StoreError> {
+        let own = |signed: &Signed| {
+            let bytes = self.contents.bytes(signed);
+            Own {
+                descriptor: self.contents.layer(signed, &bytes),
+                payload: signed.payload.digest(),
+                wanted: self.contents.wanted(),
+                known: (self.contents == Contents::Signatures).then_some(bytes),
+            }
+        };
+        Ok(signed.iter().map(own).collect())
     }
 }
 
-/// The digest and the size of a layer that says that it is an envelope.
-fn envelope(layer: &Value) -> Option<(Digest, u64)> {
+/// The size of a layer that says that it is an envelope.
+fn envelope_size(layer: &Value) -> Option<u64> {
     (layer.get("mediaType")?.as_str()? == dsse::MEDIA_TYPE).then_some(())?;
-    Some((layer.get("digest")?.as_str()?.parse().ok()?, layer.get("size")?.as_u64()?))
+    layer.get("size")?.as_u64()
 }
 
-/// The signature in a layer, if it is one.
-fn kept(layer: &Value) -> Option<Kept> {
-    let payload = layer.get("digest")?.as_str()?.parse().ok()?;
-    let text = layer.get("annotations")?.get(SIGNATURE_ANNOTATION)?.as_str()?;
-    let signature = STANDARD.decode(text).ok()?;
-    Some(Kept { payload, bytes: None, signature })
+/// The signature in the text of an annotation, if it is one.
+pub(super) fn signature(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok().filter(|signature| !signature.is_empty())
 }
 
 fn diff_ids(shelf: &Shelf) -> impl Iterator<Item = String> {
@@ -323,12 +305,5 @@ mod tests {
             Digest::of(&bytes).as_str(),
             "sha256:7e533fd40d193f38bf8968b1888f6d0aa7134d5966d56457344dc14a66cea0f8"
         );
-    }
-
-    #[test]
-    fn a_layer_without_a_signature_is_kept_but_not_read() {
-        let layer =
-            json!({"digest": "sha256:9229c6f281906aa8d6c954daf0d427997b2a3bb9d9437aa5b6cd5bd02d294e89"});
-        assert_eq!(kept(&layer), None);
     }
 }

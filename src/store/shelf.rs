@@ -9,9 +9,14 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use super::{Kept, StoreError};
+use super::{Own, StoreError, oci_tag};
 use crate::registry::Digest;
 use crate::registry::client::Manifest;
+
+/// More entries than this are no list of signatures.
+pub(super) const MAX_ENTRIES: usize = 20_000;
+/// What is said of a longer one.
+pub(super) const TOO_MANY: &str = "it lists more than 20,000 signatures";
 
 /// The list of signatures of one subject, as it was read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,16 +33,35 @@ pub struct Shelf {
     pub(super) read_at: Option<Instant>,
 }
 
-/// One entry: its descriptor, and the signature, if it was read.
+/// One entry: its descriptor, and what it counts for, if it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The descriptor, with every field it came with.
     pub descriptor: Value,
-    /// The signature behind it; `None`: not read, or not a signature that we understand.
-    pub kept: Option<Kept>,
+    /// What it counts for.
+    pub standing: Standing,
+}
+
+/// What an entry counts for: the verdict of a [`Judge`](super::Judge), which is that of `verify`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It was not read: it is somebody else's, as far as its descriptor says.
+    #[default]
+    Unread,
+    /// It is listed, and the registry doesn't hold it, or not yet.
+    Absent,
+    /// It is a good signature by our key, and says what the payload with this digest says.
+    Counts(Digest),
+    /// It isn't, for this reason.
+    Refused(String),
 }
 
 impl Entry {
+    /// An entry that was not read.
+    pub(super) fn unread(descriptor: Value) -> Self {
+        Self { descriptor, standing: Standing::Unread }
+    }
+
     /// The digest that the descriptor names.
     pub fn digest(&self) -> Option<Digest> {
         self.descriptor.get("digest")?.as_str()?.parse().ok()
@@ -62,11 +86,28 @@ impl Shelf {
         if !descriptors.iter().all(Value::is_object) {
             return Err(foreign("its list holds something else than descriptors"));
         }
-        let entries = descriptors.into_iter().map(|descriptor| Entry { descriptor, kept: None }).collect();
+        let entries = descriptors.into_iter().map(Entry::unread).collect();
         Ok(Self { entries, version: Some(manifest.digest.clone()), base, ..Self::default() })
     }
 
-    /// Adds what `other` has and this lacks; both orders stay.
+    /// The same list, unless it is longer than a list of signatures can be.
+    pub(super) fn limited(self, location: &str) -> Result<Self, StoreError> {
+        if self.entries.len() > MAX_ENTRIES {
+            return Err(StoreError::Foreign { location: location.to_owned(), what: TOO_MANY });
+        }
+        Ok(self)
+    }
+
+    /// The same list, unless ours make it longer than that.
+    pub(super) fn with_room(self, location: &str) -> Result<Self, StoreError> {
+        if self.entries.len() > MAX_ENTRIES {
+            return Err(StoreError::TooMany { location: location.to_owned() });
+        }
+        Ok(self)
+    }
+
+    /// Adds what `other` has and this lacks; both orders stay. Whole descriptors are compared: two entries may name the same
+    /// content, and differ in something that decides whether they count.
     pub fn absorb(&mut self, other: &Self) {
         let ours = self.descriptors();
         let mut new = HashSet::new();
@@ -91,9 +132,50 @@ impl Shelf {
         self.entries.iter().map(|entry| &entry.descriptor).collect()
     }
 
-    /// The signatures that were read.
-    pub fn kept(&self) -> impl Iterator<Item = &Kept> {
-        self.entries.iter().filter_map(|entry| entry.kept.as_ref())
+    /// Where the entries that are `asked` for stand, the newest first, each with its descriptor.
+    pub(super) fn places(&self, asked: impl Fn(&Entry) -> bool) -> Vec<(usize, Value)> {
+        let entries = self.entries.iter().enumerate().rev().filter(|(_, entry)| asked(entry));
+        entries.map(|(at, entry)| (at, entry.descriptor.clone())).collect()
+    }
+
+    /// Where `own` and changed ones of them stand; our own first, however many of the others there are.
+    pub(super) fn places_of(&self, own: &[Own]) -> Vec<(usize, Value)> {
+        let digests: Vec<Digest> = own.iter().filter_map(Own::digest).collect();
+        let mut places = self.places(|entry| entry.digest().is_some_and(|digest| digests.contains(&digest)));
+        places.sort_by_key(|(_, descriptor)| !own.iter().any(|own| own.descriptor == *descriptor));
+        places
+    }
+
+    /// Whether an entry counts as a signature of the payload with this digest.
+    pub fn counts(&self, payload: &Digest) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| matches!(&entry.standing, Standing::Counts(counted) if counted == payload))
+    }
+
+    /// Whether an entry that may be `own` was not read.
+    pub fn has_unread(&self, own: &Own) -> bool {
+        let digest = own.digest();
+        self.entries.iter().any(|entry| entry.standing == Standing::Unread && entry.digest() == digest)
+    }
+
+    /// What became of `own`, which was written after `before` was read, if that doesn't count; `None`: it isn't here, or not
+    /// yet. An entry of another signer's isn't it, nor is a copy that was there before.
+    pub fn spoilt(&self, own: &Own, before: &Self) -> Option<(&Value, &str)> {
+        let known = before.descriptors();
+        let is_own = |entry: &&Entry| {
+            let same = match self.listed {
+                // The descriptor is the registry's own.
+                true => entry.digest() == own.digest(),
+                false => entry.descriptor == own.descriptor,
+            };
+            same || (own.is_copied_in(entry) && !known.contains(&entry.descriptor))
+        };
+        self.entries.iter().filter(is_own).find_map(|entry| match &entry.standing {
+            Standing::Refused(why) => Some((&entry.descriptor, why.as_str())),
+            Standing::Unread => Some((&entry.descriptor, "it names other content")),
+            Standing::Absent | Standing::Counts(_) => None,
+        })
     }
 
     /// The manifest's bytes, with the fields that `set` gives and the entries in `field`.
@@ -117,6 +199,30 @@ impl Shelf {
             }
         }
         serde_json::to_vec(&manifest).map_err(StoreError::Json)
+    }
+}
+
+impl Own {
+    /// The digest that our descriptor names.
+    fn digest(&self) -> Option<Digest> {
+        self.descriptor.get("digest")?.as_str()?.parse().ok()
+    }
+
+    /// Whether `entry` is ours with something changed: it carries our signature, or what it names does; or it names our
+    /// payload and carries nothing that could be another's signature.
+    fn is_copied_in(&self, entry: &Entry) -> bool {
+        let signature = |descriptor: &Value| -> Option<String> {
+            let text = descriptor.get("annotations")?.get(oci_tag::SIGNATURE_ANNOTATION)?.as_str()?;
+            Some(text.to_owned())
+        };
+        let same_digest = entry.digest().is_some() && entry.digest() == self.digest();
+        match signature(&self.descriptor).filter(|ours| !ours.is_empty()) {
+            None => same_digest,
+            Some(ours) => match signature(&entry.descriptor) {
+                Some(theirs) if theirs == ours => true,
+                theirs => same_digest && theirs.is_none_or(|theirs| oci_tag::signature(&theirs).is_none()),
+            },
+        }
     }
 }
 
@@ -151,7 +257,7 @@ mod tests {
         let shelf = |digests: &[&str]| Shelf {
             entries: digests
                 .iter()
-                .map(|digest| Entry { descriptor: serde_json::json!({ "digest": digest }), kept: None })
+                .map(|digest| Entry::unread(serde_json::json!({ "digest": digest })))
                 .collect(),
             ..Shelf::default()
         };

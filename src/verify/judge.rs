@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::claim::{Claim, ClaimError};
 use super::require::Require;
-use super::statement::{Statement, StatementError};
+use super::statement::{self, Statement, StatementError};
 use super::trust::{By, Distrust, Trust};
 use crate::foreign;
 use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
 use crate::payload::dsse::Envelope;
 use crate::registry::{Digest, ImageRef};
-use crate::store::{Content, Find};
+use crate::store::{Content, Find, Unreadable};
 
 /// How many refused signatures are told one by one; of the others only how many they are.
 const TOLD: usize = 20;
@@ -80,8 +80,8 @@ pub struct Verdict {
 #[non_exhaustive]
 pub enum Refusal {
     /// It can't be read.
-    #[error("{0}")]
-    Unreadable(String),
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// Nobody that counts made it.
     #[error(transparent)]
     Distrust(#[from] Distrust),
@@ -134,14 +134,9 @@ impl Verdict {
         if self.refused.len() >= TOLD {
             return;
         }
-        let mut why = refusal.to_string();
-        let mut next = std::error::Error::source(refusal);
-        while let Some(cause) = next {
-            why = format!("{why}: {cause}");
-            next = cause.source();
-        }
+        let why = told(refusal);
         let only_log_missing = matches!(refusal, Refusal::Distrust(Distrust::NoLog));
-        self.refused.push(Refused { place, why: foreign::shown(&why, 1000), only_log_missing });
+        self.refused.push(Refused { place, why, only_log_missing });
     }
 
     /// The reasons of what doesn't count, a line each.
@@ -152,21 +147,28 @@ impl Verdict {
     }
 }
 
-fn judged(
+/// A refusal with its causes, for people.
+pub(super) fn told(refusal: &Refusal) -> String {
+    let mut why = refusal.to_string();
+    let mut next = std::error::Error::source(refusal);
+    while let Some(cause) = next {
+        why = format!("{why}: {cause}");
+        next = cause.source();
+    }
+    foreign::shown(&why, 1000)
+}
+
+/// The verdict on one thing that was found at `image`: who made it and what it says, or why it doesn't count.
+pub(super) fn judged(
     image: &ImageRef,
-    content: Result<Content, String>,
+    content: Result<Content, Unreadable>,
     trust: &Trust,
     demands: &Demands,
 ) -> Result<(By, Said), Refusal> {
-    match content.map_err(Refusal::Unreadable)? {
+    match content? {
         Content::Simple { payload, signature, attached } => {
             let by = trust.simple(&payload, &signature, &attached)?;
-            let claim = Claim::read(&payload)?;
-            if claim.digest != image.digest {
-                return Err(Refusal::OtherImage(image.digest.to_string()));
-            }
-            annotated(&claim.optional, demands)?;
-            Ok((by, Said::Claim(Box::new(claim))))
+            Ok((by, Said::Claim(Box::new(claimed(image, &payload, demands)?))))
         }
         Content::Envelope(bytes, attached) => {
             let (by, envelope) = trust.envelope(&bytes, &attached)?;
@@ -179,12 +181,33 @@ fn judged(
     }
 }
 
+/// What a simple signing payload claims, if it claims what it has to.
+pub(super) fn claimed(image: &ImageRef, payload: &[u8], demands: &Demands) -> Result<Claim, Refusal> {
+    let claim = Claim::read(payload)?;
+    if claim.digest != image.digest {
+        return Err(Refusal::OtherImage(image.digest.to_string()));
+    }
+    annotated(&claim.optional, demands)?;
+    Ok(claim)
+}
+
 /// What an envelope says, if it says what it has to.
 fn stated(image: &ImageRef, by: By, envelope: Envelope, demands: &Demands) -> Result<(By, Said), Refusal> {
-    if envelope.payload_type != PAYLOAD_TYPE {
-        return Err(Refusal::PayloadType(foreign::shown(&envelope.payload_type, 120)));
+    let statement = statement_of(image, &envelope.payload_type, &envelope.payload, demands)?;
+    Ok((by, Said::Statement { statement: Box::new(statement), envelope: Box::new(envelope) }))
+}
+
+/// The statement in an envelope's payload, if it says what it has to.
+pub(super) fn statement_of(
+    image: &ImageRef,
+    payload_type: &str,
+    payload: &[u8],
+    demands: &Demands,
+) -> Result<Statement, Refusal> {
+    if payload_type != PAYLOAD_TYPE {
+        return Err(Refusal::PayloadType(foreign::shown(payload_type, 120)));
     }
-    let statement = Statement::read(&envelope.payload)?;
+    let statement = Statement::read(payload)?;
     let wanted = demands.predicate_type.as_deref().unwrap_or(PREDICATE_TYPE);
     if statement.predicate_type != wanted {
         let found = foreign::shown(&statement.predicate_type, 200);
@@ -197,10 +220,15 @@ fn stated(image: &ImageRef, by: By, envelope: Envelope, demands: &Demands) -> Re
         let none = Map::new();
         annotated(subject.get("annotations").and_then(Value::as_object).unwrap_or(&none), demands)?;
     }
+    // The predicate may be large, and is kept only for those that ask for it.
+    let document = match demands.requires.is_empty() {
+        true => Value::Null,
+        false => statement::document(payload)?,
+    };
     for require in &demands.requires {
-        require.check(&statement.document).map_err(Refusal::Require)?;
+        require.check(&document).map_err(Refusal::Require)?;
     }
-    Ok((by, Said::Statement { statement: Box::new(statement), envelope: Box::new(envelope) }))
+    Ok(statement)
 }
 
 fn annotated(have: &Map<String, Value>, demands: &Demands) -> Result<(), Refusal> {

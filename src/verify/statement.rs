@@ -16,8 +16,8 @@ const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io
 pub struct Statement {
     /// What is said of the subjects.
     pub predicate_type: String,
-    /// The whole document.
-    pub document: Value,
+    /// The document without the predicate, which may be large: [`document`] has it.
+    pub head: Value,
 }
 
 /// Why bytes are no statement.
@@ -40,7 +40,7 @@ impl Statement {
     /// When it is anything else.
     pub fn read(bytes: &[u8]) -> Result<Self, StatementError> {
         let statement = Self::read_any(bytes)?;
-        if statement.document.get("subject").is_none() {
+        if statement.head.get("subject").is_none() {
             return Err(StatementError::Shape("it has no list of subjects"));
         }
         Ok(statement)
@@ -52,7 +52,7 @@ impl Statement {
     ///
     /// When it is anything else.
     pub fn read_any(bytes: &[u8]) -> Result<Self, StatementError> {
-        let document = strict::value(bytes).map_err(StatementError::Json)?;
+        let document = strict::value_without(bytes, "predicate").map_err(StatementError::Json)?;
         let text = |name: &str| document.get(name).and_then(Value::as_str);
         if !text("_type").is_some_and(|kind| TYPES.contains(&kind)) {
             return Err(StatementError::Shape("its _type is none of in-toto's"));
@@ -69,18 +69,27 @@ impl Statement {
         if !subjects.iter().all(|subject| subject.get("digest").is_some_and(Value::is_object)) {
             return Err(StatementError::Shape("a subject has no digest"));
         }
-        Ok(Self { predicate_type, document })
+        Ok(Self { predicate_type, head: document })
     }
 
     /// The first subject with this digest; `None`: the statement is about something else.
     pub fn subject(&self, digest: &Digest) -> Option<&Map<String, Value>> {
-        let subjects = self.document.get("subject")?.as_array()?;
+        let subjects = self.head.get("subject")?.as_array()?;
         let found = subjects.iter().find(|subject| {
             let sha256 = subject.get("digest").and_then(|set| set.get("sha256")).and_then(Value::as_str);
             sha256 == Some(digest.hex())
         });
         found?.as_object()
     }
+}
+
+/// The whole document.
+///
+/// # Errors
+///
+/// When the bytes are no JSON that says each thing once.
+pub fn document(bytes: &[u8]) -> Result<Value, StatementError> {
+    strict::value(bytes).map_err(StatementError::Json)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Reads one JSON document; nesting is limited by `serde_json` (128 levels).
@@ -17,17 +17,44 @@ pub fn value(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
 }
 
+/// Reads one JSON document as [`value`] does, and keeps nothing of what stands under `skipped` in its outermost object.
+///
+/// # Errors
+///
+/// As of [`value`], also for what isn't kept.
+pub fn value_without(bytes: &[u8], skipped: &str) -> Result<Value, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let document = Reader { keeps: true, skipped: Some(skipped) }.deserialize(&mut json)?;
+    json.end()?;
+    Ok(document)
+}
+
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+        Reader { keeps: true, skipped: None }.deserialize(deserializer).map(Self)
     }
 }
 
-struct Reader;
+/// Reads a value, and checks it to its end.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    /// Whether it is kept; otherwise something empty of its kind stands for it.
+    keeps: bool,
+    /// The key of this object, if it is one, whose value isn't kept.
+    skipped: Option<&'a str>,
+}
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,11 +78,11 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+        Ok(Value::String(if self.keeps { value.to_owned() } else { String::new() }))
     }
 
     fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+        Ok(Value::String(if self.keeps { value } else { String::new() }))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -64,8 +91,11 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut all = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            all.push(item);
+        let inner = Reader { keeps: self.keeps, skipped: None };
+        while let Some(item) = items.next_element_seed(inner)? {
+            if self.keeps {
+                all.push(item);
+            }
         }
         Ok(Value::Array(all))
     }
@@ -73,12 +103,19 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut all = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let Strict(value) = entries.next_value()?;
+            let keeps = self.keeps && self.skipped.is_none_or(|skipped| skipped != key);
+            let value = entries.next_value_seed(Reader { keeps, skipped: None })?;
             if all.contains_key(&key) {
                 let key = crate::foreign::shown(&key, 80);
                 return Err(de::Error::custom(format!("the key {key:?} stands twice")));
             }
             all.insert(key, value);
+        }
+        if !self.keeps {
+            all.clear();
+        }
+        if let Some(skipped) = self.skipped {
+            all.remove(skipped);
         }
         Ok(Value::Object(all))
     }
@@ -100,5 +137,22 @@ mod tests {
             assert!(value(text.as_bytes()).is_err(), "{text}");
         }
         assert!(value("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_is_not_kept_is_checked_all_the_same() {
+        let text = r#"{"a":{"b":[1,"x"]},"p":{"q":[{"r":"s"}],"p":1}}"#;
+        let kept = value_without(text.as_bytes(), "p").unwrap();
+        assert_eq!(kept, serde_json::json!({ "a": { "b": [1, "x"] } }));
+        assert_eq!(value_without(b"[1]", "p").unwrap(), serde_json::json!([1]));
+        for bad in [
+            r#"{"p":{"q":{"r":1,"r":2}}}"#,
+            r#"{"p":[{"q":1,"q":1}]}"#,
+            r#"{"p":1,"p":2}"#,
+            r#"{"p":1} x"#,
+            r#"{"p":1"#,
+        ] {
+            assert!(value(bad.as_bytes()).is_err() && value_without(bad.as_bytes(), "p").is_err(), "{bad}");
+        }
     }
 }

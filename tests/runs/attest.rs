@@ -43,6 +43,22 @@ fn any_predicate_is_signed_once_and_stays_as_it_is() {
 }
 
 #[test]
+fn a_predicate_that_verify_would_refuse_is_refused_first() {
+    let place = Place::new();
+    let (name, digest) = image(&place);
+    for encoding in ["dsse", "sigstore-bundle"] {
+        let encoding = format!("storage.oci.encoding-format={encoding}");
+        for predicate in [r#"{"a":1,"a":2}"#, r#"[{"b":{"c":1,"c":1}}]"#] {
+            let ended = attest(&place, &name, predicate, "https://e.x/t", &["--config", &encoding]);
+            assert_eq!(ended.code, 1, "{}", ended.stderr);
+            assert!(ended.stderr.contains("stands twice"), "{}", ended.stderr);
+        }
+    }
+    assert!(place.layers("team/app", &digest).is_empty());
+    assert!(place.step.registry.content().referrers("team/app", &digest).is_empty());
+}
+
+#[test]
 fn text_becomes_what_cosign_makes_of_it() {
     let place = Place::new();
     let (name, digest) = image(&place);

@@ -18,6 +18,7 @@ mod kit;
 mod policy;
 mod refused;
 mod run;
+mod spoilt;
 #[path = "../sign/step.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod step;

@@ -107,7 +107,7 @@ impl Content {
             let Reference::Tag(_) = route::reference(tag)? else { return Err(ContentError::Name) };
         }
         let digest = Digest::of(&bytes);
-        let listing = manifest::parse(media_type, &bytes).map(|parsed| parsed.listing).unwrap_or_default();
+        let listing = manifest::listing(&bytes);
         let stored = Stored::new(media_type, bytes, listing);
         self.lock().put_manifest(repository, &Address::from(&digest), tag, stored, 0)?;
         Ok(digest)

@@ -72,6 +72,18 @@ pub(super) fn own_media_type(bytes: &[u8]) -> Option<String> {
     serde_json::from_slice::<Document>(bytes).ok()?.media_type
 }
 
+/// What a list of referrers says of a manifest, whatever else is wrong with it.
+pub(super) fn listing(bytes: &[u8]) -> Listing {
+    let manifest: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+    let artifact_type = text("/artifactType").filter(|own| !own.is_empty());
+    Listing {
+        subject: text("/subject/digest").and_then(|digest| digest.parse().ok()),
+        artifact_type: artifact_type.or(text("/config/mediaType")).map(str::to_owned),
+        annotations: manifest.get("annotations").and_then(Value::as_object).cloned(),
+    }
+}
+
 /// Reads a manifest that was pushed as `media_type`.
 pub(super) fn parse(media_type: &str, bytes: &[u8]) -> Result<Manifest, Reason> {
     let index = match media_type {

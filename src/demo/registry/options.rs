@@ -36,6 +36,8 @@ pub struct Options {
     pub read_only: Option<ReadOnly>,
     /// Whether one POST can hold a whole blob; without it, the POST only begins an upload.
     pub monolithic_post: bool,
+    /// Whether a manifest is stored without a look at what it names, as some registries do.
+    pub unchecked_manifests: bool,
     /// The most entries in one page of tags or referrers; `None` for all of them.
     pub page_size: Option<NonZeroUsize>,
 }
@@ -56,6 +58,7 @@ impl Default for Options {
             referrers: true,
             read_only: None,
             monolithic_post: true,
+            unchecked_manifests: false,
             page_size: None,
         }
     }

@@ -18,6 +18,7 @@ use super::bundle::{IdentityPolicy, Match, TrustMaterial};
 use super::images::Check;
 use super::judge::{Demands, Good, Said, Verdict};
 use super::require::Require;
+use super::statement;
 use super::trust::{self, Accepted, Signer, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -314,7 +315,9 @@ impl Need {
     fn is_young(&self, good: &Good, now: jiff::Timestamp) -> Result<(), String> {
         let Some(max_age) = self.max_age else { return Ok(()) };
         let stated = || match &good.said {
-            Said::Statement { statement, .. } => finished(&statement.document),
+            Said::Statement { envelope, .. } => {
+                statement::document(&envelope.payload).ok().as_ref().and_then(finished)
+            }
             Said::Claim(_) => None,
         };
         let Some(time) = good.by.times.first().copied().or_else(stated) else {

@@ -1,0 +1,207 @@
+//! What `sign` and `attest` count as there already, and as there after a write: what `verify` accepts, no more and no less.
+//!
+//! It is the verdict of `verify --key KEY --insecure-ignore-tlog`: signatures of ours need no log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::bundle::{Signer, TrustMaterial};
+use super::judge::{self, Demands, Said};
+use super::trust::{Accepted, Trust};
+use crate::payload::cosign_statement::PREDICATE_TYPE;
+use crate::payload::{Envelope, Payload, statement};
+use crate::registry::{Digest, ImageRef};
+use crate::sign::{PublicKey, Unlocking};
+use crate::store::{Content, Judge, Judging, Shelf, Standing, Unreadable};
+
+/// Statements up to this size that differ from ours in nothing but their blanks are the same.
+const MAX_COMPARED_BYTES: usize = 1024 * 1024;
+
+/// Judges what lies at one image: is it our signature of one of these payloads?
+pub struct Own<'a> {
+    key: Key<'a>,
+    image: &'a ImageRef,
+    payloads: Vec<(&'a Payload, Demands)>,
+    digests: Vec<Digest>,
+}
+
+/// The key whose signatures count.
+#[derive(Clone, Copy)]
+pub enum Key<'a> {
+    /// One that may still be locked.
+    Unlocking(&'a Unlocking),
+    /// One that is known.
+    Public(&'a PublicKey),
+}
+
+impl<'a> From<&'a Unlocking> for Key<'a> {
+    fn from(key: &'a Unlocking) -> Self {
+        Self::Unlocking(key)
+    }
+}
+
+impl<'a> From<&'a PublicKey> for Key<'a> {
+    fn from(key: &'a PublicKey) -> Self {
+        Self::Public(key)
+    }
+}
+
+impl<'a> Own<'a> {
+    /// Looks for signatures of `payloads`, which are about `image`, by `key`.
+    pub fn new(key: impl Into<Key<'a>>, image: &'a ImageRef, payloads: &'a [Payload]) -> Self {
+        let digests = payloads.iter().map(Payload::digest).collect();
+        let payloads = payloads.iter().map(|payload| (payload, demands(payload))).collect();
+        Self { key: key.into(), image, payloads, digests }
+    }
+
+    /// Checks that `verify` would accept what is to be signed, once it is.
+    ///
+    /// # Errors
+    ///
+    /// Why it would not.
+    pub fn acceptable(&self) -> Result<(), String> {
+        self.payloads.iter().try_for_each(|(payload, demands)| {
+            let said = match payload.envelope {
+                Envelope::Bare => judge::claimed(self.image, &payload.bytes, demands).map(|_| ()),
+                Envelope::Dsse => {
+                    judge::statement_of(self.image, payload.media_type, &payload.bytes, demands).map(|_| ())
+                }
+            };
+            said.map_err(|refusal| judge::told(&refusal))
+        })
+    }
+
+    /// The payloads of which `shelf` has no signature that counts.
+    pub fn missing(&self, shelf: &Shelf) -> Vec<Payload> {
+        let missing = self.payloads.iter().zip(&self.digests).filter(|(_, digest)| !shelf.counts(digest));
+        missing.map(|((payload, _), _)| (*payload).clone()).collect()
+    }
+
+    /// Waits for the key only where something may be by it.
+    async fn standing(&self, content: Content) -> Standing {
+        if let Content::Simple { payload, .. } = &content
+            && !self.payloads.iter().any(|(ours, _)| ours.bytes == *payload)
+        {
+            return Standing::Unread;
+        }
+        // A key that can't be used is told when it is to sign.
+        let trust = match self.key {
+            Key::Unlocking(key) => match key.signer().await {
+                Ok(signer) => trust(signer.public_key()),
+                Err(_) => return Standing::Unread,
+            },
+            Key::Public(key) => trust(key),
+        };
+        let mut why = String::new();
+        for ((payload, demands), digest) in self.payloads.iter().zip(&self.digests) {
+            match says(self.image, payload, demands, content.clone(), &trust) {
+                Ok(true) => return Standing::Counts(digest.clone()),
+                Ok(false) => "it is ours, and says something else".clone_into(&mut why),
+                Err(refusal) => why = refusal,
+            }
+        }
+        Standing::Refused(why)
+    }
+}
+
+impl Judge for Own<'_> {
+    fn payloads(&self) -> &[Digest] {
+        &self.digests
+    }
+
+    fn judge(&self, content: Result<Content, Unreadable>) -> Judging<'_> {
+        Box::pin(async move {
+            match content {
+                Ok(content) => self.standing(content).await,
+                Err(unreadable) if unreadable.absent => Standing::Absent,
+                Err(unreadable) => Standing::Refused(unreadable.why),
+            }
+        })
+    }
+}
+
+/// Trust in signatures by `key`, with or without an entry in a log.
+pub fn trust(key: &PublicKey) -> Trust {
+    let accepted = Accepted {
+        name: "this key".to_owned(),
+        signer: Signer::Key(Box::new(key.clone())),
+        log_required: false,
+        timestamp_required: false,
+        ignore_sct: false,
+    };
+    Trust { signers: vec![accepted], material: Arc::new(TrustMaterial::none()) }
+}
+
+/// What `verify` or `verify-attestation` is asked to find `payload`.
+fn demands(payload: &Payload) -> Demands {
+    let head = (payload.envelope == Envelope::Dsse).then(|| statement::head(&payload.bytes)).flatten();
+    let predicate_type = head.map(|head| head.predicate_type).filter(|kind| kind != PREDICATE_TYPE);
+    Demands { predicate_type, ..Demands::default() }
+}
+
+/// Whether `content` is a good signature or attestation of `image`, and says what `payload` says.
+///
+/// # Errors
+///
+/// Why it doesn't count.
+fn says(
+    image: &ImageRef,
+    payload: &Payload,
+    demands: &Demands,
+    content: Content,
+    trust: &Trust,
+) -> Result<bool, String> {
+    let simple = match &content {
+        Content::Simple { payload, .. } => Some(payload.clone()),
+        Content::Envelope(..) | Content::Bundle(_) => None,
+    };
+    let (_, said) =
+        judge::judged(image, Ok(content), trust, demands).map_err(|refusal| judge::told(&refusal))?;
+    Ok(match (said, simple) {
+        (Said::Statement { envelope, .. }, _) => {
+            envelope.payload_type == payload.media_type && is_same(&envelope.payload, &payload.bytes)
+        }
+        (Said::Claim(_), Some(signed)) => signed == payload.bytes,
+        (Said::Claim(_), None) => false,
+    })
+}
+
+/// Whether two statements are the same: cosign puts blanks at random into those of its bundles.
+fn is_same(one: &Bytes, other: &Bytes) -> bool {
+    if one == other {
+        return true;
+    }
+    if one.len().max(other.len()) > MAX_COMPARED_BYTES {
+        return false;
+    }
+    let read = |bytes: &Bytes| serde_json::from_slice::<Value>(bytes).ok().filter(is_exact);
+    read(one).is_some_and(|one| read(other).is_some_and(|other| one == other))
+}
+
+/// Whether nothing in it was rounded when it was read.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_f64(),
+        Value::Array(items) => items.iter().all(is_exact),
+        Value::Object(fields) => fields.values().all(is_exact),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_make_no_difference_and_digits_do() {
+        let same = |one: &'static str, other: &'static str| is_same(&one.into(), &other.into());
+        assert!(same(r#"{"a":[1,"x"]}"#, r#"{ "a": [1, "x"]}"#));
+        assert!(!same(r#"{"a":1}"#, r#"{"a":2}"#));
+        // Read as numbers, these are the same.
+        assert!(!same(r#"{"a":12345678901234567890123}"#, r#"{"a":12345678901234567890124}"#));
+        assert!(!same(r#"{"a":1.0}"#, r#"{"a":1.00}"#));
+        assert!(!same("{", "{ "));
+    }
+}
