@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::error::{ClusterError, Verb};
 use super::name::{Kind, NameError, ObjectName};
 use super::send::Call;
-use super::slots::{self, Annotations, Entry, PREFIX};
+use super::slots::{self, Annotations, Counts, Entry, PREFIX};
 use super::{Cluster, FIELD_MANAGER, is, text_at};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -168,16 +168,23 @@ fn is_marked(annotations: &Annotations) -> bool {
     annotations.get(&mark_name()).is_some_and(|value| value == "true")
 }
 
+/// What is to stand in the annotations.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The signatures.
+    pub entries: &'a [Entry],
+    /// Says which of them are there already.
+    pub counts: &'a Counts<'a>,
+    /// Whether the run is marked as signed, with `chains.tekton.dev/signed: "true"`, which keeps Tekton Chains from signing it.
+    pub mark: bool,
+}
+
 /// Puts what is missing into `there`, and into `ours`: how many signatures that were.
-fn add(
-    there: &mut Annotations,
-    ours: &mut Annotations,
-    entries: &[Entry],
-    mark: bool,
-) -> Result<usize, slots::NoRoom> {
+fn add(there: &mut Annotations, ours: &mut Annotations, wanted: Wanted<'_>) -> Result<usize, slots::NoRoom> {
+    let Wanted { entries, counts, mark } = wanted;
     let mut added = 0;
     for entry in entries {
-        if slots::find(there, entry).is_none() {
+        if slots::find(there, entry, counts).is_none() {
             slots::place(there, ours, entry)?;
             added += 1;
         }
@@ -190,8 +197,8 @@ fn add(
 }
 
 impl Cluster {
-    /// Puts `entries` into the annotations of the run `name`, whose UID is `uid`, all of them or none, and with `mark_signed`
-    /// also `chains.tekton.dev/signed: "true"`, which keeps Tekton Chains from signing it. What is there already is not written again.
+    /// Puts what is `wanted` into the annotations of the run `name`, whose UID is `uid`, all of it or nothing. What is there already is
+    /// not written again.
     ///
     /// # Errors
     ///
@@ -201,10 +208,9 @@ impl Cluster {
         kind: Kind,
         name: &ObjectName,
         uid: &str,
-        entries: &[Entry],
-        mark_signed: bool,
+        wanted: Wanted<'_>,
     ) -> Result<Annotated, AnnotationError> {
-        self.rounds(&Target { kind, name, uid }, None, entries, mark_signed).await
+        self.rounds(&Target { kind, name, uid }, None, wanted).await
     }
 
     /// The same with the object as it was read a while ago, which saves reading it: one that has changed since is read again.
@@ -216,22 +222,20 @@ impl Cluster {
         &self,
         kind: Kind,
         object: Value,
-        entries: &[Entry],
-        mark_signed: bool,
+        wanted: Wanted<'_>,
     ) -> Result<Annotated, AnnotationError> {
         let uid = text_at(&object, "/metadata/uid").to_owned();
         let name =
             ObjectName::new(text_at(&object, "/metadata/namespace"), text_at(&object, "/metadata/name"));
         let name = name.map_err(AnnotationError::Name)?;
-        self.rounds(&Target { kind, name: &name, uid: &uid }, Some(object), entries, mark_signed).await
+        self.rounds(&Target { kind, name: &name, uid: &uid }, Some(object), wanted).await
     }
 
     async fn rounds(
         &self,
         target: &Target<'_>,
         mut known: Option<Value>,
-        entries: &[Entry],
-        mark: bool,
+        wanted: Wanted<'_>,
     ) -> Result<Annotated, AnnotationError> {
         let mut round = 0;
         loop {
@@ -239,7 +243,7 @@ impl Cluster {
                 Some(object) => object,
                 None => self.read(target).await?,
             };
-            match self.round(target, &object, entries, mark).await? {
+            match self.round(target, &object, wanted).await? {
                 Round::Done(done) => return Ok(done),
                 Round::Again(source) if round + 1 == MAX_ROUNDS => {
                     return Err(AnnotationError::Busy { object: target.shown(), source });
@@ -257,15 +261,14 @@ impl Cluster {
         &self,
         target: &Target<'_>,
         object: &Value,
-        entries: &[Entry],
-        mark: bool,
+        wanted: Wanted<'_>,
     ) -> Result<Round, AnnotationError> {
         let before = annotations(object);
         let (mut there, mut ours) = (before.clone(), owned(object, &before));
-        let added = add(&mut there, &mut ours, entries, mark)
+        let added = add(&mut there, &mut ours, wanted)
             .map_err(|slots::NoRoom| AnnotationError::NoRoom { object: target.shown() })?;
         let marked = is_marked(&there);
-        let done = Annotated { added, present: entries.len() - added, marked };
+        let done = Annotated { added, present: wanted.entries.len() - added, marked };
         if there == before {
             return Ok(Round::Done(done));
         }
@@ -277,8 +280,8 @@ impl Cluster {
             Applied::Stored(stored) => annotations(&stored),
             Applied::Changed(error) => return Ok(Round::Again(error)),
         };
-        let lost =
-            entries.iter().any(|entry| slots::find(&found, entry).is_none()) || marked != is_marked(&found);
+        let is_lost = |entry| slots::find(&found, entry, wanted.counts).is_none();
+        let lost = wanted.entries.iter().any(is_lost) || marked != is_marked(&found);
         if lost { Err(AnnotationError::Lost { object: target.shown() }) } else { Ok(Round::Done(done)) }
     }
 

@@ -30,7 +30,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 pub use account::{AccountCredentials, AccountDocument, AccountError};
-pub use annotations::{ANNOTATIONS_BYTES, Annotated, AnnotationError};
+pub use annotations::{ANNOTATIONS_BYTES, Annotated, AnnotationError, Wanted};
 pub use children::{Children, Pods};
 pub use connect::{ACCOUNT_FOLDER, Environment, Reach, in_pod};
 pub use error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
@@ -38,7 +38,7 @@ pub use kubeconfig::Kubeconfigs;
 pub use name::{Kind, Name, NameError, Namespace, ObjectName, Uid};
 pub use runs::{Own, RunsError, Told};
 pub use secret::{Left, SecretData};
-pub use slots::{Entry, PREFIX, ShortKey};
+pub use slots::{Counts, Entry, PREFIX, ShortKey, Standing};
 pub use so_far::so_far;
 pub use who::{Claims, Who};
 

@@ -55,6 +55,22 @@ pub struct Entry {
     pub chain: String,
 }
 
+/// What stands under one name; empty where there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing<'a> {
+    /// The payload, in base64.
+    pub payload: &'a str,
+    /// The signature, in base64.
+    pub signature: &'a str,
+    /// The certificate.
+    pub cert: &'a str,
+    /// Its chain.
+    pub chain: &'a str,
+}
+
+/// Says whether what stands under a name counts as an entry: `verify-run`'s verdict.
+pub type Counts<'a> = dyn Fn(&Entry, &Standing<'_>) -> bool + Send + Sync + 'a;
+
 /// There is no name left for a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NoRoom;
@@ -119,15 +135,19 @@ fn is_free(there: &Annotations, name: &str) -> bool {
     PARTS.iter().all(|what| !there.contains_key(&part(what, name)))
 }
 
-/// Where `entry` stands already.
-pub(super) fn find(there: &Annotations, entry: &Entry) -> Option<String> {
-    let values = entry.values();
-    let same = |name: &String| {
-        PARTS.iter().zip(&values).all(|(what, value)| {
-            there.get(&part(what, name)).map(String::as_str).unwrap_or_default() == value
-        })
+/// Under which name something stands that counts as `entry`.
+pub(super) fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> Option<String> {
+    let is_entry = |name: &String| {
+        let text = |what| there.get(&part(what, name)).map(String::as_str).unwrap_or_default();
+        let standing = Standing {
+            payload: text("payload"),
+            signature: text("signature"),
+            cert: text("cert"),
+            chain: text("chain"),
+        };
+        !standing.payload.is_empty() && counts(entry, &standing)
     };
-    entry.key.names().iter().flat_map(|name| numbered(name)).find(same)
+    entry.key.names().iter().flat_map(|name| numbered(name)).find(is_entry)
 }
 
 /// Puts `entry` into `there`, and into `ours`, which is what we own of it. Nothing that was there is lost.
@@ -180,6 +200,11 @@ mod tests {
         }
     }
 
+    /// Whether it says the same, as our signature.
+    fn same(entry: &Entry, standing: &Standing<'_>) -> bool {
+        standing.payload == STANDARD.encode(&entry.payload) && standing.signature == "cw=="
+    }
+
     fn image(end: char) -> (ShortKey, String) {
         let text = format!("sha256:{}{}", "0123456789ab", end.to_string().repeat(52));
         let payload = format!(r#"{{"critical":{{"image":{{"docker-manifest-digest":"{text}"}}}}}}"#);
@@ -201,8 +226,8 @@ mod tests {
         assert_eq!(names, want);
         assert_eq!(there["chains.tekton.dev/cert-taskrun-u-1"], "");
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-1"), "x");
-        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "x")).is_some());
-        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "y")).is_none());
+        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "x"), &same).is_some());
+        assert!(find(&there, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "y"), &same).is_none());
     }
 
     #[test]
@@ -214,7 +239,7 @@ mod tests {
             // Three that share 24 digits would be no accident.
             assert!(result.is_ok(), "{end}");
             let (key, payload) = image(end);
-            assert!(find(&there, &entry(key, &payload)).is_some());
+            assert!(find(&there, &entry(key, &payload), &same).is_some());
         }
         let (_, first) = image('c');
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-0123456789ab"), first);
@@ -239,6 +264,27 @@ mod tests {
         let before = there.clone();
         assert_eq!(place(&mut there, &mut ours, &entry(key(), "ten")), Err(NoRoom));
         assert_eq!(there, before);
+    }
+
+    #[test]
+    fn what_does_not_count_stays_and_a_good_one_takes_its_name() {
+        let key = || ShortKey::TaskRun("u".parse().unwrap());
+        for part in ["payload", "signature"] {
+            let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+            place(&mut there, &mut ours, &entry(key(), "p")).unwrap();
+            let name = format!("chains.tekton.dev/{part}-taskrun-u");
+            there.insert(name.clone(), "spoilt".into());
+            ours.insert(name, "spoilt".into());
+            assert_eq!(find(&there, &entry(key(), "p"), &same), None);
+            place(&mut there, &mut ours, &entry(key(), "p")).unwrap();
+            assert_eq!(find(&there, &entry(key(), "p"), &same).as_deref(), Some("taskrun-u"));
+            assert_eq!(there[&format!("chains.tekton.dev/{part}-taskrun-u-2")], "spoilt");
+        }
+        // What decides nothing makes no difference.
+        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+        place(&mut there, &mut ours, &entry(key(), "p")).unwrap();
+        there.insert("chains.tekton.dev/cert-taskrun-u".into(), "x".into());
+        assert!(find(&there, &entry(key(), "p"), &same).is_some());
     }
 
     #[test]

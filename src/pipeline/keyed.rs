@@ -2,16 +2,19 @@
 //!
 //! A level of indexes after the other: what an index lists is signed with `recursive` here as it is in registries.
 
+use futures_util::StreamExt as _;
+
 use super::subjects::Subjects;
 use super::whole::entry;
 use super::{Seen, Whole, WholeError, look_up, payloads, sign};
 use crate::cluster::{Entry, ShortKey};
 use crate::explain::Explanation;
+use crate::payload::Payload;
 use crate::plan::PlannedImage;
 use crate::registry::ImageRef;
 use crate::report::{About, Done, Label, Outcome};
-use crate::store::{Filed, KeptUnder, StoreKind};
-use futures_util::StreamExt as _;
+use crate::store::{Attached, Filed, KeptUnder, StoreKind};
+use crate::verify::{self, own};
 
 /// What is to be written into the annotations of one run.
 #[derive(Default)]
@@ -46,7 +49,7 @@ impl Whole {
             });
             let mut signed = signed.buffered(self.jobs.max(1));
             while let Some((planned, filed)) = signed.next().await {
-                let made = self.keep_image(&planned, filed, no_run, &mut slots);
+                let made = self.keep_image(&planned, filed, no_run, &mut slots).await;
                 made.into_iter().for_each(|outcome| subjects.ended(outcome));
             }
         }
@@ -77,7 +80,7 @@ impl Whole {
     }
 
     /// Puts an image's signatures into the folder, and sets aside what goes into annotations.
-    fn keep_image(
+    async fn keep_image(
         &self,
         planned: &PlannedImage,
         filed: Result<Vec<Filed>, WholeError>,
@@ -99,7 +102,7 @@ impl Whole {
                     slots.0.push((label, about.clone(), from.clone(), entries));
                     continue;
                 }
-                (Ok(filed), _) => self.keep(filed).map_err(|error| Explanation::of(&error)),
+                (Ok(filed), _) => self.keep(filed).await.map_err(|error| Explanation::of(&error)),
             };
             outcomes.push(Outcome { label, subject: about.clone(), from: from.clone(), result });
         }
@@ -107,14 +110,18 @@ impl Whole {
     }
 
     /// Puts `filed` into the folder.
-    pub(super) fn keep(&self, filed: &[Filed]) -> Result<Done, WholeError> {
+    pub(super) async fn keep(&self, filed: &[Filed]) -> Result<Done, WholeError> {
         let (Some(directory), Some(last)) = (&self.directory, filed.last()) else {
             let subject = filed.last().map(|filed| filed.key.full.clone());
             return Err(WholeError::NothingKept(subject.unwrap_or_default()));
         };
+        let trust = own::trust(self.key.signer().await?.public_key());
+        let counts = |payload: &Payload, signature: &[u8]| {
+            verify::run::signed_by(&trust, &payload.bytes, signature, &Attached::default()).is_ok()
+        };
         let mut added = 0;
         for filed in filed {
-            added += usize::from(directory.keep(filed)?);
+            added += usize::from(directory.keep(filed, &counts)?);
         }
         Ok(Done {
             location: directory.location(last),

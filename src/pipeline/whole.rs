@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 
 use super::keyed::Slots;
 use super::{Pipeline, PipelineError, What, Writers, look_up, sign};
-use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ShortKey, Uid};
+use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ShortKey, Standing, Uid, Wanted};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, Envelope, Format, Payload};
@@ -26,6 +26,7 @@ use crate::report::{About, Done, Event, Expected, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{Directory, Filed, KeptUnder, Signed, Store, StoreError, StoreKind};
 use crate::tekton::run::{RunKind, RunName};
+use crate::verify::{self, own};
 
 /// What is called with each subject that turns up on the way, and with each outcome.
 pub type Seen<'a> = dyn FnMut(Event<'_>) + 'a;
@@ -215,7 +216,7 @@ impl Whole {
                     let short: String = digest.hex().chars().take(12).collect();
                     key.full = format!("{}-attestation-{short}", key.full);
                     let result = match look_up(&self.client, image).await {
-                        Ok(_) => self.keep(&[Filed { key, number: 0, signed: signed.clone() }]),
+                        Ok(_) => self.keep(&[Filed { key, number: 0, signed: signed.clone() }]).await,
                         Err(error) => Err(error.into()),
                     };
                     vec![Outcome::of_image(expected.label, planned.image, planned.from, result)]
@@ -270,7 +271,7 @@ impl Whole {
                     }
                     StoreKind::Oci => Err(Explanation::of(&WholeError::NoImage(job.planned.shown()))),
                     StoreKind::Directory => {
-                        self.keep(std::slice::from_ref(filed)).map_err(|error| Explanation::of(&error))
+                        self.keep(std::slice::from_ref(filed)).await.map_err(|error| Explanation::of(&error))
                     }
                     StoreKind::Tekton => {
                         let entries = run_key(&job.planned).map(|key| entry(key, &filed.signed));
@@ -373,13 +374,17 @@ impl Whole {
             RunKind::TaskRun => Kind::TaskRun,
             RunKind::PipelineRun => Kind::PipelineRun,
         };
-        let annotated = match &job.known {
-            Some(object) => cluster.annotate_known(kind, object.clone(), entries, mark).await?,
-            None => {
-                cluster.annotate(kind, &name, run.uid.as_ref().map_or("", Uid::as_str), entries, mark).await?
-            }
+        let signer = self.key.signer().await?;
+        let trust = own::trust(signer.public_key());
+        let counts = |entry: &Entry, standing: &Standing<'_>| {
+            verify::run::counts(&trust, &entry.payload, standing.payload, standing.signature)
         };
-        Ok((annotated, self.key.signer().await?.public_key().key_id()))
+        let wanted = Wanted { entries, counts: &counts, mark };
+        let annotated = match &job.known {
+            Some(object) => cluster.annotate_known(kind, object.clone(), wanted).await?,
+            None => cluster.annotate(kind, &name, run.uid.as_ref().map_or("", Uid::as_str), wanted).await?,
+        };
+        Ok((annotated, signer.public_key().key_id()))
     }
 }
 

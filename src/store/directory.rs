@@ -9,10 +9,12 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::{Filed, Signed, StoreError};
-use crate::payload::Envelope;
+use crate::payload::{Envelope, Payload, dsse};
 use crate::registry::Digest;
 
 /// The store of a folder.
@@ -36,17 +38,24 @@ impl Directory {
         self.folder.join(format!("{what}-{}", file_name(filed)))
     }
 
-    /// Writes payload and signature and reads them back; whether anything had to be written.
+    /// Writes payload and signature and reads them back; whether anything had to be written. A signature that is there and `counts`
+    /// for the payload stays.
     ///
     /// # Errors
     ///
     /// When the folder can't be written, or what is read back is something else.
-    pub fn keep(&self, filed: &Filed) -> Result<bool, StoreError> {
+    pub fn keep(&self, filed: &Filed, counts: &dyn Fn(&Payload, &[u8]) -> bool) -> Result<bool, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(|source| failed(&self.folder, source))?;
         let files = [
             (self.path("payload", filed), filed.signed.payload.bytes.clone()),
             (self.path("signature", filed), signature(&filed.signed)),
         ];
+        let [(payload, bytes), (place, _)] = &files;
+        if holds(payload, bytes).unwrap_or(false)
+            && signed(place).is_ok_and(|there| counts(&filed.signed.payload, &there))
+        {
+            return Ok(false);
+        }
         let mut added = false;
         for (path, bytes) in &files {
             if !holds(path, bytes).unwrap_or(false) {
@@ -104,17 +113,33 @@ fn is_ambiguous(full: &str) -> bool {
     full.contains(['_', '[']) || (like_a_port && !host.contains(':'))
 }
 
-/// Whether the file at `path` is a regular one with just these bytes. No link is followed.
-fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+/// The regular file at `path`. No link is followed.
+fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() || file.metadata()?.len() != bytes.len() as u64 {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+/// Whether the file at `path` is a regular one with just these bytes.
+fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let file = open(path)?;
+    if file.metadata()?.len() != bytes.len() as u64 {
         return Ok(false);
     }
     let mut there = Vec::with_capacity(bytes.len());
     file.take(bytes.len() as u64 + 1).read_to_end(&mut there)?;
     Ok(there == bytes)
+}
+
+/// The signature in the file at `path`: an envelope, or what its base64 says.
+fn signed(path: &Path) -> io::Result<Vec<u8>> {
+    let mut there = Vec::new();
+    open(path)?.take(dsse::MAX_BYTES + 1).read_to_end(&mut there)?;
+    if there.first() == Some(&b'{') {
+        return Ok(there);
+    }
+    STANDARD.decode(there.trim_ascii()).map_err(io::Error::other)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -134,9 +159,13 @@ fn failed(path: &Path, source: io::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::Payload;
     use crate::sign::Signature;
     use crate::store::KeptUnder;
+
+    /// Signatures of two kinds count: what `filed` has, and another of the same key.
+    fn ours(payload: &Payload, signature: &[u8]) -> bool {
+        payload.bytes == "{}" && [[1], [2]].iter().any(|one| one == signature)
+    }
 
     fn filed(short: &str, full: &str, number: usize) -> Filed {
         let payload = Payload {
@@ -154,11 +183,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Directory::new(folder.path().join("new"));
         let run = filed("taskrun-u", "tekton.dev-v1-TaskRun-u", 0);
-        assert!(store.keep(&run).unwrap());
-        assert!(!store.keep(&run).unwrap(), "the second time nothing is written");
+        assert!(store.keep(&run, &ours).unwrap());
+        assert!(!store.keep(&run, &ours).unwrap(), "the second time nothing is written");
         let read = |name: &str| std::fs::read(folder.path().join("new").join(name)).unwrap();
         assert_eq!(read("payload-taskrun-u"), b"{}");
         assert_eq!(read("signature-taskrun-u"), b"AQ==");
+    }
+
+    #[test]
+    fn what_counts_stays_and_what_does_not_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Directory::new(folder.path().to_owned());
+        let run = filed("taskrun-u", "x", 0);
+        assert!(store.keep(&run, &ours).unwrap());
+        let file = |name: &str| folder.path().join(name);
+        std::fs::write(file("signature-taskrun-u"), "Ag==\n").unwrap();
+        assert!(!store.keep(&run, &ours).unwrap(), "another signature that counts");
+        assert_eq!(std::fs::read(file("signature-taskrun-u")).unwrap(), b"Ag==\n");
+        for (name, spoilt) in
+            [("signature-taskrun-u", "Aw=="), ("signature-taskrun-u", "?"), ("payload-taskrun-u", "{ }")]
+        {
+            std::fs::write(file(name), spoilt).unwrap();
+            assert!(store.keep(&run, &ours).unwrap(), "{name}: {spoilt}");
+            assert!(!store.keep(&run, &ours).unwrap(), "{name}: {spoilt}");
+        }
     }
 
     #[test]
@@ -168,7 +216,7 @@ mod tests {
         std::fs::write(&other, "{}").unwrap();
         std::os::unix::fs::symlink(&other, folder.path().join("payload-taskrun-u")).unwrap();
         let store = Directory::new(folder.path().to_owned());
-        assert!(store.keep(&filed("taskrun-u", "x", 0)).unwrap());
+        assert!(store.keep(&filed("taskrun-u", "x", 0), &ours).unwrap());
         assert!(!folder.path().join("payload-taskrun-u").symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read(&other).unwrap(), b"{}");
     }
@@ -217,6 +265,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
         let store = Directory::new(folder.path().join("file/below"));
-        assert!(matches!(store.keep(&filed("a", "b", 0)), Err(StoreError::File { .. })));
+        assert!(matches!(store.keep(&filed("a", "b", 0), &ours), Err(StoreError::File { .. })));
     }
 }

@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::cluster::{Annotated, AnnotationError, Cluster, Entry, Kind, ObjectName, ShortKey};
+use stepseal::cluster::{
+    Annotated, AnnotationError, Cluster, Entry, Kind, ObjectName, ShortKey, Standing, Wanted,
+};
 use stepseal::explain::{Explain as _, Explanation};
 
 use crate::kit::Namespace;
@@ -31,12 +33,21 @@ fn entry(key: ShortKey, payload: &[u8]) -> Entry {
     }
 }
 
+/// These entries, which count if they are there as they are.
+fn wanted(entries: &[Entry], mark: bool) -> Wanted<'_> {
+    let counts = &|entry: &Entry, standing: &Standing<'_>| {
+        standing.payload == STANDARD.encode(&entry.payload)
+            && standing.signature == STANDARD.encode(&entry.signature)
+    };
+    Wanted { entries, counts, mark }
+}
+
 async fn annotate(
     cluster: &Cluster,
     run: &(ObjectName, String),
     entries: &[Entry],
 ) -> Result<Annotated, AnnotationError> {
-    cluster.annotate(Kind::TaskRun, &run.0, &run.1, entries, false).await
+    cluster.annotate(Kind::TaskRun, &run.0, &run.1, wanted(entries, false)).await
 }
 
 fn annotations(namespace: &Namespace, name: &str) -> Value {
@@ -74,7 +85,7 @@ async fn they_stand_under_chains_names_and_a_second_run_adds_nothing() {
     let done = annotate(&cluster, &run, &entries).await.unwrap();
     assert_eq!(done, Annotated { added: 0, present: 3, marked: false });
     assert_eq!(namespace.get("taskrun", "build"), before);
-    let done = cluster.annotate(Kind::TaskRun, &run.0, &run.1, &entries, true).await.unwrap();
+    let done = cluster.annotate(Kind::TaskRun, &run.0, &run.1, wanted(&entries, true)).await.unwrap();
     assert_eq!(done, Annotated { added: 0, present: 3, marked: true });
     let marked = annotations(&namespace, "build");
     assert_eq!(marked["chains.tekton.dev/signed"], "true");
@@ -149,7 +160,7 @@ async fn what_another_manager_owns_is_not_overwritten() {
     // The mark, as another wrote it, is a conflict that names who.
     namespace.kubectl(&["annotate", "taskrun", "build", "chains.tekton.dev/signed=failed"]).ok();
     let entries = [entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"ours")];
-    let error = cluster.annotate(Kind::TaskRun, &run.0, &run.1, &entries, true).await.unwrap_err();
+    let error = cluster.annotate(Kind::TaskRun, &run.0, &run.1, wanted(&entries, true)).await.unwrap_err();
     assert!(matches!(error, AnnotationError::Owned { .. }), "{error}");
     assert!(error.to_string().contains("kubectl"), "{error}");
     assert_eq!(annotations(&namespace, "build")["chains.tekton.dev/signed"], "failed");

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::cluster::{Cluster, Entry, Kind, ShortKey, Told};
+use stepseal::cluster::{Cluster, Entry, Kind, ShortKey, Standing, Told, Wanted};
 use stepseal::explain::{Explain, Explanation};
 use stepseal::secret::Secret;
 use stepseal::sign::LockedKey;
@@ -149,7 +151,10 @@ impl Stage {
                 chain: String::new(),
             };
             let name = self.namespace.named(name.as_str().unwrap()).parse().unwrap();
-            cluster.annotate(*kind, &name, uid, &[entry], false).await.map_err(|error| told(&error))?;
+            let payload = STANDARD.encode(&entry.payload);
+            let counts = |_: &Entry, there: &Standing<'_>| there.payload == payload;
+            let wanted = Wanted { entries: &[entry], counts: &counts, mark: false };
+            cluster.annotate(*kind, &name, uid, wanted).await.map_err(|error| told(&error))?;
             let all = format!("chains.tekton.dev/payload-taskrun-{uid}");
             let there = self.namespace.get(&kind.name().to_lowercase(), name.name());
             assert!(there["metadata"]["annotations"].get(&all).is_some());

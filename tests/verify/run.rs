@@ -301,3 +301,63 @@ fn the_format_tekton_is_the_status_with_a_plain_signature() {
     objects.object["status"]["podName"] = json!("another");
     fails(binary(&step, &objects.text(), &[]), &["podName: ", "was signed, and it is \"another\""]);
 }
+
+/// What `sign` counts as there in annotations is what `verify-run` accepts.
+#[test]
+fn annotations_count_if_and_only_if_they_verify() {
+    let names = std::fs::read_dir(case("")).unwrap().map(|entry| entry.unwrap().path());
+    let mut objects = names
+        .filter(|path| path.join("expected.json").exists())
+        .map(|path| Objects::read(&path))
+        .find(|objects| objects.children.is_empty())
+        .unwrap();
+    let statement = payload(&objects.run(), RunFormat::SlsaV1, &ProvenanceOptions::default()).unwrap();
+    let bytes = statement.payload.bytes;
+    objects.carry(&serde_json::from_slice(&bytes).unwrap(), signer());
+    let key = objects.run().short_key().unwrap();
+    let name = |part: &str| format!("chains.tekton.dev/{part}-{key}");
+    // As it is kept, the payload is what was signed, byte for byte.
+    let signature = signer().sign_payload(&statement_payload(&bytes), &[]).unwrap();
+    let envelope = stepseal::payload::dsse::envelope(&statement_payload(&bytes), &signature, "k");
+    let good = (STANDARD.encode(&bytes), STANDARD.encode(&envelope));
+    let json: Value = serde_json::from_slice(&envelope).unwrap();
+    let changed = |field: &str, value: Value| {
+        let mut json = json.clone();
+        json[field] = value;
+        (good.0.clone(), STANDARD.encode(json.to_string()))
+    };
+    let rows = [
+        (good.clone(), true),
+        ((good.0.clone(), format!("{}\n", good.1)), false),
+        ((good.0.clone(), String::new()), false),
+        ((String::new(), good.1.clone()), false),
+        (("?".into(), good.1.clone()), false),
+        ((STANDARD.encode("{}"), good.1.clone()), false),
+        ((good.0.clone(), STANDARD.encode("x")), false),
+        ((good.0.clone(), STANDARD.encode("{}")), false),
+        ((good.0.clone(), STANDARD.encode(&signature.0)), false),
+        (changed("payload", "e30=".into()), false),
+        (changed("payloadType", "text/plain".into()), false),
+        (changed("signatures", json!([])), false),
+        (changed("signatures", json!([{ "sig": "AAAA" }])), false),
+        (changed("x", json!(1)), true),
+    ];
+    for (row, ((payload, signature), accepted)) in rows.into_iter().enumerate() {
+        let annotations = &mut objects.object["metadata"]["annotations"];
+        annotations[name("payload")] = payload.clone().into();
+        annotations[name("signature")] = signature.clone().into();
+        annotations[name("cert")] = "what stands here decides nothing".into();
+        let verdict = verify(&objects.run(), &trust(), &[]);
+        assert_eq!(!verdict.good.is_empty(), accepted, "row {row}: {:?}", verdict.refused);
+        let counted = stepseal::verify::run::counts(&trust(), &bytes, &payload, &signature);
+        assert_eq!(counted, accepted, "row {row}");
+    }
+}
+
+fn statement_payload(bytes: &[u8]) -> stepseal::payload::Payload {
+    stepseal::payload::Payload {
+        bytes: bytes.to_vec().into(),
+        media_type: stepseal::payload::cosign_statement::PAYLOAD_TYPE,
+        envelope: stepseal::payload::Envelope::Dsse,
+    }
+}

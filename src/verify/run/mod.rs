@@ -205,6 +205,37 @@ pub fn verify(run: &Run, trust: &Trust, requires: &[Require]) -> RunVerdict {
     verdict
 }
 
+/// Who signed `payload`, by the signature that stands beside it: of an in-toto format it is an envelope, of the others the
+/// signature itself.
+///
+/// # Errors
+///
+/// When it is nobody that counts, or is of another payload.
+pub fn signed_by(
+    trust: &Trust,
+    payload: &[u8],
+    signature: &[u8],
+    attached: &Attached,
+) -> Result<By, RunRefusal> {
+    if signature.first() != Some(&b'{') {
+        return Ok(trust.simple(payload, signature, attached)?);
+    }
+    let (by, envelope) = trust.envelope(signature, attached)?;
+    if envelope.payload != payload || envelope.payload_type != PAYLOAD_TYPE {
+        return Err(RunRefusal::OtherPayload);
+    }
+    Ok(by)
+}
+
+/// Whether annotations hold `payload` and a signature of it that counts; both stand there in base64. What a certificate says
+/// beside them decides nothing where a key is trusted.
+pub fn counts(trust: &Trust, payload: &[u8], stored: &str, signature: &str) -> bool {
+    let (Ok(stored), Ok(signature)) = (STANDARD.decode(stored), STANDARD.decode(signature)) else {
+        return false;
+    };
+    stored == payload && signed_by(trust, payload, &signature, &Attached::default()).is_ok()
+}
+
 /// What is signed, the run first, each with the keys of its signatures, the newest first: another, older one or by another signer, stands under
 /// `KEY-2` to `KEY-9`.
 fn things<'a>(annotations: &[(&'a str, &'a str)], own: &'a str) -> Vec<(&'a str, Vec<&'a str>)> {
@@ -248,16 +279,7 @@ impl Carried<'_> {
             chain: self.text("chain").map(str::to_owned),
             ..Attached::default()
         };
-        // An in-toto format's signature is an envelope, the others' the signature itself.
-        let by = if signature.first() == Some(&b'{') {
-            let (by, envelope) = trust.envelope(&signature, &attached)?;
-            if envelope.payload != payload || envelope.payload_type != PAYLOAD_TYPE {
-                return Err(RunRefusal::OtherPayload);
-            }
-            by
-        } else {
-            trust.simple(&payload, &signature, &attached)?
-        };
+        let by = signed_by(trust, &payload, &signature, &attached)?;
         let document = strict::value(&payload).map_err(RunRefusal::Json)?;
         let (format, so_far) =
             if own { self.own(&payload, &document)? } else { (self.image(&payload)?, None) };
