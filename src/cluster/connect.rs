@@ -108,7 +108,7 @@ pub(super) async fn connect(reach: &Reach, env: Environment<'_>) -> Result<Conne
         folder: reach.folder.clone(),
         unread: reach.kubeconfigs.unread().map(String::into_boxed_str),
     };
-    match reach.kubeconfigs.load_named().await {
+    match reach.kubeconfigs.load_named(reach.deadline).await {
         Some(Ok(loaded)) => return with_kubeconfig(loaded),
         Some(Err(Missing::Unusable(error))) => return Err(error),
         Some(Err(Missing::Nowhere)) => return Err(no_cluster()),
@@ -117,7 +117,7 @@ pub(super) async fn connect(reach: &Reach, env: Environment<'_>) -> Result<Conne
     if in_pod(reach, env) {
         return Ok(Connected { unread: reach.kubeconfigs.unread(), ..from_pod(&reach.folder, env)? });
     }
-    match reach.kubeconfigs.load_home().await? {
+    match reach.kubeconfigs.load_home(reach.deadline).await? {
         Some(loaded) => with_kubeconfig(loaded),
         None => Err(no_cluster()),
     }

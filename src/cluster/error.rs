@@ -51,7 +51,7 @@ pub enum ClusterError {
         /// Why.
         source: Box<kube::config::KubeconfigError>,
     },
-    /// A kubeconfig that is mounted, or a file that it names, can't be read.
+    /// A kubeconfig, or a file that it names, can't be read.
     #[error("cannot read {} for the connection to the cluster", .path.display())]
     KubeconfigFile {
         /// The file.
@@ -377,6 +377,9 @@ impl Explain for ClusterError {
             Self::NoCluster { unread, .. } => {
                 let hint = "let the pod have its ServiceAccount's token (automountServiceAccountToken), or set KUBECONFIG";
                 and(hint.into(), unread.as_deref())
+            }
+            Self::KubeconfigFile { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
+                "name a regular file: nothing could be read from this one before the time limit".into()
             }
             Self::KubeconfigFile { .. } => {
                 "mount it together with the kubeconfig, readable by this step's user".into()

@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -40,23 +41,23 @@ pub(super) struct Loaded {
 }
 
 impl Kubeconfigs {
-    /// The named kubeconfigs, merged; `None`: none is named.
-    pub(super) async fn load_named(&self) -> Option<Result<Loaded, Missing>> {
+    /// The named kubeconfigs, merged; `None`: none is named. They are read until `deadline` at most.
+    pub(super) async fn load_named(&self, deadline: Instant) -> Option<Result<Loaded, Missing>> {
         let paths: Vec<PathBuf> = self.named.as_ref()?.iter().filter(|path| path.exists()).cloned().collect();
         Some(match paths.first() {
-            Some(first) => read(first, &paths).await.map_err(Missing::Unusable),
+            Some(first) => read(first, &paths, deadline).await.map_err(Missing::Unusable),
             None => Err(Missing::Nowhere),
         })
     }
 
     /// The one below `$HOME`; `None`: there is none that may be read.
-    pub(super) async fn load_home(&self) -> Result<Option<Loaded>, ClusterError> {
+    pub(super) async fn load_home(&self, deadline: Instant) -> Result<Option<Loaded>, ClusterError> {
         match self.home.as_ref() {
             None => Ok(None),
             Some(HomeFolder::Private(folder)) => {
                 let path = folder.join(FILE_NAME);
                 match path.exists() {
-                    true => read(&path, std::slice::from_ref(&path)).await.map(Some),
+                    true => read(&path, std::slice::from_ref(&path), deadline).await.map(Some),
                     false => Ok(None),
                 }
             }
@@ -87,13 +88,28 @@ pub(super) enum Missing {
 }
 
 /// Reads and merges the files at `paths`, of which `first` is the first.
-async fn read(first: &Path, paths: &[PathBuf]) -> Result<Loaded, ClusterError> {
+async fn read(first: &Path, paths: &[PathBuf], deadline: Instant) -> Result<Loaded, ClusterError> {
     let mut merged = Kubeconfig::default();
     for path in paths {
-        let next = Kubeconfig::read_from(path).map_err(|error| unusable(path, error))?;
+        let next = read_one(path, deadline).await?;
         merged = merged.merge(next).map_err(|error| unusable(path, error))?;
     }
     load(first, merged).await
+}
+
+/// Reads the file at `path`, which may be a FIFO that nobody writes to: on a thread of its own, as kube's reader would wait for it
+/// without end, and a runtime waits for its own threads.
+async fn read_one(path: &Path, deadline: Instant) -> Result<Kubeconfig, ClusterError> {
+    let failed = |source| ClusterError::KubeconfigFile { path: path.to_owned(), source };
+    let (send, receive) = tokio::sync::oneshot::channel();
+    let file = path.to_owned();
+    let reader = move || drop(send.send(Kubeconfig::read_from(file)));
+    std::thread::Builder::new().spawn(reader).map_err(failed)?;
+    match tokio::time::timeout_at(deadline.into(), receive).await {
+        Ok(Ok(read)) => read.map_err(|error| unusable(path, error)),
+        Ok(Err(_)) => Err(failed(io::Error::other("its reader ended without an answer"))),
+        Err(_) => Err(failed(io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// Reads the one in `folder`, if it was mounted.

@@ -28,12 +28,17 @@ fn shared(disk: &Disk, mounts: &[&str]) -> Kubeconfigs {
     Kubeconfigs { named: None, home: Some(HomeFolder::Shared(folder)) }
 }
 
+/// Later than any of these files takes to be read.
+fn soon() -> Instant {
+    Instant::now() + std::time::Duration::from_secs(60)
+}
+
 async fn user(kubeconfigs: &Kubeconfigs) -> AuthInfo {
-    kubeconfigs.load_home().await.unwrap().unwrap().config.auth_info
+    kubeconfigs.load_home(soon()).await.unwrap().unwrap().config.auth_info
 }
 
 async fn error(kubeconfigs: &Kubeconfigs) -> Explanation {
-    let error = kubeconfigs.load_home().await.err().expect("an error");
+    let error = kubeconfigs.load_home(soon()).await.err().expect("an error");
     assert_eq!(error.exit(), ExitCode::Usage);
     Explanation::of(&error)
 }
@@ -44,7 +49,7 @@ const FILE: &[&str] = &["home/.kube/config"];
 #[tokio::test]
 async fn a_kubeconfig_below_home_is_read_in_a_pod_if_it_is_mounted() {
     let disk = Disk::new();
-    assert!(shared(&disk, FOLDER).load_home().await.unwrap().is_none());
+    assert!(shared(&disk, FOLDER).load_home(soon()).await.unwrap().is_none());
     disk.file("home/.kube/config", &kubeconfig(&json!({}), &json!({"token": "t"})));
     for mounts in [FOLDER, FILE] {
         let kubeconfigs = shared(&disk, mounts);
@@ -52,7 +57,7 @@ async fn a_kubeconfig_below_home_is_read_in_a_pod_if_it_is_mounted() {
         assert_eq!(kubeconfigs.unread(), None);
     }
     let kubeconfigs = shared(&disk, &[]);
-    assert!(kubeconfigs.load_home().await.unwrap().is_none());
+    assert!(kubeconfigs.load_home(soon()).await.unwrap().is_none());
     let unread = kubeconfigs.unread().unwrap();
     assert!(
         unread.contains("home/.kube/config") && unread.contains("KUBECONFIG=/h/.kube/config"),
@@ -86,9 +91,9 @@ async fn a_mounted_kubeconfig_that_nobody_named_runs_no_program() {
             assert!(shown.hint.as_ref().unwrap().contains(&setting), "{shown}");
         }
         let private = Kubeconfigs { named: None, home: Some(HomeFolder::Private(disk.path("home/.kube"))) };
-        assert!(private.load_home().await.unwrap().is_some());
+        assert!(private.load_home(soon()).await.unwrap().is_some());
         let named = Kubeconfigs { named: Some(vec![disk.path("home/.kube/config")]), ..shared(&disk, &[]) };
-        assert!(named.load_named().await.unwrap().is_ok());
+        assert!(named.load_named(soon()).await.unwrap().is_ok());
         assert_eq!(named.unread(), None);
     }
 }
@@ -110,7 +115,7 @@ async fn files_that_a_mounted_kubeconfig_names_are_mounted_too() {
         let shown = error(&shared(&disk, FOLDER)).await;
         assert!(shown.error.contains("home/.kube/pki/file"), "{shown}");
         disk.file("home/.kube/pki/file", content);
-        let found = shared(&disk, FOLDER).load_home().await.unwrap().unwrap().config;
+        let found = shared(&disk, FOLDER).load_home(soon()).await.unwrap().unwrap().config;
         match at {
             0 => assert!(found.root_cert.is_some_and(|certificates| certificates.len() == 1)),
             1 => assert_eq!(found.auth_info.client_certificate_data, Some(STANDARD.encode("cert"))),
@@ -145,4 +150,17 @@ async fn a_mounted_kubeconfig_that_can_not_be_read_is_named() {
     std::fs::remove_file(disk.path("home/.kube/config")).unwrap();
     std::fs::create_dir(disk.path("home/.kube/config")).unwrap();
     error(&shared(&disk, FOLDER)).await;
+}
+
+#[tokio::test]
+async fn a_fifo_that_nobody_writes_to_is_waited_for_until_the_time_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let kubeconfigs = Kubeconfigs { named: Some(vec![path]), home: None };
+    let deadline = Instant::now() + std::time::Duration::from_millis(50);
+    let Some(Err(Missing::Unusable(error))) = kubeconfigs.load_named(deadline).await else {
+        panic!("it is read")
+    };
+    assert!(error.hint().unwrap().contains("regular file"));
 }
