@@ -62,7 +62,9 @@ impl Pipeline {
         let mut contended = false;
         let mut pushed = false;
         let mut torn = Torn::default();
-        for attempt in 1_u32.. {
+        let mut attempt = 0_u32;
+        loop {
+            attempt = attempt.saturating_add(1);
             let write = self.store.write(&wanted, subject, &signed).await;
             if write.is_ok() {
                 torn = Torn::default();
@@ -111,7 +113,6 @@ impl Pipeline {
             }
             tokio::time::sleep(random(QUIET / 8 * attempt.min(8))).await;
         }
-        Ok(own.len())
     }
 
     /// Whether `seen` has every signature of ours, verified, and everything else that was ever seen there.
