@@ -14,11 +14,12 @@ fn a_token_service_gives_one_token_a_repository() {
     let registry = Registry::docker_with_tokens(scene.home(), &service);
     let hosts = [registry.host()];
     scene.allow(&hosts);
+    let insecure = [registry.host(), service.host()];
     let images = ["one", "two"].map(|name| scene.crane_pushes(Kind::Oci, &hosts[0], name, name));
     service.take_asked();
     let [one, two] = images.each_ref().map(crate::kit::images::Image::reference);
     for place in [Place::Tag, Place::Referrers] {
-        scene.sign(place, &hosts, &[&one, &two]).ok();
+        scene.sign(place, &insecure, &[&one, &two]).ok();
         let asked = service.take_asked();
         assert!(asked.len() <= 4, "tokens are not reused: {asked:?}");
         for reference in [&one, &two] {
@@ -37,7 +38,12 @@ fn an_identity_token_is_as_good_as_a_password() {
     let hosts = [registry.host()];
     scene.allow_by_identity_token(&hosts);
     let image = scene.crane_pushes(Kind::Oci, &hosts[0], "app", "one");
-    scene.sign(Place::Tag, &hosts, &[&image.reference()]).ok();
+    let insecure = [registry.host(), service.host()];
+    scene
+        .sign(Place::Tag, &hosts, &[&image.reference()])
+        .ended(1)
+        .says(&format!("--insecure-registry {}", service.host()));
+    scene.sign(Place::Tag, &insecure, &[&image.reference()]).ok();
     assert_eq!(scene.verified(Place::Tag, &image.reference()).len(), 1);
 }
 

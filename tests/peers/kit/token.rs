@@ -69,7 +69,12 @@ impl TokenService {
     ///
     /// It goes by a name: go-containerregistry refuses a realm that is a loopback address.
     pub(crate) fn realm(&self) -> String {
-        format!("http://localhost:{}/token", self.address.port())
+        format!("http://{}/token", self.host())
+    }
+
+    /// Its name and port. Over plain HTTP it gets no login unless it is named, as it isn't on the registry's host.
+    pub(crate) fn host(&self) -> String {
+        format!("localhost:{}", self.address.port())
     }
 
     /// The scopes that were asked for since the last call, one entry a token.
