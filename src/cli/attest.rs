@@ -26,6 +26,7 @@ use crate::registry::client::Stats;
 use crate::registry::{ImageRef, ReferenceError};
 use crate::report::{About, Event, Expected, Label, Pending, Recorder, Report, ReportError};
 use crate::store::StoreKind;
+use crate::verify::strict;
 
 /// The largest predicate that is signed.
 pub(super) const MAX_PREDICATE_BYTES: u64 = 64 * 1024 * 1024;
@@ -41,17 +42,17 @@ enum AttestError {
     Report(#[from] ReportError),
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    #[error("{text:?} does not name an image by its digest")]
+    #[error("\"{text}\" does not name an image by its digest")]
     Image { text: String, source: ReferenceError },
     #[error("{0} may not be signed: --allow has no such repository")]
     NotAllowed(String),
-    #[error("--allow: {0:?} is not a pattern of repositories")]
+    #[error("--allow: \"{0}\" is not a pattern of repositories")]
     Pattern(String),
-    #[error("--type: {0:?} is no type of a predicate")]
+    #[error("--type: \"{0}\" is no type of a predicate")]
     Type(String),
     #[error("cannot read the predicate {}", foreign::shown(&path.display().to_string(), 512))]
     Read { path: PathBuf, source: InputError },
-    #[error("the predicate {} is not JSON", foreign::shown(&path.display().to_string(), 512))]
+    #[error("the predicate {} is not JSON that says each thing once", foreign::shown(&path.display().to_string(), 512))]
     NotJson { path: PathBuf, source: serde_json::Error },
     #[error("the predicate {} is not UTF-8 text", foreign::shown(&path.display().to_string(), 512))]
     NotText { path: PathBuf },
@@ -235,6 +236,10 @@ fn predicate(path: &Path, kind: &str, created: Option<SystemTime>) -> Result<Box
             serde_json::value::to_raw_value(&Custom { data: &text, timestamp }).map_err(json)
         }
         "spdx" => serde_json::value::to_raw_value(&text).map_err(json),
-        _ => RawValue::from_string(text).map_err(json),
+        _ => {
+            // Readers of a key that appears twice disagree on its value: verifying refuses such a statement.
+            strict::check(text.as_bytes()).map_err(json)?;
+            RawValue::from_string(text).map_err(json)
+        }
     }
 }

@@ -17,6 +17,17 @@ pub fn value(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0)
 }
 
+/// Checks one JSON document as [`value`] does, and keeps nothing of it.
+///
+/// # Errors
+///
+/// As of [`value`].
+pub fn check(bytes: &[u8]) -> Result<(), serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    Reader { keeps: false, skipped: None }.deserialize(&mut json)?;
+    json.end()
+}
+
 /// Reads one JSON document as [`value`] does, and keeps nothing of what stands under `skipped` in its outermost object.
 ///
 /// # Errors
@@ -107,7 +118,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             let value = entries.next_value_seed(Reader { keeps, skipped: None })?;
             if all.contains_key(&key) {
                 let key = crate::foreign::shown(&key, 80);
-                return Err(de::Error::custom(format!("the key {key:?} stands twice")));
+                return Err(de::Error::custom(format!("the key \"{key}\" appears twice")));
             }
             all.insert(key, value);
         }

@@ -50,10 +50,15 @@ fn a_predicate_that_verify_would_refuse_is_refused_first() {
         let encoding = format!("storage.oci.encoding-format={encoding}");
         for predicate in [r#"{"a":1,"a":2}"#, r#"[{"b":{"c":1,"c":1}}]"#] {
             let ended = attest(&place, &name, predicate, "https://e.x/t", &["--config", &encoding]);
-            assert_eq!(ended.code, 1, "{}", ended.stderr);
-            assert!(ended.stderr.contains("stands twice"), "{}", ended.stderr);
+            assert_eq!(ended.code, 2, "{}", ended.stderr);
+            assert!(ended.stderr.contains("appears twice"), "{}", ended.stderr);
         }
     }
+    let folder = place.step.path("signatures");
+    let flags = ["--config", "artifacts.oci.storage=directory", "--signatures-dir", folder.to_str().unwrap()];
+    let ended = attest(&place, &name, r#"{"a":1,"a":2}"#, "https://e.x/t", &flags);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(!folder.exists());
     assert!(place.layers("team/app", &digest).is_empty());
     assert!(place.step.registry.content().referrers("team/app", &digest).is_empty());
 }

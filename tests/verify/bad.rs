@@ -31,7 +31,7 @@ fn another_keys_another_images_and_changed_payloads_do_not_count() {
     for (layer, want) in [
         (signed(other(), &good), "it was made by none of the accepted signers"),
         (signed(signer(), &elsewhere), "it is signed for another image"),
-        (signed(signer(), twice.as_bytes()), "the key \"optional\" stands twice"),
+        (signed(signer(), twice.as_bytes()), "the key \"optional\" appears twice"),
         (signed(signer(), more.as_bytes()), "the document is not {critical, optional}"),
         (signed(signer(), kind.as_bytes()), "not an image signature's"),
         (signed(signer(), b"{}"), "critical is missing"),
