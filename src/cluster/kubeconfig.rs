@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -20,6 +21,9 @@ use crate::input::shared_folder::{Found, HomeFolder, SharedFolder};
 
 /// The longest kubeconfig that is mounted, and the longest file that it names: Kubernetes lets no Secret be longer.
 const FILE_BYTES: u64 = 1024 * 1024;
+
+/// The longest kubeconfig that is a file of the user's: one of a thousand clusters has some megabytes.
+const NAMED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The name of the kubeconfig in its folder below `$HOME`.
 const FILE_NAME: &str = "config";
@@ -101,6 +105,13 @@ async fn read(first: &Path, paths: &[PathBuf], deadline: Instant) -> Result<Load
 /// without end, and a runtime waits for its own threads.
 async fn read_one(path: &Path, deadline: Instant) -> Result<Kubeconfig, ClusterError> {
     let failed = |source| ClusterError::KubeconfigFile { path: path.to_owned(), source };
+    let found = std::fs::metadata(path).map_err(failed)?;
+    if found.file_type().is_char_device() || found.file_type().is_block_device() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is a device")));
+    }
+    if found.len() > NAMED_BYTES {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
     let (send, receive) = tokio::sync::oneshot::channel();
     let file = path.to_owned();
     let reader = move || drop(send.send(Kubeconfig::read_from(file)));

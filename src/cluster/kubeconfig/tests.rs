@@ -163,4 +163,11 @@ async fn a_fifo_that_nobody_writes_to_is_waited_for_until_the_time_limit() {
         panic!("it is read")
     };
     assert!(error.hint().unwrap().contains("regular file"));
+    for device in ["/dev/zero", "/dev/null"] {
+        let kubeconfigs = Kubeconfigs { named: Some(vec![device.into()]), home: None };
+        let Some(Err(Missing::Unusable(error))) = kubeconfigs.load_named(soon()).await else {
+            panic!("{device} is read")
+        };
+        assert!(Explanation::of(&error).to_string().contains("it is a device"));
+    }
 }
