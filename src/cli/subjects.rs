@@ -47,7 +47,7 @@ pub(super) enum SubjectsError {
     Tekton(#[from] TektonError),
     #[error(transparent)]
     Find(#[from] FindError),
-    #[error("--allow: {0:?} is not a pattern of repositories")]
+    #[error("--allow: \"{0}\" is not a pattern of repositories")]
     Pattern(String),
 }
 

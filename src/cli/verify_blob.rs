@@ -99,7 +99,9 @@ impl Blob {
         };
         let failed = |source| BlobError::Read { what: "the file", path: path.clone(), source };
         let file = input::open_or_stdin(path).map_err(failed)?;
-        Artifact::read(file, wanted).map_err(|error| failed(error.into()))
+        // A file that grew says so in the reader's own words, with its hint.
+        let own = |error: io::Error| error.downcast::<InputError>().unwrap_or_else(InputError::Io);
+        Artifact::read(file, wanted).map_err(|error| failed(own(error)))
     }
 }
 

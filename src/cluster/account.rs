@@ -152,7 +152,10 @@ impl Cluster {
         let list = if named.for_images { "imagePullSecrets" } else { "secrets" };
         let place = format!("{list} of ServiceAccount {account}");
         let Ok(name) = ObjectName::new(account.namespace(), &named.name) else {
-            return Ok(Found::Note(format!("{place}: {:?} is not a name", foreign::shown(&named.name, 80))));
+            return Ok(Found::Note(format!(
+                "{place}: \"{}\" is not a name",
+                foreign::shown(&named.name, 80)
+            )));
         };
         match self.secret(&name).await {
             Ok(secret) => Ok(taken(&secret, &place, named.for_images)),

@@ -60,7 +60,7 @@ pub enum ClusterError {
         source: io::Error,
     },
     /// A kubeconfig that nobody named wants to run a program in a pod.
-    #[error("the kubeconfig {} runs the program {program:?}, and in a pod that is done only if KUBECONFIG names the file", .path.display())]
+    #[error("the kubeconfig {} runs the program \"{program}\", and in a pod that is done only if KUBECONFIG names the file", .path.display())]
     Program {
         /// The kubeconfig.
         path: PathBuf,

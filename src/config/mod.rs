@@ -122,7 +122,7 @@ pub enum ConfigError {
         source: InputError,
     },
     /// A value that the setting doesn't take.
-    #[error("{origin}: {value:?} is not {wanted}")]
+    #[error("{origin}: \"{value}\" is not {wanted}")]
     Value {
         /// Where it stands.
         origin: Origin,
@@ -146,7 +146,7 @@ pub enum ConfigError {
         origin: Origin,
     },
     /// A value of a key of Chains' that this version can't carry out.
-    #[error("{origin}: {value:?} is not something this version can do for {key}; allowed: {allowed}")]
+    #[error("{origin}: \"{value}\" is not something this version can do for {key}; allowed: {allowed}")]
     Unsupported {
         /// The key.
         key: &'static str,
@@ -166,7 +166,7 @@ pub enum ConfigError {
         other: Origin,
     },
     /// `--config` with a key nobody knows, or without `=`.
-    #[error("--config: {text:?} is not KEY=VALUE with a key of chains-config")]
+    #[error("--config: \"{text}\" is not KEY=VALUE with a key of chains-config")]
     Override {
         /// What was given.
         text: String,

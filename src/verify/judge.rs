@@ -92,13 +92,13 @@ pub enum Refusal {
     #[error(transparent)]
     Statement(#[from] StatementError),
     /// The envelope holds something else.
-    #[error("the envelope's payload is of the type {0:?}, not an in-toto statement")]
+    #[error("the envelope's payload is of the type \"{0}\", not an in-toto statement")]
     PayloadType(String),
     /// It is about another image.
     #[error("it is signed for another image, not for {0}")]
     OtherImage(String),
     /// It is an attestation, or one of another type.
-    #[error("it states {found:?}, and {wanted:?} is wanted")]
+    #[error("it states \"{found}\", and {wanted:?} is wanted")]
     PredicateType {
         /// The statement's.
         found: String,

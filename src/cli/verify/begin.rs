@@ -71,9 +71,9 @@ pub(super) enum BeginError {
     Type(#[from] TypeError),
     #[error(transparent)]
     Require(#[from] RequireError),
-    #[error("{name:?} names no image")]
+    #[error("\"{name}\" names no image")]
     Image { name: String, source: ReferenceError },
-    #[error("{0:?} names no repository for signatures")]
+    #[error("\"{0}\" names no repository for signatures")]
     Repository(String, #[source] ReferenceError),
     #[error("there is nothing to verify")]
     Nothing(#[source] NothingError),
@@ -93,7 +93,7 @@ pub(super) enum BeginError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Runs(#[from] RunsError),
-    #[error("{0:?} names no run")]
+    #[error("\"{0}\" names no run")]
     RunName(String, #[source] NameError),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),

@@ -139,7 +139,7 @@ pub(super) fn unmet(asked: &Asked, rule: &Rule, need: &Need, unmet: Unmet, looke
     }
     causes.extend(unmet.reasons);
     Explanation {
-        error: format!("{} does not pass the rule {:?}", asked.image, foreign::shown(&rule.name, 200)),
+        error: format!("{} does not pass the rule \"{}\"", asked.image, foreign::shown(&rule.name, 200)),
         causes,
         used: None,
         hint: Some("have it signed as the rule says, or change the rule".to_owned()),
