@@ -55,6 +55,13 @@ impl Format for SimpleSigning {
     }
 }
 
+/// The payloads that we and cosign sign for `image` without annotations and other names: `sign` and `verify` need not fetch these,
+/// and both have to read any other.
+pub fn usual(image: &ImageRef) -> Vec<Bytes> {
+    let payloads = SimpleSigning.payloads(image, &Claims::default()).unwrap_or_default();
+    payloads.into_iter().map(|payload| payload.bytes).collect()
+}
+
 fn payload(image: &ImageRef, identity: &str, claims: &Claims) -> Result<Payload, PayloadError> {
     let document = Document {
         critical: Critical {

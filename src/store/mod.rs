@@ -155,8 +155,6 @@ pub struct Own {
     pub payload: Digest,
     /// What it is.
     pub wanted: Wanted,
-    /// What its digest names, where that is the payload: it need not be read.
-    pub known: Option<Bytes>,
 }
 
 /// What a [`Judge`] decides, in its time: it may have to wait for the key.

@@ -169,7 +169,6 @@ impl Store for OciReferrers {
                 descriptor: Stored::new(subject, signed, self.created)?.referrer,
                 payload: signed.payload.digest(),
                 wanted: wanted_of(&signed.payload),
-                known: None,
             })
         };
         signed.iter().map(own).collect()

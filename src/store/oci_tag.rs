@@ -18,7 +18,7 @@ use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted;
 use super::{Depth, Descriptor, Judge, Own, Signed, Step, Store, StoreError, Subject, Written};
-use crate::payload::{Payload, dsse};
+use crate::payload::{Payload, dsse, simple_signing};
 use crate::registry::client::Client;
 use crate::registry::{Digest, ImageRef, Repository};
 
@@ -123,7 +123,7 @@ impl OciTag {
     fn places(&self, shelf: &Shelf, depth: Depth<'_>, judge: &dyn Judge) -> Places {
         let payloads = judge.payloads().to_vec();
         match (depth, self.contents) {
-            // What a layer of .sig holds is known by its digest: all of them are judged, and none is fetched.
+            // What a layer of .sig holds is known by its digest: all of them are judged, and the usual payload is not fetched.
             (Depth::Of(_), Contents::Signatures) => {
                 let is_ours = |entry: &Entry| entry.digest().is_some_and(|digest| payloads.contains(&digest));
                 Places { at: shelf.places(is_ours), at_a_time: 1, payloads }
@@ -158,12 +158,10 @@ impl Store for OciTag {
         Box::pin(async move {
             let tag = self.tag(image);
             let mut shelf = tag.read().await?;
-            let known: Vec<Bytes> = match (depth, self.contents) {
-                (Depth::Of(payloads), Contents::Signatures) => {
-                    payloads.iter().map(|payload| payload.bytes.clone()).collect()
-                }
-                (Depth::Of(_), Contents::Attestations) => Vec::new(),
-                (Depth::Only(own), _) => own.iter().filter_map(|own| own.known.clone()).collect(),
+            // No more than `verify` knows without reading it: a payload with annotations has to be there.
+            let known = match self.contents {
+                Contents::Signatures => simple_signing::usual(image),
+                Contents::Attestations => Vec::new(),
             };
             let reader = Reader {
                 client: &self.client,
@@ -232,7 +230,6 @@ impl Store for OciTag {
                 descriptor: self.contents.layer(signed, &bytes),
                 payload: signed.payload.digest(),
                 wanted: self.contents.wanted(),
-                known: (self.contents == Contents::Signatures).then_some(bytes),
             }
         };
         Ok(signed.iter().map(own).collect())

@@ -7,7 +7,7 @@ use super::judge::{Demands, Verdict};
 use super::trust::Trust;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::payload::{Claims, Format as _, SimpleSigning};
+use crate::payload::simple_signing;
 use crate::pipeline::index::{EntryError, Listed, listed};
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::reference::Named;
@@ -235,9 +235,7 @@ impl Looker {
 
     async fn verdicts(&self, image: &ImageRef, checks: &[Check]) -> Result<Vec<Verdict>, VerifyError> {
         let mut verdicts: Vec<Verdict> = checks.iter().map(|_| Verdict::default()).collect();
-        // What we and cosign sign for an image without annotations needs not be fetched.
-        let usual = SimpleSigning.payloads(image, &Claims::default()).unwrap_or_default();
-        let known: Vec<_> = usual.into_iter().map(|payload| payload.bytes).collect();
+        let known = simple_signing::usual(image);
         for wanted in [Wanted::Signatures, Wanted::Attestations] {
             let is_wanted =
                 |check: &Check| (wanted == Wanted::Attestations) == check.demands.predicate_type.is_some();

@@ -30,6 +30,24 @@ fn what_the_results_name_is_signed_and_again_adds_nothing() {
     assert!(step.registry.requests().iter().all(|request| request.method == "GET"), "the second run wrote");
 }
 
+/// `verify` has to fetch a payload that it can't make itself, so `sign` looks at it too.
+#[test]
+fn a_payload_with_annotations_that_is_gone_is_pushed_again() {
+    for flag in ["--annotation=a=b", "--identity=registry.example/other"] {
+        let step = Step::new();
+        let digest = step.built("team/app");
+        step.sign(&[flag]);
+        let layers = step.layers("team/app", &digest);
+        let payload = layers[0]["digest"].as_str().unwrap().parse().unwrap();
+        assert!(step.sign(&[flag]).stderr.contains("nothing was added"));
+        assert!(step.registry.content().remove_blob("team/app", &payload));
+        assert!(step.sign(&[flag]).stderr.contains("1 signed"));
+        assert!(step.registry.content().blob("team/app", &payload).is_some());
+        assert_eq!(step.layers("team/app", &digest), layers);
+        assert!(step.sign(&[flag]).stderr.contains("nothing was added"));
+    }
+}
+
 #[test]
 fn nine_requests_an_image_by_tag() {
     let step = Step::with(Options { monolithic_post: false, ..Options::default() });
