@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 use super::error::ClusterError;
 use super::kubeconfig::{Kubeconfigs, Loaded, Missing};
 use super::who::{Claims, Who};
+use crate::input::{self, InputError};
 use crate::registry::client::SystemFiles;
 use crate::registry::client::dns::{Dns, DnsError};
 
@@ -191,10 +192,11 @@ fn certificates(pem: &str, folder: &Path) -> Result<Vec<Vec<u8>>, ClusterError> 
 const FILE_BYTES: u64 = 1024 * 1024;
 
 fn read(path: &Path) -> io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(FILE_BYTES).read_to_string(&mut text)?;
-    Ok(text)
+    let bytes = input::read_trusted(path, FILE_BYTES).map_err(|error| match error {
+        InputError::Io(error) => error,
+        other => io::Error::other(other),
+    })?;
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
 fn connector() -> HttpConnector<Names> {
@@ -212,7 +214,8 @@ where
     C::Error: std::error::Error + Send + Sync + 'static,
 {
     let server = config.cluster_url.to_string();
-    let failed = |source| ClusterError::Setup { server: server.clone(), source: Box::new(source) };
+    let failed =
+        |source: kube::Error| ClusterError::Setup { server: server.clone(), source: Box::new(source.into()) };
     let https = config.rustls_https_connector_with_connector(connector).map_err(failed)?;
     let service = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https);
     let builder = ClientBuilder::new(service.map_err(BoxError::from), config.default_namespace.clone())

@@ -49,7 +49,7 @@ pub enum ClusterError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: Box<kube::config::KubeconfigError>,
+        source: Box<KubeconfigFault>,
     },
     /// A kubeconfig, or a file that it names, can't be read.
     #[error("cannot read {} for the connection to the cluster", .path.display())]
@@ -73,7 +73,7 @@ pub enum ClusterError {
         /// Its address.
         server: String,
         /// Why.
-        source: Box<kube::Error>,
+        source: Box<SetupFault>,
     },
     /// A proxy of a kind that isn't spoken.
     #[error("cannot reach the API server through a proxy that is not http://")]
@@ -330,6 +330,71 @@ impl RequestError {
 /// A hint, and what was not read.
 fn and(hint: String, unread: Option<&str>) -> String {
     unread.map(|unread| format!("{hint}; {unread}")).unwrap_or(hint)
+}
+
+/// What is wrong with a kubeconfig, without anything of what is in it: it holds tokens.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KubeconfigFault {
+    /// It is not YAML, or not a kubeconfig.
+    #[error("line {line}, column {column} is not what a kubeconfig has there")]
+    Yaml {
+        /// The line, counted from 1.
+        line: u64,
+        /// The column, counted from 1.
+        column: u64,
+    },
+    /// What it names can't be found or read.
+    #[error(transparent)]
+    Other(Box<kube::config::KubeconfigError>),
+}
+
+impl From<kube::config::KubeconfigError> for KubeconfigFault {
+    fn from(error: kube::config::KubeconfigError) -> Self {
+        use kube::config::KubeconfigError;
+        match error {
+            // Its own words show the lines around the fault.
+            KubeconfigError::Parse(error) => {
+                let at = error.location();
+                let (line, column) = at.map_or((0, 0), |at| (at.line(), at.column()));
+                Self::Yaml { line, column }
+            }
+            error => Self::Other(Box::new(error)),
+        }
+    }
+}
+
+/// Why the connection can't be set up, without what an exec plugin printed: that is a login.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupFault {
+    /// The plugin failed.
+    #[error("the exec plugin \"{program}\" ended with {status}")]
+    Plugin {
+        /// Its command, cut and escaped.
+        program: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+    /// The plugin answered something else than a login.
+    #[error("the answer of the exec plugin is not an ExecCredential")]
+    PluginAnswer,
+    /// Anything else.
+    #[error(transparent)]
+    Other(Box<kube::Error>),
+}
+
+impl From<kube::Error> for SetupFault {
+    fn from(error: kube::Error) -> Self {
+        use kube::client::AuthError;
+        match error {
+            kube::Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
+                Self::Plugin { program: crate::foreign::shown(&cmd, 200), status: out.status }
+            }
+            kube::Error::Auth(AuthError::AuthExecParse(_)) => Self::PluginAnswer,
+            error => Self::Other(Box::new(error)),
+        }
+    }
 }
 
 impl ClusterError {

@@ -156,7 +156,7 @@ async fn load(path: &Path, kubeconfig: Kubeconfig) -> Result<Loaded, ClusterErro
 }
 
 fn unusable(path: &Path, source: kube::config::KubeconfigError) -> ClusterError {
-    ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(source) }
+    ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(source.into()) }
 }
 
 /// The program that `user` would have run: an exec plugin's, or that of the older provider for Google's cloud.

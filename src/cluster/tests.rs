@@ -372,7 +372,7 @@ async fn a_write_whose_answer_was_lost_is_found_again() {
 async fn a_kubeconfig_that_can_not_be_used_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
-    let reach = reach(Instant::now(), &path);
+    let reach = reach(Instant::now() + Duration::from_secs(60), &path);
     for text in ["{", "apiVersion: v1", "apiVersion: v1\ncurrent-context: none\n"] {
         std::fs::write(&path, text).unwrap();
         let error = Cluster::connect(&reach, &|_| None).await.err().unwrap();

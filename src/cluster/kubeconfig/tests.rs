@@ -171,3 +171,32 @@ async fn a_fifo_that_nobody_writes_to_is_waited_for_until_the_time_limit() {
         assert!(Explanation::of(&error).to_string().contains("it is a device"));
     }
 }
+
+#[tokio::test]
+async fn an_error_shows_nothing_of_a_kubeconfig() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in
+        ["hunter2\nhunter3", "users:\n- name: a\n  user: {token: [hunter2]}", "a:\n\tb: hunter2", "\"hunter2"]
+    {
+        let path = folder.path().join("config");
+        std::fs::write(&path, text).unwrap();
+        let kubeconfigs = Kubeconfigs { named: Some(vec![path]), home: None };
+        let Some(Err(Missing::Unusable(error))) = kubeconfigs.load_named(soon()).await else {
+            panic!("{text} is read")
+        };
+        let shown = Explanation::of(&error).to_string();
+        assert!(!shown.contains("hunter") && shown.contains("line "), "{shown}");
+    }
+}
+
+#[test]
+fn an_error_shows_nothing_that_an_exec_plugin_printed() {
+    use crate::cluster::SetupFault;
+    use std::os::unix::process::ExitStatusExt as _;
+    let status = std::process::ExitStatus::from_raw(0x100);
+    let out =
+        Box::new(std::process::Output { status, stdout: b"hunter2".to_vec(), stderr: b"hunter2".to_vec() });
+    let error = kube::client::AuthError::AuthExecRun { cmd: "aws".to_owned(), out };
+    let shown = SetupFault::from(kube::Error::Auth(error)).to_string();
+    assert_eq!(shown, "the exec plugin \"aws\" ended with exit status: 1");
+}
