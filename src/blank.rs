@@ -29,7 +29,7 @@ pub(crate) fn described(text: &str) -> String {
 /// White space, control characters, Unicode's `Default_Ignorable_Code_Point`, and the empty Braille pattern.
 ///
 /// Spec: <https://www.unicode.org/reports/tr44/tr44-34.html#Default_Ignorable_Code_Point>
-fn is_invisible_char(c: char) -> bool {
+pub(crate) fn is_invisible_char(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
         || matches!(c,

@@ -12,6 +12,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::blank;
+
 /// How much of a [`Text`] is shown where nothing else is asked for, in bytes.
 const SHOWN_BYTES: usize = 512;
 
@@ -157,11 +159,9 @@ pub fn shown_bytes(bytes: &[u8], limit: usize) -> String {
 /// Whether a character does something other than show a glyph: C0 and C1 controls, zero-width and
 /// bidirectional formatting (Unicode TR9, TR36), line separators, fillers, tags, variation selectors of ideographs.
 fn deceives(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+    // A blank shows as one, and what chooses the form of an emoji is a part of many a text.
+    let shows = c.is_whitespace() || matches!(c, '\u{fe00}'..='\u{fe0f}');
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || (blank::is_invisible_char(c) && !shows)
 }
 
 #[cfg(test)]
@@ -198,6 +198,13 @@ mod tests {
     #[test]
     fn escapes_what_would_move_the_cursor_or_turn_the_text() {
         assert_eq!(shown("\u{1b}[2Jx\u{202e}y\u{9b}", 80), "\\u{1b}[2Jx\\u{202e}y\\u{9b}");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_escaped_and_what_shows_stays() {
+        assert_eq!(shown("a\u{1bca0}b\u{2800}c\u{200b}", 80), "a\\u{1bca0}b\\u{2800}c\\u{200b}");
+        let text = "é 日本語 ❤\u{fe0f} a\u{a0}b\u{3000}c";
+        assert_eq!(shown(text, 80), text);
     }
 
     #[test]

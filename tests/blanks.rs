@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stepseal::cli::args;
 use stepseal::config::settings::{
-    AGENT_SETTINGS, ATTEST_SETTINGS, CHAINS_KEYS, SETTINGS, SHARED_WITH_AGENT, VERIFY_TABLES,
+    AGENT_SETTINGS, ATTEST_SETTINGS, CHAINS_KEYS, DORMANT_KEYS, SETTINGS, SHARED_WITH_AGENT, VERIFY_TABLES,
 };
 use stepseal::config::sources::{FOREIGN_VARIABLES, variable};
 
@@ -260,6 +260,12 @@ fn an_empty_key_of_chains_config_is_what_its_table_says() {
             let ended = run(&[line, &["--config", &blank, "--config", &good]].concat(), &[]);
             refused(key.key, &ended, key.key);
         }
+    }
+    // Those that have no effect are checked too.
+    for key in DORMANT_KEYS {
+        std::fs::write(folder.path().join(key), " , ").unwrap();
+        refused(key, &run(COMMANDS[0], &[("STEPSEAL_CONFIG_DIR", path)]), key);
+        std::fs::remove_file(folder.path().join(key)).unwrap();
     }
 }
 

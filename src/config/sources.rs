@@ -197,6 +197,12 @@ impl Sources {
         for (key, text) in pairs.filter(|(_, text)| !text.is_empty()) {
             given(text, &Origin::Flag(format!("config {}", crate::foreign::shown(key, 120))))?;
         }
+        let mounted =
+            self.dir.iter().filter(|(key, text)| DORMANT_KEYS.contains(&key.as_str()) && !text.is_empty());
+        for (key, text) in mounted {
+            let folder = self.dir_path.clone().unwrap_or_default();
+            given(text, &Origin::File(folder.join(key)))?;
+        }
         CHAINS_KEYS.iter().try_for_each(|key| self.chains(key).map(|_| ()))
     }
 

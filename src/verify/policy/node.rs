@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::PolicyError;
 use super::schema::{self, Kind};
-use crate::blank::is_invisible;
+use crate::blank::{is_blank, is_invisible};
 use crate::foreign;
 
 /// A value, where it stands in the file, and where in the table of fields.
@@ -59,7 +59,7 @@ impl<'a> Node<'a> {
         if entries.is_empty() {
             return Err(self.wrong("it is empty"));
         }
-        if let Some(blank) = entries.keys().find(|name| is_invisible(name)) {
+        if let Some(blank) = entries.keys().find(|name| is_blank(name)) {
             return Err(self.wrong(format!("the name {blank:?} is blank")));
         }
         let mut all = Vec::new();
@@ -109,7 +109,11 @@ impl<'a> Node<'a> {
         let fits = match kind {
             Kind::Object => self.value.is_object(),
             Kind::List => self.value.is_array(),
-            Kind::Text => self.value.as_str().is_some_and(|text| !is_invisible(text)),
+            // The value of an annotation may be a separator alone: it is compared as it is.
+            Kind::Text if self.field.ends_with(".KEY") => {
+                self.value.as_str().is_some_and(|text| !is_invisible(text))
+            }
+            Kind::Text => self.value.as_str().is_some_and(|text| !is_blank(text)),
             Kind::Number => self.value.as_u64().is_some_and(|number| number > 0),
             Kind::Duration => {
                 let duration = self.value.as_str().and_then(|text| humantime::parse_duration(text).ok());
