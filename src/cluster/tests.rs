@@ -255,6 +255,38 @@ async fn annotations_are_one_apply_with_the_version_that_was_read() {
     assert_eq!((&body["metadata"]["resourceVersion"], &body["metadata"]["uid"]), (&json!("7"), &json!("u")));
 }
 
+/// One Ed25519 signature of 256 begins with `{`.
+#[tokio::test]
+async fn a_signature_that_begins_like_an_envelope_is_found_where_it_was_written() {
+    use crate::sign::Signer as _;
+    let pem = include_bytes!("../../tests/data/keys/ed25519.pkcs8.pem");
+    let crate::sign::ParsedKey::Open(key) = crate::sign::parse_private(pem).unwrap() else { panic!() };
+    let payloads = (0..100_000).map(|number: u32| number.to_string().into_bytes());
+    let mut signed = payloads.map(|payload| (key.sign(&payload).unwrap().0, payload));
+    let (signature, payload) = signed.find(|(signature, _)| signature[0] == b'{').unwrap();
+    let entries = [Entry { payload, signature, ..entry() }];
+    let trust = crate::verify::own::trust(key.public_key());
+    let counts = |entry: &Entry, there: &Standing<'_>| {
+        crate::verify::run::counts(&trust, &entry.payload, there.payload, there.signature)
+    };
+    let stored = std::sync::Mutex::new(json!({}));
+    let server = Server::start(move |seen, _| {
+        let mut stored = stored.lock().unwrap();
+        if seen.method == "PATCH" {
+            let body: Value = serde_json::from_slice(&seen.body).unwrap();
+            *stored = body["metadata"]["annotations"].clone();
+        }
+        object(&run("7", &stored))
+    })
+    .await;
+    let (cluster, _folder) = cluster(&server, LIMIT).await;
+    let wanted = Wanted { entries: &entries, counts: &counts, mark: false };
+    for added in [1, 0] {
+        let done = cluster.annotate(Kind::TaskRun, &name(), "u", wanted).await.unwrap();
+        assert_eq!(done.added, added);
+    }
+}
+
 #[tokio::test]
 async fn each_obstacle_to_annotations_is_an_error_of_its_own() {
     let patched = |reply: fn() -> Reply| {

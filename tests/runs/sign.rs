@@ -1,5 +1,6 @@
 //! `sign --run`: the image and the run, to every store.
 
+use std::path::Path;
 use std::slice::from_ref;
 
 use serde_json::{Value, json};
@@ -89,6 +90,49 @@ fn the_format_tekton_is_the_status_signed_as_it_is() {
     let signature = std::fs::read(folder.join(format!("signature-taskrun-{UID}"))).unwrap();
     let signature = base64::engine::general_purpose::STANDARD.decode(signature).unwrap();
     public_key().verify(&payload, &signature).unwrap();
+}
+
+#[test]
+fn a_signature_that_begins_like_an_envelope_is_unchanged_in_its_file_and_verifies() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
+    let place = Place::new();
+    let pem = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/keys/ed25519.pkcs8.pem");
+    std::fs::remove_file(place.step.path("keys/cosign.key")).unwrap();
+    std::fs::remove_file(place.step.path("keys/cosign.password")).unwrap();
+    std::fs::copy(&pem, place.step.path("keys/x509.pem")).unwrap();
+    let source: stepseal::sign::KeySource = pem.to_str().unwrap().parse().unwrap();
+    let key = source.read(&|_| None).unwrap().unlock().unwrap();
+    let mut run = task_run(&[]);
+    let signature = (0..100_000).find_map(|number| {
+        run["status"]["podName"] = format!("build-{number}").into();
+        let parsed = stepseal::tekton::run::Run::from_objects(run.clone(), Vec::new()).unwrap();
+        let made = payload(&parsed, RunFormat::Tekton, &ProvenanceOptions::default()).unwrap();
+        Some(key.sign(&made.payload.bytes).unwrap().0).filter(|signature| signature[0] == b'{')
+    });
+    let folder = place.step.path("signatures");
+    let keys = ["artifacts.taskrun.storage=directory", "artifacts.taskrun.format=tekton"];
+    let args = ["--signatures-dir", folder.to_str().unwrap()];
+    for words in ["1 signed", "1 unchanged"] {
+        let ended = place.run("sign", from_ref(&run), &keys, &args);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    let read = |part: &str| std::fs::read(folder.join(format!("{part}-taskrun-{UID}"))).unwrap();
+    assert_eq!(STANDARD.decode(read("signature")).unwrap(), signature.unwrap());
+    let name = |part: &str| format!("chains.tekton.dev/{part}-taskrun-{UID}");
+    run["metadata"]["annotations"] = json!({
+        name("payload"): STANDARD.encode(read("payload")),
+        name("signature"): String::from_utf8(read("signature")).unwrap(),
+    });
+    let public = place.step.path("ed25519.pub");
+    std::fs::write(&public, key.public_key().to_pem().as_bytes()).unwrap();
+    let file = place.step.path("run.json");
+    std::fs::write(&file, run.to_string()).unwrap();
+    let key = ["--key", public.to_str().unwrap(), "--insecure-ignore-tlog"];
+    let ended = place.step.run(&[&["verify-run", "--run", file.to_str().unwrap()], &key[..]].concat());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
 }
 
 #[test]

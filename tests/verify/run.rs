@@ -6,10 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
-use stepseal::sign::Signer;
+use stepseal::sign::{KeySource, Signer};
 use stepseal::tekton::run::Run;
-use stepseal::verify::run::{RunRefusal, verify};
-use stepseal::verify::{Accepted, Trust};
+use stepseal::verify::run::{RunRefusal, counts, verify};
+use stepseal::verify::trust::Distrust;
+use stepseal::verify::{Accepted, Trust, own};
 
 use crate::kit::{envelope, fails, other, passes, signer, step};
 use crate::step::{Ended, Step};
@@ -349,9 +350,47 @@ fn annotations_count_if_and_only_if_they_verify() {
         annotations[name("cert")] = "what stands here decides nothing".into();
         let verdict = verify(&objects.run(), &trust(), &[]);
         assert_eq!(!verdict.good.is_empty(), accepted, "row {row}: {:?}", verdict.refused);
-        let counted = stepseal::verify::run::counts(&trust(), &bytes, &payload, &signature);
+        let counted = counts(&trust(), &bytes, &payload, &signature);
         assert_eq!(counted, accepted, "row {row}");
     }
+}
+
+/// A signature's own first byte may be the `{` with which an envelope begins: one of 256 Ed25519 or RSA signatures.
+#[test]
+fn a_signature_that_begins_like_an_envelope_counts() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keys/ed25519.pkcs8.pem");
+    let source: KeySource = path.parse().unwrap();
+    let ed25519 = source.read(&|_| None).unwrap().unlock().unwrap();
+    let trust = own::trust(ed25519.public_key());
+    let mut objects = Objects::read(&case("tr-minimal"));
+    let key = objects.run().short_key().unwrap();
+    let (status, signature) = (0..100_000)
+        .find_map(|number| {
+            objects.object["status"]["podName"] = format!("pod-{number}").into();
+            let status = objects.object["status"].to_string();
+            let signature = ed25519.sign(status.as_bytes()).unwrap().0;
+            (signature[0] == b'{').then_some((status, signature))
+        })
+        .unwrap();
+    let mut changed = signature.clone();
+    changed[40] ^= 1;
+    for (signature, accepted) in [(&signature, true), (&changed, false)] {
+        objects.annotate("payload", &key, status.as_bytes());
+        objects.annotate("signature", &key, signature);
+        let verdict = verify(&objects.run(), &trust, &[]);
+        assert_eq!(!verdict.good.is_empty(), accepted, "{:?}", verdict.refused);
+        let counted =
+            counts(&trust, status.as_bytes(), &STANDARD.encode(&status), &STANDARD.encode(signature));
+        assert_eq!(counted, accepted);
+    }
+    // With a log demanded, what is told is what is missing.
+    let mut logged = trust.clone();
+    logged.signers[0].log_required = true;
+    objects.annotate("signature", &key, &signature);
+    let verdict = verify(&objects.run(), &logged, &[]);
+    let [(_, RunRefusal::Distrust(Distrust::NoLog))] = &verdict.refused[..] else {
+        panic!("{:?}", verdict.refused);
+    };
 }
 
 fn statement_payload(bytes: &[u8]) -> stepseal::payload::Payload {

@@ -33,6 +33,8 @@ pub use diff::Difference;
 const PREFIX: &str = "chains.tekton.dev/";
 /// More signed payloads than this are no run's.
 const MAX_PAYLOADS: usize = 10_000;
+/// The longest signature that stands without an envelope: RSA 8192's.
+const MAX_BARE_BYTES: usize = 1024;
 
 /// A payload that a run carries, and who signed it.
 #[derive(Clone, Debug)]
@@ -220,6 +222,29 @@ pub fn signed_by(
     if signature.first() != Some(&b'{') {
         return Ok(trust.simple(payload, signature, attached)?);
     }
+    let refusal = match enveloped(trust, payload, signature, attached) {
+        Err(refusal) if signature.len() <= MAX_BARE_BYTES => refusal,
+        decided => return decided,
+    };
+    // One Ed25519 or RSA signature of 256 begins with that byte.
+    match trust.simple(payload, signature, attached) {
+        Ok(by) => Ok(by),
+        Err(said @ (Distrust::NoLog | Distrust::NoTimestamp)) => Err(said.into()),
+        Err(_) => Err(refusal),
+    }
+}
+
+/// Who signed the envelope `signature`, which must hold `payload`.
+///
+/// # Errors
+///
+/// As of [`signed_by`].
+pub fn enveloped(
+    trust: &Trust,
+    payload: &[u8],
+    signature: &[u8],
+    attached: &Attached,
+) -> Result<By, RunRefusal> {
     let (by, envelope) = trust.envelope(signature, attached)?;
     if envelope.payload != payload || envelope.payload_type != PAYLOAD_TYPE {
         return Err(RunRefusal::OtherPayload);
