@@ -9,7 +9,7 @@ use super::whole::entry;
 use super::{Seen, Whole, WholeError, look_up, payloads, sign};
 use crate::cluster::{Entry, ShortKey};
 use crate::explain::Explanation;
-use crate::payload::Payload;
+use crate::payload::{Envelope, Payload};
 use crate::plan::PlannedImage;
 use crate::registry::ImageRef;
 use crate::report::{About, Done, Label, Outcome};
@@ -116,8 +116,10 @@ impl Whole {
             return Err(WholeError::NothingKept(subject.unwrap_or_default()));
         };
         let trust = own::trust(self.key.signer().await?.public_key());
-        let counts = |payload: &Payload, signature: &[u8]| {
-            verify::run::signed_by(&trust, &payload.bytes, signature, &Attached::default()).is_ok()
+        let alone = Attached::default();
+        let counts = |payload: &Payload, signature: &[u8]| match payload.envelope {
+            Envelope::Dsse => verify::run::enveloped(&trust, &payload.bytes, signature, &alone).is_ok(),
+            Envelope::Bare => trust.simple(&payload.bytes, signature, &alone).is_ok(),
         };
         let mut added = 0;
         for filed in filed {

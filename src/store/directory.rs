@@ -43,17 +43,17 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// When the folder can't be written, or what is read back is something else.
+    /// When the folder can't be written, or what is there in the end is something else or doesn't count.
     pub fn keep(&self, filed: &Filed, counts: &dyn Fn(&Payload, &[u8]) -> bool) -> Result<bool, StoreError> {
         std::fs::create_dir_all(&self.folder).map_err(|source| failed(&self.folder, source))?;
+        let signed = &filed.signed;
         let files = [
-            (self.path("payload", filed), filed.signed.payload.bytes.clone()),
-            (self.path("signature", filed), signature(&filed.signed)),
+            (self.path("payload", filed), signed.payload.bytes.clone()),
+            (self.path("signature", filed), signature(signed)),
         ];
-        let [(payload, bytes), (place, _)] = &files;
-        if holds(payload, bytes).unwrap_or(false)
-            && signed(place).is_ok_and(|there| counts(&filed.signed.payload, &there))
-        {
+        let [(payload, payload_bytes), (place, signature_bytes)] = &files;
+        let verifies = || Ok(counts(&signed.payload, &read(place, signed.payload.envelope)?));
+        if holds(payload, payload_bytes).unwrap_or(false) && verifies().unwrap_or(false) {
             return Ok(false);
         }
         let mut added = false;
@@ -63,12 +63,17 @@ impl Directory {
                 added = true;
             }
         }
-        for (path, bytes) in &files {
-            if !holds(path, bytes).map_err(|source| failed(path, source))? {
-                return Err(failed(path, io::Error::other("another writer replaced it")));
-            }
+        let replaced = || io::Error::other("another writer replaced it");
+        if !holds(payload, payload_bytes).map_err(|source| failed(payload, source))? {
+            return Err(failed(payload, replaced()));
         }
-        Ok(added)
+        if verifies().map_err(|source| failed(place, source))? {
+            return Ok(added);
+        }
+        match holds(place, signature_bytes).map_err(|source| failed(place, source))? {
+            true => Err(StoreError::Spoilt { path: place.clone() }),
+            false => Err(failed(place, replaced())),
+        }
     }
 }
 
@@ -132,14 +137,15 @@ fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     Ok(there == bytes)
 }
 
-/// The signature in the file at `path`: an envelope, or what its base64 says.
-fn signed(path: &Path) -> io::Result<Vec<u8>> {
+/// The signature in the file at `path`, in the one form that tools take for such a payload: the envelope, or what its base64 says.
+fn read(path: &Path, form: Envelope) -> io::Result<Vec<u8>> {
     let mut there = Vec::new();
     open(path)?.take(dsse::MAX_BYTES + 1).read_to_end(&mut there)?;
-    if there.first() == Some(&b'{') {
-        return Ok(there);
+    match form {
+        Envelope::Dsse if there.first() == Some(&b'{') => Ok(there),
+        Envelope::Dsse => Err(io::Error::other("it is not a DSSE envelope")),
+        Envelope::Bare => STANDARD.decode(there.trim_ascii()).map_err(io::Error::other),
     }
-    STANDARD.decode(there.trim_ascii()).map_err(io::Error::other)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -206,6 +212,41 @@ mod tests {
             std::fs::write(file(name), spoilt).unwrap();
             assert!(store.keep(&run, &ours).unwrap(), "{name}: {spoilt}");
             assert!(!store.keep(&run, &ours).unwrap(), "{name}: {spoilt}");
+        }
+    }
+
+    #[test]
+    fn files_that_do_not_count_are_an_error_also_where_they_were_there_already() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Directory::new(folder.path().to_owned());
+        let run = filed("taskrun-u", "x", 0);
+        for _ in 0..2 {
+            let error = store.keep(&run, &|_, _| false).unwrap_err();
+            assert!(matches!(error, StoreError::Spoilt { .. }), "{error}");
+            assert!(error.to_string().contains("does not verify"), "{error}");
+        }
+        assert!(!store.keep(&run, &ours).unwrap(), "it is there");
+    }
+
+    #[test]
+    fn a_signature_of_the_other_form_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Directory::new(folder.path().to_owned());
+        let file = folder.path().join("signature-taskrun-u");
+        // Whatever is read counts, so that the form alone decides.
+        let any = |_: &Payload, signature: &[u8]| !signature.is_empty();
+        let bare = filed("taskrun-u", "x", 0);
+        let mut statement = filed("taskrun-u", "x", 0);
+        statement.signed.payload.envelope = Envelope::Dsse;
+        let envelope = statement.signed.envelope();
+        let encoded = STANDARD.encode(&envelope);
+        for (filed, there) in
+            [(&bare, &envelope[..]), (&statement, encoded.as_bytes()), (&statement, b"AQ==")]
+        {
+            store.keep(filed, &any).unwrap();
+            std::fs::write(&file, there).unwrap();
+            assert!(store.keep(filed, &any).unwrap(), "{}", String::from_utf8_lossy(there));
+            assert_eq!(std::fs::read(&file).unwrap(), signature(&filed.signed));
         }
     }
 

@@ -59,6 +59,12 @@ pub enum StoreError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// What was written into a file of the store `directory`, or was there already, doesn't verify.
+    #[error("what was written to {} does not verify", crate::foreign::shown(&path.display().to_string(), 512))]
+    Spoilt {
+        /// The file with the signature.
+        path: PathBuf,
+    },
     /// What must be written can't be written as JSON.
     #[error("cannot write a manifest as JSON")]
     Json(#[source] serde_json::Error),
@@ -89,6 +95,7 @@ impl StoreError {
             | Self::Full { .. }
             | Self::TooMany { .. }
             | Self::File { .. }
+            | Self::Spoilt { .. }
             | Self::Json(_) => None,
         }
     }
@@ -111,6 +118,11 @@ impl Explain for StoreError {
             Self::File { .. } => {
                 Some("let --signatures-dir name a folder that this step's user may write, such as a workspace".into())
             }
+            Self::Spoilt { .. } => Some(
+                "don't use the file; look whether something else writes into the folder, and whether the key or the agent \
+                 signs with the key that it names"
+                    .into(),
+            ),
             Self::Json(_) => None,
         }
     }
