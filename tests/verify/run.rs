@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
+use stepseal::payload::{Claims, CosignStatement, Format as _};
 use stepseal::sign::{KeySource, Signer};
 use stepseal::tekton::run::Run;
 use stepseal::verify::run::{RunRefusal, counts, verify};
@@ -391,6 +392,54 @@ fn a_signature_that_begins_like_an_envelope_counts() {
     let [(_, RunRefusal::Distrust(Distrust::NoLog))] = &verdict.refused[..] else {
         panic!("{:?}", verdict.refused);
     };
+}
+
+/// With `sigstore-bundle`, an image's signature is a statement in annotations too.
+#[test]
+fn an_image_that_is_signed_in_a_statement_verifies_if_the_run_names_it() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let other = format!("sha256:{}", "cd".repeat(32));
+    let mut objects = Objects::read(&case("tr-minimal"));
+    objects.object["status"]["results"] = json!([
+        { "name": "IMAGE_URL", "type": "string", "value": "registry.example/app" },
+        { "name": "IMAGE_DIGEST", "type": "string", "value": digest },
+    ]);
+    let key = objects.run().short_key().unwrap();
+    let status = objects.object["status"].to_string();
+    objects.annotate("payload", &key, status.as_bytes());
+    objects.annotate("signature", &key, &signer().sign(status.as_bytes()).unwrap().0);
+    let statement = |digest: &str| -> Value {
+        let image = format!("registry.example/app@{digest}").parse().unwrap();
+        let payload = CosignStatement.payloads(&image, &Claims::default()).unwrap().remove(0);
+        serde_json::from_slice(&payload.bytes).unwrap()
+    };
+    let mut provenance = statement(&digest);
+    provenance["predicateType"] = json!("https://slsa.dev/provenance/v1");
+    let mut nothing = statement(&digest);
+    nothing["subject"] = json!([]);
+    let hex = |digest: &str| digest["sha256:".len()..].to_owned();
+    let rows = [
+        (statement(&digest), &hex(&digest)[..12], true),
+        (statement(&digest), &hex(&digest)[..24], true),
+        (statement(&digest), &hex(&digest)[..11], false),
+        (statement(&digest), &hex(&other)[..12], false),
+        (statement(&other), &hex(&other)[..12], false),
+        (statement(&other), &hex(&digest)[..12], false),
+        (provenance, &hex(&digest)[..12], false),
+        (nothing, &hex(&digest)[..12], false),
+        (json!({ "_type": "x" }), &hex(&digest)[..12], false),
+    ];
+    for (row, (statement, name, accepted)) in rows.into_iter().enumerate() {
+        let mut objects = Objects { object: objects.object.clone(), children: Vec::new() };
+        let bytes = statement.to_string();
+        objects.annotate("payload", name, bytes.as_bytes());
+        objects.annotate("signature", name, &envelope(signer(), &statement));
+        let verdict = verify(&objects.run(), &trust(), &[]);
+        let good: Vec<(&str, &str)> =
+            verdict.good.iter().map(|good| (good.key.as_str(), good.format)).collect();
+        assert_eq!(good.contains(&(name, "cosign-sign-v1")), accepted, "row {row}: {:?}", verdict.refused);
+        assert_eq!(verdict.refused.is_empty(), accepted, "row {row}: {:?}", verdict.refused);
+    }
 }
 
 fn statement_payload(bytes: &[u8]) -> stepseal::payload::Payload {

@@ -22,8 +22,10 @@ use super::trust::{By, Distrust, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
-use crate::payload::cosign_statement::PAYLOAD_TYPE;
+use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
 use crate::payload::provenance::{self, ProvenanceError, ProvenanceOptions, RunFormat};
+use crate::payload::{CosignStatement, Format as _};
+use crate::registry::Digest;
 use crate::store::Attached;
 use crate::tekton::run::{Run, RunError};
 
@@ -95,6 +97,9 @@ pub enum RunRefusal {
     /// The image isn't one that the run built.
     #[error("the payload is of an image that the run's results don't name")]
     OtherImage,
+    /// An image's statement is an attestation.
+    #[error("the payload of an image states {0:?}, and is no signature of it")]
+    NoSignature(String),
     /// The payload isn't JSON.
     #[error("the payload is not JSON that says each thing once")]
     Json(#[source] serde_json::Error),
@@ -307,7 +312,7 @@ impl Carried<'_> {
         let by = signed_by(trust, &payload, &signature, &attached)?;
         let document = strict::value(&payload).map_err(RunRefusal::Json)?;
         let (format, so_far) =
-            if own { self.own(&payload, &document)? } else { (self.image(&payload)?, None) };
+            if own { self.own(&payload, &document)? } else { (self.image(&payload, &document)?, None) };
         if own {
             for require in requires {
                 require.check(&document).map_err(RunRefusal::Require)?;
@@ -348,15 +353,22 @@ impl Carried<'_> {
     }
 
     /// The format of an image's payload, if the run names the image.
-    fn image(&self, payload: &[u8]) -> Result<&'static str, RunRefusal> {
-        let claim = Claim::read(payload)?;
-        if !claim.digest.hex().starts_with(self.name) || self.name.len() < 12 {
-            return Err(RunRefusal::OtherImage);
-        }
+    fn image(&self, payload: &[u8], document: &Value) -> Result<&'static str, RunRefusal> {
         let options = ProvenanceOptions { deep_inspection: true, ..ProvenanceOptions::default() };
         let images = provenance::image_subjects(self.run, RunFormat::SlsaV1, &options);
-        let named = images.iter().any(|image| image.digest == claim.digest);
-        if named { Ok("simplesigning") } else { Err(RunRefusal::OtherImage) }
+        let is_key = |digest: &Digest| self.name.len() >= 12 && digest.hex().starts_with(self.name);
+        let mut named = images.iter().map(|image| &image.digest).filter(|digest| is_key(digest));
+        let (found, format) = if document.get("_type").is_some() {
+            let statement = Statement::read(payload)?;
+            if statement.predicate_type != PREDICATE_TYPE {
+                return Err(RunRefusal::NoSignature(foreign::shown(&statement.predicate_type, 200)));
+            }
+            (named.any(|digest| statement.subject(digest).is_some()), CosignStatement.name())
+        } else {
+            let claim = Claim::read(payload)?;
+            (named.any(|digest| *digest == claim.digest), "simplesigning")
+        };
+        if found { Ok(format) } else { Err(RunRefusal::OtherImage) }
     }
 
     fn bytes(&self, part: &str) -> Result<Vec<u8>, RunRefusal> {
