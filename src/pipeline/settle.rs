@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::SemaphorePermit;
 
 use super::{Pipeline, PipelineError};
-use crate::registry::{ImageRef, RegistryError};
+use crate::registry::RegistryError;
 use crate::store::{Depth, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written};
 use crate::verify::Own;
 
@@ -34,102 +34,148 @@ const TORN_ATTEMPTS: u32 = 8;
 /// And for how long, at least: twenty writers on a loaded machine keep a registry in that state for seconds.
 const TORN_FOR: Duration = Duration::from_secs(5);
 
+/// What is to be there, and what has come of it.
+struct Settling<'a> {
+    subject: &'a Subject,
+    judge: &'a Own<'a>,
+    /// What is written.
+    signed: Vec<Signed>,
+    /// By what it is known again.
+    own: Vec<StoredOwn>,
+    /// Everything that was ever seen there.
+    wanted: Shelf,
+    /// Whether another writer has shown itself.
+    contended: bool,
+    /// Whether a write of ours went through.
+    pushed: bool,
+}
+
 impl Pipeline {
     /// Writes those of `signed` that `shelf` lacks beside what it holds, and again, until a read shows all of it; how many they were.
     pub(super) async fn settle(
         &self,
         shelf: Shelf,
         subject: &Subject,
-        mut signed: Vec<Signed>,
+        signed: Vec<Signed>,
         judge: &Own<'_>,
-        mut slot: Option<SemaphorePermit<'_>>,
+        slot: Option<SemaphorePermit<'_>>,
     ) -> Result<usize, PipelineError> {
-        let mut own = self.store.own(subject, &signed)?;
-        let mut wanted = shelf;
+        let own = self.store.own(subject, &signed)?;
+        let mut settling =
+            Settling { subject, judge, signed, own, wanted: shelf, contended: false, pushed: false };
         let (_place, written) = self.writers.take(&self.store.location(&subject.image)).await;
         // Ours may be there under a label by which it wasn't read.
-        if written || own.iter().any(|own| wanted.has_unread(own)) {
-            let now = self.store.read(&subject.image, Depth::Only(&own), judge).await?;
-            let before = std::mem::replace(&mut wanted, now);
-            signed.retain(|signed| !wanted.counts(&signed.payload.digest()));
-            own.retain(|own| !wanted.counts(&own.payload));
-            wanted.absorb(&before);
-            if signed.is_empty() {
+        if written || settling.own.iter().any(|own| settling.wanted.has_unread(own)) {
+            self.look_again(&mut settling).await?;
+            if settling.signed.is_empty() {
                 return Ok(0);
             }
         }
-        let depth = Depth::Only(&own);
-        let mut contended = false;
-        let mut pushed = false;
+        self.write_until_there(settling, slot).await
+    }
+
+    /// Leaves out what is there by now.
+    async fn look_again(&self, settling: &mut Settling<'_>) -> Result<(), PipelineError> {
+        let now = self.look(settling).await?;
+        let before = std::mem::replace(&mut settling.wanted, now);
+        let wanted = &mut settling.wanted;
+        settling.signed.retain(|signed| !wanted.counts(&signed.payload.digest()));
+        settling.own.retain(|own| !wanted.counts(&own.payload));
+        wanted.absorb(&before);
+        Ok(())
+    }
+
+    async fn look(&self, settling: &Settling<'_>) -> Result<Shelf, StoreError> {
+        self.store.read(&settling.subject.image, Depth::Only(&settling.own), settling.judge).await
+    }
+
+    async fn write_until_there(
+        &self,
+        mut settling: Settling<'_>,
+        mut slot: Option<SemaphorePermit<'_>>,
+    ) -> Result<usize, PipelineError> {
         let mut torn = Torn::default();
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
-            let write = self.store.write(&wanted, subject, &signed).await;
-            if write.is_ok() {
-                torn = Torn::default();
-            }
-            let wait = match write {
-                Ok(Written::Alone { took }) => {
-                    pushed = true;
-                    self.confirm_after(took)
-                }
-                Ok(Written::Met(others)) => {
-                    contended = true;
-                    wanted.absorb(&others);
-                    Duration::ZERO
-                }
-                Err(error) => {
-                    contended = true;
-                    self.pause(attempt, &mut torn, error).await?;
-                    Duration::ZERO
-                }
-            };
+            let wait = self.write(&mut settling, attempt, &mut torn).await?;
             drop(slot.take());
             tokio::time::sleep(wait).await;
-            let mut seen = self.store.read(&subject.image, depth, judge).await?;
-            if self.complete(&subject.image, &seen, &wanted, &own, pushed)? {
-                if !contended {
-                    return Ok(own.len());
-                }
-                let before = seen.version.clone();
-                tokio::time::sleep((wait * 2).max(QUIET) + random(QUIET / 2)).await;
-                seen = self.store.read(&subject.image, depth, judge).await?;
-                if seen.version == before && self.complete(&subject.image, &seen, &wanted, &own, pushed)? {
-                    return Ok(own.len());
-                }
-            }
-            tracing::debug!(image = %subject.image, attempt, "another writer came between; writing again");
-            contended = true;
-            seen.absorb(&wanted);
-            wanted = seen;
+            let Some(mut seen) = self.incomplete(&settling, wait).await? else {
+                return Ok(settling.own.len());
+            };
+            let image = &settling.subject.image;
+            tracing::debug!(%image, attempt, "another writer came between; writing again");
+            settling.contended = true;
+            seen.absorb(&settling.wanted);
+            settling.wanted = seen;
             if Instant::now() >= self.deadline {
-                let location = self.store.location(&subject.image);
-                return Err(PipelineError::NotThere {
-                    image: subject.image.to_string(),
-                    location,
-                    times: attempt,
-                });
+                let location = self.store.location(image);
+                return Err(PipelineError::NotThere { image: image.to_string(), location, times: attempt });
             }
             tokio::time::sleep(random(QUIET / 8 * attempt.min(8))).await;
         }
+    }
+
+    /// Writes once; how long after it the confirming read is sent.
+    async fn write(
+        &self,
+        settling: &mut Settling<'_>,
+        attempt: u32,
+        torn: &mut Torn,
+    ) -> Result<Duration, PipelineError> {
+        let write = self.store.write(&settling.wanted, settling.subject, &settling.signed).await;
+        if write.is_ok() {
+            *torn = Torn::default();
+        }
+        match write {
+            Ok(Written::Alone { took }) => {
+                settling.pushed = true;
+                return Ok(self.confirm_after(took));
+            }
+            Ok(Written::Met(others)) => {
+                settling.contended = true;
+                settling.wanted.absorb(&others);
+            }
+            Err(error) => {
+                settling.contended = true;
+                self.pause(attempt, torn, error).await?;
+            }
+        }
+        Ok(Duration::ZERO)
+    }
+
+    /// What is there, if that isn't everything or doesn't stay; `None`: it is done.
+    async fn incomplete(
+        &self,
+        settling: &Settling<'_>,
+        wait: Duration,
+    ) -> Result<Option<Shelf>, PipelineError> {
+        let mut seen = self.look(settling).await?;
+        if self.complete(settling, &seen)? {
+            if !settling.contended {
+                return Ok(None);
+            }
+            let before = seen.version.clone();
+            tokio::time::sleep((wait * 2).max(QUIET) + random(QUIET / 2)).await;
+            seen = self.look(settling).await?;
+            if seen.version == before && self.complete(settling, &seen)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(seen))
     }
 
     /// Whether `seen` has every signature of ours, verified, and everything else that was ever seen there.
     ///
     /// One of ours that another writer's list lacks is written again. One that is there and doesn't verify, once it was `pushed`,
     /// would be so after the next write too: that is an error.
-    fn complete(
-        &self,
-        image: &ImageRef,
-        seen: &Shelf,
-        wanted: &Shelf,
-        own: &[StoredOwn],
-        pushed: bool,
-    ) -> Result<bool, PipelineError> {
-        let missing: Vec<&StoredOwn> = own.iter().filter(|own| !seen.counts(&own.payload)).collect();
+    fn complete(&self, settling: &Settling<'_>, seen: &Shelf) -> Result<bool, PipelineError> {
+        let Settling { wanted, pushed, .. } = settling;
+        let missing: Vec<&StoredOwn> = settling.own.iter().filter(|own| !seen.counts(&own.payload)).collect();
         let spoilt = missing.iter().find_map(|own| Some((own, seen.spoilt(own, wanted)?)));
-        if let (true, Some((own, (found, why)))) = (pushed, spoilt) {
+        if let (true, Some((own, (found, why)))) = (*pushed, spoilt) {
+            let image = &settling.subject.image;
             return Err(PipelineError::Spoilt {
                 image: image.to_string(),
                 location: self.store.location(image),
