@@ -33,8 +33,6 @@ const MAX_ROUNDS: u32 = 8;
 pub struct Annotated {
     /// How many signatures were added.
     pub added: usize,
-    /// How many were there already.
-    pub present: usize,
     /// Whether the run is marked as signed now.
     pub marked: bool,
 }
@@ -268,7 +266,7 @@ impl Cluster {
         let added = add(&mut there, &mut ours, wanted)
             .map_err(|slots::NoRoom| AnnotationError::NoRoom { object: target.shown() })?;
         let marked = is_marked(&there);
-        let done = Annotated { added, present: wanted.entries.len() - added, marked };
+        let done = Annotated { added, marked };
         if there == before {
             return Ok(Round::Done(done));
         }

@@ -62,10 +62,6 @@ pub struct Standing<'a> {
     pub payload: &'a str,
     /// The signature, in base64.
     pub signature: &'a str,
-    /// The certificate.
-    pub cert: &'a str,
-    /// Its chain.
-    pub chain: &'a str,
 }
 
 /// Says whether what stands under a name counts as an entry: `verify-run`'s verdict.
@@ -139,12 +135,7 @@ fn is_free(there: &Annotations, name: &str) -> bool {
 pub(super) fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> Option<String> {
     let is_entry = |name: &String| {
         let text = |what| there.get(&part(what, name)).map(String::as_str).unwrap_or_default();
-        let standing = Standing {
-            payload: text("payload"),
-            signature: text("signature"),
-            cert: text("cert"),
-            chain: text("chain"),
-        };
+        let standing = Standing { payload: text("payload"), signature: text("signature") };
         !standing.payload.is_empty() && counts(entry, &standing)
     };
     entry.key.names().iter().flat_map(|name| numbered(name)).find(is_entry)

@@ -245,7 +245,7 @@ async fn annotations_are_one_apply_with_the_version_that_was_read() {
         _ => object(&run("8", &after)),
     })
     .await;
-    assert_eq!(result.unwrap(), Annotated { added: 1, present: 0, marked: false });
+    assert_eq!(result.unwrap(), Annotated { added: 1, marked: false });
     let [_, patch] = &seen[..] else { panic!("{seen:?}") };
     assert_eq!(patch.method, "PATCH");
     assert_eq!(patch.target, "/apis/tekton.dev/v1/namespaces/ci/taskruns/build?fieldManager=stepseal");
