@@ -58,6 +58,9 @@ impl Explain for BlobError {
             Self::SignatureAndBundle => "give one of them: a bundle holds its signature".into(),
             Self::NoSignature => "give the bundle with --bundle, or the signature and its --key".into(),
             Self::NoKey => "give --key, or --bundle for a signature by an identity".into(),
+            Self::Read { source: InputError::TooLarge { limit: MAX_FILE_BYTES }, .. } => {
+                "give its digest in place of the file, as sha256:HEX: sha256sum prints it".into()
+            }
             Self::Read { source, .. } => {
                 source.hint().unwrap_or_else(|| "give a file that can be read".into())
             }
@@ -76,6 +79,9 @@ impl Explain for BlobError {
         }
     }
 }
+
+/// The largest file that is hashed here: at a gigabyte in a second or two, this takes minutes. A sparse file can be far larger.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// What is verified: a file, standard input, or a digest.
 enum Blob {
@@ -98,7 +104,7 @@ impl Blob {
             Self::Digest(digest) => return Ok(digest.clone()),
         };
         let failed = |source| BlobError::Read { what: "the file", path: path.clone(), source };
-        let file = input::open_or_stdin(path).map_err(failed)?;
+        let file = input::open_or_stdin(path, MAX_FILE_BYTES).map_err(failed)?;
         // A file that grew says so in the reader's own words, with its hint.
         let own = |error: io::Error| error.downcast::<InputError>().unwrap_or_else(InputError::Io);
         Artifact::read(file, wanted).map_err(|error| failed(own(error)))

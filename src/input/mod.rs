@@ -57,25 +57,26 @@ pub fn read_or_stdin(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     read(path, limit).map_err(InputError::of_stdin)
 }
 
-/// The file at `path`, of any size, to be read in pieces.
+/// The file at `path`, of `limit` bytes at most, to be read in pieces.
 ///
 /// # Errors
 ///
-/// As for [`read`], whatever its size. Reading fails if the file grows meanwhile.
-pub fn open(path: &Path) -> Result<Stream, InputError> {
-    opened(path, RULES).map(Stream::new)
+/// As for [`read`]. Reading fails if the file grows meanwhile.
+pub fn open(path: &Path, limit: u64) -> Result<Stream, InputError> {
+    let opened = opened(path, RULES)?;
+    if opened.size > limit { Err(InputError::TooLarge { limit }) } else { Ok(Stream::new(opened)) }
 }
 
 /// The same of an input that takes `-` for standard input.
 ///
 /// # Errors
 ///
-/// As for [`open`].
-pub fn open_or_stdin(path: &Path) -> Result<Box<dyn Read>, InputError> {
+/// As for [`open`]. Of a longer standard input one byte more than `limit` is read.
+pub fn open_or_stdin(path: &Path, limit: u64) -> Result<Box<dyn Read>, InputError> {
     if is_stdin(path) {
-        return Ok(Box::new(io::stdin().lock()));
+        return Ok(Box::new(io::stdin().lock().take(limit.saturating_add(1))));
     }
-    Ok(Box::new(open(path).map_err(InputError::of_stdin)?))
+    Ok(Box::new(open(path, limit).map_err(InputError::of_stdin)?))
 }
 
 /// The bytes of a file that belongs to this container alone, `limit` of them at most: links are followed wherever they

@@ -86,8 +86,8 @@ type Reader = fn(&Path) -> Result<Vec<u8>, InputError>;
 const READERS: [(&str, Reader); 4] = [
     ("read", |path| read(path, 1024)),
     ("read_or_stdin", |path| read_or_stdin(path, 1024)),
-    ("open", |path| all(open(path)?)),
-    ("open_or_stdin", |path| all(open_or_stdin(path)?)),
+    ("open", |path| all(open(path, u64::MAX)?)),
+    ("open_or_stdin", |path| all(open_or_stdin(path, u64::MAX)?)),
 ];
 
 fn all(mut source: impl Read) -> Result<Vec<u8>, InputError> {
@@ -373,7 +373,8 @@ fn a_limit_holds_also_for_a_file_that_grows() {
     sparse.set_len(1 << 40).unwrap();
     assert!(matches!(read(&place.path("sparse"), 1024), Err(InputError::TooLarge { limit: 1024 })));
 
-    let mut stream = open(&place.path("file")).unwrap();
+    assert!(matches!(open(&place.path("file"), 5), Err(InputError::TooLarge { limit: 5 })));
+    let mut stream = open(&place.path("file"), 6).unwrap();
     assert_eq!(all(&mut stream).unwrap(), b"inside");
     let mut writer = fs::OpenOptions::new().append(true).open(place.path("file")).unwrap();
     writer.write_all(b" and more").unwrap();
