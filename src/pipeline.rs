@@ -7,7 +7,6 @@
 //! 3. write the list of signatures
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
-pub(crate) mod index;
 mod keyed;
 mod settle;
 mod subjects;

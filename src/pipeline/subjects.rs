@@ -6,12 +6,12 @@
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 
-use super::index::{EntryError, Listed, listed};
 use super::{PipelineError, Seen};
 use crate::explain::Explanation;
 use crate::plan::PlannedImage;
 use crate::registry::ImageRef;
 use crate::registry::client::Manifest;
+use crate::registry::index::{EntryError, Listed, listed};
 use crate::report::{About, Event, Expected, Label, Outcome};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.

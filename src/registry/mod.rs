@@ -3,6 +3,7 @@
 pub mod client;
 pub mod credentials;
 pub mod digest;
+pub(crate) mod index;
 pub mod keychain;
 pub mod reference;
 

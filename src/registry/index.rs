@@ -10,10 +10,10 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::client::Manifest;
+use super::{Digest, DigestError, ImageRef};
 use crate::explain::Explain;
 use crate::foreign;
-use crate::registry::client::Manifest;
-use crate::registry::{Digest, DigestError, ImageRef};
 
 /// How much of a digest that can't be used is shown: a sha512 one has 135 bytes.
 const SHOWN_BYTES: usize = 200;
