@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 use crate::cluster::Uid;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::foreign;
+use crate::foreign::{self, Text};
 use crate::registry::ImageRef;
 use crate::registry::client::Stats;
 use crate::tekton::run::RunName;
@@ -61,8 +61,8 @@ pub enum About {
     Entry {
         /// The index's repository.
         repository: String,
-        /// The digest as the index has it, escaped and cut; `None`: there is none.
-        digest: Option<String>,
+        /// The digest as the index has it; `None`: there is none.
+        digest: Option<Text>,
     },
     /// A run, by its full name.
     Run {
@@ -77,7 +77,7 @@ impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => image.fmt(f),
-            Self::Entry { repository, digest: Some(digest) } => write!(f, "{repository}@{digest}"),
+            Self::Entry { repository, digest: Some(digest) } => write!(f, "{repository}@{digest:.200}"),
             Self::Entry { repository, digest: None } => {
                 write!(f, "an entry without a digest in {repository}")
             }
@@ -241,7 +241,7 @@ impl<'a> Entry<'a> {
         let error = outcome.result.as_ref().err();
         let (uri, digest, uid) = match &outcome.subject {
             About::Image(image) => (image.repository.to_string(), Some(image.digest.as_str()), None),
-            About::Entry { repository, digest } => (repository.clone(), digest.as_deref(), None),
+            About::Entry { repository, digest } => (repository.clone(), digest.as_ref().map(Text::raw), None),
             About::Run { name, uid } => (name.to_string(), None, Some(uid.as_ref().map_or("", Uid::as_str))),
         };
         Self {

@@ -11,11 +11,11 @@ use crate::explain::Explanation;
 use crate::plan::PlannedImage;
 use crate::registry::ImageRef;
 use crate::registry::client::Manifest;
-use crate::registry::index::{EntryError, Listed, listed};
+use crate::registry::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::report::{About, Event, Expected, Label, Outcome};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.
-pub(super) const MAX_SUBJECTS: usize = 10_000;
+pub(super) const MAX_SUBJECTS: usize = MAX_LISTED;
 
 /// What is signed under some labels: one queue for all, an outcome a label.
 pub(super) struct Subjects<'a, 's> {
@@ -78,7 +78,7 @@ impl<'a, 's> Subjects<'a, 's> {
                 Listed::Image(image) => (About::Image(image), None),
                 Listed::Unusable(error) => {
                     let repository = index.repository.to_string();
-                    let digest = error.digest().map(str::to_owned);
+                    let digest = error.digest().cloned();
                     (About::Entry { repository, digest }, Some(Explanation::of(&error)))
                 }
             };
@@ -103,16 +103,17 @@ impl Queue {
         from: &[String],
     ) -> Result<Vec<Listed>, PipelineError> {
         let name = |error: &EntryError| match error.digest() {
-            Some(digest) => format!("{}@{digest}", index.repository),
+            Some(digest) => format!("{}@{}", index.repository, digest.raw()),
             None => error.to_string(),
         };
-        let mut new = listed(index, manifest);
+        let too_many = || PipelineError::TooMany { image: index.to_string() };
+        let mut new = listed(index, manifest).map_err(|TooMany| too_many())?;
         new.retain(|entry| match entry {
             Listed::Image(image) => !self.known.contains(image),
             Listed::Unusable(error) => !self.unusable.contains(&name(error)),
         });
         if !new.is_empty() && self.known.len() + self.unusable.len() + new.len() > MAX_SUBJECTS {
-            return Err(PipelineError::TooMany { image: index.to_string() });
+            return Err(too_many());
         }
         for entry in &new {
             match entry {
@@ -178,6 +179,17 @@ mod tests {
         let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, &mut seen);
         subjects.admit(&image(0), &index(&digests(0..9))).unwrap();
         assert!(subjects.admit(&image(0), &index(&["sha512:x".to_owned()])).is_err());
+    }
+
+    #[test]
+    fn two_digests_that_differ_late_are_two_subjects() {
+        let mut seen = |_: Event<'_>| {};
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &[], &mut seen);
+        let digests = ["x", "y"].map(|end| format!("sha512:{}{end}", "a".repeat(300)));
+        subjects.admit(&image(0), &index(&digests)).unwrap();
+        let subjects: HashSet<About> =
+            subjects.into_outcomes().into_iter().map(|outcome| outcome.subject).collect();
+        assert_eq!(subjects.len(), 2);
     }
 
     #[test]

@@ -8,15 +8,23 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::client::Manifest;
+use super::json::Object;
 use super::{Digest, DigestError, ImageRef};
 use crate::explain::Explain;
-use crate::foreign;
+use crate::foreign::Text;
 
-/// How much of a digest that can't be used is shown: a sha512 one has 135 bytes.
-const SHOWN_BYTES: usize = 200;
+/// An index that lists more is rejected as hostile.
+pub(crate) const MAX_LISTED: usize = 10_000;
+
+/// The longest digest that is repeated: a sha512 one has 135 bytes.
+const MAX_DIGEST_BYTES: usize = 512;
+
+/// An index lists more than [`MAX_LISTED`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMany;
 
 /// An entry of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,21 +40,23 @@ pub(crate) enum Listed {
 #[non_exhaustive]
 pub enum EntryError {
     /// Its digest isn't a sha256 digest.
-    #[error("{index} lists {digest}, which can't be signed or verified")]
+    #[error("{index} lists {digest:.200}, which can't be signed or verified")]
     Digest {
         /// The index.
         index: String,
-        /// The digest, escaped and cut.
-        digest: String,
+        /// The digest.
+        digest: Text,
         /// What is wrong with it.
         source: DigestError,
     },
-    /// It has no digest.
-    #[error("entry {number} of {index} has no digest, so it can't be signed or verified")]
+    /// It has no digest, or none that can be repeated.
+    #[error(
+        "entry {number} of {index} has no digest, or one that is too long, so it can't be signed or verified"
+    )]
     NoDigest {
         /// The index.
         index: String,
-        /// Its place in the list, counted from 1.
+        /// Its place among all entries, counted from 1.
         number: usize,
     },
     /// The manifest isn't a JSON object.
@@ -66,8 +76,8 @@ pub enum EntryError {
 }
 
 impl EntryError {
-    /// The digest as the index has it, escaped and cut; `None`: there is none.
-    pub fn digest(&self) -> Option<&str> {
+    /// The digest as the index has it; `None`: there is none.
+    pub fn digest(&self) -> Option<&Text> {
         match self {
             Self::Digest { digest, .. } => Some(digest),
             Self::NoDigest { .. } | Self::Unreadable { .. } | Self::NoList { .. } => None,
@@ -81,51 +91,66 @@ impl Explain for EntryError {
     }
 }
 
-/// Everything that the index `image` lists, each entry once; nothing for an image manifest.
-pub(crate) fn listed(image: &ImageRef, manifest: &Manifest) -> Vec<Listed> {
-    let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(&manifest.bytes) else {
-        return vec![Listed::Unusable(EntryError::Unreadable { index: image.to_string() })];
+/// Everything that the index `image` lists, each digest once; nothing for an image manifest.
+///
+/// The entries are counted before anything is made of them: millions fit into one manifest.
+pub(crate) fn listed(image: &ImageRef, manifest: &Manifest) -> Result<Vec<Listed>, TooMany> {
+    let index = || image.to_string();
+    let Ok(Object(fields)) = serde_json::from_slice(&manifest.bytes) else {
+        return Ok(vec![Listed::Unusable(EntryError::Unreadable { index: index() })]);
     };
-    let mut all = Vec::new();
+    let (mut entries, mut no_list) = (Vec::new(), false);
     // Go's programs take a field's name in any case.
     for (_, list) in fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("manifests")) {
-        match list {
-            Value::Array(entries) => {
-                all.extend(entries.iter().enumerate().map(|(at, entry)| listed_at(image, at + 1, entry)));
-            }
-            Value::Null => {}
-            _ => all.push(Listed::Unusable(EntryError::NoList { index: image.to_string() })),
+        match serde_json::from_str::<Option<Vec<&RawValue>>>(list.get()) {
+            Ok(more) => entries.extend(more.into_iter().flatten()),
+            Err(_) => no_list = true,
         }
     }
+    if entries.len() > MAX_LISTED {
+        return Err(TooMany);
+    }
     let mut known = HashSet::new();
-    all.retain(|listed| match listed {
-        Listed::Image(image) => known.insert(image.digest.to_string()),
-        Listed::Unusable(error) => known.insert(error.to_string()),
-    });
-    all
+    let new = |(at, entry): (usize, &&RawValue)| {
+        let digest = digest_of(entry);
+        let new = digest.as_ref().is_none_or(|digest| known.insert(digest.clone()));
+        new.then(|| listed_at(image, at + 1, digest))
+    };
+    let mut all: Vec<Listed> = entries.iter().enumerate().filter_map(new).collect();
+    if no_list {
+        all.push(Listed::Unusable(EntryError::NoList { index: index() }));
+    }
+    Ok(all)
 }
 
-fn listed_at(image: &ImageRef, number: usize, entry: &Value) -> Listed {
-    let index = || image.to_string();
-    let Some(text) = entry.get("digest").and_then(Value::as_str).filter(|text| !text.is_empty()) else {
-        return Listed::Unusable(EntryError::NoDigest { index: index(), number });
-    };
+/// The digest of an entry: a text of which all can be repeated.
+fn digest_of(entry: &RawValue) -> Option<String> {
+    let Object(fields) = serde_json::from_str(entry.get()).ok()?;
+    let (_, digest) = fields.iter().rfind(|(name, _)| name == "digest")?;
+    let text: String = serde_json::from_str(digest.get()).ok()?;
+    Some(text).filter(|text| !text.is_empty() && text.len() <= MAX_DIGEST_BYTES)
+}
+
+fn listed_at(image: &ImageRef, number: usize, digest: Option<String>) -> Listed {
+    let index = image.to_string();
+    let Some(text) = digest else { return Listed::Unusable(EntryError::NoDigest { index, number }) };
     match text.parse::<Digest>() {
         Ok(digest) => Listed::Image(ImageRef { repository: image.repository.clone(), digest }),
-        Err(source) => {
-            let digest = foreign::shown(text, SHOWN_BYTES);
-            Listed::Unusable(EntryError::Digest { index: index(), digest, source })
-        }
+        Err(source) => Listed::Unusable(EntryError::Digest { index, digest: text.into(), source }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn of(document: &Value) -> Vec<Listed> {
-        let bytes = bytes::Bytes::from(document.to_string());
+        of_text(document.to_string()).unwrap()
+    }
+
+    fn of_text(document: String) -> Result<Vec<Listed>, TooMany> {
+        let bytes = bytes::Bytes::from(document);
         let digest = Digest::of(&bytes);
         let image = ImageRef { repository: "registry.example/app".parse().unwrap(), digest: digest.clone() };
         listed(&image, &Manifest { media_type: String::new(), bytes, digest })
@@ -135,7 +160,7 @@ mod tests {
     fn texts(document: &Value) -> Vec<String> {
         let text = |listed: &Listed| match listed {
             Listed::Image(image) => image.digest.to_string(),
-            Listed::Unusable(error) => format!("! {}", error.digest().unwrap_or("-")),
+            Listed::Unusable(error) => format!("! {}", error.digest().map_or("-", Text::raw)),
         };
         of(document).iter().map(text).collect()
     }
@@ -155,7 +180,13 @@ mod tests {
                 format!("! sha256:{}", "A".repeat(64)),
             ),
             (json!({ "digest": "sha256:abc" }), "! sha256:abc".to_owned()),
-            (json!({ "digest": "a\nb" }), "! a\\nb".to_owned()),
+            (json!({ "digest": "a\nb" }), "! a\nb".to_owned()),
+            (
+                json!({ "digest": "a".repeat(MAX_DIGEST_BYTES) }),
+                format!("! {}", "a".repeat(MAX_DIGEST_BYTES)),
+            ),
+            (json!({ "digest": "a".repeat(MAX_DIGEST_BYTES + 1) }), "! -".to_owned()),
+            (json!([good]), "! -".to_owned()),
             (json!({ "digest": "" }), "! -".to_owned()),
             (json!({ "digest": 7 }), "! -".to_owned()),
             (json!({ "digest": null }), "! -".to_owned()),
@@ -190,5 +221,48 @@ mod tests {
             [&one, &two, &one, &two].iter().map(|digest| json!({ "digest": digest })).collect();
         assert_eq!(texts(&json!({ "manifests": entries })), [one, format!("! {two}")]);
         assert_eq!(texts(&json!({ "manifests": [{}, {}] })).len(), 2, "two entries without a digest are two");
+    }
+
+    #[test]
+    fn two_digests_that_differ_late_are_two() {
+        let digest = |end: &str| format!("sha512:{}{end}", "a".repeat(300));
+        let entries = json!([{ "digest": digest("x") }, { "digest": digest("y") }]);
+        let all = of(&json!({ "manifests": entries }));
+        assert_eq!(all.len(), 2);
+        let Listed::Unusable(error) = &all[0] else { panic!("{all:?}") };
+        assert!(error.to_string().len() < 400, "shown cut: {error}");
+    }
+
+    #[test]
+    fn an_index_that_lists_too_much_is_an_error_whatever_its_entries_are() {
+        let list = |entry: &str, number: usize| format!("[{}]", vec![entry; number].join(","));
+        for entry in ["0", "{}", "null", r#"{"digest":"sha512:x"}"#] {
+            let (most, half) = (list(entry, MAX_LISTED), list(entry, MAX_LISTED / 2));
+            let more = list(entry, MAX_LISTED + 1);
+            assert!(of_text(format!(r#"{{"manifests":{most}}}"#)).is_ok(), "{entry}");
+            for document in [
+                format!(r#"{{"manifests":{more}}}"#),
+                format!(r#"{{"manifests":{half},"Manifests":{half},"MANIFESTS":[0]}}"#),
+                format!(r#"{{"manifests":{most},"manifests":[0]}}"#),
+            ] {
+                assert_eq!(of_text(document), Err(TooMany), "{entry}");
+            }
+        }
+        assert_eq!(of_text(format!(r#"{{"manifests":{}}}"#, list("0", 2_000_000))), Err(TooMany));
+        let none = r#""manifests":0,"#.repeat(1000);
+        assert_eq!(of_text(format!("{{{none}\"Manifests\":1}}")).unwrap().len(), 1, "one error is enough");
+    }
+
+    #[test]
+    fn entries_without_a_digest_are_counted_over_all_lists() {
+        let all = of_text(r#"{"manifests":[{},{}],"Manifests":[{}]}"#.to_owned()).unwrap();
+        let numbers: Vec<_> = all
+            .iter()
+            .map(|listed| match listed {
+                Listed::Unusable(EntryError::NoDigest { number, .. }) => *number,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(numbers, [1, 2, 3]);
     }
 }

@@ -4,6 +4,7 @@ pub mod client;
 pub mod credentials;
 pub mod digest;
 pub(crate) mod index;
+mod json;
 pub mod keychain;
 pub mod reference;
 

@@ -1,5 +1,7 @@
 //! Looking at images: what each is, what lies there, and the verdicts.
 
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
@@ -9,13 +11,13 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::payload::simple_signing;
 use crate::registry::client::{Client, Manifest, Target};
-use crate::registry::index::{EntryError, Listed, listed};
+use crate::registry::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, RegistryError, Repository};
 use crate::store::{ReferrersApis, Search, StoreError, Wanted};
 
-/// An index that lists more, with what its own indexes list, is not an image's but an attack.
-const MAX_IMAGES: usize = 10_000;
+/// An index that lists more, with what its own indexes list, is rejected as hostile.
+const MAX_IMAGES: usize = MAX_LISTED;
 
 /// Whose signatures count, and what they must be.
 #[derive(Clone, Debug)]
@@ -111,6 +113,32 @@ pub struct Seen {
     pub result: Result<Vec<Verdict>, VerifyError>,
 }
 
+/// Everything that one run gives a result for.
+struct Admitted {
+    known: HashSet<ImageRef>,
+    /// How many entries of indexes can't be looked at.
+    unusable: usize,
+}
+
+impl Admitted {
+    /// What of `children`, which an index lists, is new; none of it is admitted where it is too much.
+    fn admit(&mut self, mut children: Vec<Listed>) -> Result<Vec<Listed>, TooMany> {
+        children.retain(|child| !matches!(child, Listed::Image(image) if self.known.contains(image)));
+        if !children.is_empty() && self.known.len() + self.unusable + children.len() > MAX_IMAGES {
+            return Err(TooMany);
+        }
+        for child in &children {
+            match child {
+                Listed::Image(image) => {
+                    self.known.insert(image.clone());
+                }
+                Listed::Unusable(_) => self.unusable += 1,
+            }
+        }
+        Ok(children)
+    }
+}
+
 /// Looks at images.
 #[derive(Clone, Debug)]
 pub struct Looker {
@@ -159,12 +187,12 @@ impl Looker {
         checks: &(dyn Fn(&ImageRef) -> Vec<Check> + Sync),
         seen: &mut dyn FnMut(Seen),
     ) {
-        let mut known: std::collections::HashSet<ImageRef> =
-            images.iter().map(|asked| asked.image.clone()).collect();
-        let mut waiting: std::collections::VecDeque<(Vec<usize>, Asked)> =
+        let known = images.iter().map(|asked| asked.image.clone()).collect();
+        let mut admitted = Admitted { known, unusable: 0 };
+        let mut waiting: VecDeque<(Vec<usize>, Asked)> =
             images.into_iter().enumerate().map(|(at, asked)| (vec![at], asked)).collect();
         let mut running = FuturesUnordered::new();
-        let mut done: std::collections::BTreeMap<Vec<usize>, Seen> = std::collections::BTreeMap::new();
+        let mut done: BTreeMap<Vec<usize>, Seen> = BTreeMap::new();
         loop {
             while running.len() < self.jobs.max(1) {
                 let Some((at, asked)) = waiting.pop_front() else { break };
@@ -174,17 +202,15 @@ impl Looker {
                     (at, asked, result, children)
                 });
             }
-            let Some((at, asked, mut result, mut children)) = running.next().await else { break };
-            children.retain(|child| !matches!(child, Listed::Image(image) if known.contains(image)));
-            if !children.is_empty() && known.len() + children.len() > MAX_IMAGES {
+            let Some((at, asked, mut result, children)) = running.next().await else { break };
+            let children = children.and_then(|children| admitted.admit(children)).unwrap_or_else(|TooMany| {
                 result = Err(VerifyError::TooMany { image: asked.name.clone() });
-                children.clear();
-            }
+                Vec::new()
+            });
             for (number, child) in children.into_iter().enumerate() {
                 let place = [at.as_slice(), &[number]].concat();
                 match child {
                     Listed::Image(image) => {
-                        known.insert(image.clone());
                         waiting.push_back((place, Asked { name: image.to_string(), image }));
                     }
                     Listed::Unusable(error) => {
@@ -198,7 +224,11 @@ impl Looker {
     }
 
     /// The verdicts on one image, and the manifests that it lists.
-    async fn one(&self, asked: &Asked, checks: &[Check]) -> (Result<Vec<Verdict>, VerifyError>, Vec<Listed>) {
+    async fn one(
+        &self,
+        asked: &Asked,
+        checks: &[Check],
+    ) -> (Result<Vec<Verdict>, VerifyError>, Result<Vec<Listed>, TooMany>) {
         let image = &asked.image;
         let look_up = || {
             let target = Target::Digest(image.digest.clone());
@@ -208,16 +238,16 @@ impl Looker {
             // A signature is about the digest; only where none counts it matters whether the image is there at all.
             let verdicts = match self.verdicts(image, checks).await {
                 Ok(verdicts) => verdicts,
-                Err(error) => return (Err(error), Vec::new()),
+                Err(error) => return (Err(error), Ok(Vec::new())),
             };
             let none = verdicts.iter().all(|verdict| verdict.good.is_empty());
             let there = if none { look_up().await.map(|_| ()) } else { Ok(()) };
-            return (there.map(|()| verdicts), Vec::new());
+            return (there.map(|()| verdicts), Ok(Vec::new()));
         }
         let (manifest, verdicts) = tokio::join!(look_up(), self.verdicts(image, checks));
         match (manifest, verdicts) {
             (Ok(manifest), Ok(verdicts)) => (Ok(verdicts), listed(image, &manifest)),
-            (Err(error), _) | (_, Err(error)) => (Err(error), Vec::new()),
+            (Err(error), _) | (_, Err(error)) => (Err(error), Ok(Vec::new())),
         }
     }
 
@@ -259,5 +289,36 @@ impl Looker {
     /// Where signatures or attestations of `image` are looked for, for people.
     pub fn places(&self, image: &ImageRef, wanted: Wanted) -> String {
         Search::new(self.client.clone(), self.repository.clone(), wanted).places(image)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Digest;
+
+    fn image(number: usize) -> Listed {
+        let digest = Digest::of(&number.to_be_bytes());
+        Listed::Image(ImageRef { repository: "registry.example/app".parse().unwrap(), digest })
+    }
+
+    fn unusable(number: usize) -> Listed {
+        Listed::Unusable(EntryError::NoDigest { index: "registry.example/app".to_owned(), number })
+    }
+
+    /// However many indexes there are, and whatever they list.
+    #[test]
+    fn the_limit_is_for_all_indexes_and_counts_what_cannot_be_looked_at() {
+        let mut admitted = Admitted { known: HashSet::new(), unusable: 0 };
+        let mut admit = |children: Vec<Listed>| admitted.admit(children).map(|new| new.len());
+        assert_eq!(admit((0..MAX_IMAGES - 1000).map(unusable).collect()), Ok(MAX_IMAGES - 1000));
+        for _ in 0..10 {
+            assert_eq!(admit((0..1001).map(unusable).collect()), Err(TooMany));
+            assert_eq!(admit((0..1001).map(image).collect()), Err(TooMany));
+        }
+        assert_eq!(admit((0..999).map(image).collect()), Ok(999));
+        assert_eq!(admit((0..999).map(image).collect()), Ok(0), "what is known counts once");
+        assert_eq!(admit(vec![unusable(1)]), Ok(1));
+        assert_eq!(admit(vec![image(2000)]), Err(TooMany));
     }
 }

@@ -176,7 +176,7 @@ fn an_attestation_that_was_not_put_everywhere_is_named() {
     assert_eq!(report(&step).len(), 2);
 }
 
-/// What an index may list besides sha256 digests, and how the report names it.
+/// What an index may list besides sha256 digests, and how the report names it: by the digest as the index has it.
 fn entries() -> Vec<(Value, &'static str, String)> {
     let hex = "a".repeat(64);
     let text = |text: &str| (json!({ "mediaType": MANIFEST, "size": 1, "digest": text }), text.to_owned());
@@ -187,6 +187,8 @@ fn entries() -> Vec<(Value, &'static str, String)> {
         (format!("sha256:{}", "A".repeat(64)), "must be lower-case"),
         ("sha256:abc".to_owned(), "exactly 64 hex digits"),
         (hex, "it has no algorithm"),
+        ("sha256:a\n\u{202e}b".to_owned(), "lists sha256:a\\n\\u{202e}b, which"),
+        (format!("sha512:{}", "b".repeat(300)), "its algorithm is not sha256"),
     ] {
         let (entry, shown) = text(&digest);
         all.push((entry, why, shown));

@@ -137,6 +137,24 @@ fn with_recursive_an_entry_that_cannot_be_verified_fails() {
     }
 }
 
+/// Each index is below the limit, and all together are not.
+#[test]
+fn entries_that_cannot_be_verified_count_in_the_limit_of_images() {
+    let step = step();
+    let content = step.registry.content();
+    let push = |manifests: Value| {
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests }).to_string();
+        content.put_manifest("team/multi", None, INDEX, index).unwrap()
+    };
+    let inner = [6000, 6001].map(|number| push(json!(vec![0; number])));
+    let outer = push(json!(inner.each_ref().map(|digest| json!({ "digest": digest.as_str() }))));
+    let ended = verify(&step, &["--recursive", &name(&step, "team/multi", &outer)]);
+    assert_eq!(ended.code, 1);
+    let named = ended.stderr.matches("error: entry ").count();
+    assert!(named == 6000 || named == 6001, "{named}");
+    assert!(ended.stderr.contains("there are more than 10000 images"), "{}", ended.stderr.len());
+}
+
 /// What programs read is what was asked for: if it is lost, the command has failed.
 #[test]
 fn output_that_nobody_reads_is_no_success() {

@@ -14,15 +14,14 @@
 //! Spec: <https://github.com/docker/cli/blob/v28.3.0/cli/config/configfile/file.go>
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::entry::{EntryError, Fields};
 use super::helper::HelperName;
 use super::key::{self, Key};
+use crate::registry::json::Object;
 use crate::registry::keychain::Login;
 
 /// What a credentials file says.
@@ -219,10 +218,6 @@ fn text(raw: &RawValue) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(text.unwrap_or_default()))
 }
 
-/// A JSON object in its order, with its values still as written: each is then read on its own, so that an
-/// error can name the entry, and no copy of a secret is made on the way.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
 impl<'a> Object<'a> {
     /// The value of the one key that is `name`, whatever its case.
     fn part(&self, name: &'static str) -> Result<Option<&'a RawValue>, FormatError> {
@@ -232,30 +227,6 @@ impl<'a> Object<'a> {
             (_, Some(_)) => Err(FormatError::Repeated { part: name }),
             (part, None) => Ok(part),
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some((key, raw)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-                    pairs.push((key, raw));
-                }
-                Ok(Object(pairs))
-            }
-        }
-
-        deserializer.deserialize_map(Pairs)
     }
 }
 
