@@ -73,7 +73,9 @@ impl<'a, 's> Subjects<'a, 's> {
     /// When there are too many; then none of them is a subject.
     pub(super) fn admit(&self, index: &ImageRef, manifest: &Manifest) -> Result<(), PipelineError> {
         let from = vec![format!("index {index}")];
-        for entry in self.queue.borrow_mut().admit(index, manifest, &from)? {
+        // `seen` is the caller's code, so the queue must not stay borrowed while it runs.
+        let admitted = self.queue.borrow_mut().admit(index, manifest, &from)?;
+        for entry in admitted {
             let (subject, unusable) = match entry {
                 Listed::Image(image) => (About::Image(image), None),
                 Listed::Unusable(error) => {
