@@ -162,6 +162,23 @@ impl Shelf {
     /// What became of `own`, which was written after `before` was read, if that doesn't count; `None`: it isn't here, or not
     /// yet. An entry of another signer's isn't it, nor is a copy that was there before.
     pub fn spoilt(&self, own: &Own, before: &Self) -> Option<(&Value, &str)> {
+        let changed = self.changed_copy(own, before);
+        changed.or_else(|| self.twice(before).map(|entry| (entry, "what is pushed is stored as this")))
+    }
+
+    /// An entry that is here more often than before, and more than once: what a registry makes of every entry that is pushed. No
+    /// signer writes an entry that is there already.
+    fn twice(&self, before: &Self) -> Option<&Value> {
+        let count = |shelf: &Self, descriptor: &Value| {
+            shelf.entries.iter().filter(|entry| entry.descriptor == *descriptor).count()
+        };
+        let mut seen = HashSet::new();
+        let again = self.entries.iter().find(|entry| !seen.insert(&entry.descriptor))?;
+        let copies = count(self, &again.descriptor);
+        (copies > count(before, &again.descriptor)).then_some(&again.descriptor)
+    }
+
+    fn changed_copy(&self, own: &Own, before: &Self) -> Option<(&Value, &str)> {
         let known = before.descriptors();
         let is_own = |entry: &&Entry| {
             let same = match self.listed {
@@ -249,6 +266,22 @@ mod tests {
         for text in ["<html>", "[]", "{}", r#"{"layers":{}}"#, r#"{"layers":[1]}"#] {
             let error = Shelf::of(&manifest(text), "layers", "here").unwrap_err();
             assert!(matches!(error, StoreError::Foreign { .. }), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_more_often_than_before_is_what_a_registry_made_of_ours() {
+        let shelf = |digests: &[&str]| Shelf {
+            entries: digests
+                .iter()
+                .map(|digest| Entry::unread(serde_json::json!({ "digest": digest })))
+                .collect(),
+            ..Shelf::default()
+        };
+        assert!(shelf(&["a", "x", "x"]).twice(&shelf(&["a", "x"])).is_some());
+        assert!(shelf(&["x", "x"]).twice(&shelf(&[])).is_some());
+        for (seen, before) in [(&["a", "x"][..], &["a"][..]), (&["x", "x"], &["x", "x"]), (&[], &["x"])] {
+            assert!(shelf(seen).twice(&shelf(before)).is_none(), "{seen:?}");
         }
     }
 
