@@ -19,6 +19,9 @@ mod images;
 mod key;
 mod random;
 mod run;
+#[path = "../sign/running.rs"]
+#[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
+mod running;
 mod trouble;
 
 use std::sync::Mutex;

@@ -2,17 +2,14 @@
 
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, kill_process};
 use stepseal::demo::registry::EmbeddedRegistry;
 use tempfile::TempDir;
 
+use crate::running::{HANGS, Running};
 use crate::trouble::{Sent, When};
-
-/// No run takes so long, on whatever machine.
-const HANGS: Duration = Duration::from_secs(180);
 
 /// How a command ended.
 pub(crate) struct Ended {
@@ -43,10 +40,10 @@ pub(crate) fn stepseal(
     command.args(args).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(File::create(&log).unwrap());
     let (begun, before) = (Instant::now(), registry.requests().len() as u64);
-    let mut child = command.spawn().unwrap();
+    let mut child = Running::start(&mut command);
     let mut left = sent;
     let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
+        if let Some(status) = child.try_wait() {
             break status;
         }
         let due = left.is_some_and(|sent| match sent.when {
@@ -54,20 +51,14 @@ pub(crate) fn stepseal(
             When::Request(number) => registry.requests().len() as u64 >= before + number,
         });
         if let Some(sent) = left.filter(|_| due) {
-            kill_process(Pid::from_child(&child), sent.signal).unwrap();
+            child.signal(sent.signal);
             left = None;
         }
-        if begun.elapsed() > HANGS {
-            return Err(hangs(child));
+        if child.hangs() {
+            return Err(format!("it had not ended after {HANGS:?}"));
         }
         let waiting = left.is_some() || begun.elapsed() < Duration::from_millis(100);
         std::thread::sleep(Duration::from_millis(if waiting { 1 } else { 5 }));
     };
     Ok(Ended { status, stderr: std::fs::read_to_string(&log).unwrap() })
-}
-
-fn hangs(mut child: Child) -> String {
-    let _ = child.kill();
-    let _ = child.wait();
-    format!("it had not ended after {HANGS:?}")
 }

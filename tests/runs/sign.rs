@@ -233,7 +233,7 @@ fn a_pipeline_run_with_two_hundred_task_runs_is_signed_in_seconds() {
     let begun = std::time::Instant::now();
     let ended = place.run("sign", &runs, &keys, &[]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(180), "{:?}", begun.elapsed());
     let statement = place.statements("team/app", &digest).remove(0);
     assert_eq!(statement["predicate"]["buildConfig"]["tasks"].as_array().unwrap().len(), 200);
 }

@@ -1,19 +1,17 @@
 //! A run that is ended before its work is over, and indexes that list what can't be signed: neither ends with 0.
 
 use std::fs;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use http::Method;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Effect, Fault, Options};
 use stepseal::registry::Digest;
 
+use crate::running::{HANGS, Running};
 use crate::step::{Ended, INDEX, MANIFEST, Step, ended};
-
-/// The longest that anything here may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Pushes an index that lists these digests.
 fn index(step: &Step, digests: &[&str]) -> Digest {
@@ -32,23 +30,19 @@ fn named(step: &Step, digest: &Digest) -> String {
     format!("{}/team/multi@{digest}", step.host())
 }
 
-fn start(step: &Step, args: &[&str]) -> Child {
-    let mut command = step.command(args);
-    command.stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().unwrap()
+fn start(step: &Step, args: &[&str]) -> Running {
+    Running::start(step.command(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()))
 }
 
 /// Sends `signal` once `due`, and waits for the end.
-fn interrupt(child: Child, signal: Signal, due: impl Fn() -> bool) -> Ended {
-    let begun = Instant::now();
+fn interrupt(mut child: Running, signal: Signal, due: impl Fn() -> bool) -> Ended {
     while !due() {
-        assert!(begun.elapsed() < PATIENCE, "it doesn't come so far");
+        assert!(child.try_wait().is_none(), "it ended before the signal");
+        assert!(!child.hangs(), "it doesn't come so far");
         std::thread::sleep(Duration::from_millis(5));
     }
-    kill_process(Pid::from_child(&child), signal).unwrap();
-    let ended = ended(child.wait_with_output().unwrap());
-    assert!(begun.elapsed() < PATIENCE, "it takes too long to end");
-    ended
+    child.signal(signal);
+    ended(child.output().expect("it ends"))
 }
 
 /// Status and error of each entry of the report, by digest.
@@ -80,7 +74,7 @@ fn what_an_index_lists_and_was_not_signed_is_named_and_the_exit_code_is_5() {
             (0..3).map(|number| step.image("team/multi", &number.to_string())).collect();
         let index = index(&step, &children.iter().map(Digest::as_str).collect::<Vec<_>>());
         for child in &children {
-            let slow = Fault::new(Effect::Stall(PATIENCE * 2)).method(Method::GET);
+            let slow = Fault::new(Effect::Stall(HANGS)).method(Method::GET);
             step.registry.faults().add(slow.path(&format!("/manifests/{child}")));
         }
         fs::create_dir(step.path("own")).unwrap();
@@ -115,7 +109,7 @@ fn an_index_that_was_not_read_is_named() {
     let step = Step::new();
     let child = step.image("team/multi", "x");
     let index = index(&step, &[child.as_str()]);
-    step.registry.faults().add(Fault::new(Effect::Stall(PATIENCE * 2)).method(Method::GET));
+    step.registry.faults().add(Fault::new(Effect::Stall(HANGS)).method(Method::GET));
     let (name, file) = (named(&step, &index), step.path("report.json").display().to_string());
     let running = start(&step, &["sign", "--recursive", "--report", &file, &name]);
     let ended = interrupt(running, Signal::TERM, || asked(&step, &index));
@@ -130,7 +124,7 @@ fn the_time_limit_is_no_success_either() {
     let step = Step::new();
     let children = ["a", "b"].map(|text| step.image("team/multi", text));
     let index = index(&step, &[children[0].as_str(), children[1].as_str()]);
-    let slow = Fault::new(Effect::Stall(PATIENCE)).method(Method::GET);
+    let slow = Fault::new(Effect::Stall(HANGS)).method(Method::GET);
     step.registry.faults().add(slow.path(&format!("/manifests/{}", children[1])));
     let file = step.path("report.json").display().to_string();
     let ended = step.run(&["sign", "--recursive", "--timeout=4s", "--report", &file, &named(&step, &index)]);
@@ -151,7 +145,7 @@ fn an_attestation_that_was_not_put_everywhere_is_named() {
     let step = Step::new();
     let digest = step.image("team/multi", "x");
     fs::write(step.path("predicate.json"), "{}").unwrap();
-    step.registry.faults().add(Fault::new(Effect::Stall(PATIENCE * 2)).method(Method::GET));
+    step.registry.faults().add(Fault::new(Effect::Stall(HANGS)).method(Method::GET));
     let text = |name: &str| step.path(name).display().to_string();
     let (predicate, folder, file) = (text("predicate.json"), text("signatures"), text("report.json"));
     let stores = "--config=artifacts.oci.storage=oci,directory";
@@ -279,8 +273,9 @@ fn what_cannot_be_told_is_no_success() {
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let child = step.command(args).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-        let ended = crate::step::ended(child.wait_with_output().unwrap());
+        let child =
+            Running::start(step.command(args).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()));
+        let ended = crate::step::ended(child.output().expect("it ends"));
         assert_eq!(ended.code, code, "{args:?}: {}", ended.stderr);
         assert_eq!(ended.stderr.contains("cannot write to standard output"), code == 1, "{}", ended.stderr);
     }

@@ -15,4 +15,5 @@ mod home;
 mod interrupted;
 mod other_hosts;
 mod own_results;
+mod running;
 mod step;

@@ -5,7 +5,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +14,7 @@ use stepseal::registry::Digest;
 use tempfile::TempDir;
 
 use crate::kit::{self, signer};
+use crate::running::Running;
 use crate::step::{Ended, Step, ended};
 
 const SECRET: &str = "HUNTER2-of-another-mount";
@@ -357,16 +357,8 @@ const INPUTS: &[Input] = &[
 /// Runs a command that must not hang: what takes minutes waits for what never comes.
 fn run(mut command: Command, stdin: &Path, what: &str) -> Ended {
     let stdin = fs::File::open(stdin).unwrap();
-    let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let limit = Instant::now() + Duration::from_secs(180);
-    while child.try_wait().unwrap().is_none() {
-        if Instant::now() > limit {
-            child.kill().unwrap();
-            panic!("{what} hangs");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let ended = ended(child.wait_with_output().unwrap());
+    let child = Running::start(command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let ended = ended(child.output().unwrap_or_else(|| panic!("{what} hangs")));
     assert!(!ended.stderr.contains(SECRET) && !ended.stdout.contains(SECRET), "{what}: {}", ended.stderr);
     ended
 }

@@ -18,6 +18,9 @@ mod kit;
 mod policy;
 mod refused;
 mod run;
+#[path = "../sign/running.rs"]
+#[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
+mod running;
 mod spoilt;
 #[path = "../sign/step.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
