@@ -3,6 +3,7 @@ use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
@@ -20,6 +21,17 @@ const SECRET: &str = "HUNTER2";
 struct Place {
     workspace: TempDir,
     other: TempDir,
+}
+
+/// Says once, also where all tests pass, that they check less here.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what goes through eprintln is shown only of a test that fails"
+)]
+fn note() {
+    static NOTED: Once = Once::new();
+    let text = b"note: /dev/shm is not another mount: the tests of input files use /proc\n";
+    NOTED.call_once(|| std::io::stderr().write_all(text).unwrap());
 }
 
 impl Place {
@@ -59,6 +71,7 @@ impl Place {
     /// A file on another mount than the workspace, what it holds, and its folder.
     fn outside(&self) -> (PathBuf, PathBuf) {
         if mount(self.other.path()) == mount(&self.root()) {
+            note();
             return ("/proc/version".into(), "/proc".into());
         }
         let folder = self.other.path().canonicalize().unwrap();

@@ -2,9 +2,11 @@
 //! devices and files without an end are refused at once, by every command; links inside the workspace are followed.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +30,17 @@ struct Place {
     other: Option<TempDir>,
 }
 
+/// Says once, also where all tests pass, that they check less here.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what goes through eprintln is shown only of a test that fails"
+)]
+fn note() {
+    static NOTED: Once = Once::new();
+    let text = b"note: /dev/shm is not another mount: the tests of links use /proc, or check less\n";
+    NOTED.call_once(|| std::io::stderr().write_all(text).unwrap());
+}
+
 impl Place {
     fn new() -> Self {
         let step = kit::step();
@@ -41,8 +54,9 @@ impl Place {
         let device = |path: &Path| rustix::fs::stat(path).unwrap().st_dev;
         let other = tempfile::tempdir_in("/dev/shm").ok();
         let other = other.filter(|other| device(other.path()) != device(step.folder.path()));
-        if let Some(other) = &other {
-            fs::write(other.path().join("secret"), SECRET).unwrap();
+        match &other {
+            Some(other) => fs::write(other.path().join("secret"), SECRET).unwrap(),
+            None => note(),
         }
         Self { step, image, other }
     }
