@@ -12,7 +12,7 @@ use super::environment::Environment;
 use super::interruption::Interruption;
 use super::output::Output;
 use super::progress::Progress;
-use super::sign::{conclude, cut_short, fail};
+use super::sign::{self, conclude, fail};
 use super::subjects::flags;
 use crate::config::{Config, ConfigError, Sources};
 use crate::exit::ExitCode;
@@ -165,21 +165,20 @@ async fn work(
     let Attestation { config, image, payload } = attestation;
     let mut interruption = Interruption::new(begun + config.timeout);
     let mut recorder = Recorder::new(expected.to_vec());
+    let mut progress = Progress::start(config, expected.len());
     let whole = match interruption.or(begin(config, environment, begun, &[image], false, out)).await {
         Ok(whole) => whole?,
-        Err(why) => return Ok(cut_short(recorder, &why, begun, Stats::default(), out)),
+        Err(why) => {
+            let ended = Err::<(), _>(why);
+            return Ok(sign::report(ended, recorder, begun, Stats::default(), &mut progress, out));
+        }
     };
-    let mut progress = Progress::start(config, expected.len());
     let mut seen = |event: Event<'_>| {
         progress.note(out, event);
         recorder.note(event);
     };
     let ended = interruption.or(whole.attest_image(image, payload, expected, &mut seen)).await;
-    progress.end();
-    Ok(match ended {
-        Ok(_) => recorder.finished(begun.elapsed(), whole.stats()),
-        Err(why) => cut_short(recorder, &why, begun, whole.stats(), out),
-    })
+    Ok(sign::report(ended, recorder, begun, whole.stats(), &mut progress, out))
 }
 
 /// Reads everything that decides what is signed.

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
 use crate::config::{self, Config};
+use crate::explain::Explanation;
 use crate::report::{Event, Outcome};
 
 /// How far the run is.
@@ -37,8 +38,14 @@ impl Progress {
         }
     }
 
+    /// Shows why the run ended early; subjects that failed because of it refer to it.
+    pub(super) fn interrupted(&mut self, out: &mut Output, why: &Explanation) {
+        self.told.insert(why.to_string());
+        self.bar.suspend(|| out.explanation(why));
+    }
+
     /// Shows how a subject ended. Failures are shown whatever the output is, and each explanation once.
-    fn ended(&mut self, out: &mut Output, outcome: &Outcome) {
+    pub(super) fn ended(&mut self, out: &mut Output, outcome: &Outcome) {
         self.bar.inc(1);
         if !self.silent || outcome.result.is_err() {
             let lines = outcome.lines(&mut self.told);

@@ -129,35 +129,43 @@ async fn work(
 ) -> Result<Report, BeginError> {
     let mut interruption = Interruption::new(begun + subjects.config.timeout);
     let mut recorder = Recorder::new(subjects.expected());
+    let mut progress = Progress::start(&subjects.config, subjects.expected().len());
     let images: Vec<&ImageRef> = subjects.images().collect();
     let beginning = begin(&subjects.config, environment, begun, &images, subjects.annotates(), out);
     let mut whole = match interruption.or(beginning).await {
         Ok(whole) => whole?,
-        Err(why) => return Ok(cut_short(recorder, &why, begun, Stats::default(), out)),
+        Err(why) => {
+            let ended = Err::<(), _>(why);
+            return Ok(report(ended, recorder, begun, Stats::default(), &mut progress, out));
+        }
     };
     whole.asked += subjects.requests;
-    let mut progress = Progress::start(&subjects.config, subjects.expected().len());
     let jobs = subjects.jobs();
     let mut seen = |event: Event<'_>| {
         progress.note(out, event);
         recorder.note(event);
     };
     let ended = interruption.or(whole.sign(&subjects.plan.images, &jobs, &mut seen)).await;
-    progress.end();
-    Ok(match ended {
-        Ok(_) => recorder.finished(begun.elapsed(), whole.stats()),
-        Err(why) => cut_short(recorder, &why, begun, whole.stats(), out),
-    })
+    Ok(report(ended, recorder, begun, whole.stats(), &mut progress, out))
 }
 
-/// The report of a run that `why` ended early; people are told.
-pub(super) fn cut_short(
+/// The report of a run that went to its end, or that `ended` says was ended early. Every outcome that it adds is shown.
+pub(super) fn report<T>(
+    ended: Result<T, String>,
     recorder: Recorder,
-    why: &str,
     begun: Instant,
     stats: Stats,
+    progress: &mut Progress,
     out: &mut Output,
 ) -> Report {
-    out.lines([&format!("error: {why}"), "  do:    run again; what is signed stays signed"]);
-    recorder.interrupted(why, begun.elapsed(), stats)
+    let report = match ended {
+        Ok(_) => recorder.finished(begun.elapsed(), stats, &mut |outcome| progress.ended(out, outcome)),
+        Err(why) => {
+            let why = Recorder::interruption(&why);
+            progress.interrupted(out, &why);
+            recorder.interrupted(&why, begun.elapsed(), stats, &mut |outcome| progress.ended(out, outcome))
+        }
+    };
+    progress.end();
+    report
 }

@@ -47,23 +47,42 @@ impl Recorder {
         }
     }
 
-    /// The report of a run that went to its end.
-    pub fn finished(self, elapsed: Duration, stats: Stats) -> Report {
+    /// The report of a run that went to its end. What has no outcome has failed; `seen` is called with each of these.
+    pub fn finished(self, elapsed: Duration, stats: Stats, seen: &mut dyn FnMut(&Outcome)) -> Report {
         let why = explained(
             "nothing says how this ended, so it counts as not signed",
             "run again; if it happens again, report it as a fault of Stepseal",
         );
-        self.report(&why, elapsed, stats)
+        self.report(&why, elapsed, stats, seen)
     }
 
-    /// The report of a run that was ended before its work was over: what hadn't ended by then failed, of `why`.
-    pub fn interrupted(self, why: &str, elapsed: Duration, stats: Stats) -> Report {
-        let report = self.report(&explained(why, "run again; what is signed stays signed"), elapsed, stats);
+    /// Why nothing more is signed in a run that `why` ended before its work was over.
+    pub fn interruption(why: &str) -> Explanation {
+        explained(why, "run again; what is signed stays signed")
+    }
+
+    /// The report of a run that was ended before its work was over: what hadn't ended by then failed because of `why`, and
+    /// `seen` is called with each of these.
+    pub fn interrupted(
+        self,
+        why: &Explanation,
+        elapsed: Duration,
+        stats: Stats,
+        seen: &mut dyn FnMut(&Outcome),
+    ) -> Report {
+        let report = self.report(why, elapsed, stats, seen);
         Report { interrupted: true, ..report }
     }
 
-    fn report(mut self, why: &Explanation, elapsed: Duration, stats: Stats) -> Report {
+    fn report(
+        mut self,
+        why: &Explanation,
+        elapsed: Duration,
+        stats: Stats,
+        seen: &mut dyn FnMut(&Outcome),
+    ) -> Report {
         let missing: Vec<Outcome> = self.missing().iter().map(|expected| expected.failed(why)).collect();
+        missing.iter().for_each(seen);
         self.outcomes.extend(missing);
         Report::new(self.outcomes, elapsed, stats)
     }
@@ -128,10 +147,17 @@ mod tests {
         let mut recorder = Recorder::new(expected.iter().take(1).cloned().collect());
         expected.iter().skip(1).for_each(|found| recorder.note(Event::Found(found)));
         outcomes.iter().for_each(|outcome| recorder.note(Event::Ended(outcome)));
-        match interrupted {
-            true => recorder.interrupted("SIGTERM came before the end", Duration::ZERO, Stats::default()),
-            false => recorder.finished(Duration::ZERO, Stats::default()),
-        }
+        let (why, mut told) = (Recorder::interruption("SIGTERM came before the end"), 0);
+        let mut seen = |outcome: &Outcome| {
+            assert!(outcome.result.is_err());
+            told += 1;
+        };
+        let report = match interrupted {
+            true => recorder.interrupted(&why, Duration::ZERO, Stats::default(), &mut seen),
+            false => recorder.finished(Duration::ZERO, Stats::default(), &mut seen),
+        };
+        assert_eq!(outcomes.len() + told, report.outcomes().len(), "what is added is shown");
+        report
     }
 
     #[test]

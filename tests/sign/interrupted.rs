@@ -45,6 +45,18 @@ fn interrupt(mut child: Running, signal: Signal, due: impl Fn() -> bool) -> Ende
     ended(child.output().expect("it ends"))
 }
 
+/// Each of `failed` has its line for people, and why is said once.
+#[track_caller]
+fn failed_of(ended: &Ended, failed: &[String], why: &str) {
+    for subject in failed {
+        assert!(ended.stderr.contains(&format!("failed     {subject} (")), "{subject}: {}", ended.stderr);
+    }
+    let count = |text: &str| ended.stderr.matches(text).count();
+    assert_eq!(count("failed     "), failed.len(), "{}", ended.stderr);
+    assert_eq!(count(&format!("as before: {why}\n")), failed.len(), "{}", ended.stderr);
+    assert_eq!((count(&format!("error: {why}\n")), count("  do:")), (1, 1), "{}", ended.stderr);
+}
+
 /// Status and error of each entry of the report, by digest.
 fn report(step: &Step) -> Vec<(String, String, String)> {
     let text = fs::read_to_string(step.path("report.json")).unwrap();
@@ -91,6 +103,7 @@ fn what_an_index_lists_and_was_not_signed_is_named_and_the_exit_code_is_5() {
         let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGINT" };
         assert!(ended.stderr.contains("1 signed, 3 failed"), "{}", ended.stderr);
         let why = format!("{name} came before the end");
+        failed_of(&ended, &children.iter().map(|child| named(&step, child)).collect::<Vec<_>>(), &why);
         let mut wanted: Vec<_> =
             children.iter().map(|child| (child.to_string(), "failed".to_owned(), why.clone())).collect();
         wanted.push((index.to_string(), "signed".to_owned(), String::new()));
@@ -115,6 +128,7 @@ fn an_index_that_was_not_read_is_named() {
     let ended = interrupt(running, Signal::TERM, || asked(&step, &index));
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     let why = "SIGTERM came before the end".to_owned();
+    failed_of(&ended, &[name], &why);
     assert_eq!(report(&step), [(index.to_string(), "failed".to_owned(), why)]);
 }
 
@@ -167,6 +181,8 @@ fn an_attestation_that_was_not_put_everywhere_is_named() {
     let ended = interrupt(running, Signal::TERM, || asked(&step, &digest));
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     assert!(ended.stderr.contains("0 signed, 2 failed"), "{}", ended.stderr);
+    let subject = format!("attestation in-toto of {}", named(&step, &digest));
+    failed_of(&ended, &[subject.clone(), subject], "SIGTERM came before the end");
     assert_eq!(report(&step).len(), 2);
 }
 
