@@ -5,7 +5,7 @@
 //! it names relative to itself have to be mounted too.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::error::ClusterError;
 use crate::foreign;
 use crate::input::shared_folder::{Found, HomeFolder, SharedFolder};
+use crate::input::{self, InputError};
 
 /// The longest kubeconfig that is mounted, and the longest file that it names: Kubernetes lets no Secret be longer.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -213,16 +214,14 @@ fn referenced(folder: &SharedFolder, name: &str) -> Result<Zeroizing<Vec<u8>>, C
 }
 
 fn content(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > FILE_BYTES {
-        true => Err(io::ErrorKind::FileTooLarge.into()),
-        false => Ok(bytes),
-    }
+    input::read_secret(file, FILE_BYTES).map_err(|error| match error {
+        InputError::NotAFile { .. } => {
+            io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+        }
+        InputError::TooLarge { .. } => io::ErrorKind::FileTooLarge.into(),
+        InputError::Io(source) => source,
+        other => io::Error::other(other),
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use super::InputError;
 use super::walk::Rules;
@@ -78,6 +79,21 @@ pub(super) fn read_all(source: impl Read, size: u64, limit: u64) -> Result<Vec<u
     let _ = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(0).saturating_add(1));
     // It may have grown since it said so.
     source.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(InputError::TooLarge { limit }) } else { Ok(bytes) }
+}
+
+/// All of `file`, which holds a login or a token: in memory that is wiped, in one piece, as a buffer that grows leaves copies behind.
+pub(super) fn read_secret(file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, InputError> {
+    let stat = fstat(&file).map_err(io::Error::from)?;
+    regular(&stat)?;
+    let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+    if size > limit {
+        return Err(InputError::TooLarge { limit });
+    }
+    // One more, so that the reader sees the end without growing the buffer.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1)));
+    // It may have grown since.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(InputError::TooLarge { limit }) } else { Ok(bytes) }
 }
 

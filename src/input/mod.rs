@@ -22,8 +22,11 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+use zeroize::Zeroizing;
 
 pub use error::InputError;
 pub use file::Stream;
@@ -88,6 +91,15 @@ pub fn open_or_stdin(path: &Path, limit: u64) -> Result<Box<dyn Read>, InputErro
 pub(crate) fn read_trusted(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     let opened = file::open_trusted(path)?;
     file::read_all(opened.file, opened.size, limit)
+}
+
+/// The bytes of an open file that holds a login or a token, `limit` of them at most, in memory that is wiped.
+///
+/// # Errors
+///
+/// It is not a regular file, or larger, or can't be read.
+pub(crate) fn read_secret(file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, InputError> {
+    file::read_secret(file, limit)
 }
 
 /// Whether `path` stands for standard input, where an input takes it.

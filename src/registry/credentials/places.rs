@@ -8,7 +8,7 @@
 //! Refused: what is there and can't be read. Only a default place may be absent.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::CredentialError;
 use crate::input::shared_folder::{Found, SharedFolder};
+use crate::input::{self, InputError};
 
 /// The files that a directory may hold, in the order in which they are read: Kubernetes' name, docker's,
 /// docker's old one.
@@ -193,17 +194,10 @@ fn open(path: &Path) -> Result<File, CredentialError> {
 }
 
 fn read(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
-    let metadata = file.metadata().map_err(|source| failed(path, source))?;
-    if !metadata.is_file() {
-        return Err(CredentialError::NotRegular { path: path.to_owned() });
-    }
-    let too_big = || CredentialError::TooBig { path: path.to_owned() };
-    let size =
-        usize::try_from(metadata.len()).ok().filter(|size| *size <= MAX_FILE_BYTES).ok_or_else(too_big)?;
-    // One more, so that the reader sees the end without growing the buffer and leaving a copy behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    // It may have grown since.
-    let limit = MAX_FILE_BYTES as u64 + 1;
-    file.take(limit).read_to_end(&mut bytes).map_err(|source| failed(path, source))?;
-    if bytes.len() > MAX_FILE_BYTES { Err(too_big()) } else { Ok(bytes) }
+    input::read_secret(file, MAX_FILE_BYTES as u64).map_err(|error| match error {
+        InputError::NotAFile { .. } => CredentialError::NotRegular { path: path.to_owned() },
+        InputError::TooLarge { .. } => CredentialError::TooBig { path: path.to_owned() },
+        InputError::Io(source) => failed(path, source),
+        other => failed(path, io::Error::other(other)),
+    })
 }
