@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Below the stages stand the registry client ([`registry`]) and the small things that every layer
-//! uses: [`exit`] codes, [`explain`]ing errors, [`input`] files and text that are [`foreign`], and [`secret`] bytes.
+//! uses: [`exit`] codes, [`explain`]ing errors, [`input`] files and text that are [`foreign`], strict [`json`], and [`secret`] bytes.
 
 pub mod agent;
 mod blank;
@@ -20,6 +20,7 @@ pub mod exit;
 pub mod explain;
 pub mod foreign;
 pub mod input;
+pub mod json;
 mod pattern;
 pub mod payload;
 pub mod pipeline;

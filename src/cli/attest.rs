@@ -19,6 +19,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::input::{self, InputError};
+use crate::json::{self, Limit};
 use crate::payload::statement;
 use crate::payload::{Payload, PayloadError};
 use crate::plan::Pattern;
@@ -26,10 +27,11 @@ use crate::registry::client::Stats;
 use crate::registry::{ImageRef, ReferenceError};
 use crate::report::{About, Event, Expected, Label, Pending, Recorder, Report, ReportError};
 use crate::store::StoreKind;
-use crate::verify::strict;
 
 /// The largest predicate that is signed.
 pub(super) const MAX_PREDICATE_BYTES: u64 = 64 * 1024 * 1024;
+/// What the keys of a predicate's objects may take in memory while they are compared; `verify` reads as many.
+const PREDICATE_KEYS: Limit = Limit::memory(32 * 1024 * 1024);
 
 /// Why nothing can be attested.
 #[derive(Debug, thiserror::Error)]
@@ -228,17 +230,17 @@ fn predicate(path: &Path, kind: &str, created: Option<SystemTime>) -> Result<Box
     let bytes = input::read_or_stdin(path, MAX_PREDICATE_BYTES);
     let bytes = bytes.map_err(|source| AttestError::Read { path: path.to_owned(), source })?;
     let text = String::from_utf8(bytes).map_err(|_| AttestError::NotText { path: path.to_owned() })?;
-    let json = |source| AttestError::NotJson { path: path.to_owned(), source };
+    let not_json = |source| AttestError::NotJson { path: path.to_owned(), source };
     match kind {
         "custom" => {
             let timestamp = created.map(|time| humantime::format_rfc3339_seconds(time).to_string());
-            serde_json::value::to_raw_value(&Custom { data: &text, timestamp }).map_err(json)
+            serde_json::value::to_raw_value(&Custom { data: &text, timestamp }).map_err(not_json)
         }
-        "spdx" => serde_json::value::to_raw_value(&text).map_err(json),
+        "spdx" => serde_json::value::to_raw_value(&text).map_err(not_json),
         _ => {
             // Readers of a key that appears twice disagree on its value: verifying refuses such a statement.
-            strict::check(text.as_bytes()).map_err(json)?;
-            RawValue::from_string(text).map_err(json)
+            json::check(text.as_bytes(), PREDICATE_KEYS).map_err(not_json)?;
+            RawValue::from_string(text).map_err(not_json)
         }
     }
 }

@@ -7,12 +7,15 @@
 
 use serde_json::{Map, Value};
 
-use super::strict;
+use crate::json::{self, Limit};
 use crate::registry::Digest;
 use crate::registry::digest::DigestError;
 
 /// The one `type` there is.
 pub const TYPE: &str = "cosign container image signature";
+
+/// What a payload may take in memory: it has a name, a digest and some annotations.
+const PAYLOAD: Limit = Limit::memory(8 * 1024 * 1024);
 
 /// What a payload claims of an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +55,7 @@ impl Claim {
     ///
     /// When it is anything else than a simple signing of an image.
     pub fn read(bytes: &[u8]) -> Result<Self, ClaimError> {
-        let document = strict::value(bytes).map_err(ClaimError::Json)?;
+        let document = json::value(bytes, PAYLOAD).map_err(ClaimError::Json)?;
         let top = object(&document, &["critical", "optional"], "the document is not {critical, optional}")?;
         let critical = top.get("critical").ok_or(ClaimError::Shape("critical is missing"))?;
         let critical =

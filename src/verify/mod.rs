@@ -13,7 +13,6 @@ pub mod policy;
 pub mod require;
 pub mod run;
 pub mod statement;
-pub mod strict;
 pub mod trust;
 
 pub mod bundle;

@@ -5,11 +5,16 @@
 
 use serde_json::{Map, Value};
 
-use super::strict;
+use crate::json::{self, Limit};
 use crate::registry::Digest;
 
 /// The versions of the layout; they differ in nothing that is read here.
 const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
+
+/// What a statement without its predicate may take in memory: tens of thousands of subjects.
+const HEAD: Limit = Limit::memory(32 * 1024 * 1024);
+/// What a whole statement may take in memory, of one whose signature counts: a predicate may have 64 MiB.
+const DOCUMENT: Limit = Limit::memory(1024 * 1024 * 1024);
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +57,7 @@ impl Statement {
     ///
     /// When it is anything else.
     pub fn read_any(bytes: &[u8]) -> Result<Self, StatementError> {
-        let document = strict::value_without(bytes, "predicate").map_err(StatementError::Json)?;
+        let document = json::value_without(bytes, "predicate", HEAD).map_err(StatementError::Json)?;
         let text = |name: &str| document.get(name).and_then(Value::as_str);
         if !text("_type").is_some_and(|kind| TYPES.contains(&kind)) {
             return Err(StatementError::Shape("its _type is none of in-toto's"));
@@ -89,7 +94,7 @@ impl Statement {
 ///
 /// When the bytes are no JSON that says each thing once.
 pub fn document(bytes: &[u8]) -> Result<Value, StatementError> {
-    strict::value(bytes).map_err(StatementError::Json)
+    json::value(bytes, DOCUMENT).map_err(StatementError::Json)
 }
 
 #[cfg(test)]

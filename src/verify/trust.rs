@@ -16,10 +16,14 @@ use super::bundle::{
     Artifact, Bundle, BundleError, Policy, TimeSource, TrustMaterial, Verified, Verifier, Who,
 };
 use crate::foreign;
+use crate::json::{self, Limit};
 use crate::payload::dsse::{self, Envelope};
 use crate::store::Attached;
 
 pub use super::bundle::Signer;
+
+/// What cosign's JSON of a log entry may take in memory: it has eight values.
+const LOG_ENTRY: Limit = Limit::memory(4 * 1024 * 1024);
 
 /// A signer under the name that the user knows it by.
 #[derive(Clone, Debug)]
@@ -267,7 +271,7 @@ fn assembled(field: &str, content: &Value, signer: &Signer, attached: &Attached)
 
 /// The entry of a log in the layout of bundles; `None`: it is none.
 fn entry(text: &str) -> Option<Value> {
-    let log = super::strict::value(text.as_bytes()).ok()?;
+    let log = json::value(text.as_bytes(), LOG_ENTRY).ok()?;
     let payload = log.get("Payload")?;
     let body = payload.get("body")?.as_str()?;
     let decoded: Value = serde_json::from_slice(&STANDARD.decode(body).ok()?).ok()?;

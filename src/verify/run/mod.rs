@@ -17,11 +17,11 @@ use serde_json::{Map, Value};
 use super::claim::{Claim, ClaimError};
 use super::require::Require;
 use super::statement::{Statement, StatementError};
-use super::strict;
 use super::trust::{By, Distrust, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::json::{self, Limit};
 use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
 use crate::payload::provenance::{self, ProvenanceError, ProvenanceOptions, RunFormat};
 use crate::payload::{CosignStatement, Format as _};
@@ -35,6 +35,8 @@ pub use diff::Difference;
 const PREFIX: &str = "chains.tekton.dev/";
 /// More signed payloads than this are no run's.
 const MAX_PAYLOADS: usize = 10_000;
+/// What a payload may take in memory: the API server bounds a run at 1.5 MiB.
+const PAYLOAD: Limit = Limit::memory(48 * 1024 * 1024);
 /// The longest signature that stands without an envelope: RSA 8192's.
 const MAX_BARE_BYTES: usize = 1024;
 
@@ -310,7 +312,7 @@ impl Carried<'_> {
             ..Attached::default()
         };
         let by = signed_by(trust, &payload, &signature, &attached)?;
-        let document = strict::value(&payload).map_err(RunRefusal::Json)?;
+        let document = json::value(&payload, PAYLOAD).map_err(RunRefusal::Json)?;
         let (format, so_far) =
             if own { self.own(&payload, &document)? } else { (self.image(&payload, &document)?, None) };
         if own {

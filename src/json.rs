@@ -1,0 +1,366 @@
+//! JSON that says each thing once and fits a memory budget.
+//!
+//! Readers disagree on the value of a key that appears twice: what one of them checks isn't what the other acts on. Such a
+//! document is refused, as is anything behind its end.
+//!
+//! A document of a few megabytes can take a hundred times its length once it is read (`[[],[],…]`). So the reader counts, before
+//! it keeps a value, what that takes in memory, and stops at the [`Limit`].
+//!
+//! Spec: <https://www.rfc-editor.org/rfc/rfc8259#section-4>
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// The most memory that one document may take once it is read, beside its own bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    memory_bytes: usize,
+}
+
+impl Limit {
+    /// At most `bytes` of memory, as estimated from the sizes of the types that keep the values.
+    pub const fn memory(bytes: usize) -> Self {
+        Self { memory_bytes: bytes }
+    }
+}
+
+/// Reads one JSON document; nesting is limited by `serde_json` (128 levels).
+///
+/// # Errors
+///
+/// When it isn't JSON, has a key twice in an object, takes more than `limit`, or something follows it.
+pub fn value(bytes: &[u8], limit: Limit) -> Result<Value, serde_json::Error> {
+    read(bytes, Keeps::All, None, limit)
+}
+
+/// Checks one JSON document as [`value`] does, and keeps nothing of it: only the keys of the objects that are open at a time
+/// count for `limit`.
+///
+/// # Errors
+///
+/// As of [`value`].
+pub fn check(bytes: &[u8], limit: Limit) -> Result<(), serde_json::Error> {
+    read(bytes, Keeps::Nothing, None, limit).map(drop)
+}
+
+/// Reads one JSON document as [`value`] does, and keeps nothing of what stands under `skipped` in its outermost object; that is
+/// checked as by [`check`].
+///
+/// # Errors
+///
+/// As of [`value`], also for what isn't kept.
+pub fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result<Value, serde_json::Error> {
+    read(bytes, Keeps::All, Some(skipped), limit)
+}
+
+/// Checks one JSON document as [`value`] does, then reads it as a `T`. For `limit` each value counts as much as in [`value`].
+///
+/// # Errors
+///
+/// As of [`value`]; also when it isn't a `T`.
+pub fn typed<'a, T: Deserialize<'a>>(bytes: &'a [u8], limit: Limit) -> Result<T, serde_json::Error> {
+    read(bytes, Keeps::Counts, None, limit)?;
+    serde_json::from_slice(bytes)
+}
+
+fn read(bytes: &[u8], keeps: Keeps, skipped: Option<&str>, limit: Limit) -> Result<Value, serde_json::Error> {
+    let budget = Budget { left: Cell::new(limit.memory_bytes), limit };
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let document = Reader { keeps, skipped, budget: &budget }.deserialize(&mut json)?;
+    json.end()?;
+    Ok(document)
+}
+
+/// What is left of a limit.
+#[derive(Debug)]
+struct Budget {
+    left: Cell<usize>,
+    limit: Limit,
+}
+
+/// A value in a list; lists grow by doubling.
+const ITEM_BYTES: usize = 2 * size_of::<Value>();
+/// An entry of a map, without the text of its key: a hash, the key and the value, in a list that grows by doubling, and its
+/// place in a table of twice the size.
+const ENTRY_BYTES: usize = 2 * (size_of::<usize>() + size_of::<String>() + size_of::<Value>()) + 32;
+/// What a map takes beside for its first entries: room for two more, and its table.
+const MAP_BYTES: usize = ENTRY_BYTES + 64;
+/// A key that is only compared: its place in a set that grows by doubling.
+const KEY_BYTES: usize = 64;
+/// What an allocation takes beside its text.
+const TEXT_BYTES: usize = 16;
+
+impl Budget {
+    fn take<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
+        match self.left.get().checked_sub(bytes) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => Err(E::custom(format_args!(
+                "it has so many values that reading it takes more than {} KiB of memory",
+                self.limit.memory_bytes / 1024
+            ))),
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.left.set(self.left.get().saturating_add(bytes));
+    }
+}
+
+/// What becomes of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    /// It is kept.
+    All,
+    /// Something empty of its kind stands for it; its keys count while they are compared.
+    Nothing,
+    /// The same, and it counts as if it were kept.
+    Counts,
+}
+
+/// Reads a value, and checks it to its end.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    keeps: Keeps,
+    /// The key of this object, if it is one, whose value isn't kept.
+    skipped: Option<&'a str>,
+    budget: &'a Budget,
+}
+
+impl Reader<'_> {
+    fn inner(self, keeps: Keeps) -> Self {
+        Self { keeps, skipped: None, budget: self.budget }
+    }
+
+    fn take<E: de::Error>(self, bytes: usize) -> Result<(), E> {
+        if self.keeps == Keeps::Nothing { Ok(()) } else { self.budget.take(bytes) }
+    }
+
+    /// The object's entries, whose keys nothing else keeps.
+    fn keys<'de, A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let mut keys = HashSet::new();
+        let mut taken = 0;
+        while let Some(key) = entries.next_key::<Box<str>>()? {
+            let bytes = KEY_BYTES + TEXT_BYTES + key.len();
+            self.budget.take(bytes)?;
+            taken += bytes;
+            if self.keeps == Keeps::Counts {
+                self.budget.take(ENTRY_BYTES)?;
+            }
+            if keys.contains(&key) {
+                return Err(twice(&key));
+            }
+            keys.insert(key);
+            entries.next_value_seed(self.inner(self.keeps))?;
+        }
+        self.budget.give_back(taken);
+        Ok(())
+    }
+}
+
+fn twice<E: de::Error>(key: &str) -> E {
+    E::custom(format_args!("the key \"{}\" appears twice", crate::foreign::shown(key, 80)))
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        self.take(TEXT_BYTES + value.len())?;
+        Ok(Value::String(if self.keeps == Keeps::All { value.to_owned() } else { String::new() }))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element_seed(self.inner(self.keeps))? {
+            self.take(ITEM_BYTES)?;
+            if self.keeps == Keeps::All {
+                all.push(item);
+            }
+        }
+        Ok(Value::Array(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut all = Map::new();
+        if self.keeps != Keeps::All {
+            self.take(MAP_BYTES)?;
+            self.keys(entries)?;
+            return Ok(Value::Object(all));
+        }
+        let mut skipped = false;
+        while let Some(key) = entries.next_key::<String>()? {
+            self.take(ENTRY_BYTES + TEXT_BYTES + key.len() + if all.is_empty() { MAP_BYTES } else { 0 })?;
+            if all.contains_key(&key) {
+                return Err(twice(&key));
+            }
+            let is_skipped = self.skipped.is_some_and(|name| name == key);
+            skipped |= is_skipped;
+            let keeps = if is_skipped { Keeps::Nothing } else { Keeps::All };
+            let value = entries.next_value_seed(self.inner(keeps))?;
+            all.insert(key, value);
+        }
+        if skipped && let Some(name) = self.skipped {
+            all.shift_remove(name);
+        }
+        Ok(Value::Object(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENOUGH: Limit = Limit::memory(1024 * 1024);
+    const PLENTY: Limit = Limit::memory(512 * 1024 * 1024);
+
+    #[test]
+    fn what_is_said_once_is_read_as_ever() {
+        let text = r#"{"a":[1,-2,3.5,null,true,"x"],"b":{"a":{}}}"#;
+        let want: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(value(text.as_bytes(), ENOUGH).unwrap(), want);
+        assert_eq!(typed::<Value>(text.as_bytes(), ENOUGH).unwrap(), want);
+    }
+
+    #[test]
+    fn what_is_said_twice_or_goes_on_is_refused() {
+        for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#, "{} {}", "{}x", "", "{", "[1,]"] {
+            assert!(value(text.as_bytes(), ENOUGH).is_err(), "{text}");
+            assert!(check(text.as_bytes(), ENOUGH).is_err(), "{text}");
+            assert!(typed::<Value>(text.as_bytes(), ENOUGH).is_err(), "{text}");
+        }
+        assert!(value("[".repeat(100_000).as_bytes(), ENOUGH).is_err());
+    }
+
+    #[test]
+    fn what_is_not_kept_is_checked_all_the_same() {
+        let text = r#"{"a":{"b":[1,"x"]},"p":{"q":[{"r":"s"}],"p":1},"z":0}"#;
+        let kept = value_without(text.as_bytes(), "p", ENOUGH).unwrap();
+        assert_eq!(kept.to_string(), r#"{"a":{"b":[1,"x"]},"z":0}"#);
+        assert_eq!(value_without(b"[1]", "p", ENOUGH).unwrap(), serde_json::json!([1]));
+        for bad in [
+            r#"{"p":{"q":{"r":1,"r":2}}}"#,
+            r#"{"p":[{"q":1,"q":1}]}"#,
+            r#"{"p":1,"p":2}"#,
+            r#"{"p":1} x"#,
+            r#"{"p":1"#,
+        ] {
+            assert!(value(bad.as_bytes(), ENOUGH).is_err(), "{bad}");
+            assert!(value_without(bad.as_bytes(), "p", ENOUGH).is_err(), "{bad}");
+        }
+    }
+
+    /// One document for each way to make much of little.
+    fn swollen() -> Vec<String> {
+        let many = |item: &str| format!("[{}{item}]", format!("{item},").repeat(100_000));
+        let keys: Vec<String> = (0..100_000).map(|number| format!("\"{number}\":0")).collect();
+        vec![
+            many("0"),
+            many("[]"),
+            many("{}"),
+            many("\"\""),
+            many(r#"{"a":0}"#),
+            many(r#"{"a":{"a":{"a":0}}}"#),
+            format!("{{{}}}", keys.join(",")),
+            many(&format!("\"{}\"", "x".repeat(50))),
+        ]
+    }
+
+    #[test]
+    fn the_limit_ends_what_would_take_more() {
+        for text in swollen() {
+            let start = text.get(..20).unwrap();
+            for limited in [
+                value(text.as_bytes(), ENOUGH).map(drop),
+                value_without(text.as_bytes(), "p", ENOUGH).map(drop),
+                typed::<de::IgnoredAny>(text.as_bytes(), ENOUGH).map(drop),
+            ] {
+                let said = limited.unwrap_err().to_string();
+                assert!(said.contains("more than 1024 KiB of memory"), "{start}: {said}");
+            }
+            assert!(value(text.as_bytes(), PLENTY).is_ok(), "{start}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_counts_while_its_keys_are_compared() {
+        for text in swollen() {
+            let large = text.starts_with(r#"{"0":0"#);
+            assert_eq!(check(text.as_bytes(), ENOUGH).is_err(), large, "{}", text.get(..20).unwrap());
+            let under = format!(r#"{{"p":{text},"a":1}}"#);
+            assert_eq!(value_without(under.as_bytes(), "p", ENOUGH).is_err(), large);
+        }
+        let objects = format!(r#"[{}0]"#, r#"{"key":{"key":1}},"#.repeat(100_000));
+        assert!(
+            check(objects.as_bytes(), Limit::memory(1024)).is_ok(),
+            "what a closed object took is given back"
+        );
+    }
+
+    /// What is counted is at least what the values take where they are kept: the sizes are of the types themselves.
+    #[test]
+    fn the_estimate_is_from_above() {
+        fn least(value: &Value) -> usize {
+            match value {
+                Value::String(text) => text.capacity(),
+                Value::Array(items) => {
+                    items.capacity() * size_of::<Value>() + items.iter().map(least).sum::<usize>()
+                }
+                Value::Object(entries) => entries
+                    .iter()
+                    .map(|(key, value)| {
+                        size_of::<usize>()
+                            + size_of::<String>()
+                            + size_of::<Value>()
+                            + key.capacity()
+                            + least(value)
+                    })
+                    .sum(),
+                Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+            }
+        }
+        for text in swollen() {
+            let kept = value(text.as_bytes(), PLENTY).unwrap();
+            let limit = Limit::memory(least(&kept) - 1);
+            assert!(value(text.as_bytes(), limit).is_err(), "{}", text.get(..20).unwrap());
+        }
+    }
+}
