@@ -1,5 +1,7 @@
 //! Registries: names, credentials, and the one client that opens sockets to them.
 
+pub(crate) mod authority;
+mod canonical;
 pub mod client;
 pub mod credentials;
 pub mod digest;
@@ -7,7 +9,10 @@ pub(crate) mod index;
 mod json;
 pub mod keychain;
 pub mod reference;
+#[cfg(test)]
+pub(crate) mod spelling;
 
+pub use canonical::CanonicalRepository;
 pub use client::{Client, ClientOptions, Manifest, RegistryError, Target, Written};
 pub use credentials::CredentialError;
 pub use digest::{Digest, DigestError};

@@ -9,17 +9,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::authority::Authority;
+pub use super::authority::DEFAULT_REGISTRY;
 use super::digest::{Digest, DigestError};
 use crate::foreign::Text;
 
-/// The registry of names that don't say one.
-pub const DEFAULT_REGISTRY: &str = "index.docker.io";
-
-/// A repository: `HOST[:PORT]/PATH`.
+/// A repository: `HOST[:PORT]/PATH`, as it is spelled. [`Repository::canonical`] is the name that is compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Repository {
     registry: String,
     path: String,
+    /// What `registry` is in its one form.
+    authority: Authority,
 }
 
 /// An image named by its digest: what is signed.
@@ -89,6 +90,10 @@ impl Repository {
     pub fn path(&self) -> &str {
         &self.path
     }
+
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
 }
 
 impl FromStr for Repository {
@@ -115,13 +120,11 @@ impl FromStr for Repository {
         if registry.len() + 1 + path.len() > MAX_NAME_BYTES {
             return Err(ReferenceError::TooLong);
         }
-        if !is_host(registry) {
-            return Err(ReferenceError::Registry);
-        }
+        let authority = Authority::parse(registry).ok_or(ReferenceError::Registry)?;
         if !path.split('/').all(is_path_component) {
             return Err(ReferenceError::Path);
         }
-        Ok(Self { registry: registry.to_owned(), path })
+        Ok(Self { registry: registry.to_owned(), path, authority })
     }
 }
 
@@ -176,35 +179,11 @@ impl fmt::Display for ImageRef {
 
 /// `HOST[:PORT]`: a DNS name, an IPv4 address, or an IPv6 address in brackets.
 pub(crate) fn is_host(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((host, rest)) if host.parse::<std::net::Ipv6Addr>().is_ok() => (host, rest),
-            _ => return false,
-        },
-        None => match text.split_once(':') {
-            Some((host, _)) => {
-                let plain = host.split('.').all(is_host_label);
-                if !plain {
-                    return false;
-                }
-                (host, text.get(host.len()..).unwrap_or_default())
-            }
-            None => return text.split('.').all(is_host_label),
-        },
-    };
-    let port = port.strip_prefix(':');
-    !host.is_empty() && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-}
-
-fn is_host_label(label: &str) -> bool {
-    !label.is_empty()
-        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+    Authority::parse(text).is_some()
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
-fn is_path_component(text: &str) -> bool {
+pub(crate) fn is_path_component(text: &str) -> bool {
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
     bytes.first().copied().is_some_and(alphanumeric)
@@ -238,6 +217,11 @@ mod tests {
             ("org/app", "index.docker.io/org/app"),
             ("10.77.0.1:5000/bulk/x-1", "10.77.0.1:5000/bulk/x-1"),
             ("[::1]:5000/a/b__c/d--e", "[::1]:5000/a/b__c/d--e"),
+            // The spelling stays; what is compared is the canonical name.
+            ("LOCALHOST:05000/a", "LOCALHOST:05000/a"),
+            ("Registry.example:0443/a", "Registry.example:0443/a"),
+            ("Docker.IO/alpine", "Docker.IO/alpine"),
+            ("127.1:5000/a", "127.1:5000/a"),
         ] {
             assert_eq!(text.parse::<Repository>().unwrap().to_string(), want, "{text}");
         }
@@ -257,6 +241,10 @@ mod tests {
             ("registry.example:0/a", ReferenceError::Registry),
             ("-x.example/a", ReferenceError::Registry),
             ("[::1/a", ReferenceError::Registry),
+            ("registry.example:+5000/a", ReferenceError::Registry),
+            ("registry.example./a", ReferenceError::Registry),
+            ("1.2.3.256/a", ReferenceError::Registry),
+            ("LOCALHOST/a", ReferenceError::Path),
         ] {
             assert_eq!(text.parse::<Repository>().unwrap_err(), want, "{text}");
         }

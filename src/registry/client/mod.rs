@@ -152,6 +152,11 @@ impl Client {
         self.inner.transport.stats()
     }
 
+    /// Whether the registry of `repository` is spoken to over plain HTTP, because it was named insecure.
+    pub fn uses_plain_http(&self, repository: &Repository) -> bool {
+        self.inner.is_insecure(repository)
+    }
+
     /// Whether a request more costs less than what could be waited for meanwhile: the quickest answer took
     /// under ten milliseconds.
     pub fn is_near(&self) -> bool {

@@ -3,8 +3,8 @@
 //! A key is `HOST[:PORT][/PATH]`, as docker, podman and the kubelet write it, in any of its dresses: with
 //! `http://` or `https://`, a slash at its end, the API's `/v1/` or `/v2/`, or one of Docker Hub's old names.
 //!
-//! * Hosts compare without case; a port must be the same, where none stands for 443. (The scheme of
-//!   `http://HOST` says nothing about the port: docker and the kubelet drop it too.)
+//! * Hosts and ports compare in their canonical form (`registry/authority.rs`): without case, and no port stands for 443. (The
+//!   scheme of `http://HOST` says nothing about the port: docker and the kubelet drop it too.)
 //! * A path fits itself and what lies below it: `reg/team` fits `reg/team/x` and never `reg/team-b`.
 //! * A host may be a pattern, as the kubelet reads it: `*`, `?` and `[a-z]` stand for characters of one
 //!   label, so `*.example.com` fits `a.example.com` and neither `example.com` nor `a.b.example.com`. A port
@@ -16,20 +16,12 @@
 //! Spec: <https://kubernetes.io/docs/concepts/containers/images/#config-json>,
 //! <https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md>
 
-use std::net::Ipv6Addr;
-
 use crate::foreign;
-use crate::registry::reference::{DEFAULT_REGISTRY, Repository, is_host};
-
-/// The port that an absent one stands for.
-const HTTPS_PORT: u16 = 443;
+use crate::registry::authority::{Authority, HTTPS_PORT, split_port};
+use crate::registry::{CanonicalRepository, Repository};
 
 /// The longest key that is shown, in bytes: a host name and a path of ordinary length.
 const SHOWN_BYTES: usize = 300;
-
-/// Docker Hub's names; the first is the one repositories carry.
-const DOCKER_HUB: [&str; 4] =
-    [DEFAULT_REGISTRY, "docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
 /// What docker asks credential helpers for, where Docker Hub is meant.
 const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
@@ -37,21 +29,24 @@ const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
 /// A key of `auths` or `credHelpers`, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    /// In lower case; a pattern if `pattern` says so.
-    host: String,
-    /// `None` is 443.
-    port: Option<u16>,
+    host: Host,
     /// Without a slash at either end; empty: the whole registry.
     path: String,
-    pattern: bool,
+}
+
+/// Which registries a key is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    /// This one.
+    Exact(Authority),
+    /// Those whose host fits the labels, in lower case, on this port; `None` is 443.
+    Pattern { labels: String, port: Option<u16> },
 }
 
 /// A repository, as keys are compared with it.
 #[derive(Debug)]
-pub(super) struct Target<'a> {
-    host: String,
-    port: Option<u16>,
-    path: &'a str,
+pub(super) struct Target {
+    repository: CanonicalRepository,
     /// The registry's name as helpers are asked for it.
     server: String,
 }
@@ -72,45 +67,42 @@ impl Key {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let authority = authority.to_ascii_lowercase();
         let (host, port) = split_port(&authority)?;
-        let pattern = host.contains(['*', '?', '[']) && !host.starts_with('[');
-        let well_formed = if pattern { host.split('.').all(is_label_pattern) } else { is_host(host) };
-        if !well_formed {
-            return None;
-        }
         // `http://host:443` is as odd as it looks; it stays a port of its own.
         let port = match (scheme, port) {
             (Some("http"), Some(HTTPS_PORT)) => port,
             (_, port) => port.filter(|port| *port != HTTPS_PORT),
         };
-        Some(Self {
-            host: one_spelling(host, port),
-            port,
-            path: without_api_version(path, scheme.is_some()).to_owned(),
-            pattern,
-        })
+        let host = if host.contains(['*', '?', '[']) && !host.starts_with('[') {
+            let labels = Some(host).filter(|host| host.split('.').all(is_label_pattern))?;
+            Host::Pattern { labels: labels.to_owned(), port }
+        } else {
+            Host::Exact(Authority::of(host, port)?)
+        };
+        Some(Self { host, path: without_api_version(path, scheme.is_some()).to_owned() })
     }
 
     /// How well it fits `target`; `None` if it is for something else.
-    pub(super) fn fit(&self, target: &Target<'_>) -> Option<Fit> {
-        let host =
-            if self.pattern { fits_labels(&self.host, &target.host) } else { self.host == target.host };
-        (host && self.port == target.port && is_at_or_below(target.path, &self.path))
-            .then_some(Fit { pattern: self.pattern, path_bytes: std::cmp::Reverse(self.path.len()) })
+    pub(super) fn fit(&self, target: &Target) -> Option<Fit> {
+        let found = target.repository.authority();
+        let (host, pattern) = match &self.host {
+            Host::Exact(host) => (host == found, false),
+            Host::Pattern { labels, port } => {
+                (*port == found.port() && fits_labels(labels, found.host()), true)
+            }
+        };
+        (host && is_at_or_below(target.repository.path(), &self.path))
+            .then_some(Fit { pattern, path_bytes: std::cmp::Reverse(self.path.len()) })
     }
 }
 
-impl<'a> Target<'a> {
+impl Target {
     /// What keys are compared with for `repository`.
-    pub(super) fn of(repository: &'a Repository) -> Self {
-        let registry = repository.registry().to_ascii_lowercase();
-        // A repository's registry was checked when it was parsed, so the fallback is never taken; it fits
-        // no key.
-        let (host, port) = split_port(&registry).unwrap_or((&registry, None));
-        let port = port.filter(|port| *port != HTTPS_PORT);
-        let host = one_spelling(host, port);
+    pub(super) fn of(repository: &Repository) -> Self {
+        let repository = repository.canonical();
+        let registry = repository.authority();
         let server =
-            if host == DEFAULT_REGISTRY && port.is_none() { DOCKER_HUB_SERVER.to_owned() } else { registry };
-        Self { host, port, path: repository.path(), server }
+            if registry.is_docker_hub() { DOCKER_HUB_SERVER.to_owned() } else { registry.to_string() };
+        Self { repository, server }
     }
 
     /// The name that a credential helper is asked for: `HOST[:PORT]`, or docker's URL for Docker Hub.
@@ -136,33 +128,6 @@ fn without_scheme(text: &str) -> (&str, Option<&'static str>) {
         }
     }
     (text, None)
-}
-
-/// Host and port; `None` if the port is none.
-fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    // The colons inside the brackets of an IPv6 address are no ports.
-    let after_brackets = authority.rfind(']').map_or(0, |at| at + 1);
-    match authority.rfind(':').filter(|colon| *colon >= after_brackets) {
-        None => Some((authority, None)),
-        Some(colon) => {
-            let (host, port) = authority.split_at(colon);
-            // `parse` would take `+5000`.
-            let digits = port.strip_prefix(':').filter(|port| port.bytes().all(|b| b.is_ascii_digit()))?;
-            Some((host, Some(digits.parse().ok().filter(|port| *port > 0)?)))
-        }
-    }
-}
-
-/// One spelling for a host that has several: Docker Hub's names, and IPv6 addresses.
-fn one_spelling(host: &str, port: Option<u16>) -> String {
-    if port.is_none() && DOCKER_HUB.contains(&host) {
-        return DEFAULT_REGISTRY.to_owned();
-    }
-    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    match address.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
-        Some(address) => format!("[{address}]"),
-        None => host.to_owned(),
-    }
 }
 
 /// The path without the API's version before it, and without slashes around it.

@@ -24,6 +24,12 @@ const TABLE: &[(&str, &str, bool)] = &[
     ("reg.example/v1/", "reg.example/team/app", true),
     ("Reg.Example", "reg.example/team/app", true),
     ("reg.example", "REG.example/team/app", true),
+    ("reg.example", "reg.example:0443/team/app", true),
+    ("reg.example:0443", "reg.example/team/app", true),
+    ("REG.example:05000", "reg.EXAMPLE:5000/app", true),
+    ("127.1:5000", "0x7f.1:5000/app", true),
+    ("[::ffff:10.0.0.1]:5000", "10.0.0.1:05000/app", true),
+    ("docker.io/library", "registry-1.docker.io/alpine", true),
     // Other hosts.
     ("reg.example", "reg.example.evil/team/app", false),
     ("reg.example", "areg.example/team/app", false),
@@ -112,6 +118,31 @@ fn keys_fit_what_they_name_and_nothing_else() {
     }
 }
 
+/// A key for one spelling of a registry fits every other, and no other registry's.
+#[test]
+fn every_spelling_of_a_name_has_the_same_credentials() {
+    let all = crate::registry::spelling::spelled();
+    let registry = |name: &str| name.split_once('/').unwrap().0.to_owned();
+    for one in &all {
+        let keys: Vec<Key> = one.spellings.iter().map(|name| Key::parse(&registry(name)).unwrap()).collect();
+        for other in &all {
+            let want = registry(&one.canonical) == registry(&other.canonical);
+            let mut servers = Vec::new();
+            for name in &other.spellings {
+                let target = Target::of(&name.parse().unwrap());
+                assert!(
+                    keys.iter().all(|key| key.fit(&target).is_some() == want),
+                    "{} {name}",
+                    one.canonical
+                );
+                servers.push(target.server().to_owned());
+            }
+            servers.dedup();
+            assert_eq!(servers.len(), 1, "helpers are asked for one name: {servers:?}");
+        }
+    }
+}
+
 #[test]
 fn what_names_no_registry_is_no_key() {
     for text in [
@@ -163,7 +194,9 @@ fn helpers_are_asked_as_docker_asks_them() {
         ("alpine", "https://index.docker.io/v1/"),
         ("registry-1.docker.io/org/app", "https://index.docker.io/v1/"),
         ("registry.hub.docker.com/org/app", "https://index.docker.io/v1/"),
+        ("Docker.IO:0443/org/app", "https://index.docker.io/v1/"),
         ("Reg.example:5000/team/app", "reg.example:5000"),
+        ("Reg.example:0443/team/app", "reg.example"),
     ] {
         let repository: Repository = repository.parse().unwrap();
         assert_eq!(Target::of(&repository).server(), want);
