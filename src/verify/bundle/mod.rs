@@ -44,6 +44,7 @@ mod certificate;
 mod checkpoint;
 pub mod dsse;
 mod error;
+mod expression;
 mod format;
 mod log;
 mod merkle;

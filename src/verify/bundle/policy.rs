@@ -4,6 +4,7 @@ use std::fmt;
 
 use regex::Regex;
 
+use super::expression;
 use crate::blank::is_invisible;
 use crate::sign::PublicKey;
 
@@ -51,7 +52,12 @@ pub enum Match {
     /// This text.
     Exact(String),
     /// A text in which this expression is found, anywhere unless it is anchored, as cosign does it.
-    Regexp(Regex),
+    Regexp {
+        /// As the user wrote it.
+        text: String,
+        /// What is matched.
+        expression: Regex,
+    },
     /// Anything.
     Any,
 }
@@ -62,44 +68,41 @@ impl Match {
         Self::Exact(text.into())
     }
 
-    /// A regular expression, in the syntax that cosign's is: <https://github.com/google/re2/wiki/Syntax>.
+    /// A regular expression, which means what it means to cosign: <https://github.com/google/re2/wiki/Syntax>.
     ///
     /// # Errors
     ///
-    /// It is none, or so large that it could only harm; or there is nothing to match in it, as in `|`, which empty
-    /// parameters of a Task leave behind, and which would accept anything.
+    /// It is none, has a part that can't have RE2's meaning here, or is so large that it could only harm; or there is nothing to
+    /// match in it, as in `|`, which empty parameters of a Task leave behind, and which would accept anything.
     pub fn regexp(text: &str) -> Result<Self, regex::Error> {
-        let expression = regex::RegexBuilder::new(text).size_limit(REGEXP_BYTES).build()?;
+        let expression = expression::compile(text)?;
         let empty_frame = Regex::new(EMPTY_FRAME)?;
         if is_invisible(&empty_frame.replace_all(text, ""))
             && ["x", text].map(|any| expression.is_match(any)) != [false; 2]
         {
             return Err(regex::Error::Syntax("there is nothing to match in it".to_owned()));
         }
-        Ok(Self::Regexp(expression))
+        Ok(Self::Regexp { text: text.to_owned(), expression })
     }
 
     /// Whether `text` is what it must be.
     pub fn accepts(&self, text: &str) -> bool {
         match self {
             Self::Exact(wanted) => wanted == text,
-            Self::Regexp(expression) => expression.is_match(text),
+            Self::Regexp { expression, .. } => expression.is_match(text),
             Self::Any => true,
         }
     }
 }
 
 /// The parts of an expression that match no character: groups, flags, alternatives, anchors.
-const EMPTY_FRAME: &str = r"\(\?[a-zA-Z-]*:?|\\[AbBz]|[|()^$]";
-
-/// The largest compiled expression.
-const REGEXP_BYTES: usize = 1024 * 1024;
+const EMPTY_FRAME: &str = r"\(\?[a-zA-Z-]*:?|\\[AbBzQE]|[|()^$]";
 
 impl fmt::Display for Match {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(text) => write!(f, "\"{text}\""),
-            Self::Regexp(expression) => write!(f, "something like /{expression}/"),
+            Self::Regexp { text, .. } => write!(f, "something like /{text}/"),
             Self::Any => f.write_str("anything"),
         }
     }

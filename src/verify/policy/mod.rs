@@ -205,7 +205,8 @@ fn one_of(
     match (exact, regexp) {
         (Some(text), None) => Ok(Match::exact(text.text())),
         (None, Some(text)) => {
-            Match::regexp(text.text()).map_err(|_| text.wrong("it is no regular expression"))
+            let parsed = Match::regexp(text.text());
+            parsed.map_err(|error| text.wrong(format!("it is no regular expression: {error}")))
         }
         _ => Err(node.wrong(format!("an identity needs one of {name} and {name}Regexp"))),
     }

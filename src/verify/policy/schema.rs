@@ -62,9 +62,9 @@ fields! {
     "signers.NAME.key" Text optional "place of a public key: a file (relative to the policy), a folder with `cosign.pub`, `env://NAME`, or `k8s://NAMESPACE/NAME`";
     "signers.NAME.publicKey" Text optional "the public key itself, PEM";
     "signers.NAME.identity" Text optional "the identity that a certificate must have, exactly";
-    "signers.NAME.identityRegexp" Text optional "the same as a regular expression";
+    "signers.NAME.identityRegexp" Text optional "a regular expression that is found in it, anywhere unless it has `^` and `$`";
     "signers.NAME.issuer" Text optional "the issuer that a certificate must have, exactly; needed with an identity";
-    "signers.NAME.issuerRegexp" Text optional "the same as a regular expression";
+    "signers.NAME.issuerRegexp" Text optional "a regular expression that is found in it, anywhere unless it has `^` and `$`";
     "rules" List needed "every rule whose pattern matches an image must be passed; an image that none matches fails";
     "rules[].name" Text needed "the name that a failure tells";
     "rules[].images" List needed "patterns of repositories: `*` within a path part, `**` across";

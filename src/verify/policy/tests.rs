@@ -117,7 +117,12 @@ fn what_is_wrong_is_told_with_its_place() {
         (
             "key: cosign.pub",
             "identityRegexp: \"|\", issuer: x",
-            "signers.ci.identityRegexp: it is no regular",
+            "signers.ci.identityRegexp: it is no regular expression: there is nothing to match in it",
+        ),
+        (
+            "key: cosign.pub",
+            "identityRegexp: '(?x)a', issuer: x",
+            "signers.ci.identityRegexp: it is no regular expression: a group has flags",
         ),
         ("key: cosign.pub", "identity: x, issuerRegexp: \"\\u200b\"", "signers.ci.issuerRegexp: "),
         ("key: cosign.pub", "identity: x", "signers.ci: an identity needs one of issuer and issuerRegexp"),
