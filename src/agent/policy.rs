@@ -102,7 +102,8 @@ impl Policy {
     }
 
     fn allows(&self, repository: &Repository) -> bool {
-        self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(repository))
+        let name = repository.canonical();
+        self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(&name))
     }
 
     /// Takes one of the signatures that are left. It is given back unless it is kept.
@@ -155,6 +156,22 @@ mod tests {
         assert_eq!(policy.given(), 1);
         policy.take().unwrap().keep();
         assert!(policy.take().is_err());
+    }
+
+    /// A pattern for one spelling of a name allows each other, and refuses every other name in each of its spellings.
+    #[test]
+    fn every_spelling_of_a_name_has_the_same_answer() {
+        let all = crate::registry::spelling::spelled();
+        for one in &all {
+            let policy =
+                Policy::new(vec![Kind::Image], vec![one.spellings.last().unwrap().parse().unwrap()], 1);
+            for other in &all {
+                for name in &other.spellings {
+                    let want = one.canonical == other.canonical;
+                    assert_eq!(policy.allows(&name.parse().unwrap()), want, "{} {name}", one.canonical);
+                }
+            }
+        }
     }
 
     #[test]

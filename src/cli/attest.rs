@@ -22,7 +22,7 @@ use crate::input::{self, InputError};
 use crate::json::{self, Limit};
 use crate::payload::statement;
 use crate::payload::{Payload, PayloadError};
-use crate::plan::Pattern;
+use crate::plan::{Pattern, PatternError};
 use crate::registry::client::Stats;
 use crate::registry::{ImageRef, ReferenceError};
 use crate::report::{About, Event, Expected, Label, Pending, Recorder, Report, ReportError};
@@ -49,7 +49,7 @@ enum AttestError {
     #[error("{0} may not be signed: --allow has no such repository")]
     NotAllowed(String),
     #[error("--allow: \"{0}\" is not a pattern of repositories")]
-    Pattern(String),
+    Pattern(String, #[source] PatternError),
     #[error("--type: \"{0}\" is no type of a predicate")]
     Type(String),
     #[error("cannot read the predicate {}", foreign::shown(&path.display().to_string(), 512))]
@@ -83,7 +83,7 @@ impl Explain for AttestError {
         Some(match self {
             Self::Image { .. } => "write NAME@sha256:…: a tag may mean something else a moment later".into(),
             Self::NotAllowed(_) => "allow the repository, or name another image".into(),
-            Self::Pattern(_) => {
+            Self::Pattern(..) => {
                 "write REGISTRY/REPOSITORY with * within a path part and ** across parts".into()
             }
             Self::Type(_) => {
@@ -200,10 +200,12 @@ fn read(
         text.parse().map_err(|source| AttestError::Image { text: foreign::shown(text, 300), source })?;
     let mut patterns = Vec::new();
     for text in &config.allow {
-        let pattern: Pattern = text.parse().map_err(|_| AttestError::Pattern(foreign::shown(text, 120)))?;
+        let parsed = text.parse::<Pattern>();
+        let pattern = parsed.map_err(|why| AttestError::Pattern(foreign::shown(text, 120), why))?;
         patterns.push(pattern);
     }
-    if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.allows(&image.repository)) {
+    let name = image.repository.canonical();
+    if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.allows(&name)) {
         return Err(AttestError::NotAllowed(image.repository.to_string()));
     }
     let kind = matches.get_one::<String>("type").map(String::as_str).unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, Format};
 use crate::pipeline::RunJob;
-use crate::plan::{self, Note, Pattern, Plan, PlanOptions, PlannedRun, RunPlanOptions};
+use crate::plan::{self, Note, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions};
 use crate::registry::ImageRef;
 use crate::report::{About, Expected, Label};
 use crate::store::StoreKind;
@@ -48,7 +48,7 @@ pub(super) enum SubjectsError {
     #[error(transparent)]
     Find(#[from] FindError),
     #[error("--allow: \"{0}\" is not a pattern of repositories")]
-    Pattern(String),
+    Pattern(String, #[source] PatternError),
 }
 
 impl Explain for SubjectsError {
@@ -57,7 +57,7 @@ impl Explain for SubjectsError {
             Self::Config(error) => error.used(),
             Self::Tekton(error) => error.used(),
             Self::Find(error) => error.used(),
-            Self::Pattern(_) => None,
+            Self::Pattern(..) => None,
         }
     }
 
@@ -66,7 +66,7 @@ impl Explain for SubjectsError {
             Self::Config(error) => error.hint(),
             Self::Tekton(error) => error.hint(),
             Self::Find(error) => error.hint(),
-            Self::Pattern(_) => {
+            Self::Pattern(..) => {
                 Some("write REGISTRY/REPOSITORY with * within a path part and ** across parts".into())
             }
         }
@@ -77,7 +77,7 @@ impl Explain for SubjectsError {
             Self::Config(error) => error.exit(),
             Self::Tekton(error) => error.exit(),
             Self::Find(error) => error.exit(),
-            Self::Pattern(_) => ExitCode::Usage,
+            Self::Pattern(..) => ExitCode::Usage,
         }
     }
 }
@@ -104,7 +104,8 @@ impl Subjects {
             out.line(&format!("warning: {warning}"));
         }
         let allow = config.allow.iter().map(|text| {
-            text.parse::<Pattern>().map_err(|_| SubjectsError::Pattern(crate::foreign::shown(text, 120)))
+            let parsed = text.parse::<Pattern>();
+            parsed.map_err(|why| SubjectsError::Pattern(crate::foreign::shown(text, 120), why))
         });
         let options = PlanOptions { allow: allow.collect::<Result<_, _>>()? };
         let mut plan = crate::plan::plan(&discovered, &options);

@@ -1,8 +1,11 @@
 //! `--allow`: which repositories may be signed.
 //!
 //! A pattern is matched against the whole `HOST[:PORT]/PATH`: `*` stands for any text within a part of it, `**`
-//! for any number of parts. It is read like an image's name, so `team/*` is Docker Hub's. A pattern that could
-//! never match, or that means something else than it seems, is refused: it guards what gets signed.
+//! for any number of parts. It is read like an image's name, so `team/*` is Docker Hub's. What is matched is the name's canonical form
+//! ([`CanonicalRepository`]), and a pattern is brought to that form too. A pattern that could never match such a name,
+//! or that means something else than it seems, is refused: it guards what gets signed, and says what an image needs.
+
+mod host;
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,16 +14,19 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::pattern;
-use crate::registry::Repository;
-use crate::registry::reference::DEFAULT_REGISTRY;
+use crate::registry::CanonicalRepository;
+use crate::registry::reference::{DEFAULT_REGISTRY, is_path_component};
+use host::HostPattern;
 
 /// A checked pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// As the user wrote it.
     text: String,
-    /// The parts that a repository's are held against.
+    /// The parts that a repository's are held against; the first is the registry's.
     parts: Vec<String>,
+    /// Whether the registry's part is held against one with its port, also where that is the default.
+    with_port: bool,
 }
 
 /// Why a text is no pattern.
@@ -46,8 +52,38 @@ pub enum PatternError {
     #[error("it matches no repository, because each has a registry and a path; for all of them write **")]
     OnePart,
     /// What no repository's name has.
-    #[error("it may hold lower-case letters, digits, . _ - / and * only (a registry also : and upper-case)")]
+    #[error("it may hold lower-case letters, digits, . _ - / and * only (a registry also : and [])")]
     Character,
+    /// A registry that is none.
+    #[error("its registry is not HOST or HOST:PORT")]
+    Registry,
+    /// A part of the path that is none of any repository.
+    #[error(
+        "no repository has such a path: a part begins and ends with a letter or digit, and separators stand alone"
+    )]
+    Path,
+    /// Upper case beside a `*`.
+    #[error("a registry with a * in it must be in lower case, because names are compared in lower case")]
+    HostCase,
+    /// A port that no canonical name has, beside a `*`.
+    #[error("names are compared without :443 and without zeros before a port: leave them out beside a *")]
+    Port,
+    /// An address in another form than the one that is compared, beside a `*`.
+    #[error(
+        "an address beside a * must be in its usual form, without zeros before a number, and have no * in its brackets"
+    )]
+    Address,
+    /// A name of Docker Hub that isn't compared, covered by a `*`.
+    #[error(
+        "it covers another name of Docker Hub, and not {DEFAULT_REGISTRY}, by which they are compared: write that, or more of \
+         the other registry's name"
+    )]
+    DockerHub,
+    /// One part of a path with a `*`, on Docker Hub.
+    #[error(
+        "on Docker Hub each path has two parts: write {DEFAULT_REGISTRY}/library/* for its own images, or {DEFAULT_REGISTRY}/** for all"
+    )]
+    HubPart,
 }
 
 impl Explain for PatternError {
@@ -62,8 +98,9 @@ impl Explain for PatternError {
 
 impl Pattern {
     /// Whether it allows `repository`.
-    pub fn allows(&self, repository: &Repository) -> bool {
-        pattern::covers(&self.parts, &repository.to_string())
+    pub fn allows(&self, repository: &CanonicalRepository) -> bool {
+        let registry = if self.with_port { repository.registry_with_port() } else { repository.registry() };
+        pattern::covers(&self.parts, &format!("{registry}/{}", repository.path()))
     }
 }
 
@@ -78,10 +115,6 @@ impl FromStr for Pattern {
         if text.contains('@') {
             return Err(PatternError::NotARepository);
         }
-        let (first, rest) = match text.split_once('/') {
-            Some((first, rest)) => (first, Some(rest)),
-            None => (text, None),
-        };
         for part in text.split('/') {
             if part.is_empty() {
                 return Err(PatternError::EmptyPart);
@@ -90,40 +123,56 @@ impl FromStr for Pattern {
                 return Err(PatternError::HalfGlobstar);
             }
         }
-        // The same question that a name is asked: is its first part a registry?
-        let is_host = first.contains(['.', ':', '*']) || first == "localhost";
-        let full = match rest {
-            None if first == "**" => first.to_owned(),
-            None if first.contains('*') => return Err(PatternError::OnePart),
-            None if is_host => return Err(PatternError::OnlyHost),
-            None => format!("{DEFAULT_REGISTRY}/library/{first}"),
-            Some(rest) if matches!(first, "docker.io" | DEFAULT_REGISTRY) => {
-                // `docker.io/alpine` lies in `library`; `docker.io/**` and `docker.io/*` speak of all there is.
-                let library = if rest.contains(['/', '*']) { "" } else { "library/" };
-                format!("{DEFAULT_REGISTRY}/{library}{rest}")
-            }
-            Some(_) if is_host => text.to_owned(),
-            Some(_) => format!("{DEFAULT_REGISTRY}/{text}"),
+        let (registry, path) = split(text)?;
+        check_path(path)?;
+        let HostPattern { glob, with_port } = registry.parse()?;
+        let path = match (glob == DEFAULT_REGISTRY, path.split_once('/')) {
+            // `docker.io/alpine` lies in `library`; `docker.io/**` speaks of all there is.
+            (true, None) if path != "**" && path.contains('*') => return Err(PatternError::HubPart),
+            (true, None) if path != "**" => format!("library/{path}"),
+            _ => path.to_owned(),
         };
-        check_characters(&full)?;
-        let mut parts: Vec<String> = full.split('/').map(str::to_owned).collect();
+        let mut parts = vec![glob];
+        parts.extend(path.split('/').filter(|part| !part.is_empty()).map(str::to_owned));
         if parts.last().is_some_and(|last| last == "**") {
             // At the end it stands for one part at least: `HOST/team/**` is what lies below `team`.
             parts.insert(parts.len() - 1, "*".to_owned());
         }
-        Ok(Self { text: text.to_owned(), parts })
+        Ok(Self { text: text.to_owned(), parts, with_port })
     }
 }
 
-fn check_characters(full: &str) -> Result<(), PatternError> {
-    let (host, path) = full.split_once('/').unwrap_or((full, ""));
-    let in_path =
+/// The registry's part and the path's, which is empty for `**` alone.
+fn split(text: &str) -> Result<(&str, &str), PatternError> {
+    let (first, rest) = match text.split_once('/') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (text, None),
+    };
+    // The same question that a name is asked: is its first part a registry?
+    let is_host = first.contains(['.', ':', '*']) || first == "localhost";
+    match rest {
+        None if first == "**" => Ok((first, "")),
+        None if first.contains('*') => Err(PatternError::OnePart),
+        None if is_host => Err(PatternError::OnlyHost),
+        Some(rest) if is_host => Ok((first, rest)),
+        _ => Ok((DEFAULT_REGISTRY, text)),
+    }
+}
+
+/// Whether repositories could have such a path.
+fn check_path(path: &str) -> Result<(), PatternError> {
+    let known =
         |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-' | b'*' | b'/');
-    let in_host = |b: u8| in_path(b) || b.is_ascii_uppercase() || matches!(b, b':' | b'[' | b']');
     if path.contains(':') {
         return Err(PatternError::NotARepository);
     }
-    if host.bytes().all(in_host) && path.bytes().all(in_path) { Ok(()) } else { Err(PatternError::Character) }
+    if !path.bytes().all(known) {
+        return Err(PatternError::Character);
+    }
+    // A `*` can stand for a letter. What is no part with a letter there is none with anything else: a separator stays at an
+    // end, or beside another that it can't stand beside.
+    let could_be = |part: &str| part == "**" || is_path_component(&part.replace('*', "a"));
+    if path.is_empty() || path.split('/').all(could_be) { Ok(()) } else { Err(PatternError::Path) }
 }
 
 impl fmt::Display for Pattern {
@@ -134,134 +183,4 @@ impl fmt::Display for Pattern {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn allows(pattern: &str, repository: &str) -> bool {
-        pattern.parse::<Pattern>().unwrap().allows(&repository.parse().unwrap())
-    }
-
-    #[test]
-    fn a_star_stays_within_a_part_and_two_go_across() {
-        for (pattern, repository, want) in [
-            ("registry.example/team/app", "registry.example/team/app", true),
-            ("registry.example/team/app", "registry.example/team/app-b", false),
-            ("registry.example/team/*", "registry.example/team/app", true),
-            ("registry.example/team/*", "registry.example/team/app/deep", false),
-            ("registry.example/team/*", "registry.example/team-b/app", false),
-            ("registry.example/team-*/x", "registry.example/team-b/x", true),
-            ("registry.example/**", "registry.example/team/app/deep", true),
-            ("registry.example/**/app", "registry.example/a/b/app", true),
-            ("registry.example/**/app", "registry.example/app", true),
-            ("registry.example/**/app", "registry.example/a/b/wrapp", false),
-            ("registry.example/**", "registry.example.evil/x", false),
-            ("registry.example/**", "evil/registry.example/x", false),
-            ("registry.example/**/*b", "registry.example/b/b", true),
-            ("registry.example/team/**", "registry.example/team", false),
-            ("*.example/**", "a.b.example/x", true),
-            ("**", "registry.example:5000/x", true),
-            ("**/app", "registry.example/team/app", true),
-            ("registry.example:5000/*", "registry.example:5000/x", true),
-            ("registry.example:5000/*", "registry.example/x", false),
-            ("[::1]:5000/*", "[::1]:5000/x", true),
-            ("[::1]:5000/*", "1:5000/x", false),
-            ("localhost/*", "localhost/x", true),
-        ] {
-            assert_eq!(allows(pattern, repository), want, "{pattern} {repository}");
-        }
-    }
-
-    #[test]
-    fn patterns_are_read_like_names() {
-        for (pattern, repository) in [
-            ("docker.io/org/*", "org/app"),
-            ("org/*", "docker.io/org/app"),
-            ("alpine", "alpine"),
-            ("docker.io/alpine", "alpine"),
-            ("docker.io/**", "alpine"),
-            ("index.docker.io/library/*", "alpine"),
-        ] {
-            assert!(allows(pattern, repository), "{pattern} {repository}");
-        }
-        assert!(!allows("org/*", "registry.example/org/app"));
-    }
-
-    #[test]
-    fn what_could_never_match_is_refused() {
-        for (text, want) in [
-            ("", PatternError::EmptyPart),
-            ("registry.example/", PatternError::EmptyPart),
-            ("registry.example//x", PatternError::EmptyPart),
-            ("registry.example", PatternError::OnlyHost),
-            ("localhost:5000", PatternError::OnlyHost),
-            ("*", PatternError::OnePart),
-            ("team*", PatternError::OnePart),
-            ("registry.example/team**", PatternError::HalfGlobstar),
-            ("registry.example/***", PatternError::HalfGlobstar),
-            ("https://registry.example/*", PatternError::Scheme),
-            ("registry.example/app:v1", PatternError::NotARepository),
-            ("registry.example/app@sha256:00", PatternError::NotARepository),
-            ("registry.example/App", PatternError::Character),
-            ("!registry.example/app", PatternError::Character),
-            ("registry.example/{a,b}", PatternError::Character),
-            ("registry.example/a?", PatternError::Character),
-            ("registry.example/[ab]", PatternError::Character),
-            ("registry.example/a\\*", PatternError::Character),
-        ] {
-            assert_eq!(text.parse::<Pattern>().unwrap_err(), want, "{text}");
-        }
-    }
-
-    /// The meaning of a pattern, as simply as it can be said.
-    fn reference(pattern: &[&str], parts: &[&str]) -> bool {
-        match (pattern, parts) {
-            ([], []) => true,
-            (["**", rest @ ..], _) => {
-                // Behind everything else, `**` stands for one part at least.
-                let least = usize::from(rest.is_empty());
-                (least..=parts.len()).any(|skip| reference(rest, &parts[skip..]))
-            }
-            ([first, rest @ ..], [part, parts @ ..]) => {
-                within(first.as_bytes(), part.as_bytes()) && reference(rest, parts)
-            }
-            _ => false,
-        }
-    }
-
-    fn within(pattern: &[u8], text: &[u8]) -> bool {
-        match (pattern, text) {
-            ([], []) => true,
-            ([b'*', rest @ ..], _) => (0..=text.len()).any(|skip| within(rest, &text[skip..])),
-            ([p, rest @ ..], [t, text @ ..]) => p == t && within(rest, text),
-            _ => false,
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4000))]
-        #[test]
-        fn the_matcher_means_what_we_say(
-            pattern in proptest::collection::vec("[ab*]{1,3}", 1..5),
-            path in proptest::collection::vec("[ab]{1,3}", 1..5),
-        ) {
-            let pattern = format!("r.io/{}", pattern.join("/"));
-            let repository = format!("r.io/{}", path.join("/"));
-            if let Ok(parsed) = pattern.parse::<Pattern>() {
-                let parts: Vec<&str> = pattern.split('/').collect();
-                let names: Vec<&str> = repository.split('/').collect();
-                prop_assert_eq!(
-                    parsed.allows(&repository.parse().unwrap()),
-                    reference(&parts, &names),
-                    "{} {}", pattern, repository
-                );
-            }
-        }
-
-        #[test]
-        fn any_text_is_a_pattern_or_has_a_reason(text in "\\PC{0,40}") {
-            let _ = text.parse::<Pattern>();
-        }
-    }
-}
+mod tests;

@@ -40,7 +40,8 @@ pub struct PlanOptions {
 impl PlanOptions {
     /// Whether anything may be signed in `repository`.
     pub fn allows(&self, repository: &Repository) -> bool {
-        self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(repository))
+        let name = repository.canonical();
+        self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(&name))
     }
 }
 

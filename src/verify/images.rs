@@ -286,6 +286,11 @@ impl Looker {
         Ok(verdicts)
     }
 
+    /// Whether the registry of `repository` is spoken to over plain HTTP.
+    pub fn uses_plain_http(&self, repository: &Repository) -> bool {
+        self.client.uses_plain_http(repository)
+    }
+
     /// Where signatures or attestations of `image` are looked for, for people.
     pub fn places(&self, image: &ImageRef, wanted: Wanted) -> String {
         Search::new(self.client.clone(), self.repository.clone(), wanted).places(image)

@@ -36,6 +36,33 @@ fn a_repository_that_is_not_allowed() {
     assert_eq!(running.decisions()[0]["code"], "repository_not_allowed");
 }
 
+/// The agent's rule is about a registry, however the rule or the request spells it.
+#[test]
+fn no_spelling_of_a_name_changes_what_is_allowed() {
+    let step = Step::new();
+    let digest = step.image("team/app", "x");
+    let port = step.host().rsplit_once(':').unwrap().1.to_owned();
+    let spellings = ["127.0.0.1:", "127.1:0", "0X7f.1:", "2130706433:"].map(|start| format!("{start}{port}"));
+    for pattern in &spellings {
+        let mut args = vec!["--allow".to_owned(), format!("{pattern}/team/*")];
+        args.extend(spellings.iter().flat_map(|host| ["--insecure-registry".to_owned(), host.clone()]));
+        let running = agent(&step, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        for host in &spellings {
+            let ask = |path: &str| {
+                running.post("/v1/sign-image", &image_request(&format!("{host}/{path}@{digest}")))
+            };
+            let reply = ask("team/app");
+            assert_eq!(reply.status, 200, "{pattern} {host}: {}", reply.body);
+            let reply = ask("other/app");
+            assert_eq!(
+                (reply.status, reply.code().as_str()),
+                (403, "repository_not_allowed"),
+                "{pattern} {host}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_digest_that_the_registry_does_not_hold() {
     let step = Step::new();

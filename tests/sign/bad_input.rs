@@ -207,6 +207,48 @@ fn a_repository_that_is_not_allowed() {
 }
 
 #[test]
+fn a_pattern_that_could_never_match_is_refused() {
+    let step = Step::new();
+    step.built("team/app");
+    for (pattern, why) in [
+        ("registry.example/Team/*", "lower-case"),
+        ("*:443/**", ":443"),
+        ("docker.*/**", "index.docker.io"),
+        ("REG*/**", "lower case"),
+    ] {
+        refused(&step, &["--allow", pattern], 2, &[pattern, why]);
+    }
+}
+
+/// `--allow` is about a registry, however it is spelled; what is signed, stored and reported has the spelling that was given.
+#[test]
+fn every_spelling_of_a_registry_is_allowed_or_none() {
+    let port = |step: &Step| step.host().rsplit_once(':').unwrap().1.to_owned();
+    for start in ["127.0.0.1:", "127.1:0", "0X7f.1:", "2130706433:"] {
+        let step = Step::new();
+        let digest = step.image("team/app", "x");
+        let host = format!("{start}{}", port(&step));
+        let image = format!("{host}/team/app@{digest}");
+        refused(&step, &["--allow", &format!("127.0.0.1:{}/other/*", port(&step)), &image], 3, &[&host]);
+        for allowed in ["127.0.0.1:", "127.1:0"] {
+            let allow = format!("{allowed}{}/team/*", port(&step));
+            let ended = step.run(&["sign", "--allow", &allow, "--insecure-registry", &host, &image]);
+            assert_eq!(ended.code, 0, "{image} {allow}: {}", ended.stderr);
+        }
+        std::fs::write(step.path("keys/cosign.pub"), &crate::step::pair().public_pem).unwrap();
+        let ended = step.run(&["verify", "--insecure-ignore-tlog", "--insecure-registry", &host, &image]);
+        assert!(
+            ended.stdout.contains(&format!(r#""docker-reference":"{host}/team/app""#)),
+            "{}{}",
+            ended.stdout,
+            ended.stderr
+        );
+        let ended = step.run(&["plan", "--output", "json", &image]);
+        assert!(ended.stdout.contains(&format!("{host}/team/app")), "{}", ended.stdout);
+    }
+}
+
+#[test]
 fn hostile_text_reaches_no_log_unescaped() {
     let step = Step::new();
     step.result("IMAGE_URL", "registry.example/\u{1b}[2Japp\nerror: all is well");

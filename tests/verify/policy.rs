@@ -95,3 +95,47 @@ fn a_policy_that_is_wrong_or_contradicted_begins_nothing() {
     assert!(ended.stderr.contains("--policy says who may sign"), "{}", ended.stderr);
     assert!(step.registry.requests().iter().all(|request| request.method != "GET"), "a request was made");
 }
+
+/// A registry has many names; the rule that was written for one of them is about all.
+#[test]
+fn no_spelling_of_a_registry_escapes_the_strict_rule() {
+    let step = step();
+    let digest = step.built("team/production/app");
+    let bytes = payload(&step, "team/production/app", &digest);
+    tag(&step, "team/production/app", &digest, "sig", &[signed(signer(), &bytes)]);
+    let port = step.host().rsplit_once(':').unwrap().1.to_owned();
+    let spellings = ["127.0.0.1:", "127.0.0.1:0", "127.1:", "0x7F.1:", "0177.0.0.1:0", "2130706433:"]
+        .map(|start| format!("{start}{port}"));
+    for pattern in &spellings {
+        let rules = |by: &str| {
+            policy(&format!(
+                "  - {{ name: signed, images: ['**'], signature: {{ by: [ci] }} }}\n  - name: reviewed\n    images: ['{pattern}/team/production/*']\n    signature: {{ by: [{by}] }}\n"
+            ))
+        };
+        for host in &spellings {
+            let image = format!("{host}/team/production/app@{digest}");
+            let args = ["--allow-http-registry", image.as_str()];
+            fails(gate(&step, &rules("review"), &args), &["does not pass the rule \"reviewed\""]);
+            let ended = passes(gate(&step, &rules("ci"), &args));
+            assert!(
+                ended.stderr.contains(&format!("good       {image}")),
+                "the spelling stays: {}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pattern_that_could_never_match_begins_nothing() {
+    let step = step();
+    let digest = step.built("team/app");
+    let image = name(&step, "team/app", &digest);
+    for pattern in ["registry.example/Team/*", "*:0443/x", "docker.*/x", "REG*/x", "docker.io/*"] {
+        let rules = policy(&format!("  - {{ name: a, images: ['{pattern}'], signature: {{ by: [ci] }} }}\n"));
+        let ended = gate(&step, &rules, &[&image]);
+        assert_eq!(ended.code, 2, "{pattern}: {}", ended.stderr);
+        assert!(ended.stderr.contains("rules[0].images[0]"), "{}", ended.stderr);
+    }
+    assert!(step.registry.requests().iter().all(|request| request.method != "GET"), "a request was made");
+}

@@ -16,7 +16,7 @@ use super::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::ImageRef;
-use crate::verify::policy::Rule;
+use crate::verify::policy::{Policy, Rule};
 use crate::verify::{Asked, Check, Looker, Seen, Verdict};
 use begin::{Begun, Gate};
 
@@ -83,7 +83,7 @@ async fn look(begun: &Begun, out: &mut Output) -> ExitCode {
         }
     }
     let mut seen = Vec::new();
-    let checks = |image: &ImageRef| -> Vec<Check> { begun.gate.checks(image) };
+    let checks = |image: &ImageRef| -> Vec<Check> { begun.gate.checks(image, &begun.looker) };
     begun.looker.look(images, &checks, &mut |one| seen.push(one)).await;
     let number = seen.len();
     for one in seen {
@@ -143,7 +143,7 @@ impl Gate {
                 told::refusal(asked, check, verdict, looker).into_iter().collect()
             }
             Self::Policy(policy, now) => {
-                let rules: Vec<&Rule> = policy.rules_for(&asked.image.repository).collect();
+                let rules: Vec<&Rule> = rules(policy, &asked.image, looker).collect();
                 if rules.is_empty() {
                     return vec![told::no_rule(asked)];
                 }
@@ -158,13 +158,23 @@ impl Gate {
     }
 
     /// What is checked of `image`.
-    fn checks(&self, image: &ImageRef) -> Vec<Check> {
+    fn checks(&self, image: &ImageRef, looker: &Looker) -> Vec<Check> {
         match self {
             Self::Check(check) => vec![(**check).clone()],
             Self::Policy(policy, _) => {
-                let needs = policy.rules_for(&image.repository).flat_map(|rule| &rule.needs);
+                let needs = rules(policy, image, looker).flat_map(|rule| &rule.needs);
                 needs.map(|need| need.check.clone()).collect()
             }
         }
     }
+}
+
+/// The rules of `policy` for `image`.
+fn rules<'a>(
+    policy: &'a Policy,
+    image: &ImageRef,
+    looker: &Looker,
+) -> impl Iterator<Item = &'a Rule> + use<'a> {
+    let repository = &image.repository;
+    policy.rules_for(repository, looker.uses_plain_http(repository))
 }

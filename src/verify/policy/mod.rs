@@ -145,9 +145,19 @@ impl Policy {
         }
     }
 
-    /// The rules for images of `repository`.
-    pub fn rules_for(&self, repository: &Repository) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter(|rule| rule.images.iter().any(|pattern| pattern.allows(repository)))
+    /// The rules for images of `repository`, whatever its spelling; `plain_http`: its registry is spoken to over plain HTTP,
+    /// so that a pattern with port 80 and one without a port are both about it.
+    pub fn rules_for(
+        &self,
+        repository: &Repository,
+        plain_http: bool,
+    ) -> impl Iterator<Item = &Rule> + use<'_> {
+        let name = repository.canonical();
+        let other = name.over_plain_http().filter(|_| plain_http);
+        let matches = move |pattern: &Pattern| {
+            pattern.allows(&name) || other.as_ref().is_some_and(|other| pattern.allows(other))
+        };
+        self.rules.iter().filter(move |rule| rule.images.iter().any(&matches))
     }
 }
 

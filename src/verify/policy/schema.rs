@@ -67,7 +67,7 @@ fields! {
     "signers.NAME.issuerRegexp" Text optional "a regular expression that is found in it, anywhere unless it has `^` and `$`";
     "rules" List needed "every rule whose pattern matches an image must be passed; an image that none matches fails";
     "rules[].name" Text needed "the name that a failure tells";
-    "rules[].images" List needed "patterns of repositories: `*` within a path part, `**` across";
+    "rules[].images" List needed "patterns of repositories: `*` within a path part, `**` across; a registry is the same in all its spellings";
     "rules[].images[]" Text optional "one pattern";
     "rules[].signature" Object optional "the signatures that an image needs";
     "rules[].signature.by" List needed "names of the signers that count";

@@ -35,7 +35,7 @@ rules:
 fn a_rule_counts_for_the_images_that_its_patterns_match() {
     let policy = read(GOOD).unwrap();
     let names = |repository: &str| -> Vec<String> {
-        policy.rules_for(&repository.parse().unwrap()).map(|rule| rule.name.clone()).collect()
+        policy.rules_for(&repository.parse().unwrap(), false).map(|rule| rule.name.clone()).collect()
     };
     assert_eq!(names("registry.example/team/app"), ["team", "all"]);
     assert_eq!(names("registry.example/other"), ["all"]);
@@ -46,6 +46,35 @@ fn a_rule_counts_for_the_images_that_its_patterns_match() {
 }
 
 #[test]
+/// The strict rule is about an image whatever its name's spelling is, in the rule and in the question.
+#[test]
+fn no_spelling_of_a_name_escapes_a_rule() {
+    let all = crate::registry::spelling::spelled();
+    for one in &all {
+        for spelling in &one.spellings {
+            let text = GOOD.replace("registry.example/team/**", spelling);
+            let policy = read(&text).unwrap();
+            for name in &one.spellings {
+                assert_eq!(policy.rules_for(&name.parse().unwrap(), false).count(), 2, "{spelling} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn over_plain_http_no_port_and_port_80_are_one_registry() {
+    for (pattern, name, https, http) in [
+        ("registry.example/team/**", "registry.example:080/team/app", 1, 2),
+        ("registry.example:80/team/**", "registry.example/team/app", 1, 2),
+        ("registry.example:80/team/**", "registry.example:80/team/app", 2, 2),
+        ("registry.example:5000/team/**", "registry.example/team/app", 1, 1),
+    ] {
+        let policy = read(&GOOD.replace("registry.example/team/**", pattern)).unwrap();
+        let rules = |plain| policy.rules_for(&name.parse().unwrap(), plain).count();
+        assert_eq!((rules(false), rules(true)), (https, http), "{pattern} {name}");
+    }
+}
+
 fn what_is_wrong_is_told_with_its_place() {
     let same = format!(
         "ci: {{ key: cosign.pub }}\n  two:\n    publicKey: |\n      {}",
@@ -69,6 +98,13 @@ fn what_is_wrong_is_told_with_its_place() {
         ("images: [\"**\"]", "images: []", "rules[1].images: the list is empty"),
         ("images: [\"**\"]", "images: [\"*\"]", "rules[1].images[0]: it matches no repository"),
         ("images: [\"**\"]", "images: \"**\"", "rules[1].images: \"**\" is no list"),
+        ("images: [\"**\"]", "images: [\"r.example/Team\"]", "rules[1].images[0]: it may hold lower-case"),
+        ("images: [\"**\"]", "images: [\"*:443/x\"]", "rules[1].images[0]: names are compared without :443"),
+        (
+            "images: [\"**\"]",
+            "images: [\"docker.*/x\"]",
+            "rules[1].images[0]: it covers another name of Docker Hub",
+        ),
         ("    signature: { by: [ci] }", "", "rules[1]: it demands nothing"),
         ("signature: { by: [ci] }", "signature: { by: [cd] }", "rules[1].signature.by[0]: \"cd\" is no name"),
         (
