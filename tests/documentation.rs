@@ -11,6 +11,7 @@ use stepseal::config::settings::{
 use stepseal::config::sources::variable;
 use stepseal::exit::ExitCode;
 use stepseal::verify::attestation_type::SHORT_NAMES;
+use stepseal::verify::policy::age::STATED;
 use stepseal::verify::policy::schema::FIELDS;
 
 /// The text between the two marks of a generated part.
@@ -37,6 +38,12 @@ fn generated(name: &str) -> String {
                 let needed = if field.required { "yes" } else { "" };
                 writeln!(text, "| `{}` | {} | {needed} | {} |", field.path, field.kind.name(), field.meaning)
                     .unwrap();
+            }
+        }
+        "ages" => {
+            writeln!(text, "| in | fields |\n|---|---|").unwrap();
+            for row in STATED {
+                writeln!(text, "| {} | `{}` |", row.kind, row.fields.join("`, else `")).unwrap();
             }
         }
         "chains" => chains(&mut text),

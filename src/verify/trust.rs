@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::bundle::{
-    Artifact, Bundle, BundleError, Policy, TimeSource, TrustMaterial, Verified, Verifier, Who,
+    Artifact, Bundle, BundleError, Policy, TimeSource, TrustMaterial, Verified, VerifiedTime, Verifier, Who,
 };
 use crate::foreign;
 use crate::json::{self, Limit};
@@ -59,7 +59,7 @@ pub struct By {
     /// The identity in the certificate and its issuer; `None`: it was a key.
     pub identity: Option<(String, Option<String>)>,
     /// The times that somebody else than the signer vouches for, earliest first.
-    pub times: Vec<jiff::Timestamp>,
+    pub times: Vec<VerifiedTime>,
     /// Whether a transparency log holds it.
     pub logged: bool,
     /// Whether a timestamp authority has seen it.
@@ -224,7 +224,7 @@ impl By {
             name: accepted.name.clone(),
             who,
             identity,
-            times: vouched.clone().map(|time| time.at).collect(),
+            times: vouched.clone().cloned().collect(),
             logged: !verified.log_entries.is_empty(),
             timestamped: vouched.clone().any(|time| matches!(time.by, TimeSource::Authority(_))),
         }

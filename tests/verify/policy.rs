@@ -139,3 +139,41 @@ fn a_pattern_that_could_never_match_begins_nothing() {
     }
     assert!(step.registry.requests().iter().all(|request| request.method != "GET"), "a request was made");
 }
+
+/// An old statement in an envelope of today is as old as it says; and what says nothing has no age.
+#[test]
+fn stamping_old_provenance_anew_does_not_make_it_young() {
+    let step = step();
+    let digest = step.built("team/app");
+    let image = name(&step, "team/app", &digest);
+    let rules = |age: &str| {
+        policy(&format!(
+            "  - name: fresh\n    images: ['**']\n    attestations: [{{ type: slsaprovenance1, by: [ci], maxAge: {age} }}]\n"
+        ))
+    };
+    let attested = |statement: &serde_json::Value| {
+        let bytes = envelope(signer(), statement);
+        tag(&step, "team/app", &digest, "att", &[(ENVELOPE, &bytes, String::new())]);
+    };
+    attested(&provenance(&digest, "2020-01-01T00:00:00Z"));
+    fails(
+        gate(&step, &rules("30d"), &[&image]),
+        &["30days old at most (predicate.runDetails.metadata.finishedOn says so)"],
+    );
+    let ended = passes(gate(&step, &rules("100years"), &[&image]));
+    let counted = "its age counts from 2020-01-01T00:00:00Z, from predicate.runDetails.metadata.finishedOn";
+    assert!(ended.stderr.contains(counted), "{}", ended.stderr);
+    let told: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        told[0]["age"],
+        serde_json::json!({ "since": "2020-01-01T00:00:00Z", "from": "predicate.runDetails.metadata.finishedOn" })
+    );
+    attested(&provenance(&digest, "2999-01-01T00:00:00Z"));
+    fails(gate(&step, &rules("100years"), &[&image]), &["which is not yet"]);
+    attested(&provenance(&digest, "lately"));
+    fails(gate(&step, &rules("100years"), &[&image]), &["finishedOn is not a time in RFC 3339: lately"]);
+    let mut silent = provenance(&digest, "");
+    silent["predicate"]["runDetails"]["metadata"] = serde_json::json!({});
+    attested(&silent);
+    fails(gate(&step, &rules("100years"), &[&image]), &["nobody vouches for the time"]);
+}

@@ -16,8 +16,9 @@ use super::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::ImageRef;
+use crate::verify::policy::age::Age;
 use crate::verify::policy::{Policy, Rule};
-use crate::verify::{Asked, Check, Looker, Seen, Verdict};
+use crate::verify::{Asked, Check, Good, Looker, Seen, Verdict};
 use begin::{Begun, Gate};
 
 /// `stepseal verify`.
@@ -105,8 +106,7 @@ fn tell(begun: &Begun, seen: Seen, out: &mut Output) -> ExitCode {
     };
     match begun.gate.refusals(&asked, &verdicts, &begun.looker) {
         refusals if refusals.is_empty() => {
-            let good = verdicts.iter().flat_map(|verdict| &verdict.good);
-            told::good(&asked, good, begun, out);
+            told::good(&asked, begun.gate.good(&asked.image, &verdicts, &begun.looker), begun, out);
             ExitCode::Done
         }
         refusals => {
@@ -153,6 +153,27 @@ impl Gate {
                     need.unmet(verdict, *now).map(|unmet| told::unmet(asked, rule, need, unmet, looker))
                 });
                 unmet.collect()
+            }
+        }
+    }
+
+    /// What counts of what was found at `image`, with its age where a rule asks for it.
+    fn good<'a>(
+        &self,
+        image: &ImageRef,
+        verdicts: &'a [Verdict],
+        looker: &Looker,
+    ) -> Vec<(&'a Good, Option<Age>)> {
+        match self {
+            Self::Check(_) => {
+                verdicts.iter().flat_map(|verdict| &verdict.good).map(|good| (good, None)).collect()
+            }
+            Self::Policy(policy, now) => {
+                let needs = rules(policy, image, looker).flat_map(|rule| &rule.needs);
+                let found = needs.zip(verdicts).flat_map(|(need, verdict)| {
+                    verdict.good.iter().map(move |good| need.age(good, *now).map(|age| (good, age)))
+                });
+                found.flatten().collect()
             }
         }
     }

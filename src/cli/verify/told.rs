@@ -1,22 +1,28 @@
 //! What is told of an image.
 
+use serde_json::{Value, json};
+
 use super::begin::Begun;
 use crate::cli::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
 use crate::foreign;
 use crate::store::Wanted;
+use crate::verify::policy::age::Age;
 use crate::verify::policy::{Need, Rule, Unmet};
 use crate::verify::{Asked, Check, Good, Looker, Said, Verdict};
 
 /// How many signatures of an image people are told of; programs get all.
 const TOLD: usize = 20;
 
-/// Tells of an image that passed: for programs what cosign prints, for people who, what, when and where.
-pub(super) fn good<'a>(asked: &Asked, good: impl Iterator<Item = &'a Good>, begun: &Begun, out: &mut Output) {
-    let good: Vec<&Good> = good.collect();
-    for one in good.iter().take(TOLD) {
+/// Tells of an image that passed: for programs what cosign prints, for people who, what, when and where. Where a policy asks for an
+/// age, both get the time that counts and who says it.
+pub(super) fn good(asked: &Asked, good: Vec<(&Good, Option<Age>)>, begun: &Begun, out: &mut Output) {
+    for (one, age) in good.iter().take(TOLD) {
         out.lines(lines(asked, one));
+        if let Some(age) = age {
+            out.line(&format!("           its age counts from {age}"));
+        }
     }
     if good.len() > TOLD {
         out.line(&format!("           and {} more", good.len() - TOLD));
@@ -24,17 +30,27 @@ pub(super) fn good<'a>(asked: &Asked, good: impl Iterator<Item = &'a Good>, begu
     if !begun.json {
         return;
     }
-    let (envelopes, payloads): (Vec<&Good>, Vec<&Good>) =
-        good.into_iter().partition(|one| begun.attestations || is_attestation(one));
+    let (envelopes, payloads): (Vec<_>, Vec<_>) =
+        good.into_iter().partition(|(one, age)| begun.attestations || (age.is_none() && is_attestation(one)));
     if !payloads.is_empty() {
-        let all = payloads.iter().map(|one| one.to_json(&asked.name, &asked.image.digest)).collect();
-        out.json(&format!("\n{}\n", serde_json::Value::Array(all)));
+        let all = payloads.iter().map(|(one, age)| json(asked, one, age.as_ref())).collect();
+        out.json(&format!("\n{}\n", Value::Array(all)));
     }
     if begun.attestations {
-        for envelope in envelopes.iter().filter_map(|one| one.envelope_json()) {
+        for envelope in envelopes.iter().filter_map(|(one, _)| one.envelope_json()) {
             out.json(&format!("{envelope}\n"));
         }
     }
+}
+
+/// What programs get of a signature, or of an attestation whose age a policy asks for.
+fn json(asked: &Asked, good: &Good, age: Option<&Age>) -> Value {
+    let mut told = good.to_json(&asked.name, &asked.image.digest);
+    if let (Some(age), Some(told)) = (age, told.as_object_mut()) {
+        let said = json!({ "since": age.since.to_string(), "from": age.from.name() });
+        told.insert("age".to_owned(), said);
+    }
+    told
 }
 
 fn is_attestation(good: &Good) -> bool {
@@ -56,7 +72,8 @@ fn lines(asked: &Asked, good: &Good) -> [String; 5] {
     };
     let when = match by.times.first() {
         Some(time) => format!(
-            "at {time}, by {}",
+            "at {}, by {}",
+            time.at,
             if by.timestamped { "a timestamp authority" } else { "a transparency log" }
         ),
         None => "at a time that nobody vouches for".to_owned(),

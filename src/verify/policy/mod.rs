@@ -4,6 +4,7 @@
 //! order of rules means nothing, and a forgotten image fails. Whatever the reader doesn't know is an error that names
 //! its place: a misspelt demand must not be no demand.
 
+pub mod age;
 mod node;
 pub mod schema;
 
@@ -16,9 +17,8 @@ use serde_json::Value;
 use super::attestation_type;
 use super::bundle::{IdentityPolicy, Match, TrustMaterial};
 use super::images::Check;
-use super::judge::{Demands, Good, Said, Verdict};
+use super::judge::{Demands, Good, Verdict};
 use super::require::Require;
-use super::statement;
 use super::trust::{self, Accepted, Signer, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -26,13 +26,11 @@ use crate::foreign;
 use crate::plan::Pattern;
 use crate::registry::Repository;
 use crate::sign::PublicKey;
+use age::Age;
 use node::Node;
 
 /// The largest policy file.
 pub const MAX_BYTES: usize = 1024 * 1024;
-
-/// How far a clock may be ahead of ours.
-const SKEW: Duration = Duration::from_secs(300);
 
 /// A policy.
 #[derive(Clone, Debug)]
@@ -296,8 +294,8 @@ impl Need {
         let mut reasons = verdict.reasons();
         let mut who = BTreeSet::new();
         for good in &verdict.good {
-            match self.is_young(good, now) {
-                Ok(()) => {
+            match self.age(good, now) {
+                Ok(_) => {
                     who.insert(&good.by.who);
                 }
                 Err(why) => reasons.push(format!("{}: {why}", good.place)),
@@ -323,37 +321,23 @@ impl Need {
         Some(Unmet { needed, reasons })
     }
 
-    fn is_young(&self, good: &Good, now: jiff::Timestamp) -> Result<(), String> {
-        let Some(max_age) = self.max_age else { return Ok(()) };
-        let stated = || match &good.said {
-            Said::Statement { envelope, .. } => {
-                statement::document(&envelope.payload).ok().as_ref().and_then(finished)
-            }
-            Said::Claim(_) => None,
-        };
-        let Some(time) = good.by.times.first().copied().or_else(stated) else {
-            return Err(
-                "nobody vouches for the time at which it was made: no log entry, no timestamp".to_owned()
-            );
-        };
-        let age = now.duration_since(time);
-        if age < -jiff::SignedDuration::try_from(SKEW).unwrap_or_default() {
-            return Err(format!("it was made at {time}, which is not yet"));
-        }
-        if Duration::try_from(age).is_ok_and(|age| age > max_age) {
+    /// Since when `good` is there, where that matters here; `None`: it may be as old as it is.
+    ///
+    /// # Errors
+    ///
+    /// Why it doesn't count, for people: it is too old, or nothing says how old it is.
+    pub fn age(&self, good: &Good, now: jiff::Timestamp) -> Result<Option<Age>, String> {
+        let Some(max_age) = self.max_age else { return Ok(None) };
+        let age = age::age(good, now)?;
+        if Duration::try_from(now.duration_since(age.since)).is_ok_and(|since| since > max_age) {
             let limit = humantime::format_duration(max_age);
-            return Err(format!("it was made at {time}, and may be {limit} old at most"));
+            return Err(format!(
+                "it was made at {}, and may be {limit} old at most ({} says so)",
+                age.since, age.from
+            ));
         }
-        Ok(())
+        Ok(Some(age))
     }
-}
-
-/// The end of the build that a provenance states.
-fn finished(statement: &Value) -> Option<jiff::Timestamp> {
-    let predicate = statement.get("predicate")?;
-    let v1 = || predicate.get("runDetails")?.get("metadata")?.get("finishedOn");
-    let v02 = || predicate.get("metadata")?.get("buildFinishedOn");
-    v1().or_else(v02)?.as_str()?.parse().ok()
 }
 
 /// Something that an image needs and hasn't.

@@ -75,7 +75,7 @@ fields! {
     "rules[].signature.atLeast" Number optional "how many different ones of them must have signed (default 1)";
     "rules[].signature.annotations" Object optional "annotations that the signature must have";
     "rules[].signature.annotations.KEY" Text optional "the value of one";
-    "rules[].signature.maxAge" Duration optional "how long ago it may have been made at most; needs a log entry or a timestamp";
+    "rules[].signature.maxAge" Duration optional "how old it may be at most; needs a log entry, a timestamp, or a time in the statement";
     "rules[].signature.log" Switch optional "whether it needs an entry in a transparency log (default: only with identities)";
     "rules[].signature.timestamp" Switch optional "whether it needs an RFC 3161 timestamp (default false)";
     "rules[].attestations" List optional "the attestations that an image needs, all of them";
@@ -85,7 +85,7 @@ fields! {
     "rules[].attestations[].atLeast" Number optional "how many different ones of them must have attested it (default 1)";
     "rules[].attestations[].require" List optional "what the statement must say";
     "rules[].attestations[].require[]" Text optional "PATH=VALUE with a JSONPath, as for `verify-attestation --require`";
-    "rules[].attestations[].maxAge" Duration optional "as for signatures; without a log entry or timestamp, the end of the build that the provenance states counts";
+    "rules[].attestations[].maxAge" Duration optional "how old it may be at most: since the oldest of the log's time, the timestamp's, and those that the statement gives";
     "rules[].attestations[].log" Switch optional "as for signatures";
     "rules[].attestations[].timestamp" Switch optional "as for signatures";
 }
