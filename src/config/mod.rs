@@ -21,7 +21,7 @@ use crate::explain::Explain;
 use crate::foreign;
 use crate::input::InputError;
 use crate::registry::reference::{Named, Repository, is_host};
-use crate::sign::{AgentAddress, KeySource};
+use crate::sign::{AgentAddress, KeyError, KeySource};
 use crate::store::StoreKind;
 
 pub use agent::AgentConfig;
@@ -374,7 +374,7 @@ impl Reader<'_> {
 
     fn key(&self) -> Result<KeySource, ConfigError> {
         let (text, origin) = self.text(&settings::KEY)?;
-        KeySource::from_str(&text).map_err(|error| bad(origin, &text, &format!("a key: {error}")))
+        KeySource::from_str(&text).map_err(|error| no_key(origin, &text, "a key", &error))
     }
 
     /// The agent; who names a key too has said two things of which one can't be meant.
@@ -440,6 +440,12 @@ impl Reader<'_> {
 
 fn bad(origin: Origin, value: &str, wanted: &str) -> ConfigError {
     ConfigError::Value { origin, value: foreign::shown(value, SHOWN_BYTES), wanted: wanted.to_owned() }
+}
+
+/// What is wrong with the value of a setting that names a key. A key in its place is not repeated.
+fn no_key(origin: Origin, text: &str, wanted: &str, error: &KeyError) -> ConfigError {
+    let shown = if matches!(error, KeyError::InlineKey) { "…" } else { text };
+    bad(origin, shown, &format!("{wanted}: {error}"))
 }
 
 fn boolean(text: &str) -> Option<bool> {

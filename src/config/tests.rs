@@ -223,3 +223,17 @@ fn a_time_is_read_from_source_date_epoch() {
     assert!(Config::new(&sources, Some("yesterday")).is_err());
     assert!(Config::new(&sources, Some("99999999999999")).is_err());
 }
+
+#[test]
+fn a_key_in_place_of_its_place_is_not_repeated() {
+    let pem = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\neyJrZGYi\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----";
+    for error in [
+        config(flags(&[("key", &[pem])]), &[]).unwrap_err(),
+        config(Flags::new(), &[("STEPSEAL_KEY", pem)]).unwrap_err(),
+        AgentConfig::new(&sources(flags(&[("key", &[pem])]), &[])).unwrap_err(),
+    ] {
+        let error = error.to_string();
+        assert!(error.contains("holds a key, not the place of one"), "{error}");
+        assert!(!error.contains("eyJ") && !error.contains("BEGIN"), "{error}");
+    }
+}
