@@ -8,11 +8,12 @@ use crate::cluster::{
     self, ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, NameError, ObjectName, Reach,
 };
 use crate::config::settings::CLUSTER_CREDENTIALS;
-use crate::config::{Config, home};
+use crate::config::{AgentClient, AgentKey, Config, Origin, home};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::credentials::{CredentialError, FileKeychain};
-use crate::sign::{KeyError, LockedKey, Unlocking};
+use crate::sign::remote::{Expected, PinnedKey};
+use crate::sign::{KeyError, LockedKey, PublicKey, Unlocking};
 
 /// How long a ServiceAccount that nobody named is asked for credentials: where the API can't be reached, signing without any goes on.
 const UNASKED_LIMIT: Duration = Duration::from_secs(10);
@@ -33,6 +34,8 @@ pub(super) struct Access {
 pub(super) enum AccessError {
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("cannot read the key that the agent must have ({origin})")]
+    AgentKey { origin: Origin, source: Box<KeyError> },
     #[error(transparent)]
     Credentials(#[from] CredentialError),
     #[error(transparent)]
@@ -47,6 +50,7 @@ impl AccessError {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
             Self::Key(error) => Some(error),
+            Self::AgentKey { source, .. } => Some(source.as_ref()),
             Self::Credentials(error) => Some(error),
             Self::Cluster(error) => Some(error),
             Self::Account(error) => Some(error),
@@ -61,6 +65,9 @@ impl Explain for AccessError {
     }
 
     fn hint(&self) -> Option<String> {
+        if let Self::AgentKey { source, .. } = self {
+            return agent_key_hint(source);
+        }
         self.inner().map_or_else(|| Some("give NAME, or NAMESPACE/NAME".into()), Explain::hint)
     }
 
@@ -93,38 +100,36 @@ pub(super) async fn open(
     let env = |name: &str| environment.get(name);
     let reach = reach(config, environment, deadline);
     // What is wrong with files is found before anybody is asked.
-    let opened = match (&config.agent, config.key.secret()) {
-        (Some(agent), _) => Some(Unlocking::agent(agent.clone(), deadline)),
-        (None, Some(_)) => None,
-        (None, None) => Some(start(config.key.read(&env)?)),
-    };
+    let signer = signer(config, environment, deadline)?;
     let mut keychain = FileKeychain::load(home::credentials(&config.registry_config, &env), &env)?;
     let unasked = config.service_account.is_none()
         && config.registry_config.is_none()
         && keychain.sources().is_empty()
         && cluster::in_pod(&reach, &env);
-    let key = match (opened, config.key.secret()) {
-        (Some(key), _) if config.service_account.is_none() && !unasked => {
+    let signer = match signer {
+        Beginning::Begun(key) if config.service_account.is_none() && !unasked => {
             return Ok(Access { key, keychain, requests: 0 });
         }
-        (Some(key), _) => Ok(key),
-        (None, Some(name)) => Err(name),
-        (None, None) => Ok(start(config.key.read(&env)?)),
+        signer => signer,
     };
     let cluster = match Cluster::connect(&reach, &env).await {
         Ok(cluster) => cluster,
         // A ServiceAccount that nobody named is no reason to fail.
-        Err(error) => match key {
-            Ok(key) if unasked => {
+        Err(error) => match signer {
+            Beginning::Begun(key) if unasked => {
                 note(out, &error);
                 return Ok(Access { key, keychain, requests: 0 });
             }
             _ => return Err(error.into()),
         },
     };
-    let key = match key {
-        Ok(key) => key,
-        Err(name) => start(LockedKey::from_secret(&cluster, name, &env).await?),
+    let key = match signer {
+        Beginning::Begun(key) => key,
+        Beginning::Key(name) => start(LockedKey::from_secret(&cluster, name, &env).await?),
+        Beginning::AgentKey(client, key, name) => {
+            let public = PublicKey::from_secret(&cluster, name).await.map_err(|error| unread(key, error))?;
+            Unlocking::agent(client.address.clone(), expected(Some((key, public)), environment), deadline)
+        }
     };
     if let Some(text) = &config.service_account {
         let account = ObjectName::within(text, cluster.namespace())?;
@@ -133,6 +138,66 @@ pub(super) async fn open(
         ask_own(&mut keychain, &cluster, out).await?;
     }
     Ok(Access { key, keychain, requests: cluster.requests() })
+}
+
+/// How far the signer is without the cluster.
+enum Beginning<'a> {
+    /// It is being unlocked, or waited for.
+    Begun(Unlocking),
+    /// The signing key is in this Secret.
+    Key(&'a ObjectName),
+    /// The key that the agent must have is in this Secret.
+    AgentKey(&'a AgentClient, &'a AgentKey, &'a ObjectName),
+}
+
+/// Begins with the signer, unless something of it is in the cluster.
+fn signer<'a>(
+    config: &'a Config,
+    environment: &Environment,
+    deadline: Instant,
+) -> Result<Beginning<'a>, AccessError> {
+    let env = |name: &str| environment.get(name);
+    let Some(client) = &config.agent else {
+        return Ok(match config.key.secret() {
+            Some(name) => Beginning::Key(name),
+            None => Beginning::Begun(start(config.key.read(&env)?)),
+        });
+    };
+    let pinned = match &client.key {
+        None => None,
+        Some(key) => match key.source.secret() {
+            Some(name) => return Ok(Beginning::AgentKey(client, key, name)),
+            None => Some((key, key.source.read(&env).map_err(|error| unread(key, error))?)),
+        },
+    };
+    let expected = expected(pinned, environment);
+    Ok(Beginning::Begun(Unlocking::agent(client.address.clone(), expected, deadline)))
+}
+
+/// What is known of the agent: its key, with the place that it was read from.
+fn expected(pinned: Option<(&AgentKey, PublicKey)>, environment: &Environment) -> Expected {
+    let key = pinned.map(|(place, key)| PinnedKey { key, origin: place.source.to_string() });
+    Expected { key, in_pod: home::in_pod(&|name| environment.get(name)) }
+}
+
+fn unread(key: &AgentKey, source: KeyError) -> AccessError {
+    AccessError::AgentKey { origin: key.origin.clone(), source: Box::new(source) }
+}
+
+/// What to do about a key that the agent must have and that can't be read.
+fn agent_key_hint(error: &KeyError) -> Option<String> {
+    Some(match error {
+        // Its own words are about the key of `verify`.
+        KeyError::PublicMissing { .. } => {
+            "mount cosign.pub of the Secret with the agent's key there, or name its place with --agent-key"
+                .into()
+        }
+        // Taking it away, the other half of its advice, would be to believe any key.
+        KeyError::PublicFile { .. } | KeyError::PublicKey(_) => {
+            "write it anew: cosign public-key --key cosign.key > cosign.pub, with the agent's key".into()
+        }
+        error => return error.hint(),
+    })
 }
 
 /// Adds what the Secrets of `account` hold.

@@ -14,6 +14,7 @@ use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
 use crate::pipeline::{Whole, Writers};
 use crate::registry::client::{self, Client, ClientOptions};
 use crate::registry::{ImageRef, RegistryError};
+use crate::sign::SignError;
 use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
 
 /// Why a run can't begin.
@@ -21,6 +22,8 @@ use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
 pub(super) enum BeginError {
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
     #[error(transparent)]
@@ -33,6 +36,7 @@ impl BeginError {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
             Self::Access(error) => Some(error),
+            Self::Sign(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Cluster(error) => Some(error),
             Self::Runtime(_) => None,
@@ -79,6 +83,10 @@ pub(super) async fn begin(
 ) -> Result<Whole, BeginError> {
     let deadline = begun + config.timeout;
     let Access { key, keychain, requests } = access::open(config, environment, deadline, out).await?;
+    if config.agent.is_some() {
+        // Payloads are pushed while a key is being unlocked. An agent may turn out not to be the expected one.
+        key.signer().await?;
+    }
     let client = Client::new(client_options(config, environment, deadline, images), Arc::new(keychain))?;
     let cluster = if annotates {
         let reach = reach(config, environment, deadline);

@@ -67,6 +67,11 @@ pub fn kubeconfigs(env: Env<'_>) -> Kubeconfigs {
     }
 }
 
+/// Whether this process runs in a pod, as far as it can tell: in any with the API's variable, and in every step of Tekton's.
+pub fn in_pod(env: Env<'_>) -> bool {
+    Home::of(env).in_pod
+}
+
 /// `$HOME`, and whether other steps may share it.
 struct Home {
     path: Option<PathBuf>,

@@ -3,6 +3,7 @@
 //! Only this module knows default paths and the names of environment variables.
 
 mod agent;
+mod agent_client;
 mod artifacts;
 pub mod home;
 pub mod settings;
@@ -21,10 +22,11 @@ use crate::explain::Explain;
 use crate::foreign;
 use crate::input::InputError;
 use crate::registry::reference::{Named, Repository, is_host};
-use crate::sign::{AgentAddress, KeyError, KeySource};
+use crate::sign::{KeyError, KeySource};
 use crate::store::StoreKind;
 
 pub use agent::AgentConfig;
+pub use agent_client::{AgentClient, AgentKey};
 use artifacts::Artifacts;
 pub use artifacts::{Encoding, OciStorage, RunArtifact, Runs};
 use settings::{ChainsKey, Kind, Setting};
@@ -41,7 +43,7 @@ pub struct Config {
     /// The signing key.
     pub key: KeySource,
     /// The agent that signs in its place.
-    pub agent: Option<AgentAddress>,
+    pub agent: Option<AgentClient>,
     /// Places of credentials named explicitly; `None`: the usual places.
     pub registry_config: Option<Vec<PathBuf>>,
     /// The ServiceAccount whose registry credentials are used, `NAME` or `NAMESPACE/NAME`; `None`: the pod's own, if there are no others.
@@ -165,6 +167,16 @@ pub enum ConfigError {
         /// Where the other stands.
         other: Origin,
     },
+    /// A setting that means nothing without another.
+    #[error("{given} is given without --{missing}")]
+    Incomplete {
+        /// Where it stands.
+        given: Origin,
+        /// The other one's flag.
+        missing: &'static str,
+        /// What the other one takes.
+        value: &'static str,
+    },
     /// `--config` with a key nobody knows, or without `=`.
     #[error("--config: \"{text}\" is not KEY=VALUE with a key of chains-config")]
     Override {
@@ -192,6 +204,9 @@ impl Explain for ConfigError {
                 format!("set {} for this step to one of the allowed values", sources::variable(key))
             }
             Self::Contradiction { one, other } => format!("leave out {one} or {other}"),
+            Self::Incomplete { given, missing, value } => {
+                format!("give --{missing} {value} too, or leave out {given}")
+            }
             Self::Override { .. } => "see docs/configuration.md for the keys".into(),
         })
     }
@@ -223,7 +238,7 @@ impl Config {
             results_dir: path(&settings::RESULTS_DIR)?,
             steps_dir: path(&settings::STEPS_DIR)?,
             key: read.key()?,
-            agent: read.agent()?,
+            agent: read.agent(&mut warnings)?,
             registry_config: sources.values(&settings::REGISTRY_CONFIG)?.map(|(values, _)| paths(values)),
             service_account: read.optional(
                 &settings::SERVICE_ACCOUNT,
@@ -375,15 +390,6 @@ impl Reader<'_> {
     fn key(&self) -> Result<KeySource, ConfigError> {
         let (text, origin) = self.text(&settings::KEY)?;
         KeySource::from_str(&text).map_err(|error| no_key(origin, &text, "a key", &error))
-    }
-
-    /// The agent; who names a key too has said two things of which one can't be meant.
-    fn agent(&self) -> Result<Option<AgentAddress>, ConfigError> {
-        let Some((_, origin)) = self.0.values(&settings::AGENT)? else { return Ok(None) };
-        if let Some((_, key)) = self.0.values(&settings::KEY)? {
-            return Err(ConfigError::Contradiction { one: origin, other: key });
-        }
-        self.one(&settings::AGENT, "unix:///PATH, the socket of an agent", |text| text.parse().ok()).map(Some)
     }
 
     fn annotations(&self, setting: &Setting) -> Result<BTreeMap<String, String>, ConfigError> {

@@ -54,6 +54,7 @@ settings! {
     STEPS_DIR: "steps-dir" "STEPSEAL_STEPS_DIR" One "DIR" "/tekton/steps" "The steps' results, each in DIR/STEP/results";
     KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, env://NAME, or k8s://NAMESPACE/NAME";
     AGENT: "agent" "STEPSEAL_AGENT" One "unix:///PATH" "none" "Let the `stepseal agent` at this socket sign, instead of a key";
+    AGENT_KEY: "agent-key" "STEPSEAL_AGENT_KEY" One "KEY" "/etc/signing-secrets/cosign.pub, where it is mounted" "Public key that the agent must have: a file, a directory with cosign.pub, env://NAME, or k8s://NAMESPACE/NAME";
     REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
     SERVICE_ACCOUNT: "service-account" "STEPSEAL_SERVICE_ACCOUNT" One "[NS/]NAME" "the pod's own, where no credentials are mounted" "Use the registry credentials of this ServiceAccount too, read through the API";
     CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
@@ -95,6 +96,7 @@ pub const SHARED_WITH_AGENT: &[Setting] =
 pub const ATTEST_SETTINGS: &[Setting] = &[
     KEY,
     AGENT,
+    AGENT_KEY,
     REGISTRY_CONFIG,
     SERVICE_ACCOUNT,
     CLUSTER_CREDENTIALS,

@@ -9,7 +9,7 @@ use std::time::Instant;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 
-use super::remote::{AgentAddress, RemoteSigner};
+use super::remote::{AgentAddress, Expected, RemoteSigner};
 use super::{KeyError, LockedKey, Signature, Signer};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -71,9 +71,9 @@ impl Unlocking {
         Self(unlocked.boxed().shared())
     }
 
-    /// Begins to look for the agent at `address` at once, until `deadline`; must be called inside a tokio runtime.
-    pub fn agent(address: AgentAddress, deadline: Instant) -> Self {
-        let task = tokio::spawn(RemoteSigner::connect(address, deadline));
+    /// Begins to look for the `expected` agent at `address` at once, until `deadline`; must be called inside a tokio runtime.
+    pub fn agent(address: AgentAddress, expected: Expected, deadline: Instant) -> Self {
+        let task = tokio::spawn(async move { RemoteSigner::connect(address, &expected, deadline).await });
         let connected = async {
             match task.await {
                 Ok(Ok(signer)) => Ok(Arc::new(signer) as Arc<dyn Signer>),

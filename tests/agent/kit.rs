@@ -54,6 +54,11 @@ pub(crate) fn agent(step: &Step, args: &[&str]) -> Running {
 
 /// The same without waiting.
 pub(crate) fn spawn(step: &Step, args: &[&str]) -> Running {
+    spawn_with(step, args, &[])
+}
+
+/// The same with more variables.
+pub(crate) fn spawn_with(step: &Step, args: &[&str], variables: &[(&str, &str)]) -> Running {
     let socket = step.path("agent.sock");
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepseal"));
     command
@@ -64,21 +69,25 @@ pub(crate) fn spawn(step: &Step, args: &[&str]) -> Running {
         .env("STEPSEAL_KEY", step.path("keys"))
         .env("STEPSEAL_REGISTRY_CONFIG", step.path("credentials"))
         .env("STEPSEAL_INSECURE_REGISTRIES", step.host())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let (stderr, into) = (child.stderr.take().unwrap(), Arc::clone(&log));
-    let reader = std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines() {
-            into.lock().unwrap().push(line.unwrap());
-        }
-    });
-    Running { child, log, reader: Some(reader), socket }
+        .envs(variables.iter().copied());
+    Running::of(command, socket)
 }
 
 impl Running {
+    /// The agent that `command` starts.
+    pub(crate) fn of(mut command: Command, socket: PathBuf) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (stderr, into) = (child.stderr.take().unwrap(), Arc::clone(&log));
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines() {
+                into.lock().unwrap().push(line.unwrap());
+            }
+        });
+        Self { child, log, reader: Some(reader), socket }
+    }
+
     pub(crate) fn address(&self) -> String {
         format!("unix://{}", self.socket.display())
     }

@@ -12,6 +12,7 @@ mod ending;
 mod hostile;
 mod interface;
 mod kit;
+mod pinned;
 mod policy;
 mod signing;
 #[path = "../sign/step.rs"]

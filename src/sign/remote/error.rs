@@ -1,6 +1,7 @@
 //! Why an agent gives no signature.
 
 use super::AgentAddress;
+use super::listener::FolderError;
 use super::wire::ProblemDetail;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -56,6 +57,36 @@ pub enum AgentError {
         address: AgentAddress,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// It has another key than it must have.
+    #[error("the agent at {address} has the key {given}, and must have {expected} of {origin}")]
+    OtherKey {
+        /// Where.
+        address: AgentAddress,
+        /// The fingerprint of its key.
+        given: String,
+        /// The fingerprint of the one that it must have.
+        expected: String,
+        /// The place of that one.
+        origin: String,
+    },
+    /// No key says that it is the agent, and it is another user's.
+    #[error("what listens at {address} belongs to the user {user}, and no key says that it is the agent")]
+    OtherUser {
+        /// Where.
+        address: AgentAddress,
+        /// Whose it is, by number.
+        user: u32,
+    },
+    /// No key says that it is the agent, and another user could have made the socket.
+    #[error(
+        "another process could have made the socket of the agent at {address}, and no key says that it is the agent"
+    )]
+    Folder {
+        /// Where.
+        address: AgentAddress,
+        /// How.
+        source: Box<FolderError>,
     },
     /// The agent has decided against it.
     #[error("the agent at {address} refuses to sign ({})", said.code())]
@@ -127,6 +158,16 @@ impl Explain for AgentError {
             Self::Answer { .. } | Self::Signature { .. } => {
                 "mount the socket's folder read-only into every step, so that only the agent can make a socket there"
                     .into()
+            }
+            Self::OtherKey { .. } => {
+                "if the agent's key was changed, give its new public key; if not, another process made the socket first: \
+                 mount the socket's folder read-only into every step"
+                    .into()
+            }
+            Self::OtherUser { .. } => "give the agent's public key with --agent-key".into(),
+            Self::Folder { source, .. } => {
+                let hint = source.hint().map(|hint| format!(", or {hint}")).unwrap_or_default();
+                format!("give the agent's public key with --agent-key{hint}")
             }
             Self::Refused { said, .. } => return said.hint.clone(),
             Self::OnlyPayloads | Self::Json(_) | Self::Http(_) => {

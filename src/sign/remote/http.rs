@@ -20,6 +20,8 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024;
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
+    /// The user who listens, by number.
+    pub(super) listener: u32,
 }
 
 pub(super) type Request = ::http::Request<Full<Bytes>>;
@@ -37,6 +39,9 @@ pub(super) async fn exchange(
 ) -> Result<Answer, AgentError> {
     let exchange = async {
         let stream = connect(address).await?;
+        let listener = stream.peer_cred();
+        let listener =
+            listener.map_err(|source| AgentError::Connect { address: address.clone(), source })?.uid();
         let lost = |source| AgentError::Lost { address: address.clone(), source };
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
@@ -49,7 +54,7 @@ pub(super) async fn exchange(
             address: address.clone(),
             what: "its answer is cut off, or longer than any of an agent's",
         })?;
-        Ok(Answer { status, body: body.to_bytes() })
+        Ok(Answer { status, body: body.to_bytes(), listener })
     };
     let timed_out = |_| AgentError::TimedOut { address: address.clone() };
     timeout_at(limit.into(), exchange).await.map_err(timed_out)?

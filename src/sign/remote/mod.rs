@@ -2,13 +2,16 @@
 //!
 //! The agent decides by itself, so it is told what a payload is and which images it is about ([`wire`]), never
 //! just bytes. Its signature is verified here before anybody stores it. What is refused: a socket that isn't named by an
-//! absolute path, an answer that is no agent's, a signature that the agent's own public key doesn't verify.
+//! absolute path, an answer that is no agent's, a key that is not the one that the agent must have, a signature that this key doesn't
+//! verify.
 //!
-//! Who can replace the socket can put another key behind it: mount its folder read-only into every step. A socket
-//! can be connected to there all the same.
+//! A process that can replace the socket can put another key behind it, unless the client knows the agent's ([`Expected`]). Where it
+//! doesn't, mount the socket's folder read-only into every step: a socket can be connected to there all the same. The key that an agent
+//! gives first is the one that all its signatures are verified with; `listener.rs` says what else is looked at.
 
 mod error;
 mod http;
+mod listener;
 pub mod wire;
 
 use std::fmt;
@@ -23,6 +26,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 pub use error::{AgentError, Said};
+pub use listener::{FolderError, check_folder};
 
 use super::{KeyError, PublicKey, Signature, Signer};
 use crate::payload::Payload;
@@ -73,6 +77,24 @@ impl fmt::Display for AgentAddress {
     }
 }
 
+/// What is known of an agent before it has answered.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The key that it must have; `None`: the one that it gives is taken.
+    pub key: Option<PinnedKey>,
+    /// Whether its clients run in a pod, where the owner of a folder says nothing.
+    pub in_pod: bool,
+}
+
+/// The key that an agent must have.
+#[derive(Clone, Debug)]
+pub struct PinnedKey {
+    /// The key.
+    pub key: PublicKey,
+    /// Where it came from, for people.
+    pub origin: String,
+}
+
 /// An agent that has answered, as a signer.
 #[derive(Debug)]
 pub struct RemoteSigner {
@@ -88,8 +110,12 @@ impl RemoteSigner {
     ///
     /// # Errors
     ///
-    /// Nobody listens there in time, or what answers isn't an agent.
-    pub async fn connect(address: AgentAddress, deadline: Instant) -> Result<Self, AgentError> {
+    /// Nobody listens there in time, or what answers isn't an agent, or not the expected one.
+    pub async fn connect(
+        address: AgentAddress,
+        expected: &Expected,
+        deadline: Instant,
+    ) -> Result<Self, AgentError> {
         let begun = Instant::now();
         let mut told = false;
         let answer = loop {
@@ -106,9 +132,20 @@ impl RemoteSigner {
             }
             tokio::time::sleep(AGAIN).await;
         };
+        listener::check(&address, answer.listener, expected)?;
         let key: PublicKeyAnswer = read(&address, answer)?;
         let public = PublicKey::from_pem(&key.pem)
             .map_err(|_| AgentError::Answer { address: address.clone(), what: "it gives no public key" })?;
+        if let Some(PinnedKey { key, origin }) = &expected.key
+            && *key != public
+        {
+            return Err(AgentError::OtherKey {
+                address,
+                given: named(&public),
+                expected: named(key),
+                origin: origin.clone(),
+            });
+        }
         Ok(Self { address, public, deadline, runtime: Handle::current() })
     }
 
@@ -134,6 +171,11 @@ impl RemoteSigner {
         let request = http::request(http::Method::POST, route, Full::from(body))?;
         http::exchange(&self.address, request, self.deadline).await
     }
+}
+
+/// A key's fingerprint, and what it verifies.
+fn named(key: &PublicKey) -> String {
+    format!("{} ({})", key.key_id(), key.algorithm())
 }
 
 /// The answer's content, or the refusal in it.
