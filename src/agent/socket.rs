@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,12 @@ use tokio::net::UnixListener;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::sign::remote::{FolderError, check_folder};
 
 /// Steps of any user connect; who may have what signed is the policy's business.
 const MODE: u32 = 0o666;
+/// A folder that is made for the socket: others find the socket in it, and put nothing there.
+const FOLDER_MODE: u32 = 0o755;
 
 /// A listening socket with a path.
 #[derive(Debug)]
@@ -38,6 +41,14 @@ pub enum SocketError {
         /// Where.
         path: PathBuf,
     },
+    /// Another user could put a socket in its place.
+    #[error("other users could replace the socket {}", shown(.path))]
+    Folder {
+        /// Where.
+        path: PathBuf,
+        /// How.
+        source: FolderError,
+    },
     /// It can't be made.
     #[error("cannot make the socket {}", shown(.path))]
     Make {
@@ -57,6 +68,7 @@ impl Explain for SocketError {
         Some(match self {
             Self::Taken { .. } => "run one agent for a socket; name another with --socket".into(),
             Self::NotASocket { .. } => "name another path with --socket".into(),
+            Self::Folder { source, .. } => return source.hint(),
             Self::Make { .. } => {
                 "mount a volume there that this container's user may write, such as an emptyDir, and into the steps \
                  read-only"
@@ -71,13 +83,22 @@ impl Explain for SocketError {
 }
 
 impl Socket {
-    /// Listens at `path`. What an agent that was killed left there is replaced.
+    /// Listens at `path`. What an agent that was killed left there is replaced. `in_pod`: the folder may be another user's, and
+    /// writable for others, as volumes of a pod are.
     ///
     /// # Errors
     ///
-    /// Somebody listens there, or something else than a socket lies there, or it can't be made.
-    pub fn listen(path: &Path) -> Result<Self, SocketError> {
+    /// Somebody listens there, or something else than a socket lies there, or it can't be made; outside a pod also if another
+    /// user could replace it.
+    pub fn listen(path: &Path, in_pod: bool) -> Result<Self, SocketError> {
         let make = |source| SocketError::Make { path: path.to_owned(), source };
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(make)?;
+        if !in_pod {
+            let user = rustix::process::geteuid().as_raw();
+            check_folder(path, user)
+                .map_err(|source| SocketError::Folder { path: path.to_owned(), source })?;
+        }
         if let Ok(found) = fs::symlink_metadata(path) {
             if !found.file_type().is_socket() {
                 return Err(SocketError::NotASocket { path: path.to_owned() });
@@ -88,8 +109,6 @@ impl Socket {
             }
         }
         // Under another name until everybody may connect: whoever sees it can use it.
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).map_err(make)?;
         let early = folder.join(format!(".agent-{}", std::process::id()));
         let _ = fs::remove_file(&early);
         let listener = UnixListener::bind(&early).map_err(make)?;

@@ -147,7 +147,7 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
     let policy = Policy::new(config.kinds.clone(), config.allow.clone(), config.max_signatures);
     #[expect(clippy::disallowed_methods, reason = "the log writes JSON, a line each")]
     let log = Log::new(std::io::stderr());
-    let socket = Socket::listen(config.socket.path())?;
+    let socket = Socket::listen(config.socket.path(), home::in_pod(&env))?;
     let kinds: Vec<String> = config.kinds.iter().map(ToString::to_string).collect();
     let allow: Vec<String> = config.allow.iter().map(ToString::to_string).collect();
     log.event(

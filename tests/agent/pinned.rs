@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::sign::{MemoryKey, ParsedKey, PublicKey, Signer as _, parse_private};
 
-use crate::kit::{Running, agent, named, without_key};
+use crate::kit::{Running, agent, named, spawn, spawn_with, without_key};
 use crate::step::{Ended, Step, ended, pair, public_key};
 
 /// A key that is not the agent's, of the same kind.
@@ -338,12 +338,57 @@ fn mode(step: &Step, mode: u32) {
     fs::set_permissions(step.folder.path(), fs::Permissions::from_mode(mode)).unwrap();
 }
 
+#[test]
+fn outside_a_pod_an_agent_listens_only_where_no_other_user_can_make_a_socket() {
+    if in_tekton() {
+        return;
+    }
+    let step = Step::new();
+    for (bits, listens) in
+        [(0o700, true), (0o755, true), (0o770, false), (0o702, false), (0o777, false), (0o1777, false)]
+    {
+        mode(&step, bits);
+        let in_pod = spawn_with(&step, &[], &[("KUBERNETES_SERVICE_HOST", "127.0.0.1")]);
+        in_pod.line("listening");
+        in_pod.kill();
+        if listens {
+            agent(&step, &[]).kill();
+            continue;
+        }
+        let (code, lines) = spawn(&step, &[]).ended();
+        let text = lines.join("\n");
+        assert_eq!(code, Some(2), "{bits:o}: {text}");
+        for word in ["other users could replace the socket", "other users can write to the folder", "do:"] {
+            assert!(text.contains(word), "{bits:o} {word}: {text}");
+        }
+    }
+    // It makes a folder that others can't write to.
+    mode(&step, 0o755);
+    let socket = format!("unix://{}", step.path("new/folder/agent.sock").display());
+    let running = spawn(&step, &["--socket", &socket]);
+    running.line("listening");
+    assert_eq!(fs::metadata(step.path("new/folder")).unwrap().permissions().mode() & 0o022, 0);
+}
+
 /// Changes the owner of a folder and of everything in it; only root can.
 fn give(path: &Path, user: u32) {
     chown(path, Some(user), Some(user)).unwrap();
     if path.is_dir() {
         fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), user));
     }
+}
+
+#[test]
+fn an_agent_does_not_listen_in_another_users_folder() {
+    if in_tekton() || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let step = Step::new();
+    give(step.folder.path(), 4000);
+    let (code, lines) = spawn(&step, &[]).ended();
+    let text = lines.join("\n");
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("belongs to the user 4000, not to the agent's user 0"), "{text}");
 }
 
 /// Outside a pod a client without the agent's key looks at the socket's folder; with it the key counts.
