@@ -31,6 +31,8 @@ const SHIPPED: [&str; 3] = ["Task", "StepAction", "Pipeline"];
 /// The volumes with a Secret in them.
 const OF_KEY: &str = "signing-secrets";
 const OF_AGENT: &str = "agent-credentials";
+/// Of the Secret with the key the public key, for the step that asks the agent.
+const OF_AGENTS_KEY: &str = "agent-public-key";
 const OF_STEP: &str = "registry-credentials";
 
 /// Every file of the catalog that ends with `.yaml`, with the documents in it.
@@ -162,7 +164,9 @@ fn the_secrets_are_mounted_where_they_are_used_alone() {
             let expected: BTreeSet<&str> = match (text(&container["name"]), with_agent) {
                 _ if !container["ref"].is_badvalue() => BTreeSet::new(),
                 ("agent", true) => [OF_KEY, OF_AGENT].into(),
-                ("sign", true) => secrets.iter().copied().filter(|name| *name == OF_STEP).collect(),
+                ("sign", true) => {
+                    secrets.iter().copied().filter(|name| [OF_STEP, OF_AGENTS_KEY].contains(name)).collect()
+                }
                 (name, false) if name == job(&path) => secrets.clone(),
                 _ => BTreeSet::new(),
             };
@@ -187,6 +191,13 @@ fn an_agent_has_no_rights_and_its_socket_is_its_own() {
         assert_eq!(list(&agent["args"]), [Yaml::String("agent".into())]);
         assert_eq!(text(&agent["computeResources"]["limits"]["memory"]), "128Mi");
         locked_down(&agent["securityContext"]);
+        let volumes = list(&task["spec"]["volumes"]);
+        let public = volumes.iter().find(|volume| text(&volume["name"]) == OF_AGENTS_KEY).unwrap();
+        let private = volumes.iter().find(|volume| text(&volume["name"]) == OF_KEY).unwrap();
+        assert_eq!(public["secret"]["secretName"], private["secret"]["secretName"], "{}", path.display());
+        let entries: Vec<&str> =
+            list(&public["secret"]["items"]).iter().map(|item| text(&item["key"])).collect();
+        assert_eq!(entries, ["cosign.pub"], "{}", path.display());
         for step in list(&task["spec"]["steps"]) {
             for mount in list(&step["volumeMounts"]) {
                 // A step that could write there could put a socket of its own in the agent's place.
@@ -305,8 +316,9 @@ impl Container {
                     .map_or(default.as_str(), |(_, value)| value);
                 text = text.replace(&format!("$(params.{name})"), value);
             }
-            let socket = step.path("agent.sock");
+            let (socket, key) = (step.path("agent.sock"), step.path("cosign.pub"));
             text.replace("/run/stepseal/agent.sock", socket.to_str().unwrap())
+                .replace("/etc/signing-secrets/cosign.pub", key.to_str().unwrap())
         };
         let mut command = bare(&[]);
         for arg in &self.args {
@@ -352,6 +364,35 @@ fn site() -> (Step, String) {
     let digest = step.built("team/app");
     let image = format!("{}/team/app@{digest}", step.host());
     (step, image)
+}
+
+/// With its parameters at their defaults a Task takes no other key of an agent than its Secret's, and none without one.
+#[test]
+fn a_step_beside_an_agent_pins_the_agents_key() {
+    let container = |job: &str| {
+        let all = containers().into_iter();
+        let mut found = all
+            .filter(|one| one.job == job && (job == "agent" || one.args.iter().any(|arg| arg == "--agent")));
+        found.next().unwrap()
+    };
+    for (public, code, words) in [
+        (Some(pair().public_pem.as_str()), 0, &[][..]),
+        (Some(include_str!("data/keys/p256.pub")), 1, &["must have", "cosign.pub"]),
+        (None, 2, &["STEPSEAL_AGENT_KEY", "there is no public key", "mount cosign.pub"]),
+    ] {
+        let (step, image) = site();
+        match public {
+            Some(text) => fs::write(step.path("cosign.pub"), text).unwrap(),
+            None => fs::remove_file(step.path("cosign.pub")).unwrap(),
+        }
+        let given = [("INSECURE_REGISTRIES", step.host())];
+        let given = given.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let _agent = listening(container("agent").command(&step, &given, &[]));
+        let ended = container("sign").run(&step, &given, std::slice::from_ref(&image));
+        assert_eq!(ended.code, code, "{}", ended.stderr);
+        assert!(words.iter().all(|word| ended.stderr.contains(word)), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+    }
 }
 
 /// An agent that listens; it ends with the test.

@@ -90,9 +90,16 @@ fn build_and_sign_beside_an_agent() {
             let is_init = init.iter().any(|container| container["name"] == "sidecar-agent");
             assert_eq!(is_init, native, "{init:?}");
             let all = pod["spec"]["containers"].as_array().unwrap().iter().chain(&init);
-            let with_key = all.filter(|container| container.to_string().contains("/etc/signing-secrets"));
+            let has_key = |container: &&Value| {
+                let mounts = container["volumeMounts"].as_array().unwrap();
+                mounts.iter().any(|mount| mount["name"] == "signing-secrets")
+            };
+            let with_key = all.filter(has_key);
             let with_key: Vec<&Value> = with_key.map(|container| &container["name"]).collect();
             assert_eq!(with_key, ["sidecar-agent"]);
+            // The key that is mounted at the default place pins the agent's.
+            let logs = place.logs(&run);
+            assert!(!logs.contains("not pinned"), "{logs}");
             // Nothing of it is left running, and the pod has not failed.
             let begun = Instant::now();
             loop {
@@ -190,6 +197,42 @@ fn what_an_agent_refuses() {
             assert!(sign.contains(word), "{word}: {logs}");
         }
         place.unsigned(&run.image());
+    });
+}
+
+/// A sidecar that made the socket first, with a key of its own: the step has the public key of the agent that was meant.
+#[test]
+#[ignore = "needs the cluster: tests/cluster/run"]
+fn an_agent_with_another_key() {
+    scenario("an_agent_with_another_key", |place| {
+        let repository = place.for_main_registry();
+        let mut cosign = Command::new("cosign");
+        cosign.args(["generate-key-pair", &format!("k8s://{}/other-secrets", place.namespace)]);
+        succeed(cosign.current_dir(place.folder.path()).env("COSIGN_PASSWORD", KEY_PASSWORD));
+        let spec = |steps: &[Value]| {
+            let mut spec = task_run_with_agent(steps, &["--allow", &repository]);
+            for volume in spec["taskSpec"]["volumes"].as_array_mut().unwrap() {
+                if volume["name"] == "signing-secrets" {
+                    volume["secret"]["secretName"] = json!("other-secrets");
+                }
+            }
+            spec
+        };
+        let mut step = sign_by_agent(&[]);
+        step["onError"] = json!("continue");
+        let run = place.succeeds("pinned", &spec(&[build(&repository), step]));
+        let logs = place.logs(&run);
+        for word in ["must have SHA256:", "of /etc/signing-secrets/cosign.pub", "do:"] {
+            assert!(logs.contains(word), "{word}: {logs}");
+        }
+        place.unsigned(&run.image());
+        // Without the mounted key it is believed, and each run warns of it.
+        let mut step = sign_by_agent(&[]);
+        let mounts = step["volumeMounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| mount["name"] != "agent-public-key");
+        let run = place.succeeds("unpinned", &spec(&[build(&repository), step]));
+        let logs = place.logs(&run);
+        assert!(logs.contains("warning: the agent's key is not pinned"), "{logs}");
     });
 }
 

@@ -158,21 +158,38 @@ fn the_task_with_an_agent() {
         let repository = place.for_main_registry();
         place.apply_text(&shipped("tasks/sign-images-agent/0.1/sign-images-agent.yaml"));
         let image = place.succeeds("build", &json!({"taskSpec": task(&[build(&repository)])})).image();
-        let run = |name: &str, allow: &str| {
-            place.task_run(
-                name,
-                &json!({
-                    "taskRef": {"name": "sign-images-agent"},
-                    "podTemplate": {"automountServiceAccountToken": false},
-                    "params": [
-                        {"name": "IMAGES", "value": [image]},
-                        {"name": "STEPSEAL_IMAGE", "value": given("STEPSEAL_IMAGE")},
-                        {"name": "AGENT_REGISTRY_SECRET", "value": "agent-credentials"},
-                        {"name": "ALLOW", "value": allow},
-                    ],
-                }),
-            )
+        let run_with = |name: &str, more: &[(&str, &str)]| {
+            let mut params = vec![
+                json!({"name": "IMAGES", "value": [image]}),
+                json!({"name": "STEPSEAL_IMAGE", "value": given("STEPSEAL_IMAGE")}),
+                json!({"name": "AGENT_REGISTRY_SECRET", "value": "agent-credentials"}),
+            ];
+            params.extend(more.iter().map(|(name, value)| json!({"name": name, "value": value})));
+            let spec = json!({
+                "taskRef": {"name": "sign-images-agent"},
+                "podTemplate": {"automountServiceAccountToken": false},
+                "params": params,
+            });
+            place.task_run(name, &spec)
         };
+        let run = |name: &str, allow: &str| run_with(name, &[("ALLOW", allow)]);
+        // A Secret without cosign.pub leaves nothing to tell the agent by.
+        let private = place.folder.path().join("x509.pem");
+        succeed(Command::new("openssl").args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&private));
+        let from = format!("--from-file={}", private.display());
+        succeed(place.kubectl().args(["create", "secret", "generic", "no-public-key", &from]));
+        let unpinned = run_with("unpinned", &[("SIGNING_SECRET", "no-public-key")]);
+        assert!(!unpinned.succeeded());
+        let logs = place.logs(&unpinned);
+        assert!(logs.contains("there is no public key /etc/signing-secrets/cosign.pub"), "{logs}");
+        place.unsigned(&image);
+        let warned = run_with(
+            "warned",
+            &[("SIGNING_SECRET", "no-public-key"), ("AGENT_KEY", ""), ("ALLOW", "registry.example/**")],
+        );
+        let logs = place.logs(&warned);
+        assert!(logs.contains("warning: the agent's key is not pinned"), "{logs}");
+        place.unsigned(&image);
         let refused = run("refused", "registry.example/**");
         assert!(!refused.succeeded());
         let logs = place.logs(&refused);
@@ -180,6 +197,7 @@ fn the_task_with_an_agent() {
         place.unsigned(&image);
         let signed = run("signed", &repository);
         assert!(signed.succeeded(), "{}", place.logs(&signed));
+        assert!(!place.logs(&signed).contains("not pinned"), "{}", place.logs(&signed));
         assert_eq!(signed.result("SIGNED_IMAGES"), json!([image]));
         place.verified(&image);
     });

@@ -63,12 +63,13 @@ pub(crate) fn sign(arguments: &[&str]) -> Value {
 /// Where the agent's socket is.
 pub(crate) const SOCKET: &str = "/run/stepseal/agent.sock";
 
-/// A signing step that has no key, but asks the agent.
+/// A signing step that has no key, but asks the agent, which must have the public key that is mounted where keys are by default.
 pub(crate) fn sign_by_agent(arguments: &[&str]) -> Value {
     let address = format!("unix://{SOCKET}");
     let mut step = sign(&[&["--agent", &address], arguments].concat());
     let mounts = step["volumeMounts"].as_array_mut().unwrap();
-    mounts.retain(|mount| mount["name"] != "signing-secrets");
+    let key = mounts.iter_mut().find(|mount| mount["name"] == "signing-secrets").unwrap();
+    key["name"] = json!("agent-public-key");
     with_socket(step)
 }
 
@@ -97,6 +98,8 @@ pub(crate) fn task_run_with_agent(steps: &[Value], arguments: &[&str]) -> Value 
     }]);
     let volumes = spec["taskSpec"]["volumes"].as_array_mut().unwrap();
     volumes.push(json!({"name": "agent-socket", "emptyDir": {}}));
+    volumes.push(json!({"name": "agent-public-key", "secret": {"secretName": "signing-secrets",
+        "items": [{"key": "cosign.pub", "path": "cosign.pub"}]}}));
     volumes.push(json!({"name": "agent-credentials", "secret": {"secretName": "agent-credentials"}}));
     spec
 }
