@@ -8,9 +8,13 @@
 //! 3. each image is looked up in its registry, with the agent's own credentials;
 //! 4. the key signs, and `log.rs` writes the decision as one line of JSON.
 //!
-//! `service.rs` has the routes and these steps, `server.rs` the socket, the limits and the end. The messages are
+//! `service.rs` has the routes and these steps, `body.rs` how much of requests is held, `ledger.rs` the count of signatures,
+//! `server.rs` the socket and the end, `connections.rs` who must make way for a new client. The messages are
 //! [`wire`](crate::sign::remote::wire)'s, which the client uses too.
 
+mod body;
+mod connections;
+mod ledger;
 mod log;
 mod policy;
 mod refusal;
@@ -19,6 +23,7 @@ mod server;
 mod service;
 mod socket;
 
+pub use ledger::{Ledger, LedgerError};
 pub use log::{Log, Peer};
 pub use policy::{Kind, Policy, UnknownKind};
 pub use refusal::{Malformed, Refusal};

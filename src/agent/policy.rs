@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Asked, Refusal};
+use super::{Asked, Ledger, Refusal};
 use crate::plan::Pattern;
 use crate::registry::Repository;
+use crate::sign::remote::wire::MAX_BODY_BYTES;
 
 /// A kind of artifact, by what a verifier takes the signature for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +38,28 @@ impl Kind {
             Self::Run => "run",
         }
     }
+
+    /// The longest payload of this kind, in bytes, decoded.
+    pub const fn max_payload_bytes(self) -> usize {
+        match self {
+            // A name, a digest, and annotations that people write.
+            Self::Image => 64 * 1024,
+            // An SBOM of a large image.
+            Self::Attestation => 6 * 1024 * 1024,
+            // etcd takes no larger request, so no run has a larger status.
+            Self::Run => 3 * 512 * 1024,
+        }
+    }
+
+    /// The longest body of a request for one of this kind, in bytes.
+    pub const fn max_body_bytes(self) -> usize {
+        let whole = self.max_payload_bytes().div_ceil(3) * 4 + BESIDE_PAYLOAD_BYTES;
+        if whole < MAX_BODY_BYTES { whole } else { MAX_BODY_BYTES }
+    }
 }
+
+/// What a request has beside its payload: the names of 256 images, of 255 bytes and a digest each.
+const BESIDE_PAYLOAD_BYTES: usize = 96 * 1024;
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,12 +82,29 @@ pub struct Policy {
     allow: Vec<Pattern>,
     most: u64,
     given: AtomicU64,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Policy {
     /// Rules: these kinds, in repositories that one of `allow` covers (any, if it is empty), at most `most` signatures.
     pub fn new(kinds: Vec<Kind>, allow: Vec<Pattern>, most: u64) -> Self {
-        Self { kinds, allow, most, given: AtomicU64::new(0) }
+        Self { kinds, allow, most, given: AtomicU64::new(0), ledger: None }
+    }
+
+    /// The same rules, with the signatures counted on from what `ledger` holds. Without one the count begins at zero.
+    #[must_use]
+    pub fn counted_in(self, ledger: Ledger) -> Self {
+        Self { given: AtomicU64::new(ledger.count()), ledger: Some(Arc::new(ledger)), ..self }
+    }
+
+    /// Where the count is kept.
+    pub(super) fn ledger(&self) -> Option<Arc<Ledger>> {
+        self.ledger.clone()
+    }
+
+    /// The longest body of a request that can lead to a signature, in bytes.
+    pub fn max_body_bytes(&self) -> usize {
+        self.kinds.iter().map(|kind| kind.max_body_bytes()).max().unwrap_or_default()
     }
 
     /// The kinds that are signed.
@@ -114,7 +154,7 @@ impl Policy {
     pub fn take(&self) -> Result<Taken<'_>, Refusal> {
         let next = |given: u64| (given < self.most).then_some(given + 1);
         match self.given.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
-            Ok(_) => Ok(Taken { policy: self, kept: false }),
+            Ok(before) => Ok(Taken { policy: self, number: before + 1, kept: false }),
             Err(_) => Err(Refusal::Limit { most: self.most }),
         }
     }
@@ -124,10 +164,17 @@ impl Policy {
 #[derive(Debug)]
 pub struct Taken<'a> {
     policy: &'a Policy,
+    number: u64,
     kept: bool,
 }
 
 impl Taken<'_> {
+    /// How many signatures there are with this one. Never less than those that were given: each was taken before it was given,
+    /// so the one that was taken last saw all the others.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The signature was given.
     pub fn keep(mut self) {
         self.kept = true;

@@ -2,13 +2,13 @@
 
 use http::StatusCode;
 
-use super::Kind;
+use super::{Kind, LedgerError};
 use crate::explain::{Explain, Explanation};
 use crate::payload::PayloadError;
 use crate::pipeline::PipelineError;
 use crate::registry::reference::ReferenceError;
 use crate::sign::KeyError;
-use crate::sign::remote::wire::{MAX_BODY_BYTES, Problem, ProblemDetail};
+use crate::sign::remote::wire::{Problem, ProblemDetail};
 
 /// A request that isn't answered with a signature.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +27,22 @@ pub enum Refusal {
     #[error("the request does not say how long its body is")]
     NoLength,
     /// The body is longer than is taken.
-    #[error("the request's body is longer than {MAX_BODY_BYTES} bytes")]
-    TooLarge,
+    #[error(
+        "the request's body is longer than {limit} bytes, the most that an artifact of this agent's kinds needs"
+    )]
+    TooLarge {
+        /// How many bytes are taken.
+        limit: usize,
+    },
+    /// The payload is longer than one of its kind may be.
+    #[error("the payload is longer than {limit} bytes, the most that is signed of its type")]
+    LongPayload {
+        /// How many bytes are signed.
+        limit: usize,
+    },
+    /// Other requests take all the room that there is for long bodies, or all turns to be decided.
+    #[error("the agent is busy with other requests")]
+    Busy,
     /// The body ended early, or came too slowly.
     #[error("the request's body did not come whole and in time")]
     Cut,
@@ -70,6 +84,9 @@ pub enum Refusal {
         /// What it may take.
         seconds: u64,
     },
+    /// The signature can't be counted where a restarted agent finds the count.
+    #[error("the agent cannot keep its count of signatures, so it signs nothing")]
+    Ledger(#[source] Box<LedgerError>),
     /// A fault of this program.
     #[error("the agent failed")]
     Internal,
@@ -82,6 +99,25 @@ pub enum Malformed {
     /// Not the JSON that is expected.
     #[error("it is not the JSON object that is expected here (line {line}, column {column})")]
     Json {
+        /// Where.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
+    /// Bytes that readers make different texts of.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    /// A key that some readers take the first value of, and others the last.
+    #[error("a key appears twice in one of its objects (line {line}, column {column})")]
+    KeyTwice {
+        /// Where.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
+    /// More keys than are compared.
+    #[error("its objects have too many keys (line {line}, column {column})")]
+    ManyKeys {
         /// Where.
         line: usize,
         /// Where.
@@ -123,6 +159,15 @@ pub enum Malformed {
     /// A subject without a digest that registries know.
     #[error("one of its subjects has no sha256 digest, so it cannot be looked up")]
     NoDigest,
+    /// A digest that isn't looked up.
+    #[error("one of its subjects has another digest beside sha256, which the agent cannot look up")]
+    OtherDigest,
+    /// A claim of a subject that isn't looked up.
+    #[error("one of its subjects has the field \"{field}\", which the agent cannot check")]
+    SubjectField {
+        /// Its name.
+        field: &'static str,
+    },
     /// Not a statement.
     #[error("its _type is none of in-toto's statements")]
     NotAStatement,
@@ -137,7 +182,16 @@ pub enum Malformed {
 impl From<serde_json::Error> for Malformed {
     /// serde_json's own message may quote the text.
     fn from(error: serde_json::Error) -> Self {
-        Self::Json { line: error.line(), column: error.column() }
+        let (line, column) = (error.line(), error.column());
+        // The reader of `crate::json` has its own words for what only it refuses.
+        let said = if error.is_data() { error.to_string() } else { String::new() };
+        if said.starts_with("the key \"") {
+            Self::KeyTwice { line, column }
+        } else if said.starts_with("it has so many values") {
+            Self::ManyKeys { line, column }
+        } else {
+            Self::Json { line, column }
+        }
     }
 }
 
@@ -148,7 +202,8 @@ impl Refusal {
             Self::Path => "not_found",
             Self::Method { .. } => "method_not_allowed",
             Self::NoLength => "length_required",
-            Self::TooLarge => "too_large",
+            Self::TooLarge { .. } | Self::LongPayload { .. } => "too_large",
+            Self::Busy => "busy",
             Self::Cut => "body_cut",
             Self::Request(_) => "bad_request",
             Self::Payload(_) => "bad_payload",
@@ -159,6 +214,7 @@ impl Refusal {
             Self::Image(_) => "registry_failed",
             Self::Key(_) => "signing_failed",
             Self::TimedOut { .. } => "timed_out",
+            Self::Ledger(_) => "count_not_kept",
             Self::Internal => "internal",
         }
     }
@@ -169,14 +225,15 @@ impl Refusal {
             Self::Path => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoLength => StatusCode::LENGTH_REQUIRED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::LongPayload { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Cut => StatusCode::REQUEST_TIMEOUT,
             Self::Request(_) | Self::Payload(_) => StatusCode::BAD_REQUEST,
             Self::Kind { .. } | Self::Repository { .. } | Self::Limit { .. } => StatusCode::FORBIDDEN,
             Self::Image(error) if is_missing(error) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Image(_) => StatusCode::BAD_GATEWAY,
             Self::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::Key(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Key(_) | Self::Ledger(_) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -206,9 +263,13 @@ impl Explain for Refusal {
                 "see docs/agent-openapi.yaml for what is taken".into()
             }
             Self::Method { allowed } => format!("use {allowed}"),
-            Self::TooLarge => {
-                "sign what is smaller, such as a statement that names the large file by digest".into()
+            Self::TooLarge { .. } | Self::LongPayload { .. } => {
+                "sign what is smaller, such as a statement that names the large file by digest; an agent that signs \
+                 attestations (--kind attestation) takes 6 MiB of them"
+                    .into()
             }
+            Self::Busy => "run again; docs/agent.md lists how much the agent does at once".into(),
+            Self::Ledger(error) => return error.hint(),
             Self::Cut | Self::TimedOut { .. } => {
                 "run again; a registry that is slow needs a longer --request-timeout".into()
             }

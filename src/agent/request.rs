@@ -4,31 +4,47 @@
 //! So a signature is given only over bytes that can be read in one way:
 //!
 //! - An image's payload must be, byte for byte, what this program writes for the image and claims in it.
-//! - An in-toto statement has in-toto's fields and no other, each once; the predicate alone is free.
+//! - An in-toto statement has in-toto's fields and no other; each of its subjects has one digest, sha256, of an image that is
+//!   looked up, and nothing that isn't; the predicate alone is free.
 //! - A run's status has a status' fields and no other, so that it is no payload of the other kinds.
+//! - Requests and payloads are objects in UTF-8, with each key once at every depth.
+//!
+//! A payload is decoded only if it isn't longer than one of its [`Kind`] may be, and nothing is kept of what isn't used.
 //!
 //! Spec: <https://github.com/in-toto/attestation/blob/v1.1.0/spec/v1/statement.md>
 
+mod shape;
 mod statement;
+
+use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
+use self::shape::{AtMost, Object};
 use super::{Kind, Malformed, Refusal};
+use crate::json::{self, Limit};
 use crate::payload::{
     Claims, CosignStatement, Envelope, Format, Payload, SimpleSigning, cosign_statement, simple_signing,
 };
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, Repository};
-use crate::sign::remote::wire::{SignImageRequest, SignRequest};
+use crate::sign::remote::wire::SignImageRequest;
 
 /// The media type of a run's status, signed as it is.
 pub const RUN_TYPE: &str = "application/json";
 
 /// A payload is about so many images at most: an index with its manifests has dozens.
 const MAX_IMAGES: usize = 256;
+
+/// What the keys of a document may take while they are compared, in memory: an object of 6 MiB with an entry a file has
+/// 60,000 of them. One document is read at a time.
+const KEYS: Limit = Limit::memory(16 * 1024 * 1024);
 
 /// The fields of a run's status: <https://tekton.dev/docs/pipelines/pipeline-api/>.
 const STATUS_FIELDS: [&str; 26] = [
@@ -75,21 +91,71 @@ pub struct Asked {
     pub made_here: bool,
 }
 
-/// Reads the body of a request that brings its payload.
+/// The body of a request that brings its payload: a [`SignRequest`](crate::sign::remote::wire::SignRequest), with the text of the
+/// payload left where it is, as it may have 8 MiB.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Question<'a> {
+    #[serde(borrow)]
+    payload_type: Cow<'a, str>,
+    #[serde(borrow)]
+    payload: Cow<'a, str>,
+    #[serde(default)]
+    images: AtMost<String, MAX_IMAGES>,
+}
+
+/// What a payload is, by its `payloadType`.
+#[derive(Clone, Copy)]
+enum Type {
+    Simple,
+    InToto,
+    Run,
+}
+
+impl Type {
+    fn of(text: &str) -> Option<Self> {
+        match text {
+            simple_signing::MEDIA_TYPE => Some(Self::Simple),
+            cosign_statement::PAYLOAD_TYPE => Some(Self::InToto),
+            RUN_TYPE => Some(Self::Run),
+            _ => None,
+        }
+    }
+
+    /// The longest payload that can be of an allowed kind, in bytes.
+    fn max_bytes(self, kinds: &[Kind]) -> usize {
+        match self {
+            Self::Run => Kind::Run,
+            Self::InToto if kinds.contains(&Kind::Attestation) => Kind::Attestation,
+            Self::Simple | Self::InToto => Kind::Image,
+        }
+        .max_payload_bytes()
+    }
+}
+
+/// Reads the body of a request that brings its payload, for an agent that signs `kinds`.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
-pub fn sign(body: &[u8]) -> Result<Asked, Refusal> {
-    let request: SignRequest =
-        serde_json::from_slice(body).map_err(|error| Refusal::Request(error.into()))?;
-    let bytes = STANDARD.decode(&request.payload).map_err(|_| Refusal::Request(Malformed::Base64))?;
-    let images = images(&request.images).map_err(Refusal::Request)?;
-    let asked = match request.payload_type.as_str() {
-        simple_signing::MEDIA_TYPE => simple(&bytes, &images),
-        cosign_statement::PAYLOAD_TYPE => statement::read(&bytes, images),
-        RUN_TYPE => run(bytes, images),
-        _ => return Err(Refusal::Request(Malformed::PayloadType)),
+pub fn sign(body: Vec<u8>, kinds: &[Kind]) -> Result<Asked, Refusal> {
+    let question: Question<'_> = object(&body).map_err(Refusal::Request)?;
+    let payload_type = Type::of(&question.payload_type).ok_or(Refusal::Request(Malformed::PayloadType))?;
+    let limit = payload_type.max_bytes(kinds);
+    // Four characters are three bytes.
+    if question.payload.len() / 4 * 3 > limit + 2 {
+        return Err(Refusal::LongPayload { limit });
+    }
+    let bytes =
+        STANDARD.decode(question.payload.as_bytes()).map_err(|_| Refusal::Request(Malformed::Base64))?;
+    let images = images(&question.images).map_err(Refusal::Request)?;
+    // Its text isn't needed beside its bytes.
+    drop(question);
+    drop(body);
+    let asked = match payload_type {
+        Type::Simple => simple(&bytes, &images),
+        Type::InToto => statement::read(bytes, images),
+        Type::Run => run(bytes, images),
     };
     asked.map_err(Refusal::Payload)
 }
@@ -100,8 +166,7 @@ pub fn sign(body: &[u8]) -> Result<Asked, Refusal> {
 ///
 /// What is wrong with it.
 pub fn sign_image(body: &[u8]) -> Result<Asked, Refusal> {
-    let request: SignImageRequest =
-        serde_json::from_slice(body).map_err(|error| Refusal::Request(error.into()))?;
+    let request: SignImageRequest = object(body).map_err(Refusal::Request)?;
     let image: ImageRef = request.image.parse().map_err(|error| Refusal::Request(Malformed::Image(error)))?;
     let format: &dyn Format = match request.format.as_deref() {
         None => &SimpleSigning,
@@ -118,11 +183,24 @@ pub fn sign_image(body: &[u8]) -> Result<Asked, Refusal> {
     Ok(Asked { kind: Kind::Image, payload, images: vec![image], names, made_here: true })
 }
 
-fn images(texts: &[String]) -> Result<Vec<ImageRef>, Malformed> {
-    if texts.len() > MAX_IMAGES {
+/// JSON that every reader reads alike: UTF-8, and each key once in its object, at every depth.
+fn strict(bytes: &[u8]) -> Result<(), Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed::NotUtf8)?;
+    Ok(json::check(bytes, KEYS)?)
+}
+
+/// Strict JSON that is an object.
+fn object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Malformed> {
+    strict(bytes)?;
+    let Object(content) = serde_json::from_slice(bytes)?;
+    Ok(content)
+}
+
+fn images(texts: &AtMost<String, MAX_IMAGES>) -> Result<Vec<ImageRef>, Malformed> {
+    if texts.more {
         return Err(Malformed::ManyImages { limit: MAX_IMAGES });
     }
-    texts.iter().map(|text| text.parse().map_err(Malformed::Image)).collect()
+    texts.items.iter().map(|text| text.parse().map_err(Malformed::Image)).collect()
 }
 
 /// A name that is signed, with or without a tag.
@@ -141,6 +219,7 @@ fn one(format: &dyn Format, image: &ImageRef, claims: &Claims) -> Result<Payload
 
 /// A payload of simple signing: what it says is written anew and compared.
 fn simple(bytes: &[u8], images: &[ImageRef]) -> Result<Asked, Malformed> {
+    strict(bytes)?;
     let document: Value = serde_json::from_slice(bytes)?;
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
     let identity = text("/critical/identity/docker-reference").ok_or(Malformed::NotCanonical)?;
@@ -166,12 +245,44 @@ fn simple(bytes: &[u8], images: &[ImageRef]) -> Result<Asked, Malformed> {
     Ok(Asked { kind: Kind::Image, payload, images: vec![image], names: vec![name], made_here: false })
 }
 
+/// The names of a status' fields; a field of another name is an error.
+struct StatusFields {
+    conditions: bool,
+}
+
+impl<'de> Deserialize<'de> for StatusFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = StatusFields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<StatusFields, A::Error> {
+                let mut conditions = false;
+                while let Some(name) = entries.next_key::<String>()? {
+                    if !STATUS_FIELDS.contains(&name.as_str()) {
+                        return Err(A::Error::custom("a status has no such field"));
+                    }
+                    conditions |= name == "conditions";
+                    entries.next_value::<IgnoredAny>()?;
+                }
+                Ok(StatusFields { conditions })
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
 /// A run's status. It is signed as it is, so it must be nothing else that is signed as it is.
 fn run(bytes: Vec<u8>, images: Vec<ImageRef>) -> Result<Asked, Malformed> {
-    let status: Map<String, Value> = serde_json::from_slice(&bytes)?;
-    let known = |field: &String| STATUS_FIELDS.contains(&field.as_str());
-    if !status.keys().all(known) || !status.contains_key("conditions") {
-        return Err(Malformed::NotAStatus);
+    strict(&bytes)?;
+    match serde_json::from_slice(&bytes) {
+        Ok(StatusFields { conditions: true }) => {}
+        _ => return Err(Malformed::NotAStatus),
     }
     let payload = Payload { bytes: Bytes::from(bytes), media_type: RUN_TYPE, envelope: Envelope::Bare };
     Ok(Asked { kind: Kind::Run, payload, images, names: Vec::new(), made_here: false })

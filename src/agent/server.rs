@@ -10,21 +10,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::UnixStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::connections::{Connections, MakeWay, Seat};
 use super::{Agent, Peer, Socket};
 
-/// Connections at once. What comes on top waits in the kernel until another one ends.
-const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take to send a request's head, or to begin with the next one.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 /// A request of ours has a handful of headers.
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// What hyper reads ahead on a connection.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// What hyper reads ahead on a connection, and what it keeps of answers that aren't read.
+const BUFFER_BYTES: usize = 32 * 1024;
 /// How long a connection lives; a client that reads no answers can't hold one for ever.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(300);
 /// Without a pause, a process that is out of file descriptors would spin.
@@ -47,27 +46,27 @@ type Stop = watch::Receiver<bool>;
 
 /// Answers requests on `socket` until `stop` ends; then finishes what was begun.
 pub async fn serve(socket: &Socket, agent: &Arc<Agent>, stop: impl Future<Output = ()>) -> Ended {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Connections::default());
     let (end, ended) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(socket, &slots) => accepted,
+            accepted = socket.listener.accept() => accepted,
             () = &mut stop => break,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Some((stream, slot)) => {
-                connections.spawn(connection(stream, Arc::clone(agent), Some(slot), ended.clone()));
+            Ok((stream, _)) => {
+                connections.spawn(connection(stream, Arc::clone(agent), places.enter(), ended.clone()));
             }
-            None => sleep(PAUSE_AFTER_FAILURE).await,
+            Err(_) => sleep(PAUSE_AFTER_FAILURE).await,
         }
     }
     socket.hide();
     // Who had connected by then is in the queue, and is answered.
     while let Ok(Ok((stream, _))) = timeout(LAST_REQUESTS, socket.listener.accept()).await {
-        connections.spawn(connection(stream, Arc::clone(agent), None, ended.clone()));
+        connections.spawn(connection(stream, Arc::clone(agent), places.enter(), ended.clone()));
     }
     let _ = end.send(true);
     let mut cut = 0;
@@ -82,26 +81,18 @@ pub async fn serve(socket: &Socket, agent: &Arc<Agent>, stop: impl Future<Output
     Ended { cut: cut + left }
 }
 
-/// The next connection, when there is a place for it; `None`: it failed.
-async fn accept(socket: &Socket, slots: &Arc<Semaphore>) -> Option<(UnixStream, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-    let (stream, _) = socket.listener.accept().await.ok()?;
-    Some((stream, slot))
-}
-
-/// Answers the requests of one connection, which has its slot as long as it lasts; whether it came to its end.
+/// Answers the requests of one connection, until it ends or has to make way; whether all was answered that it began.
 async fn connection(
     stream: UnixStream,
     agent: Arc<Agent>,
-    _slot: Option<OwnedSemaphorePermit>,
+    (seat, mut make_way): (Seat, MakeWay),
     mut stop: Stop,
 ) -> bool {
     let peer = stream.peer_cred().ok();
     let peer = peer.map(|peer| Peer { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() });
-    let answering = Arc::clone(&agent);
-    let service = service_fn(move |request| {
-        let agent = Arc::clone(&answering);
-        async move { Ok::<_, Infallible>(agent.answer(peer, request).await) }
+    let service = service_fn(|request| {
+        let (agent, seat) = (&agent, &seat);
+        async move { Ok::<_, Infallible>(agent.answer(peer, seat, request).await) }
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -114,6 +105,7 @@ async fn connection(
     );
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),
+        _ = &mut make_way => return true,
         _ = stop.wait_for(|ended| *ended) => None,
         () = sleep(CONNECTION_LIMIT) => None,
     };

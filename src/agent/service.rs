@@ -6,27 +6,32 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::future::try_join_all;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
+use tokio::sync::{RwLock, Semaphore};
 use tokio::time::timeout;
 
-use super::{Asked, Log, Peer, Policy, Refusal, request};
+use super::body::{Body, Room};
+use super::connections::Seat;
+use super::{Asked, Kind, Log, Peer, Policy, Refusal, request};
 use crate::pipeline::look_up;
+use crate::registry::ImageRef;
 use crate::registry::client::Client;
-use crate::sign::remote::wire::{self, HealthAnswer, MAX_BODY_BYTES, PublicKeyAnswer, SignAnswer};
+use crate::sign::remote::wire::{self, HealthAnswer, PublicKeyAnswer, SignAnswer};
 use crate::sign::{Signature, Signer};
 
-/// Bodies up to this size need no share of the budget: whoever sends slow and long ones keeps no image signature waiting.
-const SMALL_BODY_BYTES: usize = 32 * 1024;
-/// How many bytes of longer bodies are held at once. A body is there three times for a moment: as it came, decoded, signed.
-const BODY_BUDGET_BYTES: usize = 2 * MAX_BODY_BYTES;
-/// What the budget is counted in.
-const BUDGET_UNIT: usize = 1024;
+/// Requests that are decided at once, also those whose clients have gone.
+const MAX_DECISIONS: usize = 256;
+/// Manifests that are read at once: each may have 4 MiB, and twice that while it grows.
+const MAX_LOOKUPS: usize = 8;
+/// How many of them may be for one request, so that one with many images keeps none with few waiting.
+const MAX_LOOKUPS_EACH: usize = 4;
+/// What a client that was turned away for lack of room is told to wait, in seconds.
+const RETRY_SECONDS: &str = "1";
 
 /// A path and its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,15 +63,22 @@ pub struct Agent {
     pub(super) log: Log,
     /// How long a request may take.
     limit: Duration,
-    bodies: Arc<Semaphore>,
+    room: Room,
+    decisions: Semaphore,
+    lookups: Semaphore,
+    /// Long payloads are read one at a time.
+    reading: Semaphore,
     /// Held for reading by every request that is being decided.
     working: Arc<RwLock<()>>,
 }
 
-/// A request's body, and its share of the budget until what became of it is answered.
-struct Body {
-    bytes: Bytes,
-    _room: Option<OwnedSemaphorePermit>,
+/// A request that has come, and from where.
+struct Arrived {
+    peer: Option<Peer>,
+    /// Its method and path.
+    name: String,
+    route: Route,
+    begun: Instant,
 }
 
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -74,8 +86,20 @@ pub(super) type Answer = Response<Full<Bytes>>;
 impl Agent {
     /// An agent that signs with `signer` under `policy`, looks images up with `client`, and gives each request `limit`.
     pub fn new(signer: Arc<dyn Signer>, client: Client, policy: Policy, log: Log, limit: Duration) -> Self {
-        let bodies = Arc::new(Semaphore::new(BODY_BUDGET_BYTES / BUDGET_UNIT));
-        Self { signer, client, policy, log, limit, bodies, working: Arc::default() }
+        let decisions = Semaphore::new(MAX_DECISIONS);
+        let lookups = Semaphore::new(MAX_LOOKUPS);
+        Self {
+            signer,
+            client,
+            policy,
+            log,
+            limit,
+            room: Room::new(),
+            decisions,
+            lookups,
+            reading: Semaphore::new(1),
+            working: Arc::default(),
+        }
     }
 
     /// Waits until nothing is being decided, also for clients that have gone.
@@ -88,8 +112,13 @@ impl Agent {
         &self.log
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(self: &Arc<Self>, peer: Option<Peer>, request: Request<Incoming>) -> Answer {
+    /// Answers one request of the connection that has `seat`.
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        peer: Option<Peer>,
+        seat: &Seat,
+        request: Request<Incoming>,
+    ) -> Answer {
         let begun = Instant::now();
         let name = format!("{} {}", request.method(), request.uri().path());
         let answer = match route(&request) {
@@ -100,28 +129,36 @@ impl Agent {
             }),
             Ok(Route::PublicKey) => self.public_key(),
             Ok(route) => {
-                let reading = self.body(request);
-                match timeout(self.limit, reading).await.unwrap_or(Err(Refusal::Cut)) {
-                    // What is begun is finished and told, whether the client waits for it or not.
+                match self.room.read(request, self.policy.max_body_bytes(), begun + self.limit).await {
                     Ok(body) => {
-                        let agent = Arc::clone(self);
-                        let working = Arc::clone(&self.working).read_owned().await;
-                        let decided = async move {
-                            let answer = agent.decide(peer, &name, route, body, begun).await;
-                            drop(working);
-                            answer
-                        };
-                        return tokio::spawn(decided).await.unwrap_or_else(|_| refused(&Refusal::Internal));
+                        seat.decided();
+                        let answer = self.begin(Arrived { peer, name, route, begun }, body).await;
+                        seat.answered();
+                        return answer;
                     }
                     Err(refusal) => Err(refusal),
                 }
             }
             Err(refusal) => Err(refusal),
         };
-        answer.unwrap_or_else(|refusal| {
+        let answer = answer.unwrap_or_else(|refusal| {
             self.log.decision(peer, &name, None, Some(&refusal), millis(begun));
             refused(&refusal)
-        })
+        });
+        seat.answered();
+        answer
+    }
+
+    /// What is begun is finished and told, whether the client waits for it or not.
+    async fn begin(self: &Arc<Self>, arrived: Arrived, body: Body) -> Answer {
+        let agent = Arc::clone(self);
+        let working = Arc::clone(&self.working).read_owned().await;
+        let decided = async move {
+            let answer = agent.decide(&arrived, body).await;
+            drop(working);
+            answer
+        };
+        tokio::spawn(decided).await.unwrap_or_else(|_| refused(&Refusal::Internal))
     }
 
     fn public_key(&self) -> Result<Answer, Refusal> {
@@ -134,43 +171,21 @@ impl Agent {
         })
     }
 
-    /// The whole body, while there is room for it.
-    async fn body(&self, request: Request<Incoming>) -> Result<Body, Refusal> {
-        let length = request.headers().get(CONTENT_LENGTH).ok_or(Refusal::NoLength)?;
-        let length: usize =
-            length.to_str().ok().and_then(|text| text.parse().ok()).ok_or(Refusal::TooLarge)?;
-        if length > MAX_BODY_BYTES {
-            return Err(Refusal::TooLarge);
-        }
-        let room = if length > SMALL_BODY_BYTES {
-            let units = u32::try_from(length / BUDGET_UNIT).map_err(|_| Refusal::TooLarge)?;
-            let room = Arc::clone(&self.bodies).acquire_many_owned(units).await;
-            Some(room.map_err(|_| Refusal::Internal)?)
-        } else {
-            None
-        };
-        let body = Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await;
-        Ok(Body { bytes: body.map_err(|_| Refusal::Cut)?.to_bytes(), _room: room })
-    }
-
     /// Decides about a request, carries it out, and writes the decision down.
-    async fn decide(
-        &self,
-        peer: Option<Peer>,
-        name: &str,
-        route: Route,
-        body: Body,
-        begun: Instant,
-    ) -> Answer {
-        let asked = match route {
-            Route::SignImage => request::sign_image(&body.bytes),
-            _ => request::sign(&body.bytes),
+    async fn decide(&self, arrived: &Arrived, body: Body) -> Answer {
+        let Arrived { peer, ref name, route, begun } = *arrived;
+        let left = || self.limit.saturating_sub(begun.elapsed());
+        let turn = timeout(left(), self.decisions.acquire()).await;
+        let Body { bytes, room } = body;
+        let asked = match (turn.is_ok(), room.is_some()) {
+            (false, _) => Err(Refusal::Busy),
+            (true, false) => understand(route, bytes, self.policy.kinds()),
+            (true, true) => timeout(left(), self.read(route, bytes)).await.unwrap_or(Err(Refusal::Busy)),
         };
         let (asked, signed) = match asked {
             Ok(asked) => {
-                let left = self.limit.saturating_sub(begun.elapsed());
                 let seconds = self.limit.as_secs();
-                let signed = timeout(left, self.sign(&asked)).await;
+                let signed = timeout(left(), self.sign(&asked)).await;
                 let signed = signed.unwrap_or(Err(Refusal::TimedOut { seconds }));
                 (Some(asked), signed)
             }
@@ -187,23 +202,49 @@ impl Agent {
             (_, Err(refusal)) => Err(refusal),
             (None, Ok(_)) => Err(Refusal::Internal),
         };
+        drop((turn, room));
         answer.unwrap_or_else(|refusal| refused(&refusal))
+    }
+
+    /// Reads a long request beside the others, which are answered meanwhile.
+    async fn read(&self, route: Route, bytes: Vec<u8>) -> Result<Asked, Refusal> {
+        let _turn = self.reading.acquire().await.map_err(|_| Refusal::Internal)?;
+        let kinds = self.policy.kinds().to_vec();
+        let read = tokio::task::spawn_blocking(move || understand(route, bytes, &kinds));
+        read.await.map_err(|_| Refusal::Internal)?
     }
 
     /// Signs what is allowed and is there.
     async fn sign(&self, asked: &Asked) -> Result<Signature, Refusal> {
         self.policy.judge(asked)?;
-        try_join_all(asked.images.iter().map(|image| look_up(&self.client, image)))
-            .await
-            .map_err(|error| Refusal::Image(Box::new(error)))?;
+        let lookups: Vec<_> = asked.images.iter().map(|image| self.look_up(image)).collect();
+        stream::iter(lookups).buffer_unordered(MAX_LOOKUPS_EACH).try_collect::<()>().await?;
         let taken = self.policy.take()?;
+        let (number, ledger) = (taken.number(), self.policy.ledger());
         let (signer, message) = (Arc::clone(&self.signer), asked.payload.to_be_signed().into_owned());
-        // An RSA signature takes milliseconds.
-        let signed = tokio::task::spawn_blocking(move || signer.sign(&message)).await;
-        let signature =
-            signed.map_err(|_| Refusal::Internal)?.map_err(|error| Refusal::Key(Box::new(error)))?;
+        // An RSA signature takes milliseconds, and the disk too.
+        let signed = tokio::task::spawn_blocking(move || {
+            if let Some(ledger) = ledger {
+                ledger.record(number).map_err(|error| Refusal::Ledger(Box::new(error)))?;
+            }
+            signer.sign(&message).map_err(|error| Refusal::Key(Box::new(error)))
+        });
+        let signature = signed.await.map_err(|_| Refusal::Internal)??;
         taken.keep();
         Ok(signature)
+    }
+
+    /// Looks one image up, when it is its turn.
+    async fn look_up(&self, image: &ImageRef) -> Result<(), Refusal> {
+        let _turn = self.lookups.acquire().await.map_err(|_| Refusal::Internal)?;
+        look_up(&self.client, image).await.map(drop).map_err(|error| Refusal::Image(Box::new(error)))
+    }
+}
+
+fn understand(route: Route, bytes: Vec<u8>, kinds: &[Kind]) -> Result<Asked, Refusal> {
+    match route {
+        Route::SignImage => request::sign_image(&bytes),
+        _ => request::sign(bytes, kinds),
     }
 }
 
@@ -233,6 +274,9 @@ fn refused(refusal: &Refusal) -> Answer {
     *answer.status_mut() = refusal.status();
     if let Refusal::Method { allowed } = refusal {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    }
+    if matches!(refusal, Refusal::Busy) {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
     }
     answer
 }

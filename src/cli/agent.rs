@@ -11,7 +11,7 @@ use super::environment::Environment;
 use super::interruption::interrupted;
 use super::output::Output;
 use super::subjects::flags;
-use crate::agent::{Agent, Log, Policy, Socket, SocketError, serve};
+use crate::agent::{Agent, Ledger, LedgerError, Log, Policy, Socket, SocketError, serve};
 use crate::cluster::{Cluster, ClusterError, Reach};
 use crate::config::{AgentConfig, ConfigError, Sources, home};
 use crate::exit::ExitCode;
@@ -26,6 +26,13 @@ const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long the Kubernetes API may take to give a key.
 const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Threads that sign, and wait for the disk. Each has a stack and memory that the allocator keeps for it.
+const MAX_BLOCKING_THREADS: usize = 8;
+
+/// What the log says where the count isn't kept.
+const COUNT_IN_MEMORY: &str =
+    "the count of signatures is in memory: a restarted agent begins it anew; --state-dir keeps it";
 
 /// Why the agent can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +51,8 @@ enum BeginError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Socket(#[from] SocketError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     #[error("cannot start the runtime")]
     Runtime(#[source] std::io::Error),
 }
@@ -58,6 +67,7 @@ impl BeginError {
             Self::Credentials(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Socket(error) => Some(error),
+            Self::Ledger(error) => Some(error),
             Self::Runtime(_) => None,
         }
     }
@@ -96,7 +106,10 @@ fn live(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Re
     for warning in &config.warnings {
         out.line(&format!("warning: {warning}"));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build();
     let runtime = runtime.map_err(BeginError::Runtime)?;
     let code = runtime.block_on(async {
         // As the first process of its container it is sent no signal that it doesn't catch.
@@ -121,6 +134,8 @@ fn live(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Re
 /// Opens the key, and listens only then: who finds the socket is answered.
 async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<Agent>, Socket), BeginError> {
     let env = |name: &str| environment.get(name);
+    let ledger = config.state_dir.as_deref().map(|folder| Ledger::open(folder, config.socket.path()));
+    let ledger = ledger.transpose()?;
     let key = Unlocking::start(match config.key.secret() {
         Some(name) => {
             let reach = Reach {
@@ -144,7 +159,11 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
     };
     let client = Client::new(options, Arc::new(keychain))?;
     let signer = key.signer().await?;
-    let policy = Policy::new(config.kinds.clone(), config.allow.clone(), config.max_signatures);
+    let mut policy = Policy::new(config.kinds.clone(), config.allow.clone(), config.max_signatures);
+    let is_kept = ledger.is_some();
+    if let Some(ledger) = ledger {
+        policy = policy.counted_in(ledger);
+    }
     #[expect(clippy::disallowed_methods, reason = "the log writes JSON, a line each")]
     let log = Log::new(std::io::stderr());
     let socket = Socket::listen(config.socket.path(), home::in_pod(&env))?;
@@ -158,7 +177,11 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
             "kinds": kinds,
             "allow": allow,
             "maxSignatures": config.max_signatures,
+            "signatures": policy.given(),
         }),
     );
+    if !is_kept {
+        log.event("warning", json!({ "warning": COUNT_IN_MEMORY }));
+    }
     Ok((Arc::new(Agent::new(signer, client, policy, log, config.request_timeout)), socket))
 }

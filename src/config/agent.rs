@@ -29,6 +29,8 @@ pub struct AgentConfig {
     pub kinds: Vec<Kind>,
     /// How many signatures it gives.
     pub max_signatures: u64,
+    /// The folder that keeps the count of signatures; `None`: memory keeps it.
+    pub state_dir: Option<PathBuf>,
     /// How long a request may take.
     pub request_timeout: Duration,
     /// What was given and has no effect, each naming itself.
@@ -62,6 +64,7 @@ impl AgentConfig {
             max_signatures: read.one(&settings::MAX_SIGNATURES, "a number from 1 to 1000000000", |text| {
                 text.parse().ok().filter(|most| (1..=1_000_000_000).contains(most))
             })?,
+            state_dir: read.optional(&settings::STATE_DIR, "a folder", |text| Some(PathBuf::from(text)))?,
             request_timeout: read.one(
                 &settings::REQUEST_TIMEOUT,
                 "a duration such as 20s, up to 24h",

@@ -85,6 +85,7 @@ settings! {
     SOCKET: "socket" "STEPSEAL_AGENT_SOCKET" One "unix:///PATH" "/run/stepseal/agent.sock" "Listen there; every user may connect";
     KINDS: "kind" "STEPSEAL_AGENT_KINDS" Words "KIND" "image" "Sign these: image (image signatures), attestation (in-toto statements), run (a run's status); repeatable";
     MAX_SIGNATURES: "max-signatures" "STEPSEAL_AGENT_MAX_SIGNATURES" One "N" "1000" "Give no more signatures than this, as long as it lives";
+    STATE_DIR: "state-dir" "STEPSEAL_AGENT_STATE_DIR" One "DIR" "none: a restart begins the count anew" "Keep the count of signatures in this folder, which no step may see";
     REQUEST_TIMEOUT: "request-timeout" "STEPSEAL_AGENT_REQUEST_TIMEOUT" One "DURATION" "20s" "How long a request may take, from its first byte to the answer";
 }
 

@@ -75,7 +75,7 @@ fn garbage_and_huge_heads_end_the_connection() {
 #[test]
 fn a_body_without_end_is_cut_off() {
     let step = Step::new();
-    let running = agent(&step, &[]);
+    let running = agent(&step, &["--kind", "attestation"]);
     // It says that it is long, and goes on whatever is answered.
     let mut stream = running.connect();
     stream.write_all(b"POST /v1/sign HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999\r\n\r\n").unwrap();
@@ -110,7 +110,7 @@ fn a_body_without_end_is_cut_off() {
 fn slow_clients_keep_nobody_waiting() {
     let step = Step::new();
     let digest = step.image("team/app", "x");
-    let running = agent(&step, &["--request-timeout", "2s"]);
+    let running = agent(&step, &["--request-timeout", "2s", "--kind", "image", "--kind", "attestation"]);
     let mut slow = Vec::new();
     for number in 0..200 {
         let mut stream = running.connect();

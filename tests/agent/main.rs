@@ -12,8 +12,10 @@ mod ending;
 mod hostile;
 mod interface;
 mod kit;
+mod limits;
 mod pinned;
 mod policy;
+mod restart;
 mod signing;
 #[path = "../sign/step.rs"]
 #[expect(dead_code, reason = "what the tests of `sign` need besides")]

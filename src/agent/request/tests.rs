@@ -15,7 +15,7 @@ fn body(payload_type: &str, payload: &[u8], images: &[&str]) -> Vec<u8> {
 }
 
 fn asked(payload_type: &str, payload: &[u8], images: &[&str]) -> Result<Asked, Malformed> {
-    sign(&body(payload_type, payload, images)).map_err(|refusal| match refusal {
+    sign(body(payload_type, payload, images), &Kind::ALL).map_err(|refusal| match refusal {
         Refusal::Request(malformed) | Refusal::Payload(malformed) => malformed,
         other => panic!("{other:?}"),
     })
@@ -60,7 +60,7 @@ fn bytes_that_can_be_read_in_two_ways_are_refused() {
         text.replace(",\"optional\":null", ""),
     ] {
         let refused = asked(simple_signing::MEDIA_TYPE, wrong.as_bytes(), &[]).unwrap_err();
-        assert!(matches!(refused, M::NotCanonical), "{wrong}: {refused:?}");
+        assert!(matches!(refused, M::NotCanonical | M::KeyTwice { .. }), "{wrong}: {refused:?}");
     }
     let elsewhere = format!("registry.example/team/app@sha256:{other}");
     assert!(matches!(asked(simple_signing::MEDIA_TYPE, text.as_bytes(), &[&elsewhere]), Err(M::OtherImage)));
@@ -103,10 +103,9 @@ fn an_image_signature_can_not_pass_for_an_attestation() {
         1,
     );
     let other_case = twice.replacen("\"predicateType\"", "\"PredicateType\"", 1);
-    for wrong in [twice, other_case] {
-        let refused = asked(cosign_statement::PAYLOAD_TYPE, wrong.as_bytes(), &[]).unwrap_err();
-        assert!(matches!(refused, M::Json { .. }), "{wrong}: {refused:?}");
-    }
+    let refused = |text: &str| asked(cosign_statement::PAYLOAD_TYPE, text.as_bytes(), &[]).unwrap_err();
+    assert!(matches!(refused(&twice), M::KeyTwice { .. }));
+    assert!(matches!(refused(&other_case), M::Json { .. }));
 }
 
 #[test]
@@ -117,6 +116,7 @@ fn a_statement_without_an_image_to_look_up_is_refused() {
         in_toto(&statement, &[]).unwrap_err()
     };
     assert!(matches!(with("subject", json!([])), M::NoSubject));
+    assert!(matches!(with("subject", json!(null)), M::NoSubject));
     assert!(matches!(
         with("subject", json!([{"name": "a.example/b", "digest": {"sha1": "00"}}])),
         M::NoDigest
@@ -144,16 +144,19 @@ fn a_status_is_a_run_and_nothing_else_is() {
 
 #[test]
 fn a_request_is_its_fields_and_no_other() {
-    for wrong in [&b""[..], b"[]", b"{}", b"null", b"\xff"] {
-        assert!(matches!(sign(wrong), Err(Refusal::Request(M::Json { .. }))));
+    let list = format!(r#"["{RUN_TYPE}", "e30="]"#);
+    let bom = format!("\u{feff}{}", json!({"image": image().to_string()}));
+    for wrong in [&b""[..], b"[]", b"{}", b"null", list.as_bytes(), bom.as_bytes()] {
+        assert!(matches!(sign(wrong.to_vec(), &Kind::ALL), Err(Refusal::Request(M::Json { .. }))));
         assert!(matches!(sign_image(wrong), Err(Refusal::Request(M::Json { .. }))));
     }
+    assert!(matches!(sign_image(b"\xff"), Err(Refusal::Request(M::NotUtf8))));
     let more = json!({"image": image().to_string(), "allow": ["**"]}).to_string();
     assert!(matches!(sign_image(more.as_bytes()), Err(Refusal::Request(M::Json { .. }))));
     let tag = json!({"image": "registry.example/app:1"}).to_string();
     assert!(matches!(sign_image(tag.as_bytes()), Err(Refusal::Request(M::Image(_)))));
     let payload_type = body("text/plain", b"x", &[]);
-    assert!(matches!(sign(&payload_type), Err(Refusal::Request(M::PayloadType))));
+    assert!(matches!(sign(payload_type, &Kind::ALL), Err(Refusal::Request(M::PayloadType))));
 }
 
 #[test]
@@ -167,4 +170,182 @@ fn an_image_alone_gets_the_payload_of_sign() {
         json!({"image": image().to_string(), "format": "cosign-sign-v1", "identity": "a.example/b"});
     let refused = sign_image(request.to_string().as_bytes()).unwrap_err();
     assert!(matches!(refused, Refusal::Request(M::Claims(_))));
+}
+
+/// `value` as JSON once for each key in it, at every depth, with that key twice: written alike, and with an escape.
+fn doubled(value: &Value) -> Vec<String> {
+    fn write(value: &Value, left: &mut usize, escaped: bool) -> String {
+        match value {
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(|item| write(item, left, escaped)).collect();
+                format!("[{}]", items.join(","))
+            }
+            Value::Object(entries) => {
+                let mut all = Vec::new();
+                for (key, value) in entries {
+                    *left = left.wrapping_sub(1);
+                    if *left == 0 {
+                        let first = u32::from(key.chars().next().unwrap());
+                        let again =
+                            if escaped { format!("\\u{first:04x}{}", &key[1..]) } else { key.clone() };
+                        all.push(format!("\"{again}\":{value}"));
+                    }
+                    all.push(format!("\"{key}\":{}", write(value, left, escaped)));
+                }
+                format!("{{{}}}", all.join(","))
+            }
+            other => other.to_string(),
+        }
+    }
+    let mut all = Vec::new();
+    for escaped in [false, true] {
+        for number in 1.. {
+            let mut left = number;
+            let text = write(value, &mut left, escaped);
+            if left > 0 && left <= number {
+                break;
+            }
+            all.push(text);
+        }
+    }
+    all
+}
+
+#[test]
+fn a_key_that_appears_twice_is_refused_wherever_it_is() {
+    let mut statement = statement("https://slsa.dev/provenance/v1");
+    statement["predicate"] = json!({"a": [{"b": {"c": 1, "d": [[{"e": null}]]}}]});
+    assert!(in_toto(&statement, &[]).is_ok());
+    let texts = doubled(&statement);
+    assert_eq!(texts.len(), 2 * 12);
+    for text in texts {
+        let refused = asked(cosign_statement::PAYLOAD_TYPE, text.as_bytes(), &[]);
+        assert!(matches!(refused, Err(M::KeyTwice { .. })), "{text}: {refused:?}");
+    }
+    let status = json!({"conditions": [{"type": "Succeeded", "more": {"status": "True"}}], "podName": "x"});
+    assert!(asked(RUN_TYPE, status.to_string().as_bytes(), &[]).is_ok());
+    for text in doubled(&status) {
+        assert!(matches!(asked(RUN_TYPE, text.as_bytes(), &[]), Err(M::KeyTwice { .. })), "{text}");
+    }
+    let request: Value = serde_json::from_slice(&body(RUN_TYPE, status.to_string().as_bytes(), &[])).unwrap();
+    for text in doubled(&request) {
+        let refused = sign(text.clone().into_bytes(), &Kind::ALL);
+        assert!(matches!(refused, Err(Refusal::Request(M::KeyTwice { .. }))), "{text}");
+    }
+    for text in doubled(&json!({"image": image().to_string(), "annotations": {"a": "b"}})) {
+        assert!(matches!(sign_image(text.as_bytes()), Err(Refusal::Request(M::KeyTwice { .. }))), "{text}");
+    }
+}
+
+#[test]
+fn a_subject_is_its_name_and_the_digest_that_is_looked_up() {
+    let good = json!({"name": "registry.example/team/app", "digest": {"sha256": HEX}});
+    let with = |subject: Value| {
+        let mut statement = statement("https://slsa.dev/provenance/v1");
+        statement["subject"] = json!([good, subject]);
+        in_toto(&statement, &[])
+    };
+    assert!(with(good.clone()).is_ok());
+    for field in ["uri", "downloadLocation", "mediaType", "content", "annotations"] {
+        for value in [json!(null), json!(""), json!("x"), json!({}), json!({"a": "b"}), json!(false)] {
+            let mut subject = good.clone();
+            subject[field] = value;
+            let refused = with(subject.clone());
+            assert!(matches!(refused, Err(M::SubjectField { field: told }) if told == field), "{subject}");
+        }
+    }
+    for field in ["purl", "Name", "Digest", "URI", "digests", ""] {
+        let mut subject = good.clone();
+        subject[field] = json!({"sha256": HEX});
+        assert!(matches!(with(subject.clone()), Err(M::Json { .. })), "{subject}");
+    }
+    for algorithm in ["sha512", "sha1", "SHA256", "Sha256", "sha256 ", "gitCommit", "a", "z", ""] {
+        for value in [json!(HEX), json!("00"), json!(null), json!(["x"])] {
+            let mut subject = good.clone();
+            subject["digest"][algorithm] = value;
+            assert!(matches!(with(subject.clone()), Err(M::OtherDigest)), "{subject}");
+        }
+        let alone = json!({"name": "registry.example/team/app", "digest": {algorithm: HEX}});
+        assert!(matches!(with(alone), Err(M::NoDigest)), "{algorithm}");
+    }
+    for digest in [HEX.to_uppercase(), format!("sha256:{HEX}"), HEX[1..].to_owned(), String::new()] {
+        let subject = json!({"name": "registry.example/team/app", "digest": {"sha256": digest}});
+        assert!(matches!(with(subject.clone()), Err(M::NoDigest)), "{subject}");
+    }
+    let tagged = json!({"name": "registry.example/team/app:1", "digest": {"sha256": HEX}});
+    assert!(matches!(with(tagged), Err(M::Name(_))));
+    // serde reads a list of the values as the object.
+    for subject in [json!(["registry.example/team/app", {"sha256": HEX}]), json!(HEX), json!(null)] {
+        assert!(matches!(with(subject.clone()), Err(M::Json { .. })), "{subject}");
+    }
+}
+
+#[test]
+fn what_readers_read_differently_is_refused() {
+    let text = statement("https://slsa.dev/provenance/v1").to_string();
+    let sign = |bytes: &[u8]| asked(cosign_statement::PAYLOAD_TYPE, bytes, &[]);
+    assert!(sign(text.as_bytes()).is_ok());
+    assert!(matches!(sign(text.replace("\"anything\"", "\"\u{1}\"").as_bytes()), Err(M::Json { .. })));
+    for wrong in [
+        format!("\u{feff}{text}"),
+        format!("{text}{text}"),
+        format!("{text},"),
+        format!("[{text}]"),
+        format!("{text}\0"),
+        text.replace("[1,", "[1e400,"),
+        text.replace("[1,", "[01,"),
+        text.replace("[1,", "[NaN,"),
+        text.replace("\"anything\"", r#""\ud800""#),
+        text.replace(r#""predicate":{"#, r#""predicate":{/**/"#),
+        text.replace("anything", "\n"),
+        format!(r#"["https://in-toto.io/Statement/v1",[{{"digest":{{"sha256":"{HEX}"}}}}],"x",{{}}]"#),
+    ] {
+        assert!(matches!(sign(wrong.as_bytes()), Err(M::Json { .. })), "{wrong}");
+    }
+    let mut bytes = text.clone().into_bytes();
+    let at = text.find("anything").unwrap();
+    bytes[at] = 0xff;
+    assert!(matches!(sign(&bytes), Err(M::NotUtf8)));
+    for wrong in [r#"{"conditions":[1e400]}"#, r#"{"conditions":[]} {}"#, r#"{"conditions":["\ud800"]}"#] {
+        assert!(matches!(asked(RUN_TYPE, wrong.as_bytes(), &[]), Err(M::Json { .. })), "{wrong}");
+    }
+}
+
+#[test]
+fn what_is_longer_than_its_kind_is_not_decoded() {
+    let long = |kind: Kind, more: usize| "A".repeat((kind.max_payload_bytes() / 3 + more) * 4);
+    let sign = |payload_type: &str, payload: String, kinds: &[Kind]| {
+        let request = json!({"payloadType": payload_type, "payload": payload});
+        sign(request.to_string().into_bytes(), kinds).unwrap_err()
+    };
+    for (payload_type, kind, kinds) in [
+        (simple_signing::MEDIA_TYPE, Kind::Image, &Kind::ALL[..]),
+        (cosign_statement::PAYLOAD_TYPE, Kind::Image, &[Kind::Image, Kind::Run]),
+        (cosign_statement::PAYLOAD_TYPE, Kind::Attestation, &Kind::ALL),
+        (RUN_TYPE, Kind::Run, &Kind::ALL),
+    ] {
+        let refused = sign(payload_type, long(kind, 2), kinds);
+        let limit = kind.max_payload_bytes();
+        assert!(matches!(refused, Refusal::LongPayload { limit: told } if told == limit), "{refused:?}");
+        let refused = sign(payload_type, long(kind, 0), kinds);
+        assert!(matches!(refused, Refusal::Payload(_)), "{refused:?}");
+    }
+}
+
+#[test]
+fn lists_without_an_end_are_refused() {
+    let mut many = statement("https://slsa.dev/provenance/v1");
+    let subject = many["subject"][0].clone();
+    many["subject"] = vec![subject; MAX_IMAGES].into();
+    assert!(in_toto(&many, &[]).is_ok());
+    many["subject"].as_array_mut().unwrap().push(json!({}));
+    assert!(matches!(in_toto(&many, &[]), Err(M::ManyImages { .. })));
+    let image = image().to_string();
+    let images = vec![image.as_str(); MAX_IMAGES + 1];
+    assert!(matches!(in_toto(&many, &images), Err(M::ManyImages { .. })));
+    // 200,000 keys in one object.
+    let keys: String = (0..200_000).map(|number| format!("\"{number}\":0,")).collect();
+    let text = statement("x").to_string().replace("\"anything\"", &format!("{keys}\"anything\""));
+    let refused = asked(cosign_statement::PAYLOAD_TYPE, text.as_bytes(), &[]);
+    assert!(matches!(refused, Err(M::ManyKeys { .. })), "{refused:?}");
 }

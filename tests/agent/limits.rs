@@ -1,0 +1,237 @@
+//! Whatever clients send: the agent stays small, and answers others.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::kit::{PATIENCE, Running, agent, image_request, named, reply, request};
+use crate::step::Step;
+
+/// What the catalog gives it, in KiB.
+const CONTAINER_KIB: u64 = 128 * 1024;
+
+/// Nearly the longest body.
+const LONG: usize = 8_300_000;
+/// Nearly the longest payload in one.
+const LONG_PAYLOAD: usize = 6_200_000;
+
+fn repeated(item: &str, bytes: usize) -> String {
+    let mut text = item.repeat(bytes / item.len());
+    text.pop();
+    text
+}
+
+fn keys(bytes: usize) -> String {
+    let mut text = String::new();
+    for number in 0.. {
+        if text.len() > bytes {
+            break;
+        }
+        text.push_str(&format!("\"{number:x}\":0,"));
+    }
+    text.pop();
+    text
+}
+
+/// Requests of many shapes that make much of little, each about as long as one may be.
+fn hostile(image: &str) -> Vec<(&'static str, String)> {
+    let (name, digest) = image.split_once("@sha256:").unwrap();
+    let statement = |subject: &str, predicate: &str| {
+        format!(
+            r#"{{"_type":"https://in-toto.io/Statement/v1","predicateType":"https://e.example/x","subject":[{subject}],"predicate":{predicate}}}"#
+        )
+    };
+    let good = format!(r#"{{"name":"{name}","digest":{{"sha256":"{digest}"}}}}"#);
+    let lists = repeated("[],", LONG_PAYLOAD);
+    let signed = |payload_type: &str, payload: &str| {
+        let payload = STANDARD.encode(payload);
+        format!(r#"{{"payloadType":"{payload_type}","payload":"{payload}"}}"#)
+    };
+    let (in_toto, run) = ("application/vnd.in-toto+json", "application/json");
+    vec![
+        ("lists", signed(in_toto, &format!("[{lists}]"))),
+        ("lists in a predicate", signed(in_toto, &statement(&good, &format!("[{lists}]")))),
+        (
+            "texts in a predicate",
+            signed(in_toto, &statement(&good, &format!("[{}]", repeated("\"\",", LONG_PAYLOAD)))),
+        ),
+        ("keys in a predicate", signed(in_toto, &statement(&good, &format!("{{{}}}", keys(LONG_PAYLOAD))))),
+        ("subjects", signed(in_toto, &statement(&repeated("{},", LONG_PAYLOAD), "{}"))),
+        (
+            "digests",
+            signed(in_toto, &statement(&format!(r#"{{"digest":{{{}}}}}"#, keys(LONG_PAYLOAD)), "{}")),
+        ),
+        ("fields of a status", signed(run, &format!(r#"{{"conditions":[{}]}}"#, repeated("[],", 1_500_000)))),
+        ("a long status", signed(run, &format!(r#"{{"conditions":[{lists}]}}"#))),
+        ("a long image", signed("application/vnd.dev.cosign.simplesigning.v1+json", &lists)),
+        (
+            "images",
+            format!(r#"{{"payloadType":"{in_toto}","payload":"","images":[{}]}}"#, repeated("\"\",", LONG)),
+        ),
+        ("escapes", format!(r#"{{"payloadType":"{in_toto}","payload":"{}"}}"#, "\\u0041".repeat(LONG / 6))),
+        ("keys", format!("{{{}}}", keys(LONG))),
+        ("nothing of JSON", "[".repeat(LONG)),
+    ]
+}
+
+fn post(running: &Running, path: &str, body: &str) -> u16 {
+    let mut stream = running.connect();
+    // It may be refused before it is read.
+    let _ = stream.write_all(request(path, body).as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn whatever_is_sent_it_fits_its_container_and_answers_others() {
+    let step = Step::new();
+    let digest = step.image("team/app", "x");
+    let image = named(&step, "team/app", &digest);
+    let kinds = ["--kind", "image", "--kind", "attestation", "--kind", "run", "--request-timeout", "60s"];
+    let running = agent(&step, &kinds);
+    let all = hostile(&image);
+    let (running, image, over) = (&running, &image, &AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            let mut answered = 0;
+            while !over.load(Ordering::Relaxed) {
+                let reply = running.post("/v1/sign-image", &image_request(image));
+                assert_eq!(reply.status, 200, "{}", reply.body);
+                answered += 1;
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            answered
+        });
+        let senders: Vec<_> = all
+            .iter()
+            .flat_map(|(what, body)| ["/v1/sign", "/v1/sign-image"].map(|path| (*what, path, body)))
+            .map(|(what, path, body)| scope.spawn(move || (what, path, post(running, path, body))))
+            .collect();
+        for sender in senders {
+            let (what, path, status) = sender.join().unwrap();
+            // Free text in a predicate may be signed; all else is refused. What is cut off has come too slowly.
+            let signed =
+                path == "/v1/sign" && (what.ends_with("in a predicate") || what == "fields of a status");
+            let wanted: &[u16] = if signed { &[200, 400, 408, 503] } else { &[0, 400, 408, 413, 503] };
+            assert!(wanted.contains(&status), "{what} to {path}: {status}");
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(other.join().unwrap() > 0);
+    });
+    eprintln!("hostile requests: {} KiB at most", running.peak_kib());
+    assert!(running.peak_kib() < CONTAINER_KIB, "{} KiB", running.peak_kib());
+}
+
+/// Each of a kind of connections that want nothing, and whether one more is served while they are there.
+fn crowd(begin: impl Fn(&mut UnixStream, usize), drip: &[u8]) {
+    let step = Step::new();
+    let digest = step.image("team/app", "x");
+    let running = agent(&step, &["--kind", "image", "--kind", "attestation"]);
+    let mut all: Vec<UnixStream> = (0..600)
+        .map(|number| {
+            let mut stream = running.connect();
+            begin(&mut stream, number);
+            stream
+        })
+        .collect();
+    let begun = Instant::now();
+    for _ in 0..5 {
+        let reply = running.post("/v1/sign-image", &image_request(&named(&step, "team/app", &digest)));
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        for stream in &mut all {
+            // Those that had to make way are closed.
+            let _ = stream.write_all(drip);
+        }
+    }
+    // A fraction of what those that hang may take; the places are free only after that.
+    assert!(begun.elapsed() < PATIENCE);
+    assert!(running.peak_kib() < CONTAINER_KIB, "{} KiB", running.peak_kib());
+}
+
+#[test]
+fn idle_connections_make_way() {
+    crowd(|_, _| {}, b"");
+}
+
+#[test]
+fn connections_that_trickle_make_way() {
+    crowd(|stream, _| stream.write_all(b"GET /v1/he").unwrap(), b"a");
+    let head = "POST /v1/sign HTTP/1.1\r\nhost: a\r\ncontent-length: 8000000\r\n\r\n";
+    crowd(
+        |stream, number| {
+            let _ = stream.write_all(head.as_bytes());
+            // Some of them so much that it needs room.
+            let _ = stream.write_all(&vec![b' '; if number % 10 == 0 { 40_000 } else { 10 }]);
+        },
+        b" ",
+    );
+}
+
+#[test]
+fn a_connection_that_was_answered_is_kept_before_idle_ones() {
+    let step = Step::new();
+    let running = agent(&step, &[]);
+    let mut kept = running.connect();
+    let mut idle: Vec<UnixStream> = (0..200).map(|_| running.connect()).collect();
+    let mut answer = [0; 4096];
+    for _ in 0..3 {
+        kept.write_all(b"GET /v1/health HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+        let length = kept.read(&mut answer).unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+        idle.extend((0..100).map(|_| running.connect()));
+        // The newest of them is connected for sure when the one after it is answered.
+        assert_eq!(running.get("/v1/health").status, 200);
+    }
+}
+
+#[test]
+fn an_agent_for_images_takes_no_long_bodies() {
+    let step = Step::new();
+    let running = agent(&step, &[]);
+    let body = json!({"payloadType": "application/vnd.in-toto+json", "payload": "A".repeat(400_000)});
+    let refused = running.post("/v1/sign", &body);
+    assert_eq!((refused.status, refused.code().as_str()), (413, "too_large"), "{}", refused.body);
+    let other = Step::new();
+    let running = agent(&other, &["--kind", "run"]);
+    // Shorter than a run's status may be, and longer than an image's payload.
+    let refused = running.post("/v1/sign", &body);
+    assert_eq!((refused.status, refused.code().as_str()), (413, "too_large"), "{}", refused.body);
+}
+
+#[test]
+fn a_client_that_finds_no_room_is_told_when_to_come_again() {
+    let step = Step::new();
+    let running = agent(&step, &["--kind", "attestation", "--request-timeout", "2s"]);
+    // Two of them want all the room, and send no more.
+    let head = "POST /v1/sign HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 8000000\r\n\r\n";
+    let send = || {
+        let mut stream = running.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&[b' '; 40_000]).unwrap();
+        stream
+    };
+    let streams = [send(), send(), send()];
+    let statuses = streams.map(|mut stream| {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let status: u16 = text.split(' ').nth(1).unwrap().parse().unwrap();
+        assert_eq!(status == 503, text.to_lowercase().contains("\r\nretry-after: 1\r\n"), "{text}");
+        status
+    });
+    assert!(statuses.contains(&408) && statuses.contains(&503), "{statuses:?}");
+    assert_eq!(reply(send_small(&running)).status, 400);
+}
+
+/// What needs no room is answered all the same.
+fn send_small(running: &Running) -> UnixStream {
+    let mut stream = running.connect();
+    stream.write_all(request("/v1/sign", "{}").as_bytes()).unwrap();
+    stream
+}
