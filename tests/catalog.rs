@@ -200,6 +200,8 @@ fn an_agent_has_no_rights_and_its_socket_is_its_own() {
         assert_eq!(entries, ["cosign.pub"], "{}", path.display());
         for step in list(&task["spec"]["steps"]) {
             for mount in list(&step["volumeMounts"]) {
+                // Who can write there can begin the count of signatures anew.
+                assert_ne!(text(&mount["name"]), "agent-state", "{}", path.display());
                 // A step that could write there could put a socket of its own in the agent's place.
                 assert_eq!(mount["readOnly"].as_bool(), Some(true), "{}", path.display());
             }
@@ -316,9 +318,11 @@ impl Container {
                     .map_or(default.as_str(), |(_, value)| value);
                 text = text.replace(&format!("$(params.{name})"), value);
             }
-            let (socket, key) = (step.path("agent.sock"), step.path("cosign.pub"));
+            let (socket, key) = (step.path("run/agent.sock"), step.path("cosign.pub"));
+            let state = step.path("state");
             text.replace("/run/stepseal/agent.sock", socket.to_str().unwrap())
                 .replace("/etc/signing-secrets/cosign.pub", key.to_str().unwrap())
+                .replace("/var/lib/stepseal", state.to_str().unwrap())
         };
         let mut command = bare(&[]);
         for arg in &self.args {
@@ -334,7 +338,7 @@ impl Container {
         match self.job.as_str() {
             "agent" => command
                 .env("STEPSEAL_KEY", step.path("keys"))
-                .env("STEPSEAL_AGENT_SOCKET", format!("unix://{}", step.path("agent.sock").display())),
+                .env("STEPSEAL_AGENT_SOCKET", format!("unix://{}", step.path("run/agent.sock").display())),
             "sign" if !self.args.iter().any(|arg| arg == "--agent") => {
                 command.env("STEPSEAL_KEY", step.path("keys"))
             }
