@@ -10,9 +10,13 @@ use stepseal::config::settings::{
 };
 use stepseal::config::sources::variable;
 use stepseal::exit::ExitCode;
+use stepseal::payload::provenance::{BuildType, RunFormat};
+use stepseal::tekton::run::RunKind;
 use stepseal::verify::attestation_type::SHORT_NAMES;
 use stepseal::verify::policy::age::STATED;
 use stepseal::verify::policy::schema::FIELDS;
+use stepseal::verify::run::SETS;
+use stepseal::verify::run::coverage::fields;
 
 /// The text between the two marks of a generated part.
 fn generated(name: &str) -> String {
@@ -51,6 +55,14 @@ fn generated(name: &str) -> String {
             let names: Vec<String> = DORMANT_KEYS.iter().map(|key| format!("`{key}`")).collect();
             writeln!(text, "{}", names.join(", ")).unwrap();
         }
+        "coverage of a TaskRun" => coverage(&mut text, RunKind::TaskRun),
+        "coverage of a PipelineRun" => coverage(&mut text, RunKind::PipelineRun),
+        "lists in any order" => {
+            writeln!(text, "| list | reason |\n|---|---|").unwrap();
+            for (path, reason) in SETS {
+                writeln!(text, "| `{path}` | {reason} |").unwrap();
+            }
+        }
         "exit codes" => {
             writeln!(text, "| code | meaning |\n|---|---|").unwrap();
             for code in ExitCode::ALL {
@@ -74,6 +86,17 @@ fn settings(text: &mut String, table: &[Setting]) {
         let flag = format!("--{}{}", setting.flag, value.replace('|', "\\|"));
         let help = setting.help.replace('|', "\\|");
         writeln!(text, "| `{flag}` | `{}`{several} | {} | {help} |", setting.env, setting.default).unwrap();
+    }
+}
+
+fn coverage(text: &mut String, kind: RunKind) {
+    let formats = [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4, RunFormat::Tekton];
+    let names = formats.map(|format| format!("`{format}`")).join(" | ");
+    writeln!(text, "| of the run | {names} | with `slsa-tekton` |\n|---|---|---|---|---|---|").unwrap();
+    for field in fields(kind) {
+        let extents = formats.map(|format| field.extent(format, BuildType::Slsa).to_string()).join(" | ");
+        let full = field.slsa_tekton.map(|extent| extent.to_string()).unwrap_or_default();
+        writeln!(text, "| {} | {extents} | {full} |", field.name).unwrap();
     }
 }
 

@@ -11,6 +11,7 @@
 mod attestation;
 mod bad;
 mod certified;
+mod covered;
 mod flips;
 mod good;
 mod inputs;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
 use stepseal::payload::{Claims, CosignStatement, Format as _};
 use stepseal::sign::{KeySource, Signer};
-use stepseal::tekton::run::Run;
+use stepseal::tekton::run::{Run, RunError};
 use stepseal::verify::run::{RunRefusal, counts, verify};
 use stepseal::verify::trust::Distrust;
 use stepseal::verify::{Accepted, Trust, own};
@@ -17,23 +17,37 @@ use crate::kit::{envelope, fails, other, passes, signer, step};
 use crate::step::{Ended, Step};
 
 /// A run and its TaskRuns, as JSON.
-struct Objects {
-    object: Value,
-    children: Vec<Value>,
+#[derive(Clone)]
+pub(crate) struct Objects {
+    pub(crate) object: Value,
+    pub(crate) children: Vec<Value>,
 }
 
 impl Objects {
-    fn read(case: &Path) -> Self {
+    pub(crate) fn read(case: &Path) -> Self {
         let run = Run::parse(&std::fs::read(case.join("input.yaml")).unwrap()).unwrap();
         let children = run.children().iter().map(|child| child.value().clone()).collect();
         Self { object: run.object().clone(), children }
     }
 
-    fn run(&self) -> Run {
-        Run::from_objects(self.object.clone(), self.children.clone()).unwrap()
+    pub(crate) fn run(&self) -> Run {
+        self.try_run().unwrap()
     }
 
-    fn annotate(&mut self, part: &str, key: &str, bytes: &[u8]) {
+    pub(crate) fn try_run(&self) -> Result<Run, RunError> {
+        Run::from_objects(self.object.clone(), self.children.clone())
+    }
+
+    /// The run's own object, or that of its TaskRun number `part`.
+    pub(crate) fn part(&self, part: usize) -> &Value {
+        part.checked_sub(1).map_or(&self.object, |at| &self.children[at])
+    }
+
+    pub(crate) fn part_mut(&mut self, part: usize) -> &mut Value {
+        part.checked_sub(1).map_or(&mut self.object, |at| &mut self.children[at])
+    }
+
+    pub(crate) fn annotate(&mut self, part: &str, key: &str, bytes: &[u8]) {
         let metadata = &mut self.object["metadata"];
         if metadata["annotations"].is_null() {
             metadata["annotations"] = json!({});
@@ -55,12 +69,12 @@ impl Objects {
     }
 }
 
-fn case(name: &str) -> PathBuf {
+pub(crate) fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/chains-cases").join(name)
 }
 
 /// What Chains 0.29.2 makes of a case, by format and settings.
-fn answers(case: &Path) -> Vec<(String, Value)> {
+pub(crate) fn answers(case: &Path) -> Vec<(String, Value)> {
     let text = std::fs::read_to_string(case.join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&text.replace("DEFAULT-REGISTRY", "index.docker.io")).unwrap();
     let formats = expected["formats"].as_object().unwrap();
@@ -71,7 +85,7 @@ fn answers(case: &Path) -> Vec<(String, Value)> {
         .collect()
 }
 
-fn trust() -> Trust {
+pub(crate) fn trust() -> Trust {
     Trust {
         signers: vec![Accepted {
             name: "chains".into(),

@@ -17,7 +17,7 @@ use crate::foreign;
 use crate::input::{self, InputError};
 use crate::tekton::run::Run;
 use crate::verify;
-use crate::verify::run::SoFar;
+use crate::verify::run::{MAX_PAYLOADS, SignedPayload, SoFar};
 
 /// The largest file of a run: a PipelineRun with thousands of TaskRuns, each as large as the cluster takes.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
@@ -42,18 +42,10 @@ pub(super) fn run(
         }
         None => from_cluster(matches, &config, &env, begun)?,
     };
-    let verdict = verify::run::verify(&run, &trust, &requires);
+    let verdict = verify::run::verify_until(&run, &trust, &requires, begun + config.timeout);
     let name = format!("{} {}", run.kind(), run.full_name());
     for good in &verdict.good {
-        let so_far = good.so_far.as_ref().map(told).unwrap_or_default();
-        out.lines([
-            format!("good       {name}, {} ({}{so_far})", foreign::shown(&good.key, 100), good.format),
-            format!(
-                "           by {} ({})",
-                foreign::shown(&good.by.who, 300),
-                foreign::shown(&good.by.name, 200)
-            ),
-        ]);
+        out.lines(lines(&name, good));
     }
     for (key, refusal) in &verdict.refused {
         out.explanation(&Explanation {
@@ -71,21 +63,58 @@ pub(super) fn run(
     if !verdict.refused.is_empty() {
         return Ok(ExitCode::Failed);
     }
+    if verdict.left_out > 0 {
+        out.line(&format!(
+            "warning: {} payloads of images are not looked at, being more than {MAX_PAYLOADS}",
+            verdict.left_out
+        ));
+    }
     if config.json {
-        let payloads: Vec<Value> = verdict
-            .good
-            .iter()
-            .map(|good| json!({ "key": good.key, "format": good.format, "by": good.by.who, "soFar": good.so_far.is_some(),
-                "laterTaskRuns": good.so_far.as_ref().map_or(&[][..], |so_far| &so_far.later), "payload": good.payload }))
-            .collect();
+        let payloads: Vec<Value> = verdict.good.iter().map(json_of).collect();
         let told = json!({
             "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid().map_or("", Uid::as_str),
-            "payloads": payloads,
+            "payloads": payloads, "payloadsLeftOut": verdict.left_out,
         });
         out.json(&format!("{told}\n"));
     }
     out.line(&format!("verified   {name}"));
     Ok(ExitCode::Done)
+}
+
+/// A payload that counts: what it is, who signed it, and what that covers.
+fn lines(name: &str, good: &SignedPayload) -> Vec<String> {
+    let so_far = good.so_far.as_ref().map(told).unwrap_or_default();
+    let mut lines = vec![
+        format!("good       {name}, {} ({}{so_far})", foreign::shown(&good.key, 100), good.format),
+        format!("           by {} ({})", foreign::shown(&good.by.who, 300), foreign::shown(&good.by.name, 200)),
+    ];
+    let coverage = &good.coverage;
+    let in_part: Vec<String> =
+        coverage.in_part.iter().map(|(field, what)| format!("{field} ({what})")).collect();
+    for (begins, fields) in [
+        ("covers", coverage.covered.join(", ")),
+        ("covers in part", in_part.join("; ")),
+        ("doesn't cover", coverage.not_covered.join(", ")),
+    ] {
+        if !fields.is_empty() {
+            lines.push(format!("           {begins} {fields}"));
+        }
+    }
+    lines.extend(coverage.note.map(|note| format!("           note: {note}")));
+    lines
+}
+
+/// The same for programs.
+fn json_of(good: &SignedPayload) -> Value {
+    let coverage = &good.coverage;
+    let in_part: Vec<Value> =
+        coverage.in_part.iter().map(|(field, what)| json!({ "field": field, "part": what })).collect();
+    json!({
+        "key": good.key, "format": good.format, "by": good.by.who, "soFar": good.so_far.is_some(),
+        "laterTaskRuns": good.so_far.as_ref().map_or(&[][..], |so_far| &so_far.later),
+        "covers": coverage.covered, "coversInPart": in_part, "doesNotCover": coverage.not_covered,
+        "note": coverage.note, "payload": good.payload,
+    })
 }
 
 /// That a payload was made before the run ended, and what came later.

@@ -1,6 +1,6 @@
 //! `buildConfig` of provenance v0.2: the steps of a TaskRun, the tasks of a PipelineRun.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -54,8 +54,13 @@ pub(super) fn of_pipeline_run(run: &Run, gaps: &mut Vec<Gap>) -> Result<Value, P
     let regular = list(spec, "tasks").len();
     let mut tasks = Vec::new();
     let (mut last, mut repeated) = (None, 0_usize);
+    // Tekton refuses a Pipeline with two tasks of one name; its children would be repeated for each.
+    let mut seen = HashSet::new();
     for (at, task) in own.pipeline_tasks().into_iter().enumerate() {
         let name = text(task, "name");
+        if !seen.insert(name) {
+            continue;
+        }
         let mut after = references::after(task);
         // A task of `finally` that waits for nobody ran after the last regular task.
         if after.is_empty() && at >= regular {

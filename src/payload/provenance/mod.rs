@@ -40,7 +40,7 @@ use crate::explain::Explain;
 use crate::foreign::shown;
 use crate::registry::ImageRef;
 use crate::tekton::go_types::GoTypeError;
-use crate::tekton::run::{Gap, Run, RunKind};
+use crate::tekton::run::{Gap, Run, RunKind, StatusError};
 
 /// The builder that Chains names where it isn't told another.
 pub const DEFAULT_BUILDER_ID: &str = "https://tekton.dev/chains/v2";
@@ -224,6 +224,16 @@ pub enum ProvenanceError {
         /// Its name.
         name: String,
     },
+    /// Its status isn't what Tekton writes: signed as it is, it could be taken for another document.
+    #[error("the status of {} is not one of a {kind}", shown(.name, 100))]
+    NotAStatus {
+        /// What the run is.
+        kind: RunKind,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: StatusError,
+    },
     /// More than is signed.
     #[error("the provenance of {} would be larger than {} MiB", shown(.name, 100), MAX_REPEATED_BYTES / 1024 / 1024)]
     TooBig {
@@ -243,7 +253,7 @@ pub enum ProvenanceError {
 impl Explain for ProvenanceError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Part { .. } | Self::Time { .. } => {
+            Self::Part { .. } | Self::Time { .. } | Self::NotAStatus { .. } => {
                 "give the object as the cluster has it (kubectl get -o yaml); Tekton refuses such a value"
                     .into()
             }

@@ -69,7 +69,15 @@ impl GoType {
     }
 
     fn kind(self) -> Kind {
-        let fields: &'static Fields = match self {
+        match self.fields() {
+            Some(fields) => Kind::Struct(fields),
+            None => Kind::Own(kind::Own::ParamValue),
+        }
+    }
+
+    /// The fields of a struct; `None`: it is none.
+    fn fields(self) -> Option<&'static Fields> {
+        Some(match self {
             Self::TaskRun => &schema::TASK_RUN,
             Self::TaskRunSpec => &schema::TASK_RUN_SPEC,
             Self::TaskRunStatus => &schema::TASK_RUN_STATUS,
@@ -78,10 +86,14 @@ impl GoType {
             Self::PipelineRunStatus => &schema::PIPELINE_RUN_STATUS,
             Self::TaskRef => &schema::TASK_REF,
             Self::FeatureFlags => &schema::FEATURE_FLAGS,
-            Self::ParamValue => return Kind::Own(kind::Own::ParamValue),
-        };
-        Kind::Struct(fields)
+            Self::ParamValue => return None,
+        })
     }
+}
+
+/// The names of the fields of `of`; none of a type that isn't a struct.
+pub(crate) fn field_names(of: GoType) -> impl Iterator<Item = &'static str> {
+    of.fields().into_iter().flat_map(|fields| fields.0).map(|field| field.name)
 }
 
 /// What Go writes of `value`, once it was read into the type `of`: fields are in the type's order, the keys of

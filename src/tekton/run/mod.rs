@@ -14,6 +14,7 @@ mod error;
 mod hints;
 mod name;
 mod object;
+mod status;
 mod v1beta1;
 mod value;
 
@@ -30,6 +31,7 @@ pub use hints::{HintOptions, hints};
 pub use name::RunName;
 pub use object::{RefSource, RunObject, RunResult, Step};
 pub(crate) use object::{field, list, text};
+pub use status::{StatusError, check_status};
 pub use value::ParamValue;
 
 use super::NAME_SHOWN_BYTES;
@@ -257,11 +259,30 @@ impl Run {
 
     /// The known TaskRuns that completed, as the Pipeline lists their tasks, `finally` last.
     pub fn executed(&self) -> Vec<&RunObject> {
+        // Tekton refuses a Pipeline with two tasks of one name; its children would count once for each.
+        let mut seen = HashSet::new();
         let tasks = self.object.pipeline_tasks().into_iter();
         tasks
-            .flat_map(|task| self.children_of(text(task, "name")))
+            .map(|task| text(task, "name"))
+            .filter(|name| seen.insert(*name))
+            .flat_map(|name| self.children_of(name))
             .filter(|child| child.completion_time().is_some())
             .collect()
+    }
+
+    /// The run as it was before it ended, when its TaskRuns with the names `later` had not ended either. Formats of provenance
+    /// say of it what they said then; its JSON stays what it is.
+    pub(crate) fn before_its_end(&self, later: &HashSet<&str>) -> Self {
+        let children = self.children.iter().map(|child| match later.contains(child.name()) {
+            true => child.before_its_end(),
+            false => child.clone(),
+        });
+        Self {
+            object: self.object.before_its_end(),
+            children: children.collect(),
+            by_task: self.by_task.clone(),
+            gaps: self.gaps.clone(),
+        }
     }
 
     /// What of a PipelineRun is not known, each with its reason.

@@ -1,5 +1,7 @@
 //! One Kubernetes object, and what is read of it.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::v1beta1;
@@ -17,7 +19,10 @@ pub struct RunObject {
     kind: RunKind,
     name: RunName,
     uid: Option<Uid>,
-    value: Value,
+    /// Shared, as a run of many megabytes is looked at as it is and as it was.
+    value: Arc<Value>,
+    /// Whether its end, and what it brought, doesn't count.
+    goes_on: bool,
 }
 
 /// A named value that a run, or a step, left behind.
@@ -78,7 +83,13 @@ impl RunObject {
             let child = child.map(str::parse::<Name>).transpose();
             child.map_err(bad(format!("status.childReferences[{at}].name")))?;
         }
-        Ok(Self { kind, name: RunName::new(namespace, name), uid, value })
+        let name = RunName::new(namespace, name);
+        Ok(Self { kind, name, uid, value: Arc::new(value), goes_on: false })
+    }
+
+    /// The same before it ended: without its completion time and, of a PipelineRun, its results. Its JSON stays what it is.
+    pub(super) fn before_its_end(&self) -> Self {
+        Self { goes_on: true, ..self.clone() }
     }
 
     /// What it is.
@@ -175,11 +186,14 @@ impl RunObject {
 
     /// `status.completionTime`, as it is written.
     pub fn completion_time(&self) -> Option<&str> {
-        Some(text(self.status(), "completionTime")).filter(|time| !time.is_empty())
+        Some(text(self.status(), "completionTime")).filter(|time| !time.is_empty() && !self.goes_on)
     }
 
     /// `status.results`.
     pub fn results(&self) -> Vec<RunResult<'_>> {
+        if self.goes_on && self.kind == RunKind::PipelineRun {
+            return Vec::new();
+        }
         results(self.status())
     }
 

@@ -4,9 +4,11 @@
 //! lacks its own results too, which Tekton writes at its end, and whatever its last TaskRuns brought: that of its `finally` task,
 //! which signs, goes on still. How many they are, trying tells.
 
-use serde_json::{Map, Value};
+use std::collections::HashSet;
 
-use crate::tekton::run::{Run, RunError, RunKind, RunObject};
+use serde_json::Value;
+
+use crate::tekton::run::{Run, RunObject};
 
 /// More TaskRuns than these did not go on beside the one that signs.
 const MOST_LATER: usize = 32;
@@ -22,25 +24,18 @@ pub(super) fn is_so_far(document: &Value, run: &Run) -> bool {
     run.run().completion_time().is_some() && ends.iter().all(|end| document.pointer(end).is_none())
 }
 
-/// What `run` may have been like before it ended, the latest first.
-pub(super) fn moments(run: &Run) -> impl Iterator<Item = Result<Moment, RunError>> {
+/// What `run` may have been like before it ended, the latest first. Each moment shares the run's JSON.
+pub(super) fn moments(run: &Run) -> impl Iterator<Item = Moment> {
     let ended = run.children().iter().filter(|child| child.completion_time().is_some());
     let mut ended: Vec<(usize, &RunObject)> = ended.enumerate().collect();
     // Times are whole seconds: of those that ended in the same, the one that began later, or stands later, goes first.
     ended.sort_by_key(|(at, child)| std::cmp::Reverse((child.completion_time(), child.start_time(), *at)));
-    let later: Vec<String> = ended.iter().map(|(_, child)| child.name().to_owned()).collect();
-    (0..=later.len().min(MOST_LATER)).map(move |count| {
-        let later = later.get(..count).unwrap_or_default().to_vec();
-        let children = run.children().iter().map(|child| {
-            let is_later = later.iter().any(|name| name == child.name());
-            if is_later { without(child.value(), &["completionTime"]) } else { child.value().clone() }
-        });
-        let own: &[&str] = match run.kind() {
-            RunKind::TaskRun => &["completionTime"],
-            RunKind::PipelineRun => &["completionTime", "results"],
-        };
-        let run = Run::from_objects(without(run.object(), own), children.collect())?;
-        Ok(Moment { run, later })
+    let later: Vec<&str> = ended.iter().take(MOST_LATER).map(|(_, child)| child.name()).collect();
+    (0..=later.len()).map(move |count| {
+        let later = later.get(..count).unwrap_or_default();
+        let names: HashSet<&str> = later.iter().copied().collect();
+        let later = later.iter().map(|name| (*name).to_owned()).collect();
+        Moment { run: run.before_its_end(&names), later }
     })
 }
 
@@ -49,15 +44,4 @@ pub(super) struct Moment {
     pub(super) run: Run,
     /// The TaskRuns that went on.
     pub(super) later: Vec<String>,
-}
-
-/// The object without these fields of its status.
-fn without(object: &Value, fields: &[&str]) -> Value {
-    let mut object = object.clone();
-    if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
-        let kept: Map<String, Value> =
-            std::mem::take(status).into_iter().filter(|(name, _)| !fields.contains(&name.as_str())).collect();
-        *status = kept;
-    }
-    object
 }

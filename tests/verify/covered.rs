@@ -1,0 +1,496 @@
+//! What `verify-run` says that a signature covers is what it covers, and the order of lists counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use stepseal::payload::provenance::{BuildType, ProvenanceOptions, RunFormat, payload};
+use stepseal::tekton::run::{Run, RunKind};
+use stepseal::verify::run::coverage::{Extent, Field, fields};
+use stepseal::verify::run::{RunRefusal, SETS, verify};
+
+use crate::kit::{envelope, signer};
+use crate::run::{Objects, answers, case, trust};
+
+/// A format, a build type, and whether the results of TaskRuns count.
+type Way = (RunFormat, BuildType, bool);
+
+const FORMATS: [(RunFormat, BuildType); 6] = [
+    (RunFormat::SlsaV1, BuildType::Slsa),
+    (RunFormat::SlsaV2Alpha3, BuildType::Slsa),
+    (RunFormat::SlsaV2Alpha3, BuildType::SlsaTekton),
+    (RunFormat::SlsaV2Alpha4, BuildType::Slsa),
+    (RunFormat::SlsaV2Alpha4, BuildType::SlsaTekton),
+    (RunFormat::Tekton, BuildType::Slsa),
+];
+
+/// A payload as it is signed, with its signature.
+struct Signed {
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl Signed {
+    fn new(payload: &Value) -> Self {
+        let bytes = payload.to_string().into_bytes();
+        let signature = match payload.get("_type") {
+            Some(_) => envelope(signer(), payload).to_vec(),
+            None => signer().sign(&bytes).unwrap().0,
+        };
+        Self { payload: bytes, signature }
+    }
+
+    /// Whether it counts as the signature of `objects`. The names of annotations aren't signed: whoever gives the run
+    /// another UID renames them.
+    fn passes(&self, objects: &Objects) -> bool {
+        let mut objects = objects.clone();
+        let Ok(run) = objects.try_run() else { return false };
+        let key = run.short_key().unwrap();
+        objects.annotate("payload", &key, &self.payload);
+        objects.annotate("signature", &key, &self.signature);
+        verify(&objects.run(), &trust(), &[]).refused.is_empty()
+    }
+}
+
+fn made(run: &Run, (format, build_type, deep_inspection): Way) -> Value {
+    let options = ProvenanceOptions { build_type, deep_inspection, ..ProvenanceOptions::default() };
+    serde_json::from_slice(&payload(run, format, &options).unwrap().payload.bytes).unwrap()
+}
+
+/// A step on the way into a document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Toward {
+    Key(String),
+    Item(usize),
+}
+
+fn at<'v>(value: &'v mut Value, path: &[Toward]) -> &'v mut Value {
+    path.iter().fold(value, |value, step| match step {
+        Toward::Key(key) => value.get_mut(key).unwrap(),
+        Toward::Item(item) => value.get_mut(item).unwrap(),
+    })
+}
+
+/// Every place in `value`, the outer before the inner.
+fn places(value: &Value, path: &mut Vec<Toward>, found: &mut Vec<(Vec<Toward>, Value)>) {
+    found.push((path.clone(), value.clone()));
+    let mut below = |step: Toward, value: &Value| {
+        path.push(step);
+        places(value, path, found);
+        path.pop();
+    };
+    match value {
+        Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| below(Toward::Item(at), item)),
+        Value::Object(fields) => fields.iter().for_each(|(key, field)| below(Toward::Key(key.clone()), field)),
+        _ => {}
+    }
+}
+
+fn all_places(value: &Value) -> Vec<(Vec<Toward>, Value)> {
+    let mut found = Vec::new();
+    places(value, &mut Vec::new(), &mut found);
+    found
+}
+
+/// Another value of the same kind.
+fn other(value: &Value) -> Value {
+    match value {
+        Value::Bool(yes) => json!(!yes),
+        Value::Number(number) => json!(number.as_i64().unwrap() + 1),
+        Value::String(text) => match text.parse::<jiff::Timestamp>() {
+            Ok(time) => json!((time + std::time::Duration::from_secs(1)).to_string()),
+            Err(_) if text.len() == 36 && text.matches('-').count() == 4 => json!(text.replace('0', "1")),
+            Err(_) if text.starts_with("sha256:") || text.ends_with('a') => json!(format!("{}b", &text[..text.len() - 1])),
+            Err(_) => json!(format!("{text}x")),
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => unreachable!("{value}"),
+    }
+}
+
+/// The field of the table that a place belongs to.
+fn field_of(kind: RunKind, of_task_run: bool, path: &[Toward]) -> &'static Field {
+    let fits = |pattern: &&&[&str]| {
+        pattern.len() <= path.len()
+            && pattern.iter().zip(path).all(|(part, step)| match step {
+                Toward::Item(_) => *part == "[]",
+                Toward::Key(key) => match part.strip_suffix('*') {
+                    Some(begin) => key.starts_with(begin),
+                    None => key == part,
+                },
+            })
+    };
+    let candidates = fields(kind).iter().filter(|field| field.of_task_runs == of_task_run);
+    let longest = candidates.filter_map(|field| Some((field.paths.iter().filter(fits).map(|path| path.len()).max()?, field)));
+    longest.max_by_key(|(length, _)| *length).unwrap_or_else(|| panic!("no field for {path:?}")).1
+}
+
+/// One change of a run, with the field that it is in.
+struct Change {
+    field: &'static Field,
+    what: String,
+    objects: Objects,
+}
+
+/// `objects` with each of its values changed in turn.
+fn changes(objects: &Objects) -> Vec<Change> {
+    let kind = objects.run().kind();
+    let mut found = Vec::new();
+    for part in 0..=objects.children.len() {
+        for (path, value) in all_places(objects.part(part)) {
+            let is_leaf = !matches!(value, Value::Null | Value::Array(_) | Value::Object(_));
+            // What kind of object it is decides what it is compared as.
+            let is_kind = matches!(path.as_slice(), [Toward::Key(key)] if key == "kind" || key == "apiVersion");
+            if !is_leaf || is_kind {
+                continue;
+            }
+            let mut changed = objects.clone();
+            let is = |keys: [&str; 2]| path == keys.map(|key| Toward::Key(key.into()));
+            if is(["metadata", "namespace"]) {
+                // A PipelineRun and its TaskRuns are in one.
+                (0..=changed.children.len()).for_each(|part| changed.part_mut(part)["metadata"]["namespace"] = json!("elsewhere"));
+            } else {
+                *at(changed.part_mut(part), &path) = other(&value);
+            }
+            let field = field_of(kind, part > 0, &path);
+            found.push(Change { field, what: format!("{part} {path:?} {value}"), objects: changed });
+        }
+    }
+    found.extend((1..=objects.children.len()).map(|part| renamed(objects, part)));
+    found
+}
+
+/// A TaskRun with another name, in the PipelineRun too.
+fn renamed(objects: &Objects, part: usize) -> Change {
+    let mut changed = objects.clone();
+    let name = changed.part(part)["metadata"]["name"].clone();
+    changed.part_mut(part)["metadata"]["name"] = json!("renamed");
+    for reference in changed.object["status"]["childReferences"].as_array_mut().unwrap() {
+        if reference["name"] == name {
+            reference["name"] = json!("renamed");
+        }
+    }
+    let path = ["metadata", "name"].map(|key| Toward::Key(key.into()));
+    Change { field: field_of(RunKind::PipelineRun, true, &path), what: format!("{part} renamed"), objects: changed }
+}
+
+#[test]
+fn the_table_says_of_every_field_what_its_signature_covers() {
+    let mut wrong = BTreeSet::new();
+    for samples in [task_runs(), pipeline_runs()] {
+        let kind = samples[0].run().kind();
+        for (format, build_type) in FORMATS {
+            // By field: changes that are refused, and changes that pass.
+            let mut seen: BTreeMap<&str, [Vec<String>; 2]> = BTreeMap::new();
+            for sample in &samples {
+                for deep in [false, true] {
+                    let only_one = format == RunFormat::Tekton || kind == RunKind::TaskRun;
+                    if deep && only_one {
+                        continue;
+                    }
+                    let signed = Signed::new(&made(&sample.run(), (format, build_type, deep)));
+                    assert!(signed.passes(sample), "{kind} {format} {build_type:?} {deep}");
+                    for change in changes(sample) {
+                        let passes = signed.passes(&change.objects);
+                        seen.entry(change.field.name).or_default()[usize::from(passes)].push(change.what);
+                    }
+                }
+            }
+            for field in fields(kind) {
+                let [refused, passed] = seen.remove(field.name).unwrap_or_default();
+                let extent = field.extent(format, build_type);
+                let about = format!("{kind} {format} {build_type:?} {}: {extent:?}", field.name);
+                let (refused_first, passed_first) = (refused.first(), passed.first());
+                let right = match extent {
+                    Extent::All => passed.is_empty() && !refused.is_empty(),
+                    Extent::Nothing => refused.is_empty() && !passed.is_empty(),
+                    Extent::Part(_) => !refused.is_empty() && !passed.is_empty(),
+                };
+                if !right {
+                    wrong.insert(format!("{about}\n    refused {} {refused_first:?}\n    passed {} {passed_first:?}", refused.len(), passed.len()));
+                }
+            }
+        }
+    }
+    let all: Vec<String> = wrong.into_iter().collect();
+    assert!(all.is_empty(), "{} wrong:\n{}", all.len(), all.join("\n"));
+}
+
+/// The lists of `value` with two entries that differ exchanged, each in turn.
+fn swapped(value: &Value) -> Vec<(Vec<Toward>, Value)> {
+    let lists = all_places(value).into_iter().filter_map(|(path, list)| {
+        let items = list.as_array()?;
+        let other = items.iter().position(|item| *item != items[0])?;
+        let mut changed = value.clone();
+        at(&mut changed, &path).as_array_mut().unwrap().swap(0, other);
+        Some((path, changed))
+    });
+    lists.collect()
+}
+
+/// A path in the notation of the table of sets.
+fn notation(path: &[Toward]) -> String {
+    let parts = path.iter().map(|step| match step {
+        Toward::Key(key) => key.as_str(),
+        Toward::Item(_) => "[]",
+    });
+    parts.collect::<Vec<_>>().join(".")
+}
+
+fn is_set(path: &[Toward]) -> bool {
+    SETS.iter().any(|(set, _)| *set == notation(path))
+}
+
+/// What is signed, with the lists that are sets sorted.
+fn ordered(mut payload: Value) -> Value {
+    for (path, _) in all_places(&payload).into_iter().filter(|(path, _)| is_set(path)) {
+        at(&mut payload, &path).as_array_mut().unwrap().sort_by_key(Value::to_string);
+    }
+    payload
+}
+
+#[test]
+fn another_order_in_a_run_is_refused_where_its_signature_covers_it() {
+    let mut refused = 0;
+    let cases = std::fs::read_dir(case("")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let samples = cases.map(|folder| Objects::read(&folder)).chain(task_runs()).chain(pipeline_runs());
+    for sample in samples {
+        for (format, build_type) in FORMATS {
+            let way = (format, build_type, true);
+            let payload = made(&sample.run(), way);
+            let signed = Signed::new(&payload);
+            for part in 0..=sample.children.len() {
+                for (path, changed) in swapped(sample.part(part)) {
+                    let field = field_of(sample.run().kind(), part > 0, &path);
+                    let mut other = sample.clone();
+                    *other.part_mut(part) = changed;
+                    let passes = signed.passes(&other);
+                    let about = format!("{format} {build_type:?} {part} {}", notation(&path));
+                    // What is made of it is the same, but for the order of sets.
+                    assert_eq!(passes, ordered(made(&other.run(), way)) == ordered(payload.clone()), "{about}");
+                    match field.extent(format, build_type) {
+                        Extent::All => assert!(!passes, "{about}"),
+                        Extent::Nothing => assert!(passes, "{about}"),
+                        Extent::Part(_) => {}
+                    }
+                    refused += usize::from(!passes);
+                }
+            }
+        }
+    }
+    assert!(refused > 300, "{refused}");
+}
+
+#[test]
+fn another_order_in_what_is_signed_is_refused_but_for_the_sets() {
+    let mut seen = BTreeSet::new();
+    let mut check = |objects: &Objects, statement: &Value| {
+        for (path, changed) in swapped(statement) {
+            let passes = Signed::new(&changed).passes(objects);
+            assert_eq!(passes, is_set(&path), "{}", notation(&path));
+            seen.insert(notation(&path));
+        }
+    };
+    for entry in std::fs::read_dir(case("")).unwrap() {
+        let folder = entry.unwrap().path();
+        if folder.is_dir() {
+            answers(&folder).iter().for_each(|(_, statement)| check(&Objects::read(&folder), statement));
+        }
+    }
+    for sample in task_runs().into_iter().chain(pipeline_runs()) {
+        for (format, build_type) in FORMATS {
+            check(&sample, &made(&sample.run(), (format, build_type, true)));
+        }
+    }
+    let unseen: Vec<&str> = SETS.iter().map(|(path, _)| *path).filter(|path| !seen.contains(*path)).collect();
+    assert!(unseen.is_empty(), "no sample has {unseen:?}");
+}
+
+/// Where the order alone changed, the difference says so, with the path.
+#[test]
+fn another_order_is_named() {
+    let [sample] = task_runs().try_into().unwrap_or_else(|all: Vec<Objects>| [all.into_iter().next().unwrap()]);
+    let signed = Signed::new(&made(&sample.run(), (RunFormat::SlsaV2Alpha3, BuildType::Slsa, false)));
+    let mut changed = sample;
+    let steps = changed.object["spec"]["taskSpec"]["steps"].as_array_mut().unwrap();
+    steps[0]["args"].as_array_mut().unwrap().swap(0, 2);
+    steps.swap(0, 1);
+    let key = changed.run().short_key().unwrap();
+    changed.annotate("payload", &key, &signed.payload);
+    changed.annotate("signature", &key, &signed.signature);
+    let verdict = verify(&changed.run(), &trust(), &[]);
+    let [(_, refusal @ RunRefusal::Changed { .. })] = verdict.refused.as_slice() else { panic!("{verdict:?}") };
+    let spec = "predicate.buildDefinition.externalParameters.runSpec.taskSpec.steps";
+    let causes = refusal.causes();
+    for path in [format!("{spec}: the order changed: [\"scan\",\"push\"]"), format!("{spec}[name=scan].args: the order changed: [\"--deny\"")] {
+        assert!(causes.iter().any(|cause| cause.starts_with(&path)), "{path}: {causes:#?}");
+    }
+}
+
+fn image(name: &str, digit: char) -> String {
+    format!("registry.example/{name}@sha256:{}", digit.to_string().repeat(64))
+}
+
+/// A status in which something is in every field; `more` is added to it.
+fn status(more: Value) -> Value {
+    let digest = |digit: char| format!("sha256:{}", digit.to_string().repeat(64));
+    let mut status = json!({
+        "conditions": [
+            { "type": "Succeeded", "status": "True", "reason": "Succeeded", "message": "done", "lastTransitionTime": "2025-01-01T00:02:00Z" },
+            { "type": "Other", "status": "False", "lastTransitionTime": "2025-01-01T00:02:00Z" },
+        ],
+        "startTime": "2025-01-01T00:00:00Z", "completionTime": "2025-01-01T00:02:00Z",
+        "provenance": {
+            "refSource": { "uri": "git+https://git.example/tasks", "digest": { "sha1": "c".repeat(40) }, "entryPoint": "task.yaml" },
+            "featureFlags": { "enableAPIFields": "beta", "awaitSidecarReadiness": true },
+        },
+        "spanContext": { "traceparent": "00-1-2-01" },
+        "observedGeneration": 1,
+        "results": [
+            { "name": "IMAGE_URL", "type": "string", "value": "registry.example/app" },
+            { "name": "IMAGE_DIGEST", "type": "string", "value": digest('1') },
+            { "name": "B_IMAGE_URL", "type": "string", "value": "registry.example/bpp" },
+            { "name": "B_IMAGE_DIGEST", "type": "string", "value": digest('2') },
+            { "name": "HALF_IMAGE_URL", "type": "string", "value": "registry.example/half" },
+            { "name": "order", "type": "array", "value": ["one", "two"] },
+            { "name": "object", "type": "object", "value": { "k": "v", "content": "WzFd" } },
+            { "name": "out-ARTIFACT_OUTPUTS", "type": "object",
+              "value": { "uri": "pkg:generic/out", "digest": digest('3'), "isBuildArtifact": "true" } },
+            { "name": "in-ARTIFACT_INPUTS", "type": "object", "value": { "uri": "pkg:generic/in", "digest": digest('4') } },
+        ],
+    });
+    status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    status
+}
+
+/// The status of a TaskRun.
+fn task_status(pod: &str) -> Value {
+    let source = json!({ "refSource": { "uri": "git+https://git.example/actions", "digest": { "sha1": "d".repeat(40) }, "entryPoint": "a.yaml" } });
+    status(json!({
+        "podName": pod,
+        "taskSpec": task(),
+        "steps": [
+            { "name": "scan", "container": "step-scan", "imageID": image("tools/scan", '5'),
+              "terminated": { "exitCode": 0, "reason": "Completed", "startedAt": "2025-01-01T00:00:01Z", "finishedAt": "2025-01-01T00:00:02Z" },
+              "results": [{ "name": "found", "type": "string", "value": "none" }, { "name": "more", "type": "string", "value": "some" }],
+              "provenance": source },
+            { "name": "push", "container": "step-push", "imageID": image("tools/push", '6') },
+        ],
+        "sidecars": [
+            { "name": "db", "container": "sidecar-db", "imageID": image("tools/db", '7') },
+            { "name": "cache", "container": "sidecar-cache", "imageID": image("tools/cache", '8') },
+        ],
+        "retriesStatus": [{ "podName": "earlier", "conditions": [{ "type": "Succeeded", "status": "False", "lastTransitionTime": "2025-01-01T00:00:00Z" }] }],
+        "artifacts": { "outputs": [{ "name": "o", "values": [{ "uri": "u", "digest": { "sha256": "e" } }] }] },
+    }))
+}
+
+fn task() -> Value {
+    json!({
+        "params": [
+            { "name": "flag", "type": "string", "default": "off" },
+            { "name": "CHAINS-GIT_URL", "type": "string", "default": "https://git.example/app" },
+            { "name": "CHAINS-GIT_COMMIT", "type": "string", "default": "9".repeat(40) },
+        ],
+        "description": "scans and pushes",
+        "steps": [
+            { "name": "scan", "image": "tools/scan", "command": ["/scan", "now"], "args": ["--deny", "critical", "--allow", "low"],
+              "env": [{ "name": "A", "value": "1" }, { "name": "B", "value": "2" }], "volumeMounts": [{ "name": "v", "mountPath": "/v" }] },
+            { "name": "push", "image": "tools/push", "script": "push it" },
+        ],
+        "sidecars": [{ "name": "db", "image": "tools/db" }, { "name": "cache", "image": "tools/cache" }],
+        "volumes": [{ "name": "v", "emptyDir": {} }, { "name": "w", "emptyDir": {} }],
+    })
+}
+
+fn metadata(name: &str, uid: &str, more: Value) -> Value {
+    let mut metadata = json!({
+        "name": name, "namespace": "ci", "uid": uid, "generation": 1, "resourceVersion": "7",
+        "creationTimestamp": "2025-01-01T00:00:00Z", "finalizers": ["a.example/one", "b.example/two"],
+        "labels": { "app": "x", "chains.tekton.dev/label": "y" },
+        "annotations": {
+            "note": "text", "kubectl.kubernetes.io/last-applied-configuration": "{}", "chains.tekton.dev/signed": "true",
+        },
+    });
+    metadata["labels"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    metadata
+}
+
+fn task_runs() -> Vec<Objects> {
+    let spec = json!({
+        "params": [{ "name": "cmd", "value": ["cp", "good", "evil"] }, { "name": "flag", "value": "on" }, { "name": "o", "value": { "k": "v" } }],
+        "serviceAccountName": "builder", "taskSpec": task(), "timeout": "1h0m0s", "retries": 1,
+        "workspaces": [{ "name": "src", "emptyDir": {} }, { "name": "cfg", "configMap": { "name": "c" } }],
+        "podTemplate": { "nodeSelector": { "disk": "ssd" }, "tolerations": [{ "key": "a", "operator": "Exists" }, { "key": "b", "operator": "Exists" }] },
+    });
+    let run = |spec: Value| Objects {
+        object: json!({
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+            "metadata": metadata("build", "0d3b3a9c-0000-4000-8000-000000000001", json!({})), "spec": spec, "status": task_status("build-pod"),
+        }),
+        children: Vec::new(),
+    };
+    let mut by_resolver = spec.clone();
+    by_resolver.as_object_mut().unwrap().remove("taskSpec");
+    by_resolver["taskRef"] = json!({ "resolver": "git", "params": [{ "name": "url", "value": "u" }, { "name": "pathInRepo", "value": "task.yaml" }] });
+    vec![run(spec), run(by_resolver)]
+}
+
+fn pipeline() -> Value {
+    json!({
+        "description": "two tasks",
+        "params": [
+            { "name": "flag", "type": "string", "default": "off" },
+            { "name": "CHAINS-GIT_URL", "type": "string", "default": "https://git.example/app" },
+            { "name": "CHAINS-GIT_COMMIT", "type": "string", "default": "9".repeat(40) },
+        ],
+        "tasks": [
+            { "name": "build", "taskRef": { "name": "make", "kind": "Task" }, "params": [{ "name": "m", "value": "$(params.flag)" }] },
+            { "name": "test", "taskRef": { "name": "try", "kind": "Task" }, "runAfter": ["build", "lint"],
+              "params": [{ "name": "o", "value": { "a": "$(tasks.a.results.r)", "b": "$(tasks.b.results.r)" } }],
+              "matrix": { "params": [{ "name": "os", "value": ["linux", "mac"] }] } },
+        ],
+        "finally": [{ "name": "notify", "taskRef": { "name": "notify", "kind": "Task" } }],
+    })
+}
+
+fn pipeline_runs() -> Vec<Objects> {
+    let child = |name: &str, task: &str, uid: char| {
+        let uid = format!("0d3b3a9c-0000-4000-8000-00000000000{uid}");
+        let mut status = task_status(&format!("{name}-pod"));
+        // What each brought is its own: what is there twice is written once.
+        status = serde_json::from_str(&status.to_string().replace("registry.example/", &format!("registry.example/{name}/"))
+            .replace("pkg:generic/", &format!("pkg:generic/{name}/")).replace("git.example/", &format!("git.example/{name}/"))).unwrap();
+        json!({
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+            "metadata": metadata(name, &uid, json!({ "tekton.dev/pipelineTask": task })),
+            "spec": {
+                "serviceAccountName": "builder", "taskRef": { "name": "make", "kind": "Task" }, "timeout": "1h0m0s",
+                "params": [{ "name": "CHAINS-GIT_COMMIT", "value": "8".repeat(40) }, { "name": "cmd", "value": ["cp", "good", "evil"] }],
+            },
+            "status": status,
+        })
+    };
+    let reference = |name: &str, task: &str| json!({ "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": name, "pipelineTaskName": task });
+    let spec = json!({
+        "params": [{ "name": "cmd", "value": ["cp", "good", "evil"] }, { "name": "flag", "value": "on" }],
+        "pipelineSpec": pipeline(), "timeouts": { "pipeline": "1h0m0s" },
+        "taskRunTemplate": { "serviceAccountName": "builder", "podTemplate": { "nodeSelector": { "disk": "ssd" } } },
+        "workspaces": [{ "name": "src", "emptyDir": {} }, { "name": "cfg", "configMap": { "name": "c" } }],
+        "taskRunSpecs": [{ "pipelineTaskName": "build", "serviceAccountName": "a" }, { "pipelineTaskName": "test", "serviceAccountName": "b" }],
+    });
+    let run = |spec: Value| Objects {
+        object: json!({
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+            "metadata": metadata("release", "0d3b3a9c-0000-4000-8000-000000000001", json!({})), "spec": spec,
+            "status": status(json!({
+                "pipelineSpec": pipeline(), "finallyStartTime": "2025-01-01T00:01:00Z",
+                "childReferences": [reference("release-build", "build"), reference("release-test-0", "test"), reference("release-test-1", "test")],
+                "skippedTasks": [{ "name": "notify", "reason": "none" }, { "name": "lint", "reason": "none" }],
+            })),
+        }),
+        children: vec![child("release-build", "build", '2'), child("release-test-0", "test", '3'), child("release-test-1", "test", '4')],
+    };
+    let mut by_resolver = spec.clone();
+    by_resolver.as_object_mut().unwrap().remove("pipelineSpec");
+    by_resolver["pipelineRef"] = json!({ "resolver": "git", "params": [{ "name": "url", "value": "u" }] });
+    vec![run(spec), run(by_resolver)]
+}
