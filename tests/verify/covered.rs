@@ -80,7 +80,9 @@ fn places(value: &Value, path: &mut Vec<Toward>, found: &mut Vec<(Vec<Toward>, V
     };
     match value {
         Value::Array(items) => items.iter().enumerate().for_each(|(at, item)| below(Toward::Item(at), item)),
-        Value::Object(fields) => fields.iter().for_each(|(key, field)| below(Toward::Key(key.clone()), field)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, field)| below(Toward::Key(key.clone()), field))
+        }
         _ => {}
     }
 }
@@ -99,7 +101,9 @@ fn other(value: &Value) -> Value {
         Value::String(text) => match text.parse::<jiff::Timestamp>() {
             Ok(time) => json!((time + std::time::Duration::from_secs(1)).to_string()),
             Err(_) if text.len() == 36 && text.matches('-').count() == 4 => json!(text.replace('0', "1")),
-            Err(_) if text.starts_with("sha256:") || text.ends_with('a') => json!(format!("{}b", &text[..text.len() - 1])),
+            Err(_) if text.starts_with("sha256:") || text.ends_with('a') => {
+                json!(format!("{}b", &text[..text.len() - 1]))
+            }
             Err(_) => json!(format!("{text}x")),
         },
         Value::Null | Value::Array(_) | Value::Object(_) => unreachable!("{value}"),
@@ -119,7 +123,8 @@ fn field_of(kind: RunKind, of_task_run: bool, path: &[Toward]) -> &'static Field
             })
     };
     let candidates = fields(kind).iter().filter(|field| field.of_task_runs == of_task_run);
-    let longest = candidates.filter_map(|field| Some((field.paths.iter().filter(fits).map(|path| path.len()).max()?, field)));
+    let longest = candidates
+        .filter_map(|field| Some((field.paths.iter().filter(fits).map(|path| path.len()).max()?, field)));
     longest.max_by_key(|(length, _)| *length).unwrap_or_else(|| panic!("no field for {path:?}")).1
 }
 
@@ -130,32 +135,95 @@ struct Change {
     objects: Objects,
 }
 
-/// `objects` with each of its values changed in turn.
-fn changes(objects: &Objects) -> Vec<Change> {
-    let kind = objects.run().kind();
-    let mut found = Vec::new();
-    for part in 0..=objects.children.len() {
-        for (path, value) in all_places(objects.part(part)) {
-            let is_leaf = !matches!(value, Value::Null | Value::Array(_) | Value::Object(_));
-            // What kind of object it is decides what it is compared as.
-            let is_kind = matches!(path.as_slice(), [Toward::Key(key)] if key == "kind" || key == "apiVersion");
-            if !is_leaf || is_kind {
-                continue;
-            }
-            let mut changed = objects.clone();
-            let is = |keys: [&str; 2]| path == keys.map(|key| Toward::Key(key.into()));
-            if is(["metadata", "namespace"]) {
-                // A PipelineRun and its TaskRuns are in one.
-                (0..=changed.children.len()).for_each(|part| changed.part_mut(part)["metadata"]["namespace"] = json!("elsewhere"));
-            } else {
-                *at(changed.part_mut(part), &path) = other(&value);
-            }
-            let field = field_of(kind, part > 0, &path);
-            found.push(Change { field, what: format!("{part} {path:?} {value}"), objects: changed });
-        }
+/// A run, and what of it is changed.
+struct Sample {
+    objects: Objects,
+    /// The objects of which each value is changed: the run's own is 0, its first TaskRun 1.
+    parts: std::ops::Range<usize>,
+    /// Whether its first TaskRun gets another name, and is one that goes on.
+    task_run: bool,
+}
+
+impl Sample {
+    fn new(objects: Objects, parts: std::ops::Range<usize>, task_run: bool) -> Self {
+        Self { objects, parts, task_run }
     }
-    found.extend((1..=objects.children.len()).map(|part| renamed(objects, part)));
-    found
+
+    /// The run with each of its values changed in turn, and the entries of each of its lists.
+    fn changes(&self, format: RunFormat) -> Vec<Change> {
+        let kind = self.objects.run().kind();
+        let mut found = Vec::new();
+        for part in self.parts.clone() {
+            let object = self.objects.part(part);
+            for (path, value) in all_places(object) {
+                let is_leaf = !matches!(value, Value::Null | Value::Array(_) | Value::Object(_));
+                // What kind of object it is decides what it is compared as.
+                let is_kind =
+                    matches!(path.as_slice(), [Toward::Key(key)] if key == "kind" || key == "apiVersion");
+                if !is_leaf || is_kind {
+                    continue;
+                }
+                let mut objects = self.objects.clone();
+                if path == ["metadata", "namespace"].map(|key| Toward::Key(key.into())) {
+                    // A PipelineRun and its TaskRuns are in one.
+                    let all = 0..=objects.children.len();
+                    all.for_each(|part| objects.part_mut(part)["metadata"]["namespace"] = json!("elsewhere"));
+                } else {
+                    *at(objects.part_mut(part), &path) = other(&value);
+                }
+                let what = format!("{part} {} {value}", notation(&path));
+                found.push(Change { field: field_of(kind, part > 0, &path), what, objects });
+            }
+            for (path, changed) in swapped(object) {
+                let mut objects = self.objects.clone();
+                *objects.part_mut(part) = changed;
+                let what = format!("{part} {} in another order", notation(&path));
+                found.push(Change { field: field_of(kind, part > 0, &path), what, objects });
+            }
+        }
+        if self.task_run {
+            // The status, which has its name, is what tekton signs.
+            found.extend((format != RunFormat::Tekton).then(|| renamed(&self.objects, 1)));
+            let mut objects = self.objects.clone();
+            objects.children[0]["status"].as_object_mut().unwrap().remove("completionTime");
+            let path = ["status", "completionTime"].map(|key| Toward::Key(key.into()));
+            let field = field_of(RunKind::PipelineRun, true, &path);
+            found.push(Change { field, what: "goes on".to_owned(), objects });
+        }
+        found
+    }
+}
+
+/// The object without the results of its run and steps.
+fn without_results(object: &mut Value) {
+    let status = object["status"].as_object_mut().unwrap();
+    status.remove("results");
+    for step in status.get_mut("steps").and_then(Value::as_array_mut).into_iter().flatten() {
+        step.as_object_mut().unwrap().remove("results");
+    }
+}
+
+fn samples(kind: RunKind) -> Vec<Sample> {
+    let runs = match kind {
+        RunKind::TaskRun => task_runs(),
+        RunKind::PipelineRun => pipeline_runs(),
+    };
+    let [given, by_resolver] = <[Objects; 2]>::try_from(runs).unwrap_or_else(|_| unreachable!("two samples"));
+    let mut bare = by_resolver.clone();
+    (0..=bare.children.len()).for_each(|part| without_results(bare.part_mut(part)));
+    if kind == RunKind::TaskRun {
+        return [given, by_resolver, bare].map(|run| Sample::new(run, 0..1, false)).into();
+    }
+    let mut alone = bare.clone();
+    alone.children.clear();
+    alone.object["status"]["childReferences"] = json!([]);
+    // The TaskRuns of the first two are the same.
+    vec![
+        Sample::new(given, 0..2, true),
+        Sample::new(by_resolver, 0..1, false),
+        Sample::new(bare, 0..0, true),
+        Sample::new(alone, 0..1, false),
+    ]
 }
 
 /// A TaskRun with another name, in the PipelineRun too.
@@ -169,29 +237,27 @@ fn renamed(objects: &Objects, part: usize) -> Change {
         }
     }
     let path = ["metadata", "name"].map(|key| Toward::Key(key.into()));
-    Change { field: field_of(RunKind::PipelineRun, true, &path), what: format!("{part} renamed"), objects: changed }
+    Change {
+        field: field_of(RunKind::PipelineRun, true, &path),
+        what: format!("{part} renamed"),
+        objects: changed,
+    }
 }
 
 #[test]
 fn the_table_says_of_every_field_what_its_signature_covers() {
     let mut wrong = BTreeSet::new();
-    for samples in [task_runs(), pipeline_runs()] {
-        let kind = samples[0].run().kind();
+    for kind in [RunKind::TaskRun, RunKind::PipelineRun] {
+        let samples = samples(kind);
         for (format, build_type) in FORMATS {
             // By field: changes that are refused, and changes that pass.
             let mut seen: BTreeMap<&str, [Vec<String>; 2]> = BTreeMap::new();
             for sample in &samples {
-                for deep in [false, true] {
-                    let only_one = format == RunFormat::Tekton || kind == RunKind::TaskRun;
-                    if deep && only_one {
-                        continue;
-                    }
-                    let signed = Signed::new(&made(&sample.run(), (format, build_type, deep)));
-                    assert!(signed.passes(sample), "{kind} {format} {build_type:?} {deep}");
-                    for change in changes(sample) {
-                        let passes = signed.passes(&change.objects);
-                        seen.entry(change.field.name).or_default()[usize::from(passes)].push(change.what);
-                    }
+                let signed = Signed::new(&made(&sample.objects.run(), (format, build_type, true)));
+                assert!(signed.passes(&sample.objects), "{kind} {format} {build_type:?}");
+                for change in sample.changes(format) {
+                    let passes = signed.passes(&change.objects);
+                    seen.entry(change.field.name).or_default()[usize::from(passes)].push(change.what);
                 }
             }
             for field in fields(kind) {
@@ -205,7 +271,11 @@ fn the_table_says_of_every_field_what_its_signature_covers() {
                     Extent::Part(_) => !refused.is_empty() && !passed.is_empty(),
                 };
                 if !right {
-                    wrong.insert(format!("{about}\n    refused {} {refused_first:?}\n    passed {} {passed_first:?}", refused.len(), passed.len()));
+                    wrong.insert(format!(
+                        "{about}\n    refused {} {refused_first:?}\n    passed {} {passed_first:?}",
+                        refused.len(),
+                        passed.len()
+                    ));
                 }
             }
         }
@@ -250,14 +320,14 @@ fn ordered(mut payload: Value) -> Value {
 #[test]
 fn another_order_in_a_run_is_refused_where_its_signature_covers_it() {
     let mut refused = 0;
-    let cases = std::fs::read_dir(case("")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-    let samples = cases.map(|folder| Objects::read(&folder)).chain(task_runs()).chain(pipeline_runs());
-    for sample in samples {
+    let cases =
+        std::fs::read_dir(case("")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    for sample in cases.map(|folder| Objects::read(&folder)) {
         for (format, build_type) in FORMATS {
             let way = (format, build_type, true);
             let payload = made(&sample.run(), way);
             let signed = Signed::new(&payload);
-            for part in 0..=sample.children.len() {
+            for part in 0..=sample.children.len().min(1) {
                 for (path, changed) in swapped(sample.part(part)) {
                     let field = field_of(sample.run().kind(), part > 0, &path);
                     let mut other = sample.clone();
@@ -265,7 +335,11 @@ fn another_order_in_a_run_is_refused_where_its_signature_covers_it() {
                     let passes = signed.passes(&other);
                     let about = format!("{format} {build_type:?} {part} {}", notation(&path));
                     // What is made of it is the same, but for the order of sets.
-                    assert_eq!(passes, ordered(made(&other.run(), way)) == ordered(payload.clone()), "{about}");
+                    assert_eq!(
+                        passes,
+                        ordered(made(&other.run(), way)) == ordered(payload.clone()),
+                        "{about}"
+                    );
                     match field.extent(format, build_type) {
                         Extent::All => assert!(!passes, "{about}"),
                         Extent::Nothing => assert!(passes, "{about}"),
@@ -276,7 +350,7 @@ fn another_order_in_a_run_is_refused_where_its_signature_covers_it() {
             }
         }
     }
-    assert!(refused > 300, "{refused}");
+    assert!(refused > 100, "{refused}");
 }
 
 #[test]
@@ -307,7 +381,7 @@ fn another_order_in_what_is_signed_is_refused_but_for_the_sets() {
 /// Where the order alone changed, the difference says so, with the path.
 #[test]
 fn another_order_is_named() {
-    let [sample] = task_runs().try_into().unwrap_or_else(|all: Vec<Objects>| [all.into_iter().next().unwrap()]);
+    let sample = task_runs().remove(0);
     let signed = Signed::new(&made(&sample.run(), (RunFormat::SlsaV2Alpha3, BuildType::Slsa, false)));
     let mut changed = sample;
     let steps = changed.object["spec"]["taskSpec"]["steps"].as_array_mut().unwrap();
@@ -317,10 +391,15 @@ fn another_order_is_named() {
     changed.annotate("payload", &key, &signed.payload);
     changed.annotate("signature", &key, &signed.signature);
     let verdict = verify(&changed.run(), &trust(), &[]);
-    let [(_, refusal @ RunRefusal::Changed { .. })] = verdict.refused.as_slice() else { panic!("{verdict:?}") };
+    let [(_, refusal @ RunRefusal::Changed { .. })] = verdict.refused.as_slice() else {
+        panic!("{verdict:?}")
+    };
     let spec = "predicate.buildDefinition.externalParameters.runSpec.taskSpec.steps";
     let causes = refusal.causes();
-    for path in [format!("{spec}: the order changed: [\"scan\",\"push\"]"), format!("{spec}[name=scan].args: the order changed: [\"--deny\"")] {
+    for path in [
+        format!("{spec}: the order changed: [\"scan\",\"push\"]"),
+        format!("{spec}[name=scan].args: the order changed: [\"--deny\""),
+    ] {
         assert!(causes.iter().any(|cause| cause.starts_with(&path)), "{path}: {causes:#?}");
     }
 }
@@ -358,6 +437,14 @@ fn status(more: Value) -> Value {
         ],
     });
     status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    status
+}
+
+/// A PipelineRun's status: its results have no type.
+fn untyped(mut status: Value) -> Value {
+    for result in status["results"].as_array_mut().unwrap() {
+        result.as_object_mut().unwrap().remove("type");
+    }
     status
 }
 
@@ -457,8 +544,14 @@ fn pipeline_runs() -> Vec<Objects> {
         let uid = format!("0d3b3a9c-0000-4000-8000-00000000000{uid}");
         let mut status = task_status(&format!("{name}-pod"));
         // What each brought is its own: what is there twice is written once.
-        status = serde_json::from_str(&status.to_string().replace("registry.example/", &format!("registry.example/{name}/"))
-            .replace("pkg:generic/", &format!("pkg:generic/{name}/")).replace("git.example/", &format!("git.example/{name}/"))).unwrap();
+        status = serde_json::from_str(
+            &status
+                .to_string()
+                .replace("registry.example/", &format!("registry.example/{name}/"))
+                .replace("pkg:generic/", &format!("pkg:generic/{name}/"))
+                .replace("git.example/", &format!("git.example/{name}/")),
+        )
+        .unwrap();
         json!({
             "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
             "metadata": metadata(name, &uid, json!({ "tekton.dev/pipelineTask": task })),
@@ -481,13 +574,13 @@ fn pipeline_runs() -> Vec<Objects> {
         object: json!({
             "apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
             "metadata": metadata("release", "0d3b3a9c-0000-4000-8000-000000000001", json!({})), "spec": spec,
-            "status": status(json!({
+            "status": untyped(status(json!({
                 "pipelineSpec": pipeline(), "finallyStartTime": "2025-01-01T00:01:00Z",
-                "childReferences": [reference("release-build", "build"), reference("release-test-0", "test"), reference("release-test-1", "test")],
+                "childReferences": [reference("release-build", "build"), reference("release-test-0", "test")],
                 "skippedTasks": [{ "name": "notify", "reason": "none" }, { "name": "lint", "reason": "none" }],
-            })),
+            }))),
         }),
-        children: vec![child("release-build", "build", '2'), child("release-test-0", "test", '3'), child("release-test-1", "test", '4')],
+        children: vec![child("release-build", "build", '2'), child("release-test-0", "test", '3')],
     };
     let mut by_resolver = spec.clone();
     by_resolver.as_object_mut().unwrap().remove("pipelineSpec");

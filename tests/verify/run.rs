@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
-use stepseal::payload::{Claims, CosignStatement, Format as _};
+use stepseal::payload::{Claims, CosignStatement, Format as _, SimpleSigning};
 use stepseal::sign::{KeySource, Signer};
 use stepseal::tekton::run::{Run, RunError};
-use stepseal::verify::run::{RunRefusal, counts, verify};
+use stepseal::verify::run::{MAX_PAYLOADS, RunRefusal, counts, verify, verify_until};
 use stepseal::verify::trust::Distrust;
 use stepseal::verify::{Accepted, Trust, own};
 
@@ -316,6 +316,119 @@ fn the_format_tekton_is_the_status_with_a_plain_signature() {
     assert!(ended.stderr.contains("(tekton)"), "{}", ended.stderr);
     objects.object["status"]["podName"] = json!("another");
     fails(binary(&step, &objects.text(), &[]), &["podName: ", "was signed, and it is \"another\""]);
+}
+
+/// Anybody can take a signature that was made of something else, and hang it onto a run that says the same in its status.
+#[test]
+fn what_was_signed_for_something_else_is_no_run() {
+    let image = format!("registry.example/app@sha256:{}", "a".repeat(64)).parse().unwrap();
+    let claim = SimpleSigning.payloads(&image, &Claims::default()).unwrap().remove(0).bytes;
+    let conditions = json!([{ "type": "Succeeded", "status": "True" }]);
+    let statement = |kind: &str| json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": kind, "subject": [], "predicate": {} });
+    let rows = [
+        (serde_json::from_slice(&claim).unwrap(), false),
+        (statement("https://slsa.dev/provenance/v1"), false),
+        (statement("https://cyclonedx.org/bom"), false),
+        (json!({ "conditions": conditions, "pipelineSpec": { "tasks": [] }, "childReferences": [] }), false),
+        (json!({ "conditions": conditions, "extra": 1 }), false),
+        (json!({ "conditions": [] }), false),
+        (json!({ "podName": "p" }), false),
+        (json!({}), false),
+        (json!([{ "conditions": conditions }]), false),
+        (json!(1), false),
+        (json!("status"), false),
+        (Value::Null, false),
+        (json!({ "conditions": conditions, "podName": "p" }), true),
+    ];
+    for (payload, accepted) in rows {
+        let mut objects = Objects::read(&case("tr-minimal"));
+        objects.object["status"] = payload.clone();
+        let key = objects.run().short_key().unwrap();
+        let bytes = payload.to_string();
+        objects.annotate("payload", &key, bytes.as_bytes());
+        for (signature, fits) in [
+            (signer().sign(bytes.as_bytes()).unwrap().0, true),
+            // A status in an envelope is none, whatever it says.
+            (envelope(signer(), &payload).to_vec(), false),
+        ] {
+            objects.annotate("signature", &key, &signature);
+            let verdict = verify(&objects.run(), &trust(), &[]);
+            assert_eq!(verdict.refused.is_empty(), accepted && fits, "{payload}: {:?}", verdict.refused);
+        }
+    }
+}
+
+/// A statement counts in an envelope alone, here and for what `sign` finds there.
+#[test]
+fn a_statement_with_a_bare_signature_does_not_count() {
+    let mut objects = Objects::read(&case("tr-minimal"));
+    let made =
+        payload(&objects.run(), RunFormat::SlsaV1, &ProvenanceOptions::default()).unwrap().payload.bytes;
+    let signature = signer().sign(&made).unwrap().0;
+    let key = objects.run().short_key().unwrap();
+    objects.annotate("payload", &key, &made);
+    objects.annotate("signature", &key, &signature);
+    let verdict = verify(&objects.run(), &trust(), &[]);
+    assert!(matches!(verdict.refused[..], [(_, RunRefusal::OtherSignature { .. })]), "{:?}", verdict.refused);
+    assert!(!counts(&trust(), &made, &STANDARD.encode(&made), &STANDARD.encode(&signature)));
+}
+
+/// Junk neither hides the run's own payload nor keeps it waiting.
+#[test]
+fn more_payloads_than_any_run_has_are_left_out_and_told() {
+    let step = step();
+    let mut objects = signed();
+    let key = objects.run().short_key().unwrap();
+    // Another, older signature of the run's own, behind the junk.
+    for part in ["payload", "signature"] {
+        let annotations = &mut objects.object["metadata"]["annotations"];
+        annotations[format!("chains.tekton.dev/{part}-{key}-2")] =
+            annotations[format!("chains.tekton.dev/{part}-{key}")].clone();
+        annotations[format!("chains.tekton.dev/{part}-{key}")] = json!("AAAA");
+    }
+    let mut junk = objects.clone();
+    for number in 0..MAX_PAYLOADS + 7 {
+        junk.annotate("payload", &format!("{number:012x}"), b"{}");
+    }
+    let verdict = verify(&junk.run(), &trust(), &[]);
+    assert_eq!((verdict.good.len(), verdict.refused.len(), verdict.left_out), (1, MAX_PAYLOADS, 7));
+    assert_eq!(verdict.good[0].key, format!("{key}-2"));
+    let over = verify_until(&junk.run(), &trust(), &[], std::time::Instant::now());
+    assert!(matches!(over.refused[..], [(_, RunRefusal::Time)]) && over.good.is_empty(), "{over:?}");
+    fails(binary(&step, &objects.text(), &["--timeout", "1ns"]), &["the time limit was over"]);
+    let ended = passes(binary(&step, &objects.text(), &[]));
+    assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
+}
+
+/// What a signature covers is told for people and for programs.
+#[test]
+fn what_a_signature_covers_is_told() {
+    let step = step();
+    let ended = passes(binary(&step, &signed().text(), &[]));
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let payload = &printed["payloads"][0];
+    let has = |list: &str, name: &str| {
+        payload[list].as_array().unwrap().iter().any(|one| *one == name || one["field"] == name)
+    };
+    assert!(
+        has("covers", "UID") && has("coversInPart", "steps") && has("doesNotCover", "namespace"),
+        "{payload}"
+    );
+    assert_eq!(payload["note"], Value::Null);
+    for text in ["covers UID", "covers in part ", "doesn't cover name, namespace"] {
+        assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+    }
+    let mut objects = Objects::read(&case("tr-minimal"));
+    let key = objects.run().short_key().unwrap();
+    let status = objects.object["status"].to_string();
+    objects.annotate("payload", &key, status.as_bytes());
+    objects.annotate("signature", &key, &signer().sign(status.as_bytes()).unwrap().0);
+    let ended = passes(binary(&step, &objects.text(), &[]));
+    assert!(ended.stderr.contains("note: the format tekton signs the status alone"), "{}", ended.stderr);
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let payload = &printed["payloads"][0];
+    assert!(payload["note"].as_str().unwrap().contains("the status alone"), "{payload}");
+    assert!(payload["doesNotCover"].as_array().unwrap().contains(&json!("UID")), "{payload}");
 }
 
 /// What `sign` counts as there in annotations is what `verify-run` accepts.

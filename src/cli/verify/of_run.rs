@@ -86,7 +86,11 @@ fn lines(name: &str, good: &SignedPayload) -> Vec<String> {
     let so_far = good.so_far.as_ref().map(told).unwrap_or_default();
     let mut lines = vec![
         format!("good       {name}, {} ({}{so_far})", foreign::shown(&good.key, 100), good.format),
-        format!("           by {} ({})", foreign::shown(&good.by.who, 300), foreign::shown(&good.by.name, 200)),
+        format!(
+            "           by {} ({})",
+            foreign::shown(&good.by.who, 300),
+            foreign::shown(&good.by.name, 200)
+        ),
     ];
     let coverage = &good.coverage;
     let in_part: Vec<String> =

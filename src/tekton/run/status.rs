@@ -48,9 +48,8 @@ pub fn check_status(kind: RunKind, status: &Value) -> Result<(), StatusError> {
     if let Some(other) = fields.keys().find(|field| !field_names(of).any(|known| known == field.as_str())) {
         return Err(StatusError::Field(other.as_str().into()));
     }
-    let says = |condition: &Value| {
-        text(condition, "type") == SUCCEEDED && !text(condition, "status").is_empty()
-    };
+    let says =
+        |condition: &Value| text(condition, "type") == SUCCEEDED && !text(condition, "status").is_empty();
     if !list(status, "conditions").iter().any(says) {
         return Err(StatusError::NoCondition);
     }
@@ -101,7 +100,11 @@ mod tests {
         ];
         for (status, task_run, pipeline_run) in rows {
             let is = |kind| check_status(kind, &status).is_ok();
-            assert_eq!((is(RunKind::TaskRun), is(RunKind::PipelineRun)), (task_run, pipeline_run), "{status}");
+            assert_eq!(
+                (is(RunKind::TaskRun), is(RunKind::PipelineRun)),
+                (task_run, pipeline_run),
+                "{status}"
+            );
         }
     }
 }

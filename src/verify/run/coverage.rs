@@ -92,7 +92,8 @@ pub struct Coverage {
 /// What must be known of the format `tekton`.
 const STATUS_ALONE: &str = "the format tekton signs the status alone: every run with this status passes, whatever its name, UID and spec";
 /// What must be known of the payload of an image.
-const IMAGE_ALONE: &str = "this is the signature of an image that the run's results name, and covers its digest alone";
+const IMAGE_ALONE: &str =
+    "this is the signature of an image that the run's results name, and covers its digest alone";
 
 impl Coverage {
     /// Of a payload that a run of this `kind` gives in each of `formats`, with this build type. Where it could be of several,
@@ -262,7 +263,12 @@ const PIPELINE_RUN: &[Field] = &[
         slsa_v2alpha4: Extent::Part("in the names of results"),
         ..NEVER
     },
-    Field { name: "namespace", paths: &[&["metadata", "namespace"]], ..NEVER },
+    Field {
+        name: "namespace",
+        paths: &[&["metadata", "namespace"]],
+        slsa_tekton: Some(Extent::Part("that of its TaskRuns")),
+        ..NEVER
+    },
     Field {
         name: "labels",
         paths: &[&["metadata", "labels"]],
@@ -305,7 +311,9 @@ const PIPELINE_RUN: &[Field] = &[
     Field {
         name: "pipelineSpec as run",
         paths: &[&["status", "pipelineSpec"]],
-        slsa_v1: Extent::Part("names, order, taskRefs and predecessors of the tasks that completed; defaults of params"),
+        slsa_v1: Extent::Part(
+            "names, order, taskRefs and predecessors of the tasks that completed; defaults of params",
+        ),
         slsa_v2alpha3: Extent::Part("names and order of the tasks that completed"),
         slsa_v2alpha4: Extent::Part("names and order of the tasks that completed"),
         ..STATUS

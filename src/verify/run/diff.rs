@@ -43,11 +43,7 @@ pub struct Difference {
 /// # Errors
 ///
 /// When the time is over.
-pub(super) fn differences(
-    signed: &Value,
-    now: &Value,
-    clock: &Clock,
-) -> Result<Vec<Difference>, RunRefusal> {
+pub(super) fn differences(signed: &Value, now: &Value, clock: &Clock) -> Result<Vec<Difference>, RunRefusal> {
     let mut diff = Diff { clock, found: Vec::new(), text_left: ORDERED_BYTES };
     diff.walk(&Place::ROOT, Some(signed), Some(now))?;
     Ok(diff.found)

@@ -12,7 +12,10 @@ use super::place::Place;
 ///
 /// `[]` is an item of a list.
 pub const SETS: &[(&str, &str)] = &[
-    ("subject", "Chains gathers pairs of results (IMAGE_URL and IMAGE_DIGEST) in a map, and writes them in its order"),
+    (
+        "subject",
+        "Chains gathers pairs of results (IMAGE_URL and IMAGE_DIGEST) in a map, and writes them in its order",
+    ),
     (
         "predicate.buildConfig.tasks.[].after",
         "Chains reads the results that an object parameter uses in the order of a map",
@@ -27,8 +30,10 @@ pub(super) const ANNOTATIONS: &[&str] = &[
 ];
 
 /// Texts that are the base64 of JSON, and are compared as what they hold.
-pub(super) const CONTENTS: &[&str] =
-    &["predicate.buildDefinition.resolvedDependencies.[].content", "predicate.runDetails.byproducts.[].content"];
+pub(super) const CONTENTS: &[&str] = &[
+    "predicate.buildDefinition.resolvedDependencies.[].content",
+    "predicate.runDetails.byproducts.[].content",
+];
 
 /// Whether the list at `place` is compared as a set.
 pub(super) fn is_set(place: &Place<'_>) -> bool {

@@ -148,4 +148,3 @@ fn counted(count: usize) -> String {
         _ => format!("{count} differences"),
     }
 }
-

@@ -51,10 +51,7 @@ fn what_changed_is_named_by_its_path() {
     );
     assert_eq!(differences(&signed, &signed), []);
     let lost = json!({"spec": {}, "predicate": signed["predicate"], "plain": []});
-    assert_eq!(
-        paths(&signed, &lost),
-        ["plain[0]", "plain[1]", "spec.params[name=a]", "spec.params[name=b]"]
-    );
+    assert_eq!(paths(&signed, &lost), ["plain[0]", "plain[1]", "spec.params[name=a]", "spec.params[name=b]"]);
     assert_eq!(differences(&json!({"a": []}), &json!({})).len(), 1);
 }
 
@@ -62,9 +59,15 @@ fn what_changed_is_named_by_its_path() {
 fn another_order_is_a_difference_that_says_so() {
     let named = |names: [&str; 3]| json!({ "l": names.map(|name| json!({ "name": name })) });
     let rows = [
-        (json!({ "l": ["--deny", "critical", "--allow", "low"] }), json!({ "l": ["--allow", "critical", "--deny", "low"] })),
+        (
+            json!({ "l": ["--deny", "critical", "--allow", "low"] }),
+            json!({ "l": ["--allow", "critical", "--deny", "low"] }),
+        ),
         (json!({ "l": [["a", "b"], ["c"]] }), json!({ "l": [["c"], ["a", "b"]] })),
-        (json!({ "l": [{ "name": "" }, { "name": "", "x": 1 }] }), json!({ "l": [{ "name": "", "x": 1 }, { "name": "" }] })),
+        (
+            json!({ "l": [{ "name": "" }, { "name": "", "x": 1 }] }),
+            json!({ "l": [{ "name": "", "x": 1 }, { "name": "" }] }),
+        ),
         (json!({ "l": [1, 1, 2] }), json!({ "l": [1, 2, 1] })),
         (named(["a", "b", "c"]), named(["a", "c", "b"])),
     ];
@@ -83,7 +86,10 @@ fn another_order_is_a_difference_that_says_so() {
 
 #[test]
 fn only_the_lists_of_the_table_are_sets() {
-    let (one, two) = (json!({ "name": "a", "digest": { "sha256": "1" } }), json!({ "digest": { "sha256": "2" }, "name": "a" }));
+    let (one, two) = (
+        json!({ "name": "a", "digest": { "sha256": "1" } }),
+        json!({ "digest": { "sha256": "2" }, "name": "a" }),
+    );
     for (path, _) in order::SETS {
         assert_eq!(differences(&at(path, json!([one, two])), &at(path, json!([two, one]))), []);
         assert_eq!(differences(&at(path, json!(["a", "b", "a"])), &at(path, json!(["a", "a", "b"]))), []);
@@ -108,20 +114,31 @@ fn what_chains_adds_later_counts_where_chains_does_not_add_it() {
         assert_eq!(differences(&of(&Value::Null), &of(&json!({ "chains.tekton.dev/signed": "true" }))), []);
         assert_eq!(differences(&of(&ours), &of(&json!({ "a": "2" }))).len(), 1);
     }
-    for path in ["predicate.invocation.environment.labels", "predicate.buildDefinition.internalParameters.labels", "spec.annotations"] {
+    for path in [
+        "predicate.invocation.environment.labels",
+        "predicate.buildDefinition.internalParameters.labels",
+        "spec.annotations",
+    ] {
         assert_eq!(differences(&at(path, ours.clone()), &at(path, later.clone())).len(), 1, "{path}");
     }
     // Nor is a text decoded that a parameter calls its content.
-    let parameter = |text: &str| at("predicate.invocation.parameters.p.content", STANDARD.encode(text).into());
+    let parameter =
+        |text: &str| at("predicate.invocation.parameters.p.content", STANDARD.encode(text).into());
     assert_eq!(differences(&parameter("[1]"), &parameter("[ 1 ]")).len(), 1);
 }
 
 /// Each of these took a time that grows with the square of the length, or with the depth.
 #[test]
 fn hostile_documents_are_compared_in_bounded_time_and_memory() {
-    let names = |from: usize| json!((from..from + 60_000).map(|at| json!({ "name": at.to_string() })).collect::<Vec<_>>());
+    let names = |from: usize| {
+        json!((from..from + 60_000).map(|at| json!({ "name": at.to_string() })).collect::<Vec<_>>())
+    };
     let nested = |leaf: i32| (0..120).fold(json!([leaf]), |inner, _| json!([inner, [leaf]]));
-    let texts = |last: &str| json!((0..200_000).map(|at| if at == 0 { last.to_owned() } else { at.to_string() }).collect::<Vec<_>>());
+    let texts = |last: &str| {
+        json!(
+            (0..200_000).map(|at| if at == 0 { last.to_owned() } else { at.to_string() }).collect::<Vec<_>>()
+        )
+    };
     for (signed, now) in [
         (names(0), names(30_000)),
         (names(0), json!([])),
