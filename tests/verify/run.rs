@@ -395,7 +395,6 @@ fn more_payloads_than_any_run_has_are_left_out_and_told() {
     assert_eq!(verdict.good[0].key, format!("{key}-2"));
     let over = verify_until(&junk.run(), &trust(), &[], std::time::Instant::now());
     assert!(matches!(over.refused[..], [(_, RunRefusal::Time)]) && over.good.is_empty(), "{over:?}");
-    fails(binary(&step, &objects.text(), &["--timeout", "1ns"]), &["the time limit was over"]);
     let ended = passes(binary(&step, &objects.text(), &[]));
     assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
 }
