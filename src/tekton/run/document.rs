@@ -1,30 +1,37 @@
 //! Bytes in, Kubernetes objects out: YAML with several documents, JSON, arrays, `List` objects.
 //!
 //! What a parser might take in two ways is refused: a key that stands twice, and numbers that can't be kept as they
-//! are. Size, depth and number of nodes are bounded, and so is what YAML's aliases may repeat.
+//! are. Size, depth and number of nodes are bounded, and so is what YAML's aliases may repeat. The reader counts what each value
+//! takes in memory before it keeps it (`room.rs`).
 //!
 //! Spec: <https://yaml.org/spec/1.2.2/>, <https://www.rfc-editor.org/rfc/rfc8259>
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use super::RunError;
 use super::object;
+use super::room;
 
 /// The most that is read: a PipelineRun with hundreds of TaskRuns, each of which the API server bounds at 1.5 MiB.
 pub(super) const MAX_RUN_BYTES: usize = 64 * 1024 * 1024;
 /// The deepest nesting that is read; a run's deepest fields lie about 20 levels down.
 pub(super) const MAX_DEPTH: usize = 100;
-/// The most values in it.
-const MAX_NODES: usize = 4_000_000;
+/// The most nodes of a YAML file, of which an entry of an object has two: twice those of a PipelineRun with 300 TaskRuns, each
+/// with 20 steps. Reading them takes about a second.
+const MAX_NODES: usize = 1_000_000;
+/// The most that the objects may take in memory together: three times what a PipelineRun with 300 TaskRuns takes. A second copy of it,
+/// to compare it with what was signed, still fits into 128 MiB.
+const MAX_MEMORY_BYTES: usize = 56 * 1024 * 1024;
 /// The most documents in a YAML file.
 const MAX_DOCUMENTS: usize = 10_000;
 /// The largest whole number below which a float holds every one.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-/// What all aliases of a YAML file may repeat together.
+/// The most nodes that all aliases of a YAML file may repeat together.
 const MAX_REPEATED: usize = 100_000;
 
 /// Every object in `bytes`, in their order.
@@ -36,10 +43,11 @@ pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // JSON with `---` between its documents is YAML.
     let several = text.lines().any(|line| line.trim_end() == "---");
-    let documents = match text.trim_start().starts_with(['{', '[']) && !several {
-        true => json(text)?,
-        false => yaml(text)?,
-    };
+    let documents =
+        room::within(MAX_MEMORY_BYTES, || match text.trim_start().starts_with(['{', '[']) && !several {
+            true => json(text),
+            false => yaml(text),
+        })?;
     let mut found = Vec::new();
     for document in documents {
         flatten(document, &mut found, 0)?;
@@ -168,32 +176,45 @@ impl<'de> Visitor<'de> for StrictVisitor {
         Ok(Value::Number(whole.into()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        room::take(room::TEXT_BYTES + value.len())?;
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: de::Error>(self, mut value: String) -> Result<Value, E> {
+        room::take(room::TEXT_BYTES + value.len())?;
+        value.shrink_to_fit();
         Ok(Value::String(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        room::take(room::LIST_BYTES)?;
         let mut found = Vec::new();
         while let Some(Strict(item)) = items.next_element()? {
+            room::take(room::ITEM_BYTES)?;
             found.push(item);
         }
+        found.shrink_to_fit();
         Ok(Value::Array(found))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut found = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            if found.contains_key(&key) {
-                let key = crate::foreign::shown(&key, super::NAME_SHOWN_BYTES);
-                return Err(de::Error::custom(format!("the key \"{key}\" stands twice in one object")));
-            }
+        room::take(room::MAP_BYTES)?;
+        let mut found: Vec<(String, Value)> = Vec::new();
+        while let Some(mut key) = entries.next_key::<String>()? {
+            room::take(room::ENTRY_BYTES + room::TEXT_BYTES + key.len())?;
+            key.shrink_to_fit();
             let Strict(value) = entries.next_value()?;
-            found.insert(key, value);
+            found.push((key, value));
         }
-        Ok(Value::Object(found))
+        let mut names = HashSet::with_capacity(found.len());
+        if let Some((twice, _)) = found.iter().find(|(name, _)| !names.insert(name)) {
+            let key = crate::foreign::shown(twice, super::NAME_SHOWN_BYTES);
+            return Err(de::Error::custom(format!("the key \"{key}\" stands twice in one object")));
+        }
+        drop(names);
+        // A map that grows entry by entry has room for four times a small object.
+        room::give_back(found.len() * room::LISTED_ENTRY_BYTES);
+        Ok(Value::Object(found.into_iter().collect()))
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod hints;
 mod name;
 mod object;
+mod room;
 mod status;
 mod v1beta1;
 mod value;
