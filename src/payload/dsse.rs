@@ -15,6 +15,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::Payload;
+use crate::json::{self, Limit};
 use crate::sign::Signature;
 
 /// The media type of an envelope.
@@ -25,6 +26,10 @@ pub const MAX_BYTES: u64 = 90 * 1024 * 1024;
 
 /// More signatures than this are no envelope's but an attack on who verifies them.
 const MAX_SIGNATURES: usize = 64;
+
+/// What the values of an envelope may take in memory beside its texts, which together are no longer than the envelope: it has a
+/// few hundred values.
+const VALUES_BYTES: usize = 1024 * 1024;
 
 /// An envelope as it was read; nothing of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,13 +101,14 @@ struct Sig<'a> {
     sig: Cow<'a, str>,
 }
 
-/// Reads an envelope. Fields that the specification doesn't know are ignored; one that stands twice is refused.
+/// Reads an envelope. Fields that the specification doesn't know are ignored; a key that appears twice is refused, wherever it is.
 ///
 /// # Errors
 ///
 /// When the bytes are no envelope.
 pub fn read(bytes: &[u8]) -> Result<Envelope, DsseError> {
-    let document: Document<'_> = serde_json::from_slice(bytes).map_err(DsseError::Json)?;
+    let limit = Limit::memory(bytes.len().saturating_add(VALUES_BYTES));
+    let document: Document<'_> = json::typed(bytes, limit).map_err(DsseError::Json)?;
     let count = document.signatures.len();
     if !(1..=MAX_SIGNATURES).contains(&count) {
         return Err(DsseError::Signatures(count));
@@ -123,7 +129,7 @@ pub fn read(bytes: &[u8]) -> Result<Envelope, DsseError> {
 
 /// Base64 in either alphabet, as the specification allows.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    let url_safe = text.bytes().any(|byte| matches!(byte, b'-' | b'_'));
+    let url_safe = text.as_bytes().contains(&b'-') || text.as_bytes().contains(&b'_');
     let engine = |alphabet: &Alphabet| {
         let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
         GeneralPurpose::new(alphabet, config)
@@ -169,6 +175,24 @@ mod tests {
         let read = read(text.as_bytes()).unwrap();
         assert_eq!(read.payload, [0xfb, 0xff, 0xbf].as_slice());
         assert!(read.signatures.iter().all(|one| one.key_id.is_empty() && one.signature == [1, 2]));
+    }
+
+    #[test]
+    fn many_values_end_the_reading() {
+        let list = |item: &str| vec![item; 100_000].join(",");
+        for (fields, item) in [("", r#"{"sig":""}"#), ("", "{}"), (r#""extra":[[[["#, "[]")] {
+            let (open, close) = if fields.is_empty() { (r#""signatures":["#, "]") } else { (fields, "]]]]") };
+            let text = format!(r#"{{"payload":"","payloadType":"",{open}{}{close}}}"#, list(item));
+            let error = read(text.as_bytes()).unwrap_err();
+            let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            assert!(cause.contains("takes more than"), "{item}: {error}: {cause}");
+        }
+        let large = envelope(
+            &payload(Box::leak("x".repeat(16 * 1024 * 1024).into_boxed_str())),
+            &Signature(vec![7]),
+            "SHA256:x",
+        );
+        assert_eq!(read(&large).unwrap().payload.len(), 16 * 1024 * 1024);
     }
 
     #[test]

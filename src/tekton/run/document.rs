@@ -207,14 +207,20 @@ impl<'de> Visitor<'de> for StrictVisitor {
             let Strict(value) = entries.next_value()?;
             found.push((key, value));
         }
-        let mut names = HashSet::with_capacity(found.len());
-        if let Some((twice, _)) = found.iter().find(|(name, _)| !names.insert(name)) {
-            let key = crate::foreign::shown(twice, super::NAME_SHOWN_BYTES);
-            return Err(de::Error::custom(format!("the key \"{key}\" stands twice in one object")));
-        }
-        drop(names);
-        // A map that grows entry by entry has room for four times a small object.
-        room::give_back(found.len() * room::LISTED_ENTRY_BYTES);
-        Ok(Value::Object(found.into_iter().collect()))
+        object_of(found).map_err(de::Error::custom)
     }
+}
+
+/// The object of these entries; an error names the key that it has twice. Apart from what reads them, whose frames lie on the stack as
+/// deep as the values are nested.
+fn object_of(entries: Vec<(String, Value)>) -> Result<Value, String> {
+    let mut names = HashSet::with_capacity(entries.len());
+    if let Some((twice, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {
+        let key = crate::foreign::shown(twice, super::NAME_SHOWN_BYTES);
+        return Err(format!("the key \"{key}\" stands twice in one object"));
+    }
+    drop(names);
+    room::give_back(entries.len() * room::LISTED_ENTRY_BYTES);
+    // With its length known it gets no spare room: growing entry by entry, a small object takes several times as much.
+    Ok(Value::Object(entries.into_iter().collect()))
 }

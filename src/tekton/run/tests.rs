@@ -201,3 +201,50 @@ fn v1beta1_becomes_what_the_webhook_makes_of_it() {
     assert_eq!(run.run().results()[0].name, "r");
     assert!(run.short_key().is_err());
 }
+
+/// A TaskRun with `value` under an annotation.
+fn annotated(value: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{{"name":"a","annotations":{{"x":{value}}}}}}}"#
+    )
+}
+
+#[test]
+fn what_would_take_too_much_memory_is_refused() {
+    let list = |item: &str| format!("[{}{item}]", format!("{item},").repeat(1_200_000));
+    let keys: Vec<String> = (0..300_000).map(|number| format!("\"{number}\":0")).collect();
+    let text = "a".repeat(1024 * 1024);
+    for hostile in [
+        annotated(&list("0")),
+        annotated(&list("[]")),
+        annotated(&list("{}")),
+        annotated(&list(r#"{"a":{}}"#)),
+        annotated(&format!("{{{}}}", keys.join(","))),
+        // What is left is of the whole file, and not of a document.
+        annotated(&format!("[{}0]", "0,".repeat(300_000))).repeat(4),
+        // YAML's aliases repeat more than nodes.
+        format!("- &a {text}\n{}", "- *a\n".repeat(100)),
+    ] {
+        let error = Run::parse(hostile.as_bytes()).unwrap_err();
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        assert!(cause.contains("takes more than 56 MiB"), "{}: {error}: {cause}", &hostile[..100]);
+    }
+    // One document leaves nothing behind for the next.
+    assert!(Run::parse(annotated("\"\"").as_bytes()).is_ok());
+}
+
+#[test]
+fn a_run_with_hundreds_of_children_is_read() {
+    let child = r#"{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"name":"NAME","labels":{"tekton.dev/pipelineTask":"NAME"}},"status":{"steps":[STEPS]}}"#;
+    let step = r#"{"name":"make","container":"step-make","imageID":"registry.example/builder@sha256:0","terminated":{"exitCode":0,"reason":"Completed"}}"#;
+    let steps = vec![step; 30].join(",");
+    let children: Vec<String> = (0..500)
+        .map(|number| child.replace("NAME", &format!("t{number}")).replace("STEPS", &steps))
+        .collect();
+    let run = r#"{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"a"}}"#;
+    let json = format!("[{run},{}]", children.join(","));
+    let yaml = format!("{run}\n---\n{}", children.join("\n---\n"));
+    for text in [json, yaml] {
+        assert!(Run::parse(text.as_bytes()).is_ok(), "{} bytes", text.len());
+    }
+}

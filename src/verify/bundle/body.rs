@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::artifact::{Artifact, unhex};
 use super::error::LogError;
-use super::format::{self, Bytes, Content, Entry};
+use super::field::{self, Bytes};
+use super::format::{Content, Entry};
 use crate::sign::{Hash, PublicKey};
 
 /// What an entry must be of.
@@ -107,7 +108,7 @@ fn decode_pem(pem: &[u8], label: &str) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(pem).ok()?.trim();
     let text = text.strip_prefix("-----BEGIN ")?.strip_prefix(label)?.strip_prefix("-----")?;
     let text = text.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
-    format::base64(text)
+    field::base64(text)
 }
 
 fn is_key(key: &PublicKey, der: &[u8]) -> bool {

@@ -11,7 +11,7 @@
 //! must be by the log of the entry, under the name that the note begins with.
 
 use super::error::LogError;
-use super::format;
+use super::field;
 
 /// A checkpoint, taken apart.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl<'a> Checkpoint<'a> {
         let mut lines = text.lines();
         let origin = lines.next().filter(|line| !line.is_empty()).ok_or(wrong("it has no origin"))?;
         let tree_size = lines.next().and_then(decimal).ok_or(wrong("its second line is not a size"))?;
-        let root = lines.next().and_then(format::base64).and_then(|root| root.try_into().ok());
+        let root = lines.next().and_then(field::base64).and_then(|root| root.try_into().ok());
         let root = root.ok_or(wrong("its third line is not a hash"))?;
         let lines = signatures.trim_start_matches('\n').split_terminator('\n');
         let signatures: Vec<_> = lines
@@ -85,7 +85,7 @@ impl<'a> Checkpoint<'a> {
 impl<'a> NoteSignature<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let (name, signature) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
-        let bytes = format::base64(signature)?;
+        let bytes = field::base64(signature)?;
         let (hint, signature) = bytes.split_first_chunk::<4>()?;
         if name.is_empty() || signature.is_empty() {
             return None;

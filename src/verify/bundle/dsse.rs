@@ -1,10 +1,14 @@
 //! DSSE envelopes: <https://github.com/secure-systems-lab/dsse/blob/v1.0.2/envelope.md>.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use serde::Deserialize;
 
 use super::artifact::Artifact;
 use super::error::{BundleError, ContentError, FormatError};
 use super::signature;
+use crate::json::{self, Limit};
 use crate::payload::cosign_statement::PAYLOAD_TYPE;
 use crate::payload::dsse::{self, KeyedSignature};
 use crate::sign::PublicKey;
@@ -12,13 +16,13 @@ use crate::sign::PublicKey;
 /// An envelope with one signature, which may or may not be right.
 #[derive(Clone, Debug)]
 pub struct Envelope {
-    payload_type: String,
-    payload: Vec<u8>,
+    payload_type: Arc<str>,
+    payload: Bytes,
     signature: Vec<u8>,
 }
 
 impl Envelope {
-    pub(super) fn new(payload_type: String, payload: Vec<u8>, signature: Vec<u8>) -> Self {
+    pub(super) fn new(payload_type: Arc<str>, payload: Bytes, signature: Vec<u8>) -> Self {
         Self { payload_type, payload, signature }
     }
 
@@ -29,8 +33,10 @@ impl Envelope {
     /// [`BundleError::Format`]: it is no envelope, has no signature, or more than one can mean well.
     pub fn parse(bytes: &[u8]) -> Result<Vec<Self>, BundleError> {
         let read = dsse::read(bytes).map_err(|e| BundleError::Format(FormatError::Envelope(e)))?;
+        let payload_type: Arc<str> = read.payload_type.into();
+        // A payload may have many megabytes, and is shared by all of them.
         let one = |signature: KeyedSignature| {
-            Self::new(read.payload_type.clone(), read.payload.to_vec(), signature.signature)
+            Self::new(Arc::clone(&payload_type), read.payload.clone(), signature.signature)
         };
         Ok(read.signatures.into_iter().map(one).collect())
     }
@@ -71,10 +77,11 @@ impl Envelope {
         if matches!(artifact, Artifact::Unchecked) {
             return Ok(());
         }
-        if self.payload_type != PAYLOAD_TYPE {
+        if *self.payload_type != *PAYLOAD_TYPE {
             return Err(ContentError::PayloadType { found: crate::foreign::shown(&self.payload_type, 120) });
         }
-        let statement: Statement = serde_json::from_slice(&self.payload).map_err(ContentError::Statement)?;
+        let head = json::value_without(&self.payload, "predicate", HEAD).map_err(ContentError::Statement)?;
+        let statement: Statement = serde_json::from_value(head).map_err(ContentError::Statement)?;
         if !statement._type.starts_with("https://in-toto.io/Statement/") {
             return Err(ContentError::StatementType { found: crate::foreign::shown(&statement._type, 120) });
         }
@@ -92,6 +99,8 @@ impl Envelope {
 
 /// The most digests that a statement is searched for.
 const SUBJECTS: usize = 32 * 1024;
+/// What a statement without its predicate may take in memory: so many subjects fit.
+const HEAD: Limit = Limit::memory(64 * 1024 * 1024);
 
 #[derive(Deserialize)]
 struct Statement {

@@ -90,6 +90,14 @@ pub enum FormatError {
         /// The limit.
         limit: usize,
     },
+    /// Larger than any that a signer, a log or an authority makes.
+    #[error("its {field} is larger than {limit} bytes")]
+    Part {
+        /// Which field.
+        field: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// Something is not there, or empty.
     #[error("it has no {0}")]
     Missing(&'static str),

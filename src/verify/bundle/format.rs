@@ -7,15 +7,12 @@
 //! call it verified. What a version demands is checked here as well: a bundle 0.1 needs the log's promise, later ones its proof,
 //! and since 0.3 a certificate comes alone, without a chain.
 
-use std::fmt;
-
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use super::dsse::Envelope;
 use super::error::{BundleError, FormatError};
+use super::field::{Bytes, Few, Number};
+use crate::json::{self, Limit};
 use crate::payload::dsse;
 use crate::sign::Hash;
 
@@ -23,11 +20,15 @@ use crate::sign::Hash;
 pub const BUNDLE_BYTES: u64 = dsse::MAX_BYTES;
 /// The most log entries, timestamps and certificates of one bundle: each costs signatures to check.
 const PARTS: usize = 32;
-
-const BASE64: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, BASE64);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, BASE64);
+/// The most hashes of one proof of inclusion: a tree of 2^64 entries needs as many.
+const HASHES: usize = 64;
+/// The largest certificate, timestamp and checkpoint; they have some kilobytes, and take many times that when they are read.
+const PART_BYTES: usize = 64 * 1024;
+/// The largest body of a log entry; Rekor's have some kilobytes.
+const BODY_BYTES: usize = 1024 * 1024;
+/// What the values of a bundle may take in memory beside its texts, which together are no longer than the bundle: it has at most
+/// a few thousand values.
+const VALUES_BYTES: usize = 4 * 1024 * 1024;
 
 /// A bundle: what signed, where that is logged, and the signature. Well-formed, nothing more.
 #[derive(Clone, Debug)]
@@ -146,7 +147,8 @@ impl Bundle {
         if bytes.len() as u64 > BUNDLE_BYTES {
             return Err(FormatError::TooLarge { limit: BUNDLE_BYTES });
         }
-        let wire: WireBundle = serde_json::from_slice(bytes).map_err(FormatError::Json)?;
+        let limit = Limit::memory(bytes.len().saturating_add(VALUES_BYTES));
+        let wire: WireBundle = json::typed(bytes, limit).map_err(FormatError::Json)?;
         let version = version(&wire.media_type.unwrap_or_default())?;
         let material = wire.verification_material.ok_or(FormatError::Missing("verificationMaterial"))?;
         let content = match (wire.message_signature, wire.dsse_envelope) {
@@ -163,7 +165,7 @@ impl Bundle {
         let timestamps = material.timestamp_verification_data.and_then(|data| data.rfc3161_timestamps);
         let timestamps = bounded("rfc3161Timestamps", timestamps)?;
         let timestamps =
-            timestamps.into_iter().map(|stamp| required("signedTimestamp", stamp.signed_timestamp));
+            timestamps.into_iter().map(|stamp| part("signedTimestamp", stamp.signed_timestamp, PART_BYTES));
         let bundle = Self {
             version,
             timestamps: timestamps.collect::<Result<_, _>>()?,
@@ -221,14 +223,14 @@ fn certificates(
 ) -> Result<Material, FormatError> {
     match (certificate, chain, key) {
         (Some(certificate), None, None) => Ok(Material::Certificate {
-            leaf: required("certificate", certificate.raw_bytes)?,
+            leaf: part("certificate", certificate.raw_bytes, PART_BYTES)?,
             others: Vec::new(),
         }),
         (None, Some(_), None) if version >= Version::V0_3 => Err(FormatError::Chain),
         (None, Some(chain), None) => {
             let chain = bounded("certificates", chain.certificates)?;
             let mut chain =
-                chain.into_iter().map(|certificate| required("certificates", certificate.raw_bytes));
+                chain.into_iter().map(|certificate| part("certificates", certificate.raw_bytes, PART_BYTES));
             let leaf = chain.next().ok_or(FormatError::Missing("certificates"))??;
             Ok(Material::Certificate { leaf, others: chain.collect::<Result<_, _>>()? })
         }
@@ -238,62 +240,20 @@ fn certificates(
     }
 }
 
-fn bounded<T>(field: &'static str, list: Option<Vec<T>>) -> Result<Vec<T>, FormatError> {
+fn bounded<T>(field: &'static str, list: Option<Few<T, PARTS>>) -> Result<Vec<T>, FormatError> {
     let list = list.unwrap_or_default();
-    if list.len() > PARTS { Err(FormatError::TooMany { field, limit: PARTS }) } else { Ok(list) }
+    if list.more { Err(FormatError::TooMany { field, limit: PARTS }) } else { Ok(list.items) }
+}
+
+/// The bytes of a part that is read further.
+fn part(field: &'static str, bytes: Option<Bytes>, limit: usize) -> Result<Vec<u8>, FormatError> {
+    required(field, bytes).and_then(|bytes| {
+        if bytes.len() > limit { Err(FormatError::Part { field, limit }) } else { Ok(bytes) }
+    })
 }
 
 fn required(field: &'static str, bytes: Option<Bytes>) -> Result<Vec<u8>, FormatError> {
     bytes.map(|bytes| bytes.0).filter(|bytes| !bytes.is_empty()).ok_or(FormatError::Missing(field))
-}
-
-/// Base64 of protobuf's JSON.
-#[derive(Clone, Debug)]
-pub(super) struct Bytes(pub(super) Vec<u8>);
-
-/// Decodes base64 in either alphabet, with or without its padding, in one line or several.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
-    let engine = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
-    if text.contains(['\n', '\r']) {
-        return engine.decode(text.replace(['\n', '\r'], "")).ok();
-    }
-    engine.decode(text).ok()
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(from)?;
-        base64(&text).map(Self).ok_or_else(|| de::Error::custom("not base64"))
-    }
-}
-
-/// A 64-bit number of protobuf's JSON that can't be negative here.
-struct Number(u64);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = u64;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a whole number that is not negative")
-            }
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
-                if i64::try_from(number).is_ok() {
-                    Ok(number)
-                } else {
-                    Err(E::custom("the number is too large"))
-                }
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
-                let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                let number = text.parse().ok().filter(|_| digits);
-                let number = number.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))?;
-                self.visit_u64(number)
-            }
-        }
-        from.deserialize_any(Visitor).map(Self)
-    }
 }
 
 #[derive(Deserialize)]
@@ -318,7 +278,7 @@ struct WireMaterial {
     x509_certificate_chain: Option<WireChain>,
     certificate: Option<WireCertificate>,
     #[serde(alias = "tlog_entries")]
-    tlog_entries: Option<Vec<WireEntry>>,
+    tlog_entries: Option<Few<WireEntry, PARTS>>,
     #[serde(alias = "timestamp_verification_data")]
     timestamp_verification_data: Option<WireTimestamps>,
 }
@@ -332,7 +292,7 @@ struct WireKey {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireChain {
-    certificates: Option<Vec<WireCertificate>>,
+    certificates: Option<Few<WireCertificate, PARTS>>,
 }
 
 #[derive(Deserialize)]
@@ -346,7 +306,7 @@ struct WireCertificate {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct WireTimestamps {
     #[serde(alias = "rfc3161_timestamps")]
-    rfc3161_timestamps: Option<Vec<WireTimestamp>>,
+    rfc3161_timestamps: Option<Few<WireTimestamp, PARTS>>,
 }
 
 #[derive(Deserialize)]
@@ -437,7 +397,7 @@ struct WireProof {
     root_hash: Option<Bytes>,
     #[serde(alias = "tree_size")]
     tree_size: Option<Number>,
-    hashes: Option<Vec<Bytes>>,
+    hashes: Option<Few<Bytes, HASHES>>,
     checkpoint: Option<WireCheckpoint>,
 }
 
@@ -477,8 +437,8 @@ impl WireEnvelope {
         let signature = signatures.into_iter().next().filter(|_| count == 1);
         let signature = signature.ok_or(FormatError::Signatures { count })?;
         Ok(Envelope::new(
-            self.payload_type.ok_or(FormatError::Missing("payloadType"))?,
-            required("payload", self.payload)?,
+            self.payload_type.ok_or(FormatError::Missing("payloadType"))?.into(),
+            required("payload", self.payload)?.into(),
             required("sig", signature.sig)?,
         ))
     }
@@ -498,7 +458,7 @@ impl WireEntry {
             integrated_time: self.integrated_time.map(|number| number.0).filter(|time| *time != 0),
             promise: promise.transpose()?,
             proof: self.inclusion_proof.map(WireProof::proof).transpose()?,
-            body: required("canonicalizedBody", self.canonicalized_body)?,
+            body: part("canonicalizedBody", self.canonicalized_body, BODY_BYTES)?,
         })
     }
 }
@@ -506,13 +466,24 @@ impl WireEntry {
 impl WireProof {
     fn proof(self) -> Result<Proof, FormatError> {
         let hashes = self.hashes.unwrap_or_default();
-        let hashes = hashes.into_iter().map(|hash| hash.0.try_into().map_err(|_| FormatError::HashLength));
+        if hashes.more {
+            return Err(FormatError::TooMany { field: "hashes", limit: HASHES });
+        }
+        let hashes =
+            hashes.items.into_iter().map(|hash| hash.0.try_into().map_err(|_| FormatError::HashLength));
+        let checkpoint = self.checkpoint.and_then(|checkpoint| checkpoint.envelope).unwrap_or_default();
+        if checkpoint.len() > PART_BYTES {
+            return Err(FormatError::Part { field: "checkpoint", limit: PART_BYTES });
+        }
         Ok(Proof {
             log_index: self.log_index.map_or(0, |number| number.0),
             root: self.root_hash.map(|root| root.0).unwrap_or_default(),
             tree_size: self.tree_size.map_or(0, |number| number.0),
             hashes: hashes.collect::<Result<_, _>>()?,
-            checkpoint: self.checkpoint.and_then(|checkpoint| checkpoint.envelope).unwrap_or_default(),
+            checkpoint,
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ mod checkpoint;
 pub mod dsse;
 mod error;
 mod expression;
+mod field;
 mod format;
 mod log;
 mod merkle;
