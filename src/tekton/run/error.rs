@@ -84,6 +84,12 @@ pub enum RunError {
         /// How many.
         count: usize,
     },
+    /// More steps than a PipelineRun with its TaskRuns has.
+    #[error("it holds {count} steps and sidecars, and at most {} of one run are read", super::MAX_STEPS)]
+    TooManySteps {
+        /// How many.
+        count: usize,
+    },
     /// A child that is something else.
     #[error("{name:.NAME_SHOWN_BYTES$} is given as a TaskRun and is none")]
     NotATaskRun {
@@ -107,7 +113,7 @@ pub enum RunError {
 impl Explain for RunError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::TooBig | Self::TooDeep | Self::TooManyChildren { .. } => {
+            Self::TooBig | Self::TooDeep | Self::TooManyChildren { .. } | Self::TooManySteps { .. } => {
                 "give one TaskRun, or one PipelineRun followed by its TaskRuns"
             }
             Self::NotText | Self::Json(_) | Self::Yaml(_) | Self::NotAnObject(_) => {

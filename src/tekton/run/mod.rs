@@ -76,6 +76,9 @@ pub struct Run {
 
 /// The most TaskRuns of one PipelineRun; the API server bounds the list of their names at about three times as many.
 const MAX_CHILDREN: usize = 4096;
+/// The most steps and sidecars of a run and its TaskRuns: 300 TaskRuns with 50 steps each. The provenance of each takes about
+/// 2 KiB of memory.
+const MAX_STEPS: usize = 16_384;
 
 /// A part of a run that is not known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,10 +184,15 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// When `object` is no TaskRun or PipelineRun, one of `task_runs` is no TaskRun, or one has no name.
+    /// When `object` is no TaskRun or PipelineRun, one of `task_runs` is no TaskRun, one has no name, or they have too many steps.
     pub fn from_objects(object: Value, task_runs: Vec<Value>) -> Result<Self, RunError> {
         let object = RunObject::new(object)?;
         let given = task_runs.into_iter().map(RunObject::new).collect::<Result<Vec<_>, _>>()?;
+        let steps = |of: &RunObject| list(of.status(), "steps").len() + list(of.status(), "sidecars").len();
+        let count = std::iter::once(&object).chain(&given).map(steps).sum();
+        if count > MAX_STEPS {
+            return Err(RunError::TooManySteps { count });
+        }
         if let Some(other) = given.iter().find(|given| given.kind() != RunKind::TaskRun) {
             return Err(RunError::NotATaskRun { name: other.name().into() });
         }

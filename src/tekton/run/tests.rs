@@ -248,3 +248,19 @@ fn a_run_with_hundreds_of_children_is_read() {
         assert!(Run::parse(text.as_bytes()).is_ok(), "{} bytes", text.len());
     }
 }
+
+#[test]
+fn steps_are_counted_over_the_run_and_its_children() {
+    let run = |steps: usize, sidecars: usize| {
+        let status = json!({ "steps": vec![json!({}); steps], "sidecars": vec![json!({}); sidecars] });
+        let child = |name: &str| json!({ "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": { "name": name }, "status": status });
+        let parent =
+            json!({ "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": { "name": "a" } });
+        Run::from_objects(parent, vec![child("b"), child("c")])
+    };
+    assert!(run(MAX_STEPS / 2 - 1, 1).is_ok());
+    for (steps, sidecars) in [(MAX_STEPS / 2, 1), (1, MAX_STEPS / 2)] {
+        let error = run(steps, sidecars).unwrap_err().to_string();
+        assert!(error.contains("at most 16384"), "{error}");
+    }
+}

@@ -20,6 +20,9 @@ use crate::sign::{Hash, PublicKey};
 /// The largest trusted root that is read; the public-good one has 7 KiB.
 pub const TRUST_BYTES: u64 = 4 * 1024 * 1024;
 
+/// The most logs and authorities of each kind, each of which costs a key or a chain to read; the public-good root has five at most.
+const MEMBERS: usize = 1024;
+
 /// What is believed.
 #[derive(Clone, Debug, Default)]
 pub struct TrustMaterial {
@@ -68,6 +71,9 @@ pub enum TrustError {
         /// The media type, made fit to be shown.
         found: String,
     },
+    /// More than anybody believes.
+    #[error("this is no trusted root: it has more than {MEMBERS} logs or authorities of one kind")]
+    Members,
     /// A window that ends before it begins, two logs of one id, a chain that is empty or no certificate.
     #[error("the trusted root cannot be used: {what} of {name}")]
     Member {
@@ -113,6 +119,15 @@ impl TrustMaterial {
         let root = TrustedRoot::from_json(json.ok_or(TrustError::Text)?).map_err(TrustError::Json)?;
         if !root.media_type.starts_with("application/vnd.dev.sigstore.trustedroot") {
             return Err(TrustError::MediaType { found: crate::foreign::shown(&root.media_type, 120) });
+        }
+        let counts = [
+            root.tlogs.len(),
+            root.ctlogs.len(),
+            root.certificate_authorities.len(),
+            root.timestamp_authorities.len(),
+        ];
+        if counts.into_iter().any(|count| count > MEMBERS) {
+            return Err(TrustError::Members);
         }
         let mut trust = Self::default();
         for log in &root.tlogs {
@@ -284,6 +299,18 @@ mod tests {
         assert!(trust.authorities.len() >= 2 && trust.ct_logs.len() >= 2);
         assert!(trust.timestamp_authorities.iter().all(|authority| authority.leaf.is_some()));
         assert!(trust.newest().unwrap() > "2025-01-01T00:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn more_members_than_anybody_believes_are_refused() {
+        let root: serde_json::Value = serde_json::from_str(SIGSTORE_PRODUCTION_TRUSTED_ROOT).unwrap();
+        for kind in ["tlogs", "ctlogs", "certificateAuthorities", "timestampAuthorities"] {
+            let mut many = root.clone();
+            let member = many[kind][0].clone();
+            many[kind] = vec![member; MEMBERS + 1].into();
+            let error = TrustMaterial::parse(many.to_string().as_bytes()).unwrap_err();
+            assert!(matches!(error, TrustError::Members), "{kind}: {error}");
+        }
     }
 
     #[test]
