@@ -86,7 +86,7 @@ fn bundles(cases: &mut Vec<Case>) {
 
 /// Runs of the right shape, with very much in one place.
 fn runs(cases: &mut Vec<Case>) {
-    let places: [(&str, fn(usize) -> String); 7] = [
+    let places: [shapes::Shape; 7] = [
         ("annotations", |bytes| task_run(&format!(r#""annotations":{}"#, shapes::keys(bytes, "\"\"")), "")),
         ("annotations of payloads", |bytes| {
             let mut text = String::with_capacity(bytes + 200);
