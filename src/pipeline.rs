@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use serde_json::Value;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::exit::ExitCode;
@@ -28,6 +27,7 @@ use crate::foreign;
 use crate::payload::{Claims, Format, Payload, PayloadError};
 use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Manifest, Target};
+use crate::registry::json::fields;
 use crate::registry::{ImageRef, RegistryError};
 use crate::report::{Done, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
@@ -456,11 +456,16 @@ fn descriptor(manifest: &Manifest) -> Descriptor {
 }
 
 /// An image manifest or index, OCI's or Docker's, of schema version 2.
+///
+/// It is read one level deep: as a whole, 4 MiB can take hundreds of megabytes in memory.
 fn is_manifest(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Value>(bytes).is_ok_and(|manifest| {
-        manifest.get("schemaVersion").and_then(Value::as_u64) == Some(2)
-            && ["config", "layers", "manifests"].iter().any(|field| manifest.get(field).is_some())
-    })
+    let (mut version, mut lists) = (None, false);
+    let read = fields(bytes, |name, value| match &*name {
+        "schemaVersion" => version = serde_json::from_str::<u64>(value.get()).ok(),
+        "config" | "layers" | "manifests" => lists = true,
+        _ => {}
+    });
+    read.is_ok() && lists && version == Some(2)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use super::client::Manifest;
-use super::json::Object;
+use super::json::{elements, fields};
 use super::{Digest, DigestError, ImageRef};
 use crate::explain::Explain;
 use crate::foreign::Text;
@@ -93,21 +93,27 @@ impl Explain for EntryError {
 
 /// Everything that the index `image` lists, each digest once; nothing for an image manifest.
 ///
-/// The entries are counted before anything is made of them: millions fit into one manifest.
+/// The entries are counted while they are read, and nothing is kept of more than [`MAX_LISTED`]: millions fit into one manifest.
 pub(crate) fn listed(image: &ImageRef, manifest: &Manifest) -> Result<Vec<Listed>, TooMany> {
     let index = || image.to_string();
-    let Ok(Object(fields)) = serde_json::from_slice(&manifest.bytes) else {
-        return Ok(vec![Listed::Unusable(EntryError::Unreadable { index: index() })]);
-    };
-    let (mut entries, mut no_list) = (Vec::new(), false);
-    // Go's programs take a field's name in any case.
-    for (_, list) in fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("manifests")) {
-        match serde_json::from_str::<Option<Vec<&RawValue>>>(list.get()) {
-            Ok(more) => entries.extend(more.into_iter().flatten()),
-            Err(_) => no_list = true,
+    let (mut entries, mut count, mut no_list) = (Vec::new(), 0_usize, false);
+    let read = fields(&manifest.bytes, |name, list| {
+        // Go's programs take a field's name in any case.
+        if !name.eq_ignore_ascii_case("manifests") {
+            return;
         }
+        let listed = elements(list, |entry| {
+            count += 1;
+            if count <= MAX_LISTED {
+                entries.push(entry);
+            }
+        });
+        no_list |= listed.is_err();
+    });
+    if read.is_err() {
+        return Ok(vec![Listed::Unusable(EntryError::Unreadable { index: index() })]);
     }
-    if entries.len() > MAX_LISTED {
+    if count > MAX_LISTED {
         return Err(TooMany);
     }
     let mut known = HashSet::new();
@@ -125,9 +131,14 @@ pub(crate) fn listed(image: &ImageRef, manifest: &Manifest) -> Result<Vec<Listed
 
 /// The digest of an entry: a text of which all can be repeated.
 fn digest_of(entry: &RawValue) -> Option<String> {
-    let Object(fields) = serde_json::from_str(entry.get()).ok()?;
-    let (_, digest) = fields.iter().rfind(|(name, _)| name == "digest")?;
-    let text: String = serde_json::from_str(digest.get()).ok()?;
+    let mut digest = None;
+    let read = fields(entry.get().as_bytes(), |name, value| {
+        if name == "digest" {
+            digest = Some(value);
+        }
+    });
+    read.ok()?;
+    let text: String = serde_json::from_str(digest?.get()).ok()?;
     Some(text).filter(|text| !text.is_empty() && text.len() <= MAX_DIGEST_BYTES)
 }
 

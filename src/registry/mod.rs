@@ -6,7 +6,7 @@ pub mod client;
 pub mod credentials;
 pub mod digest;
 pub(crate) mod index;
-mod json;
+pub(crate) mod json;
 pub mod keychain;
 pub mod reference;
 #[cfg(test)]

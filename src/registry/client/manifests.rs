@@ -12,6 +12,7 @@ use super::{
     BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, Manifest, RegistryError, Repository, Target,
     Written, endpoint, says_unknown,
 };
+use crate::registry::json::fields;
 
 /// All kinds of manifests that images are made of.
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
@@ -121,8 +122,14 @@ fn essence(header: &str) -> &str {
 }
 
 fn stated_media_type(bytes: &[u8]) -> Option<String> {
-    let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    manifest.get("mediaType")?.as_str().map(str::to_owned)
+    let mut stated = None;
+    // The last one counts, as for other readers of JSON.
+    let read = fields(bytes, |name, value| {
+        if name == "mediaType" {
+            stated = serde_json::from_str::<String>(value.get()).ok();
+        }
+    });
+    read.ok().and(stated)
 }
 
 fn written(reply: &Reply, digest: &Digest) -> Result<Written, Failure> {
