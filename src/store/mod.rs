@@ -5,11 +5,14 @@
 //! single steps; [`pipeline`](crate::pipeline) repeats them until everything is there.
 
 pub mod bundle;
+mod candidates;
 pub mod directory;
+mod entry;
 pub mod error;
 pub mod oci_referrers;
 pub mod oci_tag;
 mod reader;
+mod referrer;
 pub mod referrers_api;
 pub mod search;
 pub mod shelf;
@@ -33,9 +36,9 @@ pub use directory::Directory;
 pub use error::StoreError;
 pub use oci_referrers::OciReferrers;
 pub use oci_tag::{Contents, OciTag};
-pub use reader::{Attached, Content, Find, Unreadable, Wanted};
+pub use reader::{Attached, Content, Find, Position, Unreadable, Wanted};
 pub use referrers_api::ReferrersApis;
-pub use search::Search;
+pub use search::{Cut, Found, Looks, Search};
 pub use shelf::{Entry, Shelf, Standing};
 
 /// What a store's steps return.

@@ -9,10 +9,11 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::bundle::{self, Stored};
-use super::reader::{Entries, MAX_SIGNATURE_BUNDLE_BYTES, Memory, Places, Reader, Wanted};
-use super::shelf::{Entry, Shelf};
+use super::reader::{Entries, Fetched, MAX_SIGNATURE_BUNDLE_BYTES, Memory, Places, Reader, Wanted};
+use super::shelf::{Entry, Shelf, TOO_MANY};
 use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted;
@@ -59,12 +60,16 @@ impl OciReferrers {
 
     /// The list of referrers, from the API or from the fallback tag.
     async fn list(&self, image: &ImageRef, reader: &Reader<'_>) -> Result<Shelf, StoreError> {
-        let listed = self.client.all_referrers(reader.repository, &image.digest).await;
+        let keeps = |descriptor: &Value| reader.may_be_wanted(descriptor);
+        let listed = self.client.all_referrers(reader.repository, &image.digest, &keeps).await;
         match listed.map_err(|source| self.read_error(image, source))? {
-            Some(mut descriptors) => {
-                descriptors.retain(|descriptor| reader.may_be_wanted(descriptor));
-                let entries = descriptors.into_iter().map(Entry::unread).collect();
-                Shelf { entries, listed: true, ..Shelf::default() }.limited(&self.location(image))
+            // What is behind the cut may be ours.
+            Some(listing) if listing.is_cut => {
+                Err(StoreError::Foreign { location: self.location(image), what: TOO_MANY })
+            }
+            Some(listing) => {
+                let entries = listing.descriptors.into_iter().map(Entry::unread).collect();
+                Ok(Shelf { entries, listed: true, ..Shelf::default() })
             }
             None => self.tag(image).read().await,
         }
@@ -76,8 +81,10 @@ impl OciReferrers {
             Depth::Of(all) => {
                 let wanted = wanted::Wanted::of(all);
                 let may_be = |entry: &Entry| {
-                    reader.may_be_wanted(&entry.descriptor)
-                        && wanted.may_be(wanted::annotation(&entry.descriptor, bundle::PREDICATE_ANNOTATION))
+                    entry.descriptor().is_some_and(|descriptor| {
+                        reader.may_be_wanted(&descriptor)
+                            && wanted.may_be(wanted::annotation(&descriptor, bundle::PREDICATE_ANNOTATION))
+                    })
                 };
                 let at_a_time = wanted::at_a_time(wanted.limit_bytes());
                 Places { at: shelf.places(may_be), at_a_time, payloads: judge.payloads().to_vec() }
@@ -117,9 +124,10 @@ impl Store for OciReferrers {
                 repository: self.repository(image),
                 image: &image.digest,
                 wanted: wanted.unwrap_or(Wanted::Signatures),
-                known: &[],
+                known: Vec::new(),
                 memory: Some(&self.memory),
                 limit_bytes,
+                fetched: Fetched::default(),
             };
             let mut shelf = self.list(image, &reader).await?;
             let places = Self::places(&shelf, depth, &reader, judge);
@@ -149,7 +157,7 @@ impl Store for OciReferrers {
                 let stored = Stored::new(subject, signed, self.created)?;
                 let put = self.put(self.repository(image), &stored).await;
                 put.map_err(|source| StoreError::push(image, self.location(image), source))?;
-                added.entries.push(Entry::unread(stored.referrer));
+                added.entries.push(Entry::of(&stored.referrer));
             }
             if shelf.listed {
                 // The registry keeps the list itself: nothing lies between a read and a write.

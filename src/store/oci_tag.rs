@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::reader::{Entries, Memory, Places, Reader, Wanted};
+use super::reader::{Entries, Fetched, Memory, Places, Reader, Wanted, by_digest};
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;
@@ -131,8 +131,10 @@ impl OciTag {
             (Depth::Of(all), Contents::Attestations) => {
                 let wanted = wanted::Wanted::of(all);
                 let may_be = |entry: &Entry| {
-                    wanted.may_be(wanted::annotation(&entry.descriptor, PREDICATE_ANNOTATION))
-                        && envelope_size(&entry.descriptor).is_some_and(|size| wanted.may_fit(size))
+                    entry.descriptor().is_some_and(|descriptor| {
+                        wanted.may_be(wanted::annotation(&descriptor, PREDICATE_ANNOTATION))
+                            && envelope_size(&descriptor).is_some_and(|size| wanted.may_fit(size))
+                    })
                 };
                 let mut at = shelf.places(may_be);
                 at.truncate(wanted::MAX_READ);
@@ -168,9 +170,10 @@ impl Store for OciTag {
                 repository: tag.repository,
                 image: &image.digest,
                 wanted: self.contents.wanted(),
-                known: &known,
+                known: by_digest(&known),
                 memory: Some(&self.memory),
                 limit_bytes: u64::MAX,
+                fetched: Fetched::default(),
             };
             let places = self.places(&shelf, depth, judge);
             reader.judge(&mut shelf, Entries::Layers, places, judge).await?;
@@ -205,7 +208,7 @@ impl Store for OciTag {
             for signed in signed {
                 let bytes = self.contents.bytes(signed);
                 let descriptor = self.contents.layer(signed, &bytes);
-                ours.entries.push(Entry::unread(descriptor));
+                ours.entries.push(Entry::of(&descriptor));
                 self.upload(&tag, &subject.image, bytes).await?;
             }
             merged.absorb(&ours);
@@ -248,7 +251,10 @@ pub(super) fn signature(text: &str) -> Option<Vec<u8>> {
 }
 
 fn diff_ids(shelf: &Shelf) -> impl Iterator<Item = String> {
-    shelf.entries.iter().filter_map(|entry| entry.descriptor.get("digest")?.as_str().map(str::to_owned))
+    shelf.entries.iter().filter_map(|entry| {
+        let descriptor = entry.descriptor()?;
+        descriptor.get("digest")?.as_str().map(str::to_owned)
+    })
 }
 
 /// The image configuration that go-containerregistry writes for layers without a history.

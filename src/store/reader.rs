@@ -4,6 +4,7 @@
 //! it should be is [`Unreadable`], with the reason.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -12,8 +13,9 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
+use super::referrer::ReferrerManifest;
 use super::shelf::{Shelf, Standing};
-use super::{Judge, StoreError, oci_tag};
+use super::{Judge, StoreError, entry, oci_tag};
 use crate::payload::cosign_statement::PREDICATE_TYPE;
 use crate::payload::{dsse, simple_signing};
 use crate::registry::client::{Client, Manifest, Target};
@@ -25,7 +27,7 @@ const MAX_PAYLOAD_BYTES: u64 = 1024 * 1024;
 pub(super) const MAX_SIGNATURE_BUNDLE_BYTES: u64 = 1024 * 1024;
 
 /// How every media type of a Sigstore bundle begins.
-const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle";
+pub(super) const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle";
 /// What some registries say of every referrer whose config is the empty one.
 const EMPTY_CONFIG_TYPE: &str = "application/vnd.oci.empty.v1+json";
 /// The annotation that tells what a bundle is about.
@@ -45,8 +47,19 @@ pub enum Wanted {
 pub struct Find {
     /// Where it lies, for people.
     pub place: String,
+    /// Where it stands among all that lies there, by which it is listed: it may be found in another order.
+    pub position: Position,
     /// What it is, or why it can't be read.
     pub content: Result<Content, Unreadable>,
+}
+
+/// A place in the lists of what lies at an image: the tag's layers come before the referrers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Whether it is a referrer.
+    pub is_referrer: bool,
+    /// Its number in its list, counted from 1.
+    pub number: usize,
 }
 
 /// Why something that lies there can't be read for what it should be.
@@ -103,8 +116,11 @@ pub struct Attached {
 /// What was read before, by repository and digest: what a digest names doesn't change.
 ///
 /// What the registry didn't hold isn't remembered.
-#[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<Remembered>);
+#[derive(Debug)]
+pub(super) struct Memory {
+    remembered: Mutex<Remembered>,
+    limit_bytes: usize,
+}
 
 #[derive(Debug, Default)]
 struct Remembered {
@@ -114,17 +130,31 @@ struct Remembered {
 
 /// The most that is remembered, in bytes; larger things are read again.
 const MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// What remembering one thing takes beside its bytes: its names, and its place in the table.
+const REMEMBERED_BYTES: usize = 512;
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::of(MEMORY_BYTES)
+    }
+}
 
 impl Memory {
+    /// One that remembers up to so many bytes.
+    pub(super) fn of(limit_bytes: usize) -> Self {
+        Self { remembered: Mutex::default(), limit_bytes }
+    }
+
     fn find(&self, repository: &Repository, digest: &Digest) -> Option<Bytes> {
-        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.all.get(&(repository.clone(), digest.clone())).cloned()
     }
 
     fn keep(&self, repository: &Repository, digest: &Digest, bytes: &Bytes) {
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.bytes + bytes.len() <= MEMORY_BYTES {
-            remembered.bytes += bytes.len();
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let takes = bytes.len() + REMEMBERED_BYTES;
+        if remembered.bytes + takes <= self.limit_bytes {
+            remembered.bytes += takes;
             remembered.all.insert((repository.clone(), digest.clone()), bytes.clone());
         }
     }
@@ -137,17 +167,58 @@ pub(super) struct Reader<'a> {
     pub(super) image: &'a Digest,
     pub(super) wanted: Wanted,
     /// Payloads that need not be fetched.
-    pub(super) known: &'a [Bytes],
+    pub(super) known: Vec<(Digest, Bytes)>,
     /// What was read before; `None`: everything is read once anyway.
     pub(super) memory: Option<&'a Memory>,
     /// Larger bundles than this are not read.
     pub(super) limit_bytes: u64,
+    /// What it has fetched so far.
+    pub(super) fetched: Fetched,
+}
+
+/// How much was fetched.
+#[derive(Debug, Default)]
+pub(super) struct Fetched {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Fetched {
+    fn count(&self, bytes: Option<&Bytes>) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes.map_or(0, |bytes| bytes.len() as u64), Ordering::Relaxed);
+    }
+
+    /// How many contents were asked for.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes came.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Payloads with their digests, by which they are found.
+pub(super) fn by_digest(payloads: &[Bytes]) -> Vec<(Digest, Bytes)> {
+    payloads.iter().map(|payload| (Digest::of(payload), payload.clone())).collect()
+}
+
+/// What a layer's descriptor says, as far as it is read.
+#[derive(Debug)]
+pub(super) struct Layer {
+    /// The signature of a simple signing payload; `None`: it is an envelope.
+    signature: Option<Vec<u8>>,
+    pub(super) digest: Digest,
+    size_bytes: u64,
+    pub(super) attached: Box<Attached>,
 }
 
 /// Which entries of a list are read.
 pub(super) struct Places {
     /// Where they stand, with their descriptors, in the order in which they are read.
-    pub(super) at: Vec<(usize, Value)>,
+    pub(super) at: Vec<(usize, Bytes)>,
     /// How many are read at a time.
     pub(super) at_a_time: usize,
     /// The payloads for which one is looked for.
@@ -172,16 +243,20 @@ impl Reader<'_> {
         places: Places,
         judge: &dyn Judge,
     ) -> Result<(), StoreError> {
-        let read = |(at, descriptor): (usize, Value)| async move {
+        let read = |(at, descriptor): (usize, Bytes)| async move {
             let content = match entries {
                 Entries::Layers => Some(self.layer(&self.location(), &descriptor).await?),
-                Entries::Referrers if !self.may_be_wanted(&descriptor) => None,
-                Entries::Referrers => self.referrer(descriptor).await?.map(|find| find.content),
+                Entries::Referrers => match self.wanted_digest(&descriptor) {
+                    None => None,
+                    Some(digest) => self.referrer(&digest).await?,
+                },
             };
             let standing = match content {
                 Some(content) => judge.judge(content).await,
                 None => Standing::Refused("it is not listed as a bundle of this kind".to_owned()),
             };
+            // Thousands of entries may need no request, and judging is all computing: the time limit must get its turn.
+            tokio::task::yield_now().await;
             Ok::<_, StoreError>((at, standing))
         };
         let Places { at, at_a_time, mut payloads } = places;
@@ -212,6 +287,7 @@ impl Reader<'_> {
         let manifest = self.client.manifest(self.repository, &Target::Digest(digest.clone())).await;
         let manifest = manifest.map_err(|source| StoreError::read(location.to_owned(), source))?;
         let bytes = manifest.map(|Manifest { bytes, .. }| bytes);
+        self.fetched.count(bytes.as_ref());
         if let (Some(memory), Some(bytes)) = (self.memory, &bytes) {
             memory.keep(self.repository, digest, bytes);
         }
@@ -229,102 +305,128 @@ impl Reader<'_> {
         bundle && is_signature.is_none_or(|is| is == (self.wanted == Wanted::Signatures))
     }
 
+    /// The digest of a referrer that may be a bundle of the wanted kind.
+    fn wanted_digest(&self, descriptor: &[u8]) -> Option<Digest> {
+        let descriptor = entry::read(descriptor)?;
+        self.may_be_wanted(&descriptor).then(|| entry::digest_of(&descriptor))?
+    }
+
     /// What a layer under cosign's tag holds.
     pub(super) async fn layer(
         &self,
         place: &str,
-        layer: &Value,
+        descriptor: &[u8],
     ) -> Result<Result<Content, Unreadable>, StoreError> {
-        match self.wanted {
-            Wanted::Signatures => self.simple(place, layer).await,
-            Wanted::Attestations => self.envelope(place, layer).await,
-        }
-    }
-
-    async fn simple(&self, place: &str, layer: &Value) -> Result<Result<Content, Unreadable>, StoreError> {
-        if text(layer, "mediaType") != Some(simple_signing::MEDIA_TYPE) {
-            return Ok(Err(Unreadable::new(
-                "the layer's media type is not that of a simple signing payload",
-            )));
-        }
-        let annotated = annotation(layer, oci_tag::SIGNATURE_ANNOTATION);
-        let Some(signature) = annotated.and_then(|text| STANDARD.decode(text).ok()) else {
-            return Ok(Err(Unreadable::new("the layer has no signature in base64")));
+        // What the descriptor takes in memory as a value is not kept while the content is waited for.
+        let layer = match entry::read(descriptor).map(|layer| self.layer_of(&layer)) {
+            Some(Ok(layer)) => layer,
+            Some(Err(unreadable)) => return Ok(Err(unreadable)),
+            None => return Ok(Err(Unreadable::new("the layer's descriptor is too long, or nests too deep"))),
         };
-        let payload = self.blob(place, layer, MAX_PAYLOAD_BYTES).await?;
-        Ok(payload.map(|payload| Content::Simple {
-            payload,
-            signature,
-            attached: Box::new(Attached::of(layer)),
+        let Layer { signature, digest, size_bytes, attached } = layer;
+        let content = self.blob(place, &digest, size_bytes, self.limit()).await?;
+        Ok(content.map(|bytes| match signature {
+            Some(signature) => Content::Simple { payload: bytes, signature, attached },
+            None => Content::Envelope(bytes, attached),
         }))
     }
 
-    async fn envelope(&self, place: &str, layer: &Value) -> Result<Result<Content, Unreadable>, StoreError> {
-        if text(layer, "mediaType") != Some(dsse::MEDIA_TYPE) {
-            return Ok(Err(Unreadable::new("the layer's media type is not that of a DSSE envelope")));
-        }
-        let envelope = self.blob(place, layer, dsse::MAX_BYTES).await?;
-        Ok(envelope.map(|envelope| Content::Envelope(envelope, Box::new(Attached::of(layer)))))
+    /// What a layer's descriptor says.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be a signature of the wanted kind.
+    pub(super) fn layer_of(&self, layer: &Value) -> Result<Layer, Unreadable> {
+        let kind = text(layer, "mediaType");
+        let signature = match self.wanted {
+            Wanted::Signatures if kind != Some(simple_signing::MEDIA_TYPE) => {
+                return Err(Unreadable::new(
+                    "the layer's media type is not that of a simple signing payload",
+                ));
+            }
+            Wanted::Attestations if kind != Some(dsse::MEDIA_TYPE) => {
+                return Err(Unreadable::new("the layer's media type is not that of a DSSE envelope"));
+            }
+            Wanted::Signatures => {
+                let annotated = annotation(layer, oci_tag::SIGNATURE_ANNOTATION);
+                let signature = annotated.and_then(|text| STANDARD.decode(text).ok());
+                Some(signature.ok_or_else(|| Unreadable::new("the layer has no signature in base64"))?)
+            }
+            Wanted::Attestations => None,
+        };
+        let (digest, size_bytes) = named(layer, self.limit())?;
+        Ok(Layer { signature, digest, size_bytes, attached: Box::new(Attached::of(layer)) })
     }
 
-    /// The bundle in a referrer; `None`: it is the manifest of something else.
-    pub(super) async fn referrer(&self, descriptor: Value) -> Result<Option<Find>, StoreError> {
-        let Some(digest) = text(&descriptor, "digest").and_then(|text| text.parse::<Digest>().ok()) else {
-            return Ok(None);
-        };
-        let place = format!("{}@{digest}", self.repository);
-        let unusable = |why: &str| Find { place: place.clone(), content: Err(Unreadable::new(why)) };
-        let manifest = match self.manifest(&digest, &place).await {
+    /// The largest content of a layer.
+    fn limit(&self) -> u64 {
+        match self.wanted {
+            Wanted::Signatures => MAX_PAYLOAD_BYTES,
+            Wanted::Attestations => dsse::MAX_BYTES,
+        }
+    }
+
+    /// Whether a payload need not be fetched.
+    pub(super) fn knows(&self, digest: &Digest) -> bool {
+        self.known.iter().any(|(known, _)| known == digest)
+    }
+
+    /// The bundle in the referrer with this digest; `None`: it is the manifest of something else.
+    pub(super) async fn referrer(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<Result<Content, Unreadable>>, StoreError> {
+        let place = self.place_of(digest);
+        let unusable = |why: &str| Ok(Some(Err(Unreadable::new(why))));
+        let manifest = match self.manifest(digest, &place).await {
             Ok(Some(manifest)) => manifest,
             Ok(None) => {
-                let content = Err(Unreadable::absent("it is listed, and the registry doesn't hold it"));
-                return Ok(Some(Find { place, content }));
+                return Ok(Some(Err(Unreadable::absent("it is listed, and the registry doesn't hold it"))));
             }
-            Err(error) if error.is_bad_content() => {
-                return Ok(Some(unusable("it is not what its digest names")));
-            }
+            Err(error) if error.is_bad_content() => return unusable("it is not what its digest names"),
             Err(error) => return Err(error),
         };
-        let Ok(manifest) = serde_json::from_slice::<Value>(&manifest) else {
-            return Ok(Some(unusable("its manifest is not JSON")));
+        let Some(manifest) = ReferrerManifest::read(&manifest) else {
+            return unusable("its manifest is not JSON");
         };
-        let layers = manifest.get("layers").and_then(Value::as_array).map(Vec::as_slice);
-        let Some([layer]) = layers else { return Ok(None) };
+        let Some(layer) = manifest.only_layer() else { return Ok(None) };
         if !text(layer, "mediaType").is_some_and(|kind| kind.starts_with(BUNDLE_TYPE)) {
             return Ok(None);
         }
-        let subject = manifest.get("subject").and_then(|subject| text(subject, "digest"));
-        if subject != Some(self.image.as_str()) {
-            return Ok(Some(unusable("its manifest names another subject")));
+        if manifest.subject.as_deref() != Some(self.image.as_str()) {
+            return unusable("its manifest names another subject");
         }
         let limit = match self.wanted {
             Wanted::Signatures => MAX_SIGNATURE_BUNDLE_BYTES,
             Wanted::Attestations => dsse::MAX_BYTES,
         };
-        let content = self.blob(&place, layer, limit.min(self.limit_bytes)).await?.map(Content::Bundle);
-        Ok(Some(Find { place, content }))
+        let limit = limit.min(self.limit_bytes);
+        let (digest, size_bytes) = match named(layer, limit) {
+            Ok(named) => named,
+            Err(unreadable) => return Ok(Some(Err(unreadable))),
+        };
+        drop(manifest);
+        let content = self.blob(&place, &digest, size_bytes, limit).await?;
+        Ok(Some(content.map(Content::Bundle)))
+    }
+
+    /// Where a referrer lies, for people.
+    pub(super) fn place_of(&self, digest: &Digest) -> String {
+        format!("{}@{digest}", self.repository)
     }
 
     /// The bytes that a descriptor names: of that digest, and of that size.
     async fn blob(
         &self,
         place: &str,
-        layer: &Value,
+        digest: &Digest,
+        size_bytes: u64,
         limit: u64,
     ) -> Result<Result<Bytes, Unreadable>, StoreError> {
-        let Some(digest) = text(layer, "digest").and_then(|text| text.parse::<Digest>().ok()) else {
-            return Ok(Err(Unreadable::new("the layer's digest is no sha256 digest")));
-        };
-        let size = layer.get("size").and_then(Value::as_u64);
-        if size.is_none_or(|size| size > limit) {
-            return Ok(Err(Unreadable::new(format!(
-                "the layer has no size, or is larger than {limit} bytes"
-            ))));
-        }
-        let known = self.known.iter().find(|known| Digest::of(known) == digest);
+        let known = self.known.iter().find(|(known, _)| known == digest);
         let bytes = match known {
-            Some(known) => Some(known.clone()),
-            None => match self.fetched(&digest, limit).await {
+            Some((_, known)) => Some(known.clone()),
+            None => match self.fetched(digest, limit).await {
                 Ok(bytes) => bytes,
                 Err(source) => return unreadable(place, source),
             },
@@ -332,7 +434,7 @@ impl Reader<'_> {
         let Some(bytes) = bytes else {
             return Ok(Err(Unreadable::absent("the registry doesn't hold the layer")));
         };
-        if size != Some(bytes.len() as u64) {
+        if size_bytes != bytes.len() as u64 {
             return Ok(Err(Unreadable::new("the layer is not as long as its descriptor says")));
         }
         Ok(Ok(bytes))
@@ -344,11 +446,21 @@ impl Reader<'_> {
             return Ok(Some(bytes));
         }
         let bytes = self.client.blob(self.repository, digest, limit).await?;
+        self.fetched.count(bytes.as_ref());
         if let (Some(memory), Some(bytes)) = (self.memory, &bytes) {
             memory.keep(self.repository, digest, bytes);
         }
         Ok(bytes)
     }
+}
+
+/// The digest and the size, in bytes, that a layer's descriptor names, if it isn't larger than `limit`.
+fn named(layer: &Value, limit: u64) -> Result<(Digest, u64), Unreadable> {
+    let digest =
+        entry::digest_of(layer).ok_or_else(|| Unreadable::new("the layer's digest is no sha256 digest"))?;
+    let size = layer.get("size").and_then(Value::as_u64).filter(|size| *size <= limit);
+    let too_large = || Unreadable::new(format!("the layer has no size, or is larger than {limit} bytes"));
+    Ok((digest, size.ok_or_else(too_large)?))
 }
 
 /// Content that isn't what its name says is nobody's signature; every other failure is one.

@@ -4,7 +4,9 @@
 //! refuses, throttles or loses is an error: it never counts as "nothing there". What somebody left there and can't be
 //! read for what it is, is told beside the rest.
 
+use std::fmt;
 use std::future::Future;
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -12,16 +14,80 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::reader::{Find, Reader, Wanted};
+use super::candidates::{Candidate, Candidates};
+use super::reader::{Fetched, Find, Memory, Position, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
-use super::shelf::{MAX_ENTRIES, Shelf, TOO_MANY};
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::{Digest, ImageRef, Repository};
+
+pub use super::candidates::Looks;
 
 /// How many small things are read at a time.
 const AT_A_TIME: usize = 16;
 /// How many envelopes are read at a time: each may have 86 MiB.
 const LARGE_AT_A_TIME: usize = 2;
+/// How many bytes are fetched for one image: thousands of signatures, or ten attestations of 64 MiB. More are not read.
+const MAX_FETCHED_BYTES: u64 = 1024 * 1024 * 1024;
+/// How much of what was fetched is remembered, in bytes: the payloads of signatures, which thousands of entries may share.
+const MEMORY_BYTES: usize = 1024 * 1024;
+/// After how much work it is asked whether what was found is enough: a thousand entries that are judged, about two seconds.
+const WORK: u64 = 1024;
+/// What asking for one content costs in that measure: 256 requests are enough.
+const WORK_PER_REQUEST: u64 = 4;
+/// How many fetched bytes cost one in that measure: 256 MiB are enough, four attestations of 64 MiB.
+const BYTES_PER_WORK: u64 = 256 * 1024;
+
+/// Gets what a search finds.
+pub trait Found: Send {
+    /// Gets one thing that was found. They come in the order in which they are worth looking at, not in that of their positions.
+    fn see(&mut self, find: Find);
+
+    /// Gets how many entries of a list can't be what is looked for, beside those that it was given.
+    fn others(&mut self, _count: usize) {}
+
+    /// Whether nothing more is needed. It is asked now and then, where much is left to look at.
+    fn is_enough(&mut self) -> bool {
+        false
+    }
+}
+
+impl<F: FnMut(Find) + Send> Found for F {
+    fn see(&mut self, find: Find) {
+        self(find);
+    }
+}
+
+/// Why a search has not looked at everything that lies there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cut {
+    /// What was found is enough, and there is much more.
+    Enough,
+    /// A list has more entries than are looked at.
+    Entries {
+        /// Where the list is, for people.
+        place: String,
+    },
+    /// More bytes would have to be fetched than are for one image.
+    Bytes,
+    /// The time of the run was over.
+    Time,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Enough => f.write_str("what was found was enough, and there is much more"),
+            Self::Entries { place } => write!(f, "the list at {place} has more entries than are looked at"),
+            Self::Bytes => write!(
+                f,
+                "what is there has more than {} MiB, the most that is fetched for one image",
+                MAX_FETCHED_BYTES / 1024 / 1024
+            ),
+            Self::Time => f.write_str("the time limit of the run came first"),
+        }
+    }
+}
 
 /// Where signatures are looked for.
 #[derive(Clone, Debug)]
@@ -30,12 +96,13 @@ pub struct Search {
     repository: Option<Repository>,
     wanted: Wanted,
     apis: ReferrersApis,
+    looks: Looks,
 }
 
 impl Search {
     /// Looks beside each image, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, wanted: Wanted) -> Self {
-        Self { client, repository, wanted, apis: ReferrersApis::default() }
+        Self { client, repository, wanted, apis: ReferrersApis::default(), looks: Looks::default() }
     }
 
     /// The same, with what others found out of registries.
@@ -45,46 +112,68 @@ impl Search {
         self
     }
 
-    /// Gives everything that lies at `image` to `found`, in a stable order: the tag's layers, then the referrers.
+    /// The same, where what looks like this comes first.
+    #[must_use]
+    pub fn first(mut self, looks: Looks) -> Self {
+        self.looks = looks;
+        self
+    }
+
+    /// Gives everything that lies at `image` to `found`, the tag's layers, then the referrers, the likely ones of each first.
     ///
-    /// Payloads among `known` are not read again.
+    /// Payloads among `known` are not read again. Returns why it ended before everything was looked at; `None`: it did not.
     ///
     /// # Errors
     ///
-    /// When a place can't be read, or lists more than can be somebody's signatures.
+    /// When a place can't be read.
     pub async fn run(
         &self,
         image: &ImageRef,
         known: &[Bytes],
-        found: &mut (dyn FnMut(Find) + Send),
-    ) -> Result<(), StoreError> {
+        found: &mut dyn Found,
+    ) -> Result<Option<Cut>, StoreError> {
         let place = Place { search: self, image };
+        let memory = Memory::of(MEMORY_BYTES);
         let reader = &Reader {
             client: &self.client,
             repository: place.repository(),
             image: &image.digest,
             wanted: self.wanted,
-            known,
-            memory: None,
+            known: by_digest(known),
+            memory: Some(&memory),
             limit_bytes: u64::MAX,
+            fetched: Fetched::default(),
         };
-        let at_a_time = match self.wanted {
-            Wanted::Signatures => AT_A_TIME,
-            Wanted::Attestations => LARGE_AT_A_TIME,
-        };
+        let mut pace = Pace { reader, found, deadline: self.client.deadline(), seen: 0, next: WORK };
         let (is_tagged, tells) = oneshot::channel();
         let tagged = async {
-            let layers = place.tagged().await?;
+            let (location, layers) = place.tagged(reader).await?;
             // Nobody hears it where the referrers needn't know.
-            let _ = is_tagged.send(!layers.is_empty());
-            let reads = layers.into_iter().map(|(place, layer)| async move {
-                let content = reader.layer(&place, &layer).await?;
-                Ok(Some(Find { place, content }))
+            let _ = is_tagged.send(!layers.all.is_empty());
+            let (location, is_cut) = (&location, layers.is_cut);
+            pace.found.others(layers.others);
+            let reads = layers.all.into_iter().map(|Candidate { number, text, .. }| async move {
+                let place = format!("{location} layer {number}");
+                let content = reader.layer(&place, &text).await?;
+                Ok(Some(Find { place, position: Position { is_referrer: false, number }, content }))
             });
-            read_all(reads, at_a_time, found).await
+            let cut = pace.read_all(reads).await?;
+            Ok::<_, StoreError>(cut.or_else(|| is_cut.then(|| Cut::Entries { place: location.clone() })))
         };
-        let ((), referrers) = tokio::try_join!(tagged, place.referrers(reader, tells))?;
-        read_all(referrers.into_iter().map(|one| reader.referrer(one)), at_a_time, found).await
+        let (tag_cut, referrers) = tokio::try_join!(tagged, place.referrers(reader, tells))?;
+        if tag_cut.as_ref().is_some_and(|cut| !matches!(cut, Cut::Entries { .. })) {
+            return Ok(tag_cut);
+        }
+        let is_cut = referrers.is_cut;
+        let reads = referrers.all.into_iter().map(|Candidate { number, digest, .. }| async move {
+            let Some(digest) = digest else { return Ok(None) };
+            let position = Position { is_referrer: true, number };
+            let content = reader.referrer(&digest).await?;
+            Ok(content.map(|content| Find { place: reader.place_of(&digest), position, content }))
+        });
+        let cut = pace.read_all(reads).await?;
+        let is_cut = is_cut.then(|| Cut::Entries { place: place.listed_at() });
+        Ok(cut.or(tag_cut).or(is_cut))
     }
 
     /// Where it looks for `image`, for people.
@@ -108,19 +197,64 @@ impl Wanted {
     }
 }
 
-/// Reads several at a time and tells of them in their order.
-async fn read_all<F: Future<Output = Result<Option<Find>, StoreError>>>(
-    reads: impl Iterator<Item = F>,
-    at_a_time: usize,
-    found: &mut (dyn FnMut(Find) + Send),
-) -> Result<(), StoreError> {
-    let mut reads = futures_util::stream::iter(reads).buffered(at_a_time);
-    while let Some(read) = reads.next().await {
-        if let Some(find) = read? {
-            found(find);
+/// Looks at one thing after the other, with an eye on what there is to spend.
+struct Pace<'a> {
+    reader: &'a Reader<'a>,
+    found: &'a mut dyn Found,
+    deadline: Instant,
+    /// How many were looked at.
+    seen: u64,
+    /// After how much work it is asked whether that is enough.
+    next: u64,
+}
+
+impl Pace<'_> {
+    /// Reads several at a time, and looks at them in the order of `reads`.
+    async fn read_all<F: Future<Output = Result<Option<Find>, StoreError>>>(
+        &mut self,
+        reads: impl Iterator<Item = F>,
+    ) -> Result<Option<Cut>, StoreError> {
+        let at_a_time = match self.reader.wanted {
+            Wanted::Signatures => AT_A_TIME,
+            Wanted::Attestations => LARGE_AT_A_TIME,
+        };
+        let mut reads = futures_util::stream::iter(reads).buffered(at_a_time);
+        while let Some(read) = reads.next().await {
+            match read {
+                Ok(Some(find)) => self.found.see(find),
+                Ok(None) => {}
+                // A request that the time limit ended takes nothing from what was found.
+                Err(_) if Instant::now() >= self.deadline && self.found.is_enough() => {
+                    return Ok(Some(Cut::Time));
+                }
+                Err(error) => return Err(error),
+            }
+            self.seen += 1;
+            // Looking is computing: without this the time limit and signals would have no turn.
+            tokio::task::yield_now().await;
+            if let Some(cut) = self.spent() {
+                return Ok(Some(cut));
+            }
         }
+        Ok(None)
     }
-    Ok(())
+
+    /// Why nothing more is to be looked at; `None`: there is time and room left.
+    fn spent(&mut self) -> Option<Cut> {
+        if Instant::now() >= self.deadline {
+            return Some(Cut::Time);
+        }
+        let fetched = &self.reader.fetched;
+        if fetched.bytes() > MAX_FETCHED_BYTES {
+            return Some(Cut::Bytes);
+        }
+        let work = self.seen + fetched.requests() * WORK_PER_REQUEST + fetched.bytes() / BYTES_PER_WORK;
+        if work < self.next {
+            return None;
+        }
+        self.next = work + WORK;
+        self.found.is_enough().then_some(Cut::Enough)
+    }
 }
 
 /// One image's places.
@@ -139,76 +273,71 @@ impl Place<'_> {
         manifest.map_err(|source| StoreError::read(location.to_owned(), source))
     }
 
-    /// The layers under cosign's tag, each with its name.
-    async fn tagged(&self) -> Result<Vec<(String, Value)>, StoreError> {
+    /// The layers under cosign's tag, and where that is.
+    async fn tagged(&self, reader: &Reader<'_>) -> Result<(String, Candidates), StoreError> {
         let tag = self.search.wanted.tag(&self.image.digest);
         let location = format!("{}:{tag}", self.repository());
         let Some(manifest) = self.manifest(Target::Tag(tag), &location).await? else {
-            return Ok(Vec::new());
+            return Ok((location, Candidates::default()));
         };
-        let shelf = Shelf::of(&manifest, "layers", &location)?.limited(&location)?;
-        Ok(descriptors(shelf)
-            .enumerate()
-            .map(|(at, layer)| (format!("{location} layer {}", at + 1), layer))
-            .collect())
+        match Candidates::layers(&manifest.bytes, reader, &self.search.looks) {
+            Ok(layers) => Ok((location, layers)),
+            Err(what) => Err(StoreError::Foreign { location, what }),
+        }
     }
 
-    /// The descriptors of the referrers that may be wanted; `is_tagged` tells whether the tag lists anything.
+    /// Where the referrers are listed, for people.
+    fn listed_at(&self) -> String {
+        format!("{}@{} (referrers)", self.repository(), self.image.digest)
+    }
+
+    /// The referrers that may be wanted; `is_tagged` tells whether the tag lists anything.
     async fn referrers(
         &self,
         reader: &Reader<'_>,
         is_tagged: oneshot::Receiver<bool>,
-    ) -> Result<Vec<Value>, StoreError> {
-        let location = format!("{}@{} (referrers)", self.repository(), self.image.digest);
-        let mut descriptors = match self.search.apis.of(self.repository().registry()).await {
-            Api::Absent => self.fallback().await?,
-            Api::Ask => match self.listed(&location).await? {
-                Some(descriptors) => descriptors,
-                None => self.fallback().await?,
+    ) -> Result<Candidates, StoreError> {
+        let fallback = async || self.fallback(reader).await.map(|(candidates, _)| candidates);
+        match self.search.apis.of(self.repository().registry()).await {
+            Api::Absent => fallback().await,
+            Api::Ask => match self.listed(reader).await? {
+                Some(candidates) => Ok(candidates),
+                None => fallback().await,
             },
-            Api::AskFirst(asking) => match self.listed(&location).await? {
-                Some(descriptors) => {
+            Api::AskFirst(asking) => match self.listed(reader).await? {
+                Some(candidates) => {
                     asking.absent(false);
-                    descriptors
+                    Ok(candidates)
                 }
                 None if is_tagged.await == Ok(true) => {
                     asking.absent(true);
-                    self.fallback().await?
+                    fallback().await
                 }
                 None => {
-                    let descriptors = self.fallback().await?;
-                    asking.absent(!descriptors.is_empty());
-                    descriptors
+                    let (candidates, entries) = self.fallback(reader).await?;
+                    asking.absent(entries > 0);
+                    Ok(candidates)
                 }
             },
-        };
-        descriptors.retain(|descriptor| reader.may_be_wanted(descriptor));
-        if descriptors.len() > MAX_ENTRIES {
-            return Err(StoreError::Foreign { location, what: TOO_MANY });
         }
-        Ok(descriptors)
     }
 
     /// What the referrers API lists; `None`: there is none.
-    async fn listed(&self, location: &str) -> Result<Option<Vec<Value>>, StoreError> {
-        let listed = self.search.client.all_referrers(self.repository(), &self.image.digest).await;
-        listed.map_err(|source| StoreError::read(location.to_owned(), source))
+    async fn listed(&self, reader: &Reader<'_>) -> Result<Option<Candidates>, StoreError> {
+        let keeps = |descriptor: &Value| reader.may_be_wanted(descriptor);
+        let listed = self.search.client.all_referrers(self.repository(), &self.image.digest, &keeps).await;
+        let listed = listed.map_err(|source| StoreError::read(self.listed_at(), source))?;
+        Ok(listed.map(|listing| Candidates::listed(listing, &self.search.looks)))
     }
 
-    /// What the fallback tag lists.
-    async fn fallback(&self) -> Result<Vec<Value>, StoreError> {
+    /// What the fallback tag lists, and how many entries it has.
+    async fn fallback(&self, reader: &Reader<'_>) -> Result<(Candidates, usize), StoreError> {
         let tag = format!("sha256-{}", self.image.digest.hex());
         let location = format!("{}:{tag}", self.repository());
-        match self.manifest(Target::Tag(tag), &location).await? {
-            Some(manifest) => {
-                let shelf = Shelf::of(&manifest, "manifests", &location)?.limited(&location)?;
-                Ok(descriptors(shelf).collect())
-            }
-            None => Ok(Vec::new()),
-        }
+        let Some(manifest) = self.manifest(Target::Tag(tag), &location).await? else {
+            return Ok((Candidates::default(), 0));
+        };
+        let candidates = Candidates::fallback(&manifest.bytes, reader, &self.search.looks);
+        candidates.map_err(|what| StoreError::Foreign { location, what })
     }
-}
-
-fn descriptors(shelf: Shelf) -> impl Iterator<Item = Value> {
-    shelf.entries.into_iter().map(|entry| entry.descriptor)
 }

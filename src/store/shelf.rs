@@ -1,20 +1,33 @@
 //! What lies in a place for signatures: a list of descriptors inside a manifest.
 //!
 //! Whoever else writes there may put in fields that we don't know. They are kept as they are: entries are
-//! compared and written as JSON values, never through types of ours.
+//! compared as JSON values and written as they came, never through types of ours.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-
 use std::time::Instant;
 
-use serde_json::{Map, Value};
+use bytes::Bytes;
+use serde::ser::{SerializeMap as _, Serializer as _};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::entry::{self, Key};
 use super::{Own, StoreError, oci_tag};
 use crate::registry::Digest;
 use crate::registry::client::Manifest;
+use crate::registry::json::{elements, fields};
 
-/// More entries than this are no list of signatures.
+pub use super::entry::{Entry, Standing};
+
+/// More entries than this are not a list of signatures: a manifest of 4 MiB has room for 17,000 of cosign's.
 pub(super) const MAX_ENTRIES: usize = 20_000;
+/// What is said of a manifest without a list.
+pub(super) const NO_LIST: &str = "it has no list of descriptors";
+/// What is said of a list of other things.
+pub(super) const OTHER_THINGS: &str = "its list holds something else than descriptors";
+/// More fields than this has no manifest: the specification knows seven.
+const MAX_FIELDS: usize = 256;
 /// What is said of a longer one.
 pub(super) const TOO_MANY: &str = "it lists more than 20,000 signatures";
 
@@ -25,46 +38,21 @@ pub struct Shelf {
     pub entries: Vec<Entry>,
     /// The digest of the manifest they were read from; `None`: there was none.
     pub version: Option<Digest>,
-    /// Everything of that manifest but the entries.
-    pub(super) base: Map<String, Value>,
+    /// Everything of that manifest but the entries, as it is written.
+    pub(super) base: Vec<(String, Base)>,
     /// Whether they came from the referrers API, so that no manifest holds them.
     pub(super) listed: bool,
     /// When they were asked for; `None`: they were never read.
     pub(super) read_at: Option<Instant>,
 }
 
-/// One entry: its descriptor, and what it counts for, if it was read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// The descriptor, with every field it came with.
-    pub descriptor: Value,
-    /// What it counts for.
-    pub standing: Standing,
-}
+/// A field of a manifest.
+#[derive(Clone, Debug)]
+pub(super) struct Base(Box<RawValue>);
 
-/// What an entry counts for: the verdict of a [`Judge`](super::Judge), which is that of `verify`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
-    /// It was not read: it is somebody else's, as far as its descriptor says.
-    #[default]
-    Unread,
-    /// It is listed, and the registry doesn't hold it, or not yet.
-    Absent,
-    /// It is a good signature by our key, and says what the payload with this digest says.
-    Counts(Digest),
-    /// It isn't, for this reason.
-    Refused(String),
-}
-
-impl Entry {
-    /// An entry that was not read.
-    pub(super) fn unread(descriptor: Value) -> Self {
-        Self { descriptor, standing: Standing::Unread }
-    }
-
-    /// The digest that the descriptor names.
-    pub fn digest(&self) -> Option<Digest> {
-        self.descriptor.get("digest")?.as_str()?.parse().ok()
+impl PartialEq for Base {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
     }
 }
 
@@ -76,26 +64,17 @@ impl Shelf {
     /// When the manifest isn't JSON of that shape: it is somebody's, and must not be overwritten.
     pub fn of(manifest: &Manifest, field: &str, location: &str) -> Result<Self, StoreError> {
         let foreign = |what| StoreError::Foreign { location: location.to_owned(), what };
-        let value = serde_json::from_slice(&manifest.bytes).map_err(|_| foreign("it is not JSON"))?;
-        let Value::Object(mut base) = value else { return Err(foreign("it is not a JSON object")) };
-        let descriptors = match base.get_mut(field).map(Value::take) {
-            Some(Value::Array(descriptors)) => descriptors,
-            Some(Value::Null) => Vec::new(),
-            _ => return Err(foreign("it has no list of descriptors")),
-        };
-        if !descriptors.iter().all(Value::is_object) {
-            return Err(foreign("its list holds something else than descriptors"));
-        }
-        let entries = descriptors.into_iter().map(Entry::unread).collect();
+        let mut base = Vec::<(String, Base)>::new();
+        let list = list_in(&manifest.bytes, field, |name, value| {
+            let value = Base(value.to_owned());
+            match base.iter_mut().find(|(known, _)| *known == name) {
+                // As other readers do, which write it again without the first.
+                Some((_, first)) => *first = value,
+                None => base.push((name.into_owned(), value)),
+            }
+        });
+        let entries = list.and_then(|list| entries(&manifest.bytes, list)).map_err(foreign)?;
         Ok(Self { entries, version: Some(manifest.digest.clone()), base, ..Self::default() })
-    }
-
-    /// The same list, unless it is longer than a list of signatures can be.
-    pub(super) fn limited(self, location: &str) -> Result<Self, StoreError> {
-        if self.entries.len() > MAX_ENTRIES {
-            return Err(StoreError::Foreign { location: location.to_owned(), what: TOO_MANY });
-        }
-        Ok(self)
     }
 
     /// The same list, unless ours make it longer than that.
@@ -109,40 +88,36 @@ impl Shelf {
     /// Adds what `other` has and this lacks; both orders stay. Whole descriptors are compared: two entries may name the same
     /// content, and differ in something that decides whether they count.
     pub fn absorb(&mut self, other: &Self) {
-        let ours = self.descriptors();
-        let mut new = HashSet::new();
-        let lacking = other
-            .entries
-            .iter()
-            .filter(|entry| !ours.contains(&entry.descriptor) && new.insert(&entry.descriptor))
-            .cloned();
-        let lacking: Vec<Entry> = lacking.collect();
+        let mut known = self.keys();
+        let lacking = other.entries.iter().filter(|entry| known.insert(entry.key()));
+        let lacking: Vec<Entry> = lacking.cloned().collect();
         self.entries.extend(lacking);
     }
 
     /// Whether every entry of `other` is here.
     pub fn contains(&self, other: &Self) -> bool {
-        let ours = self.descriptors();
-        other.entries.iter().all(|entry| ours.contains(&entry.descriptor))
+        let ours = self.keys();
+        other.entries.iter().all(|entry| ours.contains(&entry.key()))
     }
 
-    /// The descriptors, as a set: a list of 4 MiB, which anyone with the right to push may have left, can hold
-    /// hundreds of thousands.
-    fn descriptors(&self) -> HashSet<&Value> {
-        self.entries.iter().map(|entry| &entry.descriptor).collect()
+    /// What the entries are compared by, as a set: comparing each with each takes too long for thousands.
+    fn keys(&self) -> HashSet<Key> {
+        self.entries.iter().map(Entry::key).collect()
     }
 
     /// Where the entries that are `asked` for stand, the newest first, each with its descriptor.
-    pub(super) fn places(&self, asked: impl Fn(&Entry) -> bool) -> Vec<(usize, Value)> {
+    pub(super) fn places(&self, asked: impl Fn(&Entry) -> bool) -> Vec<(usize, Bytes)> {
         let entries = self.entries.iter().enumerate().rev().filter(|(_, entry)| asked(entry));
-        entries.map(|(at, entry)| (at, entry.descriptor.clone())).collect()
+        entries.map(|(at, entry)| (at, entry.text().clone())).collect()
     }
 
     /// Where `own` and changed ones of them stand; our own first, however many of the others there are.
-    pub(super) fn places_of(&self, own: &[Own]) -> Vec<(usize, Value)> {
+    pub(super) fn places_of(&self, own: &[Own]) -> Vec<(usize, Bytes)> {
         let digests: Vec<Digest> = own.iter().filter_map(Own::digest).collect();
+        let keys: Vec<Key> = own.iter().map(Own::key).collect();
+        let is_own = |at: &usize| self.entries.get(*at).is_some_and(|entry| keys.contains(&entry.key()));
         let mut places = self.places(|entry| entry.digest().is_some_and(|digest| digests.contains(&digest)));
-        places.sort_by_key(|(_, descriptor)| !own.iter().any(|own| own.descriptor == *descriptor));
+        places.sort_by_key(|(at, _)| !is_own(at));
         places
     }
 
@@ -161,36 +136,35 @@ impl Shelf {
 
     /// What became of `own`, which was written after `before` was read, if that doesn't count; `None`: it isn't here, or not
     /// yet. An entry of another signer's isn't it, nor is a copy that was there before.
-    pub fn spoilt(&self, own: &Own, before: &Self) -> Option<(&Value, &str)> {
+    pub fn spoilt(&self, own: &Own, before: &Self) -> Option<(String, &str)> {
         let changed = self.changed_copy(own, before);
-        changed.or_else(|| self.twice(before).map(|entry| (entry, "what is pushed is stored as this")))
+        let spoilt =
+            changed.or_else(|| self.twice(before).map(|entry| (entry, "what is pushed is stored as this")));
+        spoilt.map(|(entry, why)| (String::from_utf8_lossy(entry.text()).into_owned(), why))
     }
 
     /// An entry that is here more often than before, and more than once: what a registry makes of every entry that is pushed. No
     /// signer writes an entry that is there already.
-    fn twice(&self, before: &Self) -> Option<&Value> {
-        let count = |shelf: &Self, descriptor: &Value| {
-            shelf.entries.iter().filter(|entry| entry.descriptor == *descriptor).count()
-        };
+    fn twice(&self, before: &Self) -> Option<&Entry> {
+        let count = |shelf: &Self, key| shelf.entries.iter().filter(|entry| entry.key() == key).count();
         let mut seen = HashSet::new();
-        let again = self.entries.iter().find(|entry| !seen.insert(&entry.descriptor))?;
-        let copies = count(self, &again.descriptor);
-        (copies > count(before, &again.descriptor)).then_some(&again.descriptor)
+        let again = self.entries.iter().find(|entry| !seen.insert(entry.key()))?;
+        (count(self, again.key()) > count(before, again.key())).then_some(again)
     }
 
-    fn changed_copy(&self, own: &Own, before: &Self) -> Option<(&Value, &str)> {
-        let known = before.descriptors();
+    fn changed_copy(&self, own: &Own, before: &Self) -> Option<(&Entry, &str)> {
+        let (known, key) = (before.keys(), own.key());
         let is_own = |entry: &&Entry| {
             let same = match self.listed {
                 // The descriptor is the registry's own.
                 true => entry.digest() == own.digest(),
-                false => entry.descriptor == own.descriptor,
+                false => entry.key() == key,
             };
-            same || (own.is_copied_in(entry) && !known.contains(&entry.descriptor))
+            same || (own.is_copied_in(entry) && !known.contains(&entry.key()))
         };
         self.entries.iter().filter(is_own).find_map(|entry| match &entry.standing {
-            Standing::Refused(why) => Some((&entry.descriptor, why.as_str())),
-            Standing::Unread => Some((&entry.descriptor, "it names other content")),
+            Standing::Refused(why) => Some((entry, why.as_str())),
+            Standing::Unread => Some((entry, "it names other content")),
             Standing::Absent | Standing::Counts(_) => None,
         })
     }
@@ -202,27 +176,83 @@ impl Shelf {
         media_type: &str,
         config: Option<Value>,
     ) -> Result<Vec<u8>, StoreError> {
-        let mut manifest = Map::new();
-        manifest.insert("schemaVersion".into(), 2.into());
-        manifest.insert("mediaType".into(), media_type.into());
-        if let Some(config) = config {
-            manifest.insert("config".into(), config);
-        }
-        let entries = self.entries.iter().map(|entry| entry.descriptor.clone()).collect();
-        manifest.insert(field.into(), Value::Array(entries));
-        for (key, value) in &self.base {
-            if !manifest.contains_key(key) {
-                manifest.insert(key.clone(), value.clone());
+        let written = |text: &'_ Bytes| serde_json::from_slice::<Box<RawValue>>(text);
+        let entries: Result<Vec<_>, _> = self.entries.iter().map(|entry| written(entry.text())).collect();
+        let ours = ["schemaVersion", "mediaType", field];
+        let is_ours = |name: &str| ours.contains(&name) || (config.is_some() && name == "config");
+        let write = |json: &mut serde_json::Serializer<&mut Vec<u8>>| {
+            let mut manifest = json.serialize_map(None)?;
+            manifest.serialize_entry("schemaVersion", &2)?;
+            manifest.serialize_entry("mediaType", media_type)?;
+            if let Some(config) = &config {
+                manifest.serialize_entry("config", config)?;
             }
+            manifest.serialize_entry(field, &entries?)?;
+            for (name, Base(value)) in self.base.iter().filter(|(name, _)| !is_ours(name)) {
+                manifest.serialize_entry(name, value)?;
+            }
+            manifest.end()
+        };
+        let mut bytes = Vec::new();
+        write(&mut serde_json::Serializer::new(&mut bytes)).map_err(StoreError::Json)?;
+        Ok(bytes)
+    }
+}
+
+/// The list in the field `field` of the manifest in `bytes`, as it is written; `other` is called with the other fields.
+///
+/// # Errors
+///
+/// Why the manifest has none.
+pub(super) fn list_in<'a>(
+    bytes: &'a [u8],
+    field: &str,
+    mut other: impl FnMut(Cow<'a, str>, &'a RawValue),
+) -> Result<&'a RawValue, &'static str> {
+    let (mut list, mut count) = (None, 0_usize);
+    let read = fields(bytes, |name, value| {
+        count += 1;
+        if name == field {
+            list = Some(value);
+        } else if count <= MAX_FIELDS {
+            other(name, value);
         }
-        serde_json::to_vec(&manifest).map_err(StoreError::Json)
+    });
+    read.map_err(|error| if error.is_data() { "it is not a JSON object" } else { "it is not JSON" })?;
+    if count > MAX_FIELDS {
+        return Err("it has more than 256 fields");
+    }
+    list.ok_or(NO_LIST)
+}
+
+/// The entries in `list`, which is a part of `bytes`. They are counted while they are read.
+fn entries(bytes: &Bytes, list: &RawValue) -> Result<Vec<Entry>, &'static str> {
+    let (mut all, mut count, mut others) = (Vec::new(), 0_usize, false);
+    let read = elements(list, |one| {
+        count += 1;
+        let text = one.get();
+        if !text.starts_with('{') {
+            others = true;
+        } else if count <= MAX_ENTRIES {
+            all.push(Entry::unread(bytes.slice_ref(text.as_bytes())));
+        }
+    });
+    read.map_err(|_| NO_LIST)?;
+    match (others, count) {
+        (true, _) => Err(OTHER_THINGS),
+        (false, count) if count > MAX_ENTRIES => Err(TOO_MANY),
+        (false, _) => Ok(all),
     }
 }
 
 impl Own {
     /// The digest that our descriptor names.
     fn digest(&self) -> Option<Digest> {
-        self.descriptor.get("digest")?.as_str()?.parse().ok()
+        entry::digest_of(&self.descriptor)
+    }
+
+    fn key(&self) -> Key {
+        Key::of(&self.descriptor)
     }
 
     /// Whether `entry` is ours with something changed: it carries our signature, or what it names does; or it names our
@@ -235,7 +265,7 @@ impl Own {
         let same_digest = entry.digest().is_some() && entry.digest() == self.digest();
         match signature(&self.descriptor).filter(|ours| !ours.is_empty()) {
             None => same_digest,
-            Some(ours) => match signature(&entry.descriptor) {
+            Some(ours) => match entry.descriptor().as_ref().and_then(signature) {
                 Some(theirs) if theirs == ours => true,
                 theirs => same_digest && theirs.is_none_or(|theirs| oci_tag::signature(&theirs).is_none()),
             },
@@ -274,7 +304,7 @@ mod tests {
         let shelf = |digests: &[&str]| Shelf {
             entries: digests
                 .iter()
-                .map(|digest| Entry::unread(serde_json::json!({ "digest": digest })))
+                .map(|digest| Entry::of(&serde_json::json!({ "digest": digest })))
                 .collect(),
             ..Shelf::default()
         };
@@ -290,7 +320,7 @@ mod tests {
         let shelf = |digests: &[&str]| Shelf {
             entries: digests
                 .iter()
-                .map(|digest| Entry::unread(serde_json::json!({ "digest": digest })))
+                .map(|digest| Entry::of(&serde_json::json!({ "digest": digest })))
                 .collect(),
             ..Shelf::default()
         };
@@ -302,14 +332,14 @@ mod tests {
 
     #[test]
     fn a_list_as_long_as_a_manifest_can_be_is_merged_at_once() {
-        let entries: Vec<String> = (0..100_000).map(|number| format!(r#"{{"n":{number}}}"#)).collect();
+        let entries: Vec<String> = (0..MAX_ENTRIES).map(|number| format!(r#"{{"n":{number}}}"#)).collect();
         let shelf =
             Shelf::of(&manifest(&format!(r#"{{"layers":[{}]}}"#, entries.join(","))), "layers", "here");
         let shelf = shelf.unwrap();
         let mut merged = shelf.clone();
         // Comparing each with each, this would take minutes.
         merged.absorb(&shelf);
-        assert_eq!(merged.entries.len(), 100_000);
+        assert_eq!(merged.entries.len(), MAX_ENTRIES);
         assert!(merged.contains(&shelf));
     }
 }

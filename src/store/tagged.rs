@@ -39,10 +39,7 @@ impl Tag<'_> {
         let asked = Instant::now();
         let manifest = self.client.manifest(self.repository, &target).await;
         let manifest = manifest.map_err(|source| StoreError::read(self.location(), source))?;
-        let shelf = manifest.map(|manifest| {
-            let location = self.location();
-            Shelf::of(&manifest, self.field, &location)?.limited(&location)
-        });
+        let shelf = manifest.map(|manifest| Shelf::of(&manifest, self.field, &self.location()));
         Ok(Shelf { read_at: Some(asked), ..shelf.transpose()?.unwrap_or_default() })
     }
 

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
 use super::judge::{Demands, Verdict};
-use super::trust::Trust;
+use super::trust::{Signer, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::payload::simple_signing;
@@ -14,7 +14,7 @@ use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, RegistryError, Repository};
-use crate::store::{ReferrersApis, Search, StoreError, Wanted};
+use crate::store::{Find, Found, Looks, ReferrersApis, Search, StoreError, Wanted};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.
 const MAX_IMAGES: usize = MAX_LISTED;
@@ -187,6 +187,17 @@ impl Looker {
         checks: &(dyn Fn(&ImageRef) -> Vec<Check> + Sync),
         seen: &mut dyn FnMut(Seen),
     ) {
+        self.look_until(images, checks, &|_, _, verdict| !verdict.good.is_empty(), seen).await;
+    }
+
+    /// The same. Where very much lies at an image, it stops looking at that image once all checks are `met`.
+    pub async fn look_until(
+        &self,
+        images: Vec<Asked>,
+        checks: &(dyn Fn(&ImageRef) -> Vec<Check> + Sync),
+        met: Met<'_>,
+        seen: &mut dyn FnMut(Seen),
+    ) {
         let known = images.iter().map(|asked| asked.image.clone()).collect();
         let mut admitted = Admitted { known, unusable: 0 };
         let mut waiting: VecDeque<(Vec<usize>, Asked)> =
@@ -198,7 +209,7 @@ impl Looker {
                 let Some((at, asked)) = waiting.pop_front() else { break };
                 let checks = checks(&asked.image);
                 running.push(async move {
-                    let (result, children) = self.one(&asked, &checks).await;
+                    let (result, children) = self.one(&asked, &checks, met).await;
                     (at, asked, result, children)
                 });
             }
@@ -228,6 +239,7 @@ impl Looker {
         &self,
         asked: &Asked,
         checks: &[Check],
+        met: Met<'_>,
     ) -> (Result<Vec<Verdict>, VerifyError>, Result<Vec<Listed>, TooMany>) {
         let image = &asked.image;
         let look_up = || {
@@ -236,7 +248,7 @@ impl Looker {
         };
         if !self.recursive {
             // A signature is about the digest; only where none counts it matters whether the image is there at all.
-            let verdicts = match self.verdicts(image, checks).await {
+            let verdicts = match self.verdicts(image, checks, met).await {
                 Ok(verdicts) => verdicts,
                 Err(error) => return (Err(error), Ok(Vec::new())),
             };
@@ -244,7 +256,7 @@ impl Looker {
             let there = if none { look_up().await.map(|_| ()) } else { Ok(()) };
             return (there.map(|()| verdicts), Ok(Vec::new()));
         }
-        let (manifest, verdicts) = tokio::join!(look_up(), self.verdicts(image, checks));
+        let (manifest, verdicts) = tokio::join!(look_up(), self.verdicts(image, checks, met));
         match (manifest, verdicts) {
             (Ok(manifest), Ok(verdicts)) => (Ok(verdicts), listed(image, &manifest)),
             (Err(error), _) | (_, Err(error)) => (Err(error), Ok(Vec::new())),
@@ -263,25 +275,34 @@ impl Looker {
         manifest.ok_or_else(|| VerifyError::Absent { image: name.to_owned() })
     }
 
-    async fn verdicts(&self, image: &ImageRef, checks: &[Check]) -> Result<Vec<Verdict>, VerifyError> {
+    async fn verdicts(
+        &self,
+        image: &ImageRef,
+        checks: &[Check],
+        met: Met<'_>,
+    ) -> Result<Vec<Verdict>, VerifyError> {
         let mut verdicts: Vec<Verdict> = checks.iter().map(|_| Verdict::default()).collect();
         let known = simple_signing::usual(image);
         for wanted in [Wanted::Signatures, Wanted::Attestations] {
             let is_wanted =
                 |check: &Check| (wanted == Wanted::Attestations) == check.demands.predicate_type.is_some();
-            if !checks.iter().any(is_wanted) {
+            let all = checks.iter().zip(&mut verdicts).enumerate();
+            let mut judging: Vec<_> = all
+                .filter(|(_, (check, _))| is_wanted(check))
+                .map(|(number, (check, verdict))| Judging { number, check, verdict })
+                .collect();
+            if judging.is_empty() {
                 continue;
             }
-            let mut judge = |find: crate::store::Find| {
-                for (check, verdict) in checks.iter().zip(&mut verdicts).filter(|(check, _)| is_wanted(check))
-                {
-                    verdict.see(image, find.clone(), &check.trust, &check.demands);
-                }
-            };
-            let search =
-                Search::new(self.client.clone(), self.repository.clone(), wanted).sharing(&self.apis);
-            let searched = search.run(image, &known, &mut judge).await;
-            searched.map_err(|source| VerifyError::Places { image: image.to_string(), source })?;
+            let search = Search::new(self.client.clone(), self.repository.clone(), wanted)
+                .sharing(&self.apis)
+                .first(looks(judging.iter().map(|one| one.check)));
+            let cut = search.run(image, &known, &mut Judge { image, all: &mut judging, met }).await;
+            let cut = cut.map_err(|source| VerifyError::Places { image: image.to_string(), source })?;
+            for Judging { verdict, .. } in judging {
+                verdict.in_order();
+                verdict.cut.clone_from(&cut);
+            }
         }
         Ok(verdicts)
     }
@@ -295,6 +316,57 @@ impl Looker {
     pub fn places(&self, image: &ImageRef, wanted: Wanted) -> String {
         Search::new(self.client.clone(), self.repository.clone(), wanted).places(image)
     }
+}
+
+/// Whether the verdict on an image for the check with this number is good enough, so that what is found besides makes no
+/// difference.
+pub type Met<'a> = &'a (dyn Fn(&ImageRef, usize, &Verdict) -> bool + Sync);
+
+/// One check, and what it has come to so far.
+struct Judging<'a> {
+    number: usize,
+    check: &'a Check,
+    verdict: &'a mut Verdict,
+}
+
+/// Judges what a search finds, for each of some checks.
+struct Judge<'a, 'b> {
+    image: &'a ImageRef,
+    all: &'a mut [Judging<'b>],
+    met: Met<'a>,
+}
+
+impl Found for Judge<'_, '_> {
+    fn see(&mut self, find: Find) {
+        for Judging { check, verdict, .. } in self.all.iter_mut() {
+            verdict.see(self.image, find.clone(), &check.trust, &check.demands);
+        }
+    }
+
+    fn others(&mut self, count: usize) {
+        for Judging { verdict, .. } in self.all.iter_mut() {
+            verdict.refused_count += count;
+        }
+    }
+
+    fn is_enough(&mut self) -> bool {
+        self.all.iter().all(|one| (self.met)(self.image, one.number, one.verdict))
+    }
+}
+
+/// What signatures that pass one of `checks` look like.
+fn looks<'a>(checks: impl Iterator<Item = &'a Check>) -> Looks {
+    let mut looks = Looks::default();
+    for check in checks {
+        for accepted in &check.trust.signers {
+            match accepted.signer {
+                Signer::Key(_) => looks.keys = true,
+                Signer::Identity(_) => looks.certificates = true,
+            }
+        }
+        looks.predicate_types.extend(check.demands.predicate_type.clone());
+    }
+    looks
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What is found at an image, judged: does it say of this image what it has to, and did somebody sign it who counts?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::claim::{Claim, ClaimError};
@@ -12,7 +13,7 @@ use crate::foreign;
 use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
 use crate::payload::dsse::Envelope;
 use crate::registry::{Digest, ImageRef};
-use crate::store::{Content, Find, Unreadable};
+use crate::store::{Content, Cut, Find, Position, Unreadable};
 
 /// How many refused signatures are told one by one; of the others only how many they are.
 const TOLD: usize = 20;
@@ -69,10 +70,25 @@ pub struct Refused {
 pub struct Verdict {
     /// What counts.
     pub good: Vec<Good>,
+    /// How often something of it is there again: in the same list, with other annotations that change nothing.
+    pub copies: usize,
     /// What doesn't, the first of them.
     pub refused: Vec<Refused>,
     /// How many don't count.
     pub refused_count: usize,
+    /// Why not everything was looked at; `None`: it was.
+    pub cut: Option<Cut>,
+    /// Where each of `good` stands, and each of `refused`.
+    pub(super) positions: Positions,
+}
+
+/// Where the parts of a [`Verdict`] stand.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Positions {
+    good: Vec<Position>,
+    refused: Vec<Position>,
+    /// What says which of `good` are the same.
+    known: HashSet<[u8; 32]>,
 }
 
 /// Why something doesn't count.
@@ -121,30 +137,89 @@ pub enum Refusal {
 }
 
 impl Verdict {
-    /// Judges one thing that was found at `image`.
+    /// Judges one thing that was found at `image`. Things may come in any order: [`in_order`](Self::in_order) is called at the end.
     pub fn see(&mut self, image: &ImageRef, find: Find, trust: &Trust, demands: &Demands) {
-        match judged(image, find.content, trust, demands) {
-            Ok((by, said)) => self.good.push(Good { place: find.place, by, said }),
-            Err(refusal) => self.refuse(find.place, &refusal),
+        let Find { place, position, content } = find;
+        let simple = match &content {
+            Ok(Content::Simple { payload, signature, .. }) => Some((payload.clone(), signature.clone())),
+            _ => None,
+        };
+        match judged(image, content, trust, demands) {
+            Ok((by, said)) => {
+                if !self.positions.known.insert(identity(position, &by, &said, simple.as_ref())) {
+                    self.copies += 1;
+                    return;
+                }
+                self.good.push(Good { place, by, said });
+                self.positions.good.push(position);
+            }
+            Err(refusal) => self.refuse(place, position, &refusal),
         }
     }
 
-    fn refuse(&mut self, place: String, refusal: &Refusal) {
+    fn refuse(&mut self, place: String, position: Position, refusal: &Refusal) {
         self.refused_count += 1;
-        if self.refused.len() >= TOLD {
-            return;
+        // The first ones are told, in whatever order they come.
+        let last = (0..).zip(&self.positions.refused).max_by_key(|(_, position)| **position);
+        if let (true, Some((at, last))) = (self.refused.len() >= TOLD, last) {
+            if position > *last {
+                return;
+            }
+            self.refused.swap_remove(at);
+            self.positions.refused.swap_remove(at);
         }
         let why = told(refusal);
         let only_log_missing = matches!(refusal, Refusal::Distrust(Distrust::NoLog));
         self.refused.push(Refused { place, why, only_log_missing });
+        self.positions.refused.push(position);
+    }
+
+    /// Puts everything in the order in which it is listed.
+    pub fn in_order(&mut self) {
+        sort(&mut self.good, &mut self.positions.good);
+        sort(&mut self.refused, &mut self.positions.refused);
     }
 
     /// The reasons of what doesn't count, a line each.
     pub fn reasons(&self) -> Vec<String> {
         let told = self.refused.iter().map(|refused| format!("{}: {}", refused.place, refused.why));
         let more = self.refused_count - self.refused.len();
-        told.chain((more > 0).then(|| format!("and {more} more that don't count"))).collect()
+        let more = (more > 0).then(|| format!("and {more} more that don't count"));
+        let cut = self.cut.as_ref().map(|cut| format!("not everything was looked at: {cut}"));
+        told.chain(more).chain(cut).collect()
     }
+}
+
+fn sort<T>(all: &mut Vec<T>, positions: &mut Vec<Position>) {
+    if all.len() != positions.len() {
+        return;
+    }
+    let mut both: Vec<(Position, T)> = std::mem::take(positions).into_iter().zip(all.drain(..)).collect();
+    both.sort_by_key(|(position, _)| *position);
+    (*positions, *all) = both.into_iter().unzip();
+}
+
+/// A hash of what makes a signature or attestation another one than the next: its list, its signer, what is signed, and the
+/// signatures. A copy of a good one with annotations that mean nothing is the same, however many there are.
+fn identity(position: Position, by: &By, said: &Said, simple: Option<&(Bytes, Vec<u8>)>) -> [u8; 32] {
+    use sha2::{Digest as _, Sha256};
+    let mut all = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        all.update((bytes.len() as u64).to_be_bytes());
+        all.update(bytes);
+    };
+    add(&[u8::from(position.is_referrer)]);
+    add(format!("{by:?}").as_bytes());
+    if let Some((payload, signature)) = simple {
+        add(payload);
+        add(signature);
+    }
+    if let Said::Statement { envelope, .. } = said {
+        add(envelope.payload_type.as_bytes());
+        add(&envelope.payload);
+        envelope.signatures.iter().for_each(|one| add(&one.signature));
+    }
+    all.finalize().into()
 }
 
 /// A refusal with its causes, for people.

@@ -17,7 +17,7 @@ pub mod trust;
 
 pub mod bundle;
 
-pub use images::{Asked, Check, Looker, Seen, VerifyError};
+pub use images::{Asked, Check, Looker, Met, Seen, VerifyError};
 pub use judge::{Demands, Good, Said, Verdict};
 pub use own::Own;
 pub use require::{Require, RequireError};

@@ -160,7 +160,7 @@ fn no_changed_manifest_of_signatures_gives_another_signature() {
         let found = runtime.block_on(search.run(&image, &[], &mut |find| {
             verdict.see(&image, find, &trust, &Demands::default());
         }));
-        found.map(|()| verdict)
+        found.map(|_| verdict)
     };
     assert_eq!(look(manifest.clone().into()).unwrap().good.len(), 1);
     let mut refused = 0;

@@ -12,6 +12,7 @@ mod attestation;
 mod bad;
 mod certified;
 mod covered;
+mod crowded;
 mod flips;
 mod good;
 mod inputs;

@@ -85,7 +85,10 @@ async fn look(begun: &Begun, out: &mut Output) -> ExitCode {
     }
     let mut seen = Vec::new();
     let checks = |image: &ImageRef| -> Vec<Check> { begun.gate.checks(image, &begun.looker) };
-    begun.looker.look(images, &checks, &mut |one| seen.push(one)).await;
+    let met = |image: &ImageRef, number: usize, verdict: &Verdict| {
+        begun.gate.is_met(image, &begun.looker, number, verdict)
+    };
+    begun.looker.look_until(images, &checks, &met, &mut |one| seen.push(one)).await;
     let number = seen.len();
     for one in seen {
         exit = worse(exit, tell(begun, one, out));
@@ -106,7 +109,8 @@ fn tell(begun: &Begun, seen: Seen, out: &mut Output) -> ExitCode {
     };
     match begun.gate.refusals(&asked, &verdicts, &begun.looker) {
         refusals if refusals.is_empty() => {
-            told::good(&asked, begun.gate.good(&asked.image, &verdicts, &begun.looker), begun, out);
+            let good = begun.gate.good(&asked.image, &verdicts, &begun.looker);
+            told::good(&asked, &verdicts, good, begun, out);
             ExitCode::Done
         }
         refusals => {
@@ -150,7 +154,8 @@ impl Gate {
                 let needs = rules.iter().flat_map(|rule| rule.needs.iter().map(move |need| (rule, need)));
                 let verdicts = verdicts.iter().chain(std::iter::repeat(&none));
                 let unmet = needs.zip(verdicts).filter_map(|((rule, need), verdict)| {
-                    need.unmet(verdict, *now).map(|unmet| told::unmet(asked, rule, need, unmet, looker))
+                    let unmet = need.unmet(verdict, *now)?;
+                    Some(told::unmet(asked, rule, need, (unmet, verdict.cut.is_some()), looker))
                 });
                 unmet.collect()
             }
@@ -174,6 +179,17 @@ impl Gate {
                     verdict.good.iter().map(move |good| need.age(good, *now).map(|age| (good, age)))
                 });
                 found.flatten().collect()
+            }
+        }
+    }
+
+    /// Whether `verdict` is good enough for what is checked of `image` under this number.
+    fn is_met(&self, image: &ImageRef, looker: &Looker, number: usize, verdict: &Verdict) -> bool {
+        match self {
+            Self::Check(_) => !verdict.good.is_empty(),
+            Self::Policy(policy, now) => {
+                let mut needs = rules(policy, image, looker).flat_map(|rule| &rule.needs);
+                needs.nth(number).is_some_and(|need| need.unmet(verdict, *now).is_none())
             }
         }
     }

@@ -15,9 +15,19 @@ use crate::verify::{Asked, Check, Good, Looker, Said, Verdict};
 /// How many signatures of an image people are told of; programs get all.
 const TOLD: usize = 20;
 
+/// What to do where not everything was looked at.
+const CUT_HINT: &str = "remove what is not a signature from that place (`cosign clean`, `crane delete`), keep signatures in \
+                        another repository (COSIGN_REPOSITORY), or raise --timeout";
+
 /// Tells of an image that passed: for programs what cosign prints, for people who, what, when and where. Where a policy asks for an
 /// age, both get the time that counts and who says it.
-pub(super) fn good(asked: &Asked, good: Vec<(&Good, Option<Age>)>, begun: &Begun, out: &mut Output) {
+pub(super) fn good(
+    asked: &Asked,
+    verdicts: &[Verdict],
+    good: Vec<(&Good, Option<Age>)>,
+    begun: &Begun,
+    out: &mut Output,
+) {
     for (one, age) in good.iter().take(TOLD) {
         out.lines(lines(asked, one));
         if let Some(age) = age {
@@ -26,6 +36,14 @@ pub(super) fn good(asked: &Asked, good: Vec<(&Good, Option<Age>)>, begun: &Begun
     }
     if good.len() > TOLD {
         out.line(&format!("           and {} more", good.len() - TOLD));
+    }
+    let copies: usize = verdicts.iter().map(|verdict| verdict.copies).sum();
+    if copies > 0 {
+        out.line(&format!("           {copies} more entries are copies of these"));
+    }
+    let mut cuts = verdicts.iter().filter_map(|verdict| verdict.cut.as_ref());
+    if let Some(cut) = cuts.next() {
+        out.line(&format!("warning: not everything at {} was looked at: {cut}", asked.image));
     }
     if !begun.json {
         return;
@@ -117,7 +135,9 @@ pub(super) fn refusal(
         causes.push(format!("there is none at {}", looker.places(image, wanted)));
     }
     let only_log = verdict.refused.iter().any(|refused| refused.only_log_missing);
-    let hint = if only_log {
+    let hint = if verdict.cut.is_some() {
+        CUT_HINT
+    } else if only_log {
         "if its signer uses no transparency log, pass --insecure-ignore-tlog"
     } else if verdict.refused_count == 0 {
         "sign it, or name the repository of its signatures with COSIGN_REPOSITORY or storage.oci.repository"
@@ -145,7 +165,13 @@ pub(super) fn no_rule(asked: &Asked) -> Explanation {
 }
 
 /// That an image hasn't what a rule needs.
-pub(super) fn unmet(asked: &Asked, rule: &Rule, need: &Need, unmet: Unmet, looker: &Looker) -> Explanation {
+pub(super) fn unmet(
+    asked: &Asked,
+    rule: &Rule,
+    need: &Need,
+    (unmet, is_cut): (Unmet, bool),
+    looker: &Looker,
+) -> Explanation {
     let mut causes = vec![format!("it needs {}", unmet.needed)];
     if unmet.reasons.is_empty() {
         let wanted = match need.check.demands.predicate_type {
@@ -159,7 +185,9 @@ pub(super) fn unmet(asked: &Asked, rule: &Rule, need: &Need, unmet: Unmet, looke
         error: format!("{} does not pass the rule \"{}\"", asked.image, foreign::shown(&rule.name, 200)),
         causes,
         used: None,
-        hint: Some("have it signed as the rule says, or change the rule".to_owned()),
+        hint: Some(
+            if is_cut { CUT_HINT } else { "have it signed as the rule says, or change the rule" }.to_owned(),
+        ),
         exit: ExitCode::Failed,
     }
 }

@@ -67,7 +67,8 @@ use transport::Transport;
 pub use blobs::Upload;
 pub use error::{BadAnswer, Failure, RegistryError, RequestError, SetupError};
 pub use options::{Access, ClientOptions, Environment, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles};
-pub use referrers::may_be;
+pub(crate) use referrers::MAX_DESCRIPTOR_BYTES;
+pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, may_be};
 pub use refusal::{Refusal, Said};
 
 use super::digest::Digest;
@@ -166,6 +167,11 @@ impl Client {
     /// The time that the quickest answer took: about the network's latency. Before the first answer, hours.
     pub fn fastest(&self) -> Duration {
         self.inner.transport.fastest()
+    }
+
+    /// When the run's time is over, for requests and for what is computed between them.
+    pub fn deadline(&self) -> std::time::Instant {
+        self.inner.transport.deadline().into_std()
     }
 
     /// Waits as is right after attempt number `attempt` (the first is 0) failed with `error`: longer each

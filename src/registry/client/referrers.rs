@@ -2,11 +2,12 @@
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>
 
+use bytes::Bytes;
 use http::header::LINK;
 use http::{HeaderValue, StatusCode};
 use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
-use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::manifests::unexpected;
 use super::send::Reply;
@@ -14,20 +15,57 @@ use super::{
     BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, RegistryError, Repository, endpoint, link,
     transport,
 };
+use crate::registry::json::{elements, fields};
 
-/// More pages than this are no list of one image's signatures.
+/// More pages than this are not a list of one image's signatures. They have 400 MiB at most, one page in memory at a time.
 const MAX_PAGES: usize = 100;
+
+/// How many descriptors of a list are kept, over all pages: more are not an image's signatures.
+pub const MAX_REFERRERS: usize = 20_000;
+
+/// How many bytes of descriptors are kept, over all pages: 800 for each of [`MAX_REFERRERS`], where cosign's have about 500.
+pub const MAX_REFERRERS_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest descriptor that is read: with certificates, a log entry and a timestamp it has about 20 KiB. Read as JSON it
+/// takes up to seventy times its length in memory.
+pub(crate) const MAX_DESCRIPTOR_BYTES: usize = 256 * 1024;
 
 /// The media type of a config that says nothing.
 ///
 /// Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>
 const EMPTY_CONFIG_TYPE: &str = "application/vnd.oci.empty.v1+json";
 
-#[derive(Deserialize)]
-struct Page {
-    /// Go writes an empty list as null.
-    #[serde(default)]
-    manifests: Option<Vec<Value>>,
+/// What a list of referrers holds that was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The descriptors, in their order, as they are written.
+    pub descriptors: Vec<Bytes>,
+    /// Whether there are more than these: the list goes on behind [`MAX_REFERRERS`], [`MAX_REFERRERS_BYTES`] or the last page that
+    /// is read.
+    pub is_cut: bool,
+}
+
+impl Listing {
+    /// Keeps `descriptor`, if there is room. It is copied: a page with one good entry need not stay.
+    fn keep(&mut self, descriptor: &RawValue, kept_bytes: &mut usize) {
+        let text = descriptor.get();
+        if self.descriptors.len() >= MAX_REFERRERS || *kept_bytes + text.len() > MAX_REFERRERS_BYTES {
+            self.is_cut = true;
+            return;
+        }
+        *kept_bytes += text.len();
+        self.descriptors.push(Bytes::copy_from_slice(text.as_bytes()));
+    }
+}
+
+/// How a walk over the pages of a list ended.
+enum Walked {
+    /// The registry has no referrers API.
+    NoApi,
+    /// There is no further page.
+    Whole,
+    /// There are more pages than are read, or the reader has enough; the error says so.
+    Cut(RegistryError),
 }
 
 impl Client {
@@ -36,54 +74,91 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Also when the list has too many pages, or a page is no list.
+    /// Also when the list is too long, or a page is no list.
     pub async fn referrers(
         &self,
         repository: &Repository,
         subject: &Digest,
         artifact_type: &str,
     ) -> Result<Option<Vec<Value>>, RegistryError> {
-        self.list_referrers(repository, subject, Some(artifact_type)).await
+        let (mut found, mut kept_bytes) = (Listing::default(), 0);
+        let mut take = |reply: &Reply| {
+            let filtered = is_filtered(reply);
+            each_of(reply, &mut |raw, descriptor| {
+                if filtered || may_be(descriptor, artifact_type) {
+                    found.keep(raw, &mut kept_bytes);
+                }
+            })?;
+            Ok(found.is_cut)
+        };
+        match self.walk(repository, subject, Some(artifact_type), &mut take).await? {
+            Walked::NoApi => return Ok(None),
+            Walked::Cut(error) => return Err(error),
+            Walked::Whole => {}
+        }
+        Ok(Some(found.descriptors.iter().filter_map(|text| serde_json::from_slice(text).ok()).collect()))
     }
 
-    /// The descriptors of all referrers of `subject`, all pages; `None` if the registry has no referrers API.
+    /// The descriptors of all referrers of `subject` that `keeps` accepts, all pages; `None` if the registry has no referrers API.
+    ///
+    /// Descriptors are filtered while a page is read. One that is longer than any of a signature is passed over.
     ///
     /// # Errors
     ///
-    /// Also when the list has too many pages, or a page is no list.
+    /// Also when a page is no list.
     pub async fn all_referrers(
         &self,
         repository: &Repository,
         subject: &Digest,
-    ) -> Result<Option<Vec<Value>>, RegistryError> {
-        self.list_referrers(repository, subject, None).await
+        keeps: &(dyn Fn(&Value) -> bool + Sync),
+    ) -> Result<Option<Listing>, RegistryError> {
+        let (mut found, mut kept_bytes) = (Listing::default(), 0);
+        let mut take = |reply: &Reply| {
+            each_of(reply, &mut |raw, descriptor| {
+                if keeps(descriptor) {
+                    found.keep(raw, &mut kept_bytes);
+                }
+            })?;
+            Ok(found.is_cut)
+        };
+        match self.walk(repository, subject, None, &mut take).await? {
+            Walked::NoApi => return Ok(None),
+            Walked::Cut(_) => found.is_cut = true,
+            Walked::Whole => {}
+        }
+        Ok(Some(found))
     }
 
-    async fn list_referrers(
+    /// Has every page taken, until `take` has enough.
+    async fn walk(
         &self,
         repository: &Repository,
         subject: &Digest,
         artifact_type: Option<&str>,
-    ) -> Result<Option<Vec<Value>>, RegistryError> {
+        take: &mut (dyn FnMut(&Reply) -> Result<bool, Failure> + Send),
+    ) -> Result<Walked, RegistryError> {
         let inner = &self.inner;
         let mut request =
             inner.request(repository, |base| endpoint::referrers(base, subject, artifact_type))?;
         let home = request.url.clone();
         request.accept = Some(OCI_IMAGE_INDEX_MEDIA_TYPE);
         request.limit_bytes = MAX_MANIFEST_BYTES;
-        let mut found = Vec::new();
         for page in 0..MAX_PAGES {
             let reply = inner.send(&request).await?;
             match reply.answer.status {
                 StatusCode::OK => {}
                 // The specification's 404, and what registries from before it say to an unknown address.
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if page == 0 => return Ok(None),
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if page == 0 => {
+                    return Ok(Walked::NoApi);
+                }
                 status => return Err(inner.failed(&request, &reply, unexpected(status, &reply))),
             }
             let failed = |failure| inner.failed(&request, &reply, failure);
-            found.extend(descriptors(&reply, artifact_type).map_err(failed)?);
+            if take(&reply).map_err(failed)? {
+                break;
+            }
             let Some(next) = reply.answer.headers.get_all(LINK).iter().find_map(next) else {
-                return Ok(Some(found));
+                return Ok(Walked::Whole);
             };
             let next = transport::follow(&next, &reply.answer.url);
             let next = next.map_err(|bad| failed(Failure::BadAnswer(bad)))?;
@@ -94,7 +169,8 @@ impl Client {
             }
             request.url = next;
         }
-        Err(inner.fail(&request, &request.method, &home, Failure::BadAnswer(BadAnswer::Pages(MAX_PAGES))))
+        let too_long = Failure::BadAnswer(BadAnswer::Pages(MAX_PAGES));
+        Ok(Walked::Cut(inner.fail(&request, &request.method, &home, too_long)))
     }
 }
 
@@ -113,20 +189,34 @@ pub fn may_be(descriptor: &Value, artifact_type: &str) -> bool {
     }
 }
 
-/// One page's descriptors, without those of other artifact types.
-fn descriptors(reply: &Reply, artifact_type: Option<&str>) -> Result<Vec<Value>, Failure> {
+/// Whether a page holds only referrers of the artifact type that was asked for.
+fn is_filtered(reply: &Reply) -> bool {
+    reply.answer.header("oci-filters-applied").is_some_and(|applied| {
+        applied.split(',').any(|filter| filter.trim().eq_ignore_ascii_case("artifactType"))
+    })
+}
+
+/// Calls `each` with every descriptor of one page, as it is written and as it is read. None is kept: millions fit into one page.
+fn each_of<'a>(reply: &'a Reply, each: &mut dyn FnMut(&'a RawValue, &Value)) -> Result<(), Failure> {
     let answer = &reply.answer;
     answer.not_html()?;
-    let page: Page = serde_json::from_slice(&answer.body)
-        .map_err(|_| Failure::BadAnswer(BadAnswer::NotA("list of referrers")))?;
-    let mut manifests = page.manifests.unwrap_or_default();
-    let filtered = answer.header("oci-filters-applied").is_some_and(|applied| {
-        applied.split(',').any(|filter| filter.trim().eq_ignore_ascii_case("artifactType"))
+    let mut no_list = false;
+    let read = fields(&answer.body, |name, list| {
+        if name == "manifests" {
+            let listed = elements(list, |raw| {
+                if raw.get().len() > MAX_DESCRIPTOR_BYTES {
+                    return;
+                }
+                // What nests too deep is no descriptor.
+                if let Ok(descriptor) = serde_json::from_str(raw.get()) {
+                    each(raw, &descriptor);
+                }
+            });
+            no_list |= listed.is_err();
+        }
     });
-    if let Some(artifact_type) = artifact_type
-        && !filtered
-    {
-        manifests.retain(|one| may_be(one, artifact_type));
+    if read.is_err() || no_list {
+        return Err(Failure::BadAnswer(BadAnswer::NotA("list of referrers")));
     }
-    Ok(manifests)
+    Ok(())
 }

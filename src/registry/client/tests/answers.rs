@@ -236,6 +236,36 @@ async fn a_list_of_referrers_ends_and_stays_at_its_host() {
     assert!(shown(&error).contains("something that is no list of referrers"));
 }
 
+/// However many pages and descriptors there are, and however long they are: those that are wanted are kept up to the limits.
+#[tokio::test]
+async fn a_list_of_referrers_is_filtered_while_it_is_read_and_cut_where_it_is_too_long() {
+    let list = |body: String, link: Option<&'static str>| {
+        move || answer(200, &link.map(|link| ("Link", link)).into_iter().collect::<Vec<_>>(), &body)
+    };
+    let of = |entry: &str, count: usize| format!(r#"{{"manifests":[{}]}}"#, vec![entry; count].join(","));
+    let long = |bytes: usize| format!(r#"{{"digest":"{}"}}"#, "x".repeat(bytes - 13));
+    let next = Some("<?last=1>; rel=next");
+    for (body, link, kept, is_cut, requests) in [
+        (of(r#"{"digest":1}"#, 3), None, 3, false, 1),
+        (of("{}", 1_000_000), None, 0, false, 1),
+        (of(r#"{"digest":1},{}"#, MAX_REFERRERS), None, MAX_REFERRERS, false, 1),
+        (of(r#"{"digest":1}"#, MAX_REFERRERS + 1), None, MAX_REFERRERS, true, 1),
+        (of("{}", 3), next, 0, true, 100),
+        (of(&long(100_000), 40), next, MAX_REFERRERS_BYTES / 100_000, true, 5),
+        (of(&long(MAX_DESCRIPTOR_BYTES), 2), None, 2, false, 1),
+        (of(&long(MAX_DESCRIPTOR_BYTES + 1), 2), None, 0, false, 1),
+        (r#"{"manifests":null}"#.to_owned(), None, 0, false, 1),
+    ] {
+        let shown = body.chars().take(40).collect::<String>();
+        let (server, client) = says(list(body, link)).await;
+        let keeps = |descriptor: &serde_json::Value| descriptor.get("digest").is_some();
+        let found =
+            client.all_referrers(&server.repository(), &Digest::of(b""), &keeps).await.unwrap().unwrap();
+        assert_eq!((found.descriptors.len(), found.is_cut), (kept, is_cut), "{shown}");
+        assert_eq!(server.seen().len(), requests, "{shown}");
+    }
+}
+
 #[test]
 fn an_insecure_registry_is_a_registrys_name() {
     for name in ["http://localhost:5000", "a/b", ""] {

@@ -1,0 +1,83 @@
+//! The manifest of a referrer, as far as it says whether there is a bundle in it.
+//!
+//! It is read one level deep: anyone with the right to push may have left it, and 4 MiB that are read as a whole can take hundreds.
+
+use serde_json::Value;
+
+use super::entry;
+use crate::registry::json::{elements, fields};
+
+/// A referrer's manifest.
+#[derive(Debug)]
+pub(super) struct ReferrerManifest {
+    /// The first layer, if it is a descriptor.
+    first: Option<Value>,
+    layers: usize,
+    /// The digest of the manifest that it refers to.
+    pub(super) subject: Option<String>,
+}
+
+impl ReferrerManifest {
+    /// Reads a manifest; `None`: it is not a JSON object.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (mut list, mut subject) = (None, None);
+        // Of a field that is there twice the last counts, as for other readers.
+        let read = fields(bytes, |name, value| match &*name {
+            "layers" => list = Some(value),
+            "subject" => subject = Some(value),
+            _ => {}
+        });
+        read.ok()?;
+        let (mut first, mut layers) = (None, 0_usize);
+        if let Some(list) = list {
+            let listed = elements(list, |layer| {
+                layers += 1;
+                first.get_or_insert(layer);
+            });
+            if listed.is_err() {
+                layers = 0;
+            }
+        }
+        let first = first.filter(|_| layers == 1).and_then(|layer| entry::read(layer.get().as_bytes()));
+        let subject = subject.and_then(|subject| entry::read(subject.get().as_bytes()));
+        let subject = subject.and_then(|subject| subject.get("digest")?.as_str().map(str::to_owned));
+        Some(Self { first, layers, subject })
+    }
+
+    /// The layer, if there is one and no other.
+    pub(super) fn only_layer(&self) -> Option<&Value> {
+        self.first.as_ref().filter(|_| self.layers == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<(Option<String>, Option<String>)> {
+        let manifest = ReferrerManifest::read(text.as_bytes())?;
+        Some((manifest.only_layer().map(Value::to_string), manifest.subject))
+    }
+
+    #[test]
+    fn one_layer_and_the_subject_are_read_whatever_else_is_there() {
+        let layer = r#"{"a":1}"#;
+        let some = |text: &str| Some(text.to_owned());
+        for (text, want) in [
+            (
+                format!(r#"{{"layers":[{layer}],"subject":{{"digest":"d"}},"x":[[]]}}"#),
+                (some(layer), some("d")),
+            ),
+            (format!(r#"{{"layers":[1],"layers":[{layer}]}}"#), (some(layer), None)),
+            (format!(r#"{{"layers":[{layer},{layer}],"subject":{{"digest":1}}}}"#), (None, None)),
+            (r#"{"layers":[],"subject":[]}"#.to_owned(), (None, None)),
+            (r#"{"layers":{},"subject":null}"#.to_owned(), (None, None)),
+            ("{}".to_owned(), (None, None)),
+        ] {
+            assert_eq!(read(&text), Some(want), "{text}");
+        }
+        for text in ["[]", "", "{", "<html>"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
