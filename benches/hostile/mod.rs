@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod files;
+mod registry;
 mod shapes;
 
 /// The largest input, in bytes.
@@ -112,7 +113,7 @@ impl Measured {
 
 /// Every case of the corpus.
 pub(crate) fn cases() -> Vec<Case> {
-    files::cases()
+    files::cases().into_iter().chain(registry::cases()).collect()
 }
 
 /// Runs a command to its end.
