@@ -349,3 +349,45 @@ fn lists_without_an_end_are_refused() {
     let refused = asked(cosign_statement::PAYLOAD_TYPE, text.as_bytes(), &[]);
     assert!(matches!(refused, Err(M::ManyKeys { .. })), "{refused:?}");
 }
+
+/// A strict reader finds one digest in each subject, sha256, of an image that is looked up under the subject's name.
+fn says_only_what_is_looked_up(asked: &Asked) {
+    let statement = json::value(&asked.payload.bytes, Limit::memory(1 << 30)).unwrap();
+    for subject in statement["subject"].as_array().unwrap() {
+        let fields: Vec<&String> = subject.as_object().unwrap().keys().collect();
+        assert!(fields.iter().all(|field| ["name", "digest"].contains(&field.as_str())), "{statement}");
+        assert_eq!(subject["digest"].as_object().unwrap().len(), 1, "{statement}");
+        let name = subject["name"].as_str().unwrap();
+        let digest = format!("sha256:{}", subject["digest"]["sha256"].as_str().unwrap());
+        let looked_up = |image: &ImageRef| {
+            image.digest.as_str() == digest && name.parse() == Ok(image.repository.clone())
+        };
+        assert!(asked.images.iter().any(looked_up), "{statement}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_put_into_a_statement_only_what_is_looked_up_is_signed(
+        edits in proptest::collection::vec((proptest::num::usize::ANY, 0..14usize, 0..3usize), 1..4)
+    ) {
+        let other = "0".repeat(64);
+        let parts = [
+            format!("\"sha256\":\"{other}\","), format!("\"SHA256\":\"{other}\","), "\"sha512\":\"00\",".to_owned(),
+            "\"uri\":\"x\",".to_owned(), "\"digest\":{},".to_owned(), "\"subject\":[],".to_owned(), "{},".to_owned(),
+            "\"Subject\":[{}],".to_owned(), "\"name\":\"a.example/b\",".to_owned(), "[".to_owned(), "]".to_owned(),
+            "\\u0061".to_owned(), " ".to_owned(), "\"mediaType\":null,".to_owned(),
+        ];
+        let mut text = statement("https://slsa.dev/provenance/v1").to_string();
+        for (at, part, removed) in edits {
+            // Behind a character that ends something, so that the edit often makes JSON.
+            let places: Vec<usize> = text.match_indices(['{', ',', '[', '"']).map(|(at, _)| at + 1).collect();
+            let at = places[at % places.len()];
+            let end = (at + removed).min(text.len());
+            text.replace_range(at..end, &parts[part]);
+        }
+        if let Ok(found) = asked(cosign_statement::PAYLOAD_TYPE, text.as_bytes(), &[]) {
+            says_only_what_is_looked_up(&found);
+        }
+    }
+}
