@@ -23,6 +23,8 @@ const FOLDER_MODE: u32 = 0o755;
 pub struct Socket {
     pub(super) listener: UnixListener,
     path: PathBuf,
+    /// What lets another user replace it, where that is no error.
+    open: Option<FolderError>,
 }
 
 /// Why there is no socket.
@@ -89,16 +91,12 @@ impl Socket {
     /// # Errors
     ///
     /// Somebody listens there, or something else than a socket lies there, or it can't be made; outside a pod also if another
-    /// user could replace it.
+    /// user could replace it. In a folder that root opened to everybody that is a [warning](Self::open_to_others).
     pub fn listen(path: &Path, in_pod: bool) -> Result<Self, SocketError> {
         let make = |source| SocketError::Make { path: path.to_owned(), source };
         let folder = path.parent().unwrap_or(Path::new("/"));
         fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(make)?;
-        if !in_pod {
-            let user = rustix::process::geteuid().as_raw();
-            check_folder(path, user)
-                .map_err(|source| SocketError::Folder { path: path.to_owned(), source })?;
-        }
+        let open = if in_pod { None } else { check(path)? };
         if let Ok(found) = fs::symlink_metadata(path) {
             if !found.file_type().is_socket() {
                 return Err(SocketError::NotASocket { path: path.to_owned() });
@@ -117,11 +115,53 @@ impl Socket {
             let _ = fs::remove_file(&early);
             return Err(make(error));
         }
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, path: path.to_owned(), open })
+    }
+
+    /// What lets another user replace the socket, where that is not an error; `None`: nothing that was looked for.
+    pub fn open_to_others(&self) -> Option<&FolderError> {
+        self.open.as_ref()
     }
 
     /// Takes the path away; who has connected stays connected.
     pub(super) fn hide(&self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Checks the folder of the socket at `path`.
+fn check(path: &Path) -> Result<Option<FolderError>, SocketError> {
+    let user = rustix::process::geteuid().as_raw();
+    match check_folder(path, user) {
+        Ok(()) => Ok(None),
+        Err(error) if is_volume(&error, user) => Ok(Some(error)),
+        Err(source) => Err(SocketError::Folder { path: path.to_owned(), source }),
+    }
+}
+
+/// Whether root opened the folder to every user for an agent of another user, as container engines do for volumes. There the
+/// key that the steps name decides which agent they believe.
+fn is_volume(error: &FolderError, user: u32) -> bool {
+    user != 0 && matches!(error, FolderError::Writable { owner: 0, .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_folder_that_root_opened_for_another_user_is_a_volume() {
+        let writable = |owner| FolderError::Writable { folder: "/run/stepseal".into(), owner, mode: 0o777 };
+        let owned = |owner| FolderError::Owner { folder: "/run/stepseal".into(), owner, user: 1000 };
+        for (error, user, volume) in [
+            (writable(0), 1000, true),
+            (writable(0), 0, false),
+            (writable(1000), 1000, false),
+            (writable(1001), 1000, false),
+            (owned(0), 1000, false),
+            (owned(1001), 1000, false),
+        ] {
+            assert_eq!(is_volume(&error, user), volume, "{error} {user}");
+        }
     }
 }

@@ -180,6 +180,12 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
             "signatures": policy.given(),
         }),
     );
+    if let Some(open) = socket.open_to_others() {
+        let warning = format!(
+            "{open}: another process can replace the socket; name this key to each step with --agent-key"
+        );
+        log.event("warning", json!({ "warning": warning }));
+    }
     if !is_kept {
         log.event("warning", json!({ "warning": COUNT_IN_MEMORY }));
     }

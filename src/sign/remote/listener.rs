@@ -1,7 +1,8 @@
 //! Whose socket it is: who owns its folder, and who listens.
 //!
 //! A user who can write to a folder can put another socket in the place of the one that is there. So outside a pod the agent listens only
-//! in a folder of its own user's, and a client that has no key to compare believes only root's agents and its own user's.
+//! in a folder of its own user's (in one that root opened to everybody it warns: such are volumes), and a client that has no key to
+//! compare believes only root's agents and its own user's, in a folder that is closed to others.
 //!
 //! In a pod neither says anything: kubelet makes an `emptyDir` writable for everybody, because containers run as users that
 //! are not known before. There it is the read-only mount that keeps steps from making sockets, and the key that tells who
@@ -48,6 +49,8 @@ pub enum FolderError {
     Writable {
         /// The folder.
         folder: PathBuf,
+        /// Its owner's number.
+        owner: u32,
         /// Its permissions.
         mode: u32,
     },
@@ -65,7 +68,7 @@ impl Explain for FolderError {
                 "give the socket a folder of its own that belongs to the agent's user, such as /run/stepseal"
                     .into()
             }
-            Self::Writable { folder, mode } if mode & 0o1000 != 0 => {
+            Self::Writable { folder, mode, .. } if mode & 0o1000 != 0 => {
                 format!("give the socket a folder of its own, such as {}/stepseal", shown(folder))
             }
             Self::Writable { folder, .. } => format!("run chmod go-w {}", shown(folder)),
@@ -90,7 +93,7 @@ pub fn check_folder(path: &Path, user: u32) -> Result<(), FolderError> {
 
 fn judge(folder: PathBuf, owner: u32, mode: u32, user: u32) -> Result<(), FolderError> {
     match (owner == user, mode & WRITABLE_BY_OTHERS) {
-        (_, writable) if writable != 0 => Err(FolderError::Writable { folder, mode }),
+        (_, writable) if writable != 0 => Err(FolderError::Writable { folder, owner, mode }),
         (false, _) => Err(FolderError::Owner { folder, owner, user }),
         (true, _) => Ok(()),
     }
