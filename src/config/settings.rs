@@ -54,12 +54,12 @@ settings! {
     STEPS_DIR: "steps-dir" "STEPSEAL_STEPS_DIR" One "DIR" "/tekton/steps" "The steps' results, each in DIR/STEP/results";
     KEY: "key" "STEPSEAL_KEY" One "KEY" "/etc/signing-secrets" "Signing key: a directory, a file, env://NAME, or k8s://NAMESPACE/NAME";
     AGENT: "agent" "STEPSEAL_AGENT" One "unix:///PATH" "none" "Let the `stepseal agent` at this socket sign, instead of a key";
-    AGENT_KEY: "agent-key" "STEPSEAL_AGENT_KEY" One "KEY" "/etc/signing-secrets/cosign.pub, where it is mounted" "Public key that the agent must have: a file, a directory with cosign.pub, env://NAME, or k8s://NAMESPACE/NAME";
+    AGENT_KEY: "agent-key" "STEPSEAL_AGENT_KEY" One "KEY" "/etc/signing-secrets/cosign.pub, where it is mounted" "Public key that the agent must have, a file or k8s://NS/NAME";
     REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
     SERVICE_ACCOUNT: "service-account" "STEPSEAL_SERVICE_ACCOUNT" One "[NS/]NAME" "the pod's own, where no credentials are mounted" "Use the registry credentials of this ServiceAccount too, read through the API";
     CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
     INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
-    REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or all files of a folder; repeatable";
+    REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or a folder; repeatable";
     ALLOW: "allow" "STEPSEAL_ALLOW" Words "PATTERN" "any repository" "Sign only in these repositories (* in a part, ** across)";
     RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also sign each manifest of an image index";
     IDENTITY: "identity" "STEPSEAL_IDENTITIES" Words "REF" "the image's repository" "The docker-reference to sign; repeatable";
@@ -221,7 +221,7 @@ settings! {
     VERIFY_REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
     VERIFY_INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
     ALLOW_HTTP: "allow-http-registry" "STEPSEAL_ALLOW_HTTP_REGISTRY" Switch "" "off" "Use plain HTTP for the registries of the images named as arguments";
-    VERIFY_REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or all files of a folder; repeatable";
+    VERIFY_REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or a folder; repeatable";
     VERIFY_JOBS: "jobs" "STEPSEAL_JOBS" One "N" "16" "Images at a time, fewer while a registry throttles";
 }
 
