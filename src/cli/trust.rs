@@ -11,7 +11,9 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::input::{self, InputError};
 use crate::sign::{KeyError, PublicKey, PublicKeySource};
-use crate::verify::bundle::{IdentityPolicy, Match, Policy, Signer, TRUST_BYTES, TrustError, TrustMaterial};
+use crate::verify::bundle::{
+    ExpressionError, IdentityPolicy, Match, Policy, Signer, TRUST_BYTES, TrustError, TrustMaterial,
+};
 
 /// cosign's own variable for a trusted root's file, and Stepseal's.
 const ROOT_VARIABLES: [&str; 2] = ["STEPSEAL_TRUSTED_ROOT", "SIGSTORE_ROOT_FILE"];
@@ -30,7 +32,7 @@ pub(super) enum TrustFlagError {
     #[error("both --{0} and --{0}-regexp are given")]
     Both(&'static str),
     #[error("--{flag} is no regular expression")]
-    Regexp { flag: &'static str, source: regex::Error },
+    Regexp { flag: &'static str, source: ExpressionError },
     #[error("cannot use the trusted root {}", .path.display())]
     Root { path: PathBuf, source: TrustError },
     #[error("cannot read the trusted root {}", .path.display())]

@@ -296,15 +296,11 @@ fn entry(text: &str) -> Option<Value> {
     }))
 }
 
-/// Whether two signers are the same one.
-pub fn is_same(one: &Signer, two: &Signer) -> bool {
-    match (one, two) {
-        (Signer::Key(one), Signer::Key(two)) => one == two,
-        (Signer::Identity(one), Signer::Identity(two)) => {
-            let shown = |of: &super::bundle::IdentityPolicy| (of.identity.to_string(), of.issuer.to_string());
-            shown(one) == shown(two)
-        }
-        _ => false,
+/// Who a signer is: the same text for the same one, and another for each other one.
+pub fn identified(signer: &Signer) -> String {
+    match signer {
+        Signer::Key(key) => format!("key {}", key.hint()),
+        Signer::Identity(of) => format!("identity {:?}", (of.identity.to_string(), of.issuer.to_string())),
     }
 }
 

@@ -12,10 +12,7 @@
 //!
 //! Spec: <https://github.com/google/re2/wiki/Syntax>, <https://pkg.go.dev/regexp/syntax@go1.26.0>
 
-use regex::Regex;
-
-/// The largest compiled expression: room for a few hundred alternatives, and far from what a step's memory is.
-const REGEXP_BYTES: usize = 1024 * 1024;
+use std::collections::BTreeSet;
 
 /// What Perl's classes are to RE2, inside brackets or not.
 const CLASSES: [(char, &str); 6] = [
@@ -33,29 +30,47 @@ const POSIX: [&str; 14] = [
     "upper", "word", "xdigit",
 ];
 
-/// Compiles an expression of RE2's syntax.
+/// An expression as the `regex` crate understands it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    /// The expression. No group in it captures.
+    pub(super) text: String,
+    /// How many characters its ranges have where `(?i)` stands in it: the crate looks at each of them.
+    pub(super) folded: usize,
+}
+
+/// Writes an expression of RE2's syntax anew. The time is linear in its length.
 ///
 /// # Errors
 ///
-/// It is none, has a part that would mean something else here, or is so large that it could only harm.
-pub(super) fn compile(text: &str) -> Result<Regex, regex::Error> {
-    let mut rewriter = Rewriter { rest: text, out: String::with_capacity(text.len()) };
-    rewriter.all().map_err(regex::Error::Syntax)?;
-    let compiled = regex::RegexBuilder::new(&rewriter.out).size_limit(REGEXP_BYTES).build();
-    compiled.map_err(|error| match error {
-        // Of several lines that show the rewritten expression, the last one says what is wrong.
-        regex::Error::Syntax(text) => {
-            let last = text.lines().last().unwrap_or_default();
-            regex::Error::Syntax(last.strip_prefix("error: ").unwrap_or(last).to_owned())
-        }
-        other => other,
-    })
+/// A part of it would mean something else here.
+pub(super) fn rewrite(text: &str) -> Result<Rewritten, String> {
+    let mut rewriter = Rewriter {
+        rest: text,
+        posix_end: text.rfind(":]").map_or(0, |at| text.len() - at),
+        out: String::with_capacity(text.len()),
+        names: BTreeSet::new(),
+        folds: false,
+        range_chars: 0,
+    };
+    rewriter.all()?;
+    let folded = if rewriter.folds { rewriter.range_chars } else { 0 };
+    Ok(Rewritten { text: rewriter.out, folded })
 }
 
 /// Writes an expression anew as the `regex` crate understands it.
 struct Rewriter<'a> {
     rest: &'a str,
+    /// How many bytes are left where the last `:]` begins; 0: there is none. Looking for it from each `[:` on would take
+    /// quadratic time.
+    posix_end: usize,
     out: String,
+    /// The names of groups.
+    names: BTreeSet<&'a str>,
+    /// Whether `i` is among the flags of a group.
+    folds: bool,
+    /// How many characters the ranges in classes have.
+    range_chars: usize,
 }
 
 impl<'a> Rewriter<'a> {
@@ -64,10 +79,7 @@ impl<'a> Rewriter<'a> {
             match next {
                 '\\' => self.escape()?,
                 '[' => self.class()?,
-                '(' => {
-                    self.out.push('(');
-                    self.group()?;
-                }
+                '(' => self.group()?,
                 '{' => {
                     // A count stays one; anything else is a brace.
                     self.out.push_str(if is_count(self.rest) { "{" } else { r"\{" });
@@ -124,7 +136,7 @@ impl<'a> Rewriter<'a> {
                 Ok(())
             }
             _ if self.perl_class(c) => Ok(()),
-            _ => self.escaped_char(c),
+            _ => self.escaped_char(c).map(drop),
         }
     }
 
@@ -135,24 +147,27 @@ impl<'a> Rewriter<'a> {
         class.is_some()
     }
 
-    /// Writes the one character that `\c` stands for, with what belongs to it.
-    fn escaped_char(&mut self, c: char) -> Result<(), String> {
+    /// Writes the one character that `\c` stands for, with what belongs to it, and returns it.
+    fn escaped_char(&mut self, c: char) -> Result<char, String> {
         match c {
-            'a' | 'f' | 'n' | 'r' | 't' | 'v' => self.out.extend(['\\', c]),
+            'a' | 'f' | 'n' | 'r' | 't' | 'v' => {
+                self.out.extend(['\\', c]);
+                // All of them stand among the first of ASCII.
+                Ok('\t')
+            }
             'x' => {
                 let hex = if self.take_prefix("{") { self.take_until("}") } else { self.two() };
                 let found = hex.and_then(|hex| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
-                self.literal(found.ok_or(r"\x is without the hexadecimal digits of a character")?);
+                let found = found.ok_or(r"\x is without the hexadecimal digits of a character")?;
+                self.literal(found);
+                Ok(found)
             }
-            c if c.is_ascii() && !c.is_ascii_alphanumeric() => self.literal(c),
-            c => {
-                return Err(format!(
-                    "the escape \\{} is not supported",
-                    crate::foreign::shown(&c.to_string(), 8)
-                ));
+            c if c.is_ascii() && !c.is_ascii_alphanumeric() => {
+                self.literal(c);
+                Ok(c)
             }
+            c => Err(format!("the escape \\{} is not supported", crate::foreign::shown(&c.to_string(), 8))),
         }
-        Ok(())
     }
 
     fn two(&mut self) -> Option<&'a str> {
@@ -161,20 +176,30 @@ impl<'a> Rewriter<'a> {
         Some(two)
     }
 
-    /// What follows a parenthesis: a name or flags, if anything.
+    /// What follows a parenthesis: a name or flags, if anything. What a group captures is never asked for, so none does: groups that
+    /// capture take more memory.
     fn group(&mut self) -> Result<(), String> {
         if !self.take_prefix("?") {
+            self.out.push_str("(?:");
             return Ok(());
         }
-        self.out.push('?');
-        if self.rest.starts_with(['P', '<']) {
+        if self.take_prefix("P<") || self.take_prefix("<") {
+            let is_name =
+                |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            let name = self.take_until(">").filter(|name| is_name(name));
+            if !self.names.insert(name.ok_or("a group has an invalid name")?) {
+                return Err("two groups have the same name".to_owned());
+            }
+            self.out.push_str("(?:");
             return Ok(());
         }
+        self.out.push_str("(?");
         while let Some(flag) = self.next() {
             self.out.push(flag);
             match flag {
                 ':' | ')' => return Ok(()),
-                'i' | 'm' | 's' | 'U' | '-' => {}
+                'i' => self.folds = true,
+                'm' | 's' | 'U' | '-' => {}
                 _ => break,
             }
         }
@@ -204,22 +229,25 @@ impl<'a> Rewriter<'a> {
                 self.perl_class(class);
                 continue;
             }
-            self.class_char(from)?;
+            let from = self.class_char(from)?;
             // Before the end a `-` is itself.
             if self.rest.starts_with('-') && !self.rest.starts_with("-]") {
                 self.take_prefix("-");
                 self.out.push('-');
                 let to = self.next().ok_or_else(unclosed)?;
-                self.class_char(to)?;
+                let to = self.class_char(to)?;
+                let chars = u32::from(to).saturating_sub(u32::from(from));
+                self.range_chars =
+                    self.range_chars.saturating_add(usize::try_from(chars).unwrap_or(usize::MAX));
             }
         }
     }
 
     /// Writes a class such as `[:alpha:]`, or says that there is none.
     fn posix_class(&mut self) -> Result<bool, String> {
-        let Some((name, rest)) = self.rest.strip_prefix("[:").and_then(|rest| rest.split_once(":]")) else {
-            return Ok(false);
-        };
+        let closed = |rest: &&str| rest.len() >= self.posix_end && self.posix_end > 0;
+        let found = self.rest.strip_prefix("[:").filter(closed).and_then(|rest| rest.split_once(":]"));
+        let Some((name, rest)) = found else { return Ok(false) };
         if !POSIX.contains(&name.strip_prefix('^').unwrap_or(name)) {
             return Err("a class in brackets has a name that is not known".to_owned());
         }
@@ -228,10 +256,11 @@ impl<'a> Rewriter<'a> {
         Ok(true)
     }
 
-    fn class_char(&mut self, c: char) -> Result<(), String> {
+    /// Writes one character of a class and returns it.
+    fn class_char(&mut self, c: char) -> Result<char, String> {
         if c != '\\' {
             self.literal(c);
-            return Ok(());
+            return Ok(c);
         }
         let escaped = self.next().ok_or("a class has no ] at its end")?;
         self.escaped_char(escaped)
@@ -244,16 +273,20 @@ fn is_count(rest: &str) -> bool {
         text == "0"
             || (!text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()))
     };
-    let Some((count, _)) = rest.split_once('}') else { return false };
-    match count.split_once(',') {
-        None => number(count),
-        Some((least, most)) => number(least) && (most.is_empty() || number(most)),
-    }
+    // Only as far as a count could go: a `}` at the end of the expression is far from most braces.
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != ',');
+    let Some((count, behind)) = end.and_then(|end| rest.split_at_checked(end)) else { return false };
+    let (least, most) = count.split_once(',').map_or((count, None), |(least, most)| (least, Some(most)));
+    behind.starts_with('}') && number(least) && most.is_none_or(|most| most.is_empty() || number(most))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::rewrite;
+
+    fn compile(text: &str) -> Result<regex::Regex, String> {
+        regex::Regex::new(&rewrite(text)?.text).map_err(|error| error.to_string())
+    }
 
     /// Expression, text, and whether Go 1.26's `regexp.MatchString` says that it matches.
     const TABLE: &[(&str, &str, bool)] = &[
@@ -335,7 +368,11 @@ mod tests {
         (r"^\_\ \/\-$", "_ /-", true),
         (r"^\v$", "\u{b}", true),
         ("^(?P<n>a)(?<m>b)$", "ab", true),
+        ("^(?P<1>a)$", "a", true),
         ("^]}$", "]}", true),
+        ("^[[:alpha:][:]$", ":", true),
+        ("^[[:a]$", "a", true),
+        ("^a{1{2}$", "a{{", true),
     ];
 
     #[test]
@@ -379,8 +416,38 @@ mod tests {
             "[a-",
             "(",
             "(?i",
+            "(?P<n",
+            "(?P<>a)",
+            "(?P<n-m>a)",
+            "(?P<n>a)(?<n>b)",
+            "(?P=n)",
+            "[[:a[:alpha:]]",
         ] {
             assert!(compile(expression).is_err(), "{expression}");
+        }
+    }
+
+    /// In quadratic time each of these would take minutes.
+    #[test]
+    fn a_long_text_is_rewritten_in_linear_time() {
+        for (unit, is_good) in [
+            ("[[:a", false),
+            ("a{", true),
+            ("{", true),
+            ("{1", true),
+            ("a{1,", true),
+            ("(?P<n", false),
+            (r"\x{", false),
+            (r"\Q", true),
+            ("[:", false),
+            ("[[:alpha:]]", true),
+            ("(", true),
+        ] {
+            let text = unit.repeat(1_000_000 / unit.len());
+            assert_eq!(rewrite(&text).is_ok(), is_good, "{unit}");
+            for end in ["}", ":]", "]", ">"] {
+                let _ = rewrite(&format!("{text}{end}"));
+            }
         }
     }
 

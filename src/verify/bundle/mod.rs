@@ -45,6 +45,7 @@ mod checkpoint;
 pub mod dsse;
 mod error;
 mod expression;
+mod expressions;
 mod field;
 mod format;
 mod log;
@@ -67,6 +68,7 @@ pub use error::{
     BundleError, CertificateError, ContentError, FormatError, LogError, SctError, SignerMismatch,
     TimestampError,
 };
+pub use expressions::{EXPRESSION_BYTES, ExpressionError, Expressions};
 pub use format::{BUNDLE_BYTES, Bundle, Content, Entry, Material, Proof, Version};
 pub use policy::{IdentityPolicy, Match, Policy, Signer};
 pub use timestamp::Token;

@@ -8,14 +8,14 @@ pub mod age;
 mod node;
 pub mod schema;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::attestation_type;
-use super::bundle::{IdentityPolicy, Match, TrustMaterial};
+use super::bundle::{ExpressionError, Expressions, IdentityPolicy, Match, TrustMaterial};
 use super::images::Check;
 use super::judge::{Demands, Good, Verdict};
 use super::require::Require;
@@ -161,9 +161,11 @@ impl Policy {
 
 fn signers(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<BTreeMap<String, Signer>, PolicyError> {
     let mut all: BTreeMap<String, Signer> = BTreeMap::new();
+    let mut names: HashMap<String, String> = HashMap::new();
+    let mut expressions = Expressions::default();
     for (name, node) in node.named()? {
-        let signer = signer(&node, read_key)?;
-        if let Some((other, _)) = all.iter().find(|(_, other)| trust::is_same(other, &signer)) {
+        let signer = signer(&node, read_key, &mut expressions)?;
+        if let Some(other) = names.insert(trust::identified(&signer), name.clone()) {
             // Two names for one key would pass for two signers.
             return Err(node.wrong(format!("it is the same signer as {other:?}")));
         }
@@ -172,7 +174,11 @@ fn signers(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<BTreeMap<String, 
     Ok(all)
 }
 
-fn signer(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<Signer, PolicyError> {
+fn signer(
+    node: &Node<'_>,
+    read_key: KeyReader<'_>,
+    expressions: &mut Expressions,
+) -> Result<Signer, PolicyError> {
     let names = ["key", "publicKey", "identity", "identityRegexp", "issuer", "issuerRegexp"];
     let [key, pem, identity, identity_regexp, issuer, issuer_regexp] = {
         let mut found = [const { None }; 6];
@@ -195,8 +201,9 @@ fn signer(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<Signer, PolicyErro
             Ok(Signer::Key(Box::new(key)))
         }
         (None, None) if any_identity => {
-            let identity = one_of(node, identity.as_ref(), identity_regexp.as_ref(), "identity")?;
-            let issuer = one_of(node, issuer.as_ref(), issuer_regexp.as_ref(), "issuer")?;
+            let identity =
+                one_of(node, identity.as_ref(), identity_regexp.as_ref(), "identity", expressions)?;
+            let issuer = one_of(node, issuer.as_ref(), issuer_regexp.as_ref(), "issuer", expressions)?;
             Ok(Signer::Identity(IdentityPolicy { identity, issuer }))
         }
         _ => Err(node.wrong("a signer is one of key, publicKey, or an identity with its issuer")),
@@ -209,13 +216,16 @@ fn one_of(
     exact: Option<&Node<'_>>,
     regexp: Option<&Node<'_>>,
     name: &str,
+    expressions: &mut Expressions,
 ) -> Result<Match, PolicyError> {
     match (exact, regexp) {
         (Some(text), None) => Ok(Match::exact(text.text())),
-        (None, Some(text)) => {
-            let parsed = Match::regexp(text.text());
-            parsed.map_err(|error| text.wrong(format!("it is no regular expression: {error}")))
-        }
+        (None, Some(text)) => Match::regexp_of(expressions, text.text()).map_err(|error| match error {
+            ExpressionError::Syntax(_) | ExpressionError::Empty => {
+                text.wrong(format!("it is no regular expression: {error}"))
+            }
+            other => text.wrong(other.to_string()),
+        }),
         _ => Err(node.wrong(format!("an identity needs one of {name} and {name}Regexp"))),
     }
 }
@@ -255,11 +265,12 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
     let log = node.get("log")?.map(|node| node.is_true());
     let timestamp = node.get("timestamp")?.is_some_and(|node| node.is_true());
     let mut accepted: Vec<Accepted> = Vec::new();
+    let mut seen = HashSet::new();
     for name in node.need("by")?.items()? {
         let text = name.text();
         let signer =
             signers.get(text).ok_or_else(|| name.wrong(format!("{text:?} is no name of a signer")))?;
-        if accepted.iter().any(|one| one.name == text) {
+        if !seen.insert(text) {
             return Err(name.wrong(format!("{text:?} stands twice")));
         }
         accepted.push(Accepted {
