@@ -15,7 +15,7 @@ use crate::explain::Explain;
 use crate::foreign;
 use crate::pattern;
 use crate::registry::CanonicalRepository;
-use crate::registry::reference::{DEFAULT_REGISTRY, is_path_component};
+use crate::registry::reference::{DEFAULT_REGISTRY, MAX_NAME_BYTES, is_path_component};
 use host::HostPattern;
 
 /// A checked pattern.
@@ -73,10 +73,9 @@ pub enum PatternError {
         "an address beside a * must be in its usual form, without zeros before a number, and have no * in its brackets"
     )]
     Address,
-    /// A name of Docker Hub that isn't compared, covered by a `*`.
+    /// A name of Docker Hub that isn't compared, beside a port with a `*`.
     #[error(
-        "it covers another name of Docker Hub, and not {DEFAULT_REGISTRY}, by which they are compared: write that, or more of \
-         the other registry's name"
+        "it has another name of Docker Hub than {DEFAULT_REGISTRY}, by which they are compared, beside a * in its port: write that"
     )]
     DockerHub,
     /// One part of a path with a `*`, on Docker Hub.
@@ -84,6 +83,9 @@ pub enum PatternError {
         "on Docker Hub each path has two parts: write {DEFAULT_REGISTRY}/library/* for its own images, or {DEFAULT_REGISTRY}/** for all"
     )]
     HubPart,
+    /// Longer than a name can be.
+    #[error("without its * it is longer than {MAX_NAME_BYTES} bytes, which a name can't be")]
+    TooLong,
 }
 
 impl Explain for PatternError {
@@ -125,13 +127,21 @@ impl FromStr for Pattern {
         }
         let (registry, path) = split(text)?;
         check_path(path)?;
-        let HostPattern { glob, with_port } = registry.parse()?;
-        let path = match (glob == DEFAULT_REGISTRY, path.split_once('/')) {
-            // `docker.io/alpine` lies in `library`; `docker.io/**` speaks of all there is.
-            (true, None) if path != "**" && path.contains('*') => return Err(PatternError::HubPart),
+        let registry: HostPattern = registry.parse()?;
+        let is_hub = registry.is_docker_hub();
+        let HostPattern { glob, with_port } = registry;
+        let path = match (is_hub, path.split_once('/')) {
+            // `docker.io/alpine` lies in `library`; `docker.io/**` speaks of all there is. On other ports no `library` is added, so
+            // that one part can't be meant for all of them.
+            (true, None) if path != "**" && (with_port || path.contains('*')) => {
+                return Err(PatternError::HubPart);
+            }
             (true, None) if path != "**" => format!("library/{path}"),
             _ => path.to_owned(),
         };
+        if least_bytes(&glob, &path) > MAX_NAME_BYTES {
+            return Err(PatternError::TooLong);
+        }
         let mut parts = vec![glob];
         parts.extend(path.split('/').filter(|part| !part.is_empty()).map(str::to_owned));
         if parts.last().is_some_and(|last| last == "**") {
@@ -157,6 +167,13 @@ fn split(text: &str) -> Result<(&str, &str), PatternError> {
         Some(rest) if is_host => Ok((first, rest)),
         _ => Ok((DEFAULT_REGISTRY, text)),
     }
+}
+
+/// How many bytes each name has that a pattern matches: those that aren't stars, and a `/` before each part that isn't `**`.
+fn least_bytes(glob: &str, path: &str) -> usize {
+    let fixed = |part: &str| part.bytes().filter(|b| *b != b'*').count();
+    let parts = path.split('/').filter(|part| *part != "**" && !part.is_empty());
+    fixed(glob) + parts.map(|part| 1 + fixed(part).max(1)).sum::<usize>()
 }
 
 /// Whether repositories could have such a path.

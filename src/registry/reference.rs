@@ -77,7 +77,7 @@ pub enum ReferenceError {
 }
 
 /// The longest name that clients accept, host included.
-const MAX_NAME_BYTES: usize = 255;
+pub(crate) const MAX_NAME_BYTES: usize = 255;
 const MAX_TAG_BYTES: usize = 128;
 
 impl Repository {

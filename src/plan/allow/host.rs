@@ -1,13 +1,13 @@
 //! The first part of a pattern: which registries it is for.
 //!
 //! Without a `*` it is a registry's name, brought to its canonical form. Beside a `*` nothing can be brought to it, because it isn't known
-//! what the whole is; so what stands there has to be in that form, and what covers another spelling alone is an error.
+//! what the whole is; so what stands there has to be in that form. An error is what can match no canonical name at all.
 
 use std::str::FromStr;
 
 use super::PatternError;
 use crate::pattern;
-use crate::registry::authority::{Authority, DOCKER_HUB, HTTPS_PORT, is_host_label};
+use crate::registry::authority::{Authority, HTTPS_PORT, is_host_label};
 use crate::registry::reference::DEFAULT_REGISTRY;
 
 /// The registries that a pattern is for.
@@ -50,11 +50,19 @@ impl FromStr for HostPattern {
         };
         port.map_or(Ok(()), check_port)?;
         let with_port = port.is_some_and(|port| port.contains('*'));
-        // On a port of its own it isn't Docker Hub.
-        if port.is_none() || with_port {
-            check_docker_hub(host, port)?;
+        if with_port && !host.contains('*') {
+            check_spelled(host, port)?;
         }
         Ok(Self { glob: text.to_owned(), with_port })
+    }
+}
+
+impl HostPattern {
+    /// Whether it is for Docker Hub alone, or for its name on each of several ports.
+    pub(super) fn is_docker_hub(&self) -> bool {
+        let (host, port) =
+            self.glob.split_once(':').map_or((&*self.glob, None), |(host, port)| (host, Some(port)));
+        host == DEFAULT_REGISTRY && port.is_none_or(covers_https)
     }
 }
 
@@ -89,23 +97,28 @@ fn check_host(host: &str) -> Result<(), PatternError> {
     if !host.split('.').all(|label| is_host_label(&label.replace('*', "a"))) {
         return Err(PatternError::Registry);
     }
-    // An address in another form, as far as it stands there: numbers only, and one of them octal or hexadecimal.
+    // What ends with a number is an address: four decimal numbers up to 255. Where a star stands in the last label, it can also be
+    // a name, because a star can stand for dots and letters.
     let is_number = |label: &str| match label.strip_prefix("0x") {
-        Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit() || b == b'*'),
-        None => label.bytes().all(|b| b.is_ascii_digit() || b == b'*'),
+        Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => label.bytes().all(|b| b.is_ascii_digit()),
     };
-    let odd = |label: &str| label.len() > 1 && label.starts_with('0');
     let labels: Vec<&str> = host.split('.').collect();
-    if labels.iter().all(|label| is_number(label)) && labels.iter().any(|label| odd(label)) {
-        return Err(PatternError::Address);
+    if labels.last().is_some_and(|last| !is_number(last)) {
+        return Ok(());
     }
-    // What ends with a number is an address, of four numbers up to 255.
-    let ends_with_number = labels.last().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
-    let could_be = |label: &&str| is_number(label) && (label.contains('*') || label.parse::<u8>().is_ok());
-    if ends_with_number && !(labels.len() <= 4 && labels.iter().all(could_be)) {
+    let is_part = |label: &str| label.contains('*') && label.bytes().all(|b| b.is_ascii_digit() || b == b'*');
+    if labels.len() > 4 || !labels.iter().all(|label| is_number(label) || is_part(label)) {
         return Err(PatternError::Registry);
     }
-    Ok(())
+    // `0*` can stand for `0.0`, and `01*` for nothing.
+    let is_odd =
+        |label: &str| label.starts_with('0') && !matches!(label.as_bytes().get(1), None | Some(b'*'));
+    if labels.iter().any(|label| is_odd(label)) {
+        return Err(PatternError::Address);
+    }
+    let could_be = |label: &&str| label.contains('*') || label.parse::<u8>().is_ok();
+    if labels.iter().all(could_be) { Ok(()) } else { Err(PatternError::Registry) }
 }
 
 /// Whether a canonical name could have such a port.
@@ -125,14 +138,20 @@ fn check_port(port: &str) -> Result<(), PatternError> {
     }
 }
 
-/// Whether it covers Docker Hub by its canonical name, if it covers it at all.
-fn check_docker_hub(host: &str, port: Option<&str>) -> Result<(), PatternError> {
-    let covers = |name: &str| {
-        pattern::covers_part(host, name)
-            && port.is_none_or(|port| pattern::covers_part(port, &HTTPS_PORT.to_string()))
-    };
-    if DOCKER_HUB.into_iter().any(covers) && !covers(DEFAULT_REGISTRY) {
-        return Err(PatternError::DockerHub);
+/// Whether a host that is fully spelled beside a star in its port is in its canonical form.
+fn check_spelled(host: &str, port: Option<&str>) -> Result<(), PatternError> {
+    let canonical = Authority::of(host, None).ok_or(PatternError::Registry)?;
+    if canonical.host() == host {
+        return Ok(());
     }
-    Ok(())
+    if !canonical.is_docker_hub() {
+        return Err(PatternError::Address);
+    }
+    // On a port of its own it isn't Docker Hub.
+    if port.is_some_and(covers_https) { Err(PatternError::DockerHub) } else { Ok(()) }
+}
+
+/// Whether a port's pattern covers the port that names leave out.
+fn covers_https(port: &str) -> bool {
+    pattern::covers_part(port, &HTTPS_PORT.to_string())
 }

@@ -205,11 +205,13 @@ fn what_no_canonical_name_has_is_refused() {
         ("*.Example/**", PatternError::HostCase),
         ("LOCALHOST:*/**", PatternError::HostCase),
         // Another name of the same host.
-        ("registry-1.docker.i*/**", PatternError::DockerHub),
-        ("docker.*/**", PatternError::DockerHub),
-        ("docker.io*/**", PatternError::DockerHub),
         ("docker.io:*/**", PatternError::DockerHub),
-        ("*.hub.docker.com/**", PatternError::DockerHub),
+        ("docker.io:*/x", PatternError::DockerHub),
+        ("docker.io:4*3/team/x", PatternError::DockerHub),
+        ("registry-1.docker.io:*/**", PatternError::DockerHub),
+        ("registry.hub.docker.com:*/team/*", PatternError::DockerHub),
+        ("index.docker.io:*/x", PatternError::HubPart),
+        ("index.docker.io:4*/*", PatternError::HubPart),
         ("index.docker.io/*", PatternError::HubPart),
         ("docker.io/al*", PatternError::HubPart),
         ("*:443/**", PatternError::Port),
@@ -219,8 +221,13 @@ fn what_no_canonical_name_has_is_refused() {
         ("*:/**", PatternError::Registry),
         ("*:99999/**", PatternError::Registry),
         ("*:5000:*/**", PatternError::Registry),
-        ("010.0.0.*/**", PatternError::Address),
-        ("0x7f.*/**", PatternError::Address),
+        ("127.1:*/**", PatternError::Address),
+        ("010.0.0.1:*/**", PatternError::Address),
+        ("0x7f000001:5*/**", PatternError::Address),
+        ("010.*.1/**", PatternError::Address),
+        ("*.0x1/**", PatternError::Address),
+        ("*.01/**", PatternError::Address),
+        ("01*.1/**", PatternError::Address),
         ("[0::1]*/**", PatternError::Address),
         ("[::ffff:10.0.0.1]:*/**", PatternError::Address),
         ("[fd00:*]:5000/**", PatternError::Address),
@@ -256,6 +263,49 @@ fn what_no_canonical_name_has_is_refused() {
     {
         assert!(text.parse::<Pattern>().is_ok(), "{text}");
     }
+    let long = |bytes: usize| format!("registry.example/{}", "a".repeat(bytes - "registry.example/".len()));
+    for (text, is_good) in [
+        (long(255), true),
+        (long(256), false),
+        (format!("{}*/**", long(255)), true),
+        (format!("{}*/**", long(256)), false),
+        (format!("{}/*", long(254)), false),
+        (format!("r*/{}", "a/".repeat(200) + "**"), false),
+    ] {
+        let want = if is_good { Ok(()) } else { Err(PatternError::TooLong) };
+        assert_eq!(text.parse::<Pattern>().map(drop), want, "{text}");
+    }
+}
+
+/// Each is shown to match by a name that it matches.
+#[test]
+fn what_can_match_a_name_is_accepted() {
+    for (pattern, repository) in [
+        ("*.com/**", "registry.example.com/x"),
+        ("registry.*/**", "registry.example/x"),
+        ("registry*/**", "registry.example/x"),
+        ("registry.*.com/**", "registry.hub.example.com/x"),
+        ("reg*/**", "registry.example/x"),
+        ("r*/**", "registry.example/x"),
+        ("*hub*/**", "hub.example/x"),
+        ("0*/**", "0x7f.example/x"),
+        ("0*.1/**", "0.0.0.1/x"),
+        ("docker.*/**", "docker.example/x"),
+        ("docker.io*/**", "docker.iox/x"),
+        ("docker.io*/**", "docker.io:5000/x"),
+        ("docker.io:5*/**", "docker.io:5000/x"),
+        ("registry-1.docker.i*/**", "registry-1.docker.io:5000/x"),
+        ("*.hub.docker.com/**", "a.hub.docker.com/x"),
+        ("index.docker.io:*/**", "x"),
+        ("index.docker.io:5*/x", "index.docker.io:5000/x"),
+        ("010.0.0.*/**", "010.0.0.example/x"),
+        ("0x7f.*/**", "0x7f.example/x"),
+        ("127.*:*/**", "127.1/x"),
+    ] {
+        assert!(allows(pattern, repository), "{pattern} {repository}");
+    }
+    // And what such a pattern covers of Docker Hub's other names doesn't count.
+    assert!(!allows("docker.*/**", "docker.io/x"));
 }
 
 proptest! {
