@@ -10,6 +10,8 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::foreign;
@@ -27,12 +29,15 @@ const TIME_BYTES: usize = 64;
 pub struct Stated {
     /// The kind, for people.
     pub kind: &'static str,
+    /// The predicate types, without what follows a `/`, `@` or `.` behind them.
+    pub types: &'static [&'static str],
     /// The fields: the first that is there counts, because a build, a scan or a document is from when it was finished, and from its
     /// start if nothing else is said.
     pub fields: &'static [&'static str],
 }
 
-/// Where statements give times. All rows are looked for in every statement, whatever it says that it is.
+/// Where statements give times. A statement of one of these types has them in the fields of its row; of any other type each row
+/// is looked for.
 ///
 /// Spec: <https://slsa.dev/spec/v1.0/provenance#BuildMetadata>, <https://slsa.dev/spec/v0.2/provenance>,
 /// <https://github.com/sigstore/cosign/blob/v3.0.2/specs/COSIGN_VULN_ATTESTATION_SPEC.md>,
@@ -42,25 +47,60 @@ pub struct Stated {
 pub const STATED: [Stated; 8] = [
     Stated {
         kind: "SLSA provenance v1",
+        types: &["https://slsa.dev/provenance/v1"],
         fields: &["predicate.runDetails.metadata.finishedOn", "predicate.runDetails.metadata.startedOn"],
     },
     Stated {
         kind: "SLSA provenance v0.1 and v0.2, in-toto runtime traces",
+        types: &[
+            "https://slsa.dev/provenance/v0",
+            "https://in-toto.io/Provenance/v0",
+            "https://in-toto.io/attestation/runtime-trace",
+        ],
         fields: &["predicate.metadata.buildFinishedOn", "predicate.metadata.buildStartedOn"],
     },
     Stated {
         kind: "vulnerability scans, cosign's and in-toto's",
+        types: &["https://cosign.sigstore.dev/attestation/vuln", "https://in-toto.io/attestation/vulns"],
         fields: &["predicate.metadata.scanFinishedOn", "predicate.metadata.scanStartedOn"],
     },
-    Stated { kind: "SPDX 2", fields: &["predicate.creationInfo.created"] },
-    Stated { kind: "CycloneDX", fields: &["predicate.metadata.timestamp"] },
+    Stated {
+        kind: "SPDX 2",
+        types: &["https://spdx.dev/Document"],
+        fields: &["predicate.creationInfo.created"],
+    },
+    Stated {
+        kind: "CycloneDX",
+        types: &["https://cyclonedx.org/bom"],
+        fields: &["predicate.metadata.timestamp"],
+    },
     Stated {
         kind: "SLSA verification summaries",
+        types: &["https://slsa.dev/verification_summary"],
         fields: &["predicate.timeVerified", "predicate.time_verified"],
     },
-    Stated { kind: "OpenVEX", fields: &["predicate.last_updated", "predicate.timestamp"] },
-    Stated { kind: "cosign's own type", fields: &["predicate.Timestamp"] },
+    Stated {
+        kind: "OpenVEX",
+        types: &["https://openvex.dev/ns"],
+        fields: &["predicate.last_updated", "predicate.timestamp"],
+    },
+    Stated {
+        kind: "cosign's own type",
+        types: &["https://cosign.sigstore.dev/attestation/v1"],
+        fields: &["predicate.Timestamp"],
+    },
 ];
+
+impl Stated {
+    /// Whether it is about statements of this predicate type.
+    fn is_for(&self, predicate_type: &str) -> bool {
+        let rest = |known: &&str| predicate_type.strip_prefix(*known);
+        self.types.iter().filter_map(rest).any(|rest| rest.is_empty() || rest.starts_with(['/', '@', '.']))
+    }
+}
+
+/// What Go writes for a time that isn't set.
+const GO_ZERO: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
 /// All fields.
 fn fields() -> impl Iterator<Item = &'static str> {
@@ -129,8 +169,8 @@ pub fn age(good: &Good, now: Timestamp) -> Result<Age, String> {
         };
         times.push(Age { since: time.at, from });
     }
-    if let Said::Statement { envelope, .. } = &good.said {
-        times.extend(stated(&envelope.payload)?);
+    if let Said::Statement { statement, envelope } = &good.said {
+        times.extend(stated(&envelope.payload, &statement.predicate_type)?);
     }
     let skew = jiff::SignedDuration::try_from(SKEW).unwrap_or_default();
     if let Some(early) = times.iter().find(|time| now.duration_since(time.since) < -skew) {
@@ -143,26 +183,79 @@ pub fn age(good: &Good, now: Timestamp) -> Result<Age, String> {
 }
 
 /// The times that a statement gives.
-fn stated(statement: &[u8]) -> Result<Vec<Age>, String> {
+fn stated(statement: &[u8], predicate_type: &str) -> Result<Vec<Age>, String> {
     let mut found = BTreeMap::new();
     let mut json = serde_json::Deserializer::from_slice(statement);
     Pick { path: String::new(), found: &mut found }
         .deserialize(&mut json)
         .map_err(|error| format!("its statement can't be read for the time of what it is about: {error}"))?;
+    let is_known = STATED.iter().any(|row| row.is_for(predicate_type));
     let mut times = Vec::new();
-    for row in STATED {
-        let Some((field, text)) = row.fields.iter().find_map(|field| found.get_key_value(field)) else {
-            continue;
-        };
-        let time = text.as_ref().and_then(|text| text.parse::<Timestamp>().ok());
-        let Some(since) = time else {
-            let shown =
-                text.as_deref().map_or_else(String::new, |text| format!(": {}", foreign::shown(text, 80)));
-            return Err(format!("its {field} is not a time in RFC 3339{shown}"));
-        };
-        times.push(Age { since, from: Origin::Statement(field) });
+    for row in STATED.iter().filter(|row| !is_known || row.is_for(predicate_type)) {
+        for (field, text) in row.fields.iter().filter_map(|field| found.get_key_value(field)) {
+            match text.as_deref().and_then(rfc3339) {
+                Some(since) if since == GO_ZERO => continue,
+                Some(since) => times.push(Age { since, from: Origin::Statement(field) }),
+                // In a type that nothing is known of, a field of this name may hold something else.
+                None if !is_known => continue,
+                None => return Err(format!("its {field} is not a time in RFC 3339{}", why(text.as_deref()))),
+            }
+            break;
+        }
     }
     Ok(times)
+}
+
+/// What to say of a text that is not a time.
+fn why(text: Option<&str>) -> String {
+    match text {
+        None => String::new(),
+        Some("") => ": it is empty".to_owned(),
+        Some(text) => format!(": {}", foreign::shown(text, 80)),
+    }
+}
+
+/// Reads a time, strictly: jiff alone takes other forms too. Of a fraction the first nine digits count, and what is beyond jiff's range
+/// is its end.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc3339#section-5.6>
+fn rfc3339(text: &str) -> Option<Timestamp> {
+    let (head, rest) = text.split_at_checked("YYYY-MM-DDTHH:MM:SS".len())?;
+    let (date, clock) = head.split_once(['T', 't'])?;
+    if !is_like(date, "0000-00-00") || !is_like(clock, "00:00:00") {
+        return None;
+    }
+    let (fraction, zone) = match rest.strip_prefix('.') {
+        None => ("", rest),
+        Some(rest) => rest.split_at_checked(rest.find(|c: char| !c.is_ascii_digit())?)?,
+    };
+    if rest.starts_with('.') && fraction.is_empty() {
+        return None;
+    }
+    let seconds = match zone {
+        "Z" | "z" => 0,
+        zone => {
+            let (sign, offset) = zone.split_at_checked(1).filter(|(_, offset)| is_like(offset, "00:00"))?;
+            let (hours, minutes) = offset.split_once(':')?;
+            let (hours, minutes): (i32, i32) = (hours.parse().ok()?, minutes.parse().ok()?);
+            let seconds = (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) * 60)?;
+            match sign {
+                "+" => seconds,
+                "-" => -seconds,
+                _ => return None,
+            }
+        }
+    };
+    let nanoseconds = fraction.get(..9).unwrap_or(fraction);
+    let civil: DateTime = format!("{date}T{clock}.{nanoseconds:0<9}").parse().ok()?;
+    let end = if civil.year() > 0 { Timestamp::MAX } else { Timestamp::MIN };
+    Some(Offset::from_seconds(seconds).ok()?.to_timestamp(civil).unwrap_or(end))
+}
+
+/// Whether `text` is `shape` with any digits for its zeros.
+fn is_like(text: &str, shape: &str) -> bool {
+    let fits = |(found, want): (u8, u8)| if want == b'0' { found.is_ascii_digit() } else { found == want };
+    text.len() == shape.len() && text.bytes().zip(shape.bytes()).all(fits)
 }
 
 /// Reads the fields of [`STATED`] and keeps nothing else: a predicate may have many megabytes.

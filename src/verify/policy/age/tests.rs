@@ -31,10 +31,14 @@ fn claim() -> Said {
 }
 
 fn statement(predicate: &Value) -> Said {
+    statement_of("https://example.com/any/v1", predicate)
+}
+
+fn statement_of(predicate_type: &str, predicate: &Value) -> Said {
     let bytes = json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{ "name": "x", "digest": { "sha256": "a".repeat(64) } }],
-        "predicateType": "https://example.com/any/v1",
+        "predicateType": predicate_type,
         "predicate": predicate,
     })
     .to_string();
@@ -119,6 +123,25 @@ fn what_says_nothing_or_nothing_sensible_is_refused() {
         json!("yesterday"),
         json!("2026-02-28"),
         json!("2026-02-28T00:00:00"),
+        json!("2026-02-28 00:00:00Z"),
+        json!("20260228T000000Z"),
+        json!("2026-02-28T00:00Z"),
+        json!("2026-02-28T00:00:00+00:00[UTC]"),
+        json!("2026-02-28T00:00:00Z[UTC]"),
+        json!("-002026-02-28T00:00:00Z"),
+        json!("-000001-01-01T00:00:00Z"),
+        json!("+002026-02-28T00:00:00Z"),
+        json!("2026-02-28T00:00:00.Z"),
+        json!("2026-02-28T00:00:00,5Z"),
+        json!("2026-02-28T00:00:00+01"),
+        json!("2026-02-28T00:00:00+0100"),
+        json!("2026-02-28T00:00:00+24:00"),
+        json!("2026-02-28T00:00:00+01:60"),
+        json!("2026-02-28T00:00:00 +01:00"),
+        json!("2026-02-28T24:00:00Z"),
+        json!("2026-02-30T00:00:00Z"),
+        json!("9999-12-32T00:00:00Z"),
+        json!("2026-W09-6T00:00:00Z"),
         json!(1_700_000_000),
         json!(1.5),
         json!(true),
@@ -127,9 +150,14 @@ fn what_says_nothing_or_nothing_sensible_is_refused() {
         json!(" ".repeat(TIME_BYTES) + ago),
     ] {
         // Also where somebody else vouches for a good time.
-        let said = statement(&with(field, value.clone()));
+        let predicate = with(field, value.clone());
+        let said = statement_of("https://slsa.dev/provenance/v1", &predicate);
         let error = age(&good(said, &[(ago, log())]), time(NOW)).unwrap_err();
         assert!(error.contains(field) && error.contains("not a time"), "{value}: {error}");
+        assert_eq!(error.ends_with(": it is empty"), value == "", "{error}");
+        // In a type that is not known it may be something else.
+        let found = age(&good(statement(&predicate), &[(ago, log())]), time(NOW)).unwrap();
+        assert_eq!(found.from, Origin::Log, "{value}");
     }
     for said in [
         claim(),
@@ -182,4 +210,67 @@ fn a_need_says_how_old_it_may_be() {
     assert!(unmet("2026-03-01T00:06:00Z").unwrap().reasons[0].contains("not yet"));
     need.max_age = None;
     assert_eq!(need.age(&good(claim(), &[]), time(NOW)), Ok(None));
+}
+
+#[test]
+fn every_time_of_rfc_3339_is_read() {
+    let field = STATED[0].fields[0];
+    for (text, want) in [
+        ("2026-02-28T12:00:00Z", "2026-02-28T12:00:00Z"),
+        ("2026-02-28t12:00:00z", "2026-02-28T12:00:00Z"),
+        ("2026-02-28T12:00:00.5Z", "2026-02-28T12:00:00.5Z"),
+        ("2026-02-28T12:00:00.123456789Z", "2026-02-28T12:00:00.123456789Z"),
+        ("2026-02-28T12:00:00.123456789987Z", "2026-02-28T12:00:00.123456789Z"),
+        ("2026-02-28T12:00:00.000000000000000000000000000000001+02:00", "2026-02-28T10:00:00Z"),
+        ("2026-02-28T12:00:00-05:30", "2026-02-28T17:30:00Z"),
+        ("2026-02-28T12:00:00-00:00", "2026-02-28T12:00:00Z"),
+        ("2026-02-28T23:59:59+23:59", "2026-02-28T00:00:59Z"),
+        ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+    ] {
+        let said = statement_of("https://slsa.dev/provenance/v1", &with(field, text.into()));
+        assert_eq!(age(&good(said, &[]), time(NOW)).unwrap().since, time(want), "{text}");
+    }
+    for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999999-23:59", "2026-03-01T00:00:00-12:00"] {
+        let error = age(&good(statement(&with(field, text.into())), &[]), time(NOW)).unwrap_err();
+        assert!(error.contains("not yet"), "{text}: {error}");
+    }
+}
+
+/// A statement's type says where its time is; what other types have in their fields says nothing of it.
+#[test]
+fn a_known_type_has_its_own_fields_alone() {
+    let (old, new) = ("2026-01-01T00:00:00Z", "2026-02-28T00:00:00Z");
+    for row in STATED {
+        for other in STATED.iter().filter(|other| other.kind != row.kind) {
+            for value in [old, "none"] {
+                let mut predicate = with(other.fields[0], value.into());
+                merge(&mut predicate, with(row.fields[0], new.into()));
+                for end in ["", "/v1", ".1", "@v1"] {
+                    let said = statement_of(&format!("{}{end}", row.types[0]), &predicate);
+                    let found = age(&good(said, &[]), time(NOW)).unwrap();
+                    assert_eq!(found.from, Origin::Statement(row.fields[0]), "{} {}", row.kind, other.kind);
+                }
+                // To a type that only begins alike, nothing is known of.
+                let said = statement_of(&format!("{}x", row.types[0]), &predicate);
+                let found = age(&good(said, &[]), time(NOW)).unwrap();
+                let want = if value == old { other.fields[0] } else { row.fields[0] };
+                assert_eq!(found.from, Origin::Statement(want), "{} {}", row.kind, other.kind);
+            }
+        }
+    }
+}
+
+/// Go writes the zero time where none is set.
+#[test]
+fn the_zero_time_of_go_is_not_set() {
+    let zero = "0001-01-01T00:00:00Z";
+    for row in STATED {
+        let mut predicate = with(row.fields[0], zero.into());
+        let at = |predicate: &Value| age(&good(statement_of(row.types[0], predicate), &[]), time(NOW));
+        assert!(at(&predicate).unwrap_err().contains("nobody vouches"), "{}", row.kind);
+        if let Some(next) = row.fields.get(1) {
+            merge(&mut predicate, with(next, "2026-01-01T00:00:00Z".into()));
+            assert_eq!(at(&predicate).unwrap().from, Origin::Statement(next));
+        }
+    }
 }
