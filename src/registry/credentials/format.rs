@@ -147,7 +147,7 @@ pub fn parse(bytes: &[u8]) -> Result<Config, FormatError> {
     let mut rules = Vec::new();
     if let Some(helpers) = object(helpers, "credHelpers")? {
         for (key, raw) in &helpers.0 {
-            rules.push(helper_rule(key, raw)?);
+            rules.extend(helper_rule(key, raw)?);
         }
     }
     if let Some(auths) = object(auths, "auths")? {
@@ -172,8 +172,8 @@ fn entries(object: &Object<'_>) -> Result<Vec<Rule>, FormatError> {
     for (name, raw) in &object.0 {
         let error = |source| FormatError::Entry { entry: key::shown(name), source };
         if let Some(login) = fields(raw).and_then(|fields| fields.login()).map_err(error)? {
-            let key = Key::parse(name).ok_or_else(|| error(EntryError::Key))?;
-            rules.push(Rule { key, name: key::shown(name), answer: Answer::Login(login) });
+            let answer = Answer::Login(login);
+            rules.extend(key_of(name)?.map(|key| Rule { key, name: key::shown(name), answer }));
         }
     }
     Ok(rules)
@@ -196,13 +196,27 @@ fn fields(raw: &RawValue) -> Result<Fields, EntryError> {
     Ok(fields)
 }
 
-fn helper_rule(name: &str, raw: &RawValue) -> Result<Rule, FormatError> {
+/// The key of an entry; `None`: no client reaches its host, so that it fits nothing.
+fn key_of(name: &str) -> Result<Option<Key>, FormatError> {
+    match Key::parse(name) {
+        None if key::is_out_of_reach(name) => {
+            tracing::warn!(
+                entry = key::shown(name),
+                "no client reaches the host of this entry for credentials"
+            );
+            Ok(None)
+        }
+        None => Err(FormatError::Entry { entry: key::shown(name), source: EntryError::Key }),
+        key => Ok(key),
+    }
+}
+
+fn helper_rule(name: &str, raw: &RawValue) -> Result<Option<Rule>, FormatError> {
     let shown = key::shown(name);
     let error = |source| FormatError::Entry { entry: shown.clone(), source };
     let helper = text(raw).ok_or_else(|| error(EntryError::NotText("credHelpers")))?;
     let helper = helper_name(&helper, || format!("credHelpers\" entry \"{shown}"))?;
-    let key = Key::parse(name).ok_or_else(|| error(EntryError::Key))?;
-    Ok(Rule { key, name: shown, answer: Answer::Helper(helper) })
+    Ok(key_of(name)?.map(|key| Rule { key, name: shown, answer: Answer::Helper(helper) }))
 }
 
 fn helper_name(text: &str, part: impl Fn() -> String) -> Result<Option<HelperName>, FormatError> {
@@ -267,6 +281,11 @@ mod tests {
             (
                 r#"{"https://index.docker.io/v1/":{"auth":"Y2k6YQ==","email":"x@y"}}"#,
                 vec!["https://index.docker.io/v1/=ci"],
+            ),
+            // Hosts that no client reaches.
+            (
+                r#"{"auths":{"a.example":{"auth":"Y2k6YQ=="},"registry.1:5000":{"auth":"Y2k6YQ=="},"https://1.2.3.256/v1/":{"auth":"Y2k6YQ=="}},"credHelpers":{"4294967296":"gcr"}}"#,
+                vec!["a.example=ci"],
             ),
             // Nothing in it.
             ("{}", vec![]),

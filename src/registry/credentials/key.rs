@@ -11,13 +11,14 @@
 //!   and a path never are patterns.
 //!
 //! Refused, because such a key fits nothing and its owner would get anonymous access without a word: what
-//! is no host, another scheme, and a user name before the host.
+//! is not a host, another scheme, and a user name before the host. A host that no client reaches (`1.2.3.256`) is passed over, with a
+//! warning in the log: no repository can be there.
 //!
 //! Spec: <https://kubernetes.io/docs/concepts/containers/images/#config-json>,
 //! <https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md>
 
 use crate::foreign;
-use crate::registry::authority::{Authority, HTTPS_PORT, split_port};
+use crate::registry::authority::{Authority, HTTPS_PORT, is_host_label, split_port};
 use crate::registry::{CanonicalRepository, Repository};
 
 /// The longest key that is shown, in bytes: a host name and a path of ordinary length.
@@ -49,6 +50,8 @@ pub(super) struct Target {
     repository: CanonicalRepository,
     /// The registry's name as helpers are asked for it.
     server: String,
+    /// The registry's name as it is spelled, if that differs.
+    spelled: Option<String>,
 }
 
 /// How well a key fits; the smaller, the earlier its credential is tried.
@@ -98,11 +101,13 @@ impl Key {
 impl Target {
     /// What keys are compared with for `repository`.
     pub(super) fn of(repository: &Repository) -> Self {
-        let repository = repository.canonical();
-        let registry = repository.authority();
+        let canonical = repository.canonical();
+        let registry = canonical.authority();
+        let spelled = Some(repository.registry()).filter(|spelled| **spelled != registry.to_string());
+        let spelled = spelled.map(str::to_owned);
         let server =
             if registry.is_docker_hub() { DOCKER_HUB_SERVER.to_owned() } else { registry.to_string() };
-        Self { repository, server }
+        Self { repository: canonical, server, spelled }
     }
 
     /// The name that a credential helper is asked for: `HOST[:PORT]`, or docker's URL for Docker Hub.
@@ -111,6 +116,19 @@ impl Target {
     pub(super) fn server(&self) -> &str {
         &self.server
     }
+
+    /// The name to ask for where a helper has nothing for [`server`](Self::server): `docker login HOST:443` stores what it was given.
+    /// `None`: it is the same.
+    pub(super) fn spelled(&self) -> Option<&str> {
+        self.spelled.as_deref()
+    }
+}
+
+/// Whether a text that is no [`Key`] names a host that no client reaches, such as `1.2.3.256`. It fits nothing, and does no harm.
+pub(super) fn is_out_of_reach(text: &str) -> bool {
+    let (rest, _) = without_scheme(text);
+    let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
+    split_port(authority).is_some_and(|(host, _)| host.split('.').all(is_host_label))
 }
 
 /// A key as messages show it: cut, escaped, and without the user and password of `https://user:password@host`.

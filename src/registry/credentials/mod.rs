@@ -245,8 +245,7 @@ impl FileKeychain {
                 Answer::Login(login) => add(&mut found, login.clone(), place("entry")),
                 Answer::Helper(None) => {}
                 Answer::Helper(Some(helper)) => {
-                    if let Some(credential) = self.ask(helper, target.server(), &place("credHelpers")).await?
-                    {
+                    if let Some(credential) = self.ask(helper, &target, &place("credHelpers")).await? {
                         add(&mut found, credential.login, credential.origin);
                     }
                 }
@@ -261,7 +260,7 @@ impl FileKeychain {
                     continue;
                 }
                 let place = self.place("credsStore", store.source);
-                if let Some(credential) = self.ask(&store.helper, target.server(), &place).await? {
+                if let Some(credential) = self.ask(&store.helper, &target, &place).await? {
                     add(&mut found, credential.login, credential.origin);
                 }
             }
@@ -269,22 +268,29 @@ impl FileKeychain {
         Ok(found)
     }
 
+    /// Asks a helper for the registry's canonical name, and for the name as it is spelled if it has nothing for that.
     async fn ask(
         &self,
         helper: &HelperName,
-        server: &str,
+        target: &Target,
         place: &str,
     ) -> Result<Option<Credential>, CredentialError> {
         let origin = format!("helper \"{}\" ({place})", helper.as_str());
-        match self.helpers.ask(helper, server).await {
-            Ok(login) => Ok(login.map(|login| Credential { login, origin })),
-            Err(source) => Err(CredentialError::Helper {
-                program: helper.program(),
-                server: server.to_owned(),
-                origin,
-                source,
-            }),
+        for server in std::iter::once(target.server()).chain(target.spelled()) {
+            match self.helpers.ask(helper, server).await {
+                Ok(None) => {}
+                Ok(Some(login)) => return Ok(Some(Credential { login, origin })),
+                Err(source) => {
+                    return Err(CredentialError::Helper {
+                        program: helper.program(),
+                        server: server.to_owned(),
+                        origin,
+                        source,
+                    });
+                }
+            }
         }
+        Ok(None)
     }
 
     /// `entry "registry.example" of /path/config.json`

@@ -341,3 +341,27 @@ async fn no_files_means_anonymous_access() {
     assert!(keychain.sources().is_empty());
     assert_eq!(found(&keychain, &disk, "reg.example/app").await, [""; 0]);
 }
+
+/// `docker login HOST:443` stores what it was given.
+#[tokio::test]
+async fn a_helper_is_asked_for_the_spelling_after_the_canonical_name() {
+    let disk =
+        Disk::new(&[("config.json", r#"{"credsStore":"only","credHelpers":{"both.example":"both"}}"#)]);
+    let only = r#"read -r server; case $server in
+        reg.example:443|registry-1.docker.io) printf '{"Username":"%s","Secret":"a"}' "$server";;
+        *) echo credentials not found in native keychain; exit 1;; esac"#;
+    disk.helper("only", only);
+    disk.helper("both", r#"printf '{"Username":"%s","Secret":"a"}' "$(cat)""#);
+    let keychain = disk.load(&["config.json"]).unwrap();
+    for (name, want) in [
+        ("reg.example:443/app", Some("reg.example:443")),
+        ("reg.example:0443/app", None),
+        ("reg.example/app", None),
+        ("registry-1.docker.io/team/app", Some("registry-1.docker.io")),
+        ("both.example:443/app", Some("both.example")),
+    ] {
+        let found = found(&keychain, &disk, name).await;
+        assert_eq!(found.len(), usize::from(want.is_some()), "{name}");
+        assert!(want.is_none_or(|want| found[0].contains(&format!("user \"{want}\""))), "{name}: {found:?}");
+    }
+}
