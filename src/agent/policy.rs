@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Asked, Ledger, Refusal};
-use crate::plan::Pattern;
-use crate::registry::Repository;
+use crate::plan::{self, Pattern};
+use crate::registry::{PlainHttp, Repository};
 use crate::sign::remote::wire::MAX_BODY_BYTES;
 
 /// A kind of artifact, by what a verifier takes the signature for.
@@ -80,6 +80,7 @@ impl FromStr for Kind {
 pub struct Policy {
     kinds: Vec<Kind>,
     allow: Vec<Pattern>,
+    plain_http: PlainHttp,
     most: u64,
     given: AtomicU64,
     ledger: Option<Arc<Ledger>>,
@@ -88,7 +89,14 @@ pub struct Policy {
 impl Policy {
     /// Rules: these kinds, in repositories that one of `allow` covers (any, if it is empty), at most `most` signatures.
     pub fn new(kinds: Vec<Kind>, allow: Vec<Pattern>, most: u64) -> Self {
-        Self { kinds, allow, most, given: AtomicU64::new(0), ledger: None }
+        let plain_http = PlainHttp::default();
+        Self { kinds, allow, plain_http, most, given: AtomicU64::new(0), ledger: None }
+    }
+
+    /// The same rules, where port 80 is the default one of these registries.
+    #[must_use]
+    pub fn over_plain_http(self, plain_http: PlainHttp) -> Self {
+        Self { plain_http, ..self }
     }
 
     /// The same rules, with the signatures counted on from what `ledger` holds. Without one the count begins at zero.
@@ -142,8 +150,7 @@ impl Policy {
     }
 
     fn allows(&self, repository: &Repository) -> bool {
-        let name = repository.canonical();
-        self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(&name))
+        plan::allows(&self.allow, repository, &self.plain_http)
     }
 
     /// Takes one of the signatures that are left. It is given back unless it is kept.
@@ -218,6 +225,24 @@ mod tests {
                     assert_eq!(policy.allows(&name.parse().unwrap()), want, "{} {name}", one.canonical);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn over_plain_http_port_80_is_the_default_one() {
+        for (pattern, name, https, http) in [
+            ("127.0.0.1/**", "127.0.0.1:80/x", false, true),
+            ("127.0.0.1:80/**", "127.0.0.1/x", false, true),
+            ("127.0.0.1:80/**", "127.0.0.1:443/x", false, false),
+            ("docker.io/library/*", "docker.io:80/x", false, true),
+            ("docker.io:80/library/x", "registry-1.docker.io/x", false, true),
+            ("127.0.0.1/**", "127.0.0.1:5000/x", false, false),
+        ] {
+            let policy = || Policy::new(vec![Kind::Image], vec![pattern.parse().unwrap()], 1);
+            let repository: Repository = name.parse().unwrap();
+            let plain = PlainHttp::new(&[repository.registry().to_owned()]);
+            assert_eq!(policy().allows(&repository), https, "{pattern} {name}");
+            assert_eq!(policy().over_plain_http(plain).allows(&repository), http, "{pattern} {name}");
         }
     }
 

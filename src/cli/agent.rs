@@ -16,9 +16,9 @@ use crate::cluster::{Cluster, ClusterError, Reach};
 use crate::config::{AgentConfig, ConfigError, Sources, home};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::registry::RegistryError;
 use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain};
+use crate::registry::{PlainHttp, RegistryError};
 use crate::sign::{KeyError, LockedKey, SignError, Unlocking};
 
 /// No agent lives so long. Its client wants to know when everything must be done; each request has a limit of its own.
@@ -159,7 +159,8 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
     };
     let client = Client::new(options, Arc::new(keychain))?;
     let signer = key.signer().await?;
-    let mut policy = Policy::new(config.kinds.clone(), config.allow.clone(), config.max_signatures);
+    let mut policy = Policy::new(config.kinds.clone(), config.allow.clone(), config.max_signatures)
+        .over_plain_http(PlainHttp::new(&config.insecure_registries));
     let is_kept = ledger.is_some();
     if let Some(ledger) = ledger {
         policy = policy.counted_in(ledger);

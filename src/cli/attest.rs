@@ -22,9 +22,9 @@ use crate::input::{self, InputError};
 use crate::json::{self, Limit};
 use crate::payload::statement;
 use crate::payload::{Payload, PayloadError};
-use crate::plan::{Pattern, PatternError};
+use crate::plan::{self, Pattern, PatternError};
 use crate::registry::client::Stats;
-use crate::registry::{ImageRef, ReferenceError};
+use crate::registry::{ImageRef, PlainHttp, ReferenceError};
 use crate::report::{About, Event, Expected, Label, Pending, Recorder, Report, ReportError};
 use crate::store::StoreKind;
 
@@ -204,8 +204,7 @@ fn read(
         let pattern = parsed.map_err(|why| AttestError::Pattern(foreign::shown(text, 120), why))?;
         patterns.push(pattern);
     }
-    let name = image.repository.canonical();
-    if !patterns.is_empty() && !patterns.iter().any(|pattern| pattern.allows(&name)) {
+    if !plan::allows(&patterns, &image.repository, &PlainHttp::new(&config.insecure_registries)) {
         return Err(AttestError::NotAllowed(image.repository.to_string()));
     }
     let kind = matches.get_one::<String>("type").map(String::as_str).unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, Format};
 use crate::pipeline::RunJob;
 use crate::plan::{self, Note, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions};
-use crate::registry::ImageRef;
+use crate::registry::{ImageRef, PlainHttp};
 use crate::report::{About, Expected, Label};
 use crate::store::StoreKind;
 use crate::tekton::run::{self, HintOptions, RunKind};
@@ -107,7 +107,10 @@ impl Subjects {
             let parsed = text.parse::<Pattern>();
             parsed.map_err(|why| SubjectsError::Pattern(crate::foreign::shown(text, 120), why))
         });
-        let options = PlanOptions { allow: allow.collect::<Result<_, _>>()? };
+        let options = PlanOptions {
+            allow: allow.collect::<Result<_, _>>()?,
+            plain_http: PlainHttp::new(&config.insecure_registries),
+        };
         let mut plan = crate::plan::plan(&discovered, &options);
         let runs = plan_runs(&config, &found, &options, &mut plan);
         let images_blocked = found.runs.first().filter(|_| found.outside).and_then(|first| {

@@ -55,11 +55,7 @@ impl AgentConfig {
             registry_config: sources.values(&settings::REGISTRY_CONFIG)?.map(|(values, _)| paths(values)),
             insecure_registries: read.hosts()?,
             registry_ca: paths(read.list(&settings::REGISTRY_CA)?),
-            allow: read.all(
-                &settings::ALLOW,
-                "a pattern of repositories, HOST/PATH with * and **",
-                |text| text.parse().ok(),
-            )?,
+            allow: read.patterns(&settings::ALLOW)?,
             kinds: if kinds.is_empty() { vec![Kind::Image] } else { kinds },
             max_signatures: read.one(&settings::MAX_SIGNATURES, "a number from 1 to 1000000000", |text| {
                 text.parse().ok().filter(|most| (1..=1_000_000_000).contains(most))

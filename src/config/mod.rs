@@ -21,6 +21,7 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::input::InputError;
+use crate::plan::{Pattern, PatternError};
 use crate::registry::reference::{Named, Repository, is_host};
 use crate::sign::{KeyError, KeySource};
 use crate::store::StoreKind;
@@ -133,6 +134,16 @@ pub enum ConfigError {
         /// What is taken.
         wanted: String,
     },
+    /// A pattern of repositories that can't be used.
+    #[error("{origin}: \"{value}\" is not a pattern of repositories")]
+    Pattern {
+        /// Where it stands.
+        origin: Origin,
+        /// The pattern, cut and escaped.
+        value: String,
+        /// Why not.
+        source: PatternError,
+    },
     /// A value with nothing in it, or nothing but blanks and separators.
     #[error("{origin} {what}")]
     Blank {
@@ -198,6 +209,7 @@ impl Explain for ConfigError {
             Self::Value { origin, .. } => {
                 format!("correct {origin}; `stepseal sign --help` lists the settings")
             }
+            Self::Pattern { source, .. } => return source.hint(),
             Self::Blank { origin, .. } => format!("leave {origin} out, or give it a value"),
             Self::NotText { origin } => format!("leave {origin} out, or set it to UTF-8 text"),
             Self::Unsupported { key, .. } => {
@@ -343,6 +355,19 @@ impl Reader<'_> {
     ) -> Result<Vec<T>, ConfigError> {
         let Some((values, origin)) = self.0.values(setting)? else { return Ok(Vec::new()) };
         values.iter().map(|text| parse(text).ok_or_else(|| bad(origin.clone(), text, wanted))).collect()
+    }
+
+    /// Patterns of repositories.
+    fn patterns(&self, setting: &Setting) -> Result<Vec<Pattern>, ConfigError> {
+        let Some((values, origin)) = self.0.values(setting)? else { return Ok(Vec::new()) };
+        let pattern = |text: &String| {
+            text.parse().map_err(|source| ConfigError::Pattern {
+                origin: origin.clone(),
+                value: foreign::shown(text, SHOWN_BYTES),
+                source,
+            })
+        };
+        values.iter().map(pattern).collect()
     }
 
     /// A setting without a default.

@@ -237,3 +237,15 @@ fn a_key_in_place_of_its_place_is_not_repeated() {
         assert!(!error.contains("eyJ") && !error.contains("BEGIN"), "{error}");
     }
 }
+
+/// The agent's patterns have the reason that the other commands give.
+#[test]
+fn a_pattern_of_the_agent_has_its_own_reason_and_hint() {
+    for text in ["docker.io/*", "Team/*", "registry.example", "*:443/**"] {
+        let want = text.parse::<crate::plan::Pattern>().unwrap_err();
+        let error = AgentConfig::new(&sources(flags(&[("allow", &[text])]), &[])).unwrap_err();
+        assert_eq!(error.to_string(), format!("--allow: \"{text}\" is not a pattern of repositories"));
+        assert_eq!(std::error::Error::source(&error).map(ToString::to_string), Some(want.to_string()));
+        assert_eq!(error.hint(), want.hint());
+    }
+}

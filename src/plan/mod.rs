@@ -26,7 +26,7 @@ pub use allow::{Pattern, PatternError};
 pub use describe::describe;
 pub use run::{PlannedRun, RunPlanOptions, failed, plan_run};
 
-use crate::registry::{ImageRef, Repository};
+use crate::registry::{ImageRef, PlainHttp, Repository};
 use crate::tekton::{Discovered, Looked};
 pub use crate::tekton::{Note, Problem};
 
@@ -35,14 +35,21 @@ pub use crate::tekton::{Note, Problem};
 pub struct PlanOptions {
     /// The repositories whose images may be signed; any, when empty.
     pub allow: Vec<Pattern>,
+    /// The registries of which port 80 is the default one.
+    pub plain_http: PlainHttp,
 }
 
 impl PlanOptions {
     /// Whether anything may be signed in `repository`.
     pub fn allows(&self, repository: &Repository) -> bool {
-        let name = repository.canonical();
-        self.allow.is_empty() || self.allow.iter().any(|pattern| pattern.allows(&name))
+        allows(&self.allow, repository, &self.plain_http)
     }
+}
+
+/// Whether one of `patterns` is for `repository`, or there are none.
+pub fn allows(patterns: &[Pattern], repository: &Repository, plain_http: &PlainHttp) -> bool {
+    let names = repository.canonical_names(plain_http.has(repository));
+    patterns.is_empty() || patterns.iter().any(|pattern| names.iter().any(|name| pattern.allows(name)))
 }
 
 /// What would be signed, and what is wrong.

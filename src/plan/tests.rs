@@ -16,7 +16,7 @@ fn hint(scope: &Scope, name: &str, value: &str) -> Hint {
 
 fn planned(hints: Vec<Hint>, allow: &[&str]) -> Plan {
     let allow = allow.iter().map(|text| text.parse().unwrap()).collect();
-    plan(&Discovered { hints, ..Discovered::default() }, &PlanOptions { allow })
+    plan(&Discovered { hints, ..Discovered::default() }, &PlanOptions { allow, ..PlanOptions::default() })
 }
 
 /// A plan of Task results, given in the order of their names as `discover` gives them.

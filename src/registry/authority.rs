@@ -5,7 +5,7 @@
 //!   the same way, with the same library, so no spelling reaches a server whose name is another here.
 //! * A port has no zeros before it, and 443 is left out, because it is the one that HTTPS has without one. Port 80 stays:
 //!   a name doesn't say that its registry speaks plain HTTP, and over HTTPS port 80 is another server than port 443.
-//!   [`CanonicalRepository::over_plain_http`](super::CanonicalRepository::over_plain_http) is for those who know.
+//!   [`Repository::canonical_names`](super::Repository::canonical_names) is for those who know.
 //! * Docker Hub's names, on the default port, are `index.docker.io`.
 //!
 //! Refused: what the client couldn't reach either, such as `1.2.3.256`, an empty label, and so a dot after the last one.
@@ -54,11 +54,6 @@ impl Authority {
     /// The port; `None`: 443.
     pub(crate) fn port(&self) -> Option<u16> {
         self.port
-    }
-
-    /// The same host on another port; `None`: 443.
-    pub(super) fn on_port(&self, port: Option<u16>) -> Self {
-        Self { host: self.host.clone(), port }
     }
 
     /// Whether it is Docker Hub.

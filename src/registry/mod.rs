@@ -12,7 +12,7 @@ pub mod reference;
 #[cfg(test)]
 pub(crate) mod spelling;
 
-pub use canonical::CanonicalRepository;
+pub use canonical::{CanonicalRepository, PlainHttp};
 pub use client::{Client, ClientOptions, Manifest, RegistryError, Target, Written};
 pub use credentials::CredentialError;
 pub use digest::{Digest, DigestError};

@@ -213,7 +213,7 @@ fn a_pattern_that_could_never_match_is_refused() {
     for (pattern, why) in [
         ("registry.example/Team/*", "lower-case"),
         ("*:443/**", ":443"),
-        ("docker.*/**", "index.docker.io"),
+        ("docker.io:*/**", "index.docker.io"),
         ("REG*/**", "lower case"),
     ] {
         refused(&step, &["--allow", pattern], 2, &[pattern, why]);

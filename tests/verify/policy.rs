@@ -131,7 +131,7 @@ fn a_pattern_that_could_never_match_begins_nothing() {
     let step = step();
     let digest = step.built("team/app");
     let image = name(&step, "team/app", &digest);
-    for pattern in ["registry.example/Team/*", "*:0443/x", "docker.*/x", "REG*/x", "docker.io/*"] {
+    for pattern in ["registry.example/Team/*", "*:0443/x", "docker.io:*/x", "REG*/x", "docker.io/*"] {
         let rules = policy(&format!("  - {{ name: a, images: ['{pattern}'], signature: {{ by: [ci] }} }}\n"));
         let ended = gate(&step, &rules, &[&image]);
         assert_eq!(ended.code, 2, "{pattern}: {}", ended.stderr);

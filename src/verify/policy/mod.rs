@@ -150,11 +150,8 @@ impl Policy {
         repository: &Repository,
         plain_http: bool,
     ) -> impl Iterator<Item = &Rule> + use<'_> {
-        let name = repository.canonical();
-        let other = name.over_plain_http().filter(|_| plain_http);
-        let matches = move |pattern: &Pattern| {
-            pattern.allows(&name) || other.as_ref().is_some_and(|other| pattern.allows(other))
-        };
+        let names = repository.canonical_names(plain_http);
+        let matches = move |pattern: &Pattern| names.iter().any(|name| pattern.allows(name));
         self.rules.iter().filter(move |rule| rule.images.iter().any(&matches))
     }
 }

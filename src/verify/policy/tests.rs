@@ -68,6 +68,9 @@ fn over_plain_http_no_port_and_port_80_are_one_registry() {
         ("registry.example:80/team/**", "registry.example/team/app", 1, 2),
         ("registry.example:80/team/**", "registry.example:80/team/app", 2, 2),
         ("registry.example:5000/team/**", "registry.example/team/app", 1, 1),
+        ("docker.io/library/*", "docker.io:80/library/app", 1, 2),
+        ("docker.io/library/*", "registry-1.docker.io:080/app", 1, 2),
+        ("docker.io:80/library/*", "app", 1, 2),
     ] {
         let policy = read(&GOOD.replace("registry.example/team/**", pattern)).unwrap();
         let rules = |plain| policy.rules_for(&name.parse().unwrap(), plain).count();
@@ -77,6 +80,7 @@ fn over_plain_http_no_port_and_port_80_are_one_registry() {
 
 #[test]
 fn what_is_wrong_is_told_with_its_place() {
+    let long = format!("identity: x, issuerRegexp: '<{}'", "{".repeat(62_500));
     let same = format!(
         "ci: {{ key: cosign.pub }}\n  two:\n    publicKey: |\n      {}",
         pem().trim().replace('\n', "\n      ")
@@ -102,8 +106,8 @@ fn what_is_wrong_is_told_with_its_place() {
         ("images: [\"**\"]", "images: [\"*:443/x\"]", "rules[1].images[0]: names are compared without :443"),
         (
             "images: [\"**\"]",
-            "images: [\"docker.*/x\"]",
-            "rules[1].images[0]: it covers another name of Docker Hub",
+            "images: [\"docker.io:*/x\"]",
+            "rules[1].images[0]: it has another name of Docker Hub",
         ),
         ("images: [\"**\"]", "images: \"**\"", "rules[1].images: \"**\" is no list"),
         ("    signature: { by: [ci] }", "", "rules[1]: it demands nothing"),
@@ -162,6 +166,11 @@ fn what_is_wrong_is_told_with_its_place() {
             "signers.ci.identityRegexp: it is no regular expression: a group has flags",
         ),
         ("key: cosign.pub", "identity: x, issuerRegexp: \"\\u200b\"", "signers.ci.issuerRegexp: "),
+        (
+            "key: cosign.pub",
+            long.as_str(),
+            "signers.ci.issuerRegexp: it has 62501 bytes, and an expression has at most 8192",
+        ),
         ("key: cosign.pub", "identity: x", "signers.ci: an identity needs one of issuer and issuerRegexp"),
         ("key: cosign.pub", "issuer: x", "signers.ci: an identity needs one of identity and identityRegexp"),
         ("name: all", "name: \" \"", "rules[1].name: \" \" is no text"),
