@@ -5,7 +5,7 @@
 //! in a descriptor isn't signed, so nothing is left out for what it says there.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -21,6 +21,9 @@ use crate::registry::json::elements;
 
 /// How many layers of one tag are looked at: more that may be signatures don't fit into a manifest of 4 MiB.
 const MAX_LAYERS: usize = 32_000;
+/// Larger payloads, and larger bundles, come after the others that look like them, by their size: those of signatures have up to
+/// 10 KiB, and what is large costs more to look at.
+pub(super) const SMALL_BYTES: u64 = 64 * 1024;
 /// Shorter descriptors name no content: a sha256 digest has 71 bytes.
 const LEAST_BYTES: usize = 80;
 /// How many entries that can't be signatures are told with their reasons; the others are counted.
@@ -39,7 +42,7 @@ pub struct Looks {
 
 /// How soon an entry is looked at, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+pub(super) enum Rank {
     /// It looks like what is asked for, and nothing has to be fetched.
     Known,
     /// It looks like what is asked for.
@@ -59,7 +62,11 @@ pub(super) struct Candidate {
     pub(super) text: Bytes,
     /// The digest of what it names.
     pub(super) digest: Option<Digest>,
-    rank: Rank,
+    pub(super) rank: Rank,
+    /// The size that it says, of a layer; 0 of what is small.
+    size_bytes: u64,
+    /// Whether another entry that comes before it names the same content.
+    pub(super) is_again: bool,
 }
 
 /// The entries of a list.
@@ -86,15 +93,15 @@ impl Candidates {
             let text = raw.get().as_bytes();
             let layer = if text.len() < LEAST_BYTES { None } else { entry::read(text) };
             let read = layer.as_ref().and_then(|layer| Some((layer, reader.layer_of(layer).ok()?)));
-            let (rank, digest) = match read {
+            let (rank, named) = match read {
                 Some((layer, read)) => {
                     let looks_right = looks.layer(layer, read.attached.certificate.is_some(), reader.wanted);
                     let rank = match looks_right {
-                        true if reader.knows(&read.digest) => Rank::Known,
+                        true if reader.knows(&read.named.digest) => Rank::Known,
                         true => Rank::Likely,
                         false => Rank::Other,
                     };
-                    (rank, Some(read.digest))
+                    (rank, Some(read.named))
                 }
                 None if told < TOLD => {
                     told += 1;
@@ -109,7 +116,9 @@ impl Candidates {
                 found.is_cut = true;
                 return;
             }
-            found.all.push(Candidate { number, text: manifest.slice_ref(text), digest, rank });
+            let size_bytes = named.as_ref().map_or(0, |named| named.size_bytes);
+            let (text, digest) = (manifest.slice_ref(text), named.map(|named| named.digest));
+            found.all.push(Candidate { number, text, digest, rank, size_bytes, is_again: false });
         })?;
         Ok(found.sorted())
     }
@@ -152,21 +161,35 @@ impl Candidates {
         Self { all, others: 0, is_cut: listing.is_cut }.sorted()
     }
 
-    /// The likely ones first, the newest first among them; but each content before another entry for the same.
+    /// The likely ones first, among them the small ones, and among those the newest; but each content before another entry for
+    /// the same.
     fn sorted(mut self) -> Self {
-        self.all.sort_by_key(|one| (one.rank, Reverse(one.number)));
+        let order = |one: &Candidate| {
+            let size = if one.size_bytes <= SMALL_BYTES { 0 } else { one.size_bytes };
+            (one.rank == Rank::Unreadable, one.is_again, one.rank, size, Reverse(one.number))
+        };
+        self.all.sort_by_key(order);
         let mut seen = HashSet::new();
-        let again: HashSet<usize> = self
-            .all
-            .iter()
-            .filter(|one| one.rank != Rank::Known)
-            .filter(|one| one.digest.as_ref().is_some_and(|digest| !seen.insert(digest)))
-            .map(|one| one.number)
-            .collect();
-        self.all.sort_by_key(|one| {
-            (one.rank == Rank::Unreadable, again.contains(&one.number), one.rank, Reverse(one.number))
-        });
+        for one in self.all.iter_mut().filter(|one| one.rank != Rank::Known) {
+            one.is_again = one.digest.as_ref().is_some_and(|digest| !seen.insert(digest.clone()));
+        }
+        self.all.sort_by_key(order);
         self
+    }
+
+    /// The layers in the order in which they are read, together where one content is for several of them.
+    pub(super) fn lots(self) -> Vec<Vec<Candidate>> {
+        let mut lots: Vec<Vec<Candidate>> = Vec::new();
+        let mut lot_of: HashMap<Digest, usize> = HashMap::new();
+        for one in self.all {
+            let of = one.digest.clone().filter(|_| one.is_again);
+            let at = of.map(|digest| *lot_of.entry(digest).or_insert(lots.len()));
+            match at.and_then(|at| lots.get_mut(at)) {
+                Some(lot) => lot.push(one),
+                None => lots.push(vec![one]),
+            }
+        }
+        lots
     }
 }
 
@@ -193,7 +216,7 @@ impl Looks {
         };
         let likely = states && is_bundle.is_some_and(|kind| kind.starts_with(BUNDLE_TYPE));
         let rank = if likely { Rank::Likely } else { Rank::Other };
-        Some(Candidate { number, text, digest: Some(digest), rank })
+        Some(Candidate { number, text, digest: Some(digest), rank, size_bytes: 0, is_again: false })
     }
 }
 

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::bundle::{self, Stored};
-use super::reader::{Entries, Fetched, MAX_SIGNATURE_BUNDLE_BYTES, Memory, Places, Reader, Wanted};
+use super::memory::Memory;
+use super::reader::{Entries, Fetched, MAX_SIGNATURE_BUNDLE_BYTES, Places, Reader, Wanted};
 use super::shelf::{Entry, Shelf, TOO_MANY};
 use super::tagged::Tag;
 use super::uploads::Uploads;

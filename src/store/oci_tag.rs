@@ -12,7 +12,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::reader::{Entries, Fetched, Memory, Places, Reader, Wanted, by_digest};
+use super::memory::Memory;
+use super::reader::{Entries, Fetched, Places, Reader, Wanted, by_digest};
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;

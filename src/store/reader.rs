@@ -3,9 +3,7 @@
 //! What a registry refuses, throttles or loses on the way is an error. What somebody left there and can't be read for what
 //! it should be is [`Unreadable`], with the reason.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +11,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
+use super::memory::Memory;
 use super::referrer::ReferrerManifest;
 use super::shelf::{Shelf, Standing};
 use super::{Judge, StoreError, entry, oci_tag};
@@ -113,53 +112,6 @@ pub struct Attached {
     pub timestamp: Option<String>,
 }
 
-/// What was read before, by repository and digest: what a digest names doesn't change.
-///
-/// What the registry didn't hold isn't remembered.
-#[derive(Debug)]
-pub(super) struct Memory {
-    remembered: Mutex<Remembered>,
-    limit_bytes: usize,
-}
-
-#[derive(Debug, Default)]
-struct Remembered {
-    all: HashMap<(Repository, Digest), Bytes>,
-    bytes: usize,
-}
-
-/// The most that is remembered, in bytes; larger things are read again.
-const MEMORY_BYTES: usize = 16 * 1024 * 1024;
-/// What remembering one thing takes beside its bytes: its names, and its place in the table.
-const REMEMBERED_BYTES: usize = 512;
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self::of(MEMORY_BYTES)
-    }
-}
-
-impl Memory {
-    /// One that remembers up to so many bytes.
-    pub(super) fn of(limit_bytes: usize) -> Self {
-        Self { remembered: Mutex::default(), limit_bytes }
-    }
-
-    fn find(&self, repository: &Repository, digest: &Digest) -> Option<Bytes> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.all.get(&(repository.clone(), digest.clone())).cloned()
-    }
-
-    fn keep(&self, repository: &Repository, digest: &Digest, bytes: &Bytes) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let takes = bytes.len() + REMEMBERED_BYTES;
-        if remembered.bytes + takes <= self.limit_bytes {
-            remembered.bytes += takes;
-            remembered.all.insert((repository.clone(), digest.clone()), bytes.clone());
-        }
-    }
-}
-
 /// Reads what lies at one image in one repository.
 pub(super) struct Reader<'a> {
     pub(super) client: &'a Client,
@@ -210,9 +162,16 @@ pub(super) fn by_digest(payloads: &[Bytes]) -> Vec<(Digest, Bytes)> {
 pub(super) struct Layer {
     /// The signature of a simple signing payload; `None`: it is an envelope.
     signature: Option<Vec<u8>>,
-    pub(super) digest: Digest,
-    size_bytes: u64,
+    pub(super) named: Named,
     pub(super) attached: Box<Attached>,
+}
+
+/// What a descriptor names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Named {
+    pub(super) digest: Digest,
+    /// The size that it says, which is not larger than what is read.
+    pub(super) size_bytes: u64,
 }
 
 /// Which entries of a list are read.
@@ -312,23 +271,24 @@ impl Reader<'_> {
     }
 
     /// What a layer under cosign's tag holds.
-    pub(super) async fn layer(
-        &self,
-        place: &str,
-        descriptor: &[u8],
-    ) -> Result<Result<Content, Unreadable>, StoreError> {
-        // What the descriptor takes in memory as a value is not kept while the content is waited for.
-        let layer = match entry::read(descriptor).map(|layer| self.layer_of(&layer)) {
-            Some(Ok(layer)) => layer,
-            Some(Err(unreadable)) => return Ok(Err(unreadable)),
-            None => return Ok(Err(Unreadable::new("the layer's descriptor is too long, or nests too deep"))),
+    async fn layer(&self, place: &str, descriptor: &[u8]) -> Result<Result<Content, Unreadable>, StoreError> {
+        let layer = match self.read_layer(descriptor) {
+            Ok(layer) => layer,
+            Err(unreadable) => return Ok(Err(unreadable)),
         };
-        let Layer { signature, digest, size_bytes, attached } = layer;
-        let content = self.blob(place, &digest, size_bytes, self.limit()).await?;
-        Ok(content.map(|bytes| match signature {
-            Some(signature) => Content::Simple { payload: bytes, signature, attached },
-            None => Content::Envelope(bytes, attached),
-        }))
+        let bytes = self.blob(place, &layer.named).await?;
+        Ok(layer.content(bytes))
+    }
+
+    /// What a layer's descriptor says, of which no more is kept than that.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be a signature of the wanted kind.
+    pub(super) fn read_layer(&self, descriptor: &[u8]) -> Result<Layer, Unreadable> {
+        let read = entry::read(descriptor);
+        let long = || Unreadable::new("the layer's descriptor is too long, or nests too deep");
+        self.layer_of(&read.ok_or_else(long)?)
     }
 
     /// What a layer's descriptor says.
@@ -354,16 +314,11 @@ impl Reader<'_> {
             }
             Wanted::Attestations => None,
         };
-        let (digest, size_bytes) = named(layer, self.limit())?;
-        Ok(Layer { signature, digest, size_bytes, attached: Box::new(Attached::of(layer)) })
-    }
-
-    /// The largest content of a layer.
-    fn limit(&self) -> u64 {
-        match self.wanted {
+        let limit = match self.wanted {
             Wanted::Signatures => MAX_PAYLOAD_BYTES,
             Wanted::Attestations => dsse::MAX_BYTES,
-        }
+        };
+        Ok(Layer { signature, named: named(layer, limit)?, attached: Box::new(Attached::of(layer)) })
     }
 
     /// Whether a payload need not be fetched.
@@ -372,10 +327,21 @@ impl Reader<'_> {
     }
 
     /// The bundle in the referrer with this digest; `None`: it is the manifest of something else.
-    pub(super) async fn referrer(
+    async fn referrer(&self, digest: &Digest) -> Result<Option<Result<Content, Unreadable>>, StoreError> {
+        let named = match self.bundle_of(digest).await? {
+            None => return Ok(None),
+            Some(Err(unreadable)) => return Ok(Some(Err(unreadable))),
+            Some(Ok(named)) => named,
+        };
+        let bytes = self.blob(&self.place_of(digest), &named).await?;
+        Ok(Some(bytes.and_then(|bytes| named.checked(bytes)).map(Content::Bundle)))
+    }
+
+    /// The bundle that the referrer with this digest names; `None`: it is the manifest of something else.
+    pub(super) async fn bundle_of(
         &self,
         digest: &Digest,
-    ) -> Result<Option<Result<Content, Unreadable>>, StoreError> {
+    ) -> Result<Option<Result<Named, Unreadable>>, StoreError> {
         let place = self.place_of(digest);
         let unusable = |why: &str| Ok(Some(Err(Unreadable::new(why))));
         let manifest = match self.manifest(digest, &place).await {
@@ -400,14 +366,7 @@ impl Reader<'_> {
             Wanted::Signatures => MAX_SIGNATURE_BUNDLE_BYTES,
             Wanted::Attestations => dsse::MAX_BYTES,
         };
-        let limit = limit.min(self.limit_bytes);
-        let (digest, size_bytes) = match named(layer, limit) {
-            Ok(named) => named,
-            Err(unreadable) => return Ok(Some(Err(unreadable))),
-        };
-        drop(manifest);
-        let content = self.blob(&place, &digest, size_bytes, limit).await?;
-        Ok(Some(content.map(Content::Bundle)))
+        Ok(Some(named(layer, limit.min(self.limit_bytes))))
     }
 
     /// Where a referrer lies, for people.
@@ -415,29 +374,21 @@ impl Reader<'_> {
         format!("{}@{digest}", self.repository)
     }
 
-    /// The bytes that a descriptor names: of that digest, and of that size.
-    async fn blob(
+    /// The bytes of that digest. Not more of them are fetched than its descriptor says there are.
+    pub(super) async fn blob(
         &self,
         place: &str,
-        digest: &Digest,
-        size_bytes: u64,
-        limit: u64,
+        named: &Named,
     ) -> Result<Result<Bytes, Unreadable>, StoreError> {
-        let known = self.known.iter().find(|(known, _)| known == digest);
+        let known = self.known.iter().find(|(known, _)| *known == named.digest);
         let bytes = match known {
             Some((_, known)) => Some(known.clone()),
-            None => match self.fetched(digest, limit).await {
+            None => match self.fetched(&named.digest, named.size_bytes).await {
                 Ok(bytes) => bytes,
                 Err(source) => return unreadable(place, source),
             },
         };
-        let Some(bytes) = bytes else {
-            return Ok(Err(Unreadable::absent("the registry doesn't hold the layer")));
-        };
-        if size_bytes != bytes.len() as u64 {
-            return Ok(Err(Unreadable::new("the layer is not as long as its descriptor says")));
-        }
-        Ok(Ok(bytes))
+        Ok(bytes.ok_or_else(|| Unreadable::absent("the registry doesn't hold the layer")))
     }
 
     /// The bytes of a blob; `None`: the registry doesn't hold it.
@@ -454,13 +405,36 @@ impl Reader<'_> {
     }
 }
 
-/// The digest and the size, in bytes, that a layer's descriptor names, if it isn't larger than `limit`.
-fn named(layer: &Value, limit: u64) -> Result<(Digest, u64), Unreadable> {
+/// What a layer's descriptor names, if it isn't larger than `limit`.
+fn named(layer: &Value, limit: u64) -> Result<Named, Unreadable> {
     let digest =
         entry::digest_of(layer).ok_or_else(|| Unreadable::new("the layer's digest is no sha256 digest"))?;
     let size = layer.get("size").and_then(Value::as_u64).filter(|size| *size <= limit);
     let too_large = || Unreadable::new(format!("the layer has no size, or is larger than {limit} bytes"));
-    Ok((digest, size.ok_or_else(too_large)?))
+    Ok(Named { digest, size_bytes: size.ok_or_else(too_large)? })
+}
+
+impl Named {
+    /// `bytes`, if they are as many as its descriptor says.
+    pub(super) fn checked(&self, bytes: Bytes) -> Result<Bytes, Unreadable> {
+        if self.size_bytes == bytes.len() as u64 {
+            Ok(bytes)
+        } else {
+            Err(Unreadable::new("the layer is not as long as its descriptor says"))
+        }
+    }
+}
+
+impl Layer {
+    /// What it is with these bytes.
+    pub(super) fn content(self, bytes: Result<Bytes, Unreadable>) -> Result<Content, Unreadable> {
+        let Self { signature, named, attached } = self;
+        let bytes = named.checked(bytes?)?;
+        Ok(match signature {
+            Some(signature) => Content::Simple { payload: bytes, signature, attached },
+            None => Content::Envelope(bytes, attached),
+        })
+    }
 }
 
 /// Content that isn't what its name says is nobody's signature; every other failure is one.

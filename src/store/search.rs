@@ -5,42 +5,31 @@
 //! read for what it is, is told beside the rest.
 
 use std::fmt;
-use std::future::Future;
-use std::time::Instant;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::candidates::{Candidate, Candidates};
-use super::reader::{Fetched, Find, Memory, Position, Reader, Wanted, by_digest};
+use super::candidates::Candidates;
+use super::memory::Memory;
+use super::pace::{MAX_FETCHED_BYTES, Pace};
+use super::reader::{Fetched, Find, Position, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::{Digest, ImageRef, Repository};
 
 pub use super::candidates::Looks;
 
-/// How many small things are read at a time.
-const AT_A_TIME: usize = 16;
-/// How many envelopes are read at a time: each may have 86 MiB.
-const LARGE_AT_A_TIME: usize = 2;
-/// How many bytes are fetched for one image: thousands of signatures, or ten attestations of 64 MiB. More are not read.
-const MAX_FETCHED_BYTES: u64 = 1024 * 1024 * 1024;
 /// How much of what was fetched is remembered, in bytes: the payloads of signatures, which thousands of entries may share.
 const MEMORY_BYTES: usize = 1024 * 1024;
-/// After how much work it is asked whether what was found is enough: a thousand entries that are judged, about two seconds.
-const WORK: u64 = 1024;
-/// What asking for one content costs in that measure: 256 requests are enough.
-const WORK_PER_REQUEST: u64 = 4;
-/// How many fetched bytes cost one in that measure: 256 MiB are enough, four attestations of 64 MiB.
-const BYTES_PER_WORK: u64 = 256 * 1024;
-
 /// Gets what a search finds.
 pub trait Found: Send {
     /// Gets one thing that was found. They come in the order in which they are worth looking at, not in that of their positions.
     fn see(&mut self, find: Find);
+
+    /// Gets one more entry for the content of the one at `of`, which it was given before.
+    fn copy(&mut self, _of: Position, _place: String, _position: Position) {}
 
     /// Gets how many entries of a list can't be what is looked for, beside those that it was given.
     fn others(&mut self, _count: usize) {}
@@ -144,34 +133,22 @@ impl Search {
             limit_bytes: u64::MAX,
             fetched: Fetched::default(),
         };
-        let mut pace = Pace { reader, found, deadline: self.client.deadline(), seen: 0, next: WORK };
+        let mut pace = Pace::new(reader, found);
         let (is_tagged, tells) = oneshot::channel();
         let tagged = async {
             let (location, layers) = place.tagged(reader).await?;
             // Nobody hears it where the referrers needn't know.
             let _ = is_tagged.send(!layers.all.is_empty());
-            let (location, is_cut) = (&location, layers.is_cut);
-            pace.found.others(layers.others);
-            let reads = layers.all.into_iter().map(|Candidate { number, text, .. }| async move {
-                let place = format!("{location} layer {number}");
-                let content = reader.layer(&place, &text).await?;
-                Ok(Some(Find { place, position: Position { is_referrer: false, number }, content }))
-            });
-            let cut = pace.read_all(reads).await?;
-            Ok::<_, StoreError>(cut.or_else(|| is_cut.then(|| Cut::Entries { place: location.clone() })))
+            let is_cut = layers.is_cut;
+            let cut = pace.layers(&location, layers).await?;
+            Ok::<_, StoreError>(cut.or_else(|| is_cut.then(|| Cut::Entries { place: location })))
         };
         let (tag_cut, referrers) = tokio::try_join!(tagged, place.referrers(reader, tells))?;
         if tag_cut.as_ref().is_some_and(|cut| !matches!(cut, Cut::Entries { .. })) {
             return Ok(tag_cut);
         }
         let is_cut = referrers.is_cut;
-        let reads = referrers.all.into_iter().map(|Candidate { number, digest, .. }| async move {
-            let Some(digest) = digest else { return Ok(None) };
-            let position = Position { is_referrer: true, number };
-            let content = reader.referrer(&digest).await?;
-            Ok(content.map(|content| Find { place: reader.place_of(&digest), position, content }))
-        });
-        let cut = pace.read_all(reads).await?;
+        let cut = pace.referrers(referrers).await?;
         let is_cut = is_cut.then(|| Cut::Entries { place: place.listed_at() });
         Ok(cut.or(tag_cut).or(is_cut))
     }
@@ -194,66 +171,6 @@ impl Wanted {
             Self::Attestations => "att",
         };
         format!("sha256-{}.{end}", digest.hex())
-    }
-}
-
-/// Looks at one thing after the other, with an eye on what there is to spend.
-struct Pace<'a> {
-    reader: &'a Reader<'a>,
-    found: &'a mut dyn Found,
-    deadline: Instant,
-    /// How many were looked at.
-    seen: u64,
-    /// After how much work it is asked whether that is enough.
-    next: u64,
-}
-
-impl Pace<'_> {
-    /// Reads several at a time, and looks at them in the order of `reads`.
-    async fn read_all<F: Future<Output = Result<Option<Find>, StoreError>>>(
-        &mut self,
-        reads: impl Iterator<Item = F>,
-    ) -> Result<Option<Cut>, StoreError> {
-        let at_a_time = match self.reader.wanted {
-            Wanted::Signatures => AT_A_TIME,
-            Wanted::Attestations => LARGE_AT_A_TIME,
-        };
-        let mut reads = futures_util::stream::iter(reads).buffered(at_a_time);
-        while let Some(read) = reads.next().await {
-            match read {
-                Ok(Some(find)) => self.found.see(find),
-                Ok(None) => {}
-                // A request that the time limit ended takes nothing from what was found.
-                Err(_) if Instant::now() >= self.deadline && self.found.is_enough() => {
-                    return Ok(Some(Cut::Time));
-                }
-                Err(error) => return Err(error),
-            }
-            self.seen += 1;
-            // Looking is computing: without this the time limit and signals would have no turn.
-            tokio::task::yield_now().await;
-            if let Some(cut) = self.spent() {
-                return Ok(Some(cut));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Why nothing more is to be looked at; `None`: there is time and room left.
-    fn spent(&mut self) -> Option<Cut> {
-        if Instant::now() >= self.deadline {
-            return Some(Cut::Time);
-        }
-        let fetched = &self.reader.fetched;
-        if fetched.bytes() > MAX_FETCHED_BYTES {
-            return Some(Cut::Bytes);
-        }
-        let work = self.seen + fetched.requests() * WORK_PER_REQUEST + fetched.bytes() / BYTES_PER_WORK;
-        if work < self.next {
-            return None;
-        }
-        self.next = work + WORK;
-        self.found.is_enough().then_some(Cut::Enough)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, RegistryError, Repository};
-use crate::store::{Find, Found, Looks, ReferrersApis, Search, StoreError, Wanted};
+use crate::store::{Find, Found, Looks, Position, ReferrersApis, Search, StoreError, Wanted};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.
 const MAX_IMAGES: usize = MAX_LISTED;
@@ -340,6 +340,12 @@ impl Found for Judge<'_, '_> {
     fn see(&mut self, find: Find) {
         for Judging { check, verdict, .. } in self.all.iter_mut() {
             verdict.see(self.image, find.clone(), &check.trust, &check.demands);
+        }
+    }
+
+    fn copy(&mut self, of: Position, place: String, position: Position) {
+        for Judging { verdict, .. } in self.all.iter_mut() {
+            verdict.copy(of, place.clone(), position);
         }
     }
 

@@ -89,6 +89,8 @@ pub(super) struct Positions {
     refused: Vec<Position>,
     /// What says which of `good` are the same.
     known: HashSet<[u8; 32]>,
+    /// Where something stands that counts, or that is a copy of it.
+    counted: HashSet<Position>,
 }
 
 /// Why something doesn't count.
@@ -146,6 +148,7 @@ impl Verdict {
         };
         match judged(image, content, trust, demands) {
             Ok((by, said)) => {
+                self.positions.counted.insert(position);
                 if !self.positions.known.insert(identity(position, &by, &said, simple.as_ref())) {
                     self.copies += 1;
                     return;
@@ -153,11 +156,36 @@ impl Verdict {
                 self.good.push(Good { place, by, said });
                 self.positions.good.push(position);
             }
-            Err(refusal) => self.refuse(place, position, &refusal),
+            Err(refusal) => {
+                let only_log_missing = matches!(refusal, Refusal::Distrust(Distrust::NoLog));
+                self.refuse(place, position, only_log_missing, || told(&refusal));
+            }
         }
     }
 
-    fn refuse(&mut self, place: String, position: Position, refusal: &Refusal) {
+    /// Takes one more entry for the content of the one at `of`, which was judged before.
+    pub fn copy(&mut self, of: Position, place: String, position: Position) {
+        if self.positions.counted.contains(&of) {
+            self.copies += 1;
+            return;
+        }
+        let mut refused = self.positions.refused.iter().zip(&self.refused);
+        let first = refused.find(|(position, _)| **position == of).map(|(_, refused)| refused);
+        let only_log_missing = first.is_some_and(|first| first.only_log_missing);
+        let why = first.map_or_else(
+            || "it names the same as another entry, which doesn't count".to_owned(),
+            |first| first.why.clone(),
+        );
+        self.refuse(place, position, only_log_missing, || why);
+    }
+
+    fn refuse(
+        &mut self,
+        place: String,
+        position: Position,
+        only_log_missing: bool,
+        why: impl FnOnce() -> String,
+    ) {
         self.refused_count += 1;
         // The first ones are told, in whatever order they come.
         let last = (0..).zip(&self.positions.refused).max_by_key(|(_, position)| **position);
@@ -168,9 +196,7 @@ impl Verdict {
             self.refused.swap_remove(at);
             self.positions.refused.swap_remove(at);
         }
-        let why = told(refusal);
-        let only_log_missing = matches!(refusal, Refusal::Distrust(Distrust::NoLog));
-        self.refused.push(Refused { place, why, only_log_missing });
+        self.refused.push(Refused { place, why: why(), only_log_missing });
         self.positions.refused.push(position);
     }
 

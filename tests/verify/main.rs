@@ -11,6 +11,7 @@
 mod attestation;
 mod bad;
 mod certified;
+mod contents;
 mod covered;
 mod crowded;
 mod flips;
