@@ -9,7 +9,7 @@
 //! Spec: <https://www.rfc-editor.org/rfc/rfc8259#section-4>
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -34,7 +34,7 @@ impl Limit {
 ///
 /// When it isn't JSON, has a key twice in an object, takes more than `limit`, or something follows it.
 pub fn value(bytes: &[u8], limit: Limit) -> Result<Value, serde_json::Error> {
-    read(bytes, Keeps::All, None, limit)
+    read(bytes, Keeps::All, Part::Whole, limit)
 }
 
 /// Checks one JSON document as [`value`] does, and keeps nothing of it: only the keys of the objects that are open at a time
@@ -44,7 +44,7 @@ pub fn value(bytes: &[u8], limit: Limit) -> Result<Value, serde_json::Error> {
 ///
 /// As of [`value`].
 pub fn check(bytes: &[u8], limit: Limit) -> Result<(), serde_json::Error> {
-    read(bytes, Keeps::Nothing, None, limit).map(drop)
+    read(bytes, Keeps::Nothing, Part::Whole, limit).map(drop)
 }
 
 /// Reads one JSON document as [`value`] does, and keeps nothing of what stands under `skipped` in its outermost object; that is
@@ -54,7 +54,60 @@ pub fn check(bytes: &[u8], limit: Limit) -> Result<(), serde_json::Error> {
 ///
 /// As of [`value`], also for what isn't kept.
 pub fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result<Value, serde_json::Error> {
-    read(bytes, Keeps::All, Some(skipped), limit)
+    read(bytes, Keeps::All, Part::Without(skipped), limit)
+}
+
+/// Reads one JSON document as [`value`] does, and keeps nothing but `parts` of it; the rest is checked as by [`check`].
+///
+/// # Errors
+///
+/// As of [`value`], also for what isn't kept.
+pub fn value_with(bytes: &[u8], parts: &Parts, limit: Limit) -> Result<Value, serde_json::Error> {
+    read(bytes, Keeps::All, parts.part(), limit)
+}
+
+/// Which parts of a document are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Everything.
+    whole: bool,
+    /// Of an object, these.
+    names: HashMap<String, Parts>,
+    /// Of an object or a list, each.
+    each: Option<Box<Parts>>,
+}
+
+/// One step of a path into a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The value under this key of an object.
+    Name(String),
+    /// Each value in a list or an object.
+    Each,
+}
+
+impl Parts {
+    /// Keeps also what `path` leads to, and all that is in it.
+    pub fn add(&mut self, path: &[Step]) {
+        match path.split_first() {
+            None => self.whole = true,
+            Some((Step::Name(name), rest)) => self.names.entry(name.clone()).or_default().add(rest),
+            Some((Step::Each, rest)) => self.each.get_or_insert_default().add(rest),
+        }
+    }
+
+    fn part(&self) -> Part<'_> {
+        if self.whole { Part::Whole } else { Part::Only(self) }
+    }
+
+    /// What is kept of the value under `key`; `None`: nothing.
+    fn of(&self, key: &str) -> Option<Part<'_>> {
+        match (self.names.get(key), &self.each) {
+            (Some(_), Some(_)) => Some(Part::Whole),
+            (Some(inner), None) => Some(inner.part()),
+            (None, each) => each.as_ref().map(|inner| inner.part()),
+        }
+    }
 }
 
 /// Checks one JSON document as [`value`] does, then reads it as a `T`. For `limit` each value counts as much as in [`value`].
@@ -63,14 +116,14 @@ pub fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result<Value,
 ///
 /// As of [`value`]; also when it isn't a `T`.
 pub fn typed<'a, T: Deserialize<'a>>(bytes: &'a [u8], limit: Limit) -> Result<T, serde_json::Error> {
-    read(bytes, Keeps::Counts, None, limit)?;
+    read(bytes, Keeps::Counts, Part::Whole, limit)?;
     serde_json::from_slice(bytes)
 }
 
-fn read(bytes: &[u8], keeps: Keeps, skipped: Option<&str>, limit: Limit) -> Result<Value, serde_json::Error> {
+fn read(bytes: &[u8], keeps: Keeps, part: Part<'_>, limit: Limit) -> Result<Value, serde_json::Error> {
     let budget = Budget { left: Cell::new(limit.memory_bytes), limit };
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let document = Reader { keeps, skipped, budget: &budget }.deserialize(&mut json)?;
+    let document = Reader { keeps, part, budget: &budget }.deserialize(&mut json)?;
     json.end()?;
     Ok(document)
 }
@@ -128,14 +181,42 @@ enum Keeps {
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     keeps: Keeps,
-    /// The key of this object, if it is one, whose value isn't kept.
-    skipped: Option<&'a str>,
+    /// How much of it, where it is kept.
+    part: Part<'a>,
     budget: &'a Budget,
 }
 
-impl Reader<'_> {
+/// How much of a value is kept.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    /// All of it.
+    Whole,
+    /// All but what stands under this key, if it is an object.
+    Without(&'a str),
+    /// Nothing but this, if it is an object or a list.
+    Only(&'a Parts),
+}
+
+impl<'a> Reader<'a> {
     fn inner(self, keeps: Keeps) -> Self {
-        Self { keeps, skipped: None, budget: self.budget }
+        Self { keeps, part: Part::Whole, budget: self.budget }
+    }
+
+    /// The reader of a value in this one, of which that much is kept.
+    fn some(self, part: Option<Part<'a>>) -> Self {
+        match part {
+            Some(part) => Self { keeps: Keeps::All, part, budget: self.budget },
+            None => self.inner(Keeps::Nothing),
+        }
+    }
+
+    /// How much is kept of the value under `key` in this object; `None`: nothing.
+    fn under(self, key: &str) -> Option<Part<'a>> {
+        match self.part {
+            Part::Whole => Some(Part::Whole),
+            Part::Without(skipped) => (skipped != key).then_some(Part::Whole),
+            Part::Only(parts) => parts.of(key),
+        }
     }
 
     fn take<E: de::Error>(self, bytes: usize) -> Result<(), E> {
@@ -210,9 +291,13 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut all = Vec::new();
-        while let Some(item) = items.next_element_seed(self.inner(self.keeps))? {
-            self.take(ITEM_BYTES)?;
-            if self.keeps == Keeps::All {
+        let inner = match (self.keeps, self.part) {
+            (Keeps::All, Part::Only(parts)) => self.some(parts.each.as_ref().map(|inner| inner.part())),
+            _ => self.inner(self.keeps),
+        };
+        while let Some(item) = items.next_element_seed(inner)? {
+            inner.take(ITEM_BYTES)?;
+            if inner.keeps == Keeps::All {
                 all.push(item);
             }
         }
@@ -226,21 +311,29 @@ impl<'de> Visitor<'de> for Reader<'_> {
             self.keys(entries)?;
             return Ok(Value::Object(all));
         }
-        let mut skipped = false;
+        // Of what isn't kept the keys alone are, as long as they are compared.
+        let mut others = HashSet::new();
+        let mut taken = 0;
         while let Some(key) = entries.next_key::<String>()? {
-            self.take(ENTRY_BYTES + TEXT_BYTES + key.len() + if all.is_empty() { MAP_BYTES } else { 0 })?;
-            if all.contains_key(&key) {
+            if all.contains_key(&key) || others.contains(&key) {
                 return Err(twice(&key));
             }
-            let is_skipped = self.skipped.is_some_and(|name| name == key);
-            skipped |= is_skipped;
-            let keeps = if is_skipped { Keeps::Nothing } else { Keeps::All };
-            let value = entries.next_value_seed(self.inner(keeps))?;
-            all.insert(key, value);
+            let part = self.under(&key);
+            if part.is_some() {
+                self.take(ENTRY_BYTES + TEXT_BYTES + key.len() + if all.is_empty() { MAP_BYTES } else { 0 })?;
+            } else {
+                let bytes = KEY_BYTES + TEXT_BYTES + key.len();
+                self.take(bytes)?;
+                taken += bytes;
+            }
+            let value = entries.next_value_seed(self.some(part))?;
+            if part.is_some() {
+                all.insert(key, value);
+            } else {
+                others.insert(key);
+            }
         }
-        if skipped && let Some(name) = self.skipped {
-            all.shift_remove(name);
-        }
+        self.budget.give_back(taken);
         Ok(Value::Object(all))
     }
 }
@@ -286,6 +379,48 @@ mod tests {
             assert!(value(bad.as_bytes(), ENOUGH).is_err(), "{bad}");
             assert!(value_without(bad.as_bytes(), "p", ENOUGH).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_the_parts_that_are_asked_for_are_kept() {
+        let text =
+            r#"{"a":{"b":[{"c":1,"d":2},{"d":3},[4]],"e":"x"},"f":{"g":{},"h":{"c":5}},"i":[1,{"c":2}]}"#;
+        let name = |name: &str| Step::Name(name.to_owned());
+        for (paths, want) in [
+            (vec![], r#"{}"#),
+            (vec![vec![]], text),
+            (vec![vec![name("a"), name("e")]], r#"{"a":{"e":"x"}}"#),
+            (vec![vec![name("a"), name("b")]], r#"{"a":{"b":[{"c":1,"d":2},{"d":3},[4]]}}"#),
+            (vec![vec![name("a"), name("b"), Step::Each, name("c")]], r#"{"a":{"b":[{"c":1},{},[]]}}"#),
+            (vec![vec![name("a"), name("b"), name("c")]], r#"{"a":{"b":[]}}"#),
+            (vec![vec![name("f"), Step::Each, name("c")]], r#"{"f":{"g":{},"h":{"c":5}}}"#),
+            (
+                vec![vec![name("i"), Step::Each, name("x")], vec![name("a"), name("e")]],
+                r#"{"a":{"e":"x"},"i":[1,{}]}"#,
+            ),
+            (vec![vec![name("z")], vec![name("a"), name("e"), name("y")]], r#"{"a":{"e":"x"}}"#),
+        ] {
+            let mut parts = Parts::default();
+            paths.iter().for_each(|path| parts.add(path));
+            let kept = value_with(text.as_bytes(), &parts, ENOUGH).unwrap();
+            assert_eq!(kept.to_string(), want, "{paths:?}");
+            for bad in [
+                r#"{"f":{"r":1,"r":2}}"#,
+                r#"{"f":1,"f":2}"#,
+                r#"{"a":1,"a":2}"#,
+                r#"{"i":[{"q":1,"q":1}]}"#,
+                "{} x",
+            ] {
+                assert!(value_with(bad.as_bytes(), &parts, ENOUGH).is_err(), "{bad}: {paths:?}");
+            }
+        }
+        // What isn't kept takes nothing, and what is kept counts.
+        let mut parts = Parts::default();
+        parts.add(&[name("a")]);
+        let many = vec!["[]"; 100_000].join(",");
+        let of = |key: &str| format!(r#"{{"{key}":[{many}],"z":0}}"#);
+        assert_eq!(value_with(of("b").as_bytes(), &parts, ENOUGH).unwrap().to_string(), "{}");
+        assert!(value_with(of("a").as_bytes(), &parts, ENOUGH).is_err());
     }
 
     /// One document for each way to make much of little.

@@ -321,10 +321,10 @@ pub(super) fn statement_of(
         let none = Map::new();
         annotated(subject.get("annotations").and_then(Value::as_object).unwrap_or(&none), demands)?;
     }
-    // The predicate may be large, and is kept only for those that ask for it.
+    // The predicate may be large: nothing is kept but what is asked for.
     let document = match demands.requires.is_empty() {
         true => Value::Null,
-        false => statement::document(payload)?,
+        false => statement::required(payload, &demands.requires)?,
     };
     for require in &demands.requires {
         require.check(&document).map_err(Refusal::Require)?;

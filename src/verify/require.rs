@@ -14,12 +14,15 @@ use serde_json_path::JsonPath;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::json::{Parts, Step};
 
 /// A path into the statement and the value that must be there.
 #[derive(Clone, Debug)]
 pub struct Require {
     text: String,
     path: JsonPath,
+    /// The steps that the path begins with, as far as they are names and each of many.
+    steps: Vec<Step>,
     value: String,
 }
 
@@ -64,7 +67,10 @@ impl FromStr for Require {
         for (at, _) in text.match_indices('=') {
             let (path, value) = (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default());
             match JsonPath::parse(path.trim()) {
-                Ok(path) => return Ok(Self { text: text.to_owned(), path, value: value.to_owned() }),
+                Ok(parsed) => {
+                    let (steps, value) = (steps(path.trim()), value.to_owned());
+                    return Ok(Self { text: text.to_owned(), path: parsed, steps, value });
+                }
                 Err(source) => {
                     first.get_or_insert(RequireError::Path { path: shown(path), source });
                 }
@@ -80,7 +86,45 @@ impl fmt::Display for Require {
     }
 }
 
+/// The steps that a path begins with. What comes behind them may be anything: a filter, a slice, all descendants.
+fn steps(path: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut rest = path.strip_prefix('$').unwrap_or_default();
+    while let Some((step, behind)) = step(rest) {
+        steps.push(step);
+        rest = behind;
+    }
+    steps
+}
+
+/// The first step of a path that is one, and what is behind it; `None`: it is something else.
+fn step(path: &str) -> Option<(Step, &str)> {
+    if let Some(rest) = path.strip_prefix("[*]").or_else(|| path.strip_prefix(".*")) {
+        return Some((Step::Each, rest));
+    }
+    if let Some(rest) = path.strip_prefix('.') {
+        let is_name = |of: char| of.is_ascii_alphanumeric() || of == '_' || !of.is_ascii();
+        let (name, behind) = rest.split_at(rest.find(|of| !is_name(of)).unwrap_or(rest.len()));
+        return (!name.is_empty()).then(|| (Step::Name(name.to_owned()), behind));
+    }
+    let inner = path.strip_prefix('[')?;
+    if let Some(quote @ ('"' | '\'')) = inner.chars().next() {
+        let (name, behind) = inner.strip_prefix(quote)?.split_once(quote)?;
+        let behind = behind.strip_prefix(']').filter(|_| !name.contains('\\'))?;
+        return Some((Step::Name(name.to_owned()), behind));
+    }
+    let (number, behind) = inner.split_once(']')?;
+    number.parse::<i64>().ok().map(|_| (Step::Each, behind))
+}
+
 impl Require {
+    /// What of a statement is needed to check all of `requires`.
+    pub fn parts(requires: &[Self]) -> Parts {
+        let mut parts = Parts::default();
+        requires.iter().for_each(|one| parts.add(&one.steps));
+        parts
+    }
+
     /// Whether `statement` says it; an error tells what it says instead.
     ///
     /// # Errors
@@ -95,7 +139,7 @@ impl Require {
             None => Ok(()),
             Some(other) => Err(format!(
                 "it says {} at {}, and {:?} is required",
-                foreign::shown(&other.to_string(), 200),
+                foreign::shown(&beginning(other), 200),
                 self.path,
                 self.value
             )),
@@ -113,6 +157,17 @@ impl Require {
             Value::Array(_) | Value::Object(_) => false,
         }
     }
+}
+
+/// The beginning of a value as JSON: all of it could be as long as the statement.
+fn beginning(value: &Value) -> String {
+    let mut text = [0; 1024];
+    let mut room = &mut text[..];
+    // It ends with an error where there is no more room.
+    let _ = serde_json::to_writer(&mut room, value);
+    let left = room.len();
+    let written = text.len() - left;
+    String::from_utf8_lossy(text.get(..written).unwrap_or_default()).into_owned()
 }
 
 #[cfg(test)]
@@ -160,5 +215,73 @@ mod tests {
         assert!(matches!("$.a".parse::<Require>(), Err(RequireError::NoValue(_))));
         assert!(matches!("predicate.a=b".parse::<Require>(), Err(RequireError::Path { .. })));
         assert!(matches!("$.a[=b".parse::<Require>(), Err(RequireError::Path { .. })));
+    }
+
+    /// The verdict on the parts that a path needs is that on the whole.
+    #[test]
+    fn the_parts_that_are_kept_are_enough() {
+        let text = r#"{"a":{"b":[{"c":"x","d":2},{"c":"x"},["x"],"x"],"e":"x","b c":"x"},"é":"x","f":{"g":"x","h":{"c":"x"}},"x":"x"}"#;
+        let whole: Value = serde_json::from_str(text).unwrap();
+        let limit = crate::json::Limit::memory(1024 * 1024);
+        for path in [
+            "$",
+            "$.a",
+            "$.a.e",
+            "$['a'].e",
+            "$[\"a\"]['e']",
+            "$.a['b c']",
+            "$.a[\"b c\"]",
+            "$['\\u0061'].e",
+            "$.é",
+            "$.a.b[*].c",
+            "$.a.b[0].c",
+            "$.a.b[1].c",
+            "$.a.b[-1]",
+            "$.a.b[-2][0]",
+            "$.a.b[0:2].c",
+            "$.a.b[0,1].c",
+            "$.a.b[?@.d==2].c",
+            "$..c",
+            "$.a..c",
+            "$.*.e",
+            "$.f.*",
+            "$.f[*].c",
+            "$['f','x']",
+            "$ .a .e",
+            "$.a.z",
+            "$.a.e.y",
+            "$.a.b.c",
+            "$.x[0]",
+            "$[0]",
+            "$.*",
+            "$.a.b[*]",
+            "$.f['g']",
+            "$.a.b[ 0 ].c",
+            "$.a[?@=='x']",
+        ] {
+            for value in ["x", "2", "y"] {
+                let require: Require = format!("{path}={value}").parse().unwrap();
+                let parts = Require::parts(std::slice::from_ref(&require));
+                let kept = crate::json::value_with(text.as_bytes(), &parts, limit).unwrap();
+                assert_eq!(
+                    require.check(&kept).is_ok(),
+                    require.check(&whole).is_ok(),
+                    "{path}={value}: {kept}"
+                );
+            }
+        }
+        let of = |texts: &[&str]| {
+            let all: Vec<Require> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            let kept = crate::json::value_with(text.as_bytes(), &Require::parts(&all), limit).unwrap();
+            kept.to_string()
+        };
+        assert_eq!(of(&["$.a.e=x", "$.f.g=x"]), r#"{"a":{"e":"x"},"f":{"g":"x"}}"#);
+        assert_eq!(of(&["$.a.b[0].d=2"]), r#"{"a":{"b":[{"d":2},{},[],"x"]}}"#);
+    }
+
+    #[test]
+    fn what_is_said_instead_is_cut() {
+        assert_eq!(beginning(&json!({ "a": [1, "x"] })), r#"{"a":[1,"x"]}"#);
+        assert_eq!(beginning(&json!(vec!["é"; 100_000])).chars().count() <= 1024, true);
     }
 }

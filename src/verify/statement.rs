@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::require::Require;
 use crate::json::{self, Limit};
 use crate::registry::Digest;
 
@@ -13,15 +14,18 @@ const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io
 
 /// What a statement without its predicate may take in memory: tens of thousands of subjects.
 const HEAD: Limit = Limit::memory(32 * 1024 * 1024);
-/// What a whole statement may take in memory, of one whose signature counts: a predicate may have 64 MiB.
-const DOCUMENT: Limit = Limit::memory(1024 * 1024 * 1024);
+/// What the required parts of a statement may take in memory, of one whose signature counts. With paths of names that is little;
+/// a filter or `..` needs all that it is about.
+const PARTS_BYTES: usize = 80 * 1024 * 1024;
+/// How many times its length a longer statement may take instead: as much as 30,000 packages of an SBOM.
+const PARTS_TIMES: usize = 8;
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
     /// What is said of the subjects.
     pub predicate_type: String,
-    /// The document without the predicate, which may be large: [`document`] has it.
+    /// The document without the predicate, which may be large: [`required`] reads of it what is needed.
     pub head: Value,
 }
 
@@ -32,6 +36,11 @@ pub enum StatementError {
     /// They are no JSON that can be trusted.
     #[error("the statement is not JSON that says each thing once")]
     Json(#[source] serde_json::Error),
+    /// What is required of it can't be read.
+    #[error(
+        "the parts of the statement that are required can't be read; a path of names alone needs the least"
+    )]
+    Required(#[source] serde_json::Error),
     /// Something is missing or of another kind.
     #[error("the payload is no in-toto statement: {0}")]
     Shape(&'static str),
@@ -88,13 +97,14 @@ impl Statement {
     }
 }
 
-/// The whole document.
+/// As much of the document as is needed to check `requires`.
 ///
 /// # Errors
 ///
-/// When the bytes are no JSON that says each thing once.
-pub fn document(bytes: &[u8]) -> Result<Value, StatementError> {
-    json::value(bytes, DOCUMENT).map_err(StatementError::Json)
+/// When the bytes are no JSON that says each thing once, or these parts take too much memory.
+pub fn required(bytes: &[u8], requires: &[Require]) -> Result<Value, StatementError> {
+    let limit = Limit::memory(PARTS_BYTES.max(bytes.len().saturating_mul(PARTS_TIMES)));
+    json::value_with(bytes, &Require::parts(requires), limit).map_err(StatementError::Required)
 }
 
 #[cfg(test)]
