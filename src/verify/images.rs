@@ -1,11 +1,15 @@
 //! Looking at images: what each is, what lies there, and the verdicts.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::judge::{Demands, Verdict};
+use super::evidence::{Evidence, SignerNumbers};
+use super::judge::{Asking, Demands, Verdict};
+use super::require::Require;
 use super::trust::{Signer, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -110,7 +114,7 @@ pub struct Seen {
     /// The image; of such an entry, the index.
     pub asked: Asked,
     /// A verdict for each check, in their order.
-    pub result: Result<Vec<Verdict>, VerifyError>,
+    pub result: Result<Vec<Arc<Verdict>>, VerifyError>,
 }
 
 /// Everything that one run gives a result for.
@@ -187,7 +191,13 @@ impl Looker {
         checks: &(dyn Fn(&ImageRef) -> Vec<Check> + Sync),
         seen: &mut dyn FnMut(Seen),
     ) {
-        self.look_until(images, checks, &|_, _, verdict| !verdict.good.is_empty(), seen).await;
+        self.look_until(
+            images,
+            checks,
+            &|_, all| all.iter().all(|(_, verdict)| !verdict.good.is_empty()),
+            seen,
+        )
+        .await;
     }
 
     /// The same. Where very much lies at an image, it stops looking at that image once all checks are `met`.
@@ -240,7 +250,7 @@ impl Looker {
         asked: &Asked,
         checks: &[Check],
         met: Met<'_>,
-    ) -> (Result<Vec<Verdict>, VerifyError>, Result<Vec<Listed>, TooMany>) {
+    ) -> (Result<Vec<Arc<Verdict>>, VerifyError>, Result<Vec<Listed>, TooMany>) {
         let image = &asked.image;
         let look_up = || {
             let target = Target::Digest(image.digest.clone());
@@ -280,28 +290,32 @@ impl Looker {
         image: &ImageRef,
         checks: &[Check],
         met: Met<'_>,
-    ) -> Result<Vec<Verdict>, VerifyError> {
-        let mut verdicts: Vec<Verdict> = checks.iter().map(|_| Verdict::default()).collect();
+    ) -> Result<Vec<Arc<Verdict>>, VerifyError> {
+        let mut verdicts: Vec<Arc<Verdict>> = vec![Arc::default(); checks.len()];
         let known = simple_signing::usual(image);
         for wanted in [Wanted::Signatures, Wanted::Attestations] {
             let is_wanted =
                 |check: &Check| (wanted == Wanted::Attestations) == check.demands.predicate_type.is_some();
-            let all = checks.iter().zip(&mut verdicts).enumerate();
-            let mut judging: Vec<_> = all
-                .filter(|(_, (check, _))| is_wanted(check))
-                .map(|(number, (check, verdict))| Judging { number, check, verdict })
-                .collect();
+            let some = checks.iter().enumerate().filter(|(_, check)| is_wanted(check));
+            let mut judging = Judging::all(some);
             if judging.is_empty() {
                 continue;
             }
             let search = Search::new(self.client.clone(), self.repository.clone(), wanted)
                 .sharing(&self.apis)
                 .first(looks(judging.iter().map(|one| one.check)));
-            let cut = search.run(image, &known, &mut Judge { image, all: &mut judging, met }).await;
+            let deadline = self.client.deadline();
+            let cut = search.run(image, &known, &mut Judge { image, all: &mut judging, met, deadline }).await;
             let cut = cut.map_err(|source| VerifyError::Places { image: image.to_string(), source })?;
-            for Judging { verdict, .. } in judging {
+            for Judging { numbers, mut verdict, .. } in judging {
                 verdict.in_order();
                 verdict.cut.clone_from(&cut);
+                let verdict = Arc::new(verdict);
+                for number in numbers {
+                    if let Some(of) = verdicts.get_mut(number) {
+                        *of = Arc::clone(&verdict);
+                    }
+                }
             }
         }
         Ok(verdicts)
@@ -318,15 +332,42 @@ impl Looker {
     }
 }
 
-/// Whether the verdict on an image for the check with this number is good enough, so that what is found besides makes no
-/// difference.
-pub type Met<'a> = &'a (dyn Fn(&ImageRef, usize, &Verdict) -> bool + Sync);
+/// Whether these verdicts on an image, each with the number of its check, are good enough, so that what is found besides makes
+/// no difference.
+pub type Met<'a> = &'a (dyn Fn(&ImageRef, &[(usize, &Verdict)]) -> bool + Sync);
 
 /// One check, and what it has come to so far.
 struct Judging<'a> {
-    number: usize,
+    /// The numbers of this check and of those that ask for the same.
+    numbers: Vec<usize>,
     check: &'a Check,
-    verdict: &'a mut Verdict,
+    /// The numbers of its signers.
+    signers: Vec<usize>,
+    verdict: Verdict,
+}
+
+impl<'a> Judging<'a> {
+    /// The different ones of `checks`: thousands of rules may ask for the same.
+    fn all(checks: impl Iterator<Item = (usize, &'a Check)>) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        let (mut known, mut numbers) = (HashMap::new(), SignerNumbers::default());
+        for (number, check) in checks {
+            let signers = numbers.of(&check.trust);
+            let Demands { annotations, predicate_type, requires } = &check.demands;
+            let names: Vec<&str> = check.trust.signers.iter().map(|one| one.name.as_str()).collect();
+            let requires: Vec<&str> = requires.iter().map(Require::text).collect();
+            let asked = format!("{:?}", (&signers, names, annotations, predicate_type, requires));
+            let at = *known.entry(asked).or_insert(all.len());
+            match all.get_mut(at) {
+                Some(same) => same.numbers.push(number),
+                None => {
+                    let verdict = Verdict::default();
+                    all.push(Self { numbers: vec![number], check, signers, verdict });
+                }
+            }
+        }
+        all
+    }
 }
 
 /// Judges what a search finds, for each of some checks.
@@ -334,12 +375,20 @@ struct Judge<'a, 'b> {
     image: &'a ImageRef,
     all: &'a mut [Judging<'b>],
     met: Met<'a>,
+    deadline: Instant,
 }
 
 impl Found for Judge<'_, '_> {
     fn see(&mut self, find: Find) {
-        for Judging { check, verdict, .. } in self.all.iter_mut() {
-            verdict.see(self.image, find.clone(), &check.trust, &check.demands);
+        let Find { place, position, content } = find;
+        let evidence = content.map(|content| Evidence::new(content).until(self.deadline));
+        for Judging { check, signers, verdict, .. } in self.all.iter_mut() {
+            // What isn't judged is said to be cut off.
+            if Instant::now() >= self.deadline {
+                return;
+            }
+            let asking = Asking { trust: &check.trust, numbers: signers, demands: &check.demands };
+            verdict.judge(self.image, place.clone(), position, evidence.as_ref(), asking);
         }
     }
 
@@ -356,7 +405,9 @@ impl Found for Judge<'_, '_> {
     }
 
     fn is_enough(&mut self) -> bool {
-        self.all.iter().all(|one| (self.met)(self.image, one.number, one.verdict))
+        let all = self.all.iter();
+        let all = all.flat_map(|one| one.numbers.iter().map(|number| (*number, &one.verdict)));
+        (self.met)(self.image, &all.collect::<Vec<_>>())
     }
 }
 

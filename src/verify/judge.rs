@@ -1,11 +1,13 @@
 //! What is found at an image, judged: does it say of this image what it has to, and did somebody sign it who counts?
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::claim::{Claim, ClaimError};
+use super::evidence::{Evidence, SignerNumbers};
 use super::require::Require;
 use super::statement::{self, Statement, StatementError};
 use super::trust::{By, Distrust, Trust};
@@ -13,7 +15,7 @@ use crate::foreign;
 use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
 use crate::payload::dsse::Envelope;
 use crate::registry::{Digest, ImageRef};
-use crate::store::{Content, Cut, Find, Position, Unreadable};
+use crate::store::{Cut, Find, Position, Unreadable};
 
 /// How many refused signatures are told one by one; of the others only how many they are.
 const TOLD: usize = 20;
@@ -102,7 +104,7 @@ pub enum Refusal {
     Unreadable(#[from] Unreadable),
     /// Nobody that counts made it.
     #[error(transparent)]
-    Distrust(#[from] Distrust),
+    Distrust(#[from] Arc<Distrust>),
     /// It is signed, and no simple signing payload.
     #[error(transparent)]
     Claim(#[from] ClaimError),
@@ -142,14 +144,25 @@ impl Verdict {
     /// Judges one thing that was found at `image`. Things may come in any order: [`in_order`](Self::in_order) is called at the end.
     pub fn see(&mut self, image: &ImageRef, find: Find, trust: &Trust, demands: &Demands) {
         let Find { place, position, content } = find;
-        let simple = match &content {
-            Ok(Content::Simple { payload, signature, .. }) => Some((payload.clone(), signature.clone())),
-            _ => None,
-        };
-        match judged(image, content, trust, demands) {
+        let evidence = content.map(Evidence::new);
+        let check = Asking { trust, demands, numbers: &SignerNumbers::default().of(trust) };
+        self.judge(image, place, position, evidence.as_ref(), check);
+    }
+
+    /// The same of what was read already, with the numbers of those who count.
+    pub(super) fn judge(
+        &mut self,
+        image: &ImageRef,
+        place: String,
+        position: Position,
+        evidence: Result<&Evidence, &Unreadable>,
+        asking: Asking<'_>,
+    ) {
+        let simple = evidence.ok().and_then(Evidence::simple);
+        match evidence.map_err(|error| error.clone().into()).and_then(|it| judged(image, it, asking)) {
             Ok((by, said)) => {
                 self.positions.counted.insert(position);
-                if !self.positions.known.insert(identity(position, &by, &said, simple.as_ref())) {
+                if !self.positions.known.insert(identity(position, &by, &said, simple)) {
                     self.copies += 1;
                     return;
                 }
@@ -157,7 +170,8 @@ impl Verdict {
                 self.positions.good.push(position);
             }
             Err(refusal) => {
-                let only_log_missing = matches!(refusal, Refusal::Distrust(Distrust::NoLog));
+                let only_log_missing =
+                    matches!(&refusal, Refusal::Distrust(why) if matches!(**why, Distrust::NoLog));
                 self.refuse(place, position, only_log_missing, || told(&refusal));
             }
         }
@@ -227,7 +241,7 @@ fn sort<T>(all: &mut Vec<T>, positions: &mut Vec<Position>) {
 
 /// A hash of what makes a signature or attestation another one than the next: its list, its signer, what is signed, and the
 /// signatures. A copy of a good one with annotations that mean nothing is the same, however many there are.
-fn identity(position: Position, by: &By, said: &Said, simple: Option<&(Bytes, Vec<u8>)>) -> [u8; 32] {
+fn identity(position: Position, by: &By, said: &Said, simple: Option<(&Bytes, &[u8])>) -> [u8; 32] {
     use sha2::{Digest as _, Sha256};
     let mut all = Sha256::new();
     let mut add = |bytes: &[u8]| {
@@ -259,27 +273,32 @@ pub(super) fn told(refusal: &Refusal) -> String {
     foreign::shown(&why, 1000)
 }
 
+/// What is asked of something that was found.
+#[derive(Clone, Copy)]
+pub(super) struct Asking<'a> {
+    /// Whether it is by one of these.
+    pub(super) trust: &'a Trust,
+    /// Their numbers.
+    pub(super) numbers: &'a [usize],
+    /// Whether it is this.
+    pub(super) demands: &'a Demands,
+}
+
 /// The verdict on one thing that was found at `image`: who made it and what it says, or why it doesn't count.
 pub(super) fn judged(
     image: &ImageRef,
-    content: Result<Content, Unreadable>,
-    trust: &Trust,
-    demands: &Demands,
+    evidence: &Evidence,
+    asking: Asking<'_>,
 ) -> Result<(By, Said), Refusal> {
-    match content? {
-        Content::Simple { payload, signature, attached } => {
-            let by = trust.simple(&payload, &signature, &attached)?;
-            Ok((by, Said::Claim(Box::new(claimed(image, &payload, demands)?))))
-        }
-        Content::Envelope(bytes, attached) => {
-            let (by, envelope) = trust.envelope(&bytes, &attached)?;
-            stated(image, by, envelope, demands)
-        }
-        Content::Bundle(bytes) => {
-            let (by, envelope) = trust.bundle(&bytes)?;
-            stated(image, by, envelope, demands)
-        }
+    let Asking { trust, numbers, demands } = asking;
+    let by = evidence.by(trust, numbers)?;
+    if let Some((payload, _)) = evidence.simple() {
+        return Ok((by, Said::Claim(Box::new(claimed(image, payload, demands)?))));
     }
+    let none = || Refusal::PayloadType(String::new());
+    let envelope = evidence.envelope()?.ok_or_else(none)?;
+    let statement = statement_of(image, &envelope.payload_type, &envelope.payload, demands)?;
+    Ok((by, Said::Statement { statement: Box::new(statement), envelope: Box::new(envelope.clone()) }))
 }
 
 /// What a simple signing payload claims, if it claims what it has to.
@@ -290,12 +309,6 @@ pub(super) fn claimed(image: &ImageRef, payload: &[u8], demands: &Demands) -> Re
     }
     annotated(&claim.optional, demands)?;
     Ok(claim)
-}
-
-/// What an envelope says, if it says what it has to.
-fn stated(image: &ImageRef, by: By, envelope: Envelope, demands: &Demands) -> Result<(By, Said), Refusal> {
-    let statement = statement_of(image, &envelope.payload_type, &envelope.payload, demands)?;
-    Ok((by, Said::Statement { statement: Box::new(statement), envelope: Box::new(envelope) }))
 }
 
 /// The statement in an envelope's payload, if it says what it has to.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::bundle::{Signer, TrustMaterial};
-use super::judge::{self, Demands, Said};
+use super::evidence::Evidence;
+use super::judge::{self, Asking, Demands, Said};
 use super::trust::{Accepted, Trust};
 use crate::payload::cosign_statement::PREDICATE_TYPE;
 use crate::payload::{Envelope, Payload, statement};
@@ -95,8 +96,9 @@ impl<'a> Own<'a> {
             Key::Public(key) => trust(key),
         };
         let mut why = String::new();
+        let evidence = Evidence::new(content);
         for ((payload, demands), digest) in self.payloads.iter().zip(&self.digests) {
-            match says(self.image, payload, demands, content.clone(), &trust) {
+            match says(self.image, payload, demands, &evidence, &trust) {
                 Ok(true) => return Standing::Counts(digest.clone()),
                 Ok(false) => "it is ours, and says something else".clone_into(&mut why),
                 Err(refusal) => why = refusal,
@@ -141,7 +143,7 @@ fn demands(payload: &Payload) -> Demands {
     Demands { predicate_type, ..Demands::default() }
 }
 
-/// Whether `content` is a good signature or attestation of `image`, and says what `payload` says.
+/// Whether `evidence` is a good signature or attestation of `image`, and says what `payload` says.
 ///
 /// # Errors
 ///
@@ -150,20 +152,17 @@ fn says(
     image: &ImageRef,
     payload: &Payload,
     demands: &Demands,
-    content: Content,
+    evidence: &Evidence,
     trust: &Trust,
 ) -> Result<bool, String> {
-    let simple = match &content {
-        Content::Simple { payload, .. } => Some(payload.clone()),
-        Content::Envelope(..) | Content::Bundle(_) => None,
-    };
-    let (_, said) =
-        judge::judged(image, Ok(content), trust, demands).map_err(|refusal| judge::told(&refusal))?;
-    Ok(match (said, simple) {
+    // There is one signer.
+    let asking = Asking { trust, numbers: &[0], demands };
+    let (_, said) = judge::judged(image, evidence, asking).map_err(|refusal| judge::told(&refusal))?;
+    Ok(match (said, evidence.simple()) {
         (Said::Statement { envelope, .. }, _) => {
             envelope.payload_type == payload.media_type && is_same(&envelope.payload, &payload.bytes)
         }
-        (Said::Claim(_), Some(signed)) => signed == payload.bytes,
+        (Said::Claim(_), Some((signed, _))) => *signed == payload.bytes,
         (Said::Claim(_), None) => false,
     })
 }

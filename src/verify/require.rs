@@ -125,6 +125,11 @@ impl Require {
         parts
     }
 
+    /// As the user wrote it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether `statement` says it; an error tells what it says instead.
     ///
     /// # Errors

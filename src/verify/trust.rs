@@ -3,6 +3,7 @@
 //! What cosign hangs onto a `.sig` or `.att` layer, a certificate, a log entry, a timestamp, is put together to the bundle that it
 //! would be today, so that there is one verifier for all of them.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ pub use super::bundle::Signer;
 
 /// What cosign's JSON of a log entry may take in memory: it has eight values.
 const LOG_ENTRY: Limit = Limit::memory(4 * 1024 * 1024);
+
+/// How many accepted signers are named where a signature is by none of them.
+const NAMED: usize = 20;
 
 /// A signer under the name that the user knows it by.
 #[derive(Clone, Debug)]
@@ -85,6 +89,9 @@ pub enum Distrust {
     /// It is no bundle, or a part of it isn't good.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The time limit of the run came before it was known.
+    #[error("the time limit of the run came before it was verified")]
+    Time,
     /// What cosign hung onto a layer can't be read.
     #[error("the layer's annotation {0} can't be read")]
     Attached(&'static str),
@@ -97,6 +104,36 @@ struct Enveloped<'a> {
     envelope: Option<&'a RawValue>,
 }
 
+/// A simple signing payload and its signature, as far as every signer needs them.
+pub(super) struct Simple {
+    artifact: Artifact,
+    /// A bundle's part with the digest and the signature.
+    content: Value,
+}
+
+impl Simple {
+    pub(super) fn new(payload: &[u8], signature: &[u8]) -> Self {
+        let artifact = Artifact::of(payload);
+        let digest = artifact.sha256().map(|digest| STANDARD.encode(digest));
+        let content = json!({
+            "messageDigest": { "algorithm": "SHA2_256", "digest": digest },
+            "signature": STANDARD.encode(signature),
+        });
+        Self { artifact, content }
+    }
+}
+
+/// The envelope in a bundle.
+///
+/// # Errors
+///
+/// When there is none.
+pub(super) fn enveloped(bundle: &[u8]) -> Result<Envelope, Distrust> {
+    let document: Enveloped<'_> = serde_json::from_slice(bundle).map_err(dsse::DsseError::Json)?;
+    let envelope = document.envelope.map(RawValue::get).unwrap_or_default();
+    Ok(dsse::read(envelope.as_bytes())?)
+}
+
 impl Trust {
     /// Who signed the bytes of a `.sig` layer.
     ///
@@ -104,20 +141,25 @@ impl Trust {
     ///
     /// When it is nobody that is accepted, or what has to come with it isn't there.
     pub fn simple(&self, payload: &[u8], signature: &[u8], attached: &Attached) -> Result<By, Distrust> {
-        let artifact = Artifact::of(payload);
-        let digest = artifact.sha256().map(|digest| STANDARD.encode(digest));
-        let content = json!({
-            "messageDigest": { "algorithm": "SHA2_256", "digest": digest },
-            "signature": STANDARD.encode(signature),
-        });
-        self.first(|accepted| {
-            // Most of what anyone may have put there ends here, before anything that hangs on it is read.
-            if let Signer::Key(key) = &accepted.signer {
-                Verifier::verify_signature(key, &artifact, signature)?;
-            }
-            let bundle = assembled("messageSignature", &content, &accepted.signer, attached)?;
-            self.verified(accepted, &Bundle::parse(bundle.to_string().as_bytes())?, &artifact)
-        })
+        let simple = Simple::new(payload, signature);
+        self.first(|_, accepted| self.simple_by(accepted, &simple, signature, attached))
+    }
+
+    /// The same for one signer.
+    pub(super) fn simple_by(
+        &self,
+        accepted: &Accepted,
+        simple: &Simple,
+        signature: &[u8],
+        attached: &Attached,
+    ) -> Result<By, Distrust> {
+        let Simple { artifact, content } = simple;
+        // Most of what anyone may have put there ends here, before anything that hangs on it is read.
+        if let Signer::Key(key) = &accepted.signer {
+            Verifier::verify_signature(key, artifact, signature)?;
+        }
+        let bundle = assembled("messageSignature", content, &accepted.signer, attached)?;
+        self.verified(accepted, &Bundle::parse(bundle.to_string().as_bytes())?, artifact)
     }
 
     /// Who signed the envelope of an `.att` layer, and what.
@@ -127,7 +169,19 @@ impl Trust {
     /// As of [`simple`](Self::simple); also when it is no envelope.
     pub fn envelope(&self, bytes: &[u8], attached: &Attached) -> Result<(By, Envelope), Distrust> {
         let envelope = dsse::read(bytes)?;
-        let by = self.first(|accepted| match &accepted.signer {
+        let by = self.first(|_, accepted| self.envelope_by(accepted, bytes, &envelope, attached))?;
+        Ok((by, envelope))
+    }
+
+    /// The same for one signer, of an envelope that was read from `bytes`.
+    pub(super) fn envelope_by(
+        &self,
+        accepted: &Accepted,
+        bytes: &[u8],
+        envelope: &Envelope,
+        attached: &Attached,
+    ) -> Result<By, Distrust> {
+        match &accepted.signer {
             // Without a log there is nothing but the signature; an envelope may have many megabytes.
             Signer::Key(key) if !accepted.log_required && !accepted.timestamp_required => {
                 let signed = sigstore_types::pae(&envelope.payload_type, &envelope.payload);
@@ -136,15 +190,15 @@ impl Trust {
                 if all.any(|one| Verifier::verify_signature(key, &artifact, &one.signature).is_ok()) {
                     return Ok(By::key(accepted, &key.key_id()));
                 }
-                Err(Distrust::Nobody(self.to_string()))
+                // Who is accepted is said where all of them are known.
+                Err(Distrust::Nobody(String::new()))
             }
             signer => {
                 let content: Value = serde_json::from_slice(bytes).map_err(dsse::DsseError::Json)?;
                 let bundle = assembled("dsseEnvelope", &content, signer, attached)?;
-                self.verified(accepted, &Bundle::parse(bundle.to_string().as_bytes())?, &Artifact::Unchecked)
+                self.bundle_by(accepted, &Bundle::parse(bundle.to_string().as_bytes())?)
             }
-        })?;
-        Ok((by, envelope))
+        }
     }
 
     /// Who signed a bundle, and what. Whether its statement is about the right image is the caller's to see.
@@ -154,32 +208,43 @@ impl Trust {
     /// As of [`envelope`](Self::envelope).
     pub fn bundle(&self, bytes: &[u8]) -> Result<(By, Envelope), Distrust> {
         let bundle = Bundle::parse(bytes)?;
-        let by = self.first(|accepted| self.verified(accepted, &bundle, &Artifact::Unchecked))?;
+        let by = self.first(|_, accepted| self.bundle_by(accepted, &bundle))?;
         // It may have many megabytes, and is in `bytes` still.
         drop(bundle);
-        let document: Enveloped<'_> = serde_json::from_slice(bytes).map_err(dsse::DsseError::Json)?;
-        let envelope = document.envelope.map(RawValue::get).unwrap_or_default();
-        Ok((by, dsse::read(envelope.as_bytes())?))
+        Ok((by, enveloped(bytes)?))
     }
 
-    /// The first signer that it is by; otherwise the reason that says most.
-    fn first(&self, by: impl Fn(&Accepted) -> Result<By, Distrust>) -> Result<By, Distrust> {
-        let mut said = Distrust::Nobody(self.to_string());
-        for accepted in &self.signers {
-            match by(accepted) {
+    /// The same for one signer.
+    pub(super) fn bundle_by(&self, accepted: &Accepted, bundle: &Bundle) -> Result<By, Distrust> {
+        self.verified(accepted, bundle, &Artifact::Unchecked)
+    }
+
+    /// The first signer that it is by, of those for which `by` tells it; otherwise the reason that says most.
+    pub(super) fn first<E: Borrow<Distrust> + From<Distrust>>(
+        &self,
+        mut by: impl FnMut(usize, &Accepted) -> Result<By, E>,
+    ) -> Result<By, E> {
+        let mut said: Option<E> = None;
+        for (at, accepted) in self.signers.iter().enumerate() {
+            let error = match by(at, accepted) {
                 Ok(by) => return Ok(by),
+                Err(error) => error,
+            };
+            match error.borrow() {
+                // Nothing more is found out.
+                Distrust::Time => return Err(error),
                 // The signature is good: nothing says more.
-                Err(Distrust::Bundle(BundleError::NoLogEntry)) => said = Distrust::NoLog,
-                Err(Distrust::Bundle(BundleError::NoTime { timestamp: true })) => {
-                    said = Distrust::NoTimestamp
+                Distrust::Bundle(BundleError::NoLogEntry) => said = Some(Distrust::NoLog.into()),
+                Distrust::Bundle(BundleError::NoTime { timestamp: true }) => {
+                    said = Some(Distrust::NoTimestamp.into());
                 }
-                Err(Distrust::Nobody(_)) => {}
-                Err(Distrust::Bundle(error)) if matches!(error.check(), "signature" | "signer") => {}
-                Err(error) if matches!(said, Distrust::Nobody(_)) => said = error,
-                Err(_) => {}
+                Distrust::Nobody(_) => {}
+                Distrust::Bundle(error) if matches!(error.check(), "signature" | "signer") => {}
+                _ if said.is_none() => said = Some(error),
+                _ => {}
             }
         }
-        Err(said)
+        Err(said.unwrap_or_else(|| Distrust::Nobody(self.to_string()).into()))
     }
 
     fn verified(&self, accepted: &Accepted, bundle: &Bundle, artifact: &Artifact) -> Result<By, Distrust> {
@@ -305,9 +370,14 @@ pub fn identified(signer: &Signer) -> String {
 }
 
 impl fmt::Display for Trust {
-    /// The names of the accepted signers.
+    /// The names of the accepted signers, the first of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = self.signers.iter().map(|one| foreign::shown(&one.name, 200)).collect();
-        f.write_str(&names.join(", "))
+        let named = self.signers.iter().take(NAMED);
+        let names: Vec<String> = named.map(|one| foreign::shown(&one.name, 200)).collect();
+        f.write_str(&names.join(", "))?;
+        match self.signers.len().saturating_sub(NAMED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }

@@ -6,6 +6,7 @@ mod begin;
 mod of_run;
 mod told;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ArgMatches;
@@ -17,7 +18,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::ImageRef;
 use crate::verify::policy::age::Age;
-use crate::verify::policy::{Policy, Rule};
+use crate::verify::policy::{Need, Policy, Rule};
 use crate::verify::{Asked, Check, Good, Looker, Seen, Verdict};
 use begin::{Begun, Gate};
 
@@ -85,9 +86,8 @@ async fn look(begun: &Begun, out: &mut Output) -> ExitCode {
     }
     let mut seen = Vec::new();
     let checks = |image: &ImageRef| -> Vec<Check> { begun.gate.checks(image, &begun.looker) };
-    let met = |image: &ImageRef, number: usize, verdict: &Verdict| {
-        begun.gate.is_met(image, &begun.looker, number, verdict)
-    };
+    let met =
+        |image: &ImageRef, verdicts: &[(usize, &Verdict)]| begun.gate.are_met(image, &begun.looker, verdicts);
     begun.looker.look_until(images, &checks, &met, &mut |one| seen.push(one)).await;
     let number = seen.len();
     for one in seen {
@@ -138,9 +138,9 @@ fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
 
 impl Gate {
     /// Why `asked` doesn't pass; empty: it does.
-    fn refusals(&self, asked: &Asked, verdicts: &[Verdict], looker: &Looker) -> Vec<Explanation> {
+    fn refusals(&self, asked: &Asked, verdicts: &[Arc<Verdict>], looker: &Looker) -> Vec<Explanation> {
         // What nobody judged does not pass.
-        let none = Verdict::default();
+        let none = Arc::default();
         match self {
             Self::Check(check) => {
                 let verdict = verdicts.first().unwrap_or(&none);
@@ -166,7 +166,7 @@ impl Gate {
     fn good<'a>(
         &self,
         image: &ImageRef,
-        verdicts: &'a [Verdict],
+        verdicts: &'a [Arc<Verdict>],
         looker: &Looker,
     ) -> Vec<(&'a Good, Option<Age>)> {
         match self {
@@ -183,13 +183,15 @@ impl Gate {
         }
     }
 
-    /// Whether `verdict` is good enough for what is checked of `image` under this number.
-    fn is_met(&self, image: &ImageRef, looker: &Looker, number: usize, verdict: &Verdict) -> bool {
+    /// Whether these verdicts are good enough for what is checked of `image` under their numbers.
+    fn are_met(&self, image: &ImageRef, looker: &Looker, verdicts: &[(usize, &Verdict)]) -> bool {
         match self {
-            Self::Check(_) => !verdict.good.is_empty(),
+            Self::Check(_) => verdicts.iter().all(|(_, verdict)| !verdict.good.is_empty()),
             Self::Policy(policy, now) => {
-                let mut needs = rules(policy, image, looker).flat_map(|rule| &rule.needs);
-                needs.nth(number).is_some_and(|need| need.unmet(verdict, *now).is_none())
+                let needs: Vec<&Need> = rules(policy, image, looker).flat_map(|rule| &rule.needs).collect();
+                verdicts.iter().all(|(number, verdict)| {
+                    needs.get(*number).is_some_and(|need| need.unmet(verdict, *now).is_none())
+                })
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What is told of an image.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::begin::Begun;
@@ -23,7 +25,7 @@ const CUT_HINT: &str = "remove what is not a signature from that place (`cosign 
 /// age, both get the time that counts and who says it.
 pub(super) fn good(
     asked: &Asked,
-    verdicts: &[Verdict],
+    verdicts: &[Arc<Verdict>],
     good: Vec<(&Good, Option<Age>)>,
     begun: &Begun,
     out: &mut Output,

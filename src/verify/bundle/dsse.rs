@@ -51,6 +51,11 @@ impl Envelope {
         &self.payload
     }
 
+    /// The payload, which clones share; not verified.
+    pub(crate) fn shared_payload(&self) -> &Bytes {
+        &self.payload
+    }
+
     /// The signature.
     pub fn signature(&self) -> &[u8] {
         &self.signature

@@ -299,19 +299,21 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
 impl Need {
     /// Why `verdict` doesn't fulfil it; `None`: it does.
     pub fn unmet(&self, verdict: &Verdict, now: jiff::Timestamp) -> Option<Unmet> {
-        let mut reasons = verdict.reasons();
+        let mut ages = Vec::new();
         let mut who = BTreeSet::new();
         for good in &verdict.good {
             match self.age(good, now) {
                 Ok(_) => {
                     who.insert(&good.by.who);
                 }
-                Err(why) => reasons.push(format!("{}: {why}", good.place)),
+                Err(why) => ages.push(format!("{}: {why}", good.place)),
             }
         }
         if who.len() >= self.at_least {
             return None;
         }
+        let mut reasons = verdict.reasons();
+        reasons.extend(ages);
         let what = match &self.check.demands.predicate_type {
             None => "a signature".to_owned(),
             Some(kind) => format!("an attestation of {}", foreign::shown(kind, 200)),

@@ -73,9 +73,7 @@ impl Evidence {
                 Err(error) => Err(Arc::new(error.into())),
             },
             Content::Bundle(bytes) => match Bundle::parse(&bytes) {
-                Ok(bundle) => {
-                    Ok(Read::Bundle { bytes, bundle: Box::new(bundle), envelope: OnceCell::new() })
-                }
+                Ok(bundle) => Ok(Read::Bundle { bytes, bundle: Box::new(bundle), envelope: OnceCell::new() }),
                 Err(error) => Err(Arc::new(error.into())),
             },
         };
