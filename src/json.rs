@@ -137,6 +137,8 @@ struct Budget {
 
 /// A value in a list; lists grow by doubling.
 const ITEM_BYTES: usize = 2 * size_of::<Value>();
+/// What a list takes beside for its first item: it begins with room for four.
+const LIST_BYTES: usize = 2 * size_of::<Value>() + TEXT_BYTES;
 /// An entry of a map, without the text of its key: a hash, the key and the value, in a list that grows by doubling, and its
 /// place in a table of twice the size.
 const ENTRY_BYTES: usize = 2 * (size_of::<usize>() + size_of::<String>() + size_of::<Value>()) + 32;
@@ -295,8 +297,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
             (Keeps::All, Part::Only(parts)) => self.some(parts.each.as_ref().map(|inner| inner.part())),
             _ => self.inner(self.keeps),
         };
+        let mut more = LIST_BYTES;
         while let Some(item) = items.next_element_seed(inner)? {
-            inner.take(ITEM_BYTES)?;
+            inner.take(ITEM_BYTES + std::mem::take(&mut more))?;
             if inner.keeps == Keeps::All {
                 all.push(item);
             }
@@ -433,6 +436,8 @@ mod tests {
             many("{}"),
             many("\"\""),
             many(r#"{"a":0}"#),
+            many("[0]"),
+            many("[[[[0]]]]"),
             many(r#"{"a":{"a":{"a":0}}}"#),
             format!("{{{}}}", keys.join(",")),
             many(&format!("\"{}\"", "x".repeat(50))),
