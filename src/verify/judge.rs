@@ -93,6 +93,8 @@ pub(super) struct Positions {
     known: HashSet<[u8; 32]>,
     /// Where something stands that counts, or that is a copy of it.
     counted: HashSet<Position>,
+    /// What was refused last, of which copies may follow.
+    last: Option<(Position, Refused)>,
 }
 
 /// Why something doesn't count.
@@ -172,7 +174,9 @@ impl Verdict {
             Err(refusal) => {
                 let only_log_missing =
                     matches!(&refusal, Refusal::Distrust(why) if matches!(**why, Distrust::NoLog));
-                self.refuse(place, position, only_log_missing, || told(&refusal));
+                let refused = Refused { place, why: told(&refusal), only_log_missing };
+                self.positions.last = Some((position, refused.clone()));
+                self.refuse(position, refused);
             }
         }
     }
@@ -183,23 +187,20 @@ impl Verdict {
             self.copies += 1;
             return;
         }
-        let mut refused = self.positions.refused.iter().zip(&self.refused);
-        let first = refused.find(|(position, _)| **position == of).map(|(_, refused)| refused);
-        let only_log_missing = first.is_some_and(|first| first.only_log_missing);
-        let why = first.map_or_else(
-            || "it names the same as another entry, which doesn't count".to_owned(),
-            |first| first.why.clone(),
-        );
-        self.refuse(place, position, only_log_missing, || why);
+        let told = self.positions.refused.iter().zip(&self.refused);
+        let last = self.positions.last.iter().map(|(position, refused)| (position, refused));
+        let first = last.chain(told).find(|(position, _)| **position == of);
+        let refused = match first {
+            Some((_, first)) => Refused { place, ..first.clone() },
+            None => {
+                let why = "it names the same as another entry, which doesn't count".to_owned();
+                Refused { place, why, only_log_missing: false }
+            }
+        };
+        self.refuse(position, refused);
     }
 
-    fn refuse(
-        &mut self,
-        place: String,
-        position: Position,
-        only_log_missing: bool,
-        why: impl FnOnce() -> String,
-    ) {
+    fn refuse(&mut self, position: Position, refused: Refused) {
         self.refused_count += 1;
         // The first ones are told, in whatever order they come.
         let last = (0..).zip(&self.positions.refused).max_by_key(|(_, position)| **position);
@@ -210,7 +211,7 @@ impl Verdict {
             self.refused.swap_remove(at);
             self.positions.refused.swap_remove(at);
         }
-        self.refused.push(Refused { place, why: why(), only_log_missing });
+        self.refused.push(refused);
         self.positions.refused.push(position);
     }
 
