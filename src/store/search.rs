@@ -141,7 +141,7 @@ impl Search {
             let _ = is_tagged.send(!layers.all.is_empty());
             let is_cut = layers.is_cut;
             let cut = pace.layers(&location, layers).await?;
-            Ok::<_, StoreError>(cut.or_else(|| is_cut.then(|| Cut::Entries { place: location })))
+            Ok::<_, StoreError>(cut.or_else(|| is_cut.then_some(Cut::Entries { place: location })))
         };
         let (tag_cut, referrers) = tokio::try_join!(tagged, place.referrers(reader, tells))?;
         if tag_cut.as_ref().is_some_and(|cut| !matches!(cut, Cut::Entries { .. })) {

@@ -287,6 +287,6 @@ mod tests {
     #[test]
     fn what_is_said_instead_is_cut() {
         assert_eq!(beginning(&json!({ "a": [1, "x"] })), r#"{"a":[1,"x"]}"#);
-        assert_eq!(beginning(&json!(vec!["é"; 100_000])).chars().count() <= 1024, true);
+        assert!(beginning(&json!(vec!["é"; 100_000])).chars().count() <= 1024);
     }
 }

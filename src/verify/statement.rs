@@ -15,10 +15,12 @@ const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io
 /// What a statement without its predicate may take in memory: tens of thousands of subjects.
 const HEAD: Limit = Limit::memory(32 * 1024 * 1024);
 /// What the required parts of a statement may take in memory, of one whose signature counts. With paths of names that is little;
-/// a filter or `..` needs all that it is about.
-const PARTS_BYTES: usize = 80 * 1024 * 1024;
-/// How many times its length a longer statement may take instead: as much as 30,000 packages of an SBOM.
-const PARTS_TIMES: usize = 8;
+/// a filter or `..` needs all that it is about. With this, a hostile statement in an envelope of 16 MB stays below 128 MiB.
+const PARTS_BYTES: usize = 72 * 1024 * 1024;
+/// Longer statements than this, in bytes, may take memory in proportion to their length.
+const LONG_BYTES: usize = 12 * 1024 * 1024;
+/// How many times its length a long statement may take: an SBOM takes 8 to 9 times.
+const LONG_TIMES: usize = 10;
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +105,10 @@ impl Statement {
 ///
 /// When the bytes are no JSON that says each thing once, or these parts take too much memory.
 pub fn required(bytes: &[u8], requires: &[Require]) -> Result<Value, StatementError> {
-    let limit = Limit::memory(PARTS_BYTES.max(bytes.len().saturating_mul(PARTS_TIMES)));
+    let limit = match bytes.len() {
+        long @ LONG_BYTES.. => Limit::memory(long.saturating_mul(LONG_TIMES)),
+        _ => Limit::memory(PARTS_BYTES),
+    };
     json::value_with(bytes, &Require::parts(requires), limit).map_err(StatementError::Required)
 }
 
@@ -143,5 +148,26 @@ mod tests {
             let error = Statement::read(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(want), "{text}: {error}");
         }
+    }
+
+    /// A hostile predicate is refused where a path needs all of it, and passed over where it doesn't; a long one may take more.
+    #[test]
+    fn what_is_required_is_read_within_limits() {
+        let statement = |predicate: &str| {
+            format!(
+                r#"{{"_type":"https://in-toto.io/Statement/v1","predicateType":"t","subject":[],"predicate":{predicate}}}"#
+            )
+        };
+        let requires = |path: &str| vec![format!("{path}=1").parse::<Require>().unwrap()];
+        let hostile = statement(&format!(r#"{{"a":1,"b":[{}0]}}"#, "[[]],".repeat(1_000_000)));
+        assert!(required(hostile.as_bytes(), &requires("$.predicate.a")).is_ok());
+        assert!(required(hostile.as_bytes(), &requires("$.predicate.b[*].c")).is_err());
+        let refused = required(hostile.as_bytes(), &requires("$..a")).unwrap_err();
+        let cause = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(cause.contains("more than 73728 KiB"), "{cause}");
+        let package = r#"{"name":"a package","version":"1.2.3","license":"MIT","files":[],"a":1}"#;
+        let long = statement(&format!("[{}0]", format!("{package},").repeat(200_000)));
+        assert!(long.len() > LONG_BYTES);
+        assert!(required(long.as_bytes(), &requires("$..a")).is_ok());
     }
 }
