@@ -25,6 +25,7 @@ mod pattern;
 pub mod payload;
 pub mod pipeline;
 pub mod plan;
+mod recent;
 pub mod registry;
 pub mod report;
 pub mod secret;

@@ -27,6 +27,9 @@ const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How long the Kubernetes API may take to give a key.
 const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long a connection to a registry is kept: clients name registries, each of which has connections of its own.
+const IDLE_LIMIT: Duration = Duration::from_secs(2);
+
 /// Threads that sign, and wait for the disk. Each has a stack and memory that the allocator keeps for it.
 const MAX_BLOCKING_THREADS: usize = 8;
 
@@ -155,6 +158,7 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
         environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
         access: Access::Pull,
         request_limit: config.request_timeout,
+        idle_limit: IDLE_LIMIT,
         ..ClientOptions::new(Instant::now() + LIFE)
     };
     let client = Client::new(options, Arc::new(keychain))?;

@@ -1,10 +1,10 @@
 //! What is known about logins: which a repository has, how its registry wants them, and what works.
 //!
-//! All of it lasts for the run. A registry is asked once how it wants logins (its *scheme*), a token is
+//! All of it lasts for the run, of what was used lately. A registry is asked once how it wants logins (its *scheme*), a token is
 //! asked for once a repository and access, and a login that was refused is not sent again: many subjects
-//! at once make one request here, not many, and a wrong password doesn't lock its account.
+//! at once make one request here, not many, and a wrong password doesn't lock its account. What is forgotten is found out anew: an
+//! agent is asked about names that others choose, for as long as it lives.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,15 +20,25 @@ use super::challenge::{Bearer, Challenge};
 use super::error::RegistryError;
 use super::options::Access;
 use super::refusal::Refusal;
+use crate::recent::Recent;
 use crate::registry::keychain::{Credential, Keychain, Login};
 use crate::registry::reference::Repository;
 use crate::secret::Secret;
 
+/// Repositories whose logins are known at once. More in one run log in again.
+const MAX_ACCOUNTS: usize = 1024;
+/// What their tokens and refusals may have in memory, in bytes: a token has a few kilobytes.
+const MAX_ACCOUNTS_BYTES: usize = 8 * 1024 * 1024;
+/// Registries whose way of logging in is known at once, besides those of the accounts.
+const MAX_SCHEMES: usize = 256;
+/// What these ways may have in memory, in bytes: an address each.
+const MAX_SCHEMES_BYTES: usize = 1024 * 1024;
+
 /// All that is known.
 pub(super) struct Auth {
     keychain: Arc<dyn Keychain>,
-    accounts: Mutex<HashMap<Repository, Arc<Account>>>,
-    schemes: Mutex<HashMap<Box<str>, SharedScheme>>,
+    accounts: Mutex<Recent<Repository, Account>>,
+    schemes: Mutex<Recent<String, AsyncMutex<Option<Scheme>>>>,
 }
 
 /// How a registry wants logins.
@@ -154,7 +164,9 @@ impl Tried {
 
 impl Auth {
     pub(super) fn new(keychain: Arc<dyn Keychain>) -> Self {
-        Self { keychain, accounts: Mutex::default(), schemes: Mutex::default() }
+        let accounts = Recent::new(MAX_ACCOUNTS, MAX_ACCOUNTS_BYTES, Account::bytes);
+        let schemes = Recent::new(MAX_SCHEMES, MAX_SCHEMES_BYTES, scheme_bytes);
+        Self { keychain, accounts: Mutex::new(accounts), schemes: Mutex::new(schemes) }
     }
 
     /// What the keychain has not read, and why.
@@ -164,20 +176,16 @@ impl Auth {
 
     pub(super) fn account(&self, repository: &Repository) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = accounts.get(repository) {
-            return Arc::clone(account);
-        }
-        let mut schemes = self.schemes.lock().unwrap_or_else(PoisonError::into_inner);
-        let scheme = Arc::clone(schemes.entry(repository.registry().into()).or_default());
-        let account = Arc::new(Account {
-            credentials: OnceCell::new(),
-            scheme,
-            pull: Session::default(),
-            pull_push: Session::default(),
-            pull_only: AtomicBool::new(false),
-        });
-        accounts.insert(repository.clone(), Arc::clone(&account));
-        account
+        accounts.get(repository, || {
+            let mut schemes = self.schemes.lock().unwrap_or_else(PoisonError::into_inner);
+            Account {
+                credentials: OnceCell::new(),
+                scheme: schemes.get(repository.registry(), || AsyncMutex::new(None)),
+                pull: Session::default(),
+                pull_push: Session::default(),
+                pull_only: AtomicBool::new(false),
+            }
+        })
     }
 
     /// The repository's logins. Asked for once; that they can't be known is never taken for "none".
@@ -205,11 +213,21 @@ impl Account {
             Access::PullPush => &self.pull_push,
         }
     }
+
+    /// What was learned about it, in memory.
+    fn bytes(&self) -> usize {
+        self.pull.bytes() + self.pull_push.bytes()
+    }
 }
 
 impl Session {
     pub(super) async fn lock(&self) -> OwnedMutexGuard<State> {
         Arc::clone(&self.state).lock_owned().await
+    }
+
+    /// What it holds in memory; what is in use at the moment doesn't count.
+    fn bytes(&self) -> usize {
+        self.state.try_lock().map_or(0, |state| state.bytes())
     }
 
     /// This kind of pass was let through.
@@ -237,7 +255,24 @@ fn login_bit(kind: Kind) -> u64 {
     }
 }
 
+/// What is kept of a registry's way, in memory.
+fn scheme_bytes(scheme: &AsyncMutex<Option<Scheme>>) -> usize {
+    match scheme.try_lock().as_deref() {
+        Ok(Some(Scheme::Bearer(bearer))) => bearer.bytes(),
+        _ => 0,
+    }
+}
+
 impl State {
+    /// What others gave, in memory.
+    fn bytes(&self) -> usize {
+        let header = self.pass.as_ref().and_then(|pass| pass.header.as_ref()).map_or(0, HeaderValue::len);
+        let rejected: usize =
+            self.rejected.iter().map(|(_, rebuff)| rebuff.url.len() + rebuff.refusal.bytes()).sum();
+        let renewed: usize = self.renewed.iter().map(|(_, token)| token.expose().len()).sum();
+        header + rejected + renewed
+    }
+
     /// The pass in use, if it is still good.
     pub(super) fn pass(&self, now: Instant) -> Option<&Pass> {
         self.pass.as_ref().filter(|pass| pass.renew_at.is_none_or(|at| now < at))
@@ -315,6 +350,16 @@ fn authorization(value: Zeroizing<String>) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::keychain::Found;
+
+    #[derive(Debug)]
+    struct Anonymous;
+
+    impl Keychain for Anonymous {
+        fn credentials<'a>(&'a self, _repository: &'a Repository) -> Found<'a> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+    }
 
     #[test]
     fn authorization_headers_are_never_shown() {
@@ -327,6 +372,32 @@ mod tests {
         assert_eq!(format!("{header:?}"), "Sensitive");
         assert_eq!(format!("{:?}", bearer("abc").unwrap()), "Sensitive");
         assert_eq!(bearer("a\nb"), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_many_repositories_is_bounded() {
+        // How many repositories, of how many registries, with tokens of how many bytes, and how many are known at the end.
+        for (repositories, registries, token, least, most) in [
+            (3 * MAX_ACCOUNTS, 1, 10, MAX_ACCOUNTS, MAX_ACCOUNTS),
+            (3 * MAX_ACCOUNTS, 3 * MAX_ACCOUNTS, 10, MAX_ACCOUNTS, MAX_ACCOUNTS),
+            (500, 1, 64 * 1024, 100, MAX_ACCOUNTS_BYTES / (64 * 1024)),
+        ] {
+            let auth = Auth::new(Arc::new(Anonymous));
+            for number in 0..repositories {
+                let name = format!("registry{}.example/team/app{number}", number % registries);
+                let account = auth.account(&name.parse().unwrap());
+                let mut state = account.session(Access::Pull).lock().await;
+                state.use_pass(bearer(&"a".repeat(token)), Kind::Token(None), None);
+            }
+            // One that was used at last is known.
+            let last =
+                format!("registry{}.example/team/app{}", (repositories - 1) % registries, repositories - 1);
+            let account = auth.account(&last.parse().unwrap());
+            assert!(account.session(Access::Pull).lock().await.pass(Instant::now()).is_some());
+            let known = auth.accounts.lock().unwrap().len();
+            assert!((least..=most + 1).contains(&known), "{known} of {repositories}");
+            assert!(auth.schemes.lock().unwrap().len() <= registries.min(MAX_ACCOUNTS + 1));
+        }
     }
 
     #[test]

@@ -30,6 +30,14 @@ pub struct Bearer {
     pub error: Option<String>,
 }
 
+impl Bearer {
+    /// What its texts have in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = [&self.service, &self.scope, &self.error];
+        self.realm.len() + texts.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+}
+
 /// More challenges than any registry sends; the rest is not read.
 const MAX_CHALLENGES: usize = 16;
 

@@ -26,6 +26,9 @@ use super::transport::Answer;
 use super::{Inner, endpoint, retry};
 use crate::registry::keychain::Credential;
 
+/// The longest `WWW-Authenticate` header that is read, in bytes: an address, a name and a scope. What it says is kept.
+const MAX_CHALLENGE_BYTES: usize = 4096;
+
 /// How often one request is sent with another login, or another token, at most.
 const LOGIN_ROUNDS: usize = 16;
 
@@ -291,6 +294,7 @@ fn challenge_of(request: &Request<'_>, answer: &Answer) -> Option<Challenge> {
         return None;
     }
     let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter();
+    let headers = headers.filter(|header| header.len() <= MAX_CHALLENGE_BYTES);
     challenge::best(headers.filter_map(|header| header.to_str().ok()))
 }
 

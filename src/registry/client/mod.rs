@@ -66,7 +66,9 @@ use transport::Transport;
 
 pub use blobs::Upload;
 pub use error::{BadAnswer, Failure, RegistryError, RequestError, SetupError};
-pub use options::{Access, ClientOptions, Environment, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles};
+pub use options::{
+    Access, ClientOptions, Environment, IDLE_LIMIT, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles,
+};
 pub(crate) use referrers::MAX_DESCRIPTOR_BYTES;
 pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, may_be};
 pub use refusal::{Refusal, Said};

@@ -12,6 +12,9 @@ pub const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How many requests a host gets at once, unless told otherwise: two for each of 16 subjects.
 pub const REQUESTS_PER_HOST: u32 = 32;
 
+/// How long a connection is kept for the next request, unless told otherwise; more than the requests at once are never needed.
+pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
 /// How a [`Client`](super::Client) works.
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
@@ -26,6 +29,8 @@ pub struct ClientOptions {
     pub request_limit: Duration,
     /// The most requests that a host gets at once.
     pub requests_per_host: u32,
+    /// How long a connection is kept for the next request.
+    pub idle_limit: Duration,
     /// What tokens are asked for.
     pub access: Access,
     /// The `User-Agent` that registries see.
@@ -45,6 +50,7 @@ impl ClientOptions {
             deadline,
             request_limit: REQUEST_LIMIT,
             requests_per_host: REQUESTS_PER_HOST,
+            idle_limit: IDLE_LIMIT,
             access: Access::PullPush,
             user_agent: concat!("stepseal/", env!("CARGO_PKG_VERSION")).to_owned(),
             environment: Environment::default(),

@@ -50,6 +50,17 @@ pub enum Said {
 }
 
 impl Refusal {
+    /// What its texts have in memory.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.said {
+            Said::Errors(errors) => {
+                errors.iter().map(|(code, message)| code.raw().len() + message.raw().len()).sum()
+            }
+            Said::Html { title: Some(text) } | Said::Text(text) => text.raw().len(),
+            Said::Html { title: None } | Said::Nothing => 0,
+        }
+    }
+
     /// Whether the list has an error with this code (`MANIFEST_UNKNOWN`).
     pub fn has_code(&self, code: &str) -> bool {
         self.codes().any(|have| have == code)

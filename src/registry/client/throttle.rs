@@ -7,12 +7,13 @@
 //! Vegas does: the registry has more requests than it can work on, and more only wait in its queue. It is
 //! as quick with fewer, and what is done between a read and a write happens in less time.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
+
+use crate::recent::Recent;
 
 /// Queueing alone lowers the limit no further: a registry far away answers unevenly without being busy.
 const LEAST_FOR_QUEUEING: u32 = 14;
@@ -21,11 +22,14 @@ const QUEUED_TIMES: u32 = 4;
 /// …and how much longer than that, so that quick answers may vary.
 const QUEUED_BEYOND: Duration = Duration::from_millis(10);
 
+/// Hosts whose limits are known at once.
+const MAX_HOSTS: usize = 1024;
+
 /// The limits of all hosts.
 #[derive(Debug)]
 pub(super) struct Throttle {
     most: u32,
-    hosts: Mutex<HashMap<Box<str>, Arc<Host>>>,
+    hosts: Mutex<Recent<String, Host>>,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,7 @@ pub(super) struct Permit {
 impl Throttle {
     /// At most `most` requests at once for each host.
     pub(super) fn new(most: u32) -> Self {
-        Self { most: most.max(1), hosts: Mutex::default() }
+        Self { most: most.max(1), hosts: Mutex::new(Recent::new(MAX_HOSTS, usize::MAX, Host::bytes)) }
     }
 
     /// Waits for a place. The caller bounds the time.
@@ -91,21 +95,24 @@ impl Throttle {
     }
 
     fn host(&self, origin: &str) -> Arc<Host> {
-        let mut hosts = lock(&self.hosts);
-        if let Some(host) = hosts.get(origin) {
-            return Arc::clone(host);
-        }
-        let state = State {
-            limit: self.most,
-            in_flight: 0,
-            well: 0,
-            held_until: None,
-            lowered: Instant::now(),
-            quickest: Vec::new(),
-        };
-        let host = Arc::new(Host { most: self.most, state: Mutex::new(state), freed: Notify::new() });
-        hosts.insert(origin.into(), Arc::clone(&host));
-        host
+        lock(&self.hosts).get(origin, || {
+            let state = State {
+                limit: self.most,
+                in_flight: 0,
+                well: 0,
+                held_until: None,
+                lowered: Instant::now(),
+                quickest: Vec::new(),
+            };
+            Host { most: self.most, state: Mutex::new(state), freed: Notify::new() }
+        })
+    }
+}
+
+impl Host {
+    /// All have the same size.
+    fn bytes(&self) -> usize {
+        0
     }
 }
 

@@ -33,6 +33,9 @@ const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 /// Tokens are a few kilobytes; some services put each permission in.
 const MAX_TOKEN_BODY_BYTES: u64 = 256 * 1024;
 
+/// The longest token, in bytes. It is kept, and registries take no longer header.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
 /// The name by which OAuth2 services know us.
 const CLIENT_ID: &str = "stepseal";
 
@@ -217,6 +220,10 @@ fn read(body: &[u8]) -> Option<Token> {
     let [token, access_token] = [token, access_token].map(|text| text.filter(|text| !text.is_empty()));
     let token = Zeroizing::new(token.or(access_token)?);
     let refresh = refresh_token.filter(|token| !token.is_empty()).map(Secret::from);
+    let refresh_bytes = refresh.as_ref().map_or(0, |token| token.expose().len());
+    if token.len().max(refresh_bytes) > MAX_TOKEN_BYTES {
+        return None;
+    }
     Some(Token { header: auth::bearer(&token)?, use_for: use_for(&expires_in), refresh })
 }
 
@@ -243,6 +250,13 @@ mod tests {
         assert_eq!(read(r#"{"access_token":"b","token":""}"#), Some(("Bearer b".into(), 45)));
         assert_eq!(read(r#"{"token":"a","expires_in":0}"#), Some(("Bearer a".into(), 45)));
         assert_eq!(read(r#"{"token":"a","expires_in":18446744073709551615}"#).unwrap().1, 64_800);
+        let long = |bytes: usize| format!(r#"{{"token":"{0}","access_token":"{0}"}}"#, "a".repeat(bytes));
+        assert!(read(&long(MAX_TOKEN_BYTES)).is_some());
+        assert_eq!(read(&long(MAX_TOKEN_BYTES + 1)), None);
+        assert_eq!(
+            read(&format!(r#"{{"token":"a","refresh_token":"{}"}}"#, "a".repeat(MAX_TOKEN_BYTES + 1))),
+            None
+        );
         for none in ["", "{}", r#"{"token":""}"#, r#"{"token":"a\nb"}"#, "[]", r#"{"token":1}"#] {
             assert_eq!(read(none), None, "{none}");
         }

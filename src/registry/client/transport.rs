@@ -32,9 +32,6 @@ pub(super) const MAX_REDIRECTS: usize = 5;
 /// A host that doesn't even take the connection in this time doesn't get the rest of the request's.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Connections that are kept for the next request; more than the requests at once are never needed.
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
-
 /// Sends requests.
 pub(super) struct Transport {
     pub(super) options: ClientOptions,
@@ -210,7 +207,7 @@ impl Transport {
             .retry(reqwest::retry::never())
             .user_agent(&self.options.user_agent)
             .connect_timeout(CONNECT_LIMIT)
-            .pool_idle_timeout(IDLE_LIMIT)
+            .pool_idle_timeout(self.options.idle_limit)
             // The environment's proxies come in through the options.
             .no_proxy();
         for proxy in &self.proxies {

@@ -13,7 +13,6 @@
 //!
 //! Spec: <https://github.com/docker/docker-credential-helpers/blob/v0.9.3/README.md#development>
 
-use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -29,6 +28,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::foreign;
+use crate::recent::Recent;
 use crate::registry::keychain::Login;
 use crate::secret::Secret;
 
@@ -94,6 +94,9 @@ pub enum HelperError {
     TimedOut(Duration),
 }
 
+/// Answers that are kept; a helper says a login, of a few kilobytes, about registries that clients of the agent name.
+const MAX_ANSWERS: usize = 256;
+
 /// Which helper, and the server it is asked for.
 type Question = (HelperName, String);
 
@@ -104,7 +107,7 @@ type Said = Result<Option<Login>, Arc<HelperError>>;
 pub(super) struct Helpers {
     path: Vec<PathBuf>,
     limit: Duration,
-    answers: Mutex<HashMap<Question, Arc<OnceCell<Said>>>>,
+    answers: Mutex<Recent<Question, OnceCell<Said>>>,
 }
 
 impl fmt::Debug for Helpers {
@@ -120,7 +123,7 @@ impl Helpers {
     /// Helpers that are looked for in `search_path`, as `PATH` has it.
     pub(super) fn new(search_path: &str, limit: Duration) -> Self {
         let path = std::env::split_paths(search_path).filter(|folder| folder.is_absolute()).collect();
-        Self { path, limit, answers: Mutex::default() }
+        Self { path, limit, answers: Mutex::new(Recent::new(MAX_ANSWERS, usize::MAX, |_| 0)) }
     }
 
     /// Asks `helper` for `server`, unless it was asked before; whoever comes meanwhile waits for that answer.
@@ -128,7 +131,7 @@ impl Helpers {
         let answer = {
             // A poisoned lock only means that another task panicked; the map is whole.
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(answers.entry((helper.clone(), server.to_owned())).or_default())
+            answers.get(&(helper.clone(), server.to_owned()), OnceCell::new)
         };
         answer.get_or_init(|| async { self.run(helper, server).await.map_err(Arc::new) }).await.clone()
     }

@@ -1,0 +1,109 @@
+//! What was used lately, within limits of number and size: what a process that lives long knows about names that others choose.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+/// Values by name. A new one takes the place of what was used least recently and that nobody holds now.
+#[derive(Debug)]
+pub(crate) struct Recent<K, V> {
+    most: usize,
+    most_bytes: usize,
+    size: fn(&V) -> usize,
+    entries: HashMap<K, Entry<V>>,
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    value: Arc<V>,
+    used: u64,
+}
+
+impl<K: Eq + Hash + Clone, V> Recent<K, V> {
+    /// At most `most` values, which have `most_bytes` in memory together by what `size` says of each; more only while they are
+    /// held by those who use them.
+    pub(crate) fn new(most: usize, most_bytes: usize, size: fn(&V) -> usize) -> Self {
+        Self { most, most_bytes, size, entries: HashMap::new(), uses: 0 }
+    }
+
+    /// The value of `name`, made by `make` where it isn't known, or was forgotten.
+    pub(crate) fn get<Q>(&mut self, name: &Q, make: impl FnOnce() -> V) -> Arc<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        self.uses += 1;
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.used = self.uses;
+            return Arc::clone(&entry.value);
+        }
+        self.make_room();
+        let value = Arc::new(make());
+        self.entries.insert(name.to_owned(), Entry { value: Arc::clone(&value), used: self.uses });
+        value
+    }
+
+    /// How many values are known.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Forgets until one more has room.
+    fn make_room(&mut self) {
+        let mut bytes: usize = self.entries.values().map(|entry| (self.size)(&entry.value)).sum();
+        while self.entries.len() >= self.most || bytes > self.most_bytes {
+            let free = self.entries.iter().filter(|(_, entry)| Arc::strong_count(&entry.value) == 1);
+            let Some(oldest) = free.min_by_key(|(_, entry)| entry.used).map(|(name, _)| name.clone()) else {
+                return;
+            };
+            if let Some(entry) = self.entries.remove(&oldest) {
+                bytes = bytes.saturating_sub((self.size)(&entry.value));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(recent: &mut Recent<String, u32>, name: &str) -> bool {
+        *recent.get(name, || 0) != 0
+    }
+
+    #[test]
+    fn the_least_recently_used_is_forgotten_and_none_that_is_held() {
+        let mut recent = Recent::<String, u32>::new(3, usize::MAX, |_| 0);
+        let held = recent.get("held", || 1);
+        for name in ["a", "b"] {
+            recent.get(name, || 1);
+        }
+        assert!(known(&mut recent, "a"));
+        recent.get("c", || 1);
+        assert_eq!(recent.entries.len(), 3);
+        assert!(known(&mut recent, "held") && known(&mut recent, "a") && !known(&mut recent, "b"));
+        drop(held);
+    }
+
+    #[test]
+    fn more_are_kept_only_while_they_are_held() {
+        let mut recent = Recent::<String, u32>::new(2, usize::MAX, |_| 0);
+        let held: Vec<_> = (0..10).map(|number| recent.get(number.to_string().as_str(), || 1)).collect();
+        assert_eq!(recent.entries.len(), 10);
+        drop(held);
+        recent.get("new", || 1);
+        assert_eq!(recent.entries.len(), 2);
+    }
+
+    #[test]
+    fn what_they_have_in_memory_is_bounded_too() {
+        let mut recent = Recent::<String, u32>::new(100, 10, |bytes| *bytes as usize);
+        for number in 0..100 {
+            recent.get(number.to_string().as_str(), || 4);
+            assert!(recent.entries.len() <= 3);
+        }
+    }
+}
