@@ -1,14 +1,16 @@
-//! Who is connected. A new client always gets a place: when all are taken, the connection that has been idle longest is closed.
+//! Who is connected. A new client always gets a place: when all are taken, another connection is closed.
 //!
-//! Steps run as one user, so a fair share for each user would protect nobody. Instead a connection ages from its last answer
-//! on: one that sends nothing, or a byte now and then, is the first to be closed. While a request is being decided, its connection
-//! is closed only if all others are being decided too.
+//! Steps run as one user, so a fair share for each user would protect nobody. Instead the connection goes that has waited longest
+//! between two requests, or before its first. Where all are sending, the one goes whose body makes the least progress, and a byte now and
+//! then is none. While a request is being decided, its connection is closed only if all others are being decided too.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use super::pace::Pace;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 256;
@@ -25,12 +27,22 @@ struct Places {
 
 #[derive(Debug)]
 struct Place {
-    /// When it was connected, or got its last answer.
-    since: Instant,
-    /// Whether its request has come and is being decided.
-    is_decided: bool,
+    stage: Stage,
+    /// From when it was connected, got its last answer, or came to its stage; with the progress of its body.
+    since: Pace,
     /// Dropped when the connection has to make way.
     _keep: oneshot::Sender<()>,
+}
+
+/// What a connection is at; the first ones go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// No request has begun.
+    Idle,
+    /// A request's head has come, and its body is coming, or waits to be decided.
+    Sending,
+    /// A request is being decided.
+    Decided,
 }
 
 /// A connection's place, as long as it lasts.
@@ -49,13 +61,13 @@ impl Connections {
         let (keep, make_way) = oneshot::channel();
         let mut places = self.lock();
         while places.taken.len() >= MAX_CONNECTIONS {
-            let oldest = places.taken.iter().min_by_key(|(_, place)| (place.is_decided, place.since));
+            let oldest = places.taken.iter().min_by_key(|(_, place)| (place.stage, place.since));
             let Some(number) = oldest.map(|(number, _)| *number) else { break };
             places.taken.remove(&number);
         }
         let number = places.next;
         places.next += 1;
-        places.taken.insert(number, Place { since: Instant::now(), is_decided: false, _keep: keep });
+        places.taken.insert(number, Place { stage: Stage::Idle, since: Pace::begin(), _keep: keep });
         drop(places);
         (Seat { connections: Arc::clone(self), number }, make_way)
     }
@@ -66,21 +78,42 @@ impl Connections {
 }
 
 impl Seat {
+    /// A request's head has come.
+    pub(super) fn sending(&self) {
+        self.enter(Stage::Sending);
+    }
+
+    /// So many bytes of its body have come.
+    pub(super) fn came(&self, bytes: usize) {
+        self.with(|place| place.since.came(bytes));
+    }
+
+    /// The agent itself has let the body wait since `from`.
+    pub(super) fn waited(&self, from: Instant) {
+        self.with(|place| place.since.waited(from));
+    }
+
+    /// How far the body is behind one that comes as it should.
+    pub(super) fn behind(&self) -> Duration {
+        self.with(|place| place.since.behind()).unwrap_or_default()
+    }
+
     /// A request has come whole, and is being decided.
     pub(super) fn decided(&self) {
-        self.set(true);
+        self.enter(Stage::Decided);
     }
 
     /// The answer is known.
     pub(super) fn answered(&self) {
-        self.set(false);
+        self.enter(Stage::Idle);
     }
 
-    fn set(&self, is_decided: bool) {
-        if let Some(place) = self.connections.lock().taken.get_mut(&self.number) {
-            place.is_decided = is_decided;
-            place.since = Instant::now();
-        }
+    fn enter(&self, stage: Stage) {
+        self.with(|place| (place.stage, place.since) = (stage, Pace::begin()));
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Place) -> T) -> Option<T> {
+        self.connections.lock().taken.get_mut(&self.number).map(change)
     }
 }
 
@@ -110,6 +143,28 @@ mod tests {
         let ended: Vec<bool> = all.iter_mut().map(|(_, make_way)| closed(make_way)).collect();
         assert_eq!(ended.iter().filter(|ended| **ended).count(), 1);
         assert!(ended[2]);
+    }
+
+    #[test]
+    fn who_sends_stays_before_who_was_just_answered_and_the_slowest_sender_goes_first() {
+        let connections = Arc::new(Connections::default());
+        let mut all: Vec<_> = (0..MAX_CONNECTIONS).map(|_| connections.enter()).collect();
+        for (seat, _) in &all {
+            seat.sending();
+        }
+        all[7].0.answered();
+        let new = connections.enter();
+        new.0.sending();
+        assert!(closed(&mut all[7].1));
+        // All are behind by as much; of two that sent something, one sent next to nothing.
+        std::thread::sleep(Duration::from_millis(50));
+        for (at, (seat, _)) in all.iter().enumerate() {
+            seat.came(if at == 9 { 1 } else { 1024 * 1024 });
+        }
+        new.0.came(1024 * 1024);
+        let _new = connections.enter();
+        let ended: Vec<usize> = (0..all.len()).filter(|at| closed(&mut all[*at].1)).collect();
+        assert_eq!(ended, [7, 9]);
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! what was given. Refused are a count that can't be read, a folder that another agent uses, and one that the socket's volume
 //! holds, where a step could take the count away.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::ExitCode;
@@ -136,13 +138,7 @@ impl Ledger {
         if is_shared(&folder, socket).map_err(failed)? {
             return Err(LedgerError::Sockets { path: folder });
         }
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .open(folder.join(LOCK))
-            .map_err(failed)?;
+        let lock = open(&folder.join(LOCK), false).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LedgerError::Taken { path: folder }),
@@ -208,12 +204,34 @@ fn read(path: &Path) -> Result<u64, LedgerError> {
     }
 }
 
+/// Opens a file of the folder's to write to it, and makes it where it isn't there. It doesn't wait, and follows no link.
+fn open(path: &Path, empty: bool) -> io::Result<File> {
+    let other = || {
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        io::Error::other(format!("{} in it is not a regular file", foreign::shown(&name, 64)))
+    };
+    // A FIFO that nobody reads keeps whoever opens it waiting.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+    let mode = Mode::from_raw_mode(FILE_MODE);
+    let opened = rustix::fs::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | flags, mode);
+    let file = File::from(opened.map_err(|error| match error {
+        Errno::NXIO | Errno::LOOP | Errno::ISDIR | Errno::NODEV => other(),
+        error => error.into(),
+    })?);
+    if !file.metadata()?.is_file() {
+        return Err(other());
+    }
+    if empty {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
 fn write(folder: &Path, signatures: u64) -> Result<(), LedgerError> {
     let (path, new) = (folder.join(FILE), folder.join(NEW));
     let written = || {
         let text = serde_json::to_vec(&Count { version: VERSION, signatures })?;
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&new)?;
+        let mut file = open(&new, true)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&new, &path)?;
@@ -273,6 +291,43 @@ mod tests {
         let (_place, state, socket) = place();
         fs::write(&state, "").unwrap();
         assert!(matches!(Ledger::open(&state, &socket), Err(LedgerError::Folder { .. })));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_not_waited_for() {
+        use rustix::fs::{CWD, FileType, mknodat};
+        for name in [LOCK, NEW, FILE] {
+            for kind in ["FIFO", "FIFO with a reader", "link", "folder"] {
+                let (place, state, socket) = place();
+                fs::create_dir(&state).unwrap();
+                let path = state.join(name);
+                let _reader = match kind {
+                    "link" => {
+                        let target = place.path().join("target");
+                        fs::write(&target, r#"{"version":1,"signatures":7}"#).unwrap();
+                        std::os::unix::fs::symlink(target, &path).unwrap();
+                        None
+                    }
+                    "folder" => {
+                        fs::create_dir(&path).unwrap();
+                        None
+                    }
+                    _ => {
+                        mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+                        let reads = OFlags::RDONLY | OFlags::NONBLOCK;
+                        kind.ends_with("reader")
+                            .then(|| rustix::fs::open(&path, reads, Mode::empty()).unwrap())
+                    }
+                };
+                let opened = Ledger::open(&state, &socket).map(|ledger| ledger.count());
+                // A link in the place of the count is judged by the reader of such files.
+                assert!(opened.is_err() || (name, kind) == (FILE, "link"), "{name} {kind}: {opened:?}");
+                if kind == "link" {
+                    let target = fs::read_to_string(place.path().join("target")).unwrap();
+                    assert_eq!(target, r#"{"version":1,"signatures":7}"#);
+                }
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! 3. each image is looked up in its registry, with the agent's own credentials;
 //! 4. the key signs, and `log.rs` writes the decision as one line of JSON.
 //!
-//! `service.rs` has the routes and these steps, `body.rs` how much of requests is held, `ledger.rs` the count of signatures,
+//! `service.rs` has the routes and these steps, `body.rs` and `room.rs` how much of requests is held, `lookups.rs` whose turn it is to be looked up, `ledger.rs` the count of signatures,
 //! `server.rs` the socket and the end, `connections.rs` who must make way for a new client. The messages are
 //! [`wire`](crate::sign::remote::wire)'s, which the client uses too.
 
@@ -16,9 +16,12 @@ mod body;
 mod connections;
 mod ledger;
 mod log;
+mod lookups;
+mod pace;
 mod policy;
 mod refusal;
 pub mod request;
+mod room;
 mod server;
 mod service;
 mod socket;

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Asked, Ledger, Refusal};
 use crate::plan::{self, Pattern};
 use crate::registry::{PlainHttp, Repository};
-use crate::sign::remote::wire::MAX_BODY_BYTES;
 
 /// A kind of artifact, by what a verifier takes the signature for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,8 +52,7 @@ impl Kind {
 
     /// The longest body of a request for one of this kind, in bytes.
     pub const fn max_body_bytes(self) -> usize {
-        let whole = self.max_payload_bytes().div_ceil(3) * 4 + BESIDE_PAYLOAD_BYTES;
-        if whole < MAX_BODY_BYTES { whole } else { MAX_BODY_BYTES }
+        self.max_payload_bytes().div_ceil(3) * 4 + BESIDE_PAYLOAD_BYTES
     }
 }
 
@@ -244,6 +242,12 @@ mod tests {
             assert_eq!(policy().allows(&repository), https, "{pattern} {name}");
             assert_eq!(policy().over_plain_http(plain).allows(&repository), http, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn the_longest_payload_fits_into_the_longest_body() {
+        let longest = Kind::ALL.iter().map(|kind| kind.max_body_bytes()).max().unwrap();
+        assert!(longest <= crate::sign::remote::wire::MAX_BODY_BYTES);
     }
 
     #[test]

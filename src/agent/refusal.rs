@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::{Kind, LedgerError};
 use crate::explain::{Explain, Explanation};
+use crate::foreign;
 use crate::payload::PayloadError;
 use crate::pipeline::PipelineError;
 use crate::registry::reference::ReferenceError;
@@ -92,13 +93,23 @@ pub enum Refusal {
     Internal,
 }
 
-/// What is wrong with a request or its payload. None of its text is repeated, but for what was checked.
+/// What is wrong with a request or its payload. None of its text is repeated, but for what was checked, and the name of a field.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
     /// Not the JSON that is expected.
     #[error("it is not the JSON object that is expected here (line {line}, column {column})")]
     Json {
+        /// Where.
+        line: usize,
+        /// Where.
+        column: usize,
+    },
+    /// A field that is read by nobody here, so that nobody knows what it means.
+    #[error("it has the unknown field \"{field}\" (line {line}, column {column})")]
+    UnknownField {
+        /// Its name, cut and escaped.
+        field: String,
         /// Where.
         line: usize,
         /// Where.
@@ -171,12 +182,24 @@ pub enum Malformed {
     /// Not a statement.
     #[error("its _type is none of in-toto's statements")]
     NotAStatement,
+    /// A statement that says nothing.
+    #[error("it has no predicate, or null in its place")]
+    NoPredicate,
     /// A run's status has no such field.
     #[error("it is not the status of a TaskRun or PipelineRun")]
     NotAStatus,
     /// A claim that the format has no place for.
     #[error("cannot make the payload")]
     Claims(#[source] PayloadError),
+}
+
+/// A field's name is shown cut.
+const SHOWN_FIELD_BYTES: usize = 64;
+
+/// The field that serde doesn't know: [`serde::de::Error::unknown_field`].
+fn unknown_field(said: &str) -> Option<&str> {
+    let rest = said.strip_prefix("unknown field `")?;
+    rest.rsplit_once("`, expected").or_else(|| rest.rsplit_once("`, there are")).map(|(field, _)| field)
 }
 
 impl From<serde_json::Error> for Malformed {
@@ -189,6 +212,8 @@ impl From<serde_json::Error> for Malformed {
             Self::KeyTwice { line, column }
         } else if said.starts_with("it has so many values") {
             Self::ManyKeys { line, column }
+        } else if let Some(field) = unknown_field(&said) {
+            Self::UnknownField { field: foreign::shown(field, SHOWN_FIELD_BYTES), line, column }
         } else {
             Self::Json { line, column }
         }
@@ -272,6 +297,11 @@ impl Explain for Refusal {
             Self::Ledger(error) => return error.hint(),
             Self::Cut | Self::TimedOut { .. } => {
                 "run again; a registry that is slow needs a longer --request-timeout".into()
+            }
+            Self::Payload(Malformed::NoSubject) => {
+                "a run that built no image can't be signed by an agent: sign it in a step with the key, or leave out \
+                 artifacts.taskrun.storage (or artifacts.pipelinerun.storage)"
+                    .into()
             }
             Self::Payload(_) => {
                 "use stepseal sign --agent, or POST /v1/sign-image, which makes the payload".into()

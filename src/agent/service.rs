@@ -12,11 +12,13 @@ use http::{HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::Serialize;
-use tokio::sync::{RwLock, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio::time::timeout;
 
-use super::body::{Body, Room};
+use super::body::Body;
 use super::connections::Seat;
+use super::lookups::Lookups;
+use super::room::Room;
 use super::{Asked, Kind, Log, Peer, Policy, Refusal, request};
 use crate::pipeline::look_up;
 use crate::registry::ImageRef;
@@ -24,11 +26,9 @@ use crate::registry::client::Client;
 use crate::sign::remote::wire::{self, HealthAnswer, PublicKeyAnswer, SignAnswer};
 use crate::sign::{Signature, Signer};
 
-/// Requests that are decided at once, also those whose clients have gone.
-const MAX_DECISIONS: usize = 256;
-/// Manifests that are read at once: each may have 4 MiB, and twice that while it grows.
-const MAX_LOOKUPS: usize = 8;
-/// How many of them may be for one request, so that one with many images keeps none with few waiting.
+/// Requests that are decided at once, also those whose clients have gone. Each has the beginning of a body, or room of its own.
+const MAX_DECISIONS: usize = 768;
+/// How many look-ups may be for one request, so that one with many images keeps none with few waiting.
 const MAX_LOOKUPS_EACH: usize = 4;
 /// What a client that was turned away for lack of room is told to wait, in seconds.
 const RETRY_SECONDS: &str = "1";
@@ -63,9 +63,9 @@ pub struct Agent {
     pub(super) log: Log,
     /// How long a request may take.
     limit: Duration,
-    room: Room,
-    decisions: Semaphore,
-    lookups: Semaphore,
+    room: Arc<Room>,
+    decisions: Arc<Semaphore>,
+    lookups: Lookups,
     /// Long payloads are read one at a time.
     reading: Semaphore,
     /// Held for reading by every request that is being decided.
@@ -86,17 +86,15 @@ pub(super) type Answer = Response<Full<Bytes>>;
 impl Agent {
     /// An agent that signs with `signer` under `policy`, looks images up with `client`, and gives each request `limit`.
     pub fn new(signer: Arc<dyn Signer>, client: Client, policy: Policy, log: Log, limit: Duration) -> Self {
-        let decisions = Semaphore::new(MAX_DECISIONS);
-        let lookups = Semaphore::new(MAX_LOOKUPS);
         Self {
             signer,
             client,
             policy,
             log,
             limit,
-            room: Room::new(),
-            decisions,
-            lookups,
+            room: Arc::default(),
+            decisions: Arc::new(Semaphore::new(MAX_DECISIONS)),
+            lookups: Lookups::new(),
             reading: Semaphore::new(1),
             working: Arc::default(),
         }
@@ -129,10 +127,11 @@ impl Agent {
             }),
             Ok(Route::PublicKey) => self.public_key(),
             Ok(route) => {
-                match self.room.read(request, self.policy.max_body_bytes(), begun + self.limit).await {
-                    Ok(body) => {
+                let arrived = self.arrived(request, seat, begun).await;
+                match arrived {
+                    Ok((body, turn)) => {
                         seat.decided();
-                        let answer = self.begin(Arrived { peer, name, route, begun }, body).await;
+                        let answer = self.begin(Arrived { peer, name, route, begun }, body, turn).await;
                         seat.answered();
                         return answer;
                     }
@@ -149,13 +148,27 @@ impl Agent {
         answer
     }
 
+    /// A request's whole body, when it is its turn to be decided. Ends with its connection: nothing of it is left then.
+    async fn arrived(
+        &self,
+        request: Request<Incoming>,
+        seat: &Seat,
+        begun: Instant,
+    ) -> Result<(Body, OwnedSemaphorePermit), Refusal> {
+        let deadline = begun + self.limit;
+        let body = self.room.read(request, self.policy.max_body_bytes(), seat, deadline).await?;
+        let turn = Arc::clone(&self.decisions).acquire_owned();
+        let turn = timeout(self.limit.saturating_sub(begun.elapsed()), turn).await;
+        Ok((body, turn.map_err(|_| Refusal::Busy)?.map_err(|_| Refusal::Internal)?))
+    }
+
     /// What is begun is finished and told, whether the client waits for it or not.
-    async fn begin(self: &Arc<Self>, arrived: Arrived, body: Body) -> Answer {
+    async fn begin(self: &Arc<Self>, arrived: Arrived, body: Body, turn: OwnedSemaphorePermit) -> Answer {
         let agent = Arc::clone(self);
         let working = Arc::clone(&self.working).read_owned().await;
         let decided = async move {
             let answer = agent.decide(&arrived, body).await;
-            drop(working);
+            drop((working, turn));
             answer
         };
         tokio::spawn(decided).await.unwrap_or_else(|_| refused(&Refusal::Internal))
@@ -175,12 +188,10 @@ impl Agent {
     async fn decide(&self, arrived: &Arrived, body: Body) -> Answer {
         let Arrived { peer, ref name, route, begun } = *arrived;
         let left = || self.limit.saturating_sub(begun.elapsed());
-        let turn = timeout(left(), self.decisions.acquire()).await;
         let Body { bytes, room } = body;
-        let asked = match (turn.is_ok(), room.is_some()) {
-            (false, _) => Err(Refusal::Busy),
-            (true, false) => understand(route, bytes, self.policy.kinds()),
-            (true, true) => timeout(left(), self.read(route, bytes)).await.unwrap_or(Err(Refusal::Busy)),
+        let asked = match room.is_some() {
+            false => understand(route, bytes, self.policy.kinds()),
+            true => timeout(left(), self.read(route, bytes)).await.unwrap_or(Err(Refusal::Busy)),
         };
         let (asked, signed) = match asked {
             Ok(asked) => {
@@ -202,7 +213,7 @@ impl Agent {
             (_, Err(refusal)) => Err(refusal),
             (None, Ok(_)) => Err(Refusal::Internal),
         };
-        drop((turn, room));
+        drop(room);
         answer.unwrap_or_else(|refusal| refused(&refusal))
     }
 
@@ -236,7 +247,7 @@ impl Agent {
 
     /// Looks one image up, when it is its turn.
     async fn look_up(&self, image: &ImageRef) -> Result<(), Refusal> {
-        let _turn = self.lookups.acquire().await.map_err(|_| Refusal::Internal)?;
+        let _turn = self.lookups.turn(&image.repository).await?;
         look_up(&self.client, image).await.map(drop).map_err(|error| Refusal::Image(Box::new(error)))
     }
 }

@@ -27,6 +27,9 @@ const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How long the Kubernetes API may take to give a key.
 const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
 
+/// Large manifests that are read at once: each has up to 4 MiB, and twice that while it grows.
+const LARGE_MANIFESTS: usize = 2;
+
 /// How long a connection to a registry is kept: clients name registries, each of which has connections of its own.
 const IDLE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -158,6 +161,7 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
         environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
         access: Access::Pull,
         request_limit: config.request_timeout,
+        large_answers: Some(LARGE_MANIFESTS),
         idle_limit: IDLE_LIMIT,
         ..ClientOptions::new(Instant::now() + LIFE)
     };

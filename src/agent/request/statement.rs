@@ -33,6 +33,7 @@ struct Statement<'a> {
     subject: Option<AtMost<Object<Subject>, MAX_IMAGES>>,
     #[serde(rename = "predicateType", borrow)]
     predicate_type: Cow<'a, str>,
+    // `null` counts as none.
     predicate: Option<IgnoredAny>,
 }
 
@@ -121,8 +122,11 @@ impl<'de> Deserialize<'de> for Digests {
 pub(super) fn read(bytes: Vec<u8>, images: Vec<ImageRef>) -> Result<Asked, Malformed> {
     strict(&bytes)?;
     let Object(statement) = serde_json::from_slice::<Object<Statement<'_>>>(&bytes)?;
-    if !TYPES.contains(&statement._type.as_ref()) || statement.predicate.is_none() {
+    if !TYPES.contains(&statement._type.as_ref()) {
         return Err(Malformed::NotAStatement);
+    }
+    if statement.predicate.is_none() {
+        return Err(Malformed::NoPredicate);
     }
     // Verifiers may compare the type's name in other ways than we do: whatever looks like cosign's is cosign's.
     if statement.predicate_type.to_ascii_lowercase().trim().starts_with(COSIGN_PREDICATES) {

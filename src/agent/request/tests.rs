@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::agent::Malformed as M;
+use crate::explain::Explain as _;
 
 const HEX: &str = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
 
@@ -105,7 +106,7 @@ fn an_image_signature_can_not_pass_for_an_attestation() {
     let other_case = twice.replacen("\"predicateType\"", "\"PredicateType\"", 1);
     let refused = |text: &str| asked(cosign_statement::PAYLOAD_TYPE, text.as_bytes(), &[]).unwrap_err();
     assert!(matches!(refused(&twice), M::KeyTwice { .. }));
-    assert!(matches!(refused(&other_case), M::Json { .. }));
+    assert!(matches!(refused(&other_case), M::UnknownField { field, .. } if field == "PredicateType"));
 }
 
 #[test]
@@ -127,6 +128,16 @@ fn a_statement_without_an_image_to_look_up_is_refused() {
         M::Name(_)
     ));
     assert!(matches!(with("_type", json!("https://in-toto.io/Statement/v9")), M::NotAStatement));
+    assert!(matches!(with("predicate", json!(null)), M::NoPredicate));
+    assert!(with("more", json!(1)).to_string().starts_with("it has the unknown field \"more\" (line 1, "));
+    // What a client calls a field is escaped and cut.
+    for field in ["a\nb", "`, expected", "\u{1b}[2J", &"x".repeat(5000)] {
+        let said = with(field, json!(1)).to_string();
+        assert!(said.contains("unknown field") && said.len() < 200, "{said}");
+        assert!(!said.contains(['\n', '\u{1b}']), "{said:?}");
+    }
+    let hint = Refusal::Payload(M::NoSubject).hint().unwrap();
+    assert!(hint.contains("a run that built no image"), "{hint}");
 }
 
 #[test]
@@ -152,7 +163,15 @@ fn a_request_is_its_fields_and_no_other() {
     }
     assert!(matches!(sign_image(b"\xff"), Err(Refusal::Request(M::NotUtf8))));
     let more = json!({"image": image().to_string(), "allow": ["**"]}).to_string();
-    assert!(matches!(sign_image(more.as_bytes()), Err(Refusal::Request(M::Json { .. }))));
+    assert!(
+        matches!(sign_image(more.as_bytes()), Err(Refusal::Request(M::UnknownField { field, .. })) if field == "allow")
+    );
+    for field in ["format", "identity", "annotations", "image"] {
+        let mut null = json!({"image": image().to_string()});
+        null[field] = Value::Null;
+        let null = null.to_string();
+        assert!(matches!(sign_image(null.as_bytes()), Err(Refusal::Request(M::Json { .. }))), "{field}");
+    }
     let tag = json!({"image": "registry.example/app:1"}).to_string();
     assert!(matches!(sign_image(tag.as_bytes()), Err(Refusal::Request(M::Image(_)))));
     let payload_type = body("text/plain", b"x", &[]);
@@ -257,7 +276,7 @@ fn a_subject_is_its_name_and_the_digest_that_is_looked_up() {
     for field in ["purl", "Name", "Digest", "URI", "digests", ""] {
         let mut subject = good.clone();
         subject[field] = json!({"sha256": HEX});
-        assert!(matches!(with(subject.clone()), Err(M::Json { .. })), "{subject}");
+        assert!(matches!(with(subject.clone()), Err(M::UnknownField { .. })), "{subject}");
     }
     for algorithm in ["sha512", "sha1", "SHA256", "Sha256", "sha256 ", "gitCommit", "a", "z", ""] {
         for value in [json!(HEX), json!("00"), json!(null), json!(["x"])] {

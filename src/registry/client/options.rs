@@ -29,6 +29,8 @@ pub struct ClientOptions {
     pub request_limit: Duration,
     /// The most requests that a host gets at once.
     pub requests_per_host: u32,
+    /// How many large answers are read, and kept, at once; `None`: any number.
+    pub large_answers: Option<usize>,
     /// How long a connection is kept for the next request.
     pub idle_limit: Duration,
     /// What tokens are asked for.
@@ -50,6 +52,7 @@ impl ClientOptions {
             deadline,
             request_limit: REQUEST_LIMIT,
             requests_per_host: REQUESTS_PER_HOST,
+            large_answers: None,
             idle_limit: IDLE_LIMIT,
             access: Access::PullPush,
             user_agent: concat!("stepseal/", env!("CARGO_PKG_VERSION")).to_owned(),

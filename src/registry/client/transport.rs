@@ -4,14 +4,15 @@
 //! HTTP, and the login goes along only while scheme, host and port stay the same. Which is why the
 //! library's own redirects are off: it compares hosts, and would follow an upload too. No cookie is kept.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Proxy, Response, redirect};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, timeout_at};
 use url::Url;
 
@@ -29,6 +30,9 @@ use super::{Stats, proxy};
 /// Registries send to their storage, which may send on once; five is what the specification's clients allow.
 pub(super) const MAX_REDIRECTS: usize = 5;
 
+/// An answer with more bytes than this is large, where their number is limited: manifests and tokens have a few kilobytes.
+const LARGE_BYTES: usize = 256 * 1024;
+
 /// A host that doesn't even take the connection in this time doesn't get the rest of the request's.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
@@ -39,6 +43,8 @@ pub(super) struct Transport {
     proxies: Vec<Proxy>,
     dns: Dns,
     throttle: Throttle,
+    /// Turns of large answers, where they are limited.
+    large: Option<Arc<Semaphore>>,
     // The one for HTTPS loads the system's roots, which takes longer than a whole request: when needed.
     plain: OnceLock<reqwest::Client>,
     tls: OnceLock<reqwest::Client>,
@@ -89,6 +95,7 @@ impl Transport {
             proxies: proxy::proxies(&options.environment)?,
             dns: Dns::new(options.files.clone()),
             throttle: Throttle::new(options.requests_per_host),
+            large: options.large_answers.map(|most| Arc::new(Semaphore::new(most))),
             plain: OnceLock::new(),
             tls: OnceLock::new(),
             requests: AtomicU64::new(0),
@@ -164,7 +171,8 @@ impl Transport {
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let until = deadline.min(begun + self.options.request_limit);
-        let sent = timeout_at(until, answer(client, request(call, url, authorization), call.limit_bytes));
+        let size = Size { limit_bytes: call.limit_bytes, large: self.large.as_ref() };
+        let sent = timeout_at(until, answer(client, request(call, url, authorization), size));
         let result = sent
             .await
             .unwrap_or(Err(Failure::TimedOut { after: until - begun }))
@@ -240,7 +248,7 @@ fn request(call: &Call<'_>, url: &Url, authorization: Option<&HeaderValue>) -> r
 async fn answer(
     client: &reqwest::Client,
     request: reqwest::Request,
-    limit_bytes: u64,
+    size: Size<'_>,
 ) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
     let is_head = request.method() == Method::HEAD;
     let url = request.url().clone();
@@ -248,14 +256,35 @@ async fn answer(
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let body = match status {
         _ if is_head => Bytes::new(),
-        status if status.is_success() => body(response, limit_bytes, &url).await?,
+        status if status.is_success() => body(response, size, &url).await?,
         _ => beginning(response).await,
     };
     Ok((status, headers, body))
 }
 
-/// The whole body, if it isn't larger than `limit_bytes`.
-async fn body(mut response: Response, limit_bytes: u64, url: &Url) -> Result<Bytes, Failure> {
+/// How large an answer may be.
+#[derive(Clone, Copy)]
+struct Size<'a> {
+    limit_bytes: u64,
+    /// Whose turn it is, if it is larger than [`LARGE_BYTES`].
+    large: Option<&'a Arc<Semaphore>>,
+}
+
+/// A large answer, and its turn until nothing of it is left.
+struct Large {
+    bytes: Bytes,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Large {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The whole body, if it isn't larger than its limit.
+async fn body(mut response: Response, size: Size<'_>, url: &Url) -> Result<Bytes, Failure> {
+    let Size { limit_bytes, large } = size;
     let too_large = || Failure::TooLarge { limit: limit_bytes };
     let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= limit_bytes);
     if response.content_length().is_some_and(|length| length > limit_bytes) {
@@ -267,15 +296,22 @@ async fn body(mut response: Response, limit_bytes: u64, url: &Url) -> Result<Byt
         return if fits(first.len()) { Ok(first) } else { Err(too_large()) };
     };
     let mut whole = BytesMut::from(first);
-    let mut next = Some(second);
+    let (mut next, mut turn) = (Some(second), None);
     while let Some(piece) = next {
         if !fits(whole.len() + piece.len()) {
             return Err(too_large());
         }
+        if let (Some(large), None, true) = (large, &turn, whole.len() + piece.len() > LARGE_BYTES) {
+            turn = Arc::clone(large).acquire_owned().await.ok();
+        }
         whole.extend_from_slice(&piece);
         next = chunk(&mut response, url).await?;
     }
-    Ok(whole.freeze())
+    let bytes = whole.freeze();
+    Ok(match turn {
+        Some(turn) => Bytes::from_owner(Large { bytes, _turn: turn }),
+        None => bytes,
+    })
 }
 
 async fn chunk(response: &mut Response, url: &Url) -> Result<Option<Bytes>, Failure> {

@@ -36,6 +36,16 @@ pub enum AgentError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// More than any agent takes.
+    #[error(
+        "the request for the agent at {address} would be longer than {limit} bytes, the most that an agent takes"
+    )]
+    TooLong {
+        /// Where.
+        address: AgentAddress,
+        /// The limit.
+        limit: usize,
+    },
     /// The connection ended before the answer did.
     #[error("the agent at {address} ended the connection without an answer")]
     Lost {
@@ -152,6 +162,10 @@ impl Explain for AgentError {
                 "run stepseal agent as a sidecar of this Task, with its socket on a volume that both mount".into()
             }
             Self::Connect { .. } => "let this step's user write to the socket; the agent makes it for all".into(),
+            Self::TooLong { .. } => {
+                "sign what is smaller, such as a statement that names the large file by digest, or sign with the key in the step"
+                    .into()
+            }
             Self::Lost { .. } | Self::TimedOut { .. } => {
                 "see the agent's own log for what it decided, and run again".into()
             }

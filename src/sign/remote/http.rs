@@ -1,8 +1,11 @@
-//! One question to the agent, on a connection of its own.
+//! One question to the agent, on a connection of its own, and again where the agent had no room for it.
+//!
+//! Signing again is safe: what was signed without an answer is one more of the agent's signatures.
 
 use std::io::ErrorKind;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
+use ::http::header::RETRY_AFTER;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
@@ -12,14 +15,20 @@ use tokio::time::timeout_at;
 pub(super) use ::http::{Method, StatusCode};
 
 use super::{AgentAddress, AgentError};
+use crate::registry::client::retry;
 
 /// The longest answer, in bytes: a signature, a key, or a refusal with its causes.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
+
+/// How often a question is asked at most. An agent whose connections are all taken closes some, and one without room says so.
+const MAX_ATTEMPTS: u32 = 6;
 
 /// What came back.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
+    /// How long the agent wants to be left alone.
+    pub(super) retry_after: Option<Duration>,
     /// The user who listens, by number.
     pub(super) listener: u32,
 }
@@ -29,6 +38,40 @@ pub(super) type Request = ::http::Request<Full<Bytes>>;
 pub(super) fn request(method: Method, route: &str, body: Full<Bytes>) -> Result<Request, AgentError> {
     let request = ::http::Request::builder().method(method).uri(route).header("host", "agent");
     request.header("content-type", "application/json").body(body).map_err(AgentError::Http)
+}
+
+/// Connects, asks, and reads the answer, all of it before `deadline`; again where the connection ends without an answer, or the agent is
+/// busy.
+pub(super) async fn exchange_again(
+    address: &AgentAddress,
+    make: impl Fn() -> Result<Request, AgentError>,
+    deadline: Instant,
+) -> Result<Answer, AgentError> {
+    for attempt in 0.. {
+        let answer = exchange(address, make()?, deadline).await;
+        let asked = match &answer {
+            Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => answer.retry_after,
+            Err(error) if is_passing(error) => None,
+            _ => return answer,
+        };
+        let wait = retry::wait(attempt, asked);
+        let is_late = Instant::now().checked_add(wait).is_none_or(|then| then >= deadline);
+        if attempt + 1 >= MAX_ATTEMPTS || is_late {
+            return answer;
+        }
+        tracing::debug!(%address, attempt, ms = wait.as_millis(), "the agent gave no answer, or is busy; again in a moment");
+        tokio::time::sleep(wait).await;
+    }
+    Err(AgentError::TimedOut { address: address.clone() })
+}
+
+/// Whether the same question may be answered in a moment.
+pub(super) fn is_passing(error: &AgentError) -> bool {
+    match error {
+        AgentError::Lost { source, .. } => !source.is_parse(),
+        AgentError::Absent { .. } => true,
+        _ => false,
+    }
 }
 
 /// Connects, asks, and reads the answer, all of it before `limit`.
@@ -49,12 +92,17 @@ pub(super) async fn exchange(
         tokio::spawn(connection);
         let answer = sender.send_request(request).await.map_err(lost)?;
         let status = answer.status();
+        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|value| retry::retry_after(value, SystemTime::now()));
         let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|_| AgentError::Answer {
-            address: address.clone(),
-            what: "its answer is cut off, or longer than any of an agent's",
+        let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
+            Ok(source) => lost(*source),
+            Err(_) => AgentError::Answer {
+                address: address.clone(),
+                what: "its answer is longer than any of an agent's",
+            },
         })?;
-        Ok(Answer { status, body: body.to_bytes(), listener })
+        Ok(Answer { status, body: body.to_bytes(), retry_after, listener })
     };
     let timed_out = |_| AgentError::TimedOut { address: address.clone() };
     timeout_at(limit.into(), exchange).await.map_err(timed_out)?

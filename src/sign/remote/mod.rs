@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http_body_util::Full;
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -38,6 +39,9 @@ const MAX_PATH_BYTES: usize = 107;
 
 /// How long between two looks whether the agent is there.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// How many connections may end without an answer before the agent has told its key.
+const MAX_LOST: u32 = 40;
 
 /// After this time it is said what is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -117,13 +121,19 @@ impl RemoteSigner {
         deadline: Instant,
     ) -> Result<Self, AgentError> {
         let begun = Instant::now();
-        let mut told = false;
+        let (mut told, mut lost) = (false, 0);
         let answer = loop {
             let limit = deadline.min(Instant::now() + SHORT);
             let request = http::request(http::Method::GET, wire::PUBLIC_KEY, Full::default())?;
             match http::exchange(&address, request, limit).await {
                 // It isn't there yet: containers of a pod start in any order.
                 Err(AgentError::Absent { .. }) if Instant::now() + AGAIN < deadline => {}
+                // It had no place for this connection.
+                Err(error)
+                    if http::is_passing(&error) && lost < MAX_LOST && Instant::now() + AGAIN < deadline =>
+                {
+                    lost += 1
+                }
                 answer => break answer?,
             }
             if !told && begun.elapsed() > PATIENCE {
@@ -168,8 +178,12 @@ impl RemoteSigner {
 
     async fn post(&self, route: &str, question: &impl Serialize) -> Result<http::Answer, AgentError> {
         let body = serde_json::to_vec(question).map_err(AgentError::Json)?;
-        let request = http::request(http::Method::POST, route, Full::from(body))?;
-        http::exchange(&self.address, request, self.deadline).await
+        if body.len() > wire::MAX_BODY_BYTES {
+            return Err(AgentError::TooLong { address: self.address.clone(), limit: wire::MAX_BODY_BYTES });
+        }
+        let body = Bytes::from(body);
+        let make = || http::request(http::Method::POST, route, Full::new(body.clone()));
+        http::exchange_again(&self.address, make, self.deadline).await
     }
 }
 

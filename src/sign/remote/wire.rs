@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Signs a payload: `POST`.
 pub const SIGN: &str = "/v1/sign";
@@ -16,8 +16,8 @@ pub const PUBLIC_KEY: &str = "/v1/public-key";
 /// Whether it is well: `GET`.
 pub const HEALTH: &str = "/v1/health";
 
-/// The longest body of a request, in bytes: a payload of 6 MiB.
-pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// The longest body of a request, in bytes: a payload of 6 MiB in base64, and the names of 256 images beside it.
+pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024 + 96 * 1024;
 
 /// What is to be signed, made by the client. The agent reads it before it signs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,14 +39,19 @@ pub struct SignImageRequest {
     /// `REPOSITORY@sha256:…`
     pub image: String,
     /// `simplesigning`, the default, or `cosign-sign-v1`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub format: Option<String>,
     /// The `docker-reference` to sign; absent: the image's repository.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub identity: Option<String>,
     /// Annotations to sign.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// A text where there is one: `null` is none, and is refused as every other value is.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 /// A signature.
