@@ -20,7 +20,7 @@ use super::room::{Lease, Room};
 /// of each has too much.
 const BEGINNING_BYTES: usize = 16 * 1024;
 /// The steps in which room is taken for the rest, in bytes.
-const STEP_BYTES: usize = 256 * 1024;
+const STEP_BYTES: usize = 64 * 1024;
 /// How long the beginning may take, and a body that is only read so that its client gets to the answer.
 const BEGINNING_LIMIT: Duration = Duration::from_secs(10);
 /// How far the rest may be behind the rate of `pace.rs`, though nobody waits for its room.

@@ -1,8 +1,7 @@
 //! Room for bodies that are longer than a beginning, taken as they arrive: a client that announces much and sends little holds little.
 //!
-//! A body takes only what the older ones don't need, unless these are behind. When there is no room left, the body that is most behind has
-//! to go. Where none is, and the oldest one waits, the youngest goes: of bodies which hold a part each, one always becomes whole. A body
-//! that is whole keeps its room until it is answered.
+//! The oldest body that comes as it should is promised all that it needs, and the others share what is left, so that one always becomes
+//! whole. When there is no room left, all that are behind have to go. A body that is whole keeps its room until it is answered.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +12,13 @@ use tokio::time::sleep;
 
 use super::Refusal;
 use super::pace::Pace;
+use crate::sign::remote::wire::MAX_BODY_BYTES;
 
 /// What longer bodies may have at once, in bytes. One of 8 MiB is there together with the 6 MiB that are decoded from it, or
 /// these twice while they are signed.
 pub(super) const ROOM_BYTES: usize = 12 * 1024 * 1024;
+/// What the others may have of it beside the one that is promised all that it needs.
+const SHARED_BYTES: usize = ROOM_BYTES - MAX_BODY_BYTES;
 /// How far a body may be behind while others wait for its room.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked which one is.
@@ -80,13 +82,14 @@ impl Room {
 }
 
 impl Bodies {
-    /// Takes room for the body `number`, or makes another one go; whether it was taken.
+    /// Takes room for the body `number`, or makes others go; whether it was taken.
     fn take(&mut self, number: u64, bytes: usize) -> bool {
-        // What older ones that come as they should still need is theirs.
-        let older = self.all.range(..number).filter(|(_, body)| body.keep.is_some());
-        let older = older.filter(|(_, body)| body.waits.is_some() || body.pace.behind() <= PATIENCE);
-        let promised: usize = older.map(|(_, body)| body.length.saturating_sub(body.bytes)).sum();
-        let fits = self.taken.saturating_add(promised).saturating_add(bytes) <= ROOM_BYTES;
+        let first = self.first();
+        let is_first = first.is_none_or(|first| first >= number);
+        let promised = first.filter(|_| !is_first).and_then(|first| self.all.get(&first));
+        let promised = promised.map_or(0, |first| first.length.saturating_sub(first.bytes));
+        let fits = self.taken.saturating_add(promised).saturating_add(bytes) <= ROOM_BYTES
+            && (is_first || self.shared(first).saturating_add(bytes) <= SHARED_BYTES);
         let Some(body) = self.all.get_mut(&number) else { return false };
         if fits {
             if let Some(since) = body.waits.take() {
@@ -97,33 +100,43 @@ impl Bodies {
             return true;
         }
         body.waits.get_or_insert_with(Instant::now);
-        if let Some(goes) = self.victim(number).and_then(|number| self.all.get_mut(&number)) {
-            goes.keep = None;
-        }
+        self.send_away(number, is_first);
         false
     }
 
-    /// Whose room the body `number` may have.
-    fn victim(&self, number: u64) -> Option<u64> {
-        // The room of one that goes is free soon.
-        if self.all.values().any(|body| body.keep.is_none() && !body.is_whole) {
-            return None;
-        }
-        let others = || {
-            self.all.iter().filter(|(other, body)| **other != number && body.keep.is_some() && body.bytes > 0)
-        };
-        let behind = others().filter(|(_, body)| body.waits.is_none()).min_by_key(|(_, body)| body.pace);
-        if let Some((other, body)) = behind
-            && body.pace.behind() > PATIENCE
-        {
-            return Some(*other);
-        }
-        let is_oldest = self
+    /// The oldest body that comes as it should: all the room that it needs is promised to it.
+    fn first(&self) -> Option<u64> {
+        let comes =
+            |body: &Body| body.keep.is_some() && (body.waits.is_some() || body.pace.behind() <= PATIENCE);
+        self.all.iter().find(|(_, body)| comes(body)).map(|(number, _)| *number)
+    }
+
+    /// What all have that are neither `first` nor whole.
+    fn shared(&self, first: Option<u64>) -> usize {
+        let others = self.all.iter().filter(|(number, body)| Some(**number) != first && !body.is_whole);
+        others.map(|(_, body)| body.bytes).sum()
+    }
+
+    /// Sends those away whose room the body `number` may have: all that are behind. Where none is and it is the first, the youngest.
+    fn send_away(&mut self, number: u64, is_first: bool) {
+        let going = self.all.values().any(|body| body.keep.is_none() && !body.is_whole);
+        let mut others: Vec<&mut Body> = self
             .all
-            .iter()
-            .find(|(_, body)| body.keep.is_some())
-            .is_some_and(|(oldest, _)| *oldest == number);
-        is_oldest.then(|| others().next_back().map(|(youngest, _)| *youngest)).flatten()
+            .iter_mut()
+            .filter(|(other, body)| **other != number && body.keep.is_some() && body.bytes > 0)
+            .map(|(_, body)| body)
+            .collect();
+        let mut found = going;
+        for body in others.iter_mut().filter(|body| body.waits.is_none() && body.pace.behind() > PATIENCE) {
+            body.keep = None;
+            found = true;
+        }
+        if !found
+            && is_first
+            && let Some(youngest) = others.last_mut()
+        {
+            youngest.keep = None;
+        }
     }
 }
 
@@ -184,86 +197,81 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
+    use tokio::task::unconstrained;
 
     use super::*;
 
-    const PART: usize = ROOM_BYTES / 4;
+    const PART: usize = 256 * 1024;
 
     fn must_go(go: &mut Go) -> bool {
         matches!(go.try_recv(), Err(oneshot::error::TryRecvError::Closed))
     }
 
-    /// A body with so many parts.
-    fn body(room: &Arc<Room>, parts: usize) -> (Lease, Go) {
-        let (lease, go) = room.enter(parts * PART);
-        for _ in 0..parts {
-            assert!(lease.grow(PART).now_or_never().is_some());
-        }
-        (lease, go)
-    }
-
     #[tokio::test]
-    async fn of_bodies_with_a_part_each_the_oldest_becomes_whole() {
+    async fn the_first_is_promised_its_room_and_the_others_share_the_rest() {
         let room = Arc::new(Room::default());
-        let mut all: Vec<_> = (0..4).map(|_| body(&room, 1)).collect();
-        // A younger one waits, and nobody goes for it.
-        assert!(all[2].0.grow(PART).now_or_never().is_none());
-        assert!(all.iter_mut().all(|(_, go)| !must_go(go)));
-        for _ in 0..3 {
-            assert!(all[0].0.grow(PART).now_or_never().is_none());
-            let (youngest, mut go) = all.pop().unwrap();
-            assert!(must_go(&mut go) && all.iter_mut().all(|(_, go)| !must_go(go)));
-            assert!(youngest.whole().is_err());
-            drop(youngest);
-            assert!(all[0].0.grow(PART).now_or_never().is_some());
-        }
-        assert!(all[0].0.whole().is_ok());
-        assert_eq!(room.lock().taken, ROOM_BYTES);
-        // What is whole goes for nobody.
-        let (new, _go) = room.enter(1);
-        assert!(new.grow(1).now_or_never().is_none());
-        assert_eq!(all[0].0.with(|body| (body.is_whole, body.bytes)), Some((true, ROOM_BYTES)));
-        all.clear();
-        assert!(new.grow(1).now_or_never().is_some());
-    }
-
-    #[tokio::test]
-    async fn bodies_that_come_as_they_should_wait_for_older_ones_and_none_goes() {
-        let room = Arc::new(Room::default());
-        let mut all: Vec<_> = (0..10).map(|_| room.enter(3 * PART)).collect();
+        let mut all: Vec<_> = (0..10).map(|_| room.enter(MAX_BODY_BYTES)).collect();
         while !all.is_empty() {
-            for (at, (lease, _)) in all.iter().enumerate().rev() {
-                // The first of them is promised all that it needs, and the second what is left.
-                assert_eq!(
-                    lease.grow(PART).now_or_never().is_some(),
-                    at == 0 || at == 1 && lease.bytes() < PART
-                );
+            for (lease, _) in all.iter().skip(1).rev() {
+                while unconstrained(lease.grow(PART)).now_or_never().is_some() {}
             }
             let (first, _) = &all[0];
-            while first.bytes() < 3 * PART {
-                assert!(first.grow(PART).now_or_never().is_some());
+            while first.bytes() < MAX_BODY_BYTES {
+                let part = PART.min(MAX_BODY_BYTES - first.bytes());
+                assert!(unconstrained(first.grow(part)).now_or_never().is_some());
             }
-            assert!(first.whole().is_ok());
+            assert!(first.whole().is_ok() && room.lock().taken <= ROOM_BYTES);
             assert!(all.iter_mut().skip(1).all(|(_, go)| !must_go(go)));
             all.remove(0);
         }
     }
 
     #[tokio::test]
+    async fn one_that_was_behind_and_comes_again_gets_the_room_of_the_youngest() {
+        let room = Arc::new(Room::default());
+        let mut first = room.enter(MAX_BODY_BYTES);
+        tokio::time::sleep(PATIENCE + Duration::from_millis(100)).await;
+        let (second, mut go) = room.enter(MAX_BODY_BYTES);
+        assert!(second.grow(MAX_BODY_BYTES).now_or_never().is_some());
+        first.0.came(ROOM_BYTES);
+        assert!(first.0.grow(MAX_BODY_BYTES).now_or_never().is_none());
+        assert!(must_go(&mut go) && !must_go(&mut first.1) && second.whole().is_err());
+        drop(second);
+        assert!(first.0.grow(MAX_BODY_BYTES).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_whole_goes_for_nobody() {
+        let room = Arc::new(Room::default());
+        let (lease, _go) = room.enter(ROOM_BYTES);
+        assert!(lease.grow(ROOM_BYTES).now_or_never().is_some() && lease.whole().is_ok());
+        let (new, _new) = room.enter(1);
+        assert!(new.grow(1).now_or_never().is_none());
+        assert_eq!(lease.with(|body| (body.is_whole, body.bytes)), Some((true, ROOM_BYTES)));
+        drop(lease);
+        assert!(new.grow(1).now_or_never().is_some());
+    }
+
+    #[tokio::test]
     async fn who_is_behind_goes_for_any_other() {
         let room = Arc::new(Room::default());
-        let mut all: Vec<_> = (0..4).map(|_| body(&room, 1)).collect();
+        let mut all: Vec<_> = (0..4).map(|_| room.enter(MAX_BODY_BYTES)).collect();
+        for (at, (lease, _)) in all.iter().enumerate() {
+            assert!(
+                lease.grow(if at == 0 { MAX_BODY_BYTES } else { SHARED_BYTES / 3 }).now_or_never().is_some()
+            );
+        }
         tokio::time::sleep(PATIENCE + Duration::from_millis(100)).await;
         for (at, (lease, _)) in all.iter().enumerate() {
             if at != 1 {
                 lease.came(ROOM_BYTES);
             }
         }
-        let (new, _go) = room.enter(1);
-        assert!(new.grow(PART).now_or_never().is_none());
+        let (new, _go) = room.enter(SHARED_BYTES / 3);
+        assert!(new.grow(SHARED_BYTES / 3).now_or_never().is_none());
         let going: Vec<bool> = all.iter_mut().map(|(_, go)| must_go(go)).collect();
         assert_eq!(going, [false, true, false, false]);
         drop(all.remove(1));
-        assert!(new.grow(PART).now_or_never().is_some());
+        assert!(new.grow(SHARED_BYTES / 3).now_or_never().is_some());
     }
 }

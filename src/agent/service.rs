@@ -27,7 +27,7 @@ use crate::sign::remote::wire::{self, HealthAnswer, PublicKeyAnswer, SignAnswer}
 use crate::sign::{Signature, Signer};
 
 /// Requests that are decided at once, also those whose clients have gone. Each has the beginning of a body, or room of its own.
-const MAX_DECISIONS: usize = 768;
+const MAX_DECISIONS: usize = 1024;
 /// How many look-ups may be for one request, so that one with many images keeps none with few waiting.
 const MAX_LOOKUPS_EACH: usize = 4;
 /// What a client that was turned away for lack of room is told to wait, in seconds.
