@@ -99,16 +99,18 @@ mod tests {
 
     use super::*;
 
+    type Names = fn(usize) -> String;
+
     /// What hangs has its share, and nothing else waits for it: names that hang, how many turns and places they have, and others.
     #[tokio::test]
     async fn what_hangs_keeps_no_other_waiting() {
         let registry = |number: usize| format!("hangs.example/a{number}");
         let repository = |number: usize| {
-            if number % 2 == 0 { "hangs.example/a" } else { "HANGS.example:443/a" }.to_owned()
+            if number.is_multiple_of(2) { "hangs.example/a" } else { "HANGS.example:443/a" }.to_owned()
         };
-        let cases: [(&dyn Fn(usize) -> String, Share, fn(usize) -> String); 2] = [
-            (&registry, REGISTRY, |number| format!("other{number}.example/a")),
-            (&repository, REPOSITORY, |number| format!("hangs.example/b{number}")),
+        let cases: [(Names, Share, Names); 2] = [
+            (registry, REGISTRY, |number| format!("other{number}.example/a")),
+            (repository, REPOSITORY, |number| format!("hangs.example/b{number}")),
         ];
         for (hangs, share, others) in cases {
             let lookups = Lookups::new();
