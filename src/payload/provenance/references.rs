@@ -82,27 +82,32 @@ fn expressions(text: &str) -> Vec<&str> {
     let mut rest = text;
     while let Some(at) = rest.find("$(") {
         rest = rest.get(at + 2..).unwrap_or_default();
-        if let Some((expression, tail)) = expression(rest) {
+        let length = expression_bytes(rest.as_bytes());
+        // None of these bytes begins another expression, so each byte of the text is looked at once.
+        let (expression, tail) = rest.split_at_checked(length).unwrap_or_default();
+        if !matches!(expression.as_bytes().first(), None | Some(b'[')) && tail.starts_with(')') {
             found.push(expression);
-            rest = tail;
         }
+        rest = tail;
     }
     found
 }
 
-/// The expression at the beginning of `text`, and what follows its `)`.
-fn expression(text: &str) -> Option<(&str, &str)> {
-    let (inner, tail) = text.split_once(')')?;
-    let name = match inner.strip_suffix(']') {
-        Some(indexed) => {
-            let (name, index) = indexed.split_once('[')?;
-            let digits = !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit());
-            (digits || index == "*").then_some(name)?
-        }
-        None => inner,
+/// How many bytes at the beginning of `text` an expression may have: a name, and an index if it is a whole one.
+fn expression_bytes(text: &[u8]) -> usize {
+    let length = |from: usize, of: fn(&u8) -> bool| text.iter().skip(from).take_while(|b| of(b)).count();
+    let name = length(0, |b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    if text.get(name) != Some(&b'[') {
+        return name;
+    }
+    let index = match text.get(name + 1) {
+        Some(b'*') => 1,
+        _ => length(name + 1, u8::is_ascii_digit),
     };
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    (!name.is_empty() && name.bytes().all(plain)).then_some((inner, tail))
+    match text.get(name + 1 + index) {
+        Some(b']') if index > 0 => name + index + 2,
+        _ => name,
+    }
 }
 
 /// The task in `tasks.TASK.results.RESULT`, with or without a key behind.
@@ -151,9 +156,33 @@ mod tests {
     #[test]
     fn what_only_looks_like_a_result_is_none() {
         let value = "$(tasks.a.status) $(tasks.b.results.r.x.y) $(tasks.c.results) $((tasks.d.results.r)) \
-                     $(tasks.e f.results.r) $(tasks.g.results.r[x]) $(tasks.h.results.r";
+                     $(tasks.e f.results.r) $(tasks.g.results.r[x]) $([0]) $(tasks.i.results.r[0]1) \
+                     $(tasks.j.results.r[]) $(tasks.k.results.r[**]) $(tasks.h.results.r";
         let task = json!({"params": [{"name": "a", "value": value}, {"name": "b", "value": 5}], "when": 7});
         assert_eq!(after(&task), [""; 0]);
         assert_eq!(after(&Value::Null), [""; 0]);
+    }
+
+    #[test]
+    fn an_expression_begins_wherever_the_one_before_broke_off() {
+        let rows = [
+            ("$(tasks.a.results.r$(tasks.b.results.r)", vec!["tasks.b.results.r"]),
+            ("$(a[0$(b[1])", vec!["b[1]"]),
+            ("$(a[$(b)", vec!["b"]),
+            ("$$((a)$(b)", vec!["b"]),
+            ("$(ä$(b)$(c", vec!["b"]),
+            ("$(a)$(b))", vec!["a", "b"]),
+        ];
+        for (text, found) in rows {
+            assert_eq!(expressions(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn each_byte_of_a_text_is_looked_at_once() {
+        // Reading to the end of the text for each `$(` takes minutes.
+        for unclosed in ["$(", "$(tasks.", "$(tasks.a.results.r[0", "$(tasks.a.results.r[0]", "$(a[*"] {
+            assert_eq!(expressions(&unclosed.repeat(200_000)), [""; 0], "{unclosed}");
+        }
     }
 }
