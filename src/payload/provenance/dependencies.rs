@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::descriptor::{Descriptor, Material};
 use super::go::{self, GoType};
@@ -28,7 +29,7 @@ pub(super) fn of_task_run(run: &RunObject, format: RunFormat, gaps: &mut Vec<Gap
     found.extend(named(INPUTS, task_inputs(run, gaps)));
     let task = run.ref_source().map(|source| Descriptor::named(TASK, Material::of_source(&source)));
     // Only behind the Task itself nothing stands twice.
-    task.iter().map(Descriptor::json).chain(distinct(found)).collect()
+    task.into_iter().map(Descriptor::into_json).chain(distinct(found)).collect()
 }
 
 /// What went into a PipelineRun.
@@ -91,15 +92,34 @@ fn step_actions(run: &RunObject) -> Vec<Descriptor> {
 
 /// The first of each; the Pipeline, the Task and StepActions stay whatever stands before them.
 fn distinct(descriptors: Vec<Descriptor>) -> Vec<Value> {
+    // By their hash: a whole TaskRun may be in one.
     let mut seen = HashSet::new();
     let mut kept = Vec::new();
-    for descriptor in descriptors {
-        let stays =
-            [TASK, PIPELINE].contains(&descriptor.name.as_str()) || descriptor.name.starts_with(STEP_ACTION);
-        let what = Descriptor { name: String::new(), ..descriptor.clone() }.json().to_string();
-        if seen.insert(what) || stays {
-            kept.push(descriptor.json());
+    for mut descriptor in descriptors {
+        let name = std::mem::take(&mut descriptor.name);
+        let stays = [TASK, PIPELINE].contains(&name.as_str()) || name.starts_with(STEP_ACTION);
+        let is_new = seen.insert(hash(&descriptor));
+        if is_new || stays {
+            kept.push(Descriptor { name, ..descriptor }.into_json());
         }
     }
     kept
+}
+
+/// What tells `descriptor` from every other one, but for its name.
+fn hash(descriptor: &Descriptor) -> [u8; 32] {
+    let Descriptor { name: _, material, content, media_type } = descriptor;
+    let mut hash = Sha256::new();
+    let mut part = |bytes: &[u8]| {
+        hash.update(bytes.len().to_be_bytes());
+        hash.update(bytes);
+    };
+    part(material.uri.as_bytes());
+    part(content);
+    part(media_type.as_bytes());
+    for (algorithm, hex) in &material.digest {
+        part(algorithm.as_bytes());
+        part(hex.as_bytes());
+    }
+    hash.finalize().into()
 }

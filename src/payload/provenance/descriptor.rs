@@ -29,7 +29,7 @@ impl Material {
     }
 
     pub(super) fn json(&self) -> Value {
-        Descriptor { material: self.clone(), ..Descriptor::default() }.json()
+        Descriptor { material: self.clone(), ..Descriptor::default() }.into_json()
     }
 }
 
@@ -92,21 +92,21 @@ impl Descriptor {
         Self { name: name.into(), material, ..Self::default() }
     }
 
-    /// What is empty is left out.
-    pub(super) fn json(&self) -> Value {
+    /// Its JSON; what is empty is left out. The content is as large as a whole TaskRun, so nothing is kept twice.
+    pub(super) fn into_json(self) -> Value {
         let mut fields = Map::new();
         let mut text = |name: &str, text: String| {
             if !text.is_empty() {
                 fields.insert(name.to_owned(), Value::String(text));
             }
         };
-        text("name", self.name.clone());
-        text("uri", self.material.uri.clone());
-        text("content", STANDARD.encode(&self.content));
+        text("name", self.name);
+        text("uri", self.material.uri);
+        text("content", STANDARD.encode(self.content));
         text("mediaType", self.media_type.to_owned());
         if !self.material.digest.is_empty() {
-            let digest = &self.material.digest;
-            let digest = digest.iter().map(|(algorithm, hex)| (algorithm.clone(), Value::from(hex.as_str())));
+            let digest = self.material.digest.into_iter();
+            let digest = digest.map(|(algorithm, hex)| (algorithm, Value::from(hex)));
             fields.insert("digest".to_owned(), Value::Object(digest.collect()));
         }
         Value::Object(fields)

@@ -36,7 +36,7 @@ pub(super) fn predicate(
     }
     let mut details = json!({ "builder": builder, "metadata": metadata(own)? });
     let byproducts = byproducts(run, format, options)?;
-    unless_empty(&mut details, "byproducts", byproducts.iter().map(Descriptor::json).collect());
+    unless_empty(&mut details, "byproducts", byproducts.into_iter().map(Descriptor::into_json).collect());
     Ok(json!({ "buildDefinition": definition, "runDetails": details }))
 }
 

@@ -14,6 +14,20 @@ pub enum RunError {
     /// More than any run with its TaskRuns is.
     #[error("the run is larger than {} MiB", MAX_RUN_BYTES / 1024 / 1024)]
     TooBig,
+    /// One object of it is larger than the API server takes.
+    #[error(
+        "{kind} {name:.NAME_SHOWN_BYTES$} has {what}, and no object of a cluster has more than {most} MiB"
+    )]
+    LargeObject {
+        /// What it is.
+        kind: RunKind,
+        /// Its name.
+        name: Text,
+        /// What is more, with its size.
+        what: String,
+        /// How much is read, in MiB.
+        most: usize,
+    },
     /// Some other bytes.
     #[error("the run is not UTF-8 text")]
     NotText,
@@ -123,6 +137,9 @@ impl Explain for RunError {
                 "give one TaskRun, or one PipelineRun followed by its own TaskRuns"
             }
             Self::OtherVersion { .. } => "give the object as tekton.dev/v1 or tekton.dev/v1beta1",
+            Self::LargeObject { .. } => {
+                "don't trust it: it is not as the cluster had it, as the API server refuses such an object"
+            }
             Self::NoName { .. } | Self::NoUid { .. } | Self::Field { .. } => {
                 "give the object as the cluster has it (kubectl get -o yaml), not the file it was created from"
             }

@@ -15,6 +15,7 @@ mod hints;
 mod name;
 mod object;
 mod room;
+mod size;
 mod status;
 mod v1beta1;
 mod value;
@@ -158,7 +159,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// When the text is neither, is too large or too deep, has a key twice, or holds no run or several.
+    /// When the text is neither, is too large or too deep, has a key twice, or holds no run or several, or an object that is larger than
+    /// one of a cluster.
     pub fn parse(bytes: &[u8]) -> Result<Self, RunError> {
         let (mut pipeline_runs, mut task_runs) = (Vec::new(), Vec::new());
         for value in document::objects(bytes)? {
@@ -184,7 +186,8 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// When `object` is no TaskRun or PipelineRun, one of `task_runs` is no TaskRun, one has no name, or they have too many steps.
+    /// When `object` is no TaskRun or PipelineRun, one of `task_runs` is no TaskRun, one has no name or is larger than
+    /// an object of a cluster, or they have too many steps.
     pub fn from_objects(object: Value, task_runs: Vec<Value>) -> Result<Self, RunError> {
         let object = RunObject::new(object)?;
         let given = task_runs.into_iter().map(RunObject::new).collect::<Result<Vec<_>, _>>()?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::v1beta1;
 use super::{Gap, GapReason, ParamValue, RunError, RunKind, RunName};
+use super::{size, v1beta1};
 use crate::cluster::{Name, NameError, Uid};
 
 /// The label by which Tekton says which task of a Pipeline a TaskRun ran.
@@ -62,6 +62,7 @@ impl RunObject {
             "PipelineRun" => RunKind::PipelineRun,
             other => return Err(RunError::OtherKind { kind: other.into() }),
         };
+        size::check(kind, text(field(&value, "metadata"), "name"), &value)?;
         match text(&value, "apiVersion") {
             "tekton.dev/v1" => {}
             "tekton.dev/v1beta1" => v1beta1::convert(kind, &mut value),

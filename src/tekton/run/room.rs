@@ -41,6 +41,23 @@ pub(super) fn within<T>(bytes: usize, read: impl FnOnce() -> T) -> T {
     read()
 }
 
+/// As how many entries an object counts at least: of an object that has none, Tekton's types write some all the same.
+const LEAST_ENTRIES: usize = 3;
+
+/// What `value` takes, and what it becomes where it is written as Tekton's types write it.
+pub(super) fn of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => TEXT_BYTES + text.len(),
+        Value::Array(items) => LIST_BYTES + items.iter().map(|item| ITEM_BYTES + of(item)).sum::<usize>(),
+        Value::Object(fields) => {
+            let missing = LEAST_ENTRIES.saturating_sub(fields.len());
+            let texts = fields.iter().map(|(key, value)| TEXT_BYTES + key.len() + of(value));
+            MAP_BYTES + (fields.len() + missing) * (ENTRY_BYTES - LISTED_ENTRY_BYTES) + texts.sum::<usize>()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
+}
+
 /// Counts `bytes` that are about to be kept.
 ///
 /// # Errors

@@ -234,6 +234,27 @@ fn what_would_take_too_much_memory_is_refused() {
 }
 
 #[test]
+fn an_object_larger_than_a_cluster_holds_is_refused_whichever_it_is() {
+    let object = |kind: &str, name: &str, status: &Value| json!({ "apiVersion": "tekton.dev/v1", "kind": kind, "metadata": { "name": name }, "status": status });
+    let (large, small) = (json!({ "podName": "<".repeat(1024 * 1024) }), json!({ "podName": "p" }));
+    for (of_run, of_child, refused) in
+        [(&small, &small, None), (&large, &small, Some("a")), (&small, &large, Some("b"))]
+    {
+        let (run, child) = (object("PipelineRun", "a", of_run), object("TaskRun", "b", of_child));
+        let text = format!("{run}\n---\n{child}");
+        for run in [Run::parse(text.as_bytes()), Run::from_objects(run, vec![child])] {
+            match (run, refused) {
+                (Ok(_), None) => {}
+                (Err(RunError::LargeObject { name, .. }), Some(refused)) => {
+                    assert_eq!(name.to_string(), refused)
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_run_with_hundreds_of_children_is_read() {
     let child = r#"{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"name":"NAME","labels":{"tekton.dev/pipelineTask":"NAME"}},"status":{"steps":[STEPS]}}"#;
     let step = r#"{"name":"make","container":"step-make","imageID":"registry.example/builder@sha256:0","terminated":{"exitCode":0,"reason":"Completed"}}"#;

@@ -166,8 +166,7 @@ impl<'a> Judge<'a> {
                 }
                 self.clock.ask()?;
                 let options = ProvenanceOptions { deep_inspection, ..options(document) };
-                let made = provenance::payload(run, *format, &options)?.payload.bytes;
-                let made: Value = serde_json::from_slice(&made).map_err(RunRefusal::Json)?;
+                let made = made(run, *format, &options)?;
                 let found = diff::differences(document, &made, self.clock)?;
                 if found.is_empty() {
                     same.push(*format);
@@ -215,6 +214,12 @@ impl<'a> Judge<'a> {
         let found = self.annotations.get(annotation(part, key).as_str());
         found.copied().filter(|text| !text.is_empty())
     }
+}
+
+/// What `run` gives, read as what is signed is read. Its text, which is as long, isn't kept beside it.
+fn made(run: &Run, format: RunFormat, options: &ProvenanceOptions) -> Result<Value, RunRefusal> {
+    let made = provenance::payload(run, format, options)?.payload.bytes;
+    serde_json::from_slice(&made).map_err(RunRefusal::Json)
 }
 
 /// The name of an annotation of Chains'.
