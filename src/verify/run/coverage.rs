@@ -153,6 +153,10 @@ const RESULTS: Extent = Extent::Part("images and build artifacts as subjects, of
 const HINTS: Extent = Extent::Part("those that name images, artifacts or a git commit");
 /// What a git commit in a default or a parameter is covered by.
 const GIT: Extent = Extent::Part("a git commit (CHAINS-GIT_URL, CHAINS-GIT_COMMIT)");
+/// What provenance v1 says of images: Chains leaves out what it wrote before.
+const IMAGES: Extent = Extent::Part("images, each once");
+/// What provenance v1 shows of a PipelineRun's TaskRun where `slsa-tekton` does not repeat it: what went into it, of all TaskRuns each once.
+const ADDED: Extent = Extent::Part("that it completed, where no other TaskRun has its images and sources");
 /// What provenance v1 says of where a Task came from.
 const SOURCE: Extent = Extent::Part("URI and digests; the entry point where a resolver brought it");
 
@@ -220,16 +224,16 @@ const TASK_RUN: &[Field] = &[
         name: "steps",
         paths: &[&["status", "steps"]],
         slsa_v1: Extent::Part("names and images"),
-        slsa_v2alpha3: Extent::Part("images"),
-        slsa_v2alpha4: Extent::Part("images, results, sources of StepActions"),
+        slsa_v2alpha3: IMAGES,
+        slsa_v2alpha4: Extent::Part("images, each once, results, sources of StepActions"),
         ..STATUS
     },
     Field {
         name: "sidecars",
         paths: &[&["status", "sidecars"]],
-        slsa_v1: Extent::Part("images"),
-        slsa_v2alpha3: Extent::Part("images"),
-        slsa_v2alpha4: Extent::Part("images"),
+        slsa_v1: IMAGES,
+        slsa_v2alpha3: IMAGES,
+        slsa_v2alpha4: IMAGES,
         ..STATUS
     },
     Field {
@@ -314,8 +318,9 @@ const PIPELINE_RUN: &[Field] = &[
         slsa_v1: Extent::Part(
             "names, order, taskRefs and predecessors of the tasks that completed; defaults of params",
         ),
-        slsa_v2alpha3: Extent::Part("names and order of the tasks that completed"),
-        slsa_v2alpha4: Extent::Part("names and order of the tasks that completed"),
+        slsa_v2alpha3: GIT,
+        slsa_v2alpha4: GIT,
+        slsa_tekton: Some(Extent::Part("names and order of the tasks that completed; a git commit")),
         ..STATUS
     },
     Field {
@@ -346,9 +351,10 @@ const PIPELINE_RUN: &[Field] = &[
     Field {
         name: "childReferences",
         paths: &[&["status", "childReferences"]],
-        slsa_v1: Extent::Part("which TaskRuns they are, and their order within a task"),
-        slsa_v2alpha3: Extent::Part("which TaskRuns they are, and their order within a task"),
-        slsa_v2alpha4: Extent::Part("which TaskRuns they are, and their order within a task"),
+        slsa_v1: Extent::Part("which TaskRuns completed, and their order within a task"),
+        slsa_v2alpha3: Extent::Part("images and sources that the completed TaskRuns have, each once"),
+        slsa_v2alpha4: Extent::Part("images and sources that the completed TaskRuns have, each once"),
+        slsa_tekton: Some(Extent::Part("which TaskRuns completed, and their order within a task")),
         ..STATUS
     },
     Field { name: "conditions (whether it succeeded)", paths: &[&["status", "conditions"]], ..STATUS },
@@ -357,16 +363,16 @@ const PIPELINE_RUN: &[Field] = &[
         name: "TaskRuns: name",
         paths: &[&["metadata", "name"]],
         slsa_v1: Extent::Part("that it is the one in childReferences"),
-        slsa_v2alpha3: Extent::Part("that it is the one in childReferences"),
-        slsa_v2alpha4: Extent::Part("that it is the one in childReferences"),
+        slsa_v2alpha3: ADDED,
+        slsa_v2alpha4: ADDED,
         ..OF_TASK_RUNS
     },
     Field {
         name: "TaskRuns: labels",
         paths: &[&["metadata", "labels"]],
         slsa_v1: Extent::All,
-        slsa_v2alpha3: Extent::Part("the task of the Pipeline"),
-        slsa_v2alpha4: Extent::Part("the task of the Pipeline"),
+        slsa_v2alpha3: ADDED,
+        slsa_v2alpha4: ADDED,
         ..OF_TASK_RUNS
     },
     Field {
@@ -420,32 +426,34 @@ const PIPELINE_RUN: &[Field] = &[
         name: "TaskRuns: steps",
         paths: &[&["status", "steps"]],
         slsa_v1: Extent::Part("names and images"),
-        slsa_v2alpha3: Extent::Part("images"),
-        slsa_v2alpha4: Extent::Part("images, sources of StepActions; results with deep inspection"),
+        slsa_v2alpha3: IMAGES,
+        slsa_v2alpha4: Extent::Part(
+            "images, each once, sources of StepActions; results with deep inspection",
+        ),
         ..OF_TASK_RUNS
     },
     Field {
         name: "TaskRuns: sidecars",
         paths: &[&["status", "sidecars"]],
-        slsa_v1: Extent::Part("images"),
-        slsa_v2alpha3: Extent::Part("images"),
-        slsa_v2alpha4: Extent::Part("images"),
+        slsa_v1: IMAGES,
+        slsa_v2alpha3: IMAGES,
+        slsa_v2alpha4: IMAGES,
         ..OF_TASK_RUNS
     },
     Field {
         name: "TaskRuns: start and completion time",
         paths: &[&["status", "startTime"], &["status", "completionTime"]],
         slsa_v1: Extent::All,
-        slsa_v2alpha3: Extent::Part("that it completed"),
-        slsa_v2alpha4: Extent::Part("that it completed"),
+        slsa_v2alpha3: ADDED,
+        slsa_v2alpha4: ADDED,
         ..OF_TASK_RUNS
     },
     Field {
         name: "TaskRuns: source of the Task",
         paths: &[&["status", "provenance", "refSource"]],
         slsa_v1: Extent::All,
-        slsa_v2alpha3: Extent::Part("URI and digests"),
-        slsa_v2alpha4: Extent::Part("URI and digests"),
+        slsa_v2alpha3: Extent::Part("URI and digests, each once"),
+        slsa_v2alpha4: Extent::Part("URI and digests, each once"),
         ..OF_TASK_RUNS
     },
     Field {

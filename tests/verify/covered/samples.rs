@@ -189,3 +189,28 @@ pub(super) fn pipeline_runs() -> Vec<Objects> {
     by_resolver["pipelineRef"] = json!({ "resolver": "git", "params": [{ "name": "url", "value": "u" }] });
     vec![run(spec), run(by_resolver)]
 }
+
+/// A PipelineRun whose TaskRuns ran in the same images and brought the same, two of them the same task.
+pub(super) fn alike() -> Objects {
+    let mut objects = pipeline_runs().remove(0);
+    let references = &mut objects.object["status"]["childReferences"];
+    references.as_array_mut().unwrap().insert(
+        1,
+        json!({ "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "name": "release-build-1", "pipelineTaskName": "build" }),
+    );
+    let mut status = objects.children[0]["status"].clone();
+    // The source of a StepAction is written for each TaskRun.
+    for step in status["steps"].as_array_mut().unwrap() {
+        step.as_object_mut().unwrap().remove("provenance");
+    }
+    let mut second = objects.children[0].clone();
+    second["metadata"]["name"] = json!("release-build-1");
+    second["metadata"]["uid"] = json!("0d3b3a9c-0000-4000-8000-000000000004");
+    objects.children.push(second);
+    for (at, child) in objects.children.iter_mut().enumerate() {
+        child["status"] = status.clone();
+        child["status"]["podName"] = json!(format!("pod-{at}"));
+        child["status"]["startTime"] = json!(format!("2025-01-01T00:00:1{at}Z"));
+    }
+    objects
+}
