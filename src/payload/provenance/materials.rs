@@ -60,7 +60,7 @@ fn images<'a>(
 }
 
 /// `NAME@ALGORITHM:HEX` as a material.
-fn image(id: &str) -> Option<Material> {
+pub(super) fn image(id: &str) -> Option<Material> {
     let (name, digest) = id.split_once('@')?;
     let (algorithm, hex) = digest.split_once(':')?;
     if digest.contains('@') || hex.contains(':') {

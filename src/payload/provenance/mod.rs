@@ -323,6 +323,13 @@ impl StatementSubject {
     }
 }
 
+/// What provenance says of the image with this `imageID`: URI, algorithm and hex digits; `None`: it has no digest.
+pub(crate) fn image_of(id: &str) -> Option<(String, String, String)> {
+    let image = materials::image(id)?;
+    let (algorithm, hex) = image.digest.into_iter().next()?;
+    Some((image.uri, algorithm, hex))
+}
+
 /// What the run built, as the statement of this format names it; nothing for `tekton`.
 pub fn subjects(run: &Run, format: RunFormat, options: &ProvenanceOptions) -> Vec<StatementSubject> {
     subjects::of_run(run, format, options.deep_inspection)

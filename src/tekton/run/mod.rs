@@ -297,6 +297,16 @@ impl Run {
         }
     }
 
+    /// The run with the sidecars of each of its objects in the order of `rank`, which is of their images. Its JSON stays what it is.
+    pub(crate) fn with_sidecars_by(&self, rank: impl Fn(&str) -> usize) -> Self {
+        Self {
+            object: self.object.with_sidecars_by(&rank),
+            children: self.children.iter().map(|child| child.with_sidecars_by(&rank)).collect(),
+            by_task: self.by_task.clone(),
+            gaps: self.gaps.clone(),
+        }
+    }
+
     /// What of a PipelineRun is not known, each with its reason.
     pub fn gaps(&self) -> Vec<Gap> {
         let tasks: HashSet<&str> =

@@ -23,6 +23,8 @@ pub struct RunObject {
     value: Arc<Value>,
     /// Whether its end, and what it brought, doesn't count.
     goes_on: bool,
+    /// The places of its sidecars in another order than the status has; empty: as the status has them.
+    sidecars: Arc<[usize]>,
 }
 
 /// A named value that a run, or a step, left behind.
@@ -85,12 +87,21 @@ impl RunObject {
             child.map_err(bad(format!("status.childReferences[{at}].name")))?;
         }
         let name = RunName::new(namespace, name);
-        Ok(Self { kind, name, uid, value: Arc::new(value), goes_on: false })
+        Ok(Self { kind, name, uid, value: Arc::new(value), goes_on: false, sidecars: Arc::default() })
     }
 
     /// The same before it ended: without its completion time and, of a PipelineRun, its results. Its JSON stays what it is.
     pub(super) fn before_its_end(&self) -> Self {
         Self { goes_on: true, ..self.clone() }
+    }
+
+    /// The same with its sidecars in the order of `rank`, which is of their images; those of one rank stay as they are. Its JSON
+    /// stays what it is.
+    pub(super) fn with_sidecars_by(&self, rank: impl Fn(&str) -> usize) -> Self {
+        let sidecars = list(self.status(), "sidecars").iter().enumerate();
+        let mut places: Vec<_> = sidecars.map(|(at, sidecar)| (rank(text(sidecar, "imageID")), at)).collect();
+        places.sort_unstable();
+        Self { sidecars: places.into_iter().map(|(_, at)| at).collect(), ..self.clone() }
     }
 
     /// What it is.
@@ -205,8 +216,12 @@ impl RunObject {
 
     /// `status.sidecars`: of each its name and the image that ran.
     pub fn sidecars(&self) -> Vec<(&str, &str)> {
-        let sidecars = list(self.status(), "sidecars").iter();
-        sidecars.map(|sidecar| (text(sidecar, "name"), text(sidecar, "imageID"))).collect()
+        let sidecars = list(self.status(), "sidecars");
+        let named = |sidecar| (text(sidecar, "name"), text(sidecar, "imageID"));
+        match self.sidecars.is_empty() {
+            true => sidecars.iter().map(named).collect(),
+            false => self.sidecars.iter().filter_map(|at| sidecars.get(*at)).map(named).collect(),
+        }
     }
 
     /// `spec.params`: names and values. One without a value has none.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::clock::Clock;
 use super::coverage::Coverage;
 use super::diff::{self, Difference};
-use super::{MAX_PAYLOADS, PAYLOAD, PREFIX, RunRefusal, SignedPayload, SoFar, signed, so_far};
+use super::{MAX_PAYLOADS, PAYLOAD, PREFIX, RunRefusal, SignedPayload, SoFar, sidecars, signed, so_far};
 use crate::payload::cosign_statement::PREDICATE_TYPE;
 use crate::payload::provenance::{self, ProvenanceOptions, RunFormat};
 use crate::payload::{CosignStatement, Format as _};
@@ -135,13 +135,14 @@ impl<'a> Judge<'a> {
             &[RunFormat::Tekton]
         };
         let coverage = |formats: &[RunFormat]| Coverage::of(kind, formats, options(document).build_type);
-        let mut best = match self.nearest(document, self.run, formats)? {
+        let run = sidecars::as_signed(self.run, document);
+        let mut best = match self.nearest(document, &run, formats)? {
             Nearest::Same(formats) => return Ok(Said::new(&formats, None, coverage(&formats))),
             Nearest::Differs(differences) => differences,
         };
-        let so_far = so_far::is_so_far(document, self.run);
+        let so_far = so_far::is_so_far(document, &run);
         // The format tekton is the whole status: of that no earlier one can be made.
-        for moment in so_far::moments(self.run).filter(|_| so_far && formats != [RunFormat::Tekton]) {
+        for moment in so_far::moments(&run).filter(|_| so_far && formats != [RunFormat::Tekton]) {
             match self.nearest(document, &moment.run, formats)? {
                 Nearest::Same(formats) => {
                     let so_far = SoFar { later: moment.later };

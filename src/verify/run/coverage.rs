@@ -155,6 +155,8 @@ const HINTS: Extent = Extent::Part("those that name images, artifacts or a git c
 const GIT: Extent = Extent::Part("a git commit (CHAINS-GIT_URL, CHAINS-GIT_COMMIT)");
 /// What provenance v1 says of images: Chains leaves out what it wrote before.
 const IMAGES: Extent = Extent::Part("images, each once");
+/// And of those of sidecars, which Tekton writes in another order once they are stopped.
+const SIDECARS: Extent = Extent::Part("images, each once, in any order");
 /// What provenance v1 shows of a PipelineRun's TaskRun where `slsa-tekton` does not repeat it: what went into it, of all TaskRuns each once.
 const ADDED: Extent = Extent::Part("that it completed, where no other TaskRun has its images and sources");
 /// What provenance v1 says of where a Task came from.
@@ -231,9 +233,9 @@ const TASK_RUN: &[Field] = &[
     Field {
         name: "sidecars",
         paths: &[&["status", "sidecars"]],
-        slsa_v1: IMAGES,
-        slsa_v2alpha3: IMAGES,
-        slsa_v2alpha4: IMAGES,
+        slsa_v1: SIDECARS,
+        slsa_v2alpha3: SIDECARS,
+        slsa_v2alpha4: SIDECARS,
         ..STATUS
     },
     Field {
@@ -435,9 +437,9 @@ const PIPELINE_RUN: &[Field] = &[
     Field {
         name: "TaskRuns: sidecars",
         paths: &[&["status", "sidecars"]],
-        slsa_v1: IMAGES,
-        slsa_v2alpha3: IMAGES,
-        slsa_v2alpha4: IMAGES,
+        slsa_v1: SIDECARS,
+        slsa_v2alpha3: SIDECARS,
+        slsa_v2alpha4: SIDECARS,
         ..OF_TASK_RUNS
     },
     Field {

@@ -14,6 +14,7 @@ mod diff;
 mod order;
 mod place;
 mod refusal;
+mod sidecars;
 mod so_far;
 
 use std::time::Instant;

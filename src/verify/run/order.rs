@@ -1,9 +1,11 @@
 //! Where the order of a list says nothing, and what else of a payload may change without a change of the run.
 //!
 //! Everything else counts: arguments, steps, volumes, values of an array. The list below is short because each entry
-//! is something that whoever wants to change a run may reorder unseen. Two things that look like candidates are none:
+//! is something that whoever wants to change a run may reorder unseen. Three things that look like candidates are none:
 //!
 //! - `resolvedDependencies`, `materials` and `byproducts` come from lists of the run, by Chains and here in the same order.
+//! - Tekton reorders `status.sidecars` once a TaskRun is done. That is undone before their images are compared (`sidecars.rs`), as a set of
+//!   all dependencies would hide another order of the steps.
 //! - Tekton reorders `childReferences` while a PipelineRun goes on, and not once it is done.
 
 use super::place::Place;
