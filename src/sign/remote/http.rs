@@ -116,3 +116,61 @@ async fn connect(address: &AgentAddress) -> Result<UnixStream, AgentError> {
         _ => AgentError::Connect { address: address.clone(), source },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    const BUSY: &str = "HTTP/1.1 503 x\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n";
+    const GOOD: &str = "HTTP/1.1 200 x\r\ncontent-length: 2\r\n\r\n{}";
+    const REFUSED: &str = "HTTP/1.1 403 x\r\ncontent-length: 0\r\n\r\n";
+    const FAILED: &str = "HTTP/1.1 500 x\r\ncontent-length: 0\r\n\r\n";
+
+    /// What comes of connections on which an agent says this, and how many there were. The last one is said on and on.
+    async fn asked(says: &'static [&'static str]) -> (Result<u16, AgentError>, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let agent = tokio::spawn(async move {
+            for number in 0.. {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut question = [0; 4096];
+                let _ = stream.read(&mut question).await;
+                let say = says.get(number).or(says.last()).unwrap();
+                counted.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.write_all(say.as_bytes()).await;
+            }
+        });
+        let address: AgentAddress = path.display().to_string().parse().unwrap();
+        let make = || request(Method::POST, "/v1/sign", Full::from("{}"));
+        let answer = exchange_again(&address, make, Instant::now() + Duration::from_secs(60)).await;
+        agent.abort();
+        (answer.map(|answer| answer.status.as_u16()), count.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_asked_again_and_nothing_else() {
+        let most = MAX_ATTEMPTS as usize;
+        for (says, status, connections) in [
+            (&["", "", GOOD][..], Some(200), 3),
+            (&["HTTP/1.1 200 x\r\ncontent-length: 9\r\n\r\n{", GOOD], Some(200), 2),
+            (&[BUSY, "", GOOD], Some(200), 3),
+            (&[BUSY], Some(503), most),
+            (&[""], None, most),
+            (&[REFUSED, GOOD], Some(403), 1),
+            (&[FAILED, GOOD], Some(500), 1),
+            (&["none of HTTP\r\n\r\n", GOOD], None, 1),
+        ] {
+            let (answer, asked) = asked(says).await;
+            assert_eq!((answer.as_ref().ok().copied(), asked), (status, connections), "{says:?}: {answer:?}");
+        }
+    }
+}
