@@ -455,4 +455,43 @@ mod tests {
         assert_eq!(admit(vec![unusable(1)]), Ok(1));
         assert_eq!(admit(vec![image(2000)]), Err(TooMany));
     }
+
+    /// However many rules a policy has: what differs is judged, and no signer is verified twice.
+    #[test]
+    fn rules_that_ask_for_the_same_are_judged_once() {
+        let rule = |name: usize, by: &str, more: &str| {
+            format!(r#"{{"name":"{name}","images":["**"],"signature":{{"by":[{by}]{more}}}}}"#)
+        };
+        let identity = |name: &str| format!(r#""{name}":{{"identity":"{name}","issuer":"i"}}"#);
+        let one = r#""a","b""#;
+        let mut rules: Vec<String> = (0..50).map(|name| rule(name, one, "")).collect();
+        for (name, (by, more)) in [
+            (r#""b","a""#, ""),
+            (r#""a""#, ""),
+            (r#""a""#, r#","atLeast":1"#),
+            (one, r#","maxAge":"1h""#),
+            (one, r#","annotations":{"x":"y"}"#),
+            (one, r#","log":false"#),
+            (one, r#","timestamp":true"#),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            rules.push(rule(100 + name, by, more));
+        }
+        let text = format!(
+            r#"{{"version":1,"signers":{{{},{}}},"rules":[{}]}}"#,
+            identity("a"),
+            identity("b"),
+            rules.join(",")
+        );
+        let policy = crate::verify::policy::Policy::read(text.as_bytes(), &|_| unreachable!()).unwrap();
+        let checks: Vec<&Check> =
+            policy.rules.iter().flat_map(|rule| &rule.needs).map(|need| &need.check).collect();
+        let judging = Judging::all(checks.into_iter().enumerate());
+        let numbers: Vec<usize> = judging.iter().map(|one| one.numbers.len()).collect();
+        assert_eq!(numbers, [51, 1, 2, 1, 1, 1]);
+        let signers: HashSet<usize> = judging.iter().flat_map(|one| one.signers.clone()).collect();
+        assert_eq!(signers.len(), 6, "two signers, each with three demands");
+    }
 }

@@ -121,7 +121,11 @@ impl Policy {
         if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
             return Err(root.need("rules")?.wrong(format!("two rules have the name {:?}", twice.name)));
         }
-        Ok(Self { rules, trusted_root: root.get("trustedRoot")?.map(|node| node.text().to_owned()) })
+        let trusted_root = root.get("trustedRoot")?.map(|node| node.text().to_owned());
+        let mut policy = Self { rules, trusted_root };
+        // One for all: a signer whom different rules believe for the same reasons is verified once.
+        policy.believe(&Arc::new(TrustMaterial::none()));
+        Ok(policy)
     }
 
     /// Whether anything of it asks for logs, authorities or times, so that a trusted root is needed.
