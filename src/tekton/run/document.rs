@@ -24,9 +24,15 @@ pub(super) const MAX_DEPTH: usize = 100;
 /// The most nodes of a YAML file, of which an entry of an object has two: twice those of a PipelineRun with 300 TaskRuns, each
 /// with 20 steps. Reading them takes about a second.
 const MAX_NODES: usize = 1_000_000;
-/// The most that the objects may take in memory together: three times what a PipelineRun with 300 TaskRuns takes. A second copy of it,
-/// to compare it with what was signed, still fits into 128 MiB.
+/// The most that the objects of a text up to 16 MiB may take in memory together: three times what a PipelineRun with 300 TaskRuns
+/// takes. A second copy of it, to compare it with what was signed, still fits into 128 MiB.
 const MAX_MEMORY_BYTES: usize = 56 * 1024 * 1024;
+/// How much memory the objects of a longer text may take: as much for each of its bytes. Real runs take about three times their
+/// length.
+pub(super) const fn max_memory(text_bytes: usize) -> usize {
+    let longer = text_bytes / 2 * 7;
+    if longer > MAX_MEMORY_BYTES { longer } else { MAX_MEMORY_BYTES }
+}
 /// The most documents in a YAML file.
 const MAX_DOCUMENTS: usize = 10_000;
 /// The largest whole number below which a float holds every one.
@@ -43,11 +49,12 @@ pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // JSON with `---` between its documents is YAML.
     let several = text.lines().any(|line| line.trim_end() == "---");
-    let documents =
-        room::within(MAX_MEMORY_BYTES, || match text.trim_start().starts_with(['{', '[']) && !several {
+    let documents = room::within(max_memory(text.len()), || {
+        match text.trim_start().starts_with(['{', '[']) && !several {
             true => json(text),
             false => yaml(text),
-        })?;
+        }
+    })?;
     let mut found = Vec::new();
     for document in documents {
         flatten(document, &mut found, 0)?;

@@ -285,3 +285,11 @@ fn steps_are_counted_over_the_run_and_its_children() {
         assert!(error.contains("at most 16384"), "{error}");
     }
 }
+
+#[test]
+fn what_may_be_taken_grows_with_texts_above_16_mib_alone() {
+    const MIB: usize = 1024 * 1024;
+    for (text, memory) in [(0, 56), (1, 56), (16, 56), (20, 70), (64, 224)] {
+        assert_eq!(super::document::max_memory(text * MIB), memory * MIB, "{text} MiB");
+    }
+}
