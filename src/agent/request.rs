@@ -6,7 +6,7 @@
 //! - An image's payload must be, byte for byte, what this program writes for the image and claims in it.
 //! - An in-toto statement has in-toto's fields and no other; each of its subjects has one digest, sha256, of an image that is
 //!   looked up, and nothing that isn't; the predicate alone is free.
-//! - A run's status has a status' fields and no other, so that it is no payload of the other kinds.
+//! - A run's status has the fields of a TaskRun's or a PipelineRun's, of their types, and no other, so that it is no payload of the other kinds.
 //! - Requests and payloads are objects in UTF-8, with each key once at every depth.
 //!
 //! A payload is decoded only if it isn't longer than one of its [`Kind`] may be, and nothing is kept of what isn't used.
@@ -17,13 +17,11 @@ mod shape;
 mod statement;
 
 use std::borrow::Cow;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 
 use self::shape::{AtMost, Object};
@@ -35,6 +33,7 @@ use crate::payload::{
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, Repository};
 use crate::sign::remote::wire::SignImageRequest;
+use crate::tekton::run::{RunKind, check_status};
 
 /// The media type of a run's status, signed as it is.
 pub const RUN_TYPE: &str = "application/json";
@@ -46,35 +45,8 @@ const MAX_IMAGES: usize = 256;
 /// 60,000 of them. One document is read at a time.
 const KEYS: Limit = Limit::memory(16 * 1024 * 1024);
 
-/// The fields of a run's status: <https://tekton.dev/docs/pipelines/pipeline-api/>.
-const STATUS_FIELDS: [&str; 26] = [
-    "annotations",
-    "artifacts",
-    "childReferences",
-    "cloudEvents",
-    "completionTime",
-    "conditions",
-    "finallyStartTime",
-    "observedGeneration",
-    "pipelineResults",
-    "pipelineSpec",
-    "podName",
-    "provenance",
-    "resourcesResult",
-    "results",
-    "retriesStatus",
-    "runs",
-    "sidecars",
-    "skippedTasks",
-    "spanContext",
-    "startTime",
-    "steps",
-    "taskResults",
-    "taskRunStatus",
-    "taskRuns",
-    "taskSpec",
-    "variables",
-];
+/// What a run's status may take in memory while it is checked, as `verify-run` reads it: the API server bounds a run at 1.5 MiB.
+const STATUS: Limit = Limit::memory(16 * 1024 * 1024);
 
 /// What is asked for, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,44 +217,13 @@ fn simple(bytes: &[u8], images: &[ImageRef]) -> Result<Asked, Malformed> {
     Ok(Asked { kind: Kind::Image, payload, images: vec![image], names: vec![name], made_here: false })
 }
 
-/// The names of a status' fields; a field of another name is an error.
-struct StatusFields {
-    conditions: bool,
-}
-
-impl<'de> Deserialize<'de> for StatusFields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-
-        impl<'de> Visitor<'de> for Entries {
-            type Value = StatusFields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<StatusFields, A::Error> {
-                let mut conditions = false;
-                while let Some(name) = entries.next_key::<String>()? {
-                    if !STATUS_FIELDS.contains(&name.as_str()) {
-                        return Err(A::Error::custom("a status has no such field"));
-                    }
-                    conditions |= name == "conditions";
-                    entries.next_value::<IgnoredAny>()?;
-                }
-                Ok(StatusFields { conditions })
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
-}
-
-/// A run's status. It is signed as it is, so it must be nothing else that is signed as it is.
+/// A run's status. It is signed as it is, so it must be nothing else that is signed as it is: the status of a TaskRun or of a PipelineRun,
+/// by the same check that `verify-run` makes of it.
 fn run(bytes: Vec<u8>, images: Vec<ImageRef>) -> Result<Asked, Malformed> {
     strict(&bytes)?;
-    match serde_json::from_slice(&bytes) {
-        Ok(StatusFields { conditions: true }) => {}
-        _ => return Err(Malformed::NotAStatus),
+    let status = json::value(&bytes, STATUS)?;
+    if ![RunKind::TaskRun, RunKind::PipelineRun].iter().any(|kind| check_status(*kind, &status).is_ok()) {
+        return Err(Malformed::NotAStatus);
     }
     let payload = Payload { bytes: Bytes::from(bytes), media_type: RUN_TYPE, envelope: Envelope::Bare };
     Ok(Asked { kind: Kind::Run, payload, images, names: Vec::new(), made_here: false })

@@ -112,7 +112,7 @@ fn attestations_and_runs_where_they_are_allowed() {
         "predicateType": "https://spdx.dev/Document", "predicate": {},
     })
     .to_string();
-    let status = json!({"conditions": [{"status": "True"}], "results": []}).to_string();
+    let status = json!({"conditions": [{"type": "Succeeded", "status": "True"}], "results": []}).to_string();
     let ask = |payload_type: &str, payload: &str| {
         let body = json!({"payloadType": payload_type, "payload": STANDARD.encode(payload)});
         let reply = running.post("/v1/sign", &body);

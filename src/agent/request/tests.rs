@@ -142,12 +142,28 @@ fn a_statement_without_an_image_to_look_up_is_refused() {
 
 #[test]
 fn a_status_is_a_run_and_nothing_else_is() {
-    let status = json!({"conditions": [], "podName": "x", "steps": []}).to_string();
-    assert_eq!(asked(RUN_TYPE, status.as_bytes(), &[]).unwrap().kind, Kind::Run);
+    let done = json!([{"type": "Succeeded", "status": "True"}]);
+    for status in [
+        json!({"conditions": done, "podName": "x", "steps": []}),
+        json!({"conditions": done, "pipelineSpec": {"tasks": []}, "childReferences": []}),
+    ] {
+        assert_eq!(asked(RUN_TYPE, status.to_string().as_bytes(), &[]).unwrap().kind, Kind::Run);
+    }
     let simple = one(&SimpleSigning, &image(), &Claims::default()).unwrap();
-    let hidden = json!({"conditions": [], "Critical": {}}).to_string();
     let statement = statement("x").to_string();
-    for wrong in [&simple.bytes[..], hidden.as_bytes(), statement.as_bytes(), b"{}"] {
+    let others = [
+        json!({"conditions": done, "Critical": {}}),
+        json!({"conditions": done, "pipelineSpec": {}, "steps": []}),
+        json!({"conditions": done, "podName": 1}),
+        json!({"conditions": [], "podName": "x"}),
+        json!({"conditions": [{"type": "Ready", "status": "True"}]}),
+        json!({"podName": "x"}),
+        json!([done]),
+        json!({}),
+    ]
+    .map(|other| other.to_string());
+    let others = others.iter().map(String::as_bytes);
+    for wrong in [&simple.bytes[..], statement.as_bytes()].into_iter().chain(others) {
         assert!(matches!(asked(RUN_TYPE, wrong, &[]), Err(M::NotAStatus)));
     }
     assert!(matches!(asked(RUN_TYPE, b"DSSEv1 28 x 1 y", &[]), Err(M::Json { .. })));
@@ -241,7 +257,7 @@ fn a_key_that_appears_twice_is_refused_wherever_it_is() {
         let refused = asked(cosign_statement::PAYLOAD_TYPE, text.as_bytes(), &[]);
         assert!(matches!(refused, Err(M::KeyTwice { .. })), "{text}: {refused:?}");
     }
-    let status = json!({"conditions": [{"type": "Succeeded", "more": {"status": "True"}}], "podName": "x"});
+    let status = json!({"conditions": [{"type": "Succeeded", "status": "True"}], "podName": "x", "taskSpec": {"params": [{"name": "a", "default": {"k": "v"}}]}});
     assert!(asked(RUN_TYPE, status.to_string().as_bytes(), &[]).is_ok());
     for text in doubled(&status) {
         assert!(matches!(asked(RUN_TYPE, text.as_bytes(), &[]), Err(M::KeyTwice { .. })), "{text}");
