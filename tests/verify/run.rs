@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use stepseal::explain::Explain as _;
 use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
 use stepseal::payload::{Claims, CosignStatement, Format as _, SimpleSigning};
 use stepseal::sign::{KeySource, Signer};
@@ -359,6 +360,25 @@ fn what_was_signed_for_something_else_is_no_run() {
 }
 
 /// A statement counts in an envelope alone, here and for what `sign` finds there.
+/// A field of a status that this version doesn't know may be one of a newer Tekton's, to whoever signs it and whoever verifies it.
+#[test]
+fn an_unknown_field_of_a_status_is_said_to_be_one() {
+    let mut objects = Objects::read(&case("tr-single-image"));
+    objects.object["status"]["newField"] = json!(1);
+    let run = objects.run();
+    let made = payload(&run, RunFormat::Tekton, &ProvenanceOptions::default());
+    let status = objects.object["status"].to_string();
+    let key = run.short_key().unwrap();
+    objects.annotate("payload", &key, status.as_bytes());
+    objects.annotate("signature", &key, &signer().sign(status.as_bytes()).unwrap().0);
+    let verdict = verify(&objects.run(), &trust(), &[]);
+    let (made, refused) = (made.unwrap_err(), &verdict.refused[0].1);
+    for (error, hint) in [(&made as &dyn std::error::Error, made.hint()), (refused, refused.hint())] {
+        assert!(hint.as_ref().unwrap().contains("a newer Stepseal"), "{error}: {hint:?}");
+        assert!(error.source().unwrap().to_string().contains("newField"), "{error:?}");
+    }
+}
+
 #[test]
 fn a_statement_with_a_bare_signature_does_not_count() {
     let mut objects = Objects::read(&case("tr-minimal"));

@@ -253,6 +253,11 @@ pub enum ProvenanceError {
 impl Explain for ProvenanceError {
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::NotAStatus { source: StatusError::Field(_), .. } => {
+                "if a newer Tekton wrote that field, which this version does not know in a status, use a newer Stepseal, or another format \
+                 than tekton"
+                    .into()
+            }
             Self::Part { .. } | Self::Time { .. } | Self::NotAStatus { .. } => {
                 "give the object as the cluster has it (kubectl get -o yaml); Tekton refuses such a value"
                     .into()

@@ -101,6 +101,11 @@ impl Explain for RunRefusal {
                     .to_owned()
             }
             Self::Time => "give it more time with --timeout, or look at the run: it may be made to keep verifiers busy".to_owned(),
+            Self::NotAStatus { source: StatusError::Field(_), .. } => {
+                "if a newer Tekton wrote that field, use a newer Stepseal, which knows it; otherwise don't trust the run: its signature was \
+                 made of something else"
+                    .to_owned()
+            }
             Self::NotAStatus { .. } | Self::OtherPredicate(_) | Self::OtherSignature { .. } => {
                 "don't trust the run: somebody hung a signature onto it that was made of something else".to_owned()
             }
