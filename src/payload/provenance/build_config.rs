@@ -8,7 +8,7 @@ use super::go::{self, GoType};
 use super::references;
 use super::slsa_v0_2::invocation;
 use super::time::{self, Fraction};
-use super::{MAX_REPEATED_BYTES, ProvenanceError};
+use super::{MAX_REPEATED_BYTES, ProvenanceError, object};
 use crate::tekton::run::{Gap, GapReason, Run, RunObject, Step, field, list, text};
 
 /// The steps of a TaskRun, as its status has them.
@@ -20,7 +20,7 @@ pub(super) fn of_task_run(run: &RunObject) -> Value {
         let spec = specs.get(state.name()).copied();
         step(spec.unwrap_or(&Value::Null), state)
     });
-    json!({ "steps": steps.collect::<Vec<_>>() })
+    object([("steps", steps.collect())])
 }
 
 /// One step: what it ran, and in which image.
@@ -38,9 +38,12 @@ fn step(spec: &Value, state: Step<'_>) -> Value {
         let id = id.strip_prefix("docker-pullable://").unwrap_or(id);
         fields.insert("image".to_owned(), format!("oci://{id}").into());
     }
-    json!({
-        "entryPoint": entry_point, "arguments": arguments, "environment": environment, "annotations": null
-    })
+    object([
+        ("entryPoint", entry_point.into()),
+        ("arguments", arguments.map_or(Value::Null, Value::from)),
+        ("environment", environment),
+        ("annotations", Value::Null),
+    ])
 }
 
 fn texts<'a>(of: &'a Value, name: &str) -> Vec<&'a str> {
@@ -82,7 +85,7 @@ pub(super) fn of_pipeline_run(run: &Run, gaps: &mut Vec<Gap>) -> Result<Value, P
             last = Some(name);
         }
     }
-    Ok(json!({ "tasks": tasks }))
+    Ok(object([("tasks", Value::Array(tasks))]))
 }
 
 /// The Task that a Pipeline's task refers to; empty for one that is written in the Pipeline.
@@ -180,7 +183,7 @@ fn results(child: &RunObject) -> Vec<Value> {
     let results = child.results().into_iter();
     results
         .map(|result| {
-            let mut entry = json!({ "name": result.name, "value": result.value.to_json() });
+            let mut entry = object([("name", result.name.into()), ("value", result.value.into_json())]);
             let kind = text(result.entry, "type");
             if let Some(fields) = entry.as_object_mut().filter(|_| !kind.is_empty()) {
                 fields.insert("type".to_owned(), kind.into());

@@ -320,6 +320,11 @@ fn statement(
     Ok(statement)
 }
 
+/// An object of these fields. `json!` would copy each of them, which may be as large as the run.
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
 impl StatementSubject {
     fn json(&self) -> Value {
         let digest: serde_json::Map<String, Value> =

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::descriptor::Material;
 use super::time::{self, Fraction};
-use super::{ProvenanceError, ProvenanceOptions, build_config, materials};
+use super::{ProvenanceError, ProvenanceOptions, build_config, materials, object};
 use crate::tekton::run::{Gap, Run, RunKind, RunObject};
 
 const REPRODUCIBLE_LABEL: &str = "chains.tekton.dev/reproducible";
@@ -29,13 +29,13 @@ pub(super) fn predicate(
             materials::of_pipeline_run(run, options.deep_inspection, gaps),
         ),
     };
-    let mut predicate = json!({
-        "builder": { "id": options.builder_id },
-        "buildType": format!("tekton.dev/v1/{}", run.kind()),
-        "invocation": invocation(own),
-        "buildConfig": config,
-        "metadata": metadata(own)?,
-    });
+    let mut predicate = object([
+        ("builder", json!({ "id": options.builder_id })),
+        ("buildType", format!("tekton.dev/v1/{}", run.kind()).into()),
+        ("invocation", invocation(own)),
+        ("buildConfig", config),
+        ("metadata", metadata(own)?),
+    ]);
     if let Some(fields) = predicate.as_object_mut().filter(|_| !materials.is_empty()) {
         fields.insert("materials".to_owned(), materials.iter().map(Material::json).collect());
     }
@@ -72,8 +72,9 @@ pub(super) fn invocation(run: &RunObject) -> Value {
     }
     let parameters: BTreeMap<_, _> = run.default_parameters().into_iter().chain(run.parameters()).collect();
     let parameters: Map<String, Value> =
-        parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_json())).collect();
-    let mut invocation = json!({ "configSource": source, "parameters": parameters });
+        parameters.into_iter().map(|(name, value)| (name.to_owned(), value.into_json())).collect();
+    let mut invocation =
+        object([("configSource", Value::Object(source)), ("parameters", Value::Object(parameters))]);
     let environment = environment(run);
     if let Some(fields) = invocation.as_object_mut().filter(|_| !environment.is_empty()) {
         fields.insert("environment".to_owned(), Value::Object(environment));

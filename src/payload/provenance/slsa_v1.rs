@@ -8,7 +8,7 @@ use super::descriptor::Descriptor;
 use super::go::{self, GoType};
 use super::subjects::is_build_artifact;
 use super::time::{self, Fraction};
-use super::{BuildType, ProvenanceError, ProvenanceOptions, RunFormat, dependencies};
+use super::{BuildType, ProvenanceError, ProvenanceOptions, RunFormat, dependencies, object};
 use crate::payload::go_json;
 use crate::tekton::run::{Gap, Run, RunKind, RunObject, RunResult};
 
@@ -24,11 +24,11 @@ pub(super) fn predicate(
         RunKind::TaskRun => dependencies::of_task_run(own, format, gaps),
         RunKind::PipelineRun => dependencies::of_pipeline_run(run, format, options, gaps)?,
     };
-    let mut definition = json!({
-        "buildType": options.build_type.uri(),
-        "externalParameters": external_parameters(own)?,
-        "internalParameters": internal_parameters(own, options.build_type)?,
-    });
+    let mut definition = object([
+        ("buildType", options.build_type.uri().into()),
+        ("externalParameters", external_parameters(own)?),
+        ("internalParameters", internal_parameters(own, options.build_type)?),
+    ]);
     unless_empty(&mut definition, "resolvedDependencies", dependencies);
     let mut builder = Map::new();
     if !options.builder_id.is_empty() {
@@ -37,7 +37,7 @@ pub(super) fn predicate(
     let mut details = json!({ "builder": builder, "metadata": metadata(own)? });
     let byproducts = byproducts(run, format, options)?;
     unless_empty(&mut details, "byproducts", byproducts.into_iter().map(Descriptor::into_json).collect());
-    Ok(json!({ "buildDefinition": definition, "runDetails": details }))
+    Ok(object([("buildDefinition", definition), ("runDetails", details)]))
 }
 
 fn unless_empty(object: &mut Value, name: &str, items: Vec<Value>) {
@@ -52,7 +52,7 @@ fn external_parameters(run: &RunObject) -> Result<Value, ProvenanceError> {
         RunKind::TaskRun => GoType::TaskRunSpec,
         RunKind::PipelineRun => GoType::PipelineRunSpec,
     };
-    let mut parameters = json!({ "runSpec": go::written(of, run.spec(), run, "spec")? });
+    let mut parameters = object([("runSpec", go::written(of, run.spec(), run, "spec")?)]);
     if let (Some(source), Some(fields)) =
         (run.ref_source().filter(|_| run.is_remote()), parameters.as_object_mut())
     {

@@ -24,15 +24,17 @@ pub(super) const MAX_DEPTH: usize = 100;
 /// The most nodes of a YAML file, of which an entry of an object has two: twice those of a PipelineRun with 300 TaskRuns, each
 /// with 20 steps. Reading them takes about a second.
 const MAX_NODES: usize = 1_000_000;
-/// The most that the objects of a text up to 16 MiB may take in memory together: three times what a PipelineRun with 300 TaskRuns
-/// takes. A second copy of it, to compare it with what was signed, still fits into 128 MiB.
-const MAX_MEMORY_BYTES: usize = 56 * 1024 * 1024;
-/// How much memory the objects of a longer text may take: as much for each of its bytes. Real runs take about three times their
-/// length.
+/// The most that the objects of a text up to [`LONG_BYTES`] may take in memory together: twice what a PipelineRun with 300 TaskRuns
+/// takes. What is made of it, to compare it with what was signed, still fits into 128 MiB.
+const MAX_MEMORY_BYTES: usize = 40 * 1024 * 1024;
+/// Longer texts, such as a PipelineRun with 900 TaskRuns, may take 3.5 times their length: real runs take about three times.
+const LONG_BYTES: usize = 16 * 1024 * 1024;
+
+/// How much memory the objects of a text may take.
 pub(super) const fn max_memory(text_bytes: usize) -> usize {
-    let longer = text_bytes / 2 * 7;
-    if longer > MAX_MEMORY_BYTES { longer } else { MAX_MEMORY_BYTES }
+    if text_bytes > LONG_BYTES { text_bytes / 2 * 7 } else { MAX_MEMORY_BYTES }
 }
+
 /// The most documents in a YAML file.
 const MAX_DOCUMENTS: usize = 10_000;
 /// The largest whole number below which a float holds every one.

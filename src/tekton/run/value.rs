@@ -53,6 +53,17 @@ impl ParamValue {
         }
     }
 
+    /// The same of a value that isn't needed any more: its texts aren't copied.
+    pub fn into_json(self) -> Value {
+        match self {
+            Self::Text(text) => Value::String(text),
+            Self::Array(items) => items.into(),
+            Self::Object(fields) => {
+                Value::Object(fields.into_iter().map(|(key, text)| (key, Value::String(text))).collect())
+            }
+        }
+    }
+
     /// The value as a step writes it into the file of a result.
     pub fn to_file(&self) -> String {
         match self {
