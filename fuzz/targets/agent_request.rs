@@ -42,7 +42,9 @@ fn subjects(asked: &Asked) {
         let name = subject.get("name").and_then(|name| name.as_str()).filter(|name| !name.is_empty());
         assert!(asked.images.iter().any(|image| {
             image.digest.to_string() == digest
-                && name.is_none_or(|name| name.parse::<Repository>().is_ok_and(|named| named == image.repository))
+                && name.is_none_or(|name| {
+                    name.parse::<Repository>().is_ok_and(|named| named == image.repository)
+                })
         }));
         let known = ["name", "digest", "annotations"];
         let image_signature = asked.kind == Kind::Image;
