@@ -393,6 +393,26 @@ fn a_statement_with_a_bare_signature_does_not_count() {
     assert!(!counts(&trust(), &made, &STANDARD.encode(&made), &STANDARD.encode(&signature)));
 }
 
+#[test]
+fn of_many_payloads_that_do_not_pass_some_are_told_and_how_many() {
+    let step = step();
+    for (junk, more) in [
+        (20, None),
+        (21, Some("and 1 more payloads do not pass")),
+        (500, Some("and 480 more payloads do not pass")),
+    ] {
+        let mut objects = signed();
+        for number in 0..junk {
+            objects.annotate("payload", &format!("{number:012x}"), b"{}");
+        }
+        let ended = binary(&step, &objects.text(), &[]);
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        assert_eq!(ended.stderr.matches("error:").count(), 20, "{}", ended.stderr);
+        let told = ended.stderr.lines().find(|line| line.ends_with("do not pass"));
+        assert_eq!(told, more, "{}", ended.stderr);
+    }
+}
+
 /// Junk neither hides the run's own payload nor keeps it waiting.
 #[test]
 fn more_payloads_than_any_run_has_are_left_out_and_told() {

@@ -22,6 +22,9 @@ use crate::verify::run::{MAX_PAYLOADS, SignedPayload, SoFar};
 /// The largest file of a run: a PipelineRun with thousands of TaskRuns, each as large as the cluster takes.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
+/// More refused payloads than these are told by their number; the run's own is the first.
+const MAX_TOLD: usize = 20;
+
 pub(super) fn run(
     matches: &ArgMatches,
     environment: &Environment,
@@ -47,7 +50,7 @@ pub(super) fn run(
     for good in &verdict.good {
         out.lines(lines(&name, good));
     }
-    for (key, refusal) in &verdict.refused {
+    for (key, refusal) in verdict.refused.iter().take(MAX_TOLD) {
         out.explanation(&Explanation {
             error: format!(
                 "{name} does not pass, {}: {}",
@@ -59,6 +62,9 @@ pub(super) fn run(
             hint: refusal.hint(),
             exit: ExitCode::Failed,
         });
+    }
+    if let Some(more) = verdict.refused.len().checked_sub(MAX_TOLD).filter(|more| *more > 0) {
+        out.line(&format!("and {more} more payloads do not pass"));
     }
     if !verdict.refused.is_empty() {
         return Ok(ExitCode::Failed);

@@ -76,7 +76,7 @@ pub(super) fn of_pipeline_run(run: &Run, gaps: &mut Vec<Gap>) -> Result<Value, P
         let task = TaskOf { run: own, name, after, reference: reference(own, task)? };
         repeated = repeated.saturating_add(task.bytes().saturating_mul(children.len()));
         if repeated > MAX_REPEATED_BYTES {
-            return Err(ProvenanceError::TooBig { name: run.name().to_owned() });
+            return Err(ProvenanceError::TooBig { name: run.name().to_owned(), most: MAX_REPEATED_BYTES });
         }
         for child in children {
             tasks.extend(task.attested(child, gaps)?);

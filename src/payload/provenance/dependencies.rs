@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::descriptor::{Descriptor, Material};
 use super::go::{self, GoType};
 use super::materials::{pipeline_inputs, sidecar_images, step_images, step_inputs, task_inputs};
-use super::{BuildType, ProvenanceError, ProvenanceOptions, RunFormat};
+use super::{BuildType, MAX_CONTENT_BYTES, ProvenanceError, ProvenanceOptions, RunFormat};
 use crate::payload::go_json;
 use crate::tekton::run::{Gap, Run, RunObject};
 
@@ -43,8 +43,14 @@ pub(super) fn of_pipeline_run(
     let source = run.run().ref_source();
     found.extend(source.map(|source| Descriptor::named(PIPELINE, Material::of_source(&source))));
     let executed = run.executed();
+    let mut content = 0;
     for child in &executed {
-        found.extend(pipeline_task(child, options.build_type)?);
+        let task = pipeline_task(child, options.build_type)?;
+        content += task.as_ref().map_or(0, |task| task.content.len());
+        if content > MAX_CONTENT_BYTES {
+            return Err(ProvenanceError::TooBig { name: run.name().to_owned(), most: MAX_CONTENT_BYTES });
+        }
+        found.extend(task);
         if format.reads_step_results() {
             found.extend(step_actions(child));
         }

@@ -48,6 +48,10 @@ pub const DEFAULT_BUILDER_ID: &str = "https://tekton.dev/chains/v2";
 /// The most that a statement may repeat of a Pipeline's tasks: once for each TaskRun that ran them.
 const MAX_REPEATED_BYTES: usize = 64 * 1024 * 1024;
 
+/// The most that a statement may hold of TaskRuns in full: 240 of 50 KiB. In base64 it is 16 MiB, and it is in memory as a value and
+/// as text.
+const MAX_CONTENT_BYTES: usize = 12 * 1024 * 1024;
+
 /// A format of what is signed for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunFormat {
@@ -235,10 +239,12 @@ pub enum ProvenanceError {
         source: StatusError,
     },
     /// More than is signed.
-    #[error("the provenance of {} would be larger than {} MiB", shown(.name, 100), MAX_REPEATED_BYTES / 1024 / 1024)]
+    #[error("the provenance of {} would be larger than {} MiB", shown(.name, 100), most / 1024 / 1024)]
     TooBig {
         /// The run's name.
         name: String,
+        /// How much of one part is written, in bytes.
+        most: usize,
     },
     /// The statement can't be written.
     #[error("cannot write the provenance of {} as JSON", shown(.name, 100))]

@@ -236,3 +236,32 @@ fn formats_and_build_types_have_chains_names() {
     assert!("slsa/v2".parse::<RunFormat>().is_err());
     assert!("slsa".parse::<BuildType>().is_err());
 }
+
+#[test]
+fn task_runs_in_full_have_a_limit_together() {
+    let child = |at: usize, text: &str| {
+        json!({
+            "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+            "metadata": {"name": format!("c{at}"), "labels": {"tekton.dev/pipelineTask": "t"}},
+            "status": {"completionTime": "2025-01-01T00:00:00Z", "podName": text},
+        })
+    };
+    // `<` is six letters in Go's JSON.
+    for (text, accepted) in [("x".repeat(1_000_000), true), ("<".repeat(400_000), false)] {
+        let children: Vec<Value> = (0..8).map(|at| child(at, &text)).collect();
+        let references: Vec<Value> = (0..8)
+            .map(|at| json!({"kind": "TaskRun", "name": format!("c{at}"), "pipelineTaskName": "t"}))
+            .collect();
+        let run = json!({
+            "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "a", "uid": "u"},
+            "status": {"pipelineSpec": {"tasks": [{"name": "t"}]}, "childReferences": references},
+        });
+        let run = Run::from_objects(run, children).unwrap();
+        for build_type in [BuildType::Slsa, BuildType::SlsaTekton] {
+            let options = ProvenanceOptions { build_type, ..ProvenanceOptions::default() };
+            let made = payload(&run, RunFormat::SlsaV2Alpha4, &options);
+            let accepted = accepted || build_type == BuildType::Slsa;
+            assert_eq!(made.is_ok(), accepted, "{build_type:?}: {:?}", made.err());
+        }
+    }
+}
