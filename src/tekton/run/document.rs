@@ -26,7 +26,7 @@ pub(super) const MAX_DEPTH: usize = 100;
 const MAX_NODES: usize = 1_000_000;
 /// The most that the objects of a text up to [`LONG_BYTES`] may take in memory together: twice what a PipelineRun with 300 TaskRuns
 /// takes. What is made of it, to compare it with what was signed, still fits into 128 MiB.
-const MAX_MEMORY_BYTES: usize = 40 * 1024 * 1024;
+const MAX_MEMORY_BYTES: usize = 36 * 1024 * 1024;
 /// Longer texts, such as a PipelineRun with 900 TaskRuns, may take 3.5 times their length: real runs take about three times.
 const LONG_BYTES: usize = 16 * 1024 * 1024;
 

@@ -227,7 +227,7 @@ fn what_would_take_too_much_memory_is_refused() {
     ] {
         let error = Run::parse(hostile.as_bytes()).unwrap_err();
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        assert!(cause.contains("takes more than 40 MiB"), "{}: {error}: {cause}", &hostile[..100]);
+        assert!(cause.contains("takes more than 36 MiB"), "{}: {error}: {cause}", &hostile[..100]);
     }
     // One document leaves nothing behind for the next.
     assert!(Run::parse(annotated("\"\"").as_bytes()).is_ok());
@@ -289,7 +289,7 @@ fn steps_are_counted_over_the_run_and_its_children() {
 #[test]
 fn what_may_be_taken_grows_with_texts_above_16_mib_alone() {
     const MIB: usize = 1024 * 1024;
-    for (text, memory) in [(0, 40), (1, 40), (16, 40), (20, 70), (64, 224)] {
+    for (text, memory) in [(0, 36), (1, 36), (16, 36), (20, 70), (64, 224)] {
         assert_eq!(super::document::max_memory(text * MIB), memory * MIB, "{text} MiB");
     }
 }
