@@ -21,6 +21,8 @@ use super::room;
 pub(super) const MAX_RUN_BYTES: usize = 64 * 1024 * 1024;
 /// The deepest nesting that is read; a run's deepest fields lie about 20 levels down.
 pub(super) const MAX_DEPTH: usize = 100;
+/// The deepest nesting of YAML, each level of which takes 21 KiB of stack in a debug build: a thread has 2 MiB.
+const MAX_YAML_DEPTH: usize = 64;
 /// The most nodes of a YAML file, of which an entry of an object has two: twice those of a PipelineRun with 300 TaskRuns, each
 /// with 20 steps. Reading them takes about a second.
 const MAX_NODES: usize = 1_000_000;
@@ -108,8 +110,8 @@ fn yaml(text: &str) -> Result<Vec<Value>, RunError> {
             max_alias_expansions_per_anchor: 10_000,
         },
         budget: serde_saphyr::budget! {
-            max_depth: MAX_DEPTH,
-            flow_nesting_limit: MAX_DEPTH,
+            max_depth: MAX_YAML_DEPTH,
+            flow_nesting_limit: MAX_YAML_DEPTH,
             max_nodes: MAX_NODES,
             max_events: 2 * MAX_NODES,
             max_aliases: 10_000,

@@ -142,6 +142,11 @@ fn aliases_cannot_fill_the_memory() {
         bomb.push_str(&format!("a{at}: &a{at} [{}]\n", before.trim_end_matches(", ")));
     }
     assert!(matches!(Run::parse(bomb.as_bytes()), Err(RunError::Yaml(_))));
+    let nested = |levels: usize| {
+        let text = format!("  deep: {}{}\n", "[".repeat(levels), "]".repeat(levels));
+        Run::parse((TASK_RUN.to_owned() + &text).as_bytes())
+    };
+    assert!(nested(60).is_ok() && matches!(nested(65), Err(RunError::Yaml(_))));
     let deep = "a:\n".to_owned() + &(1..400).map(|at| format!("{}b:\n", " ".repeat(at))).collect::<String>();
     assert!(matches!(Run::parse(deep.as_bytes()), Err(RunError::Yaml(_))));
 }
