@@ -146,6 +146,7 @@ fn a_status_is_a_run_and_nothing_else_is() {
     for status in [
         json!({"conditions": done, "podName": "x", "steps": []}),
         json!({"conditions": done, "pipelineSpec": {"tasks": []}, "childReferences": []}),
+        json!({"conditions": [{"type": "Succeeded"}]}),
     ] {
         assert_eq!(asked(RUN_TYPE, status.to_string().as_bytes(), &[]).unwrap().kind, Kind::Run);
     }
