@@ -162,6 +162,34 @@ const ADDED: Extent = Extent::Part("that it completed, where no other TaskRun ha
 /// What provenance v1 says of where a Task came from.
 const SOURCE: Extent = Extent::Part("URI and digests; the entry point where a resolver brought it");
 
+// Metadata that each format covers in the same way for TaskRuns and PipelineRuns.
+const LABELS: Field = Field {
+    name: "labels",
+    paths: &[&["metadata", "labels"]],
+    slsa_v1: Extent::All,
+    slsa_tekton: Some(Extent::All),
+    ..NEVER
+};
+const ANNOTATIONS: Field = Field {
+    name: "annotations",
+    paths: &[&["metadata", "annotations"]],
+    slsa_v1: Extent::All,
+    slsa_tekton: Some(Extent::All),
+    ..NEVER
+};
+const LAST_APPLIED: Field = Field {
+    name: "kubectl's last-applied-configuration",
+    paths: &[&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]],
+    slsa_tekton: Some(Extent::All),
+    ..NEVER
+};
+const CHAINS_ANNOTATIONS: Field = Field {
+    name: "annotations of Chains",
+    paths: &[&["metadata", "annotations", "chains.tekton.dev/*"]],
+    ..NEVER
+};
+const OTHER_METADATA: Field = Field { name: "other metadata", paths: &[&["metadata"]], ..NEVER };
+
 /// Of a TaskRun.
 const TASK_RUN: &[Field] = &[
     Field { name: "UID", paths: &[&["metadata", "uid"]], ..SPEC },
@@ -172,32 +200,11 @@ const TASK_RUN: &[Field] = &[
         ..NEVER
     },
     Field { name: "namespace", paths: &[&["metadata", "namespace"]], ..NEVER },
-    Field {
-        name: "labels",
-        paths: &[&["metadata", "labels"]],
-        slsa_v1: Extent::All,
-        slsa_tekton: Some(Extent::All),
-        ..NEVER
-    },
-    Field {
-        name: "annotations",
-        paths: &[&["metadata", "annotations"]],
-        slsa_v1: Extent::All,
-        slsa_tekton: Some(Extent::All),
-        ..NEVER
-    },
-    Field {
-        name: "kubectl's last-applied-configuration",
-        paths: &[&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]],
-        slsa_tekton: Some(Extent::All),
-        ..NEVER
-    },
-    Field {
-        name: "annotations of Chains",
-        paths: &[&["metadata", "annotations", "chains.tekton.dev/*"]],
-        ..NEVER
-    },
-    Field { name: "other metadata", paths: &[&["metadata"]], ..NEVER },
+    LABELS,
+    ANNOTATIONS,
+    LAST_APPLIED,
+    CHAINS_ANNOTATIONS,
+    OTHER_METADATA,
     Field { name: "params", paths: &[&["spec", "params"]], slsa_v1: VALUES, ..SPEC },
     Field { name: "ServiceAccount", paths: &[&["spec", "serviceAccountName"]], ..SPEC },
     Field { name: "taskRef", paths: &[&["spec", "taskRef"]], ..SPEC },
@@ -275,32 +282,11 @@ const PIPELINE_RUN: &[Field] = &[
         slsa_tekton: Some(Extent::Part("that of its TaskRuns")),
         ..NEVER
     },
-    Field {
-        name: "labels",
-        paths: &[&["metadata", "labels"]],
-        slsa_v1: Extent::All,
-        slsa_tekton: Some(Extent::All),
-        ..NEVER
-    },
-    Field {
-        name: "annotations",
-        paths: &[&["metadata", "annotations"]],
-        slsa_v1: Extent::All,
-        slsa_tekton: Some(Extent::All),
-        ..NEVER
-    },
-    Field {
-        name: "kubectl's last-applied-configuration",
-        paths: &[&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]],
-        slsa_tekton: Some(Extent::All),
-        ..NEVER
-    },
-    Field {
-        name: "annotations of Chains",
-        paths: &[&["metadata", "annotations", "chains.tekton.dev/*"]],
-        ..NEVER
-    },
-    Field { name: "other metadata", paths: &[&["metadata"]], ..NEVER },
+    LABELS,
+    ANNOTATIONS,
+    LAST_APPLIED,
+    CHAINS_ANNOTATIONS,
+    OTHER_METADATA,
     Field { name: "params", paths: &[&["spec", "params"]], slsa_v1: VALUES, ..SPEC },
     Field {
         name: "ServiceAccount",
