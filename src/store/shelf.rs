@@ -299,15 +299,13 @@ mod tests {
         }
     }
 
+    fn shelf(digests: &[&str]) -> Shelf {
+        let entries = digests.iter().map(|digest| Entry::of(&serde_json::json!({ "digest": digest })));
+        Shelf { entries: entries.collect(), ..Shelf::default() }
+    }
+
     #[test]
     fn what_is_there_more_often_than_before_is_what_a_registry_made_of_ours() {
-        let shelf = |digests: &[&str]| Shelf {
-            entries: digests
-                .iter()
-                .map(|digest| Entry::of(&serde_json::json!({ "digest": digest })))
-                .collect(),
-            ..Shelf::default()
-        };
         assert!(shelf(&["a", "x", "x"]).twice(&shelf(&["a", "x"])).is_some());
         assert!(shelf(&["x", "x"]).twice(&shelf(&[])).is_some());
         for (seen, before) in [(&["a", "x"][..], &["a"][..]), (&["x", "x"], &["x", "x"]), (&[], &["x"])] {
@@ -317,13 +315,6 @@ mod tests {
 
     #[test]
     fn merging_keeps_both_and_repeats_nothing() {
-        let shelf = |digests: &[&str]| Shelf {
-            entries: digests
-                .iter()
-                .map(|digest| Entry::of(&serde_json::json!({ "digest": digest })))
-                .collect(),
-            ..Shelf::default()
-        };
         let mut ours = shelf(&["a", "b"]);
         assert!(!ours.contains(&shelf(&["c"])));
         ours.absorb(&shelf(&["b", "c"]));
