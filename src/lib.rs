@@ -25,6 +25,7 @@ mod pattern;
 pub mod payload;
 pub mod pipeline;
 pub mod plan;
+pub mod process;
 mod recent;
 pub mod registry;
 pub mod report;
