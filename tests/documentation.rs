@@ -175,7 +175,8 @@ fn every_flag_named_in_prose_exists() {
         "--json",
         "--long",
     ];
-    let pages = ["configuration", "agent", "runs", "verify", "policy"].map(|page| format!("docs/{page}.md"));
+    let pages = ["configuration", "agent", "runs", "verify", "policy", "threat-model"]
+        .map(|page| format!("docs/{page}.md"));
     for name in ["README.md", "ARCHITECTURE.md"].into_iter().chain(pages.iter().map(String::as_str)) {
         let text = std::fs::read_to_string(root(name)).unwrap();
         for (at, _) in text.match_indices("--") {
