@@ -40,7 +40,9 @@ fn every_message_stands_in_the_source() {
 #[test]
 fn every_link_leads_to_a_file() {
     let mut pages = texts(&root().join("docs"), ".md");
-    pages.push((root().join("README.md"), fs::read_to_string(root().join("README.md")).unwrap()));
+    for name in ["README.md", "SECURITY.md"] {
+        pages.push((root().join(name), fs::read_to_string(root().join(name)).unwrap()));
+    }
     for (path, page) in pages {
         for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let target = link.split('#').next().unwrap();
