@@ -34,6 +34,31 @@ fn one_static_file_of_at_most_ten_mebibytes() {
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
+fn the_static_file_names_no_folder_of_the_machine_that_built_it() {
+    let binary = static_binary();
+    let bytes = fs::read(&binary).unwrap();
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let or_at_home = |name: &str, folder: &str| {
+        std::env::var_os(name).map_or_else(|| home.join(folder), PathBuf::from).display().to_string()
+    };
+    // FOLDER/TRIPLE/release/stepseal
+    let target = binary.ancestors().nth(3).unwrap().display().to_string();
+    let cargo_home = or_at_home("CARGO_HOME", ".cargo");
+    for folder in
+        [cargo_home, or_at_home("RUSTUP_HOME", ".rustup"), env!("CARGO_MANIFEST_DIR").to_owned(), target]
+    {
+        let name = format!("{folder}/");
+        assert!(
+            name.len() < 3 || !bytes.windows(name.len()).any(|window| window == name.as_bytes()),
+            "{name}"
+        );
+    }
+    // What stands in their place: sources of crates have a name in log lines and panics.
+    assert!(bytes.windows(8).any(|window| window == b"/crates/"));
+}
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
 fn it_signs_in_an_empty_root_as_any_user() {
     let scene = Scene::new();
     let registry = Registry::docker(scene.home());
