@@ -6,7 +6,7 @@
 #
 # Groups: `peers` (Debian packages, cosign, crane, a transparency log, a timestamp authority,
 # the Sigstore Go verifier, skopeo's policy, a registry with the referrers API), `go_types` (Tekton's Go types),
-# `fuzz` (cargo-fuzz), `deny` (cargo-deny).
+# `fuzz` (cargo-fuzz), `deny` (cargo-deny), `sbom` (cargo-cyclonedx, CycloneDX's JSON schemas).
 # What has to be built is kept in $STEPSEAL_CACHE (default: the user's cache folder), a folder a
 # version, outside the checkout; a program gets its final name only when it is whole.
 
@@ -18,6 +18,8 @@ REKOR_VERSION=v2.2.1
 TIMESTAMP_VERSION=v2.1.2
 CARGO_FUZZ_VERSION=0.13.2
 CARGO_DENY_VERSION=0.20.2
+CARGO_CYCLONEDX_VERSION=0.5.9
+CYCLONEDX_SCHEMAS_VERSION=11.12.0
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/cache.sh"
@@ -95,6 +97,13 @@ cargo_install() { # CRATE VERSION FLAGS FOLDER
   rm -rf "$4/root" "$4/target"
 }
 
+# CycloneDX's own library for Python brings the schemas.
+build_cyclonedx_validate() { # FOLDER
+  /usr/bin/python3 -m pip install --quiet --target "$1/lib" \
+    "cyclonedx-python-lib[json-validation]==$CYCLONEDX_SCHEMAS_VERSION"
+  cp "$HERE/cyclonedx-validate" "$1/"
+}
+
 install_peers() {
   need_debian ca-certificates docker-registry apache2-utils skopeo buildah podman runc openssl jq curl time
   need_built cosign "$COSIGN_VERSION" go_install "github.com/sigstore/cosign/v3/cmd/cosign@$COSIGN_VERSION"
@@ -128,6 +137,15 @@ install_fuzz() {
 
 install_deny() {
   need_built cargo-deny "$CARGO_DENY_VERSION" cargo_install cargo-deny "$CARGO_DENY_VERSION" --no-default-features
+}
+
+install_sbom() {
+  need_debian jq python3-pip
+  # What it does takes a second in either; a debug build takes half the time to make.
+  need_built cargo-cyclonedx "$CARGO_CYCLONEDX_VERSION" cargo_install cargo-cyclonedx "$CARGO_CYCLONEDX_VERSION" \
+    "--debug --config profile.dev.debug=0"
+  need_built cyclonedx-validate "$CYCLONEDX_SCHEMAS_VERSION-$(sha256sum <"$HERE/cyclonedx-validate" | cut -c1-12)" \
+    build_cyclonedx_validate
 }
 
 for group in "${@:-peers}"; do "install_$group"; done

@@ -45,6 +45,8 @@ mod peers;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod release;
+#[cfg(test)]
 mod results;
 #[cfg(test)]
 mod runs;

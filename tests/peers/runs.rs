@@ -50,7 +50,7 @@ fn statements(scene: &Scene, place: Place, kind: &str, image: &Image, elsewhere:
 }
 
 /// The statement in an envelope or in a bundle.
-fn statement(line: &Value) -> Value {
+pub(crate) fn statement(line: &Value) -> Value {
     let envelope = line.get("dsseEnvelope").unwrap_or(line);
     let payload = envelope["payload"].as_str().unwrap_or_else(|| panic!("no envelope: {line}"));
     serde_json::from_slice(&STANDARD.decode(payload).unwrap()).unwrap()
