@@ -5,11 +5,13 @@ mod recorder;
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
+use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -17,6 +19,7 @@ use crate::cluster::Uid;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign::{self, Text};
+use crate::process::Protection;
 use crate::registry::ImageRef;
 use crate::registry::client::Stats;
 use crate::tekton::run::RunName;
@@ -197,6 +200,8 @@ pub struct Report {
     requests: u64,
     /// Whether the run was ended before its work was over.
     interrupted: bool,
+    /// What protected the process; `None`: it is left out.
+    protection: Option<Protection>,
 }
 
 /// One subject in the JSON report.
@@ -224,6 +229,8 @@ struct Entry<'a> {
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protection: Option<&'a Protection>,
 }
 
 #[derive(Serialize)]
@@ -236,7 +243,7 @@ struct Problem<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(outcome: &'a Outcome, notes: &'a [(String, Vec<String>)]) -> Self {
+    fn new(outcome: &'a Outcome, report: &'a Report) -> Self {
         let done = outcome.result.as_ref().ok();
         let error = outcome.result.as_ref().err();
         let (uri, digest, uid) = match &outcome.subject {
@@ -253,7 +260,8 @@ impl<'a> Entry<'a> {
             format: outcome.label.format,
             store: outcome.label.store,
             status: outcome.status(),
-            notes: notes
+            notes: report
+                .notes
                 .iter()
                 .filter(|(from, _)| outcome.from.contains(from))
                 .flat_map(|(_, notes)| notes.iter().map(String::as_str))
@@ -268,6 +276,7 @@ impl<'a> Entry<'a> {
                 used: error.used.as_deref(),
                 hint: error.hint.as_deref(),
             }),
+            protection: report.protection.as_ref(),
         }
     }
 }
@@ -312,7 +321,7 @@ impl Report {
             |outcome: &Outcome| (outcome.label.artifact != Label::IMAGE.artifact, outcome.subject.clone());
         outcomes.sort_by_cached_key(key);
         let (notes, requests) = (Vec::new(), stats.requests);
-        Self { outcomes, notes, elapsed, requests, interrupted: false }
+        Self { outcomes, notes, elapsed, requests, interrupted: false, protection: None }
     }
 
     /// The report of a run that refused to begin: every subject failed of the same.
@@ -344,8 +353,7 @@ impl Report {
     ///
     /// When it can't be written as JSON, which would be a fault of ours.
     pub fn to_json(&self) -> Result<String, ReportError> {
-        let entries: Vec<Entry<'_>> =
-            self.outcomes.iter().map(|outcome| Entry::new(outcome, &self.notes)).collect();
+        let entries: Vec<Entry<'_>> = self.outcomes.iter().map(|outcome| Entry::new(outcome, self)).collect();
         Ok(serde_json::to_string_pretty(&entries)? + "\n")
     }
 
@@ -354,6 +362,12 @@ impl Report {
     pub fn noting(mut self, notes: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
         self.notes.extend(notes);
         self
+    }
+
+    /// With what protected the process that signed.
+    #[must_use]
+    pub fn protected_by(self, protection: Protection) -> Self {
+        Self { protection: Some(protection), ..self }
     }
 
     /// The last line of the step log.
@@ -390,9 +404,9 @@ impl Pending {
     /// When the folder can't be written.
     pub fn new(path: &Path) -> Result<Self, ReportError> {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.permissions(PermissionsExt::from_mode(0o644));
-        let file = builder.prefix(".stepseal-").tempfile_in(dir);
+        // It is never read, so that where Landlock is in force nothing in its folder has to be readable.
+        let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+        let file = tempfile::Builder::new().prefix(".stepseal-").make_in(dir, create);
         let path = path.to_owned();
         match file {
             Ok(file) => Ok(Self { path, file }),
@@ -408,6 +422,10 @@ impl Pending {
     pub fn write(mut self, bytes: &[u8]) -> Result<(), ReportError> {
         let written = self.file.write_all(bytes);
         let kept = written.and_then(|()| self.file.persist(&self.path).map_err(|failed| failed.error));
-        kept.map(|_| ()).map_err(|source| ReportError::Write { path: self.path, source })
+        kept.map(|_| ()).map_err(|source| {
+            // Landlock refuses to replace a folder before the kernel says that it is one.
+            let source = if self.path.is_dir() { Errno::ISDIR.into() } else { source };
+            ReportError::Write { path: self.path, source }
+        })
     }
 }

@@ -8,13 +8,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::begin::{BeginError, begin};
+use super::confinement;
 use super::environment::Environment;
 use super::interruption::Interruption;
 use super::output::Output;
 use super::progress::Progress;
 use super::sign::{self, conclude, fail};
-use super::subjects::flags;
-use crate::config::{Config, ConfigError, Sources};
+use super::subjects;
+use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
@@ -23,6 +24,7 @@ use crate::json::{self, Limit};
 use crate::payload::statement;
 use crate::payload::{Payload, PayloadError};
 use crate::plan::{self, Pattern, PatternError};
+use crate::process::Protection;
 use crate::registry::client::Stats;
 use crate::registry::{ImageRef, PlainHttp, ReferenceError};
 use crate::report::{About, Event, Expected, Label, Pending, Recorder, Report, ReportError};
@@ -111,6 +113,8 @@ impl Explain for AttestError {
 /// What is attested.
 struct Attestation {
     config: Config,
+    /// What protects this process.
+    protection: Protection,
     image: ImageRef,
     payload: Payload,
 }
@@ -154,6 +158,7 @@ fn attest(
         }
         Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
     };
+    let report = report.protected_by(attestation.protection.clone());
     Ok(conclude(&report, exit, config.output, file, None, out))
 }
 
@@ -164,7 +169,7 @@ async fn work(
     begun: Instant,
     out: &mut Output,
 ) -> Result<Report, BeginError> {
-    let Attestation { config, image, payload } = attestation;
+    let Attestation { config, image, payload, .. } = attestation;
     let mut interruption = Interruption::new(begun + config.timeout);
     let mut recorder = Recorder::new(expected.to_vec());
     let mut progress = Progress::start(config, expected.len());
@@ -189,12 +194,8 @@ fn read(
     environment: &Environment,
     out: &mut Output,
 ) -> Result<Attestation, AttestError> {
-    let sources = Sources::read(flags(matches), environment.variables())?;
-    let epoch = environment.get("SOURCE_DATE_EPOCH");
-    let config = Config::new(&sources, epoch.as_deref())?;
-    for warning in &config.warnings {
-        out.line(&format!("warning: {warning}"));
-    }
+    let config = subjects::config(matches, environment, out)?;
+    let protection = confinement::attest(&config, matches, environment);
     let text = matches.get_one::<String>("attested").map(String::as_str).unwrap_or_default();
     let image: ImageRef =
         text.parse().map_err(|source| AttestError::Image { text: foreign::shown(text, 300), source })?;
@@ -213,7 +214,7 @@ fn read(
     let path = PathBuf::from(matches.get_one::<String>("predicate").map(String::as_str).unwrap_or_default());
     let predicate = predicate(&path, kind, config.created)?;
     let payload = statement::of_images(std::slice::from_ref(&image), predicate_type, &predicate)?;
-    Ok(Attestation { config, image, payload })
+    Ok(Attestation { config, protection, image, payload })
 }
 
 /// What cosign makes of a predicate that may be any text.

@@ -7,8 +7,11 @@ use super::output::Output;
 use crate::demo::{Sample, SampleError, Tour, verify};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::process::landlock;
 
 pub(super) fn run(matches: &ArgMatches, out: &mut Output) -> ExitCode {
+    // Its commands run one after the other, beside the registry and its files.
+    landlock::forgo();
     let port = matches.get_one::<u16>("port").copied().unwrap_or(0);
     match show(port, matches.get_flag("referrers"), matches.get_flag("keep"), out) {
         Ok(code) => code,

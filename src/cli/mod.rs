@@ -6,6 +6,7 @@ pub mod args;
 mod attest;
 mod begin;
 mod completions;
+mod confinement;
 mod demo;
 mod environment;
 mod generate_key_pair;
@@ -71,6 +72,9 @@ fn dispatch(
     {
         out.error(&error);
         return error.exit();
+    }
+    if matches!(matches.subcommand_name(), Some("plan" | "agent" | "generate-key-pair")) {
+        confinement::none();
     }
     match matches.subcommand() {
         Some(("sign", matches)) => sign::run(matches, environment, out),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::environment::Environment;
 use super::output::Output;
-use super::subjects::Subjects;
+use super::subjects::{self, Subjects};
 use crate::cluster::PREFIX;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
@@ -80,7 +80,10 @@ impl Annotations {
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    let subjects = match Subjects::read(matches, environment, out) {
+    let read = |out: &mut Output| {
+        Subjects::read(subjects::config(matches, environment, out)?, matches, environment, out)
+    };
+    let subjects = match read(out) {
         Ok(subjects) => subjects,
         Err(error) => {
             out.error(&error);

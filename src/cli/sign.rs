@@ -6,11 +6,12 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::begin::{BeginError, begin};
+use super::confinement;
 use super::environment::Environment;
 use super::interruption::Interruption;
 use super::output::Output;
 use super::progress::Progress;
-use super::subjects::Subjects;
+use super::subjects::{self, Subjects};
 use crate::config;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -24,7 +25,12 @@ const SHOWN_NOTES: usize = 10;
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let begun = Instant::now();
-    let subjects = match Subjects::read(matches, environment, out) {
+    let config = match subjects::config(matches, environment, out) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, out),
+    };
+    let protection = confinement::sign(&config, matches, environment);
+    let subjects = match Subjects::read(config, matches, environment, out) {
         Ok(subjects) => subjects,
         Err(error) => return fail(&error, out),
     };
@@ -50,7 +56,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
             Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
         },
     };
-    let report = report.noting(subjects.run_notes());
+    let report = report.noting(subjects.run_notes()).protected_by(protection);
     conclude(&report, exit, subjects.config.output, file, Some(own_results), out)
 }
 

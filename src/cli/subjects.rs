@@ -82,19 +82,29 @@ impl Explain for SubjectsError {
     }
 }
 
+/// The configuration of `sign`, `plan` and `attest`; its warnings are shown.
+pub(super) fn config(
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<Config, ConfigError> {
+    let sources = Sources::read(flags(matches), environment.variables())?;
+    let epoch = environment.get("SOURCE_DATE_EPOCH");
+    let config = Config::new(&sources, epoch.as_deref())?;
+    for warning in &config.warnings {
+        out.line(&format!("warning: {warning}"));
+    }
+    Ok(config)
+}
+
 impl Subjects {
-    /// Reads everything that decides what is signed, and shows the configuration's warnings.
+    /// Reads everything that decides what is signed.
     pub(super) fn read(
+        config: Config,
         matches: &ArgMatches,
         environment: &Environment,
         out: &mut Output,
     ) -> Result<Self, SubjectsError> {
-        let sources = Sources::read(flags(matches), environment.variables())?;
-        let epoch = environment.get("SOURCE_DATE_EPOCH");
-        let config = Config::new(&sources, epoch.as_deref())?;
-        for warning in &config.warnings {
-            out.line(&format!("warning: {warning}"));
-        }
         let found = runs::find(&config, environment)?;
         let discovered = discover(matches, &config, &found)?;
         let standing = Standing::find(&config.steps_dir);

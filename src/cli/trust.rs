@@ -152,8 +152,7 @@ pub(super) fn material_of(
     named: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<TrustMaterial, TrustFlagError> {
-    let variable = || ROOT_VARIABLES.iter().find_map(|name| env(name).filter(|path| !path.is_empty()));
-    match named.map(Path::to_owned).or_else(|| variable().map(PathBuf::from)) {
+    match root_place(named, env) {
         Some(path) => {
             let bytes = input::read(&path, TRUST_BYTES)
                 .map_err(|source| TrustFlagError::ReadRoot { path: path.clone(), source })?;
@@ -161,6 +160,12 @@ pub(super) fn material_of(
         }
         None => TrustMaterial::public_good().map_err(TrustFlagError::OwnRoot),
     }
+}
+
+/// The file of the trusted root: the one that is named, or that the environment names; `None`: the one in the program.
+pub(super) fn root_place(named: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let variable = || ROOT_VARIABLES.iter().find_map(|name| env(name).filter(|path| !path.is_empty()));
+    named.map(Path::to_owned).or_else(|| variable().map(PathBuf::from))
 }
 
 /// A flag, or its sibling that is an expression.

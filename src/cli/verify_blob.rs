@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ArgMatches;
 
+use super::confinement;
 use super::environment::Environment;
 use super::output::Output;
 use super::trust::{self, TrustFlagError};
@@ -126,6 +127,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
 
 /// Verifies, and gives what people are told.
 fn verify(matches: &ArgMatches, environment: &Environment) -> Result<Vec<String>, BlobError> {
+    confinement::verify_blob(matches, environment);
     let name = matches.get_one::<String>("blob").cloned().unwrap_or_default();
     let blob = Blob::named(&name);
     let signature = matches.get_one::<String>("signature");

@@ -4,6 +4,8 @@
 //! `$HOME`, except where other steps may share that folder: there it is read if it was mounted, runs no program, and the files that
 //! it names relative to itself have to be mounted too.
 
+mod look;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -19,6 +21,8 @@ use super::error::ClusterError;
 use crate::foreign;
 use crate::input::shared_folder::{Found, HomeFolder, SharedFolder};
 use crate::input::{self, InputError};
+
+pub use look::Look;
 
 /// The longest kubeconfig that is mounted, and the longest file that it names: Kubernetes lets no Secret be longer.
 const FILE_BYTES: u64 = 1024 * 1024;

@@ -34,7 +34,7 @@ pub use annotations::{ANNOTATIONS_BYTES, Annotated, AnnotationError, Wanted};
 pub use children::{Children, Pods};
 pub use connect::{ACCOUNT_FOLDER, Environment, Reach, in_pod};
 pub use error::{ClusterError, Exchange, Failure, KubeconfigFault, Refusal, RequestError, SetupFault, Verb};
-pub use kubeconfig::Kubeconfigs;
+pub use kubeconfig::{Kubeconfigs, Look};
 pub use name::{Kind, Name, NameError, Namespace, ObjectName, Uid};
 pub use runs::{Own, RunsError, Told};
 pub use secret::{Left, SecretData};

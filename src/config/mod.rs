@@ -8,6 +8,7 @@ mod artifacts;
 pub mod home;
 pub mod settings;
 pub mod sources;
+pub mod system;
 pub mod verification;
 
 use std::collections::BTreeMap;

@@ -24,6 +24,7 @@ mod tests;
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -100,6 +101,18 @@ pub(crate) fn read_trusted(path: &Path, limit: u64) -> Result<Vec<u8>, InputErro
 /// It is not a regular file, or larger, or can't be read.
 pub(crate) fn read_secret(file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, InputError> {
     file::read_secret(file, limit)
+}
+
+/// The file or folder at `path`, as a place that can't be read: where [`read`] and the others would find it.
+///
+/// # Errors
+///
+/// There is nothing there, or a link on the way leads out of its mount.
+pub(crate) fn place(path: &Path) -> Result<OwnedFd, InputError> {
+    Ok(match walk(path, Goal::File, RULES)? {
+        Found::Folder(folder, _) => folder,
+        Found::Entry { place, .. } => place,
+    })
 }
 
 /// Whether `path` stands for standard input, where an input takes it.

@@ -59,6 +59,20 @@ impl PublicKeySource {
         }
     }
 
+    /// The file or the directory that [`read`](Self::read) opens.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Env(_) | Self::Secret(_) => None,
+        }
+    }
+
+    /// The one file that [`read`](Self::read) reads: `cosign.pub` in a directory.
+    pub fn file(&self) -> Option<PathBuf> {
+        let path = self.path()?;
+        Some(if path.is_dir() { path.join(COSIGN_PUB) } else { path.to_owned() })
+    }
+
     /// Reads the key.
     ///
     /// # Errors

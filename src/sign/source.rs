@@ -115,6 +115,19 @@ impl KeySource {
         }
     }
 
+    /// Every file that [`read`](Self::read) may open.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let Self::Path(path) = self else { return Vec::new() };
+        if path.is_dir() {
+            return [COSIGN_KEY, COSIGN_PASSWORD_FILE, COSIGN_PUB, X509_PEM]
+                .map(|name| path.join(name))
+                .into();
+        }
+        let password = path.file_name().is_some_and(|name| name == COSIGN_KEY);
+        let password = password.then(|| path.with_file_name(COSIGN_PASSWORD_FILE));
+        std::iter::once(path.clone()).chain(password).collect()
+    }
+
     /// Reads the key, and its password if it is encrypted; fast, and without a derivation.
     ///
     /// # Errors

@@ -454,6 +454,7 @@ fn what_a_signature_covers_is_told() {
         "{payload}"
     );
     assert_eq!(payload["note"], Value::Null);
+    assert!(printed["protection"]["landlock"]["state"].is_string(), "{printed}");
     for text in ["covers UID", "covers in part ", "doesn't cover name, namespace"] {
         assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
     }

@@ -9,6 +9,7 @@ use clap::ArgMatches;
 
 use super::super::environment::Environment;
 use super::super::output::Output;
+use crate::cli::confinement;
 use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, NameError, Reach, RunsError};
 use crate::config::settings::VERIFY_TABLES;
@@ -189,6 +190,7 @@ impl Begun {
         for warning in &config.warnings {
             out.line(&format!("warning: {warning}"));
         }
+        confinement::verify(&config, matches, environment);
         let env = |name: &str| environment.get(name);
         let gate = match &config.policy {
             Some(path) if command == Command::Images => {

@@ -7,6 +7,7 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 
 use super::begin::{self, BeginError};
+use crate::cli::confinement;
 use crate::cli::environment::Environment;
 use crate::cli::output::Output;
 use crate::cluster::{Cluster, ObjectName, Uid};
@@ -35,6 +36,7 @@ pub(super) fn run(
     for warning in &config.warnings {
         out.line(&format!("warning: {warning}"));
     }
+    let protection = confinement::verify(&config, matches, environment);
     let env = |name: &str| environment.get(name);
     let trust = begin::trust(&config, &env, begun)?;
     let requires = begin::requires(&config)?;
@@ -79,7 +81,7 @@ pub(super) fn run(
         let payloads: Vec<Value> = verdict.good.iter().map(json_of).collect();
         let told = json!({
             "kind": run.kind().name(), "namespace": run.namespace(), "name": run.name(), "uid": run.uid().map_or("", Uid::as_str),
-            "payloads": payloads, "payloadsLeftOut": verdict.left_out,
+            "payloads": payloads, "payloadsLeftOut": verdict.left_out, "protection": protection,
         });
         out.json(&format!("{told}\n"));
     }

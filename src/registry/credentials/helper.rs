@@ -35,6 +35,9 @@ use crate::secret::Secret;
 /// How long a helper may take: those of clouds ask a token service first, and may retry.
 pub(super) const HELPER_LIMIT: Duration = Duration::from_secs(30);
 
+/// What the names of all helpers begin with.
+const PROGRAM: &str = "docker-credential-";
+
 /// The longest answer: a token of a cloud has a few KiB.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
@@ -64,7 +67,7 @@ impl HelperName {
 
     /// The program's file name.
     pub(super) fn program(&self) -> String {
-        format!("docker-credential-{}", self.0)
+        format!("{PROGRAM}{}", self.0)
     }
 }
 
@@ -136,14 +139,25 @@ impl Helpers {
         answer.get_or_init(|| async { self.run(helper, server).await.map_err(Arc::new) }).await.clone()
     }
 
-    async fn run(&self, helper: &HelperName, server: &str) -> Result<Option<Login>, HelperError> {
+    /// Where the program of `helper` is; `None`: it can't run.
+    pub(super) fn find(&self, helper: &HelperName) -> Option<PathBuf> {
         let program = helper.program();
-        let program = self
-            .path
-            .iter()
-            .map(|folder| folder.join(&program))
-            .find(|path| is_program(path))
-            .ok_or(HelperError::Absent)?;
+        self.path.iter().map(|folder| folder.join(&program)).find(|path| is_program(path))
+    }
+
+    /// A program that a credentials file could name; `None`: there is none.
+    pub(super) fn any(&self) -> Option<PathBuf> {
+        let entries =
+            self.path.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+        let mut helpers = entries.filter(|entry| {
+            let name = entry.file_name();
+            name.to_str().is_some_and(|name| name.strip_prefix(PROGRAM).and_then(HelperName::parse).is_some())
+        });
+        helpers.find_map(|entry| Some(entry.path()).filter(|path| is_program(path)))
+    }
+
+    async fn run(&self, helper: &HelperName, server: &str) -> Result<Option<Login>, HelperError> {
+        let program = self.find(helper).ok_or(HelperError::Absent)?;
         tracing::debug!(helper = helper.as_str(), server, "asking a credential helper");
         let mut running = Running::start(&program).map_err(HelperError::Run)?;
         let told = tokio::time::timeout(self.limit, running.talk(server)).await;

@@ -230,6 +230,24 @@ impl FileKeychain {
         &self.sources
     }
 
+    /// A helper that may have to run, and the part of which file names it. One whose program isn't there can't.
+    pub fn helper(&self) -> Option<(PathBuf, String)> {
+        let of_rules = self.rules.iter().filter_map(|Rule { source, rule }| match &rule.answer {
+            Answer::Helper(Some(helper)) => {
+                Some((helper, self.place(&format!("credHelpers \"{}\"", rule.name), *source)))
+            }
+            _ => None,
+        });
+        let of_stores =
+            self.stores.iter().map(|store| (&store.helper, self.place("credsStore", store.source)));
+        of_rules.chain(of_stores).find_map(|(helper, place)| Some((self.helpers.find(helper)?, place)))
+    }
+
+    /// A program that credentials which aren't read yet could name as their helper; `None`: there is none.
+    pub fn any_helper(&self) -> Option<PathBuf> {
+        self.helpers.any()
+    }
+
     async fn find(&self, repository: &Repository) -> Result<Vec<Credential>, CredentialError> {
         let target = Target::of(repository);
         let mut fitting: Vec<_> =

@@ -59,6 +59,15 @@ impl Places {
         Self { paths: paths.into_iter().map(named).collect() }
     }
 
+    /// Every file that may be read of every place, whether or not it is there.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        self.paths.iter().flat_map(|place| {
+            let named = if place.path.is_dir() { &FILE_NAMES[..] } else { &[] };
+            let below = named.iter().map(|name| place.path.join(name));
+            std::iter::once(place.path.clone()).filter(|_| named.is_empty()).chain(below)
+        })
+    }
+
     /// Reads every file of every place; one that several places name is read once.
     pub(super) fn read(&self) -> Result<Contents, CredentialError> {
         let mut files: Vec<CredentialsFile> = Vec::new();

@@ -128,6 +128,18 @@ impl Policy {
         Ok(policy)
     }
 
+    /// The places of keys that the policy in `bytes` names, and the file of its trusted root. What is wrong with it,
+    /// [`read`](Self::read) says.
+    pub fn places(bytes: &[u8]) -> (Vec<String>, Option<String>) {
+        let value: Option<Value> =
+            (bytes.len() <= MAX_BYTES).then(|| serde_saphyr::from_slice(bytes).ok()).flatten();
+        let value = value.unwrap_or_default();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let signers = value.get("signers").and_then(Value::as_object).into_iter().flatten();
+        let keys = signers.filter_map(|(_, signer)| signer.get("key").and_then(text));
+        (keys.collect(), value.get("trustedRoot").and_then(text))
+    }
+
     /// Whether anything of it asks for logs, authorities or times, so that a trusted root is needed.
     pub fn needs_trusted_root(&self) -> bool {
         let mut needs = self.rules.iter().flat_map(|rule| &rule.needs);
