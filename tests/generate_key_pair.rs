@@ -32,7 +32,7 @@ fn the_files_hold_a_key_that_the_password_opens() {
         let key = folder.path().join("cosign.key");
         assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         let public = std::fs::read_to_string(folder.path().join("cosign.pub")).unwrap();
-        let env = |_: &str| Some(password.to_owned());
+        let env = |_: &str| Some(stepseal::secret::Secret::new(password));
         let signer = KeySource::Path(key).read(&env).unwrap().unlock().unwrap();
         assert_eq!(signer.public_key(), &PublicKey::from_pem(&public).unwrap());
     }

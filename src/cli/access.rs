@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::environment::Environment;
 use super::output::Output;
 use crate::cluster::{
-    self, ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, NameError, ObjectName, Reach,
+    self, ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, Kubeconfigs, NameError, ObjectName, Reach,
 };
 use crate::config::settings::CLUSTER_CREDENTIALS;
 use crate::config::{AgentClient, AgentKey, Config, Origin, home};
@@ -78,15 +78,20 @@ impl Explain for AccessError {
 
 /// How the configuration says that the cluster is reached.
 pub(super) fn reach(config: &Config, environment: &Environment, deadline: Instant) -> Reach {
-    let kubeconfigs = home::kubeconfigs(&|name| environment.get(name));
+    let kubeconfigs = kubeconfigs(environment);
     Reach { deadline, folder: config.cluster_credentials.clone(), kubeconfigs }
+}
+
+/// The kubeconfigs that there are.
+pub(super) fn kubeconfigs(environment: &Environment) -> Kubeconfigs {
+    home::kubeconfigs(&|name| environment.get(name), environment.for_programs())
 }
 
 /// How commands without a configuration reach the cluster, from now on.
 pub(super) fn reach_at_once(environment: &Environment) -> Reach {
     let folder = environment.get(CLUSTER_CREDENTIALS.env).filter(|folder| !folder.is_empty());
     let folder = folder.unwrap_or_else(|| ACCOUNT_FOLDER.to_owned());
-    let kubeconfigs = home::kubeconfigs(&|name| environment.get(name));
+    let kubeconfigs = kubeconfigs(environment);
     Reach { deadline: Instant::now() + AT_ONCE, folder: folder.into(), kubeconfigs }
 }
 
@@ -101,7 +106,8 @@ pub(super) async fn open(
     let reach = reach(config, environment, deadline);
     // What is wrong with files is found before anybody is asked.
     let signer = signer(config, environment, deadline)?;
-    let mut keychain = FileKeychain::load(home::credentials(&config.registry_config, &env), &env)?;
+    let places = home::credentials(&config.registry_config, &env);
+    let mut keychain = FileKeychain::load(places, environment.for_programs())?;
     let unasked = config.service_account.is_none()
         && config.registry_config.is_none()
         && keychain.sources().is_empty()
@@ -125,7 +131,9 @@ pub(super) async fn open(
     };
     let key = match signer {
         Beginning::Begun(key) => key,
-        Beginning::Key(name) => start(LockedKey::from_secret(&cluster, name, &env).await?),
+        Beginning::Key(name) => {
+            start(LockedKey::from_secret(&cluster, name, &|name| environment.secret(name)).await?)
+        }
         Beginning::AgentKey(client, key, name) => {
             let public = PublicKey::from_secret(&cluster, name).await.map_err(|error| unread(key, error))?;
             Unlocking::agent(client.address.clone(), expected(Some((key, public)), environment), deadline)
@@ -160,7 +168,7 @@ fn signer<'a>(
     let Some(client) = &config.agent else {
         return Ok(match config.key.secret() {
             Some(name) => Beginning::Key(name),
-            None => Beginning::Begun(start(config.key.read(&env)?)),
+            None => Beginning::Begun(start(config.key.read(&|name| environment.secret(name))?)),
         });
     };
     let pinned = match &client.key {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 use serde_json::json;
 
+use super::access;
 use super::environment::Environment;
 use super::interruption::interrupted;
 use super::output::Output;
@@ -147,14 +148,16 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
             let reach = Reach {
                 deadline: Instant::now() + CLUSTER_LIMIT,
                 folder: config.cluster_credentials.clone(),
-                kubeconfigs: home::kubeconfigs(&env),
+                kubeconfigs: access::kubeconfigs(environment),
             };
             let cluster = Cluster::connect(&reach, &env).await?;
-            LockedKey::from_secret(&cluster, name, &env).await?
+            LockedKey::from_secret(&cluster, name, &|name| environment.secret(name)).await?
         }
-        None => config.key.read(&env)?,
+        None => config.key.read(&|name| environment.secret(name))?,
     });
-    let keychain = FileKeychain::load(home::credentials(&config.registry_config, &env), &env)?;
+    environment.forget_keys();
+    let places = home::credentials(&config.registry_config, &env);
+    let keychain = FileKeychain::load(places, environment.for_programs())?;
     let options = ClientOptions {
         insecure: config.insecure_registries.clone(),
         extra_roots: config.registry_ca.clone(),

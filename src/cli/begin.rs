@@ -83,6 +83,7 @@ pub(super) async fn begin(
 ) -> Result<Whole, BeginError> {
     let deadline = begun + config.timeout;
     let Access { key, keychain, requests } = access::open(config, environment, deadline, out).await?;
+    environment.forget_keys();
     if config.agent.is_some() {
         // Payloads are pushed while a key is being unlocked. An agent may turn out not to be the expected one.
         key.signer().await?;

@@ -93,7 +93,8 @@ pub(super) fn verify(config: &Verification, matches: &ArgMatches, environment: &
     let names_run = |name: &str| matches.try_contains_id(name).unwrap_or(false);
     let in_cluster = names_run("taskrun") || names_run("pipelinerun");
     if in_cluster || keys.iter().any(|key| key.secret().is_some()) {
-        let (folder, kubeconfigs) = (config.cluster_credentials.clone(), home::kubeconfigs(&env));
+        let (folder, kubeconfigs) =
+            (config.cluster_credentials.clone(), home::kubeconfigs(&env, environment.for_programs()));
         draft.cluster(&Reach { deadline: Instant::now(), folder, kubeconfigs });
     }
     // `verify-run` alone asks no registry.
@@ -266,9 +267,10 @@ impl<'a> Draft<'a> {
         let env = self.env();
         let places = home::credentials(named, &env);
         places.files().for_each(|path| self.trusted(&path));
+        let programs = self.environment.for_programs();
         // What is warned of is warned of when they are read to be used.
         let quiet = tracing::subscriber::NoSubscriber::default();
-        tracing::subscriber::with_default(quiet, || FileKeychain::load(places, &env)).ok()
+        tracing::subscriber::with_default(quiet, || FileKeychain::load(places, programs)).ok()
     }
 
     /// Certificates, names, and the helpers that the credentials name.
@@ -325,9 +327,9 @@ impl<'a> Draft<'a> {
 }
 
 fn log(protection: &Protection) {
-    let Protection { dumpable, core_limit, no_new_privs, landlock } = protection;
+    let Protection { dumpable, core_limit, no_new_privs, environment, landlock } = protection;
     let core_limit = core_limit.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
-    tracing::debug!(dumpable, core_limit, no_new_privs, %landlock, "process protection");
+    tracing::debug!(dumpable, core_limit, no_new_privs, %environment, %landlock, "process protection");
 }
 
 /// That threads run which would not be confined; where the system doesn't tell, there are none.

@@ -107,11 +107,11 @@ impl Explain for PairError {
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let prefix = matches.get_one::<String>("output-key-prefix").map_or("cosign", String::as_str);
     let result = match matches.get_one::<String>("destination").map(String::as_str) {
-        None => generate(prefix, out),
+        None => generate(prefix, environment, out),
         Some("-") if matches.value_source("output-key-prefix") == Some(ValueSource::CommandLine) => {
             Err(PairError::Place("- with --output-key-prefix".to_owned()))
         }
-        Some("-") => print(out),
+        Some("-") => print(environment, out),
         Some(place) => match place.strip_prefix("k8s://") {
             Some(_) => into_secret(place, matches, environment, out),
             None => Err(PairError::Place(foreign::shown(place, 120))),
@@ -126,13 +126,13 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
     }
 }
 
-fn generate(prefix: &str, out: &mut Output) -> Result<(), PairError> {
+fn generate(prefix: &str, environment: &Environment, out: &mut Output) -> Result<(), PairError> {
     let key = PathBuf::from(format!("{prefix}.key"));
     let public = PathBuf::from(format!("{prefix}.pub"));
     if let Some(there) = [&key, &public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(PairError::Exists(there.clone()));
     }
-    let pair = sign::generate(&password()?).map_err(PairError::Key)?;
+    let pair = sign::generate(&password(environment)?).map_err(PairError::Key)?;
     create(&key, pair.private_pem.expose(), 0o600)?;
     if let Err(error) = create(&public, pair.public_pem.as_bytes(), 0o644) {
         // A private key without its public half is of no use: neither is left behind.
@@ -145,8 +145,8 @@ fn generate(prefix: &str, out: &mut Output) -> Result<(), PairError> {
 }
 
 /// Prints both keys, the private one first.
-fn print(out: &mut Output) -> Result<(), PairError> {
-    let pair = sign::generate(&password()?).map_err(PairError::Key)?;
+fn print(environment: &Environment, out: &mut Output) -> Result<(), PairError> {
+    let pair = sign::generate(&password(environment)?).map_err(PairError::Key)?;
     out.print_data(pair.private_pem.expose_str().unwrap_or_default());
     out.print_data(&pair.public_pem);
     Ok(())
@@ -177,7 +177,7 @@ fn into_secret(
         let cluster = Cluster::connect(&reach(), &env).await.map_err(PairError::Connect)?;
         is_free(&cluster, &name).await
     })?;
-    let password = password()?;
+    let password = password(environment)?;
     let pair = sign::generate(&password).map_err(PairError::Key)?;
     create(&public, pair.public_pem.as_bytes(), 0o644)?;
     let public_pem = Secret::from(pair.public_pem);
@@ -254,9 +254,9 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PairError> {
     })
 }
 
-fn password() -> Result<Secret, PairError> {
-    if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
-        return Ok(Secret::new(std::os::unix::ffi::OsStringExt::into_vec(password)));
+fn password(environment: &Environment) -> Result<Secret, PairError> {
+    if let Some(password) = environment.secret(PASSWORD_VARIABLE) {
+        return Ok(password);
     }
     if !std::io::stdin().is_terminal() {
         return Err(PairError::NoPassword);

@@ -29,20 +29,24 @@ use crate::config::settings;
 use crate::exit::ExitCode;
 use crate::explain::Explain as _;
 use crate::foreign;
+use crate::process;
 use environment::Environment;
 use output::Output;
 
 /// How much of an argument that is wrong is shown.
 const ARGUMENT_BYTES: usize = 512;
 
-/// Runs the command line `args`, the program's name first, in the process' environment.
+/// Runs the command line `args`, the program's name first, in the process' environment. Call it before anything else, in a process
+/// with one thread.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let environment = Environment::of_process(&args);
     let mut out = Output::new();
-    let environment = Environment::of_process();
     if let Err(lines) = log::start(&environment) {
         out.lines(lines);
         return ExitCode::Usage;
     }
+    process::log_refused();
     let code = dispatch(args, &environment, &mut out);
     out.end(code)
 }

@@ -6,6 +6,8 @@
 
 mod look;
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
@@ -14,13 +16,14 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use zeroize::Zeroizing;
 
 use super::error::ClusterError;
 use crate::foreign;
 use crate::input::shared_folder::{Found, HomeFolder, SharedFolder};
 use crate::input::{self, InputError};
+use crate::process::ProgramEnvironment;
 
 pub use look::Look;
 
@@ -40,6 +43,8 @@ pub struct Kubeconfigs {
     pub(crate) named: Option<Vec<PathBuf>>,
     /// The folder below `$HOME`, which is looked at last.
     pub(crate) home: Option<HomeFolder>,
+    /// What a plugin that a kubeconfig names gets as its environment. The process' own proxy is in it too.
+    pub(crate) programs: ProgramEnvironment,
 }
 
 /// A kubeconfig that can be connected with.
@@ -54,7 +59,10 @@ impl Kubeconfigs {
     pub(super) async fn load_named(&self, deadline: Instant) -> Option<Result<Loaded, Missing>> {
         let paths: Vec<PathBuf> = self.named.as_ref()?.iter().filter(|path| path.exists()).cloned().collect();
         Some(match paths.first() {
-            Some(first) => read(first, &paths, deadline).await.map_err(Missing::Unusable),
+            Some(first) => {
+                let merged = read(first, &paths, deadline, &self.programs).await;
+                merged.map_err(Missing::Unusable)
+            }
             None => Err(Missing::Nowhere),
         })
     }
@@ -66,11 +74,13 @@ impl Kubeconfigs {
             Some(HomeFolder::Private(folder)) => {
                 let path = folder.join(FILE_NAME);
                 match path.exists() {
-                    true => read(&path, std::slice::from_ref(&path), deadline).await.map(Some),
+                    true => {
+                        read(&path, std::slice::from_ref(&path), deadline, &self.programs).await.map(Some)
+                    }
                     false => Ok(None),
                 }
             }
-            Some(HomeFolder::Shared(folder)) => mounted(folder).await,
+            Some(HomeFolder::Shared(folder)) => mounted(folder, &self.programs).await,
         }
     }
 
@@ -97,13 +107,18 @@ pub(super) enum Missing {
 }
 
 /// Reads and merges the files at `paths`, of which `first` is the first.
-async fn read(first: &Path, paths: &[PathBuf], deadline: Instant) -> Result<Loaded, ClusterError> {
+async fn read(
+    first: &Path,
+    paths: &[PathBuf],
+    deadline: Instant,
+    programs: &ProgramEnvironment,
+) -> Result<Loaded, ClusterError> {
     let mut merged = Kubeconfig::default();
     for path in paths {
         let next = read_one(path, deadline).await?;
         merged = merged.merge(next).map_err(|error| unusable(path, error))?;
     }
-    load(first, merged).await
+    load(first, merged, programs).await
 }
 
 /// Reads the file at `path`, which may be a FIFO that nobody writes to: on a thread of its own, as kube's reader would wait for it
@@ -129,7 +144,10 @@ async fn read_one(path: &Path, deadline: Instant) -> Result<Kubeconfig, ClusterE
 }
 
 /// Reads the one in `folder`, if it was mounted.
-async fn mounted(folder: &SharedFolder) -> Result<Option<Loaded>, ClusterError> {
+async fn mounted(
+    folder: &SharedFolder,
+    programs: &ProgramEnvironment,
+) -> Result<Option<Loaded>, ClusterError> {
     let path = folder.path().join(FILE_NAME);
     let text = match folder.find(Path::new(FILE_NAME)) {
         Found::File(file) => content(file),
@@ -143,25 +161,69 @@ async fn mounted(folder: &SharedFolder) -> Result<Option<Loaded>, ClusterError> 
     let text = text.map_err(|source| ClusterError::KubeconfigFile { path: path.clone(), source })?;
     let mut kubeconfig = Kubeconfig::from_yaml(&text).map_err(|error| unusable(&path, error))?;
     embed(&mut kubeconfig, folder)?;
-    let loaded = load(&path, kubeconfig).await?;
+    let loaded = load(&path, kubeconfig, programs).await?;
     match program(&loaded.config.auth_info) {
         Some(program) => Err(ClusterError::Program { path, program: foreign::shown(program, 200).into() }),
         None => Ok(Some(loaded)),
     }
 }
 
-async fn load(path: &Path, kubeconfig: Kubeconfig) -> Result<Loaded, ClusterError> {
+async fn load(
+    path: &Path,
+    kubeconfig: Kubeconfig,
+    programs: &ProgramEnvironment,
+) -> Result<Loaded, ClusterError> {
     let context = kubeconfig.current_context.clone().unwrap_or_default();
     let user = kubeconfig.contexts.iter().find(|named| named.name == context);
     let user = user.and_then(|named| named.context.as_ref()?.user.clone()).unwrap_or_default();
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    let config = config.map_err(|error| unusable(path, error))?;
+    let mut config = config.map_err(|error| unusable(path, error))?;
+    if config.proxy_url.is_none() {
+        config.proxy_url = proxy(programs).map_err(|error| unusable(path, error))?;
+    }
+    plugin_environment(&mut config.auth_info, programs);
     Ok(Loaded { config, login: format!("user \"{user}\" of {}", path.display()) })
 }
 
-fn unusable(path: &Path, source: kube::config::KubeconfigError) -> ClusterError {
+fn unusable(path: &Path, source: KubeconfigError) -> ClusterError {
     ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(source.into()) }
+}
+
+/// The proxy of this process. kube reads the variables itself, but one with a password is overwritten in the environment.
+fn proxy(programs: &ProgramEnvironment) -> Result<Option<http::Uri>, KubeconfigError> {
+    let set = |name| programs.get(name).and_then(OsStr::to_str).filter(|value| !value.is_empty());
+    let proxy = set("HTTPS_PROXY").or_else(|| set("https_proxy"));
+    proxy.map(str::parse).transpose().map_err(KubeconfigError::ParseProxyUrl)
+}
+
+/// Gives a plugin the environment `programs`. kube starts it with that of this process and what the kubeconfig adds, and takes
+/// away the names in `drop_env` last of all, so that these must not be among the added ones.
+fn plugin_environment(user: &mut AuthInfo, programs: &ProgramEnvironment) {
+    let left_out = || programs.left_out().filter_map(OsStr::to_str);
+    if let Some(exec) = user.exec.as_mut() {
+        let added = exec.env.get_or_insert_default();
+        let is_added = |name: &str| added.iter().any(|pair| pair.get("name").is_some_and(|n| n == name));
+        exec.drop_env
+            .get_or_insert_default()
+            .extend(left_out().filter(|name| !is_added(name)).map(str::to_owned));
+        let missing: Vec<_> = programs
+            .secret()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+            .filter(|(name, _)| !is_added(name))
+            .map(|(name, value)| {
+                HashMap::from([("name".to_owned(), name.to_owned()), ("value".to_owned(), value.to_owned())])
+            })
+            .collect();
+        added.extend(missing);
+    }
+    if let Some(provider) = user.auth_provider.as_mut() {
+        let dropped = provider.config.entry("cmd-drop-env".to_owned()).or_default();
+        for name in left_out() {
+            dropped.push(' ');
+            dropped.push_str(name);
+        }
+    }
 }
 
 /// The program that `user` would have run: an exec plugin's, or that of the older provider for Google's cloud.

@@ -30,7 +30,8 @@ async fn cluster(server: &Server, limit: Duration) -> (Cluster, TempDir) {
 
 /// With the kubeconfig at `path` alone.
 fn reach(deadline: Instant, path: &std::path::Path) -> Reach {
-    let kubeconfigs = Kubeconfigs { named: Some(vec![path.to_owned()]), home: None };
+    let kubeconfigs =
+        Kubeconfigs { named: Some(vec![path.to_owned()]), home: None, ..Kubeconfigs::default() };
     Reach { deadline, folder: "/nonexistent".into(), kubeconfigs }
 }
 

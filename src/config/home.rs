@@ -6,15 +6,22 @@
 //!
 //! [`BELOW_HOME`] lists all of it: no other file below `$HOME` is looked at, and this module alone reads the variables. There is
 //! no cache (the trusted root is in the program or in a file that is named), `.netrc` is not read, `~` means nothing in a
-//! setting, and other files come from variables that name them (`SSL_CERT_FILE`) or from fixed places outside. What a credential
-//! helper reads is its own affair; only files that are read here can name one.
+//! setting, and other files come from variables that name them (`SSL_CERT_FILE`) or from fixed places outside. A credential
+//! helper or an exec plugin decides itself what it reads, and some files run programs (`credential_process` of `.aws/config`). So in
+//! a pod it gets no `HOME` that lies on a volume ([`unfit_for_programs`]). Variables that name such a program's files are the
+//! Task's own words and stay, `XDG_CONFIG_HOME` too: Tekton sets none of them.
 
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::cluster::Kubeconfigs;
 use crate::input::mount::MountId;
 use crate::input::shared_folder::{HomeFolder, MountOf, SharedFolder};
+use crate::process::ProgramEnvironment;
 use crate::registry::credentials::{Place, Places};
 
 /// Something that is read below `$HOME`.
@@ -32,6 +39,9 @@ pub struct BelowHome {
 const DOCKER: BelowHome = BelowHome { folder: ".docker", file: "", variable: "DOCKER_CONFIG" };
 /// kubectl's configuration.
 const KUBE: BelowHome = BelowHome { folder: ".kube", file: "config", variable: "KUBECONFIG" };
+
+/// The variable itself.
+pub(super) const HOME: &str = "HOME";
 
 /// Everything that is read below `$HOME`.
 pub const BELOW_HOME: [BelowHome; 2] = [DOCKER, KUBE];
@@ -59,9 +69,10 @@ pub fn credentials(named: &Option<Vec<PathBuf>>, env: Env<'_>) -> Places {
     }
 }
 
-/// The kubeconfigs: those that `KUBECONFIG` names, and the one below `$HOME`.
-pub fn kubeconfigs(env: Env<'_>) -> Kubeconfigs {
+/// The kubeconfigs: those that `KUBECONFIG` names, and the one below `$HOME`. Their plugins get the environment `programs`.
+pub fn kubeconfigs(env: Env<'_>, programs: ProgramEnvironment) -> Kubeconfigs {
     Kubeconfigs {
+        programs,
         named: variable(env, KUBE.variable).map(|paths| std::env::split_paths(&paths).collect()),
         home: Home::of(env).folder(KUBE),
     }
@@ -70,6 +81,13 @@ pub fn kubeconfigs(env: Env<'_>) -> Kubeconfigs {
 /// Whether this process runs in a pod, as far as it can tell: in any with the API's variable, and in every step of Tekton's.
 pub fn in_pod(env: Env<'_>) -> bool {
     Home::of(env).in_pod
+}
+
+/// Why credential helpers and plugins must not get `HOME`; `None`: they may, or it isn't set.
+///
+/// In a pod the folder has to lie on the container's own root file system: another step of the pod can write to any volume.
+pub fn unfit_for_programs(env: Env<'_>) -> Option<String> {
+    Home::of(env).unfit_for_programs()
 }
 
 /// `$HOME`, and whether other steps may share it.
@@ -90,7 +108,7 @@ impl Home {
         let no_tekton =
             tekton.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         let in_pod = variable(env, "KUBERNETES_SERVICE_HOST").is_some() || !no_tekton;
-        Self { path: variable(env, "HOME").map(PathBuf::from), in_pod, mount_of }
+        Self { path: variable(env, HOME).map(PathBuf::from), in_pod, mount_of }
     }
 
     /// A folder below `$HOME`, as far as it may be read.
@@ -103,6 +121,29 @@ impl Home {
         let named = if below.file.is_empty() { path.clone() } else { path.join(below.file) };
         let setting = format!("{}={}", below.variable, named.display());
         Some(HomeFolder::Shared(SharedFolder::new(path, setting, Arc::clone(&self.mount_of))))
+    }
+
+    /// See [`unfit_for_programs`].
+    fn unfit_for_programs(&self) -> Option<String> {
+        let path = self.path.as_ref().filter(|_| self.in_pod)?;
+        let mount = |path: &Path| {
+            let folder = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+            Ok::<_, Errno>((self.mount_of)(folder.as_fd()))
+        };
+        let place = path.display();
+        if !path.is_absolute() {
+            return Some(format!("{place} is a relative path"));
+        }
+        // A folder that isn't there yet would lie where the next one above it does.
+        let found = path.ancestors().map(mount).find(|found| !matches!(found, Err(Errno::NOENT)));
+        match (found, mount(Path::new("/"))) {
+            (Some(Ok(Some(home))), Ok(Some(root))) if home == root => None,
+            (Some(Ok(Some(_))), Ok(Some(_))) => Some(format!(
+                "{place} lies on a volume, which other steps of the pod may be able to write to"
+            )),
+            (Some(Err(error)), _) => Some(format!("{place} cannot be looked at: {error}")),
+            _ => Some(format!("the system does not tell which mount {place} lies on")),
+        }
     }
 
     /// The default places of registry credentials.

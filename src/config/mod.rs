@@ -6,6 +6,7 @@ mod agent;
 mod agent_client;
 mod artifacts;
 pub mod home;
+pub mod secret_variables;
 pub mod settings;
 pub mod sources;
 pub mod system;

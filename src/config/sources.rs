@@ -4,6 +4,7 @@
 //! counts as unset, because a Task's parameter that is left empty makes one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -224,22 +225,25 @@ impl Sources {
     }
 }
 
-/// Checks every variable that Stepseal reads, whatever command reads it: none that is set may be blank, and none may be
-/// among those that are not UTF-8.
+/// Checks every variable that Stepseal reads, whatever command reads it: none that is set may be blank, or not UTF-8.
 ///
 /// # Errors
 ///
 /// The first that is not UTF-8, or has nothing but blanks and separators in it.
-pub fn check_variables(
-    not_text: &[String],
-    variables: impl IntoIterator<Item = (String, String)>,
+pub fn check_variables<'a>(
+    variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
 ) -> Result<(), ConfigError> {
     let read = |name: &str| is_variable(name) || FOREIGN_VARIABLES.contains(&name);
-    if let Some(name) = not_text.iter().find(|name| read(name)) {
-        return Err(ConfigError::NotText { origin: Origin::Env(name.clone()) });
+    let named = variables.into_iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str())));
+    let (text, not_text): (Vec<_>, Vec<_>) =
+        named.filter(|(name, _)| read(name)).partition(|(_, value)| value.is_some());
+    if let Some((name, _)) = not_text.first() {
+        return Err(ConfigError::NotText { origin: Origin::Env((*name).to_owned()) });
     }
-    for (name, text) in variables.into_iter().filter(|(name, text)| !text.is_empty() && read(name)) {
-        given(&text, &Origin::Env(name))?;
+    for (name, text) in text {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            given(text, &Origin::Env(name.to_owned()))?;
+        }
     }
     Ok(())
 }
@@ -263,7 +267,8 @@ fn field(variable: &str) -> String {
     variable.strip_prefix(PREFIX).unwrap_or(variable).to_ascii_lowercase()
 }
 
-fn is_variable(name: &str) -> bool {
+/// Whether this is a variable of a setting of ours.
+pub(super) fn is_variable(name: &str) -> bool {
     OTHER_VARIABLES.contains(&name)
         || SETTINGS.iter().chain(AGENT_SETTINGS).any(|setting| setting.env == name)
         || VERIFY_TABLES.iter().copied().flatten().any(|setting| setting.env == name)

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::Sample;
 use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
+use crate::process::ProgramEnvironment;
 use crate::registry::client::{Client, ClientOptions};
 use crate::registry::credentials::{FileKeychain, Places};
 use crate::sign::PublicKey;
@@ -122,10 +123,9 @@ async fn verify_one(
 }
 
 fn client(sample: &Sample) -> Result<Client, String> {
-    let nothing = |_: &str| None;
     let places = Places::explicit([sample.credentials()]);
-    let keychain =
-        FileKeychain::load(places, &nothing).map_err(|error| Explanation::of(&error).to_string())?;
+    let keychain = FileKeychain::load(places, ProgramEnvironment::default());
+    let keychain = keychain.map_err(|error| Explanation::of(&error).to_string())?;
     let options = ClientOptions {
         insecure: vec![sample.registry.host().to_owned()],
         ..ClientOptions::new(Instant::now() + Duration::from_secs(30))

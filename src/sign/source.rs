@@ -29,7 +29,7 @@ const SHOWN_NAMES: usize = 8;
 pub(super) const SHOWN_NAME_BYTES: usize = 60;
 
 /// The environment, as a look-up: only the configuration knows the real one.
-type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+type Environment<'a> = &'a dyn Fn(&str) -> Option<Secret>;
 
 /// Where a private key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,8 +137,7 @@ impl KeySource {
     pub fn read(&self, env: Environment<'_>) -> Result<LockedKey, KeyError> {
         match self {
             Self::Env(name) => {
-                let pem =
-                    env(name).map(Secret::from).ok_or_else(|| KeyError::EnvUnset { name: name.clone() })?;
+                let pem = env(name).ok_or_else(|| KeyError::EnvUnset { name: name.clone() })?;
                 LockedKey::new(self.to_string(), pem.expose(), || Ok(environment_password(env)), None)
             }
             Self::Path(path) if !exists(path)? => Err(KeyError::Missing { path: path.clone() }),
@@ -237,7 +236,7 @@ fn read_file(path: &Path, env: Environment<'_>) -> Result<LockedKey, KeyError> {
 }
 
 fn environment_password(env: Environment<'_>) -> Option<Password> {
-    env(COSIGN_PASSWORD).map(|text| Password { secret: text.into(), origin: COSIGN_PASSWORD.to_owned() })
+    env(COSIGN_PASSWORD).map(|secret| Password { secret, origin: COSIGN_PASSWORD.to_owned() })
 }
 
 /// Whether the directory has an entry of this name; a link that leads nowhere is one, and reading it then says so.

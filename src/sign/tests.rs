@@ -44,7 +44,7 @@ fn public(name: &str) -> PublicKey {
 
 /// Reads and unlocks `path` with `password` in the environment.
 fn unlock(path: &Path, password: Option<&str>) -> Result<Box<dyn Signer>, KeyError> {
-    let env = |name: &str| password.filter(|_| name == "COSIGN_PASSWORD").map(str::to_owned);
+    let env = |name: &str| password.filter(|_| name == "COSIGN_PASSWORD").map(Secret::new);
     KeySource::Path(path.into()).read(&env)?.unlock()
 }
 
@@ -255,7 +255,7 @@ fn a_generated_pair_belongs_together_and_is_new_each_time() {
 #[test]
 fn debug_of_every_type_shows_no_secret() {
     let pem = bytes("cosign.key");
-    let locked = KeySource::Path(data().join("cosign.key")).read(&|_| Some("hunter2".into())).unwrap();
+    let locked = KeySource::Path(data().join("cosign.key")).read(&|_| Some(Secret::new("hunter2"))).unwrap();
     let parsed = parse_private(&pem).unwrap();
     assert_eq!(format!("{parsed:?}"), "Sealed(SealedKey { cost: New, .. })");
     let shown = format!("{locked:?}");

@@ -248,6 +248,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::process::ProgramEnvironment;
     use crate::registry::client::{Client, ClientOptions};
     use crate::registry::credentials::{FileKeychain, Places};
     use crate::store::reader::{Fetched, by_digest};
@@ -256,7 +257,7 @@ mod tests {
 
     /// Calls `look` with a reader that knows the payload "known".
     fn with_reader<T>(wanted: Wanted, look: impl FnOnce(&Reader<'_>) -> T) -> T {
-        let keychain = FileKeychain::load(Places::explicit([]), &|_| None).unwrap();
+        let keychain = FileKeychain::load(Places::explicit([]), ProgramEnvironment::default()).unwrap();
         let client = Client::new(ClientOptions::new(Instant::now()), Arc::new(keychain)).unwrap();
         look(&Reader {
             client: &client,

@@ -1,8 +1,11 @@
-//! What protects the process, as seen from outside: the binary, a folder as a step has it, and a registry over real HTTP.
+//! What protects the process, as seen from outside: what it gives away, what it passes on to the programs that it starts, and
+//! which files it can use. The binary runs in a folder as a step has it, with a registry over real HTTP.
 
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "all of this crate is test code, its helpers too"
 )]
@@ -11,6 +14,7 @@ mod landlock;
 #[path = "../sign/running.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod running;
+mod secrets;
 #[path = "../sign/step.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod step;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use stepseal::process::ProgramEnvironment;
 use stepseal::registry::client::{Client, ClientOptions};
 use stepseal::registry::credentials::{FileKeychain, Places};
 use stepseal::registry::{Digest, ImageRef};
@@ -149,7 +150,7 @@ fn no_changed_manifest_of_signatures_gives_another_signature() {
         insecure: vec![host],
         ..ClientOptions::new(Instant::now() + Duration::from_secs(500))
     };
-    let keychain = FileKeychain::load(Places::explicit([]), &|_| None).unwrap();
+    let keychain = FileKeychain::load(Places::explicit([]), ProgramEnvironment::default()).unwrap();
     let client = Client::new(options, Arc::new(keychain)).unwrap();
     let search = Search::new(client, None, Wanted::Signatures);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

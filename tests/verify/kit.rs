@@ -73,7 +73,9 @@ fn open(pem: &str) -> Box<dyn Signer> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), pem).unwrap();
     let source: KeySource = file.path().to_str().unwrap().parse().unwrap();
-    let env = |name: &str| (name == "COSIGN_PASSWORD").then(|| crate::step::KEY_PASSWORD.to_owned());
+    let env = |name: &str| {
+        (name == "COSIGN_PASSWORD").then(|| stepseal::secret::Secret::new(crate::step::KEY_PASSWORD))
+    };
     source.read(&env).unwrap().unlock().unwrap()
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
+use super::super::access;
 use super::super::environment::Environment;
 use super::super::output::Output;
 use crate::cli::confinement;
@@ -194,14 +195,15 @@ impl Begun {
         let env = |name: &str| environment.get(name);
         let gate = match &config.policy {
             Some(path) if command == Command::Images => {
-                Gate::Policy(Box::new(policy(path, &config, &env, from)?), jiff::Timestamp::now())
+                Gate::Policy(Box::new(policy(path, &config, environment, from)?), jiff::Timestamp::now())
             }
-            _ => Gate::Check(Box::new(check(&config, command, &env, from)?)),
+            _ => Gate::Check(Box::new(check(&config, command, environment, from)?)),
         };
         let images = images(matches, &config, command)?;
         let repository = repository(&config, &env)?;
         let deadline = from + config.timeout;
-        let keychain = FileKeychain::load(home::credentials(&config.registry_config, &env), &env)?;
+        let places = home::credentials(&config.registry_config, &env);
+        let keychain = FileKeychain::load(places, environment.for_programs())?;
         let mut insecure = config.insecure_registries.clone();
         if config.allow_http {
             insecure.extend(images.iter().map(|named| named.repository.registry().to_owned()));
@@ -231,7 +233,7 @@ impl Begun {
 fn policy(
     path: &Path,
     config: &Verification,
-    env: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
     from: Instant,
 ) -> Result<Policy, BeginError> {
     let flags = config.keys_named
@@ -249,13 +251,13 @@ fn policy(
     let bytes = input::read(path, policy::MAX_BYTES as u64);
     let bytes = bytes.map_err(|source| BeginError::PolicyFile { path: shown(), source })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let reach = reach(config, env, from);
+    let reach = reach(config, environment, from);
     let exit = Cell::new(ExitCode::Usage);
     let read_key = |place: &str| {
         // `join` keeps an absolute path as it is.
         let place =
             if place.contains("://") { place.to_owned() } else { folder.join(place).display().to_string() };
-        trust::public_key(&place, env, &reach).map_err(|error| {
+        trust::public_key(&place, &|name| environment.get(name), &reach).map_err(|error| {
             exit.set(error.exit());
             let Explanation { error, causes, .. } = Explanation::of(&error);
             std::iter::once(error).chain(causes).collect::<Vec<_>>().join(": ")
@@ -265,7 +267,7 @@ fn policy(
     let mut policy = read.map_err(|source| BeginError::Policy { path: shown(), source, exit: exit.get() })?;
     if policy.needs_trusted_root() {
         let own = policy.trusted_root.as_ref().map(|place| folder.join(place));
-        policy.believe(&Arc::new(trust::material_of(own.as_deref(), env)?));
+        policy.believe(&Arc::new(trust::material_of(own.as_deref(), &|name| environment.get(name))?));
     }
     Ok(policy)
 }
@@ -274,10 +276,10 @@ fn policy(
 fn check(
     config: &Verification,
     command: Command,
-    env: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
     from: Instant,
 ) -> Result<Check, BeginError> {
-    let trust = trust(config, env, from)?;
+    let trust = trust(config, environment, from)?;
     let mut demands = Demands { annotations: config.annotations.clone(), ..Demands::default() };
     if command == Command::Attestations {
         demands.predicate_type = Some(attestation_type::uri(&config.predicate_type)?);
@@ -292,20 +294,20 @@ pub(super) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError
 }
 
 /// How the cluster is reached; the time that there is counts from `from`.
-pub(super) fn reach(config: &Verification, env: &dyn Fn(&str) -> Option<String>, from: Instant) -> Reach {
-    let (folder, kubeconfigs) = (config.cluster_credentials.clone(), home::kubeconfigs(env));
+pub(super) fn reach(config: &Verification, environment: &Environment, from: Instant) -> Reach {
+    let (folder, kubeconfigs) = (config.cluster_credentials.clone(), access::kubeconfigs(environment));
     Reach { deadline: from + config.timeout, folder, kubeconfigs }
 }
 
 /// Whose signatures the flags accept.
 pub(super) fn trust(
     config: &Verification,
-    env: &dyn Fn(&str) -> Option<String>,
+    environment: &Environment,
     from: Instant,
 ) -> Result<Trust, BeginError> {
-    let reach = reach(config, env, from);
+    let reach = reach(config, environment, from);
     let key = |place: &String| {
-        let key = trust::public_key(place, env, &reach)?;
+        let key = trust::public_key(place, &|name| environment.get(name), &reach)?;
         Ok::<_, TrustFlagError>((place.clone(), Signer::Key(Box::new(key))))
     };
     let signers = match (&config.identity, &config.issuer) {
@@ -330,7 +332,7 @@ pub(super) fn trust(
     let material = if keys_only {
         TrustMaterial::none()
     } else {
-        trust::material_of(config.trusted_root.as_deref(), env)?
+        trust::material_of(config.trusted_root.as_deref(), &|name| environment.get(name))?
     };
     let accepted = |(name, signer)| Accepted {
         name,

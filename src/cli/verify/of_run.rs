@@ -37,15 +37,14 @@ pub(super) fn run(
         out.line(&format!("warning: {warning}"));
     }
     let protection = confinement::verify(&config, matches, environment);
-    let env = |name: &str| environment.get(name);
-    let trust = begin::trust(&config, &env, begun)?;
+    let trust = begin::trust(&config, environment, begun)?;
     let requires = begin::requires(&config)?;
     let run = match matches.get_one::<String>("run") {
         Some(place) => {
             let bytes = input::read_or_stdin(Path::new(place), MAX_BYTES);
             Run::parse(&bytes.map_err(|source| unread(place, source))?)?
         }
-        None => from_cluster(matches, &config, &env, begun)?,
+        None => from_cluster(matches, &config, environment, begun)?,
     };
     let verdict = verify::run::verify_until(&run, &trust, &requires, begun + config.timeout);
     let name = format!("{} {}", run.kind(), run.full_name());
@@ -144,7 +143,7 @@ fn unread(place: &str, source: InputError) -> BeginError {
 fn from_cluster(
     matches: &ArgMatches,
     config: &Verification,
-    env: crate::cluster::Environment<'_>,
+    environment: &Environment,
     begun: Instant,
 ) -> Result<Run, BeginError> {
     let name = |flag: &str| {
@@ -153,10 +152,10 @@ fn from_cluster(
         Some(parsed.map_err(|error| BeginError::RunName(foreign::shown(text, 200), error)))
     };
     let (task_run, pipeline_run) = (name("taskrun").transpose()?, name("pipelinerun").transpose()?);
-    let reach = begin::reach(config, env, begun);
+    let reach = begin::reach(config, environment, begun);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(BeginError::Runtime)?.block_on(async {
-        let cluster = Cluster::connect(&reach, env).await?;
+        let cluster = Cluster::connect(&reach, &|name| environment.get(name)).await?;
         if let Some(name) = task_run {
             return Ok(Run::from_objects(cluster.task_run(&name).await?, Vec::new())?);
         }

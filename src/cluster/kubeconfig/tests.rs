@@ -25,7 +25,7 @@ fn kubeconfig(cluster: &Value, user: &Value) -> String {
 fn shared(disk: &Disk, mounts: &[&str]) -> Kubeconfigs {
     let setting = "KUBECONFIG=/h/.kube/config".to_owned();
     let folder = SharedFolder::new(disk.path("home/.kube"), setting, disk.mounts(mounts));
-    Kubeconfigs { named: None, home: Some(HomeFolder::Shared(folder)) }
+    Kubeconfigs { home: Some(HomeFolder::Shared(folder)), ..Kubeconfigs::default() }
 }
 
 /// Later than any of these files takes to be read.
@@ -64,7 +64,8 @@ async fn a_kubeconfig_below_home_is_read_in_a_pod_if_it_is_mounted() {
         "{unread}"
     );
     // Elsewhere than in a pod, `$HOME` is the user's own.
-    let private = Kubeconfigs { named: None, home: Some(HomeFolder::Private(disk.path("home/.kube"))) };
+    let home = Some(HomeFolder::Private(disk.path("home/.kube")));
+    let private = Kubeconfigs { home, ..Kubeconfigs::default() };
     assert!(user(&private).await.token.is_some());
 }
 
@@ -90,7 +91,8 @@ async fn a_mounted_kubeconfig_that_nobody_named_runs_no_program() {
             assert!(shown.error.contains(program) && !shown.error.contains('\n'), "{shown}");
             assert!(shown.hint.as_ref().unwrap().contains(&setting), "{shown}");
         }
-        let private = Kubeconfigs { named: None, home: Some(HomeFolder::Private(disk.path("home/.kube"))) };
+        let home = Some(HomeFolder::Private(disk.path("home/.kube")));
+        let private = Kubeconfigs { home, ..Kubeconfigs::default() };
         assert!(private.load_home(soon()).await.unwrap().is_some());
         let named = Kubeconfigs { named: Some(vec![disk.path("home/.kube/config")]), ..shared(&disk, &[]) };
         assert!(named.load_named(soon()).await.unwrap().is_ok());
@@ -157,14 +159,14 @@ async fn a_fifo_that_nobody_writes_to_is_waited_for_until_the_time_limit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
-    let kubeconfigs = Kubeconfigs { named: Some(vec![path]), home: None };
+    let kubeconfigs = Kubeconfigs { named: Some(vec![path]), ..Kubeconfigs::default() };
     let deadline = Instant::now() + std::time::Duration::from_millis(50);
     let Some(Err(Missing::Unusable(error))) = kubeconfigs.load_named(deadline).await else {
         panic!("it is read")
     };
     assert!(error.hint().unwrap().contains("regular file"));
     for device in ["/dev/zero", "/dev/null"] {
-        let kubeconfigs = Kubeconfigs { named: Some(vec![device.into()]), home: None };
+        let kubeconfigs = Kubeconfigs { named: Some(vec![device.into()]), ..Kubeconfigs::default() };
         let Some(Err(Missing::Unusable(error))) = kubeconfigs.load_named(soon()).await else {
             panic!("{device} is read")
         };
@@ -180,7 +182,7 @@ async fn an_error_shows_nothing_of_a_kubeconfig() {
     {
         let path = folder.path().join("config");
         std::fs::write(&path, text).unwrap();
-        let kubeconfigs = Kubeconfigs { named: Some(vec![path]), home: None };
+        let kubeconfigs = Kubeconfigs { named: Some(vec![path]), ..Kubeconfigs::default() };
         let Some(Err(Missing::Unusable(error))) = kubeconfigs.load_named(soon()).await else {
             panic!("{text} is read")
         };
@@ -199,4 +201,38 @@ fn an_error_shows_nothing_that_an_exec_plugin_printed() {
     let error = kube::client::AuthError::AuthExecRun { cmd: "aws".to_owned(), out };
     let shown = SetupFault::from(kube::Error::Auth(error)).to_string();
     assert_eq!(shown, "the exec plugin \"aws\" ended with exit status: 1");
+}
+
+#[tokio::test]
+async fn a_plugin_gets_the_environment_of_programs_and_what_the_kubeconfig_adds() {
+    let disk = Disk::new();
+    let exec = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/plugin", "interactiveMode": "Never",
+        "env": [{"name": "USER", "value": "own"}, {"name": "https_proxy", "value": "http://own"}],
+        "drop_env": ["X"],
+    });
+    let user = json!({"exec": exec, "auth-provider": {"name": "gcp", "config": {"cmd-path": "gcloud"}}});
+    let path = disk.path("kubeconfig");
+    std::fs::write(&path, kubeconfig(&json!({}), &user)).unwrap();
+    let secret = |text: &str| crate::secret::Secret::new(text);
+    let programs = ProgramEnvironment::new(
+        [],
+        [
+            ("HTTPS_PROXY".into(), secret("http://u:p@proxy:1")),
+            ("https_proxy".into(), secret("http://u:p@other:1")),
+        ],
+        ["USER".into(), "COSIGN_PASSWORD".into(), "STEPSEAL_KEY".into()],
+    );
+    let kubeconfigs = Kubeconfigs { named: Some(vec![path]), programs, ..Kubeconfigs::default() };
+    let Some(Ok(Loaded { config, .. })) = kubeconfigs.load_named(soon()).await else { panic!("it is read") };
+    assert_eq!(config.proxy_url.unwrap(), "http://u:p@proxy:1", "the proxy of this process");
+    let exec = config.auth_info.exec.unwrap();
+    let dropped = exec.drop_env.unwrap();
+    assert!(dropped.ends_with(&["COSIGN_PASSWORD".to_owned(), "STEPSEAL_KEY".to_owned()]), "{dropped:?}");
+    assert!(!dropped.contains(&"USER".to_owned()), "kube would take away what the kubeconfig adds");
+    let added = exec.env.unwrap().into_iter();
+    let added: Vec<String> = added.map(|pair| format!("{}={}", pair["name"], pair["value"])).collect();
+    assert_eq!(added, ["USER=own", "https_proxy=http://own", "HTTPS_PROXY=http://u:p@proxy:1"]);
+    let provider = config.auth_info.auth_provider.unwrap();
+    assert_eq!(provider.config["cmd-drop-env"], " COSIGN_PASSWORD STEPSEAL_KEY USER");
 }

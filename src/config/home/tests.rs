@@ -21,7 +21,7 @@ fn read(disk: &Disk, variables: &Variables, mounts: &[&str]) -> (Vec<String>, St
     let mut places = home.credentials(&env);
     // The other places of this machine.
     places.paths.retain(|place| !place.path().starts_with("/etc") && !place.path().starts_with("/tekton"));
-    let keychain = FileKeychain::load(places, &env).unwrap();
+    let keychain = FileKeychain::load(places, ProgramEnvironment::default()).unwrap();
     let short = |text: &str| text.replace(disk.root.to_str().unwrap(), "");
     let sources = keychain.sources().iter().map(|source| short(source)).collect();
     (sources, short(keychain.unread().unwrap_or_default()))
@@ -238,4 +238,39 @@ fn no_other_module_knows_the_way_home() {
         }
     }
     assert_eq!(seen, 2);
+}
+
+/// A folder on a volume is another step's too; one on the root file system isn't.
+#[test]
+fn programs_get_no_home_on_a_volume_of_a_pod() {
+    let disk = Disk::new();
+    std::fs::create_dir_all(disk.path("volume/home")).unwrap();
+    std::fs::create_dir_all(disk.path("root/home")).unwrap();
+    disk.link("/volume/home", "root/link");
+    let why = |home: &str, pod: bool| {
+        let mut variables = Variables::from([("HOME", home.to_owned())]);
+        if pod {
+            variables.insert("KUBERNETES_SERVICE_HOST", "10.0.0.1".into());
+        }
+        let env = |name: &str| variables.get(name).cloned();
+        Home::with(&env, &disk.path("tekton"), disk.mounts(&["volume"])).unfit_for_programs()
+    };
+    let at = |name: &str| disk.path(name).display().to_string();
+    for (home, fit) in [
+        (at("root/home"), true),
+        (at("root/not/there/yet"), true),
+        ("/".into(), true),
+        (String::new(), true),
+        (at("volume"), false),
+        (at("volume/home"), false),
+        (at("volume/not/there/yet"), false),
+        (at("root/link"), false),
+        ("relative".into(), false),
+    ] {
+        assert_eq!(why(&home, true).is_none(), fit, "{home}: {:?}", why(&home, true));
+        assert_eq!(why(&home, false), None, "{home} outside a pod");
+    }
+    let env = |name: &str| Some(if name == "HOME" { at("root/home") } else { "10.0.0.1".to_owned() });
+    let untold = Home::with(&env, &disk.path("tekton"), Arc::new(|_| None)).unfit_for_programs();
+    assert!(untold.unwrap().contains("does not tell"));
 }

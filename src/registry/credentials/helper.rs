@@ -9,6 +9,8 @@
 //! Refused: names that are not plain file names (a configuration may choose a helper, not a program
 //! anywhere on disk), and relative parts of the search path, which other steps may be able to write to.
 //!
+//! A helper gets the environment that [`ProgramEnvironment`] says: without our own variables and without our secrets.
+//!
 //! Each helper is asked once a run for each registry, also when it failed.
 //!
 //! Spec: <https://github.com/docker/docker-credential-helpers/blob/v0.9.3/README.md#development>
@@ -28,6 +30,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::foreign;
+use crate::process::ProgramEnvironment;
 use crate::recent::Recent;
 use crate::registry::keychain::Login;
 use crate::secret::Secret;
@@ -109,6 +112,7 @@ type Said = Result<Option<Login>, Arc<HelperError>>;
 /// Every helper that was asked, with its answers.
 pub(super) struct Helpers {
     path: Vec<PathBuf>,
+    environment: ProgramEnvironment,
     limit: Duration,
     answers: Mutex<Recent<Question, OnceCell<Said>>>,
 }
@@ -123,10 +127,11 @@ impl fmt::Debug for Helpers {
 }
 
 impl Helpers {
-    /// Helpers that are looked for in `search_path`, as `PATH` has it.
-    pub(super) fn new(search_path: &str, limit: Duration) -> Self {
-        let path = std::env::split_paths(search_path).filter(|folder| folder.is_absolute()).collect();
-        Self { path, limit, answers: Mutex::new(Recent::new(MAX_ANSWERS, usize::MAX, |_| 0)) }
+    /// Helpers that are looked for in the `PATH` of `environment`, and get it.
+    pub(super) fn new(environment: ProgramEnvironment, limit: Duration) -> Self {
+        let path = environment.get("PATH").unwrap_or_default();
+        let path = std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect();
+        Self { path, environment, limit, answers: Mutex::new(Recent::new(MAX_ANSWERS, usize::MAX, |_| 0)) }
     }
 
     /// Asks `helper` for `server`, unless it was asked before; whoever comes meanwhile waits for that answer.
@@ -159,7 +164,7 @@ impl Helpers {
     async fn run(&self, helper: &HelperName, server: &str) -> Result<Option<Login>, HelperError> {
         let program = self.find(helper).ok_or(HelperError::Absent)?;
         tracing::debug!(helper = helper.as_str(), server, "asking a credential helper");
-        let mut running = Running::start(&program).map_err(HelperError::Run)?;
+        let mut running = Running::start(&program, &self.environment).map_err(HelperError::Run)?;
         let told = tokio::time::timeout(self.limit, running.talk(server)).await;
         let Ok(told) = told else {
             running.kill().await;
@@ -202,9 +207,11 @@ struct Told {
 }
 
 impl Running {
-    fn start(program: &Path) -> io::Result<Self> {
+    fn start(program: &Path, environment: &ProgramEnvironment) -> io::Result<Self> {
         let child = Command::new(program)
             .arg("get")
+            .env_clear()
+            .envs(environment.variables())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -36,6 +36,7 @@ use super::keychain::{Credential, Found, Keychain, Login};
 use super::reference::Repository;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::process::ProgramEnvironment;
 
 /// Why the credentials for a registry can't be known.
 #[derive(Debug, thiserror::Error)]
@@ -187,14 +188,14 @@ struct Store {
 }
 
 impl FileKeychain {
-    /// Reads and merges every file of `places`. No helper is asked yet; they will be looked for in `env`'s
-    /// `PATH`.
+    /// Reads and merges every file of `places`. No helper is asked yet; they will be looked for in the `PATH` of
+    /// `programs`, and run with this environment.
     ///
     /// # Errors
     ///
     /// If a place that must be there isn't, and if any file can't be read or understood.
-    pub fn load(places: Places, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, CredentialError> {
-        let helpers = Helpers::new(&env("PATH").unwrap_or_default(), HELPER_LIMIT);
+    pub fn load(places: Places, programs: ProgramEnvironment) -> Result<Self, CredentialError> {
+        let helpers = Helpers::new(programs, HELPER_LIMIT);
         let Contents { files, unread } = places.read()?;
         let mut keychain =
             Self { sources: Vec::new(), rules: Vec::new(), stores: Vec::new(), helpers, unread };

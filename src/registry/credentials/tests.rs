@@ -26,19 +26,22 @@ impl Disk {
 
     /// Loads places that all must be there.
     fn load(&self, places: &[&str]) -> Result<FileKeychain, CredentialError> {
-        FileKeychain::load(Places::explicit(places.iter().map(|name| self.path(name))), &self.env())
+        FileKeychain::load(Places::explicit(places.iter().map(|name| self.path(name))), self.programs())
     }
 
     /// Loads places that may be absent.
     fn load_defaults(&self, places: &[&str]) -> Result<FileKeychain, CredentialError> {
         let paths = places.iter().map(|name| Place::optional(self.path(name))).collect();
-        FileKeychain::load(Places { paths }, &self.env())
+        FileKeychain::load(Places { paths }, self.programs())
     }
 
     /// Helpers are in `bin`.
-    fn env(&self) -> impl Fn(&str) -> Option<String> + use<> {
-        let bin = self.path("bin").to_str().unwrap().to_owned();
-        move |name| (name == "PATH").then(|| bin.clone())
+    fn programs(&self) -> ProgramEnvironment {
+        ProgramEnvironment::new(
+            [("PATH".into(), format!("{}:/usr/bin:/bin", self.path("bin").display()).into())],
+            [],
+            [],
+        )
     }
 
     fn helper(&self, name: &str, body: &str) {

@@ -89,8 +89,8 @@ fn x509_pem_alone_is_a_key_and_needs_no_password() {
 fn a_key_in_the_environment() {
     let source: KeySource = "env://SIGNING_KEY".parse().unwrap();
     let env = |name: &str| match name {
-        "SIGNING_KEY" => Some(text("cosign.key")),
-        "COSIGN_PASSWORD" => Some(PASSWORD.to_owned()),
+        "SIGNING_KEY" => Some(Secret::from(text("cosign.key"))),
+        "COSIGN_PASSWORD" => Some(Secret::new(PASSWORD)),
         _ => None,
     };
     let locked = source.read(&env).unwrap();

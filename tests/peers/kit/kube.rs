@@ -353,7 +353,8 @@ impl Namespace {
         let env = |name: &str| {
             variables.iter().find(|(variable, _)| *variable == name).map(|(_, value)| value.clone())
         };
-        let kubeconfigs = stepseal::config::home::kubeconfigs(&env);
+        let kubeconfigs =
+            stepseal::config::home::kubeconfigs(&env, stepseal::process::ProgramEnvironment::default());
         let reach = Reach { deadline: Instant::now() + limit, folder: folder.to_owned(), kubeconfigs };
         Cluster::connect(&reach, &env).await.unwrap()
     }

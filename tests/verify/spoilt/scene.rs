@@ -8,6 +8,7 @@ use stepseal::demo::registry::{EmbeddedRegistry, Options};
 use stepseal::payload::{Claims, CosignStatement, Format, Payload, SimpleSigning, statement};
 use stepseal::pipeline::{Pipeline, What, Writers, sign};
 use stepseal::plan::PlannedImage;
+use stepseal::process::ProgramEnvironment;
 use stepseal::registry::client::{Client, ClientOptions};
 use stepseal::registry::credentials::{FileKeychain, Places};
 use stepseal::registry::{Digest, ImageRef};
@@ -95,7 +96,11 @@ impl Scene {
             insecure: vec![self.registry.host().to_owned()],
             ..ClientOptions::new(Instant::now() + Duration::from_secs(120))
         };
-        Client::new(options, Arc::new(FileKeychain::load(Places::explicit([]), &|_| None).unwrap())).unwrap()
+        Client::new(
+            options,
+            Arc::new(FileKeychain::load(Places::explicit([]), ProgramEnvironment::default()).unwrap()),
+        )
+        .unwrap()
     }
 
     fn unlocking(&self) -> Unlocking {

@@ -22,6 +22,14 @@ pub(in crate::registry::credentials) fn script(folder: &Path, name: &str, body: 
     assert!(sh.wait().unwrap().success());
 }
 
+/// Where the programs are that the scripts call.
+const SYSTEM: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// An environment with this `PATH`.
+fn searching(path: &str) -> ProgramEnvironment {
+    ProgramEnvironment::new([("PATH".into(), path.into())], [], [])
+}
+
 struct Fixture {
     folder: tempfile::TempDir,
     helpers: Helpers,
@@ -30,7 +38,7 @@ struct Fixture {
 fn fixture(body: &str, limit: Duration) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     script(folder.path(), "x", body);
-    let helpers = Helpers::new(folder.path().to_str().unwrap(), limit);
+    let helpers = Helpers::new(searching(&format!("{}:{SYSTEM}", folder.path().display())), limit);
     Fixture { folder, helpers }
 }
 
@@ -197,7 +205,7 @@ async fn helpers_are_programs_in_absolute_folders_of_the_path() {
     script(&second, "x", r#"echo '{"Username":"ci","Secret":"a"}'"#);
     let path = format!("{}:{}", first.display(), second.display());
     let ask = |path: String, name: &'static str| async move {
-        Helpers::new(&path, PATIENT).ask(&HelperName::parse(name).unwrap(), "a").await
+        Helpers::new(searching(&path), PATIENT).ask(&HelperName::parse(name).unwrap(), "a").await
     };
     assert!(ask(path.clone(), "x").await.unwrap().is_some());
     for (path, name) in
@@ -205,7 +213,7 @@ async fn helpers_are_programs_in_absolute_folders_of_the_path() {
     {
         assert!(matches!(*ask(path, name).await.unwrap_err(), HelperError::Absent));
     }
-    assert!(Helpers::new(".:relative::/bin", PATIENT).path == [Path::new("/bin")]);
+    assert!(Helpers::new(searching(".:relative::/bin"), PATIENT).path == [Path::new("/bin")]);
 }
 
 #[tokio::test]
@@ -214,7 +222,7 @@ async fn what_cannot_be_started_says_so() {
     script(folder.path(), "x", "");
     // As after a copy into an empty image: the script is there, its interpreter isn't.
     std::fs::write(folder.path().join("docker-credential-x"), "#!/nonexistent\n").unwrap();
-    let helpers = Helpers::new(folder.path().to_str().unwrap(), PATIENT);
+    let helpers = Helpers::new(searching(folder.path().to_str().unwrap()), PATIENT);
     let error = helpers.ask(&HelperName::parse("x").unwrap(), "a").await.unwrap_err();
     assert!(matches!(*error, HelperError::Run(_)), "{error:?}");
 }
