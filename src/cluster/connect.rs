@@ -19,13 +19,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::Uri;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, Uri};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::{ClientBuilder, ConfigExt as _};
+use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tower::{BoxError, ServiceExt as _};
@@ -151,7 +154,10 @@ fn with_kubeconfig(Loaded { config, login }: Loaded) -> Result<Connected, Cluste
     let client = match config.proxy_url.clone() {
         None => client(&config, connector())?,
         Some(proxy) if proxy.scheme_str() == Some("http") => {
-            client(&config, Tunnel::new(proxy, connector()))?
+            let login = proxy_login(&proxy);
+            let tunnel = Tunnel::new(proxy, connector());
+            let tunnel = if let Some(login) = login { tunnel.with_auth(login) } else { tunnel };
+            client(&config, tunnel)?
         }
         Some(_) => return Err(ClusterError::Proxy),
     };
@@ -162,6 +168,18 @@ fn with_kubeconfig(Loaded { config, login }: Loaded) -> Result<Connected, Cluste
         login: Login::Kubeconfig(login),
         unread: None,
     })
+}
+
+/// The header for the user information in a proxy's address; hyper's tunnel doesn't look at it.
+fn proxy_login(proxy: &Uri) -> Option<HeaderValue> {
+    let (login, _) = proxy.authority()?.as_str().rsplit_once('@')?;
+    let decoded = |text: &str| Zeroizing::new(percent_decode_str(text).collect::<Vec<u8>>());
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let login = Zeroizing::new([decoded(user).as_slice(), b":", decoded(password).as_slice()].concat());
+    let header = Zeroizing::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(&*login))));
+    let mut header = HeaderValue::from_str(&header).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// The address that Kubernetes' variables give, with brackets around an IPv6 address.
@@ -262,6 +280,15 @@ mod tests {
         assert!(
             address("", "443").is_err() && address("10.0.0.1", "").is_err() && address("a b", "1").is_err()
         );
+    }
+
+    #[test]
+    fn the_user_of_a_proxy_becomes_a_header_that_debug_does_not_show() {
+        let header = |proxy: &'static str| proxy_login(&Uri::from_static(proxy));
+        assert_eq!(header("http://ci:p%40ss@proxy:1").unwrap(), "Basic Y2k6cEBzcw==");
+        assert_eq!(header("http://ci@proxy:1").unwrap(), "Basic Y2k6");
+        assert_eq!(header("http://proxy:1"), None);
+        assert_eq!(format!("{:?}", header("http://ci:p%40ss@proxy:1").unwrap()), "Sensitive");
     }
 
     #[tokio::test]
