@@ -211,13 +211,88 @@ fn an_agent_has_no_rights_and_its_socket_is_its_own() {
 }
 
 fn locked_down(context: &Yaml) {
-    assert_eq!(context["allowPrivilegeEscalation"].as_bool(), Some(false));
-    assert_eq!(context["readOnlyRootFilesystem"].as_bool(), Some(true));
-    assert_eq!(context["runAsNonRoot"].as_bool(), Some(true));
-    // A number here would be refused where the namespace has its own, as on OpenShift.
-    assert!(context["runAsUser"].is_badvalue());
-    assert_eq!(list(&context["capabilities"]["drop"]), [Yaml::String("ALL".into())]);
-    assert_eq!(text(&context["seccompProfile"]["type"]), "RuntimeDefault");
+    let wrong = wrong_of(context);
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// The fields of a security context that aren't as they should be.
+fn wrong_of(context: &Yaml) -> Vec<&'static str> {
+    let fields = [
+        ("allowPrivilegeEscalation", context["allowPrivilegeEscalation"].as_bool() == Some(false)),
+        ("readOnlyRootFilesystem", context["readOnlyRootFilesystem"].as_bool() == Some(true)),
+        ("runAsNonRoot", context["runAsNonRoot"].as_bool() == Some(true)),
+        // A number here would be refused where the namespace has its own, as on OpenShift.
+        ("runAsUser", context["runAsUser"].is_badvalue()),
+        ("capabilities", list(&context["capabilities"]["drop"]) == [Yaml::String("ALL".into())]),
+        ("seccompProfile", text(&context["seccompProfile"]["type"]) == "RuntimeDefault"),
+    ];
+    fields.into_iter().filter(|(_, holds)| !holds).map(|(field, _)| field).collect()
+}
+
+/// The YAML of a page: its fenced blocks, and the indented ones that are YAML.
+fn blocks(page: &str) -> Vec<Yaml> {
+    let (mut blocks, mut block, mut fenced) = (Vec::new(), String::new(), false);
+    for line in page.lines() {
+        if line.starts_with("```") {
+            blocks.push(std::mem::take(&mut block));
+            fenced = !fenced;
+        } else if fenced || line.starts_with("    ") || line.is_empty() {
+            block += &format!("{line}\n");
+        } else {
+            blocks.push(std::mem::take(&mut block));
+        }
+    }
+    blocks.push(block);
+    let parsed = blocks.iter().map(|block| match YamlLoader::load_from_str(block) {
+        Ok(documents) => documents,
+        // Commands and the like.
+        Err(error) => {
+            assert!(!block.contains("image:"), "{error}: {block}");
+            Vec::new()
+        }
+    });
+    parsed.flatten().collect()
+}
+
+/// The containers of our image, wherever they stand in a document.
+fn of_our_image<'a>(yaml: &'a Yaml, found: &mut Vec<&'a Yaml>) {
+    match yaml {
+        Yaml::Array(items) => items.iter().for_each(|item| of_our_image(item, found)),
+        Yaml::Hash(fields) => {
+            if text(&yaml["image"]).to_lowercase().contains("stepseal") {
+                found.push(yaml);
+            }
+            fields.values().for_each(|value| of_our_image(value, found));
+        }
+        _ => {}
+    }
+}
+
+/// The Markdown pages below a folder of the project.
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let pages = entries.flat_map(|path| if path.is_dir() { pages(&path) } else { vec![path] });
+    pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+/// In what is shipped and in what the pages tell to paste.
+#[test]
+fn every_container_of_our_image_has_no_rights() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["docs", "tasks", "stepactions", "pipelines"].map(|folder| pages(&root.join(folder)));
+    let pages = folders.into_iter().flatten().chain([root.join("README.md")]);
+    let pages = pages.map(|page| (page.clone(), blocks(&fs::read_to_string(page).unwrap())));
+    let mut containers = 0;
+    for (path, documents) in files().into_iter().chain(pages) {
+        let mut found = Vec::new();
+        documents.iter().for_each(|document| of_our_image(document, &mut found));
+        for container in &found {
+            containers += 1;
+            let wrong = wrong_of(&container["securityContext"]);
+            assert!(wrong.is_empty(), "{}: {container:?}: {wrong:?}", path.display());
+        }
+    }
+    assert!(containers >= 14, "{containers}");
 }
 
 #[test]
