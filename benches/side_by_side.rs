@@ -7,8 +7,7 @@
 //!   key, on Debian's docker-registry with a password. cosign gets all references in one invocation.
 //! - "Behind 40 ms" is through `tests/peers/proxy.rs`: each round trip takes 40 ms, a new connection one more.
 //!   It also counts the requests.
-//! - Wall time is taken around the process; CPU time (user and system) and the highest resident size are
-//!   what the kernel counted for it, read by GNU time. Several rounds alternate, and the median counts.
+//! - `timed/mod.rs` says where the figures come from. Several rounds alternate, and the median counts.
 
 #![allow(
     dead_code,
@@ -22,29 +21,22 @@
 )]
 
 use std::fmt::Display;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kit::images::{Image, Kind};
 use kit::scene::Place;
 use kit::{Registry, Scene, run};
 use proxy::{Conduct, Proxy};
+use timed::{Cost, timed};
 
 #[path = "../tests/peers/kit/mod.rs"]
 mod kit;
 #[path = "../tests/peers/proxy.rs"]
 mod proxy;
+#[path = "timed/mod.rs"]
+mod timed;
 
 const ROUND_TRIP: Duration = Duration::from_millis(40);
-
-/// What one process took.
-#[derive(Clone, Copy, Debug)]
-struct Cost {
-    wall: f64,
-    cpu: f64,
-    peak_mib: f64,
-    requests: f64,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Program {
@@ -99,12 +91,7 @@ impl Bench {
                 costs.push(self.measure(program, place, images, round_trip));
             }
         }
-        costs.map(|costs| Cost {
-            wall: median(costs.iter().map(|cost| cost.wall)),
-            cpu: median(costs.iter().map(|cost| cost.cpu)),
-            peak_mib: median(costs.iter().map(|cost| cost.peak_mib)),
-            requests: median(costs.iter().map(|cost| cost.requests)),
-        })
+        costs.map(|costs| Cost::median(&costs))
     }
 
     fn measure(&mut self, program: Program, place: Place, images: usize, round_trip: Duration) -> Cost {
@@ -126,7 +113,7 @@ impl Bench {
             }
         };
         command.args(references);
-        let mut cost = timed(&command);
+        let mut cost = timed(&command, 1);
         cost.requests = if near { f64::NAN } else { proxy.take_record().requests.len() as f64 };
         for image in [images.first().unwrap(), images.last().unwrap()] {
             assert_eq!(self.scene.verified(place, &image.reference()).len(), 1, "{program:?}");
@@ -139,43 +126,6 @@ impl Bench {
         let name = format!("app-{:04}", self.pushed);
         self.scene.crane_pushes(Kind::Oci, &self.registry.host(), &name, &name)
     }
-}
-
-/// Runs `command` below GNU time, with the environment that it was given.
-fn timed(command: &Command) -> Cost {
-    let report = tempfile::NamedTempFile::new().unwrap();
-    let mut time = Command::new("time");
-    time.args(["-f", "%U %S %M", "-o"]).arg(report.path()).arg("env").arg("-i");
-    for (name, value) in command.get_envs() {
-        let mut pair = name.to_owned();
-        pair.push("=");
-        pair.push(value.unwrap_or_default());
-        time.arg(pair);
-    }
-    time.arg(which(command)).args(command.get_args());
-    if let Some(folder) = command.get_current_dir() {
-        time.current_dir(folder);
-    }
-    let begun = Instant::now();
-    run(&mut time).ok();
-    let wall = begun.elapsed().as_secs_f64();
-    let report = std::fs::read_to_string(report.path()).unwrap();
-    let numbers: Vec<f64> = report.split_whitespace().map(|number| number.parse().unwrap()).collect();
-    let [user, system, kib] = numbers[..] else { panic!("GNU time said {report:?}") };
-    Cost { wall, cpu: user + system, peak_mib: kib / 1024.0, requests: f64::NAN }
-}
-
-/// The program's path: `env -i` leaves none to search.
-fn which(command: &Command) -> std::path::PathBuf {
-    let name = std::path::Path::new(command.get_program());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()).unwrap()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn row(what: String, [cosign, stepseal]: [f64; 2], unit: &str, goal: &str) {

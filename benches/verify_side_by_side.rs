@@ -6,8 +6,7 @@
 //!   docker-registry with a password. Each program gets all references in one invocation.
 //! - "Behind 40 ms" is through `tests/peers/proxy.rs`: each round trip takes 40 ms, a new connection one more. It also
 //!   counts the requests.
-//! - Wall time is taken around the process; CPU time (user and system) is what the kernel counted for it, read by GNU time. Rounds
-//!   alternate, and the median counts.
+//! - `timed/mod.rs` says where the figures come from. Rounds alternate, and the median counts.
 
 #![allow(
     dead_code,
@@ -21,28 +20,22 @@
 )]
 
 use std::fmt::Display;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kit::images::Kind;
 use kit::scene::Place;
 use kit::{Registry, Scene, run};
 use proxy::{Conduct, Proxy};
+use timed::{Cost, timed};
 
 #[path = "../tests/peers/kit/mod.rs"]
 mod kit;
 #[path = "../tests/peers/proxy.rs"]
 mod proxy;
+#[path = "timed/mod.rs"]
+mod timed;
 
 const ROUND_TRIP: Duration = Duration::from_millis(40);
-
-/// What one process took.
-#[derive(Clone, Copy, Debug)]
-struct Cost {
-    wall: f64,
-    cpu: f64,
-    requests: f64,
-}
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
@@ -101,54 +94,7 @@ fn compare(
             costs.push(cost);
         }
     }
-    costs.map(|costs| Cost {
-        wall: median(costs.iter().map(|cost| cost.wall)),
-        cpu: median(costs.iter().map(|cost| cost.cpu)),
-        requests: median(costs.iter().map(|cost| cost.requests)),
-    })
-}
-
-/// Runs `command` so often below GNU time, with the environment that it was given, and gives the mean; it must succeed.
-///
-/// The kernel's times come in hundredths of a second, so what takes less is run many times.
-fn timed(command: &Command, times: usize) -> Cost {
-    const LOOP: &str =
-        "n=$1; shift; while [ $n -gt 0 ]; do \"$@\" >/dev/null 2>&1 || exit 1; n=$((n - 1)); done";
-    let report = tempfile::NamedTempFile::new().unwrap();
-    let mut time = Command::new(which("time"));
-    time.args(["-f", "%U %S", "-o"]).arg(report.path()).args([
-        "/bin/sh",
-        "-c",
-        LOOP,
-        "sh",
-        &times.to_string(),
-    ]);
-    time.arg(which(command.get_program())).args(command.get_args()).env_clear();
-    time.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    if let Some(folder) = command.get_current_dir() {
-        time.current_dir(folder);
-    }
-    let begun = Instant::now();
-    run(&mut time).ok();
-    let times = times as f64;
-    let wall = begun.elapsed().as_secs_f64() / times;
-    let report = std::fs::read_to_string(report.path()).unwrap();
-    let numbers: Vec<f64> = report.split_whitespace().map(|number| number.parse().unwrap()).collect();
-    let [user, system] = numbers[..] else { panic!("GNU time said {report:?}") };
-    Cost { wall, cpu: (user + system) / times, requests: f64::NAN }
-}
-
-/// A program's path.
-fn which(name: impl AsRef<std::path::Path>) -> std::path::PathBuf {
-    let name = name.as_ref();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()).unwrap()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    costs.map(|costs| Cost::median(&costs))
 }
 
 fn row(what: &str, [cosign, stepseal]: [f64; 2], unit: &str, goal: &str) {
