@@ -1,6 +1,5 @@
 //! The agent as a sidecar: ordinary and native, beside steps of any user, and what it refuses.
 
-use std::fs;
 use std::process::Command;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 use stepseal::demo::registry::{Auth, Effect, Fault, Options, User};
 
 use crate::kit::place::KEY_PASSWORD;
+use crate::kit::process::Process;
 use crate::kit::steps::{SOCKET, build, shell, sign_by_agent, task_run_with_agent, with_socket};
 use crate::kit::{FEATURE_FLAGS, Place, output, registry, scenario, succeed};
 use crate::runs::signed_from_outside;
@@ -23,11 +23,6 @@ fn asking(name: &str, script: &str) -> Value {
     // The socket is there when the agent is.
     let wait = format!("for i in $(seq 100); do [ -S {SOCKET} ] && break; sleep 0.1; done\n");
     with_socket(shell(name, &format!("{wait}{script}")))
-}
-
-fn pod(place: &Place, run: &str) -> Value {
-    let text = succeed(place.kubectl().args(["get", "pod", &format!("{run}-pod"), "-o", "json"]));
-    serde_json::from_str(&text).unwrap()
 }
 
 /// The decisions in the agent's log: that of the container before nop took its place, if it has.
@@ -85,7 +80,7 @@ fn build_and_sign_beside_an_agent() {
         let check = |name: &str, native: bool| {
             let run = place.succeeds(name, &spec);
             place.verified(&run.image());
-            let pod = pod(place, name);
+            let pod = place.pod(name);
             let init = pod["spec"]["initContainers"].as_array().cloned().unwrap_or_default();
             let is_init = init.iter().any(|container| container["name"] == "sidecar-agent");
             assert_eq!(is_init, native, "{init:?}");
@@ -103,7 +98,7 @@ fn build_and_sign_beside_an_agent() {
             // Nothing of it is left running, and the pod has not failed.
             let begun = Instant::now();
             loop {
-                let phase = self::pod(place, name)["status"]["phase"].clone();
+                let phase = place.pod(name)["status"]["phase"].clone();
                 if phase == "Succeeded" {
                     break;
                 }
@@ -261,23 +256,11 @@ fn an_agent_that_is_ended_in_the_middle_of_a_request() {
             assert!(begun.elapsed() < Duration::from_secs(120), "the agent has not asked the registry");
             std::thread::sleep(Duration::from_millis(50));
         }
-        let uid = pod(place, "term")["metadata"]["uid"].as_str().unwrap().to_owned();
-        let process = agent_of(&uid);
-        succeed(Command::new("kill").args(["-TERM", &process]));
+        let process = Process::of(&place.pod("term"), "/stepseal agent");
+        succeed(Command::new("kill").args(["-TERM", &process.id]));
         let run = place.ended("TaskRun", "term");
         let logs = place.logs(&run);
         assert!(run.succeeded(), "{logs}");
         assert!(logs.contains("200") && logs.contains("\"signature\""), "{logs}");
     });
-}
-
-/// The process of the agent in a pod, as the node sees it.
-fn agent_of(uid: &str) -> String {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let names = processes.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut found = names.filter(|name| name.parse::<u32>().is_ok()).filter(|name| {
-        let read = |file: &str| fs::read_to_string(format!("/proc/{name}/{file}")).unwrap_or_default();
-        read("cmdline").starts_with("/stepseal\0agent") && read("cgroup").contains(uid)
-    });
-    found.next().expect("the agent runs")
 }

@@ -51,7 +51,7 @@ fn every_field_is_accepted() {
 }
 
 /// The file of the catalog with this path.
-fn shipped(path: &str) -> String {
+pub(crate) fn shipped(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 

@@ -123,6 +123,10 @@ install_cluster() {
   need_built mkimg "$(cat "$source"/mkimg/* | sha256sum | cut -c1-12)" go_build "$source/mkimg" mkimg
   need_built pause "$(cat "$source"/pause/* | sha256sum | cut -c1-12)" go_build "$source/pause" pause
   need_built ask "$(cat "$source"/ask/* | sha256sum | cut -c1-12)" go_build "$source/ask" ask
+  # The registers of one architecture stand in it.
+  if [[ $(uname -m) = x86_64 ]]; then
+    need_built opens "$(cat "$source"/opens/* | sha256sum | cut -c1-12)" go_build "$source/opens" opens
+  fi
   need_built kube-apiserver "$KUBERNETES_VERSION" in_scratch build_kubernetes
   need_built pipelines "$PIPELINES_VERSION" in_scratch build_pipelines
   need_built tkn "$TKN_VERSION" in_scratch build_tkn

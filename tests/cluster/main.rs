@@ -18,6 +18,7 @@ mod credentials;
 mod crowd;
 mod failing;
 mod home;
+mod in_force;
 mod inputs;
 mod kit;
 mod runs;

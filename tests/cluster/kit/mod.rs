@@ -1,6 +1,8 @@
 //! What the scenarios share: programs, a namespace each, a registry, and the parts of a TaskRun.
 
+pub(crate) mod gate;
 pub(crate) mod place;
+pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod steps;
 
@@ -15,19 +17,21 @@ pub(crate) use place::Place;
 /// Tekton's feature flags: who changes them writes, and who has them in what is signed reads.
 pub(crate) static FEATURE_FLAGS: RwLock<()> = RwLock::new(());
 
-/// Runs a scenario in a namespace of its own, and says how long it took.
-///
-/// The line goes to standard error itself, which libtest doesn't capture: the log lists every scenario.
+/// Prints a line into the log, also of a test that passes: libtest doesn't capture what is written to standard error itself.
 #[expect(clippy::disallowed_methods, reason = "libtest captures the other ways")]
+pub(crate) fn log(line: &str) {
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// Runs a scenario in a namespace of its own, and says how long it took.
 pub(crate) fn scenario(name: &str, body: impl FnOnce(&Place)) {
     let begun = Instant::now();
     let place = Place::new(name);
     let ended = catch_unwind(AssertUnwindSafe(|| body(&place)));
     let how = if ended.is_ok() { "" } else { "  FAILED" };
-    let line = format!("scenario {name:<40} {:>6.1} s{how}\n", begun.elapsed().as_secs_f64());
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    log(&format!("scenario {name:<40} {:>6.1} s{how}", begun.elapsed().as_secs_f64()));
     if let Err(panic) = ended {
-        std::io::stderr().write_all(place.describe().as_bytes()).unwrap();
+        log(&place.describe());
         resume_unwind(panic);
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{feed, output, succeed};
 
 /// How long a run may take on a machine where others run too.
-const PATIENCE: Duration = Duration::from_secs(240);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The password of every key: no log may hold it.
 pub(crate) const KEY_PASSWORD: &str = "key-pa55word-Qq";
@@ -118,6 +118,26 @@ impl Place {
                 return Run { name: name.to_owned(), object };
             }
             assert!(begun.elapsed() < PATIENCE, "{kind} {name} has not ended: {:#}", object["status"]);
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The Pod of a TaskRun, as it is now.
+    pub(crate) fn pod(&self, run: &str) -> Value {
+        let text = succeed(self.kubectl().args(["get", "pod", &format!("{run}-pod"), "-o", "json"]));
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// A Pod, once it has an address.
+    pub(crate) fn placed(&self, pod: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            let output = output(self.kubectl().args(["get", "pod", pod, "-o", "json"]));
+            let object: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            if object["status"]["podIP"].is_string() {
+                return object;
+            }
+            assert!(begun.elapsed() < PATIENCE, "Pod {pod} has no address: {:#}", object["status"]);
             std::thread::sleep(Duration::from_millis(200));
         }
     }

@@ -1,0 +1,3 @@
+module stepseal.example/opens
+
+go 1.24
