@@ -21,5 +21,6 @@ mod home;
 mod in_force;
 mod inputs;
 mod kit;
+mod neighbour;
 mod runs;
 mod secrecy;
