@@ -2,8 +2,7 @@
 //!
 //! The kernel puts the variables on the stack of a new program and shows that memory as `/proc/PID/environ` for as long as the
 //! process runs. Programs that the process starts inherit it, and a core dump holds it. So the values that are secret are replaced
-//! with zero bytes there: `/proc/self/mem` writes to that memory without unsafe code. A variable that was overwritten is still
-//! set, and empty.
+//! with zero bytes in that memory. A variable that was overwritten is still set, and empty.
 //!
 //! Spec: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html> (`env_start`, `env_end`),
 //! <https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html>
@@ -11,15 +10,15 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::FileExt as _;
 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::memory::OwnMemory;
 use crate::secret::Secret;
 
 /// The longest environment that is overwritten; the kernel's own limit for arguments and environment is 6 MiB.
@@ -114,7 +113,9 @@ impl Variables {
         match overwrite(&names) {
             // A name can be there twice, so there may be more entries than names.
             Ok(count) if count >= self.secret.len() => EnvironmentState::Overwritten,
-            Ok(_) => EnvironmentState::NotOverwritten { why: "a variable is not in /proc/self/mem".into() },
+            Ok(_) => {
+                EnvironmentState::NotOverwritten { why: "a variable is not where the kernel says".into() }
+            }
             Err(error) => EnvironmentState::NotOverwritten { why: error },
         }
     }
@@ -127,21 +128,21 @@ fn overwrite(names: &BTreeSet<&[u8]>) -> Result<usize, String> {
         .and_then(|file| file.take(MAX_STAT_BYTES).read_to_end(&mut stat))
         .map_err(|error| format!("/proc/self/stat: {error}"))?;
     let block = block(&stat).ok_or("/proc/self/stat: no address of the environment")?;
-    overwrite_in(&block, names).map_err(|error| format!("/proc/self/mem: {error}"))
+    overwrite_in(&block, names).map_err(|error| format!("its own memory: {error}"))
 }
 
 fn overwrite_in(block: &Range<u64>, names: &BTreeSet<&[u8]>) -> io::Result<usize> {
-    let memory = OpenOptions::new().read(true).write(true).open("/proc/self/mem")?;
+    let memory = OwnMemory::open();
     let length = usize::try_from(block.end - block.start).map_err(io::Error::other)?;
     let mut bytes = Zeroizing::new(vec![0; length]);
-    memory.read_exact_at(&mut bytes, block.start)?;
+    memory.read(block.start, &mut bytes)?;
     let found = values(&bytes, names);
     for value in &found {
         let (zeros, start) = (vec![0; value.len()], block.start + value.start as u64);
-        memory.write_all_at(&zeros, start)?;
+        memory.write(start, &zeros)?;
         // A sandbox may take the write and drop it.
         let mut left = Zeroizing::new(vec![1; value.len()]);
-        memory.read_exact_at(&mut left, start)?;
+        memory.read(start, &mut left)?;
         if *left != zeros {
             return Err(io::Error::other("what was written is not there"));
         }

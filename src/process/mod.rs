@@ -5,6 +5,7 @@
 
 pub mod environment;
 pub mod landlock;
+mod memory;
 pub mod programs;
 
 use std::ffi::OsString;

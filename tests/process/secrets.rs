@@ -211,8 +211,8 @@ fn a_process_of_another_user_belongs_to_root_in_proc() {
     }
     let binary = Path::new(env!("CARGO_BIN_EXE_stepseal"));
     let kind = &kinds()[0];
-    for (mode, overwritten) in [(0o755, true), (0o711, false)] {
-        // Where the binary can't be read, the process isn't dumpable from the start and can't open its own memory.
+    // Where the binary can't be read, as in the image, the process isn't dumpable from the start and can't open its own memory.
+    for mode in [0o755, 0o711, 0o111] {
         let copy = step.path(&format!("stepseal-{mode:o}"));
         fs::copy(binary, &copy).unwrap();
         fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).unwrap();
@@ -236,8 +236,8 @@ fn a_process_of_another_user_belongs_to_root_in_proc() {
             .output();
         assert!(!reader.unwrap().status.success(), "{mode:o}: another process of the user reads it");
         let log = fs::read_to_string(step.path("log")).unwrap();
-        assert_eq!(!holds(&running.file("environ"), MARK), overwritten, "{mode:o}");
-        assert_eq!(log.contains("environment=overwritten"), overwritten, "{log}");
+        assert!(!holds(&running.file("environ"), MARK), "{mode:o}");
+        assert!(log.contains("environment=overwritten"), "{mode:o}: {log}");
     }
 }
 
