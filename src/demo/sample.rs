@@ -1,7 +1,8 @@
 //! What a signing step finds: a registry with images, a key, credentials, and a Task's results.
 
-use std::fs;
-use std::io;
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -80,8 +81,11 @@ impl Sample {
             ..Options::default()
         };
         let registry = EmbeddedRegistry::start_blocking(options).map_err(SampleError::Start)?;
-        let folder =
-            tempfile::Builder::new().prefix("stepseal-demo-").tempdir().map_err(SampleError::Write)?;
+        let folder = tempfile::Builder::new()
+            .prefix("stepseal-demo-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir();
+        let folder = folder.map_err(SampleError::Write)?;
         let sample = Self { registry, folder };
         sample.fill(&password)?;
         Ok(sample)
@@ -153,9 +157,13 @@ impl Sample {
     }
 }
 
+/// Writes a file that its user alone can read: most of them are secret.
 fn write(path: &Path, bytes: &Secret) -> io::Result<()> {
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    fs::write(path, bytes.expose())
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes.expose())
 }
 
 /// 128 random bits in hex.

@@ -1,5 +1,7 @@
 //! The main job, as users run it.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Auth, Options, TokenService};
 
@@ -266,6 +268,22 @@ fn images_come_from_a_file_too() {
     std::fs::write(&list, format!("# ours\n\n{}/team/app:v1@{digest}\n", step.host())).unwrap();
     step.sign(&["--images-file", list.to_str().unwrap()]);
     assert_eq!(step.payloads("team/app", &digest).len(), 1);
+}
+
+/// Also while it runs: another user of the machine may read neither its key nor its passwords.
+#[test]
+fn the_demo_keeps_its_secrets_to_its_user() {
+    let sample = stepseal::demo::Sample::start(0).unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(sample.folder()), 0o700);
+    for folder in [sample.keys(), sample.credentials(), sample.results()] {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(!files.is_empty());
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+    }
 }
 
 #[test]
