@@ -21,6 +21,7 @@ pub mod explain;
 pub mod foreign;
 pub mod input;
 pub mod json;
+pub mod mask;
 mod pattern;
 pub mod payload;
 pub mod pipeline;

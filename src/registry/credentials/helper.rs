@@ -30,6 +30,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::foreign;
+use crate::mask::Mask;
 use crate::process::ProgramEnvironment;
 use crate::recent::Recent;
 use crate::registry::keychain::Login;
@@ -300,6 +301,17 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error
     String::deserialize(deserializer).map(Secret::from)
 }
 
+/// Hides what a helper printed as its answer in what it says besides, even if it then failed.
+fn printed(told: &Told) -> Mask {
+    let mut mask = Mask::default();
+    let stdout = told.stdout.as_ref().map_or(&[][..], |stdout| stdout.trim_ascii());
+    match serde_json::from_slice::<Answer>(stdout) {
+        Ok(Answer { user, secret }) => mask.login(&user, secret.expose()),
+        Err(_) => stdout.split(|byte| *byte == b'\n').for_each(|line| mask.secret(line.trim_ascii())),
+    }
+    mask
+}
+
 fn understand(told: &Told) -> Result<Option<Login>, HelperError> {
     if !told.status.success() {
         let not_found = told.stdout.as_ref().is_some_and(|said| said.trim_ascii() == NOT_FOUND.as_bytes());
@@ -307,6 +319,7 @@ fn understand(told: &Told) -> Result<Option<Login>, HelperError> {
             return Ok(None);
         }
         let said = foreign::shown_bytes(told.stderr.trim_ascii(), SHOWN_STDERR_BYTES);
+        let said = printed(told).text(&said).into_owned();
         return Err(HelperError::Exit { status: told.status, stderr: (!said.is_empty()).then_some(said) });
     }
     // The JSON error would quote what it found.

@@ -243,3 +243,18 @@ async fn debug_shows_no_answer() {
     let said = fixture.ask("a").await;
     assert!(!format!("{said:?}{:?}", fixture.helpers).contains("hunter2"));
 }
+
+#[tokio::test]
+async fn the_secret_that_a_failing_helper_prints_is_hidden_in_what_it_says() {
+    for (stdout, said) in [
+        (
+            r#"{"Username":"ci","Secret":"hunter2/x"}"#,
+            "cannot keep hunter2/x (hunter2%2Fx, aHVudGVyMi94, Y2k6aHVudGVyMi94)",
+        ),
+        ("noise\nhunter2/x", "cannot keep hunter2/x (hunter2\\u002fx, aHVudGVyMi94, HUNTER2/X)"),
+    ] {
+        let body = format!("cat <<'END'\n{stdout}\nEND\ncat >&2 <<'END'\n{said}\nEND\nexit 1");
+        let error = fixture(&body, PATIENT).ask("registry.example").await.unwrap_err().to_string();
+        assert!(error.ends_with("said: cannot keep [hidden] ([hidden], [hidden], [hidden])"), "{error}");
+    }
+}
