@@ -36,6 +36,7 @@ use zeroize::Zeroizing;
 
 use super::error::ClusterError;
 use super::kubeconfig::{Kubeconfigs, Loaded, Missing};
+use super::sent::KeepSent;
 use super::who::{Claims, Who};
 use crate::input::{self, InputError};
 use crate::registry::client::SystemFiles;
@@ -236,7 +237,8 @@ where
         |source: kube::Error| ClusterError::Setup { server: server.clone(), source: Box::new(source.into()) };
     let https = config.rustls_https_connector_with_connector(connector).map_err(failed)?;
     let service = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https);
-    let builder = ClientBuilder::new(service.map_err(BoxError::from), config.default_namespace.clone())
+    let service = KeepSent(service.map_err(BoxError::from));
+    let builder = ClientBuilder::new(service, config.default_namespace.clone())
         .with_layer(&config.extra_headers_layer().map_err(failed)?);
     Ok(match config.auth_layer().map_err(failed)? {
         Some(login) => builder.with_layer(&login).with_layer(&config.base_uri_layer()).build(),

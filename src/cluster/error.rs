@@ -16,6 +16,7 @@ use super::who::Who;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::mask::Mask;
 
 /// How much of an answer's words is kept, in bytes.
 const WORDS_BYTES: usize = 600;
@@ -157,6 +158,9 @@ pub enum Failure {
     /// No answer in time.
     #[error("no answer for {}", humantime::format_duration(*.0))]
     TimedOut(Duration),
+    /// The login of the kubeconfig can't be had, or not renewed.
+    #[error("the kubeconfig gives no login")]
+    Login(#[source] SetupFault),
     /// No connection, or one that broke.
     #[error("the API server cannot be reached")]
     Unreachable(#[source] Box<kube::Error>),
@@ -194,8 +198,10 @@ pub struct Refusal {
 
 impl Refusal {
     /// Reads an answer: a `Status` object or, from something in between, any text.
-    pub(super) fn new(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
-        let shown = |text: &str| foreign::shown(text, WORDS_BYTES);
+    ///
+    /// What `mask` knows is hidden in it: an answer can repeat the token, or the Secret, that was sent.
+    pub(super) fn new(status: u16, body: &[u8], retry_after: Option<Duration>, mask: &Mask) -> Self {
+        let shown = |text: &str| mask.text(&foreign::shown(text, WORDS_BYTES)).into_owned();
         match serde_json::from_slice::<Status>(body) {
             Ok(said) if !(said.message.is_empty() && said.reason.is_empty()) => {
                 let causes = said.details.iter().flat_map(|details| &details.causes);
@@ -203,7 +209,7 @@ impl Refusal {
                 let asked = asked.filter(|seconds| *seconds > 0).map(|s| Duration::from_secs(s.into()));
                 Self {
                     status,
-                    reason: foreign::shown(&said.reason, 60),
+                    reason: mask.text(&foreign::shown(&said.reason, 60)).into_owned(),
                     message: shown(&said.message),
                     causes: causes.map(|cause| (shown(&cause.field), shown(&cause.message))).collect(),
                     retry_after: retry_after.or(asked),
@@ -212,7 +218,7 @@ impl Refusal {
             _ => Self {
                 status,
                 reason: String::new(),
-                message: foreign::shown_bytes(body, WORDS_BYTES),
+                message: mask.text(&foreign::shown_bytes(body, WORDS_BYTES)).into_owned(),
                 causes: Vec::new(),
                 retry_after,
             },
@@ -319,6 +325,7 @@ impl RequestError {
             Failure::TimedOut(_) | Failure::Unreachable(_) | Failure::BrokeOff(_) => {
                 "see whether the API server answers, and whether a NetworkPolicy keeps this pod from it".into()
             }
+            Failure::Login(_) => "see whether `kubectl version` works with the same kubeconfig".into(),
             Failure::Token(..) => "let this step's user read the token: fsGroup of the pod".into(),
             Failure::TooLarge(_) | Failure::NotTheObject(_) | Failure::Pages(_) => {
                 "see what answers at this address: it is no Kubernetes API server".into()
@@ -393,6 +400,23 @@ impl From<kube::Error> for SetupFault {
             }
             kube::Error::Auth(AuthError::AuthExecParse(_)) => Self::PluginAnswer,
             error => Self::Other(Box::new(error)),
+        }
+    }
+}
+
+impl Failure {
+    /// What it means that a request was not sent, or not answered. kube's own words show what an exec plugin printed.
+    pub(super) fn unsent(error: kube::Error) -> Self {
+        let error = match error {
+            kube::Error::Service(source) => match source.downcast::<kube::client::AuthError>() {
+                Ok(login) => kube::Error::Auth(*login),
+                Err(source) => kube::Error::Service(source),
+            },
+            error => error,
+        };
+        match error {
+            kube::Error::Auth(_) => Self::Login(error.into()),
+            error => Self::Unreachable(Box::new(error)),
         }
     }
 }
@@ -488,7 +512,7 @@ mod tests {
             exchange: Exchange {
                 method: Method::GET,
                 url: "https://10.0.0.1/apis/tekton.dev/v1/namespaces/ci/taskruns/build".into(),
-                failure: Failure::Refused(Refusal::new(status, body.as_bytes(), None)),
+                failure: Failure::Refused(Refusal::new(status, body.as_bytes(), None, &Mask::default())),
                 attempts: 1,
             },
             unread: None,

@@ -16,6 +16,7 @@ mod name;
 mod runs;
 mod secret;
 mod send;
+mod sent;
 mod slots;
 mod so_far;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::Cluster;
 use super::error::{ClusterError, Verb};
 use super::name::{Kind, ObjectName};
 use super::send::{Call, Reply};
+use crate::mask::Mask;
 use crate::secret::Secret;
 
 /// A Secret's content.
@@ -41,7 +42,7 @@ struct Metadata<'a> {
 }
 
 impl SecretData {
-    fn parse(json: &[u8], name: &ObjectName) -> Option<Self> {
+    pub(super) fn parse(json: &[u8], name: &ObjectName) -> Option<Self> {
         let wire: Wire<'_> = serde_json::from_slice(json).ok()?;
         let metadata = wire.metadata?;
         if (metadata.namespace, metadata.name) != (name.namespace(), name.name()) {
@@ -71,6 +72,11 @@ impl SecretData {
     /// The value of `key`.
     pub fn value(&self, key: &str) -> Option<&Secret> {
         self.data.get(key)
+    }
+
+    /// Hides its values.
+    pub(super) fn hide(&self, mask: &mut Mask) {
+        self.data.values().for_each(|value| mask.secret(value.expose()));
     }
 
     /// The keys, in order.

@@ -19,6 +19,9 @@ use zeroize::Zeroizing;
 use super::Cluster;
 use super::error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
 use super::name::{Kind, ObjectName};
+use super::secret::SecretData;
+use super::sent::Sent;
+use crate::mask::Mask;
 use crate::registry::client::retry;
 
 /// The longest that one request may take, answer included.
@@ -77,6 +80,21 @@ impl Call<'_> {
             Verb::Create => format!("{objects}?fieldManager={}", super::FIELD_MANAGER),
             Verb::Patch => format!("{objects}/{}?fieldManager={}", self.object.name(), super::FIELD_MANAGER),
         }
+    }
+
+    /// Hides the login, and the values of a Secret that is sent.
+    fn mask(&self, sent: Option<&Sent>, token: Option<&str>) -> Mask {
+        let mut mask = Mask::default();
+        if let Some(Sent(header)) = sent {
+            mask.authorization(header);
+        }
+        mask.secret(token.unwrap_or_default().as_bytes());
+        if self.kind == Kind::Secret
+            && let Some(data) = self.body.as_deref().and_then(|body| SecretData::parse(body, self.object))
+        {
+            data.hide(&mut mask);
+        }
+        mask
     }
 
     fn request(&self, token: Option<&str>) -> Result<Request<Body>, http::Error> {
@@ -192,8 +210,7 @@ impl Cluster {
         let request = call
             .request(token)
             .map_err(|error| Failure::Unreachable(Box::new(kube::Error::HttpError(error))))?;
-        let response =
-            self.0.client.send(request).await.map_err(|error| Failure::Unreachable(Box::new(error)))?;
+        let response = self.0.client.send(request).await.map_err(Failure::unsent)?;
         let (parts, mut body) = response.into_parts();
         // One allocation that doesn't grow for what a Secret needs, so that no copies are left behind.
         let announced = parts
@@ -215,7 +232,8 @@ impl Cluster {
         }
         let after = parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let after = after.and_then(|value| retry::retry_after(value, SystemTime::now()));
-        Err(Failure::Refused(Refusal::new(parts.status.as_u16(), &bytes, after)))
+        let mask = call.mask(parts.extensions.get::<Sent>(), token);
+        Err(Failure::Refused(Refusal::new(parts.status.as_u16(), &bytes, after, &mask)))
     }
 }
 

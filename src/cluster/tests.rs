@@ -468,3 +468,40 @@ mod any_text {
         }
     }
 }
+
+#[tokio::test]
+async fn a_token_or_a_secret_that_the_api_server_repeats_is_hidden() {
+    let server = Server::start(|seen, _| {
+        let token = seen.who().unwrap_or_default();
+        let body = String::from_utf8_lossy(&seen.body).into_owned();
+        let causes = json!([{"field": format!("a.{token}"), "message": token.to_uppercase()}]);
+        let message = format!("{token} has sent {body} and s3cret/value, s3cret%2Fvalue, czNjcmV0L3ZhbHVl");
+        status_of(403, &json!({"kind": "Status", "code": 403, "reason": token, "message": message, "details": {"causes": causes}}))
+    })
+    .await;
+    let (cluster, _folder) = cluster(&server, LIMIT).await;
+    let value = Secret::from("s3cret/value".to_owned());
+    let error = cluster.create_secret(&name(), &[("cosign.password", &value)]).await.unwrap_err();
+    let text = format!("{} {error:?}", shown(&error));
+    assert!(text.contains("403 [hidden]: [hidden] has sent"), "{text}");
+    assert!(text.contains("and [hidden], [hidden], [hidden]"), "{text}");
+    for secret in ["s3cret", "czNjcmV0", "HUNTER2"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    // From something in between, which knows no Status.
+    let server = Server::start(|seen, _| answer(418, &[], format!("tea for {}", seen.who().unwrap()))).await;
+    let (cluster, _folder) = self::cluster(&server, LIMIT).await;
+    assert!(shown(&cluster.task_run(&name()).await.unwrap_err()).contains("418: tea for [hidden]"));
+}
+
+#[test]
+fn what_an_exec_plugin_prints_when_a_login_is_renewed_is_not_shown() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let (status, stderr) = (std::process::ExitStatus::from_raw(256), TOKEN.as_bytes().to_vec());
+    let out = std::process::Output { status, stdout: stderr.clone(), stderr };
+    let login = kube::client::AuthError::AuthExecRun { cmd: "gke-auth".into(), out: Box::new(out) };
+    let failure = Failure::unsent(kube::Error::Service(Box::new(login)));
+    let source = std::error::Error::source(&failure).map(ToString::to_string).unwrap_or_default();
+    assert!(!format!("{failure} {failure:?} {source}").contains(TOKEN), "{failure:?}");
+    assert!(source.contains("gke-auth"), "{source}");
+}
