@@ -13,9 +13,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::blank;
+use crate::mask::Mask;
 
 /// How much of a [`Text`] is shown where nothing else is asked for, in bytes.
 const SHOWN_BYTES: usize = 512;
+
+/// How much of a [`Text`] is kept where secrets are hidden in it, in bytes: several times what is shown.
+const MASKED_BYTES: usize = 4096;
 
 /// The longest line that is printed for people, in bytes.
 const LINE_BYTES: usize = 16 * 1024;
@@ -37,6 +41,15 @@ const LINE_BYTES: usize = 16 * 1024;
 pub struct Text(String);
 
 impl Text {
+    /// The text without the secrets that `mask` hides, and no longer than is ever shown.
+    pub(crate) fn hide(&mut self, mask: &Mask) {
+        if self.0.len() > MASKED_BYTES {
+            self.0.truncate(self.0.floor_char_boundary(MASKED_BYTES));
+            self.0.push('…');
+        }
+        mask.hide(&mut self.0);
+    }
+
     /// The text as it came. Not for people: whoever prints it prints whatever its writer wanted.
     pub fn raw(&self) -> &str {
         &self.0

@@ -45,6 +45,11 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         value
     }
 
+    /// All values that are known.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.entries.values().map(|entry| &*entry.value)
+    }
+
     /// How many values are known.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::kit::{agent, image_request, named, reply};
+use crate::echo::{Echo, Kind, PASSWORD, Place};
+use crate::kit::{agent, image_request, named, reply, spawn_with};
 use crate::step::Step;
 
 #[test]
@@ -47,6 +48,24 @@ fn wrong_paths_methods_and_bodies_are_told_what_is_right() {
     }
     for line in running.lines() {
         assert!(!line.contains('\u{1b}') && line.len() < 4096, "{line}");
+    }
+}
+
+#[test]
+fn a_client_is_not_told_the_login_that_a_registry_repeats() {
+    for place in [Place::Message, Place::Denied, Place::UnusableRedirect] {
+        let echo = Echo::start(Kind::Token, place);
+        let step = Step::new();
+        step.login(&echo.host, "ci-bot", PASSWORD);
+        let variables = [("STEPSEAL_INSECURE_REGISTRIES", echo.host.as_str()), ("STEPSEAL_LOG", "trace")];
+        let running = spawn_with(&step, &[], &variables);
+        running.line("listening");
+        let reply = running.post("/v1/sign-image", &image_request(&echo.image));
+        assert!(reply.status >= 400, "{place:?}: {}", reply.status);
+        let answer = reply.json().to_string();
+        assert!(answer.contains("[hidden]"), "{place:?}: {answer}");
+        echo.is_hidden_in(&answer, "the answer");
+        echo.is_hidden_in(&running.lines().join("\n"), "the log");
     }
 }
 

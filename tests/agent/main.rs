@@ -8,6 +8,9 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+#[path = "../sign/echo.rs"]
+#[expect(dead_code, reason = "what the tests of `sign` need besides")]
+mod echo;
 mod ending;
 mod hostile;
 mod interface;

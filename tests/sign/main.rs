@@ -9,6 +9,8 @@
 
 mod bad_input;
 mod concurrency;
+mod echo;
+mod echoes;
 mod everyday;
 mod faults;
 mod home;

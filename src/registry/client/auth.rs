@@ -6,7 +6,7 @@
 //! agent is asked about names that others choose, for as long as it lives.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +20,7 @@ use super::challenge::{Bearer, Challenge};
 use super::error::RegistryError;
 use super::options::Access;
 use super::refusal::Refusal;
+use crate::mask::Mask;
 use crate::recent::Recent;
 use crate::registry::keychain::{Credential, Keychain, Login};
 use crate::registry::reference::Repository;
@@ -39,6 +40,8 @@ pub(super) struct Auth {
     keychain: Arc<dyn Keychain>,
     accounts: Mutex<Recent<Repository, Account>>,
     schemes: Mutex<Recent<String, AsyncMutex<Option<Scheme>>>>,
+    /// The logins for proxies, which the proxy variables have.
+    proxies: Vec<(String, Secret)>,
 }
 
 /// How a registry wants logins.
@@ -75,21 +78,29 @@ pub(super) struct Account {
 }
 
 /// One repository's logins for one access.
-#[derive(Default)]
 pub(super) struct Session {
     pub(super) state: Arc<AsyncMutex<State>>,
+    in_use: Arc<Mutex<InUse>>,
     /// A bit for each login that has been accepted for something.
     proven: AtomicU64,
+}
+
+/// The secrets of a [`State`], to hide them in what others say while the state is locked. They go when the state's go.
+#[derive(Default)]
+struct InUse {
+    /// The token in use, in its header.
+    token: Option<HeaderValue>,
+    /// Refresh tokens that a token service gave in place of a login's own.
+    renewed: Vec<(usize, Arc<Secret>)>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     generation: u64,
+    in_use: Arc<Mutex<InUse>>,
     pass: Option<Pass>,
     /// Logins that don't do, whatever is asked for.
     pub(super) rejected: Vec<(usize, Rebuff)>,
-    /// Refresh tokens that a token service gave in place of a login's own.
-    pub(super) renewed: Vec<(usize, Secret)>,
 }
 
 /// What is sent with requests.
@@ -163,10 +174,47 @@ impl Tried {
 }
 
 impl Auth {
-    pub(super) fn new(keychain: Arc<dyn Keychain>) -> Self {
+    /// What is known at first: nothing but `proxies`, the logins for proxies.
+    pub(super) fn new(keychain: Arc<dyn Keychain>, proxies: Vec<(String, Secret)>) -> Self {
         let accounts = Recent::new(MAX_ACCOUNTS, MAX_ACCOUNTS_BYTES, Account::bytes);
         let schemes = Recent::new(MAX_SCHEMES, MAX_SCHEMES_BYTES, scheme_bytes);
-        Self { keychain, accounts: Mutex::new(accounts), schemes: Mutex::new(schemes) }
+        Self { keychain, accounts: Mutex::new(accounts), schemes: Mutex::new(schemes), proxies }
+    }
+
+    /// Hides every login and token that is known, and `sent`, in what a registry, a token service or a proxy says: what one request carried can
+    /// come back with the answer to another.
+    pub(super) fn mask(&self, sent: Option<&HeaderValue>) -> Mask {
+        let mut mask = Mask::default();
+        if let Some(header) = sent {
+            mask.authorization(header);
+        }
+        for (user, password) in &self.proxies {
+            mask.login(user, password.expose());
+        }
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        // Most repositories have the same few.
+        let mut logins: Vec<&Login> = Vec::new();
+        for account in accounts.values() {
+            for credential in account.credentials.get().into_iter().flatten() {
+                if logins.contains(&&credential.login) {
+                    continue;
+                }
+                logins.push(&credential.login);
+                match &credential.login {
+                    Login::Basic { user, password } => mask.login(user, password.expose()),
+                    Login::IdentityToken(token) => mask.secret(token.expose()),
+                }
+            }
+            for session in [&account.pull, &account.pull_push] {
+                let in_use = lock(&session.in_use);
+                // What isn't a token is one of the logins.
+                if let Some(header) = in_use.token.as_ref() {
+                    mask.token(header);
+                }
+                in_use.renewed.iter().for_each(|(_, token)| mask.secret(token.expose()));
+            }
+        }
+        mask
     }
 
     /// What the keychain has not read, and why.
@@ -206,6 +254,10 @@ impl Auth {
     }
 }
 
+fn lock(in_use: &Mutex<InUse>) -> MutexGuard<'_, InUse> {
+    in_use.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Account {
     pub(super) fn session(&self, access: Access) -> &Session {
         match access {
@@ -217,6 +269,14 @@ impl Account {
     /// What was learned about it, in memory.
     fn bytes(&self) -> usize {
         self.pull.bytes() + self.pull_push.bytes()
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        let state = State::default();
+        let in_use = Arc::clone(&state.in_use);
+        Self { state: Arc::new(AsyncMutex::new(state)), in_use, proven: AtomicU64::new(0) }
     }
 }
 
@@ -269,7 +329,7 @@ impl State {
         let header = self.pass.as_ref().and_then(|pass| pass.header.as_ref()).map_or(0, HeaderValue::len);
         let rejected: usize =
             self.rejected.iter().map(|(_, rebuff)| rebuff.url.len() + rebuff.refusal.bytes()).sum();
-        let renewed: usize = self.renewed.iter().map(|(_, token)| token.expose().len()).sum();
+        let renewed: usize = lock(&self.in_use).renewed.iter().map(|(_, token)| token.expose().len()).sum();
         header + rejected + renewed
     }
 
@@ -294,6 +354,7 @@ impl State {
         renew_at: Option<Instant>,
     ) -> Pass {
         self.generation += 1;
+        lock(&self.in_use).token = header.clone().filter(|_| matches!(kind, Kind::Token(_)));
         let pass = Pass { header, kind, renew_at, generation: self.generation };
         self.pass = Some(pass.clone());
         pass
@@ -309,6 +370,19 @@ impl State {
         if let Some(pass) = &mut self.pass {
             pass.renew_at = Some(Instant::now());
         }
+    }
+
+    /// The refresh token that the token service gave in place of this login's own.
+    pub(super) fn renewed(&self, login: usize) -> Option<Arc<Secret>> {
+        let in_use = lock(&self.in_use);
+        in_use.renewed.iter().find(|(have, _)| *have == login).map(|(_, token)| Arc::clone(token))
+    }
+
+    /// The token service gave a refresh token in place of this login's own.
+    pub(super) fn renew(&mut self, login: usize, token: Secret) {
+        let mut in_use = lock(&self.in_use);
+        in_use.renewed.retain(|(have, _)| *have != login);
+        in_use.renewed.push((login, Arc::new(token)));
     }
 
     /// The login behind `kind` doesn't do for anything.
@@ -382,7 +456,7 @@ mod tests {
             (3 * MAX_ACCOUNTS, 3 * MAX_ACCOUNTS, 10, MAX_ACCOUNTS, MAX_ACCOUNTS),
             (500, 1, 64 * 1024, 100, MAX_ACCOUNTS_BYTES / (64 * 1024)),
         ] {
-            let auth = Auth::new(Arc::new(Anonymous));
+            let auth = Auth::new(Arc::new(Anonymous), Vec::new());
             for number in 0..repositories {
                 let name = format!("registry{}.example/team/app{number}", number % registries);
                 let account = auth.account(&name.parse().unwrap());

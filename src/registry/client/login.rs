@@ -142,13 +142,11 @@ impl Inner {
                 continue;
             }
             let credential = login.and_then(|at| caller.credentials.get(at)).map(Arc::as_ref);
-            let renewed =
-                state.renewed.iter().rev().find(|(at, _)| Some(*at) == login).map(|(_, token)| token);
-            match self.token(request, caller.access, bearer, credential, renewed).await {
+            let renewed = login.and_then(|at| state.renewed(at));
+            match self.token(request, caller.access, bearer, credential, renewed.as_deref()).await {
                 Ok(token) => {
                     if let (Some(at), Some(refresh)) = (login, token.refresh) {
-                        state.renewed.retain(|(have, _)| *have != at);
-                        state.renewed.push((at, refresh));
+                        state.renew(at, refresh);
                     }
                     let renew_at = Instant::now() + token.use_for;
                     return Ok(Grant::Pass(state.use_pass(Some(token.header), kind, Some(renew_at))));
@@ -301,7 +299,7 @@ fn challenge_of(request: &Request<'_>, answer: &Answer) -> Option<Challenge> {
 fn rebuff(request: &Request<'_>, answer: &Answer) -> Rebuff {
     Rebuff {
         method: request.method.clone(),
-        url: endpoint::redacted(&answer.url),
+        url: answer.shown_url(),
         refusal: answer.refusal(),
         by_token_service: false,
     }

@@ -32,6 +32,7 @@ mod classify;
 pub(crate) mod dns;
 mod endpoint;
 mod error;
+mod hidden;
 mod hint;
 pub mod issuer;
 pub mod link;
@@ -146,8 +147,9 @@ impl Client {
     /// name that is none.
     pub fn new(options: ClientOptions, keychain: Arc<dyn Keychain>) -> Result<Self, RegistryError> {
         let insecure = options.insecure.iter().map(|name| registry_name(name)).collect::<Result<_, _>>()?;
+        let auth = Auth::new(keychain, proxy::logins(&options.environment));
         let transport = Transport::new(options)?;
-        Ok(Self { inner: Arc::new(Inner { transport, auth: Auth::new(keychain), insecure }) })
+        Ok(Self { inner: Arc::new(Inner { transport, auth, insecure }) })
     }
 
     /// What was done so far.

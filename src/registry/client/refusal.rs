@@ -116,6 +116,7 @@ pub fn read(content_type: Option<&str>, body: &[u8]) -> Said {
     let value = serde_json::from_slice::<Value>(body).ok();
     match value.as_ref().and_then(other_json) {
         Some(text) => Said::Text(text),
+        None if value.as_ref().is_some_and(gives_token) => Said::Nothing,
         None => {
             let text = String::from_utf8_lossy(body);
             Said::Text(text.trim().into())
@@ -185,6 +186,11 @@ fn code_text(code: &OciErrorCode) -> String {
     }
 }
 
+/// Whether it is a token service's answer with a token: nothing to show, whatever its status is.
+fn gives_token(value: &Value) -> bool {
+    ["token", "access_token", "refresh_token", "id_token"].iter().any(|name| value.get(name).is_some())
+}
+
 /// What other JSON says: OAuth2's `error`, and the names that token services and proxies use.
 fn other_json(value: &Value) -> Option<Text> {
     let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -250,6 +256,10 @@ mod tests {
             (r#"{"message":"no"}"#, "no"),
         ] {
             assert_eq!(line(401, None, body.as_bytes()), format!("401 Unauthorized: {want}"));
+        }
+        // A token in an answer that refuses is a token all the same.
+        for body in [r#"{"token":"hunter2"}"#, r#"{"access_token":"hunter2","expires_in":60}"#] {
+            assert_eq!(line(401, None, body.as_bytes()), "401 Unauthorized");
         }
     }
 

@@ -13,7 +13,7 @@ use super::auth::Tried;
 use super::error::{Failure, RegistryError, RequestError};
 use super::login::{Caller, refuses_login};
 use super::options::Access;
-use super::transport::{Answer, Call};
+use super::transport::{Answer, Call, Fault};
 use super::{Inner, endpoint, retry};
 use crate::registry::keychain::Credential;
 use crate::registry::reference::Repository;
@@ -163,10 +163,12 @@ impl Inner {
             body: request.body.as_ref(),
             limit_bytes: request.limit_bytes,
             urgent: request.urgent,
+            auth: &self.auth,
             leaves_origin: true,
         };
         self.transport.exchange(&call).await.map_err(|error| {
-            error.into_error(|fault| self.fail(request, &request.method, &fault.url, fault.failure))
+            let failed = |fault: Fault| request_error(request, &request.method, &fault.url, fault.failure);
+            error.into_error(|fault| self.error(failed(fault), authorization))
         })
     }
 
@@ -189,7 +191,7 @@ impl Inner {
         error.used = reply.used.iter().map(ToString::to_string).collect();
         error.denied = refuses_login(&reply.answer);
         error.unread = self.auth.unread().filter(|_| error.denied);
-        RegistryError::Request(Box::new(error))
+        self.error(error, reply.answer.sent.as_ref())
     }
 
     pub(super) fn fail(
@@ -199,7 +201,13 @@ impl Inner {
         url: &Url,
         failure: Failure,
     ) -> RegistryError {
-        RegistryError::Request(Box::new(request_error(request, method, url, failure)))
+        self.error(request_error(request, method, url, failure), None)
+    }
+
+    /// The error without what was sent, wherever the answer repeats it: all that a request fails with is made here.
+    fn error(&self, mut error: RequestError, sent: Option<&HeaderValue>) -> RegistryError {
+        error.hide(&self.auth.mask(sent));
+        RegistryError::Request(Box::new(error))
     }
 
     /// The error of a request for which no login did.
@@ -216,7 +224,7 @@ impl Inner {
             (error.method, error.url) = (last.method, last.url);
             error.failure = Failure::Refused(last.refusal);
         }
-        RegistryError::Request(Box::new(error))
+        self.error(error, None)
     }
 }
 

@@ -100,7 +100,7 @@ impl Inner {
             if !asked.is_rejected_by(answer.status) {
                 return Err(failed(Failure::Refused(refusal)));
             }
-            let (method, url) = (asked.method.clone(), endpoint::redacted(&answer.url));
+            let (method, url) = (asked.method.clone(), answer.shown_url());
             return Err(NoToken::Rejected(Rebuff { method, url, refusal, by_token_service: true }));
         }
         answer.not_html().map_err(failed)?;
@@ -148,6 +148,7 @@ impl Inner {
             body: asked.body.as_ref(),
             limit_bytes: MAX_TOKEN_BODY_BYTES,
             urgent: false,
+            auth: &self.auth,
             leaves_origin: asked.authorization.is_none(),
         };
         self.retried(|| async {

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, timeout_at};
 use url::Url;
 
+use super::auth::Auth;
 use super::classify::classify;
 use super::dns::Dns;
 use super::endpoint;
@@ -26,6 +27,7 @@ use super::retry;
 use super::throttle::Throttle;
 use super::tls::{self, NamedRoots};
 use super::{Stats, proxy};
+use crate::mask::Mask;
 
 /// Registries send to their storage, which may send on once; five is what the specification's clients allow.
 pub(super) const MAX_REDIRECTS: usize = 5;
@@ -56,7 +58,6 @@ pub(super) struct Transport {
 }
 
 /// What is sent.
-#[derive(Debug)]
 pub(super) struct Call<'a> {
     pub(super) method: &'a Method,
     pub(super) url: &'a Url,
@@ -68,6 +69,8 @@ pub(super) struct Call<'a> {
     pub(super) limit_bytes: u64,
     /// Whether it goes before what waits for a place.
     pub(super) urgent: bool,
+    /// The secrets that the log of the request must not show.
+    pub(super) auth: &'a Auth,
     /// Whether a redirect may lead to another scheme, host or port.
     pub(super) leaves_origin: bool,
 }
@@ -79,6 +82,8 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
     /// Where it came from, after redirects.
     pub(super) url: Url,
+    /// The login that the request had: what is shown of the answer doesn't repeat it.
+    pub(super) sent: Option<HeaderValue>,
 }
 
 /// A failure, and the address it happened at.
@@ -176,13 +181,19 @@ impl Transport {
         let result = sent
             .await
             .unwrap_or(Err(Failure::TimedOut { after: until - begun }))
-            .map(|(status, headers, body)| Answer { status, headers, body, url: url.clone() })
+            .map(|(status, headers, body)| {
+                let sent = call.authorization.cloned();
+                Answer { status, headers, body, url: url.clone(), sent }
+            })
             .map_err(fault);
         if tracing::enabled!(tracing::Level::DEBUG) {
             let status = result.as_ref().map(|answer| answer.status.as_u16()).ok();
-            let error = result.as_ref().map_err(|fault| &fault.failure).err().map(tracing::field::display);
+            let mask = call.auth.mask(call.authorization);
+            let error = result.as_ref().map_err(|fault| fault.failure.to_string()).err();
+            let error = error.as_deref().map(|error| mask.text(error)).map(tracing::field::display);
+            let url = endpoint::redacted(url);
             let ms = begun.elapsed().as_millis();
-            tracing::debug!(method = %call.method, url = endpoint::redacted(url), status, error, ms, "request");
+            tracing::debug!(method = %call.method, url = %mask.text(&url), status, error, ms, "request");
         }
         let answer = result?;
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -356,10 +367,28 @@ impl Answer {
         retry::retry_after(self.header(RETRY_AFTER)?, SystemTime::now())
     }
 
+    /// Hides the login that the request had.
+    fn mask(&self) -> Mask {
+        let mut mask = Mask::default();
+        if let Some(header) = &self.sent {
+            mask.authorization(header);
+        }
+        mask
+    }
+
+    /// Its address, as it may be shown.
+    pub(super) fn shown_url(&self) -> String {
+        let mut url = endpoint::redacted(&self.url);
+        self.mask().hide(&mut url);
+        url
+    }
+
     /// What it says, as a refusal.
     pub(super) fn refusal(&self) -> Refusal {
         let said = refusal::read(self.header(CONTENT_TYPE), &self.body);
-        Refusal { status: self.status, said, retry_after: self.retry_after() }
+        let mut refusal = Refusal { status: self.status, said, retry_after: self.retry_after() };
+        refusal.hide(&self.mask());
+        refusal
     }
 
     /// The refusal of a host that isn't the one that was asked, at `home`.

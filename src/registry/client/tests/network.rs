@@ -231,6 +231,23 @@ fn proxied(options: &mut ClientOptions, proxy: &Server, no_proxy: &str) {
 }
 
 #[tokio::test]
+async fn a_login_that_a_proxy_repeats_is_hidden() {
+    let proxy = Server::start(|seen, _| {
+        let [own, registry] = ["proxy-authorization", "authorization"].map(|name| seen.header(name).unwrap());
+        answer(407, &[], format!("{own}, {registry}, user:{SECRET}, {SECRET}-ci"))
+    })
+    .await;
+    let mut options = options();
+    options.insecure.push("registry.example".to_owned());
+    proxied(&mut options, &proxy, "");
+    let client = Client::new(options, keys(&["ci"])).unwrap();
+    let error = client.manifest(&"registry.example/app".parse().unwrap(), &tag("v1")).await.unwrap_err();
+    let text = shown(&error);
+    let want = "407 Proxy Authentication Required: Basic [hidden], Basic [hidden], [hidden], [hidden]";
+    assert!(text.contains(want), "{text}");
+}
+
+#[tokio::test]
 async fn proxies_are_used_except_where_they_should_not_be() {
     let proxy = Server::start(|seen, _| match seen.method.as_str() {
         "CONNECT" => answer(403, &[], "not there"),
