@@ -41,7 +41,7 @@ const ENTITIES: [(char, &str); 7] = [
 ];
 
 /// The most steps that looking for secrets in a text takes: a server chooses both its tokens and its texts. A text that takes more is hidden.
-const MAX_STEPS: usize = 1 << 20;
+const MAX_STEPS: usize = 1 << 18;
 
 /// The secrets that a server may repeat. They are wiped with it, so it lives as long as a text is looked at.
 #[derive(Default)]
@@ -92,7 +92,11 @@ impl Mask {
         let (mut out, mut copied, mut at) = (String::new(), 0, 0);
         let mut steps = 0;
         while let Some(next) = whole.get(at..).and_then(|rest| rest.chars().next()) {
-            let Some(end) = self.end(whole, at, cut, &mut steps) else {
+            let end = self.end(whole, at, cut, &mut steps);
+            if steps > MAX_STEPS {
+                return Cow::Borrowed(HIDDEN);
+            }
+            let Some(end) = end else {
                 at += next.len_utf8();
                 continue;
             };
@@ -102,9 +106,6 @@ impl Mask {
             let rest = whole.get(end..).unwrap_or_default();
             at = whole.len() - rest.trim_start_matches('=').len();
             copied = at;
-        }
-        if steps > MAX_STEPS {
-            return Cow::Borrowed(HIDDEN);
         }
         if copied == 0 {
             return Cow::Borrowed(text);
