@@ -5,9 +5,9 @@ mod recorder;
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -393,36 +393,61 @@ impl Report {
 #[derive(Debug)]
 pub struct Pending {
     path: PathBuf,
-    file: NamedTempFile,
+    target: Target,
+}
+
+/// What is written.
+#[derive(Debug)]
+enum Target {
+    /// A new file, which then takes the place of what lies there.
+    New(NamedTempFile),
+    /// What is there.
+    Device(File),
+}
+
+/// Whether a report is written to what is at `path` instead of replacing it: to a device, and to a link in `/dev`, as `/dev/stdout` is one.
+pub fn is_device(path: &Path) -> bool {
+    let Ok(found) = path.symlink_metadata() else { return false };
+    found.file_type().is_char_device() || found.is_symlink() && path.starts_with("/dev")
 }
 
 impl Pending {
-    /// Makes a file beside `path`, which shows that `path` can be written.
+    /// Makes a file beside `path`, which shows that `path` can be written; a device is opened.
     ///
     /// # Errors
     ///
-    /// When the folder can't be written.
+    /// When the folder, or the device, can't be written.
     pub fn new(path: &Path) -> Result<Self, ReportError> {
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // It is never read, so that where Landlock is in force nothing in its folder has to be readable.
-        let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
-        let file = tempfile::Builder::new().prefix(".stepseal-").make_in(dir, create);
+        let target = if is_device(path) {
+            // Where standard output is a file, the report comes behind what is in it.
+            OpenOptions::new().append(true).open(path).map(Target::Device)
+        } else {
+            let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            // It is never read, so that where Landlock is in force nothing in its folder has to be readable.
+            let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+            tempfile::Builder::new().prefix(".stepseal-").make_in(dir, create).map(Target::New)
+        };
         let path = path.to_owned();
-        match file {
-            Ok(file) => Ok(Self { path, file }),
+        match target {
+            Ok(target) => Ok(Self { path, target }),
             Err(source) => Err(ReportError::Write { path, source }),
         }
     }
 
-    /// Writes `bytes`: whole or not at all, and never through a link that lies there.
+    /// Writes `bytes`: whole or not at all, and never through a link that lies there. A device gets them as they are.
     ///
     /// # Errors
     ///
     /// When the file can't be written after all.
-    pub fn write(mut self, bytes: &[u8]) -> Result<(), ReportError> {
-        let written = self.file.write_all(bytes);
-        let kept = written.and_then(|()| self.file.persist(&self.path).map_err(|failed| failed.error));
-        kept.map(|_| ()).map_err(|source| {
+    pub fn write(self, bytes: &[u8]) -> Result<(), ReportError> {
+        let written = match self.target {
+            Target::Device(mut device) => device.write_all(bytes),
+            Target::New(mut file) => {
+                let written = file.write_all(bytes);
+                written.and_then(|()| file.persist(&self.path).map(|_| ()).map_err(|failed| failed.error))
+            }
+        };
+        written.map_err(|source| {
             // Landlock refuses to replace a folder before the kernel says that it is one.
             let source = if self.path.is_dir() { Errno::ISDIR.into() } else { source };
             ReportError::Write { path: self.path, source }

@@ -21,6 +21,7 @@ use crate::input::{self, Folder};
 use crate::process::Protection;
 use crate::process::landlock::{Landlock, Rules};
 use crate::registry::credentials::FileKeychain;
+use crate::report;
 use crate::sign::PublicKeySource;
 use crate::store::StoreKind;
 use crate::tekton::Standing;
@@ -187,8 +188,10 @@ impl<'a> Draft<'a> {
 
     /// What `sign` and `attest` share; `asks_cluster`: the cluster is needed for more than keys and credentials.
     fn signing(&mut self, config: &Config, asks_cluster: bool) {
-        if let Some(folder) = config.report.as_deref().map(|path| path.parent().unwrap_or(Path::new("."))) {
-            self.rules.put(folder);
+        match config.report.as_deref() {
+            Some(path) if report::is_device(path) => self.rules.write(path),
+            Some(path) => self.rules.put(path.parent().unwrap_or(Path::new("."))),
+            None => {}
         }
         if let Some(folder) = &config.signatures_dir {
             self.rules.keep(folder);

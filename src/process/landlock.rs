@@ -118,6 +118,13 @@ impl Rules {
         }
     }
 
+    /// Lets what is at `path` be written, wherever links lead.
+    pub fn write(&mut self, path: &Path) {
+        if let Some(place) = open(path) {
+            self.add(path, place, AccessFs::WriteFile.into());
+        }
+    }
+
     /// Lets files be made in `folder`, replace those that are there, and be read. If it isn't there, it can be made, and so can
     /// others in the nearest folder above that is there.
     pub fn keep(&mut self, folder: &Path) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Once;
@@ -415,4 +415,29 @@ fn the_demo_is_not_confined_and_works() {
     assert!(told.stderr.contains("not enforced"), "{}", told.stderr);
     let folder = told.stdout.split_whitespace().find(|word| word.contains("stepseal-demo-")).unwrap();
     assert!(!Path::new(folder).exists(), "it removes its files");
+}
+
+/// Not with `/dev/null` and `/dev/stdout` themselves, which a program that replaces them would take away from this machine.
+#[test]
+fn a_report_to_a_device_is_written_to_it_and_does_not_replace_it() {
+    let (step, image) = step();
+    let null = step.path("work/null");
+    let device = rustix::fs::makedev(1, 3);
+    let mode = rustix::fs::Mode::from_raw_mode(0o666);
+    // Only root can make one.
+    if rustix::fs::mknodat(rustix::fs::CWD, &null, rustix::fs::FileType::CharacterDevice, mode, device)
+        .is_ok()
+    {
+        confined("a device", step.command(&["sign", "--report"]).arg(&null).arg(&image));
+        assert_eq!(fs::symlink_metadata(&null).unwrap().rdev(), device);
+    }
+    // Standard output as a pipe, and as a file with something in it.
+    let told = confined("/dev/fd/1", &mut step.command(&["sign", "--report", "/dev/fd/1", &image]));
+    assert_eq!(reported(&told.stdout), serde_json::to_value(kernel()).unwrap());
+    fs::write(step.path("out"), "before\n").unwrap();
+    let out = fs::OpenOptions::new().append(true).open(step.path("out")).unwrap();
+    let mut command = step.command(&["sign", "--report", "/dev/fd/1", &image]);
+    assert!(command.stdout(out).stderr(Stdio::null()).status().unwrap().success());
+    let text = fs::read_to_string(step.path("out")).unwrap();
+    assert!(reported(text.strip_prefix("before\n").unwrap()).is_object());
 }
