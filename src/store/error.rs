@@ -109,6 +109,9 @@ impl Explain for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Read { source, .. } | Self::Push { source, .. } => source.hint(),
+            Self::Foreign { what: super::shelf::TOO_MANY, .. } => {
+                Some("remove signatures that are no longer needed, or choose another storage.oci.repository".into())
+            }
             Self::Foreign { .. } => Some(
                 "nothing was overwritten; look at it with `crane manifest`, remove it if it is no signature, \
                  or choose another storage.oci.repository"

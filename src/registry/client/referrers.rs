@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::manifests::unexpected;
+use super::refusal::Refusal;
 use super::send::Reply;
 use super::{
     BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, RegistryError, Repository, endpoint, link,
@@ -148,7 +149,9 @@ impl Client {
             match reply.answer.status {
                 StatusCode::OK => {}
                 // The specification's 404, and what registries from before it say to an unknown address.
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED if page == 0 => {
+                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+                    if page == 0 && !withholds(&reply.answer.refusal()) =>
+                {
                     return Ok(Walked::NoApi);
                 }
                 status => return Err(inner.failed(&request, &reply, unexpected(status, &reply))),
@@ -172,6 +175,11 @@ impl Client {
         let too_long = Failure::BadAnswer(BadAnswer::Pages(MAX_PAGES));
         Ok(Walked::Cut(inner.fail(&request, &request.method, &home, too_long)))
     }
+}
+
+/// Whether a refusal says that there is something which isn't shown, or not now.
+fn withholds(refusal: &Refusal) -> bool {
+    ["DENIED", "UNAUTHORIZED", "TOOMANYREQUESTS"].iter().any(|code| refusal.has_code(code))
 }
 
 fn next(header: &HeaderValue) -> Option<HeaderValue> {
@@ -200,9 +208,11 @@ fn is_filtered(reply: &Reply) -> bool {
 fn each_of<'a>(reply: &'a Reply, each: &mut dyn FnMut(&'a RawValue, &Value)) -> Result<(), Failure> {
     let answer = &reply.answer;
     answer.not_html()?;
-    let mut no_list = false;
+    // An object without the list is something else, such as an error with the status 200.
+    let (mut no_list, mut is_there) = (false, false);
     let read = fields(&answer.body, |name, list| {
         if name == "manifests" {
+            is_there = true;
             let listed = elements(list, |raw| {
                 if raw.get().len() > MAX_DESCRIPTOR_BYTES {
                     return;
@@ -215,7 +225,7 @@ fn each_of<'a>(reply: &'a Reply, each: &mut dyn FnMut(&'a RawValue, &Value)) -> 
             no_list |= listed.is_err();
         }
     });
-    if read.is_err() || no_list {
+    if read.is_err() || no_list || !is_there {
         return Err(Failure::BadAnswer(BadAnswer::NotA("list of referrers")));
     }
     Ok(())

@@ -191,6 +191,24 @@ async fn referrers_of_a_registry_without_the_api_are_none() {
 }
 
 #[tokio::test]
+async fn a_look_up_of_referrers_that_is_refused_or_answered_otherwise_is_an_error() {
+    type Says = fn() -> Reply;
+    let rows: [(Says, &str); 6] = [
+        (|| refusal(404, &[], "DENIED", "hidden"), "404 DENIED: hidden"),
+        (|| refusal(404, &[], "UNAUTHORIZED", ""), "404 UNAUTHORIZED"),
+        (|| refusal(405, &[], "TOOMANYREQUESTS", "later"), "405 TOOMANYREQUESTS: later"),
+        (|| answer(200, &[], "{}"), "list of referrers"),
+        (|| answer(200, &[], r#"{"message":"blocked"}"#), "list of referrers"),
+        (|| answer(200, &[], r#"{"errors":[{"code":"TOOMANYREQUESTS"}]}"#), "list of referrers"),
+    ];
+    for (reply, want) in rows {
+        let (server, client) = says(reply).await;
+        let error = client.referrers(&server.repository(), &Digest::of(b""), "a/b").await.unwrap_err();
+        assert!(shown(&error).contains(want), "{want}: {}", shown(&error));
+    }
+}
+
+#[tokio::test]
 async fn referrers_are_collected_from_all_pages() {
     let server = Server::start(|seen, number| {
         let page = |body: &str, more: &[(&str, &str)]| answer(200, more, body);
