@@ -351,6 +351,9 @@ pub enum KubeconfigFault {
         /// The column, counted from 1.
         column: u64,
     },
+    /// The user's token.
+    #[error("the user's token has line breaks or other characters that no HTTP header can have")]
+    Token,
     /// What it names can't be found or read.
     #[error(transparent)]
     Other(Box<kube::config::KubeconfigError>),

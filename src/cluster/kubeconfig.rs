@@ -17,9 +17,10 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
-use super::error::ClusterError;
+use super::error::{ClusterError, KubeconfigFault};
 use crate::foreign;
 use crate::input::shared_folder::{Found, HomeFolder, SharedFolder};
 use crate::input::{self, InputError};
@@ -179,11 +180,24 @@ async fn load(
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = config.map_err(|error| unusable(path, error))?;
+    token(&mut config.auth_info)
+        .map_err(|fault| ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(fault) })?;
     if config.proxy_url.is_none() {
         config.proxy_url = proxy(programs).map_err(|error| unusable(path, error))?;
     }
     plugin_environment(&mut config.auth_info, programs);
     Ok(Loaded { config, login: format!("user \"{user}\" of {}", path.display()) })
+}
+
+/// Takes the line break off a token's end, which YAML's `|` leaves there, and refuses one that no header can have: kube would panic.
+fn token(user: &mut AuthInfo) -> Result<(), KubeconfigFault> {
+    let Some(given) = user.token.as_ref() else { return Ok(()) };
+    let token = Zeroizing::new(given.expose_secret().trim().to_owned());
+    if http::HeaderValue::from_str(&token).is_err() {
+        return Err(KubeconfigFault::Token);
+    }
+    user.token = Some(token.as_str().into());
+    Ok(())
 }
 
 fn unusable(path: &Path, source: KubeconfigError) -> ClusterError {

@@ -62,6 +62,8 @@ impl Look {
         let files = [&user.client_certificate, &user.client_key, &user.token_file];
         self.files.extend(files.into_iter().flatten().map(PathBuf::from));
         let folder = user.token_file.as_deref().and_then(|path| Path::new(path).parent());
+        // The folder of a bare name is the working folder.
+        let folder = folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
         self.token_folders.extend(folder.filter(|folder| *folder != Path::new("/")).map(Path::to_owned));
         if let Some(program) = program(user).filter(|_| may_run) {
             let program = foreign::shown(program, SHOWN_BYTES);
@@ -146,5 +148,15 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
         assert!(look(&[fifo]).program.unwrap().contains("isn't known"));
         assert_eq!(look(&[folder.path().join("absent")]), Look::default());
+    }
+
+    #[test]
+    fn the_folder_of_a_bare_name_is_the_working_folder() {
+        let text = format!(
+            "{CONTEXTS}users: [{{name: u, user: {{tokenFile: tok}}}}]\nclusters: [{{name: k, cluster: {{}}}}]\n"
+        );
+        let mut look = Look::default();
+        look.add(parse(&text, Path::new("")), true);
+        assert_eq!((look.files, look.token_folders), (vec!["tok".into()], vec![PathBuf::from(".")]));
     }
 }

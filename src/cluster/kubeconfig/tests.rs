@@ -236,3 +236,19 @@ async fn a_plugin_gets_the_environment_of_programs_and_what_the_kubeconfig_adds(
     let provider = config.auth_info.auth_provider.unwrap();
     assert_eq!(provider.config["cmd-drop-env"], " COSIGN_PASSWORD STEPSEAL_KEY USER");
 }
+
+#[tokio::test]
+async fn a_token_loses_its_line_break_and_one_that_no_header_can_have_is_an_error() {
+    use secrecy::ExposeSecret as _;
+    let disk = Disk::new();
+    for (token, wanted) in [("t\n", Some("t")), (" t ", Some("t")), ("a\nb", None), ("a\u{1}b", None)] {
+        disk.file("home/.kube/config", &kubeconfig(&json!({}), &json!({ "token": token })));
+        let kubeconfigs = shared(&disk, FOLDER);
+        match wanted {
+            Some(wanted) => {
+                assert_eq!(user(&kubeconfigs).await.token.unwrap().expose_secret(), wanted, "{token:?}");
+            }
+            None => assert!(error(&kubeconfigs).await.to_string().contains("no HTTP header"), "{token:?}"),
+        }
+    }
+}
