@@ -199,6 +199,8 @@ impl<'a> Draft<'a> {
         let in_secret = match &config.agent {
             None => {
                 config.key.paths().iter().for_each(|path| self.trusted(path));
+                // The names in a folder without a key are told.
+                config.key.folder().into_iter().for_each(|folder| self.rules.list(folder));
                 config.key.secret().is_some()
             }
             Some(agent) => {

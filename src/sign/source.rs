@@ -115,6 +115,14 @@ impl KeySource {
         }
     }
 
+    /// The folder with the key, if the place is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) if path.is_dir() => Some(path),
+            _ => None,
+        }
+    }
+
     /// Every file that [`read`](Self::read) may open.
     pub fn paths(&self) -> Vec<PathBuf> {
         let Self::Path(path) = self else { return Vec::new() };

@@ -303,6 +303,16 @@ fn relative_paths_and_what_is_open_already_stay_usable() {
 }
 
 #[test]
+fn a_folder_without_a_key_is_told_with_the_names_in_it() {
+    let (step, image) = step();
+    fs::create_dir(step.path("other")).unwrap();
+    fs::copy(step.path("keys/cosign.key"), step.path("other/signing.key")).unwrap();
+    let ended = step.run(&["sign", "--key", step.path("other").to_str().unwrap(), &image]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("only signing.key"), "{}", ended.stderr);
+}
+
+#[test]
 fn an_agent_that_comes_later_is_found() {
     let (step, image) = filled();
     let socket = format!("unix://{}", step.path("late/agent.sock").display());
