@@ -11,6 +11,7 @@ use super::access;
 use super::environment::Environment;
 use super::interruption::interrupted;
 use super::output::Output;
+use super::runtime;
 use super::subjects::flags;
 use crate::agent::{Agent, Ledger, LedgerError, Log, Policy, Socket, SocketError, serve};
 use crate::cluster::{Cluster, ClusterError, Reach};
@@ -113,10 +114,8 @@ fn live(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Re
     for warning in &config.warnings {
         out.line(&format!("warning: {warning}"));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
-        .build();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime::start_with(builder.max_blocking_threads(MAX_BLOCKING_THREADS));
     let runtime = runtime.map_err(BeginError::Runtime)?;
     let code = runtime.block_on(async {
         // As the first process of its container it is sent no signal that it doesn't catch.

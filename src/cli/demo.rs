@@ -4,6 +4,7 @@ use clap::ArgMatches;
 
 use super::environment::Environment;
 use super::output::Output;
+use super::runtime;
 use crate::demo::{Sample, SampleError, Tour, verify};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -61,8 +62,7 @@ fn step(title: &str, command: &[String], out: &mut Output) -> ExitCode {
 }
 
 fn check(sample: &Sample, referrers: bool, out: &mut Output) -> Result<bool, SampleError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SampleError::Start)?;
+    let runtime = runtime::start().map_err(SampleError::Start)?;
     let verdicts = runtime.block_on(verify(sample, referrers));
     for verdict in &verdicts {
         out.print(&format!("{verdict}\n"));
@@ -80,8 +80,7 @@ fn closing(sample: &Sample, tour: &Tour, keep: bool, out: &mut Output) -> Result
         return Ok(());
     }
     out.print(&format!("\nThe registry keeps running on {}; Ctrl-C ends it.\n", sample.registry.host()));
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SampleError::Start)?;
+    let runtime = runtime::start().map_err(SampleError::Start)?;
     runtime.block_on(async { super::interruption::interrupted().await });
     Ok(())
 }

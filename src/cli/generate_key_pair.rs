@@ -14,6 +14,7 @@ use clap::parser::ValueSource;
 use super::access;
 use super::environment::Environment;
 use super::output::Output;
+use super::runtime;
 use crate::cluster::{self, Cluster, ClusterError, Left, NameError, ObjectName, Reach};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -168,8 +169,7 @@ fn into_secret(
     if public.symlink_metadata().is_ok() {
         return Err(PairError::Exists(public));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(PairError::Runtime)?;
+    let runtime = runtime::start().map_err(PairError::Runtime)?;
     let env = |name: &str| environment.get(name);
     let reach = || access::reach_at_once(environment);
     // Found before a password is asked for.

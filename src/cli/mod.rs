@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod progress;
 mod runs;
+mod runtime;
 mod sign;
 mod subjects;
 mod trust;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::access::reach;
 use super::environment::Environment;
+use super::runtime;
 use crate::cluster::truth::{self, TruthError};
 use crate::cluster::{Cluster, ClusterError, Pods, RunsError, Told, so_far};
 use crate::config::{Config, RunSource};
@@ -111,8 +112,7 @@ pub(super) fn find(config: &Config, environment: &Environment) -> Result<Found, 
     if !asked && matches!(config.run, RunSource::Own { .. }) {
         return Ok(Found::default());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(FindError::Runtime)?;
+    let runtime = runtime::start().map_err(FindError::Runtime)?;
     let found = runtime.block_on(from_cluster(config, environment));
     runtime.shutdown_background();
     found

@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::interruption::Interruption;
 use super::output::Output;
 use super::progress::Progress;
+use super::runtime;
 use super::subjects::{self, Subjects};
 use crate::config;
 use crate::exit::ExitCode;
@@ -107,8 +108,7 @@ fn sign(
     begun: Instant,
     out: &mut Output,
 ) -> Result<Report, BeginError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(BeginError::Runtime)?;
+    let runtime = runtime::start().map_err(BeginError::Runtime)?;
     for problem in &subjects.plan.problems {
         out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
     }

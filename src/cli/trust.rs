@@ -6,6 +6,7 @@ use clap::ArgMatches;
 
 use super::access;
 use super::environment::Environment;
+use super::runtime;
 use crate::cluster::{self, Cluster, Reach};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -125,8 +126,7 @@ pub(super) fn public_key(
 ) -> Result<PublicKey, TrustFlagError> {
     let source: PublicKeySource = text.parse()?;
     let Some(name) = source.secret() else { return Ok(source.read(env)?) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(TrustFlagError::Runtime)?;
+    let runtime = runtime::start().map_err(TrustFlagError::Runtime)?;
     let key = runtime.block_on(async {
         let cluster = Cluster::connect(reach, env).await;
         let cluster = cluster

@@ -14,6 +14,7 @@ use clap::ArgMatches;
 use super::environment::Environment;
 use super::interruption::Interruption;
 use super::output::Output;
+use super::runtime;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::ImageRef;
@@ -51,7 +52,7 @@ fn registry(
             return error.exit();
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match runtime::start() {
         Ok(runtime) => runtime,
         Err(source) => {
             let error = begin::BeginError::Runtime(source);

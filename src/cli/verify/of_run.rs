@@ -10,6 +10,7 @@ use super::begin::{self, BeginError};
 use crate::cli::confinement;
 use crate::cli::environment::Environment;
 use crate::cli::output::Output;
+use crate::cli::runtime;
 use crate::cluster::{Cluster, ObjectName, Uid};
 use crate::config::{Sources, Verification};
 use crate::exit::ExitCode;
@@ -153,7 +154,7 @@ fn from_cluster(
     };
     let (task_run, pipeline_run) = (name("taskrun").transpose()?, name("pipelinerun").transpose()?);
     let reach = begin::reach(config, environment, begun);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime::start();
     runtime.map_err(BeginError::Runtime)?.block_on(async {
         let cluster = Cluster::connect(&reach, &|name| environment.get(name)).await?;
         if let Some(name) = task_run {
