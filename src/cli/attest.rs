@@ -13,6 +13,7 @@ use super::environment::Environment;
 use super::interruption::Interruption;
 use super::output::Output;
 use super::progress::Progress;
+use super::runtime;
 use super::sign::{self, conclude, fail};
 use super::subjects;
 use crate::config::{Config, ConfigError};
@@ -21,8 +22,7 @@ use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::json::{self, Limit};
-use crate::payload::statement;
-use crate::payload::{Payload, PayloadError};
+use crate::payload::{Payload, PayloadError, cosign_statement, statement};
 use crate::plan::{self, Pattern, PatternError};
 use crate::process::Protection;
 use crate::registry::client::Stats;
@@ -54,6 +54,8 @@ enum AttestError {
     Pattern(String, #[source] PatternError),
     #[error("--type: \"{0}\" is no type of a predicate")]
     Type(String),
+    #[error("--type: {0} is the type of an image's signature")]
+    Signature(String),
     #[error("cannot read the predicate {}", foreign::shown(&path.display().to_string(), 512))]
     Read { path: PathBuf, source: InputError },
     #[error("the predicate {} is not JSON that says each thing once", foreign::shown(&path.display().to_string(), 512))]
@@ -91,6 +93,9 @@ impl Explain for AttestError {
             Self::Type(_) => {
                 let names: Vec<&str> = statement::PREDICATE_NAMES.iter().map(|(name, _)| *name).collect();
                 format!("give a URI, or one of {}", names.join(", "))
+            }
+            Self::Signature(_) => {
+                "sign the image with `stepseal sign`, or give the type of what is attested".into()
             }
             Self::Read { source: InputError::TooLarge { .. }, .. } => {
                 "attest to a summary with the digest of the whole".into()
@@ -146,8 +151,7 @@ fn attest(
     if expected.is_empty() {
         return Err(AttestError::NoStore);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(BeginError::Runtime)?;
+    let runtime = runtime::start().map_err(BeginError::Runtime)?;
     let report = runtime.block_on(work(&attestation, &expected, environment, begun, out));
     runtime.shutdown_background();
     let (report, exit) = match report {
@@ -211,6 +215,10 @@ fn read(
     let kind = matches.get_one::<String>("type").map(String::as_str).unwrap_or_default();
     let predicate_type =
         statement::predicate_type(kind).ok_or_else(|| AttestError::Type(foreign::shown(kind, 120)))?;
+    // It would count as a signature, whatever the predicate says.
+    if cosign_statement::is_signature(predicate_type) {
+        return Err(AttestError::Signature(foreign::shown(kind, 120)));
+    }
     let path = PathBuf::from(matches.get_one::<String>("predicate").map(String::as_str).unwrap_or_default());
     let predicate = predicate(&path, kind, config.created)?;
     let payload = statement::of_images(std::slice::from_ref(&image), predicate_type, &predicate)?;

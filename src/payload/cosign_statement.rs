@@ -14,6 +14,14 @@ use crate::registry::ImageRef;
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// The predicate type of cosign's image signatures.
 pub const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+/// How the predicate types of cosign's signatures begin.
+const SIGNATURES: &str = "https://sigstore.dev/cosign/sign/";
+
+/// Whether statements of this predicate type are signatures of images, or look so: verifiers may compare the type's name in other ways than
+/// this program does.
+pub fn is_signature(predicate_type: &str) -> bool {
+    predicate_type.to_ascii_lowercase().trim().starts_with(SIGNATURES)
+}
 
 /// The format of image signatures in bundles: one statement an image, without the image's name.
 #[derive(Clone, Copy, Debug)]

@@ -193,6 +193,8 @@ fn what_cannot_be_attested_says_why() {
         (&name, "{", "vuln", &[], "is not JSON"),
         (&name, "{} {}", "vuln", &[], "is not JSON"),
         (&name, "{}", "sbom", &[], "no type of a predicate"),
+        (&name, "{}", "https://sigstore.dev/cosign/sign/v1", &[], "type of an image's signature"),
+        (&name, "{}", "HTTPS://Sigstore.dev/cosign/sign/v2", &[], "type of an image's signature"),
         (&name, "{}", "vuln", &["--allow=other.example/**"], "--allow"),
         (&name, "{}", "vuln", &["--config=artifacts.oci.storage=tekton"], "no store"),
     ] {

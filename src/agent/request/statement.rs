@@ -14,15 +14,12 @@ use serde::{Deserialize, Deserializer};
 use super::shape::{AtMost, Given, Object};
 use super::{Asked, MAX_IMAGES, Malformed, one, strict};
 use crate::agent::Kind;
-use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
+use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE, is_signature};
 use crate::payload::{Claims, CosignStatement, Envelope, Payload};
 use crate::registry::{Digest, ImageRef};
 
 /// The versions of statements that are signed.
 const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
-
-/// Where predicate types of image signatures are, which are cosign's alone.
-const COSIGN_PREDICATES: &str = "https://sigstore.dev/cosign/sign/";
 
 /// A statement. Unknown fields are refused. The predicate is free; it is checked, and not kept.
 #[derive(Deserialize)]
@@ -128,8 +125,7 @@ pub(super) fn read(bytes: Vec<u8>, images: Vec<ImageRef>) -> Result<Asked, Malfo
     if statement.predicate.is_none() {
         return Err(Malformed::NoPredicate);
     }
-    // Verifiers may compare the type's name in other ways than we do: whatever looks like cosign's is cosign's.
-    if statement.predicate_type.to_ascii_lowercase().trim().starts_with(COSIGN_PREDICATES) {
+    if is_signature(&statement.predicate_type) {
         if statement.predicate_type != PREDICATE_TYPE {
             return Err(Malformed::NotCanonical);
         }
