@@ -3,8 +3,8 @@
 //! Tekton's pod template can't share it; an admission webhook can. The Pod is the one that Tekton makes for the shipped Task, with
 //! that setting and two containers more.
 //!
-//! It searches while the processes work. The program's file has the mode 0111 in the image, so that there is no moment between its start
-//! and its first instructions in which its memory could be opened; tests/process has the test of that.
+//! It searches while the processes work. Between the start of a program and its first instructions its memory can be opened, and what
+//! is open stays open: a neighbour that waits for that moment is not what is tested here.
 
 use std::time::{Duration, Instant};
 

@@ -211,7 +211,7 @@ fn a_process_of_another_user_belongs_to_root_in_proc() {
     }
     let binary = Path::new(env!("CARGO_BIN_EXE_stepseal"));
     let kind = &kinds()[0];
-    // Where the binary can't be read, as in the image, the process isn't dumpable from the start and can't open its own memory.
+    // Where the binary can't be read, the process isn't dumpable from the start and can't open its own memory.
     for mode in [0o755, 0o711, 0o111] {
         let copy = step.path(&format!("stepseal-{mode:o}"));
         fs::copy(binary, &copy).unwrap();
