@@ -31,8 +31,25 @@ const DRAINED_BYTES: usize = 16 * 1024 * 1024;
 /// A whole body, and its room until what became of it is answered.
 #[derive(Debug)]
 pub(super) struct Body {
-    pub(super) bytes: Vec<u8>,
+    pub(super) parts: Parts,
     pub(super) room: Option<Lease>,
+}
+
+/// A body in the steps in which it came. A buffer that grows instead is copied again and again, and leaves holes in the heap as
+/// large as itself.
+#[derive(Debug)]
+pub(super) struct Parts(Vec<Vec<u8>>);
+
+impl Parts {
+    /// The body in one piece. Each part is freed when it is copied.
+    pub(super) fn join(mut self) -> Vec<u8> {
+        if self.0.len() <= 1 {
+            return self.0.pop().unwrap_or_default();
+        }
+        let mut whole = Vec::with_capacity(self.0.iter().map(Vec::len).sum());
+        self.0.into_iter().for_each(|part| whole.extend_from_slice(&part));
+        whole
+    }
 }
 
 impl Room {
@@ -75,47 +92,50 @@ impl Room {
         };
         timeout(left().min(BEGINNING_LIMIT), beginning).await.unwrap_or(Err(Refusal::Cut))?;
         if bytes.len() >= length {
-            return Ok(Body { bytes, room: None });
+            return Ok(Body { parts: Parts(vec![bytes]), room: None });
         }
         let (lease, go) = self.enter(length - bytes.len());
-        let rest = rest(&mut incoming, &mut bytes, length, &lease, seat);
-        tokio::select! {
+        let rest = rest(&mut incoming, bytes, length, &lease, seat);
+        let parts = tokio::select! {
             rest = timeout(left(), rest) => rest.unwrap_or(Err(Refusal::Busy))?,
             _ = go => return Err(Refusal::Busy),
-        }
+        };
         lease.whole()?;
-        Ok(Body { bytes, room: Some(lease) })
+        Ok(Body { parts, room: Some(lease) })
     }
 }
 
-/// Reads until there are `length` bytes, or some more.
+/// Reads what follows on `beginning`, until there are `length` bytes.
 async fn rest(
     incoming: &mut Incoming,
-    bytes: &mut Vec<u8>,
+    beginning: Vec<u8>,
     length: usize,
     lease: &Lease,
     seat: &Seat,
-) -> Result<(), Refusal> {
-    let mut room = bytes.len();
-    while bytes.len() < length {
-        if bytes.len() >= room {
-            let waits = Instant::now();
-            let step = STEP_BYTES.min(length - bytes.len());
-            lease.grow(step).await;
-            seat.waited(waits);
-            room = bytes.len() + step;
-            if bytes.capacity() < room {
-                let capacity = room.max(2 * bytes.capacity()).min(length.max(room));
-                bytes.try_reserve_exact(capacity - bytes.len()).map_err(|_| Refusal::Busy)?;
+) -> Result<Parts, Refusal> {
+    let mut left = length.saturating_sub(beginning.len());
+    let mut parts = vec![beginning];
+    let mut came = Bytes::new();
+    while left > 0 {
+        let waits = Instant::now();
+        let step = STEP_BYTES.min(left);
+        lease.grow(step).await;
+        seat.waited(waits);
+        let mut part = Vec::new();
+        part.try_reserve_exact(step).map_err(|_| Refusal::Busy)?;
+        while part.len() < step {
+            if came.is_empty() {
+                let slack = REST_LIMIT.saturating_sub(seat.behind());
+                came = timeout(slack, piece(incoming)).await.unwrap_or(Err(Refusal::Cut))?;
+                seat.came(came.len());
+                lease.came(came.len());
             }
+            part.extend_from_slice(&came.split_to(came.len().min(step - part.len())));
         }
-        let slack = REST_LIMIT.saturating_sub(seat.behind());
-        let piece = timeout(slack, piece(incoming)).await.unwrap_or(Err(Refusal::Cut))?;
-        seat.came(piece.len());
-        lease.came(piece.len());
-        bytes.extend_from_slice(&piece);
+        left -= step;
+        parts.push(part);
     }
-    Ok(())
+    Ok(Parts(parts))
 }
 
 /// What comes next.

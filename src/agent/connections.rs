@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::pace::Pace;
 
 /// Connections at once.
-const MAX_CONNECTIONS: usize = 256;
+pub(super) const MAX_CONNECTIONS: usize = 256;
 
 /// The places of all connections.
 #[derive(Debug, Default)]

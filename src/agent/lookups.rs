@@ -9,7 +9,7 @@ use crate::recent::Recent;
 use crate::registry::Repository;
 
 /// Images that are looked up at once. Their manifests are small; of large ones few are read at once.
-const MAX_LOOKUPS: usize = 32;
+pub(super) const MAX_LOOKUPS: usize = 32;
 /// How many of them may be in one registry, and how many more may wait for it; the next ones are refused at once.
 const REGISTRY: Share = Share { turns: MAX_LOOKUPS / 4, waiting: 504 };
 /// The same for one repository: some registries hang for one of theirs alone.

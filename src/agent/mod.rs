@@ -8,8 +8,8 @@
 //! 3. each image is looked up in its registry, with the agent's own credentials;
 //! 4. the key signs, and `log.rs` writes the decision as one line of JSON.
 //!
-//! `service.rs` has the routes and these steps, `body.rs` and `room.rs` how much of requests is held, `lookups.rs` whose turn it is to be looked up, `ledger.rs` the count of signatures,
-//! `server.rs` the socket and the end, `connections.rs` who must make way for a new client. The messages are
+//! `service.rs` has the routes and these steps, `body.rs` and `room.rs` how much of requests is held, `lookups.rs` whose turn it is to be looked up, `memory.rs` what each of them may have at most, `ledger.rs` the count of signatures,
+//! `worker.rs` the thread for long payloads, `server.rs` the socket and the end, `connections.rs` who must make way for a new client. The messages are
 //! [`wire`](crate::sign::remote::wire)'s, which the client uses too.
 
 mod body;
@@ -17,6 +17,7 @@ mod connections;
 mod ledger;
 mod log;
 mod lookups;
+mod memory;
 mod pace;
 mod policy;
 mod refusal;
@@ -25,9 +26,11 @@ mod room;
 mod server;
 mod service;
 mod socket;
+mod worker;
 
 pub use ledger::{Ledger, LedgerError};
 pub use log::{Log, Peer};
+pub use memory::LARGE_MANIFESTS;
 pub use policy::{Kind, Policy, UnknownKind};
 pub use refusal::{Malformed, Refusal};
 pub use request::Asked;

@@ -43,7 +43,8 @@ const MAX_IMAGES: usize = 256;
 
 /// What the keys of a document may take while they are compared, in memory: an object of 6 MiB with an entry a file has
 /// 60,000 of them. One document is read at a time.
-const KEYS: Limit = Limit::memory(16 * 1024 * 1024);
+pub(super) const KEYS_BYTES: usize = 16 * 1024 * 1024;
+const KEYS: Limit = Limit::memory(KEYS_BYTES);
 
 /// What a run's status may take in memory while it is checked, as `verify-run` reads it: the API server bounds a run at 1.5 MiB.
 const STATUS: Limit = Limit::memory(16 * 1024 * 1024);
@@ -151,6 +152,10 @@ pub fn sign_image(body: &[u8]) -> Result<Asked, Refusal> {
     let claims =
         Claims { identities: request.identity.into_iter().collect(), annotations: request.annotations };
     let payload = one(format, &image, &claims).map_err(Refusal::Request)?;
+    let limit = Kind::Image.max_payload_bytes();
+    if payload.bytes.len() > limit {
+        return Err(Refusal::LongPayload { limit });
+    }
     let names = names.into_iter().collect();
     Ok(Asked { kind: Kind::Image, payload, images: vec![image], names, made_here: true })
 }

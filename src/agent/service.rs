@@ -15,10 +15,11 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore};
 use tokio::time::timeout;
 
-use super::body::Body;
+use super::body::{Body, Parts};
 use super::connections::Seat;
 use super::lookups::Lookups;
-use super::room::Room;
+use super::room::{Lease, Room};
+use super::worker::Worker;
 use super::{Asked, Kind, Log, Peer, Policy, Refusal, request};
 use crate::pipeline::look_up;
 use crate::registry::ImageRef;
@@ -66,8 +67,8 @@ pub struct Agent {
     room: Arc<Room>,
     decisions: Arc<Semaphore>,
     lookups: Lookups,
-    /// Long payloads are read one at a time.
-    reading: Semaphore,
+    /// Where long payloads are read and signed, one at a time.
+    worker: Worker,
     /// Held for reading by every request that is being decided.
     working: Arc<RwLock<()>>,
 }
@@ -95,7 +96,7 @@ impl Agent {
             room: Arc::default(),
             decisions: Arc::new(Semaphore::new(MAX_DECISIONS)),
             lookups: Lookups::new(),
-            reading: Semaphore::new(1),
+            worker: Worker::new(),
             working: Arc::default(),
         }
     }
@@ -188,15 +189,16 @@ impl Agent {
     async fn decide(&self, arrived: &Arrived, body: Body) -> Answer {
         let Arrived { peer, ref name, route, begun } = *arrived;
         let left = || self.limit.saturating_sub(begun.elapsed());
-        let Body { bytes, room } = body;
-        let asked = match room.is_some() {
-            false => understand(route, bytes, self.policy.kinds()),
-            true => timeout(left(), self.read(route, bytes)).await.unwrap_or(Err(Refusal::Busy)),
+        let Body { parts, room } = body;
+        let room = room.map(Arc::new);
+        let asked = match &room {
+            None => understand(route, parts.join(), self.policy.kinds()),
+            Some(room) => timeout(left(), self.read(route, parts, room)).await.unwrap_or(Err(Refusal::Busy)),
         };
         let (asked, signed) = match asked {
             Ok(asked) => {
                 let seconds = self.limit.as_secs();
-                let signed = timeout(left(), self.sign(&asked)).await;
+                let signed = timeout(left(), self.sign(&asked, room.as_ref())).await;
                 let signed = signed.unwrap_or(Err(Refusal::TimedOut { seconds }));
                 (Some(asked), signed)
             }
@@ -218,29 +220,39 @@ impl Agent {
     }
 
     /// Reads a long request beside the others, which are answered meanwhile.
-    async fn read(&self, route: Route, bytes: Vec<u8>) -> Result<Asked, Refusal> {
-        let _turn = self.reading.acquire().await.map_err(|_| Refusal::Internal)?;
-        let kinds = self.policy.kinds().to_vec();
-        let read = tokio::task::spawn_blocking(move || understand(route, bytes, &kinds));
-        read.await.map_err(|_| Refusal::Internal)?
+    async fn read(&self, route: Route, parts: Parts, room: &Arc<Lease>) -> Result<Asked, Refusal> {
+        let (kinds, room) = (self.policy.kinds().to_vec(), Arc::clone(room));
+        let read = move || {
+            let asked = understand(route, parts.join(), &kinds);
+            // It is held to the end of the work, also when the time of the request is up.
+            drop(room);
+            asked
+        };
+        self.worker.run(read).await?
     }
 
-    /// Signs what is allowed and is there.
-    async fn sign(&self, asked: &Asked) -> Result<Signature, Refusal> {
+    /// Signs what is allowed and is there. A long request has `room`.
+    async fn sign(&self, asked: &Asked, room: Option<&Arc<Lease>>) -> Result<Signature, Refusal> {
         self.policy.judge(asked)?;
         let lookups: Vec<_> = asked.images.iter().map(|image| self.look_up(image)).collect();
         stream::iter(lookups).buffer_unordered(MAX_LOOKUPS_EACH).try_collect::<()>().await?;
         let taken = self.policy.take()?;
         let (number, ledger) = (taken.number(), self.policy.ledger());
-        let (signer, message) = (Arc::clone(&self.signer), asked.payload.to_be_signed().into_owned());
-        // An RSA signature takes milliseconds, and the disk too.
-        let signed = tokio::task::spawn_blocking(move || {
+        let (signer, payload) = (Arc::clone(&self.signer), asked.payload.clone());
+        let held = room.cloned();
+        let sign = move || {
             if let Some(ledger) = ledger {
                 ledger.record(number).map_err(|error| Refusal::Ledger(Box::new(error)))?;
             }
-            signer.sign(&message).map_err(|error| Refusal::Key(Box::new(error)))
-        });
-        let signature = signed.await.map_err(|_| Refusal::Internal)??;
+            let signed = signer.sign(&payload.to_be_signed()).map_err(|error| Refusal::Key(Box::new(error)));
+            drop((payload, held));
+            signed
+        };
+        // An RSA signature takes milliseconds, and the disk too.
+        let signature = match room {
+            Some(_) => self.worker.run(sign).await??,
+            None => tokio::task::spawn_blocking(sign).await.map_err(|_| Refusal::Internal)??,
+        };
         taken.keep();
         Ok(signature)
     }
@@ -254,6 +266,10 @@ impl Agent {
 
 fn understand(route: Route, bytes: Vec<u8>, kinds: &[Kind]) -> Result<Asked, Refusal> {
     match route {
+        // Its payload is made here, and can be no longer than what such a body holds.
+        Route::SignImage if bytes.len() > Kind::Image.max_body_bytes() => {
+            Err(Refusal::TooLarge { limit: Kind::Image.max_body_bytes() })
+        }
         Route::SignImage => request::sign_image(&bytes),
         _ => request::sign(bytes, kinds),
     }

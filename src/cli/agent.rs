@@ -13,7 +13,7 @@ use super::interruption::interrupted;
 use super::output::Output;
 use super::runtime;
 use super::subjects::flags;
-use crate::agent::{Agent, Ledger, LedgerError, Log, Policy, Socket, SocketError, serve};
+use crate::agent::{Agent, LARGE_MANIFESTS, Ledger, LedgerError, Log, Policy, Socket, SocketError, serve};
 use crate::cluster::{Cluster, ClusterError, Reach};
 use crate::config::{AgentConfig, ConfigError, Sources, home};
 use crate::exit::ExitCode;
@@ -28,9 +28,6 @@ const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How long the Kubernetes API may take to give a key.
 const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
-
-/// Large manifests that are read at once: each has up to 4 MiB, and twice that while it grows.
-const LARGE_MANIFESTS: usize = 2;
 
 /// How long a connection to a registry is kept: clients name registries, each of which has connections of its own.
 const IDLE_LIMIT: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::kit::{PATIENCE, Running, agent, image_request, named, reply, request};
-use crate::step::Step;
+use crate::step::{MANIFEST, Step};
 
 /// What the catalog gives it, in KiB.
 const CONTAINER_KIB: u64 = 128 * 1024;
@@ -251,4 +251,76 @@ fn send_small(running: &Running) -> UnixStream {
     let mut stream = running.connect();
     stream.write_all(request("/v1/sign", "{}").as_bytes()).unwrap();
     stream
+}
+
+/// A manifest of nearly the 4 MiB that one may have.
+fn large_manifest(number: usize) -> String {
+    let layer = format!(
+        r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar","size":1,"digest":"sha256:{}"}}"#,
+        "0".repeat(64)
+    );
+    let layers = vec![layer.as_str(); 4_000_000 / (layer.len() + 1)].join(",");
+    format!(
+        r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","annotations":{{"n":"{number}"}},"layers":[{layers}]}}"#
+    )
+}
+
+#[test]
+fn large_manifests_beside_long_bodies_fit_its_container_too() {
+    let step = Step::new();
+    let small = named(&step, "team/app", &step.image("team/app", "x"));
+    // Several repositories, as each has a share of the look-ups.
+    let manifests: Vec<String> = (0..8)
+        .map(|number| {
+            let repository = format!("team/large{number}");
+            let content = step.registry.content();
+            let digest = content.put_manifest(&repository, None, MANIFEST, large_manifest(number)).unwrap();
+            named(&step, &repository, &digest)
+        })
+        .collect();
+    let kinds = ["--kind", "image", "--kind", "attestation", "--kind", "run", "--request-timeout", "60s"];
+    let running = &agent(&step, &kinds);
+    let bodies: Vec<String> = hostile(&small)
+        .into_iter()
+        .filter(|(what, _)| what.ends_with("in a predicate"))
+        .map(|(_, body)| body)
+        .collect();
+    let (bodies, manifests, small) = (&bodies, &manifests, &small);
+    std::thread::scope(|scope| {
+        for sender in 0..24 {
+            scope.spawn(move || {
+                for turn in 0..4 {
+                    let body = &bodies[(sender + turn) % bodies.len()];
+                    assert!([0, 200, 400, 408, 503].contains(&post(running, "/v1/sign", body)));
+                }
+            });
+            scope.spawn(move || {
+                for turn in 0..4 {
+                    let image = image_request(&manifests[(sender + turn) % manifests.len()]);
+                    assert_eq!(post(running, "/v1/sign-image", &image.to_string()), 200);
+                }
+            });
+        }
+        for _ in 0..10 {
+            assert_eq!(running.post("/v1/sign-image", &image_request(small)).status, 200);
+        }
+    });
+    eprintln!("large manifests beside long bodies: {} KiB at most", running.peak_kib());
+    // What registries and other clients do besides needs the rest.
+    assert!(running.peak_kib() < CONTAINER_KIB / 8 * 7, "{} KiB", running.peak_kib());
+}
+
+#[test]
+fn a_request_that_names_an_image_is_no_longer_than_one_that_brings_its_payload() {
+    let step = Step::new();
+    let image = named(&step, "team/app", &step.image("team/app", "x"));
+    let running = agent(&step, &["--kind", "image", "--kind", "attestation"]);
+    let with = |count: usize| {
+        let annotations: serde_json::Map<_, _> =
+            (0..count).map(|number| (format!("key-{number}"), json!("x"))).collect();
+        running.post("/v1/sign-image", &json!({ "image": image, "annotations": annotations }))
+    };
+    assert_eq!(with(1000).status, 200);
+    let refused = with(80_000);
+    assert_eq!((refused.status, refused.code().as_str()), (413, "too_large"), "{}", refused.body);
 }

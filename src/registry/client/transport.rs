@@ -33,7 +33,7 @@ use crate::mask::Mask;
 pub(super) const MAX_REDIRECTS: usize = 5;
 
 /// An answer with more bytes than this is large, where their number is limited: manifests and tokens have a few kilobytes.
-const LARGE_BYTES: usize = 256 * 1024;
+const LARGE_BYTES: usize = 64 * 1024;
 
 /// A host that doesn't even take the connection in this time doesn't get the rest of the request's.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -301,19 +301,31 @@ async fn body(mut response: Response, size: Size<'_>, url: &Url) -> Result<Bytes
     if response.content_length().is_some_and(|length| length > limit_bytes) {
         return Err(too_large());
     }
+    // An answer that says that it is large waits before any of it is read.
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut turn = match large {
+        Some(large) if announced.is_some_and(|length| length > LARGE_BYTES) => large_turn(large).await,
+        _ => None,
+    };
     let Some(first) = chunk(&mut response, url).await? else { return Ok(Bytes::new()) };
     let Some(second) = chunk(&mut response, url).await? else {
         // Nearly always it comes in one piece, which needs no copy.
         return if fits(first.len()) { Ok(first) } else { Err(too_large()) };
     };
     let mut whole = BytesMut::from(first);
-    let (mut next, mut turn) = (Some(second), None);
+    let (mut next, mut is_whole_reserved) = (Some(second), false);
     while let Some(piece) = next {
         if !fits(whole.len() + piece.len()) {
             return Err(too_large());
         }
         if let (Some(large), None, true) = (large, &turn, whole.len() + piece.len() > LARGE_BYTES) {
-            turn = Arc::clone(large).acquire_owned().await.ok();
+            turn = large_turn(large).await;
+        }
+        if turn.is_some() && !is_whole_reserved {
+            // Doubling the buffer would take up to three times the answer.
+            let most = announced.or(usize::try_from(limit_bytes).ok()).unwrap_or_default();
+            whole.reserve(most.saturating_sub(whole.len()));
+            is_whole_reserved = true;
         }
         whole.extend_from_slice(&piece);
         next = chunk(&mut response, url).await?;
@@ -323,6 +335,11 @@ async fn body(mut response: Response, size: Size<'_>, url: &Url) -> Result<Bytes
         Some(turn) => Bytes::from_owner(Large { bytes, _turn: turn }),
         None => bytes,
     })
+}
+
+/// Waits until fewer large answers are held. `None`: never, as the semaphore isn't closed.
+async fn large_turn(large: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(large).acquire_owned().await.ok()
 }
 
 async fn chunk(response: &mut Response, url: &Url) -> Result<Option<Bytes>, Failure> {
