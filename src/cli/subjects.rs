@@ -124,8 +124,8 @@ impl Subjects {
         let mut plan = crate::plan::plan(&discovered, &options);
         let runs = plan_runs(&config, &found, &options, &mut plan);
         let images_blocked = found.runs.first().filter(|_| found.outside).and_then(|first| {
-            let failed = plan::failed(&first.run).filter(|_| !config.include_failed);
-            failed.or_else(|| first.blocked.clone())
+            let refused = plan::refused_outcome(&first.run, config.include_failed);
+            refused.or_else(|| first.blocked.clone())
         });
         let Found { runs: found, requests, .. } = found;
         let known = found.into_iter().map(|found| found.known).collect();

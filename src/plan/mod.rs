@@ -24,7 +24,7 @@ use serde::Serialize;
 
 pub use allow::{Pattern, PatternError};
 pub use describe::describe;
-pub use run::{PlannedRun, RunPlanOptions, failed, plan_run};
+pub use run::{PlannedRun, RunPlanOptions, plan_run, refused_outcome};
 
 use crate::registry::{ImageRef, PlainHttp, Repository};
 use crate::tekton::{Discovered, Looked};

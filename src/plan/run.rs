@@ -59,9 +59,12 @@ impl PlannedRun {
     }
 }
 
-/// Why a run that failed is not signed.
-pub fn failed(run: &Run) -> Option<Explanation> {
-    (run.succeeded() == Some(false)).then(|| Explanation {
+/// Why a run is not signed that failed, unless `include_failed`, or that is over and doesn't say how it ended.
+pub fn refused_outcome(run: &Run, include_failed: bool) -> Option<Explanation> {
+    if let Err(error) = run.check_end() {
+        return Some(Explanation::of(&error));
+    }
+    (!include_failed && run.succeeded() == Some(false)).then(|| Explanation {
         error: format!("{} {} failed: it is not signed", run.kind(), run.full_name()),
         causes: Vec::new(),
         used: None,
@@ -72,7 +75,7 @@ pub fn failed(run: &Run) -> Option<Explanation> {
 
 /// Makes the payload of `run`. What keeps it from being made, or signed, is in the answer.
 pub fn plan_run(run: &Run, options: &RunPlanOptions<'_>) -> PlannedRun {
-    let mut blocked = failed(run).filter(|_| !options.include_failed);
+    let mut blocked = refused_outcome(run, options.include_failed);
     let mut block = |error: &dyn Explain| blocked = blocked.take().or_else(|| Some(Explanation::of(error)));
     let keys = run.short_key().and_then(|short| Ok((short, run.full_key()?)));
     let (short_key, full_key) = keys.unwrap_or_else(|error| {

@@ -152,6 +152,55 @@ fn six_a_run_that_failed_is_not_signed_and_neither_are_its_images() {
 }
 
 #[test]
+fn six_a_run_that_does_not_say_clearly_whether_it_failed_is_not_signed() {
+    let place = Place::new();
+    let (run, digest) = place.built("team/app");
+    let one = |status: Value| json!({ "type": "Succeeded", "status": status });
+    let rows = [
+        (json!([one(json!("True")), one(json!("False"))]), "more than one condition"),
+        (json!([one(json!(false))]), "has the status false"),
+        (json!([one(json!("false"))]), "has the status \"false\""),
+        (json!([one(json!("FALSE"))]), "has the status \"FALSE\""),
+        (json!([{ "type": "succeeded", "status": "False" }]), "where \"Succeeded\" is meant"),
+        (json!([]), "has a completion time"),
+        (json!([one(json!("Unknown"))]), "has a completion time"),
+    ];
+    for (conditions, want) in rows {
+        let mut run = run.clone();
+        run["status"]["conditions"] = conditions.clone();
+        for format in ["slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"] {
+            let keys = ["artifacts.taskrun.storage=directory", &format!("artifacts.taskrun.format={format}")];
+            let folder = place.step.path("signatures");
+            let args = ["--include-failed", "--lenient", "--signatures-dir", folder.to_str().unwrap()];
+            let ended = place.run("sign", from_ref(&run), &keys, &args);
+            assert_ne!(ended.code, 0, "{conditions} {format}");
+            assert!(ended.stderr.contains(want), "{conditions} {format}: {}", ended.stderr);
+            let files = std::fs::read_dir(&folder).map_or(0, Iterator::count);
+            assert_eq!(files, 0, "{conditions} {format}");
+        }
+    }
+    assert!(place.step.layers("team/app", &digest).is_empty());
+    // Read as YAML, what is not quoted is no text.
+    let file = place.step.path("run.yaml");
+    let text = run.to_string().replace("\"True\"", "False");
+    std::fs::write(&file, format!("---\n{text}\n")).unwrap();
+    let ended = place.step.run(&["plan", "--run", file.to_str().unwrap()]);
+    assert!(ended.stderr.contains("has the status false"), "{}", ended.stderr);
+}
+
+#[test]
+fn six_a_run_that_goes_on_is_signed_with_or_without_its_condition() {
+    for status in [None, Some("Unknown")] {
+        let place = Place::new();
+        let (run, digest) = place.built("team/app");
+        let ended = place.run("sign", &[ended_with(run, status)], &[OCI], &[]);
+        assert_eq!(ended.code, 0, "{status:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("so far"), "{status:?}: {}", ended.stderr);
+        assert_eq!(place.statements("team/app", &digest).len(), 1);
+    }
+}
+
+#[test]
 fn seven_a_setting_is_carried_out_or_named() {
     let place = Place::new();
     let (run, digest) = place.built("team/app");

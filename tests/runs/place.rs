@@ -38,12 +38,15 @@ pub(crate) fn task_run(results: &[(&str, &str)]) -> Value {
     })
 }
 
-/// The same with another outcome: `status` of its condition, `None` for none.
+/// The same with another outcome: `status` of its condition, `None` for none. With none, or `Unknown`, it is still running.
 pub(crate) fn ended_with(mut run: Value, status: Option<&str>) -> Value {
     run["status"]["conditions"] = match status {
         Some(status) => json!([{ "type": "Succeeded", "status": status }]),
         None => json!([]),
     };
+    if !matches!(status, Some("True" | "False")) {
+        run["status"].as_object_mut().unwrap().remove("completionTime");
+    }
     run
 }
 

@@ -1,6 +1,6 @@
 //! What `verify-run` says that a signature covers is what it covers, and the order of lists counts.
 
-mod samples;
+pub(crate) mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +15,9 @@ use crate::run::{Objects, answers, case, trust};
 use samples::{alike, pipeline_runs, task_runs};
 
 /// A format, a build type, and whether the results of TaskRuns count.
-type Way = (RunFormat, BuildType, bool);
+pub(crate) type Way = (RunFormat, BuildType, bool);
 
-const FORMATS: [(RunFormat, BuildType); 6] = [
+pub(crate) const FORMATS: [(RunFormat, BuildType); 6] = [
     (RunFormat::SlsaV1, BuildType::Slsa),
     (RunFormat::SlsaV2Alpha3, BuildType::Slsa),
     (RunFormat::SlsaV2Alpha3, BuildType::SlsaTekton),
@@ -27,13 +27,13 @@ const FORMATS: [(RunFormat, BuildType); 6] = [
 ];
 
 /// A payload as it is signed, with its signature.
-struct Signed {
+pub(crate) struct Signed {
     payload: Vec<u8>,
     signature: Vec<u8>,
 }
 
 impl Signed {
-    fn new(payload: &Value) -> Self {
+    pub(crate) fn new(payload: &Value) -> Self {
         let bytes = payload.to_string().into_bytes();
         let signature = match payload.get("_type") {
             Some(_) => envelope(signer(), payload).to_vec(),
@@ -45,16 +45,25 @@ impl Signed {
     /// Whether it counts as the signature of `objects`. The names of annotations aren't signed: whoever gives the run
     /// another UID renames them.
     fn passes(&self, objects: &Objects) -> bool {
+        self.refusals(objects).is_empty()
+    }
+
+    /// Why it doesn't count, with the reasons below.
+    pub(crate) fn refusals(&self, objects: &Objects) -> Vec<String> {
         let mut objects = objects.clone();
-        let Ok(run) = objects.try_run() else { return false };
+        let run = match objects.try_run() {
+            Ok(run) => run,
+            Err(error) => return RunRefusal::from(error).causes(),
+        };
         let key = run.short_key().unwrap();
         objects.annotate("payload", &key, &self.payload);
         objects.annotate("signature", &key, &self.signature);
-        verify(&objects.run(), &trust(), &[]).refused.is_empty()
+        let refused = verify(&objects.run(), &trust(), &[]).refused;
+        refused.iter().flat_map(|(_, one)| [vec![one.to_string()], one.causes()].concat()).collect()
     }
 }
 
-fn made(run: &Run, (format, build_type, deep_inspection): Way) -> Value {
+pub(crate) fn made(run: &Run, (format, build_type, deep_inspection): Way) -> Value {
     let options = ProvenanceOptions { build_type, deep_inspection, ..ProvenanceOptions::default() };
     serde_json::from_slice(&payload(run, format, &options).unwrap().payload.bytes).unwrap()
 }
@@ -101,6 +110,9 @@ fn other(value: &Value) -> Value {
     match value {
         Value::Bool(yes) => json!(!yes),
         Value::Number(number) => json!(number.as_i64().unwrap() + 1),
+        // A condition has one of these statuses, or the run is refused.
+        Value::String(text) if text == "True" => json!("False"),
+        Value::String(text) if text == "False" => json!("True"),
         Value::String(text) => match text.parse::<jiff::Timestamp>() {
             Ok(time) => json!((time + std::time::Duration::from_secs(1)).to_string()),
             Err(_) if text.len() == 36 && text.matches('-').count() == 4 => json!(text.replace('0', "1")),
@@ -174,6 +186,9 @@ impl Sample {
                 // What kind of object it is decides what it is compared as.
                 let is_kind =
                     matches!(path.as_slice(), [Toward::Key(key)] if key == "kind" || key == "apiVersion");
+                // And without this condition a run that is over is refused.
+                let is_kind =
+                    is_kind || value == "Succeeded" && path.last() == Some(&Toward::Key("type".into()));
                 if !is_leaf || is_kind || !self.is_below(&path) {
                     continue;
                 }

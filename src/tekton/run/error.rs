@@ -1,7 +1,7 @@
 //! Why a text holds no run.
 
 use super::document::{MAX_DEPTH, MAX_RUN_BYTES};
-use super::{NAME_SHOWN_BYTES, RunKind};
+use super::{ConditionError, NAME_SHOWN_BYTES, RunKind};
 use crate::cluster::NameError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -84,6 +84,16 @@ pub enum RunError {
         /// What is wrong with it.
         source: NameError,
     },
+    /// It doesn't say in one way whether it succeeded.
+    #[error("{kind} {name:.NAME_SHOWN_BYTES$} does not say clearly whether it succeeded")]
+    Condition {
+        /// What it is.
+        kind: RunKind,
+        /// Its name.
+        name: Text,
+        /// What is wrong with its conditions.
+        source: ConditionError,
+    },
     /// A run without the UID by which its signature is named.
     #[error("{kind} {name:.NAME_SHOWN_BYTES$} has no metadata.uid")]
     NoUid {
@@ -137,6 +147,10 @@ impl Explain for RunError {
                 "give one TaskRun, or one PipelineRun followed by its own TaskRuns"
             }
             Self::OtherVersion { .. } => "give the object as tekton.dev/v1 or tekton.dev/v1beta1",
+            Self::Condition { .. } => {
+                "don't trust it: Tekton gives each run one condition \"Succeeded\"; give it as the cluster has it \
+                 (kubectl get -o yaml)"
+            }
             Self::LargeObject { .. } => {
                 "don't trust it: it is not as the cluster had it, as the API server refuses such an object"
             }

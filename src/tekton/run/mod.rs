@@ -14,6 +14,7 @@ mod error;
 mod hints;
 mod name;
 mod object;
+mod outcome;
 mod room;
 mod size;
 mod status;
@@ -33,6 +34,7 @@ pub use hints::{HintOptions, hints};
 pub use name::RunName;
 pub use object::{RefSource, RunObject, RunResult, Step};
 pub(crate) use object::{field, list, text};
+pub use outcome::ConditionError;
 pub use status::{StatusError, check_status};
 pub use value::ParamValue;
 
@@ -187,7 +189,7 @@ impl Run {
     /// # Errors
     ///
     /// When `object` is no TaskRun or PipelineRun, one of `task_runs` is no TaskRun, one has no name or is larger than
-    /// an object of a cluster, or they have too many steps.
+    /// an object of a cluster, one says in two ways whether it succeeded, or they have too many steps.
     pub fn from_objects(object: Value, task_runs: Vec<Value>) -> Result<Self, RunError> {
         let object = RunObject::new(object)?;
         let given = task_runs.into_iter().map(RunObject::new).collect::<Result<Vec<_>, _>>()?;
@@ -256,6 +258,15 @@ impl Run {
     /// Whether it succeeded; `None` while it runs, or when it doesn't say.
     pub fn succeeded(&self) -> Option<bool> {
         self.object.succeeded()
+    }
+
+    /// Whether it and each of its known TaskRuns that is over says how it ended.
+    ///
+    /// # Errors
+    ///
+    /// The first that doesn't.
+    pub fn check_end(&self) -> Result<(), RunError> {
+        std::iter::once(&self.object).chain(&self.children).try_for_each(RunObject::check_end)
     }
 
     /// A PipelineRun's TaskRuns that are known, in the order of its childReferences.

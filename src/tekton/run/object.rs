@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::outcome::Outcome;
 use super::{Gap, GapReason, ParamValue, RunError, RunKind, RunName};
 use super::{size, v1beta1};
 use crate::cluster::{Name, NameError, Uid};
@@ -21,6 +22,8 @@ pub struct RunObject {
     uid: Option<Uid>,
     /// Shared, as a run of many megabytes is looked at as it is and as it was.
     value: Arc<Value>,
+    /// Whether it succeeded; `None`: it has no condition that says so.
+    outcome: Option<Outcome>,
     /// Whether its end, and what it brought, doesn't count.
     goes_on: bool,
     /// The places of its sidecars in another order than the status has; empty: as the status has them.
@@ -86,8 +89,11 @@ impl RunObject {
             let child = child.map(str::parse::<Name>).transpose();
             child.map_err(bad(format!("status.childReferences[{at}].name")))?;
         }
+        let outcome = Outcome::of(field(&value, "status"));
+        let outcome = outcome.map_err(|source| RunError::Condition { kind, name: shown.into(), source })?;
         let name = RunName::new(namespace, name);
-        Ok(Self { kind, name, uid, value: Arc::new(value), goes_on: false, sidecars: Arc::default() })
+        let value = Arc::new(value);
+        Ok(Self { kind, name, uid, value, outcome, goes_on: false, sidecars: Arc::default() })
     }
 
     /// The same before it ended: without its completion time and, of a PipelineRun, its results. Its JSON stays what it is.
@@ -182,13 +188,21 @@ impl RunObject {
 
     /// Whether it succeeded; `None` while it runs, or when it doesn't say.
     pub fn succeeded(&self) -> Option<bool> {
-        let conditions = list(self.status(), "conditions");
-        let condition = conditions.iter().find(|condition| text(condition, "type") == "Succeeded")?;
-        match text(condition, "status") {
-            "True" => Some(true),
-            "False" => Some(false),
-            _ => None,
+        match self.outcome? {
+            Outcome::True => Some(true),
+            Outcome::False => Some(false),
+            Outcome::Unknown => None,
         }
+    }
+
+    /// Whether it says how it ended, if it is over.
+    ///
+    /// # Errors
+    ///
+    /// It has a completion time and doesn't.
+    pub(super) fn check_end(&self) -> Result<(), RunError> {
+        let checked = Outcome::check_end(self.outcome, self.status());
+        checked.map_err(|source| RunError::Condition { kind: self.kind, name: self.name().into(), source })
     }
 
     /// `status.startTime`, as it is written.

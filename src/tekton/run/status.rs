@@ -7,13 +7,11 @@
 
 use serde_json::Value;
 
-use super::{RunKind, list, text};
+use super::RunKind;
+use super::outcome::{ConditionError, Outcome, SUCCEEDED};
 use crate::foreign::Text;
 use crate::tekton::NAME_SHOWN_BYTES;
 use crate::tekton::go_types::{GoType, GoTypeError, field_names, normalise};
-
-/// The condition that every run has from its beginning.
-const SUCCEEDED: &str = "Succeeded";
 
 /// Why a document is not the status of a run of some kind.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +26,9 @@ pub enum StatusError {
     /// It lacks the condition that says whether the run succeeded.
     #[error("it has no condition \"{SUCCEEDED}\"")]
     NoCondition,
+    /// That condition can be read in different ways, or doesn't fit the rest.
+    #[error(transparent)]
+    Condition(#[from] ConditionError),
     /// A field isn't of the type that Tekton gives it.
     #[error(transparent)]
     Type(#[from] GoTypeError),
@@ -48,9 +49,8 @@ pub fn check_status(kind: RunKind, status: &Value) -> Result<(), StatusError> {
     if let Some(other) = fields.keys().find(|field| !field_names(of).any(|known| known == field.as_str())) {
         return Err(StatusError::Field(other.as_str().into()));
     }
-    if !list(status, "conditions").iter().any(|condition| text(condition, "type") == SUCCEEDED) {
-        return Err(StatusError::NoCondition);
-    }
+    let outcome = Outcome::of(status)?.ok_or(StatusError::NoCondition)?;
+    Outcome::check_end(Some(outcome), status)?;
     normalise(of, status)?;
     Ok(())
 }
@@ -86,8 +86,21 @@ mod tests {
             (with("conditions", json!([])), false, false),
             (with("conditions", json!(conditions[0])), false, false),
             (with("conditions", json!([{ "type": "Ready", "status": "True" }])), false, false),
-            (with("conditions", json!([{ "type": "Succeeded" }])), true, true),
-            (json!({ "conditions": [{ "type": "Succeeded" }] }), true, true),
+            (with("conditions", json!([{ "type": "Succeeded", "status": "Unknown" }])), true, true),
+            (json!({ "conditions": [{ "type": "Succeeded", "status": "False" }] }), true, true),
+            (with("conditions", json!([{ "type": "Succeeded" }])), false, false),
+            (with("conditions", json!([{ "type": "Succeeded", "status": false }])), false, false),
+            (
+                with("conditions", json!([conditions[0], { "type": "Succeeded", "status": "False" }])),
+                false,
+                false,
+            ),
+            (with("completionTime", json!("2025-01-01T00:00:00Z")), true, true),
+            (
+                json!({ "conditions": [{ "type": "Succeeded", "status": "Unknown" }], "completionTime": "2025-01-01T00:00:00Z" }),
+                false,
+                false,
+            ),
             (image, false, false),
             (statement, false, false),
             (bundle, false, false),

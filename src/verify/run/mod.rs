@@ -105,6 +105,10 @@ fn judge(run: &Run, trust: &Trust, requires: &[Require], clock: &Clock) -> RunVe
             return verdict;
         }
     };
+    if let Err(refusal) = readable_in_one_way(run) {
+        verdict.refused.push((own, refusal));
+        return verdict;
+    }
     let annotations = run.run().annotations();
     let (things, left_out) = carried::things(&annotations, &own);
     verdict.left_out = left_out;
@@ -122,6 +126,11 @@ fn judge(run: &Run, trust: &Trust, requires: &[Require], clock: &Clock) -> RunVe
         }
     }
     verdict
+}
+
+/// Whether readers can't take a run in different ways, whatever is signed of it.
+fn readable_in_one_way(run: &Run) -> Result<(), RunRefusal> {
+    Ok(run.check_end()?)
 }
 
 /// What a signature is written as.

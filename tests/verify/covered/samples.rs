@@ -102,7 +102,7 @@ fn metadata(name: &str, uid: &str, more: Value) -> Value {
 }
 
 /// TaskRuns with a Task of their own, and from a resolver.
-pub(super) fn task_runs() -> Vec<Objects> {
+pub(crate) fn task_runs() -> Vec<Objects> {
     let spec = json!({
         "params": [{ "name": "cmd", "value": ["cp", "good", "evil"] }, { "name": "flag", "value": "on" }, { "name": "o", "value": { "k": "v" } }],
         "serviceAccountName": "builder", "taskSpec": task(), "timeout": "1h0m0s", "retries": 1,
@@ -141,7 +141,7 @@ fn pipeline() -> Value {
 }
 
 /// PipelineRuns with a Pipeline of their own, and from a resolver; their TaskRuns are the same.
-pub(super) fn pipeline_runs() -> Vec<Objects> {
+pub(crate) fn pipeline_runs() -> Vec<Objects> {
     let child = |name: &str, task: &str, uid: char| {
         let uid = format!("0d3b3a9c-0000-4000-8000-00000000000{uid}");
         let mut status = task_status(&format!("{name}-pod"));
