@@ -38,7 +38,7 @@ fn task_run_spec(spec: &mut Fields) {
 }
 
 fn task_run_status(status: &mut Fields) {
-    rename(status, "taskResults", "results");
+    rename_results(status, "taskResults");
     with(status, "taskSpec", task_spec);
     each(status, "retriesStatus", task_run_status);
     for name in ["cloudEvents", "resourcesResult"] {
@@ -76,7 +76,7 @@ fn pipeline_run_spec(spec: &mut Fields) {
 }
 
 fn pipeline_run_status(status: &mut Fields) {
-    rename(status, "pipelineResults", "results");
+    rename_results(status, "pipelineResults");
     with(status, "pipelineSpec", pipeline_spec);
     for name in ["taskRuns", "runs"] {
         status.remove(name);
@@ -122,6 +122,13 @@ fn with(fields: &mut Fields, name: &str, change: impl FnOnce(&mut Fields)) {
 fn each(fields: &mut Fields, name: &str, change: impl Fn(&mut Fields)) {
     let entries = fields.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten();
     entries.filter_map(Value::as_object_mut).for_each(change);
+}
+
+/// Results under their name in v1beta1. Where a status has both names both stay, so that `verify-run` sees a name that stands in both.
+fn rename_results(status: &mut Fields, from: &str) {
+    if !status.contains_key("results") {
+        rename(status, from, "results");
+    }
 }
 
 /// What stands under `from` stands under `to`, unless something stands there already.

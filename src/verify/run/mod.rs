@@ -11,6 +11,7 @@ mod carried;
 mod clock;
 pub mod coverage;
 mod diff;
+mod doubled;
 mod order;
 mod place;
 mod refusal;
@@ -130,7 +131,8 @@ fn judge(run: &Run, trust: &Trust, requires: &[Require], clock: &Clock) -> RunVe
 
 /// Whether readers can't take a run in different ways, whatever is signed of it.
 fn readable_in_one_way(run: &Run) -> Result<(), RunRefusal> {
-    Ok(run.check_end()?)
+    run.check_end()?;
+    doubled::check(run)
 }
 
 /// What a signature is written as.

@@ -4,6 +4,8 @@ use super::diff::{self, Difference};
 use super::{ClaimError, Distrust, ProvenanceError, RunError, StatementError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::foreign::Text;
+use crate::tekton::NAME_SHOWN_BYTES;
 use crate::tekton::run::{RunKind, StatusError};
 
 /// Why something that a run carries doesn't count.
@@ -68,6 +70,20 @@ pub enum RunRefusal {
     /// The run has no UID.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A list of the run has a name twice, and what is signed has the last of its values alone.
+    #[error(
+        "{kind} {run:.NAME_SHOWN_BYTES$} has the name \"{name:.NAME_SHOWN_BYTES$}\" more than once in {place}"
+    )]
+    Doubled {
+        /// What has the list.
+        kind: RunKind,
+        /// The name of that run.
+        run: Text,
+        /// The path of the list.
+        place: String,
+        /// The name that it has twice.
+        name: Text,
+    },
     /// The run says something else now.
     #[error("the run no longer says what was signed: {}", counted(.differences.len()))]
     Changed {
@@ -99,6 +115,9 @@ impl Explain for RunRefusal {
                 "the run was signed before it ended: either this came later, from it or from somebody else, or the run was \
                  changed; sign it when it is over, to have all of it signed"
                     .to_owned()
+            }
+            Self::Doubled { .. } => {
+                "don't trust the run: Tekton writes each name once, and what is signed has one of the values alone".to_owned()
             }
             Self::Time => "give it more time with --timeout, or look at the run: it may be made to keep verifiers busy".to_owned(),
             Self::NotAStatus { source: StatusError::Field(_), .. } => {
