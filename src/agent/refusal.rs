@@ -185,6 +185,9 @@ pub enum Malformed {
     /// A statement that says nothing.
     #[error("it has no predicate, or null in its place")]
     NoPredicate,
+    /// A statement that doesn't say what its predicate is.
+    #[error("its predicateType is empty or blank")]
+    NoPredicateType,
     /// A run's status has no such field.
     #[error("it is not the status of a TaskRun or PipelineRun")]
     NotAStatus,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use super::shape::{AtMost, Given, Object};
 use super::{Asked, MAX_IMAGES, Malformed, one, strict};
 use crate::agent::Kind;
+use crate::blank::is_blank;
 use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE, is_signature};
 use crate::payload::{Claims, CosignStatement, Envelope, Payload};
 use crate::registry::{Digest, ImageRef};
@@ -124,6 +125,9 @@ pub(super) fn read(bytes: Vec<u8>, images: Vec<ImageRef>) -> Result<Asked, Malfo
     }
     if statement.predicate.is_none() {
         return Err(Malformed::NoPredicate);
+    }
+    if is_blank(&statement.predicate_type) {
+        return Err(Malformed::NoPredicateType);
     }
     if is_signature(&statement.predicate_type) {
         if statement.predicate_type != PREDICATE_TYPE {

@@ -129,6 +129,9 @@ fn a_statement_without_an_image_to_look_up_is_refused() {
     ));
     assert!(matches!(with("_type", json!("https://in-toto.io/Statement/v9")), M::NotAStatement));
     assert!(matches!(with("predicate", json!(null)), M::NoPredicate));
+    for blank in ["", " ", "\u{200b}", ",:"] {
+        assert!(matches!(with("predicateType", json!(blank)), M::NoPredicateType), "{blank:?}");
+    }
     assert!(with("more", json!(1)).to_string().starts_with("it has the unknown field \"more\" (line 1, "));
     // What a client calls a field is escaped and cut.
     for field in ["a\nb", "`, expected", "\u{1b}[2J", &"x".repeat(5000)] {
