@@ -255,8 +255,10 @@ fn bundle(scene: &Scene, text: String) -> Job {
 
 /// A TaskRun with these fields in its metadata, and these in its status.
 fn task_run(metadata: &str, status: &str) -> String {
+    let succeeded = r#","conditions":[{"type":"Succeeded","status":"True"}]"#;
+    let succeeded = if status.contains(r#""conditions""#) { "" } else { succeeded };
     format!(
-        r#"{{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{{"name":"a","namespace":"b","uid":"u-1",{metadata}}},"spec":{{}},"status":{{"startTime":"2026-01-01T00:00:00Z","completionTime":"2026-01-01T00:01:00Z"{status}}}}}"#
+        r#"{{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{{"name":"a","namespace":"b","uid":"u-1",{metadata}}},"spec":{{}},"status":{{"startTime":"2026-01-01T00:00:00Z","completionTime":"2026-01-01T00:01:00Z"{succeeded}{status}}}}}"#
     )
 }
 
