@@ -14,12 +14,16 @@ use serde::Serialize;
 
 use crate::blank;
 use crate::mask::Mask;
+use crate::redact;
 
 /// How much of a [`Text`] is shown where nothing else is asked for, in bytes.
 const SHOWN_BYTES: usize = 512;
 
 /// How much of a [`Text`] is kept where secrets are hidden in it, in bytes: several times what is shown.
 const MASKED_BYTES: usize = 4096;
+
+/// How much of a text is searched for secrets beyond what is shown of it, in bytes: a secret that begins in what is shown may end there.
+const SEARCHED_BYTES: usize = 8 * 1024;
 
 /// The longest line that is printed for people, in bytes.
 const LINE_BYTES: usize = 16 * 1024;
@@ -103,7 +107,7 @@ impl fmt::Debug for Text {
 /// What is escaped already stays as it is.
 pub fn line(text: &str) -> Cow<'_, str> {
     if text.len() <= LINE_BYTES && !text.chars().any(deceives) {
-        return Cow::Borrowed(text);
+        return redact::text(text);
     }
     Cow::Owned(shown(text, LINE_BYTES))
 }
@@ -130,7 +134,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// `text` with control, invisible and direction-changing characters escaped, cut to `limit` bytes.
+/// `text` with control, invisible and direction-changing characters escaped and secrets hidden ([`redact`]), cut to `limit` bytes.
 ///
 /// A cut is marked with `…`, which comes on top of `limit`.
 ///
@@ -139,8 +143,9 @@ pub fn json(text: &str) -> Cow<'_, str> {
 /// assert_eq!(stepseal::foreign::shown("abcdef", 3), "abc…");
 /// ```
 pub fn shown(text: &str, limit: usize) -> String {
+    let searched = text.get(..text.floor_char_boundary(limit.saturating_add(SEARCHED_BYTES))).unwrap_or(text);
     let mut out = String::with_capacity(text.len().min(limit) + 4);
-    for c in text.chars() {
+    for c in redact::text(searched).chars() {
         let before = out.len();
         match c {
             '\n' => out.push_str("\\n"),
@@ -155,16 +160,20 @@ pub fn shown(text: &str, limit: usize) -> String {
         if out.len() > limit {
             out.truncate(before);
             out.push('…');
-            break;
+            return out;
         }
+    }
+    if searched.len() < text.len() {
+        out.push('…');
     }
     out
 }
 
 /// Bytes as [`shown`] text; what isn't UTF-8 becomes U+FFFD.
 pub fn shown_bytes(bytes: &[u8], limit: usize) -> String {
-    // A character has at most four bytes, and the escape only makes text longer.
-    let head = bytes.get(..bytes.len().min(limit.saturating_add(4))).unwrap_or(bytes);
+    // What is searched, and a character that is cut.
+    let most = limit.saturating_add(SEARCHED_BYTES + 4);
+    let head = bytes.get(..bytes.len().min(most)).unwrap_or(bytes);
     let text = shown(&String::from_utf8_lossy(head), limit);
     if head.len() < bytes.len() && !text.ends_with('…') { text + "…" } else { text }
 }

@@ -28,6 +28,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 mod recent;
+pub mod redact;
 pub mod registry;
 pub mod report;
 pub mod secret;

@@ -20,6 +20,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign::{self, Text};
 use crate::process::Protection;
+use crate::redact;
 use crate::registry::ImageRef;
 use crate::registry::client::Stats;
 use crate::tekton::run::RunName;
@@ -347,14 +348,14 @@ impl Report {
         codes.chain(interrupted).reduce(ExitCode::and).unwrap_or(ExitCode::Results)
     }
 
-    /// The report as JSON: an array with one object a subject and store.
+    /// The report as JSON: an array with one object a subject and store. Secrets in it are hidden ([`redact`]).
     ///
     /// # Errors
     ///
     /// When it can't be written as JSON, which would be a fault of ours.
     pub fn to_json(&self) -> Result<String, ReportError> {
         let entries: Vec<Entry<'_>> = self.outcomes.iter().map(|outcome| Entry::new(outcome, self)).collect();
-        Ok(serde_json::to_string_pretty(&entries)? + "\n")
+        Ok(redact::text(&serde_json::to_string_pretty(&entries)?).into_owned() + "\n")
     }
 
     /// With what is to be known of runs, by the names that outcomes give as where they come from: what was not checked, what is missing.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Asked, Kind, Refusal};
 use crate::explain::Explanation;
 use crate::foreign;
+use crate::redact;
 
 /// A path that a client sent is shown cut.
 const SHOWN_PATH_BYTES: usize = 120;
@@ -79,7 +80,7 @@ impl Log {
     pub fn event(&self, event: &str, content: impl Serialize) {
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let Ok(line) = serde_json::to_string(&Line { time, event, content }) else { return };
-        let line = format!("{}\n", foreign::json(&line));
+        let line = format!("{}\n", foreign::json(&redact::text(&line)));
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Where nobody reads the log, the agent works on.
         let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());

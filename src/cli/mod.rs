@@ -28,14 +28,27 @@ use std::ffi::OsString;
 use crate::blank;
 use crate::config::settings;
 use crate::exit::ExitCode;
-use crate::explain::Explain as _;
+use crate::explain::Explain;
 use crate::foreign;
 use crate::process;
+use crate::redact;
 use environment::Environment;
 use output::Output;
 
 /// How much of an argument that is wrong is shown.
 const ARGUMENT_BYTES: usize = 512;
+
+/// A key stands in the command line, which can't be read as it is.
+#[derive(Debug, thiserror::Error)]
+#[error("the command line can't be read: an argument holds a private key")]
+struct KeyAsArgument;
+
+impl Explain for KeyAsArgument {
+    fn hint(&self) -> Option<String> {
+        let places = "a directory, a file, env://NAME or k8s://NAMESPACE/NAME";
+        Some(format!("give --key the place of the key ({places}) instead of the key itself"))
+    }
+}
 
 /// Runs the command line `args`, the program's name first, in the process' environment. Call it before anything else, in a process
 /// with one thread.
@@ -61,6 +74,13 @@ fn dispatch(
     let args: Vec<OsString> = args.into_iter().collect();
     let matches = match args::command().try_get_matches_from(&args) {
         Ok(matches) => matches,
+        Err(error)
+            if error.use_stderr()
+                && args.iter().any(|arg| redact::holds_private_key(&arg.to_string_lossy())) =>
+        {
+            out.error(&KeyAsArgument);
+            return ExitCode::Usage;
+        }
         Err(error) => {
             // Help and the version come as "errors" that end well.
             let escaped = args.iter().map(|arg| foreign::shown(&arg.to_string_lossy(), ARGUMENT_BYTES));

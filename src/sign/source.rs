@@ -15,6 +15,7 @@ use super::file::{self, KEY_BYTES, PASSWORD_BYTES};
 use super::{KeyError, MemoryKey, ParsedKey, PublicKey, SealedKey, Signer, parse_private};
 use crate::cluster::{Cluster, ObjectName, SecretData};
 use crate::foreign;
+use crate::redact;
 use crate::secret::Secret;
 
 const COSIGN_KEY: &str = "cosign.key";
@@ -71,7 +72,8 @@ impl FromStr for KeySource {
             return Err(KeyError::NoSetting);
         }
         // `--key "$(cat cosign.key)"`: as a path it would end up in the message that the file is missing.
-        if text.contains("-----") || text.contains('\n') || armor::is_encoded(text) {
+        let is_pem = text.contains("-----") || text.contains('\n') || armor::is_encoded(text);
+        if is_pem || redact::holds_private_key(text) {
             return Err(KeyError::InlineKey);
         }
         match text.split_once("://") {
