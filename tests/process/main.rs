@@ -18,3 +18,4 @@ mod secrets;
 #[path = "../sign/step.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod step;
+mod wrong_place;
