@@ -2,8 +2,8 @@
 
 use super::{Found, after_blanks, from};
 
-/// How an address goes on after its scheme.
-const AUTHORITY: &str = "://";
+/// What stands before an authority: in an address, and in the log of `hyper_util`'s pool of connections.
+const BEFORE_AUTHORITY: [&str; 3] = ["://", "(\"https\", ", "(\"http\", "];
 
 /// How far after its first `/` the `@` of an address is looked for whose password holds a `/`, in bytes.
 const PASSWORD_BYTES: usize = 256;
@@ -22,8 +22,8 @@ const DEBUG: &[u8] = b"password: Some(\"";
 
 /// Adds the login of each address that has a password.
 pub(super) fn in_addresses(text: &str, found: &mut Found) {
-    for (at, _) in text.match_indices(AUTHORITY) {
-        let start = at + AUTHORITY.len();
+    for (at, before) in BEFORE_AUTHORITY.iter().flat_map(|before| text.match_indices(before)) {
+        let start = at + before.len();
         let length = text.get(start..).and_then(login);
         found.extend(length.map(|length| start..start + length));
     }

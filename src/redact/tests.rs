@@ -96,6 +96,7 @@ fn a_login_in_an_address_is_hidden() {
         ("verify https://ci:PW@registry.example/a:1", "verify https://[hidden]@registry.example/a:1"),
         ("http://ci:p@w@host:5000/a@sha256:00", "http://[hidden]@host:5000/a@sha256:00"),
         ("oci://ci:PW@host@sha256:00", "oci://[hidden]@host@sha256:00"),
+        ("idle connection: (\"https\", u:PW@host:9)", "idle connection: (\"https\", [hidden]@host:9)"),
         ("https://ci:p/w?x@host/a", "https://[hidden]@host/a"),
         ("https://:PW@host \"https://a%3Ab@c\"", "https://[hidden]@host \"https://[hidden]@c\""),
         (
