@@ -150,6 +150,7 @@ fn a_status_is_a_run_and_nothing_else_is() {
         json!({"conditions": done, "podName": "x", "steps": []}),
         json!({"conditions": done, "pipelineSpec": {"tasks": []}, "childReferences": []}),
         json!({"conditions": [{"type": "Succeeded", "status": "Unknown"}]}),
+        json!({"conditions": [{"type": "Succeeded"}]}),
     ] {
         assert_eq!(asked(RUN_TYPE, status.to_string().as_bytes(), &[]).unwrap().kind, Kind::Run);
     }
@@ -161,7 +162,6 @@ fn a_status_is_a_run_and_nothing_else_is() {
         json!({"conditions": done, "podName": 1}),
         json!({"conditions": [], "podName": "x"}),
         json!({"conditions": [{"type": "Ready", "status": "True"}]}),
-        json!({"conditions": [{"type": "Succeeded"}]}),
         json!({"conditions": [done[0], {"type": "Succeeded", "status": "False"}]}),
         json!({"podName": "x"}),
         json!([done]),

@@ -80,10 +80,9 @@ impl Outcome {
                 Some(Value::String(status)) if status == "True" => Self::True,
                 Some(Value::String(status)) if status == "False" => Self::False,
                 Some(Value::String(status)) if status == "Unknown" => Self::Unknown,
-                other => {
-                    let shown = other.unwrap_or(&Value::Null).to_string();
-                    return Err(ConditionError::Status(shown.into()));
-                }
+                // It says nothing yet.
+                None => Self::Unknown,
+                Some(other) => return Err(ConditionError::Status(other.to_string().into())),
             };
             if outcome.replace(found).is_some() {
                 return Err(ConditionError::Several);
@@ -146,7 +145,8 @@ mod tests {
             (json!([one(json!("false"))]), Err("has the status \"false\",")),
             (json!([one(json!("FALSE"))]), Err("has the status \"FALSE\",")),
             (json!([one(json!(""))]), Err("has the status \"\",")),
-            (json!([{ "type": "Succeeded" }]), Err("has the status null,")),
+            (json!([{ "type": "Succeeded" }]), Ok(Some(Outcome::Unknown))),
+            (json!([one(Value::Null)]), Err("has the status null,")),
             (json!([{ "type": "succeeded", "status": "False" }]), Err("has \"succeeded\" where")),
             (json!([{ "type": " Succeeded", "status": "False" }]), Err("has \" Succeeded\" where")),
             (json!([{ "Type": "Succeeded", "status": "False" }]), Err("has \"Type\" where")),

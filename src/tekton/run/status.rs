@@ -88,7 +88,7 @@ mod tests {
             (with("conditions", json!([{ "type": "Ready", "status": "True" }])), false, false),
             (with("conditions", json!([{ "type": "Succeeded", "status": "Unknown" }])), true, true),
             (json!({ "conditions": [{ "type": "Succeeded", "status": "False" }] }), true, true),
-            (with("conditions", json!([{ "type": "Succeeded" }])), false, false),
+            (with("conditions", json!([{ "type": "Succeeded" }])), true, true),
             (with("conditions", json!([{ "type": "Succeeded", "status": false }])), false, false),
             (
                 with("conditions", json!([conditions[0], { "type": "Succeeded", "status": "False" }])),
