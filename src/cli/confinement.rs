@@ -199,7 +199,7 @@ impl<'a> Draft<'a> {
         let in_secret = match &config.agent {
             None => {
                 config.key.paths().iter().for_each(|path| self.trusted(path));
-                // The names in a folder without a key are told.
+                // An error lists the names in a folder without a key.
                 config.key.folder().into_iter().for_each(|folder| self.rules.list(folder));
                 config.key.secret().is_some()
             }

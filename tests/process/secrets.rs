@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -334,15 +334,21 @@ fn with_others(command: &mut Command, path: &Path) {
     command.env("AZURE_CLIENT_ID", "a").env("NO_PROXY", "127.0.0.1").env("HTTP_PROXY", "http://127.0.0.1:1");
 }
 
+/// A built image whose registry's login a helper gives: the helper's folder, and where it writes its environment.
+fn with_helper(step: &Step) -> (PathBuf, PathBuf) {
+    let (bin, trace) = (step.path("bin"), step.path("helper"));
+    program(&bin.join("docker-credential-x"), &trace, "echo '{\"Username\":\"ci\",\"Secret\":\"pw\"}'");
+    let config = json!({"credHelpers": {step.host(): "x"}}).to_string();
+    fs::write(step.path("credentials/.dockerconfigjson"), config).unwrap();
+    step.built("team/app");
+    (bin, trace)
+}
+
 #[test]
 fn a_credential_helper_gets_no_secret_of_ours_and_all_else() {
     for kind in kinds() {
         let step = Step::new();
-        let (bin, trace) = (step.path("bin"), step.path("helper"));
-        program(&bin.join("docker-credential-x"), &trace, "echo '{\"Username\":\"ci\",\"Secret\":\"pw\"}'");
-        let config = json!({"credHelpers": {step.host(): "x"}}).to_string();
-        fs::write(step.path("credentials/.dockerconfigjson"), config).unwrap();
-        step.built("team/app");
+        let (bin, trace) = with_helper(&step);
         let mut command = step.command(&["sign"]);
         run_with(&step, &mut command, &kind, &bin);
         inherited(&trace, &kind);
@@ -399,11 +405,7 @@ fn a_helper_gets_home_unless_it_lies_on_a_volume_of_a_pod() {
             continue;
         }
         let step = Step::new();
-        let (bin, trace) = (step.path("bin"), step.path("helper"));
-        program(&bin.join("docker-credential-x"), &trace, "echo '{\"Username\":\"ci\",\"Secret\":\"pw\"}'");
-        let config = json!({"credHelpers": {step.host(): "x"}}).to_string();
-        fs::write(step.path("credentials/.dockerconfigjson"), config).unwrap();
-        step.built("team/app");
+        let (bin, trace) = with_helper(&step);
         let mut command = step.command(&["sign"]);
         with_others(&mut command, &bin);
         command.env("HOME", home).env("XDG_CONFIG_HOME", "/xdg").env("STEPSEAL_LOG", "debug");
