@@ -1,9 +1,10 @@
 //! What goes wrong fails the TaskRun, and the end of its log says why.
 
-use std::net::TcpListener;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Auth, Options, User};
+use tokio::net::TcpSocket;
 
 use crate::kit::steps::{build, shell, sign, task_run};
 use crate::kit::{Place, given, registry, scenario};
@@ -97,8 +98,10 @@ fn results_that_name_nothing_or_half() {
 fn a_registry_that_is_away() {
     scenario("a_registry_that_is_away", |place| {
         place.for_main_registry();
-        // A port on which nobody listens.
-        let address = TcpListener::bind((given("STEPSEAL_NODE_IP"), 0)).unwrap().local_addr().unwrap();
+        // A port on which nobody listens, and that nobody else gets while the scenario lasts.
+        let refusing = TcpSocket::new_v4().unwrap();
+        refusing.bind(SocketAddr::new(given("STEPSEAL_NODE_IP").parse().unwrap(), 0)).unwrap();
+        let address = refusing.local_addr().unwrap();
         let image = format!("{address}/team/app@sha256:{}", "0".repeat(64));
         let spec = task_run(&[shell("build", "true"), sign(&["--timeout", "5s", &image])]);
         fails(place, "away", &spec, 1, &[&address.to_string(), "refused", "do:"]);

@@ -4,7 +4,8 @@ use super::server::{Server, answer, refusal};
 use super::*;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::TcpListener;
+use std::net::Ipv4Addr;
+use tokio::net::{TcpListener, TcpSocket};
 
 pub(super) struct Ca {
     issuer: Issuer<'static, KeyPair>,
@@ -172,9 +173,10 @@ async fn a_token_service_in_the_clear_gets_nothing() {
 
 #[tokio::test]
 async fn a_connection_that_is_refused_says_by_whom() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let host = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    // Bound and not listening: the port refuses connections, and no other test gets it meanwhile.
+    let refusing = TcpSocket::new_v4().unwrap();
+    refusing.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let host = refusing.local_addr().unwrap().to_string();
     let deadline = Instant::now() + Duration::from_secs(1);
     let soon = ClientOptions { deadline, insecure: vec![host.clone()], ..options() };
     let error = error_of(soon, &format!("{host}/app")).await;
