@@ -152,6 +152,16 @@ impl Running {
         self.send(&request(path, &body.to_string()))
     }
 
+    /// The status of the answer to a body that may be refused before it is read; 0 where there was no answer.
+    pub(crate) fn status_of(&self, path: &str, body: &str) -> u16 {
+        let mut stream = self.connect();
+        let _ = stream.write_all(request(path, body).as_bytes());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+    }
+
     pub(crate) fn send(&self, request: &str) -> Reply {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).unwrap();

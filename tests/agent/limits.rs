@@ -79,16 +79,6 @@ fn hostile(image: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn post(running: &Running, path: &str, body: &str) -> u16 {
-    let mut stream = running.connect();
-    // It may be refused before it is read.
-    let _ = stream.write_all(request(path, body).as_bytes());
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
-}
-
 #[test]
 fn whatever_is_sent_it_fits_its_container_and_answers_others() {
     let step = Step::new();
@@ -112,7 +102,7 @@ fn whatever_is_sent_it_fits_its_container_and_answers_others() {
         let senders: Vec<_> = all
             .iter()
             .flat_map(|(what, body)| ["/v1/sign", "/v1/sign-image"].map(|path| (*what, path, body)))
-            .map(|(what, path, body)| scope.spawn(move || (what, path, post(running, path, body))))
+            .map(|(what, path, body)| scope.spawn(move || (what, path, running.status_of(path, body))))
             .collect();
         for sender in senders {
             let (what, path, status) = sender.join().unwrap();
@@ -291,13 +281,13 @@ fn large_manifests_beside_long_bodies_fit_its_container_too() {
             scope.spawn(move || {
                 for turn in 0..4 {
                     let body = &bodies[(sender + turn) % bodies.len()];
-                    assert!([0, 200, 400, 408, 503].contains(&post(running, "/v1/sign", body)));
+                    assert!([0, 200, 400, 408, 503].contains(&running.status_of("/v1/sign", body)));
                 }
             });
             scope.spawn(move || {
                 for turn in 0..4 {
                     let image = image_request(&manifests[(sender + turn) % manifests.len()]);
-                    assert_eq!(post(running, "/v1/sign-image", &image.to_string()), 200);
+                    assert_eq!(running.status_of("/v1/sign-image", &image.to_string()), 200);
                 }
             });
         }
