@@ -480,7 +480,7 @@ impl std::io::Write for Log {
 }
 
 /// Alone in a process of its own: for each place in the code that logs, `tracing` asks the thread that comes by first whether anyone
-/// listens. With other tests beside this one that may be a thread without a log, and what is said there is lost to this one.
+/// listens. With other tests beside this one that may be a thread without a log, and this test's log then lacks what is logged there.
 #[test]
 fn no_secret_is_logged_at_any_level() {
     const ALONE: &str = "STEPSEAL_TEST_IS_ALONE";
