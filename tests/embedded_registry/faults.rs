@@ -206,3 +206,26 @@ async fn one_request_in_three_fails() {
     }
     assert_eq!(outcomes, [200, 200, 503, 200, 200, 429, 200, 200, 0, 200, 200, 0]);
 }
+
+#[tokio::test]
+async fn a_product_is_imitated_by_two_functions() {
+    let (site, _) = site().await;
+    let faults = site.registry.faults();
+    faults.answer_instead(|asked| {
+        let tag = asked.path_and_query.ends_with("/v2") && asked.content.tags("app") == ["v1"];
+        let answer = http::Response::builder().status(404).header("x-product", "one");
+        tag.then(|| answer.body("TAG_EXPIRED".into()).unwrap())
+    });
+    faults.change_answers(|asked, answer| {
+        if asked.method == Method::GET {
+            answer.headers_mut().insert("x-version", "2".parse().unwrap());
+        }
+    });
+    let got = site.get("/v2/app/manifests/v2").await;
+    assert_eq!((got.status, got.body.as_slice()), (StatusCode::NOT_FOUND, b"TAG_EXPIRED".as_slice()));
+    assert_eq!((got.header("x-product"), got.header("x-version")), ("one", "2"));
+    let got = site.get(TAG).await;
+    assert_eq!((got.status, got.header("x-version")), (StatusCode::OK, "2"));
+    faults.clear();
+    assert_eq!(site.get("/v2/app/manifests/v2").await.code(), "MANIFEST_UNKNOWN");
+}

@@ -4,12 +4,14 @@
 //! effect on it together; of two that answer it, the first one added does.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 
 use super::content::Content;
+use super::manners::{Asked, Manners};
 use super::reply::ErrorCode;
 
 /// Something that goes wrong, for some requests.
@@ -205,9 +207,10 @@ pub struct ManifestPut {
 
 type Hook = Box<dyn FnMut(&Content, &ManifestPut) + Send>;
 
-/// The faults and hooks of a registry; they can be changed while it runs.
+/// The faults, hooks and manners of a registry; they can be changed while it runs.
 #[derive(Default)]
 pub struct Faults {
+    pub(super) manners: Manners,
     faults: Mutex<Vec<Fault>>,
     before: Mutex<Option<Hook>>,
     after: Mutex<Option<Hook>>,
@@ -219,8 +222,9 @@ impl Faults {
         lock(&self.faults).push(fault);
     }
 
-    /// Takes all faults and hooks away.
+    /// Takes all faults, hooks and manners away.
     pub fn clear(&self) {
+        self.manners.clear();
         lock(&self.faults).clear();
         *lock(&self.before) = None;
         *lock(&self.after) = None;
@@ -238,6 +242,22 @@ impl Faults {
     /// [`Self::before_manifest_put`] otherwise.
     pub fn after_manifest_put(&self, hook: impl FnMut(&Content, &ManifestPut) + Send + 'static) {
         *lock(&self.after) = Some(Box::new(hook));
+    }
+
+    /// Asks `instead` about each request before anything is done; the answer that it gives is sent, and nothing is done.
+    pub fn answer_instead(
+        &self,
+        instead: impl Fn(&Asked<'_>) -> Option<http::Response<Bytes>> + Send + Sync + 'static,
+    ) {
+        self.manners.answer_instead(Arc::new(instead));
+    }
+
+    /// Has `change` change the answers, also those that [`answer_instead`](Self::answer_instead) gave.
+    pub fn change_answers(
+        &self,
+        change: impl Fn(&Asked<'_>, &mut http::Response<Bytes>) + Send + Sync + 'static,
+    ) {
+        self.manners.change_answers(Arc::new(change));
     }
 
     /// Everything that happens to this request, in the order in which it was added.
@@ -277,7 +297,7 @@ pub(super) enum Moment {
     After,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -18,6 +18,7 @@ mod fault;
 mod guard;
 mod log;
 mod manifest;
+mod manners;
 mod options;
 mod reply;
 mod server;
@@ -39,6 +40,7 @@ use tokio::sync::watch;
 pub use content::{Content, ContentError};
 pub use fault::{Answer, Effect, Fault, Faults, ManifestPut, Page};
 pub use log::{Authorization, Request};
+pub use manners::Asked;
 pub use options::{Auth, Denied, Options, ReadOnly, Rights, TokenService, User};
 pub use reply::ErrorCode;
 

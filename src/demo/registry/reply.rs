@@ -131,3 +131,10 @@ impl Reply {
         response
     }
 }
+
+impl From<Response<Bytes>> for Reply {
+    fn from(response: Response<Bytes>) -> Self {
+        let (head, body) = response.into_parts();
+        Self { status: head.status, headers: Box::new(head.headers), body }
+    }
+}

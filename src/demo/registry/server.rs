@@ -26,6 +26,7 @@ use super::content::Content;
 use super::fault::{Answer, Effect, Faults, ManifestPut, Moment, Page};
 use super::guard::{Guard, Need};
 use super::log::Log;
+use super::manners::Asked;
 use super::options::{Options, TokenService};
 use super::reply::{DOCKER_CONTENT_DIGEST, ErrorCode, Reply};
 use super::token;
@@ -155,10 +156,21 @@ async fn respond(shared: Arc<Shared>, door: Door, request: Request) -> Result<ht
         Effect::Answer(answer) => Some(Ok(instead(&shared, &request, answer))),
         _ => None,
     });
-    let mut reply = match early {
-        Some(reply) => reply?,
-        None => right_reply(&shared, door, &request, &effects).await,
+    let asked = Asked {
+        method: &request.method,
+        path_and_query: request.path_and_query(),
+        headers: &request.headers,
+        content: &shared.content,
     };
+    let manners = &shared.faults.manners;
+    let reply = match early {
+        Some(reply) => reply?,
+        None => match manners.instead(&asked) {
+            Some(reply) => reply,
+            None => right_reply(&shared, door, &request, &effects).await,
+        },
+    };
+    let mut reply = manners.changed(&asked, reply);
     for effect in &effects {
         match effect {
             Effect::Delay(time) => tokio::time::sleep(*time).await,

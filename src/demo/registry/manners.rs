@@ -1,0 +1,64 @@
+//! What a product answers otherwise than the specification has it: a test says it in two functions.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
+
+use super::content::Content;
+use super::fault::lock;
+use super::reply::Reply;
+
+/// A request, as a test sees it that imitates a product.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The path and the query, as they were sent.
+    pub path_and_query: &'a str,
+    /// The headers, with the login.
+    pub headers: &'a HeaderMap,
+    /// What the registry holds.
+    pub content: &'a Content,
+}
+
+type Instead = Arc<dyn Fn(&Asked<'_>) -> Option<Response<Bytes>> + Send + Sync>;
+type Change = Arc<dyn Fn(&Asked<'_>, &mut Response<Bytes>) + Send + Sync>;
+
+/// The two functions.
+#[derive(Default)]
+pub(super) struct Manners {
+    instead: Mutex<Option<Instead>>,
+    change: Mutex<Option<Change>>,
+}
+
+impl Manners {
+    pub(super) fn answer_instead(&self, instead: Instead) {
+        *lock(&self.instead) = Some(instead);
+    }
+
+    pub(super) fn change_answers(&self, change: Change) {
+        *lock(&self.change) = Some(change);
+    }
+
+    pub(super) fn clear(&self) {
+        *lock(&self.instead) = None;
+        *lock(&self.change) = None;
+    }
+
+    /// The answer in the place of the right one, if this request gets one.
+    pub(super) fn instead(&self, asked: &Asked<'_>) -> Option<Reply> {
+        // Called without the lock: requests come at the same time.
+        let instead = lock(&self.instead).clone()?;
+        instead(asked).map(Reply::from)
+    }
+
+    /// The answer as the product gives it.
+    pub(super) fn changed(&self, asked: &Asked<'_>, reply: Reply) -> Reply {
+        let Some(change) = lock(&self.change).clone() else { return reply };
+        let body = reply.body.clone();
+        let mut response = reply.into_response(body);
+        change(asked, &mut response);
+        response.into()
+    }
+}
