@@ -10,10 +10,8 @@ use stepseal::registry::reference::{Named, Repository};
 fuzz_target!(|text: &str| {
     if let Ok(repository) = text.parse::<Repository>() {
         let name = repository.canonical();
-        // With Docker Hub's name and `library/` written out it can be too long for a name.
-        if let Ok(again) = name.to_string().parse::<Repository>() {
-            assert_eq!(again.canonical(), name, "a canonical name is its own");
-        }
+        let again: Repository = name.to_string().parse().expect("a canonical name is a name");
+        assert_eq!(again.canonical(), name, "a canonical name is its own");
         for pattern in [name.to_string(), repository.to_string()] {
             let pattern: Pattern = pattern.parse().expect("a name is a pattern");
             assert!(pattern.allows(&name), "{pattern} allows {name}");

@@ -15,7 +15,7 @@ use crate::explain::Explain;
 use crate::foreign;
 use crate::pattern;
 use crate::registry::CanonicalRepository;
-use crate::registry::reference::{DEFAULT_REGISTRY, MAX_NAME_BYTES, is_path_component};
+use crate::registry::reference::{DEFAULT_REGISTRY, MAX_PATH_BYTES, MAX_REGISTRY_BYTES, is_path_component};
 use host::HostPattern;
 
 /// A checked pattern.
@@ -84,7 +84,9 @@ pub enum PatternError {
     )]
     HubPart,
     /// Longer than a name can be.
-    #[error("without its * it is longer than {MAX_NAME_BYTES} bytes, which a name can't be")]
+    #[error(
+        "without its * its path is longer than {MAX_PATH_BYTES} bytes or its registry than {MAX_REGISTRY_BYTES}, which a name's can't be"
+    )]
     TooLong,
 }
 
@@ -139,7 +141,7 @@ impl FromStr for Pattern {
             (true, None) if path != "**" => format!("library/{path}"),
             _ => path.to_owned(),
         };
-        if least_bytes(&glob, &path) > MAX_NAME_BYTES {
+        if least_bytes(&glob) > MAX_REGISTRY_BYTES || least_bytes(&path) > MAX_PATH_BYTES {
             return Err(PatternError::TooLong);
         }
         let mut parts = vec![glob];
@@ -169,11 +171,11 @@ fn split(text: &str) -> Result<(&str, &str), PatternError> {
     }
 }
 
-/// How many bytes each name has that a pattern matches: those that aren't stars, and a `/` before each part that isn't `**`.
-fn least_bytes(glob: &str, path: &str) -> usize {
+/// How many bytes each registry, or path, has that a pattern matches: those that aren't stars, and a `/` between parts that aren't `**`.
+fn least_bytes(pattern: &str) -> usize {
     let fixed = |part: &str| part.bytes().filter(|b| *b != b'*').count();
-    let parts = path.split('/').filter(|part| *part != "**" && !part.is_empty());
-    fixed(glob) + parts.map(|part| 1 + fixed(part).max(1)).sum::<usize>()
+    let parts = pattern.split('/').filter(|part| *part != "**" && !part.is_empty());
+    parts.map(|part| 1 + fixed(part).max(1)).sum::<usize>().saturating_sub(1)
 }
 
 /// Whether repositories could have such a path.

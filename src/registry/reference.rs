@@ -53,9 +53,12 @@ pub enum ReferenceError {
     /// It begins with a URL's scheme.
     #[error("an image name has no \"{0:.40}://\" before it")]
     Scheme(Text),
-    /// Longer than the specification's clients accept.
-    #[error("it is longer than {MAX_NAME_BYTES} bytes")]
+    /// A path that is longer than clients accept.
+    #[error("its repository is longer than {MAX_PATH_BYTES} bytes")]
     TooLong,
+    /// A registry that is longer than any host and port are.
+    #[error("its registry is longer than {MAX_REGISTRY_BYTES} bytes, which no HOST:PORT is")]
+    RegistryTooLong,
     /// The host part is not `HOST[:PORT]`.
     #[error("its registry is not HOST or HOST:PORT")]
     Registry,
@@ -76,8 +79,18 @@ pub enum ReferenceError {
     NoDigest,
 }
 
-/// The longest name that clients accept, host included.
-pub(crate) const MAX_NAME_BYTES: usize = 255;
+/// The longest path that clients accept. The specification only notes that some clients count the registry too; distribution's
+/// reference package, which docker, podman and containerd use, and go-containerregistry count the path alone.
+///
+/// Code: <https://github.com/distribution/reference/blob/v0.6.0/reference.go>, `RepositoryNameTotalLengthMax`.
+pub(crate) const MAX_PATH_BYTES: usize = 255;
+
+/// The longest `HOST:PORT`: DNS has no names of more than 253 characters, and a port has five digits. The clients have no limit, but
+/// names come from outside and are kept.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
+pub(crate) const MAX_REGISTRY_BYTES: usize = 253 + ":65535".len();
+
 const MAX_TAG_BYTES: usize = 128;
 
 impl Repository {
@@ -116,11 +129,15 @@ impl FromStr for Repository {
             None if registry == DEFAULT_REGISTRY => format!("library/{path}"),
             _ => path,
         };
-        // Of the whole name: with its registry written out it must still be one.
-        if registry.len() + 1 + path.len() > MAX_NAME_BYTES {
-            return Err(ReferenceError::TooLong);
+        if registry.len() > MAX_REGISTRY_BYTES {
+            return Err(ReferenceError::RegistryTooLong);
         }
         let authority = Authority::parse(registry).ok_or(ReferenceError::Registry)?;
+        // With the `library/` of Docker Hub, however that is spelled: the canonical name must be a name too.
+        let library = if authority.is_docker_hub() && !path.contains('/') { "library/" } else { "" };
+        if library.len() + path.len() > MAX_PATH_BYTES {
+            return Err(ReferenceError::TooLong);
+        }
         if !path.split('/').all(is_path_component) {
             return Err(ReferenceError::Path);
         }
@@ -251,11 +268,31 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_as_long_as_it_is_with_its_registry() {
-        let short = "a".repeat(MAX_NAME_BYTES - "index.docker.io/org/".len());
-        let named: Repository = format!("org/{short}").parse().unwrap();
-        assert_eq!(named.to_string().parse(), Ok(named));
-        assert_eq!(format!("org/{short}a").parse::<Repository>(), Err(ReferenceError::TooLong));
+    fn the_limit_of_a_name_is_on_its_path() {
+        let part = |bytes: usize| "a".repeat(bytes);
+        let longest_host = format!("{}.example:65535", [part(63), part(63), part(63), part(53)].join("."));
+        for (name, want) in [
+            (format!("registry.example/{}", part(255)), None),
+            (format!("registry.example/{}", part(256)), Some(ReferenceError::TooLong)),
+            (format!("registry.example:5000/{}/{}", part(200), part(54)), None),
+            (format!("registry.example:5000/{}/{}", part(200), part(55)), Some(ReferenceError::TooLong)),
+            (format!("org/{}", part(251)), None),
+            (format!("org/{}", part(252)), Some(ReferenceError::TooLong)),
+            // What is written out counts too.
+            (part(255 - "library/".len()), None),
+            (part(256 - "library/".len()), Some(ReferenceError::TooLong)),
+            (format!("docker.io/{}", part(256 - "library/".len())), Some(ReferenceError::TooLong)),
+            (format!("Docker.IO/{}", part(255 - "library/".len())), None),
+            (format!("registry-1.docker.io/{}", part(256 - "library/".len())), Some(ReferenceError::TooLong)),
+            (format!("{longest_host}/{}", part(255)), None),
+            (format!("a{longest_host}/app"), Some(ReferenceError::RegistryTooLong)),
+            (format!("registry.example:{}443/app", "0".repeat(300)), Some(ReferenceError::RegistryTooLong)),
+        ] {
+            match (name.parse::<Repository>(), want) {
+                (Ok(named), None) => assert_eq!(named.to_string().parse(), Ok(named), "{name}"),
+                (found, want) => assert_eq!(found.err(), want, "{name}"),
+            }
+        }
     }
 
     #[test]

@@ -263,13 +263,19 @@ fn what_no_canonical_name_has_is_refused() {
     {
         assert!(text.parse::<Pattern>().is_ok(), "{text}");
     }
-    let long = |bytes: usize| format!("registry.example/{}", "a".repeat(bytes - "registry.example/".len()));
+    let long = |bytes: usize| format!("registry.example/{}", "a".repeat(bytes));
+    let host = |bytes: usize| format!("{}.example", "a".repeat(bytes - ".example".len()));
     for (text, is_good) in [
         (long(255), true),
         (long(256), false),
         (format!("{}*/**", long(255)), true),
         (format!("{}*/**", long(256)), false),
+        (format!("{}/*", long(253)), true),
         (format!("{}/*", long(254)), false),
+        (format!("{}/**", host(259)), true),
+        (format!("{}/**", host(260)), false),
+        (format!("*.{}/{}", host(258), "a".repeat(255)), true),
+        (format!("*.{}/app", host(259)), false),
         (format!("r*/{}", "a/".repeat(200) + "**"), false),
     ] {
         let want = if is_good { Ok(()) } else { Err(PatternError::TooLong) };
