@@ -1,12 +1,14 @@
 //! PEM: finding the blocks of a file, and the bytes in them.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc7468#section-2>, read more leniently than its strict grammar: text before and
-//! between blocks, other line lengths, indentation, and newlines that became spaces (as happens to a key in an
-//! environment variable) are accepted. A block that begins and doesn't end is refused.
+//! between blocks, a byte order mark, other line lengths and ends, indentation, and newlines that became spaces or are written out
+//! as `\n` (as happens to a key in an environment variable or in JSON) are accepted: base64 has neither blanks nor backslashes, so
+//! that nothing else can be meant. A block that begins and doesn't end is refused, and so is text that isn't UTF-8.
 
 use zeroize::Zeroizing;
 
 use super::malformed::Malformed;
+use super::other_form::OtherForm;
 use crate::foreign;
 
 const BEGIN: &str = "-----BEGIN ";
@@ -17,6 +19,10 @@ const ENCODED_BEGIN: &str = "LS0tLS1CRUdJ";
 
 /// A label longer than this is shown cut; real ones are below 40 bytes.
 const SHOWN_LABEL_BYTES: usize = 60;
+
+/// What to do about a file that was copied in part.
+pub(super) const COPY_AGAIN: &str =
+    "copy the whole file again, with its BEGIN and END lines, without encoding it a second time";
 
 /// Whether text is PEM in base64: what a Secret holds whose `data` was made of text that was base64 already.
 pub(super) fn is_encoded(text: &str) -> bool {
@@ -37,7 +43,8 @@ impl<'a> Block<'a> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Malformed::Empty);
         }
-        let mut rest = std::str::from_utf8(bytes).map_err(|_| Malformed::Binary)?;
+        let mut rest = std::str::from_utf8(bytes)
+            .map_err(|_| OtherForm::of_bytes(bytes).map_or(Malformed::Binary, Malformed::Form))?;
         let mut blocks = Vec::new();
         while let Some((_, after)) = rest.split_once(BEGIN) {
             let cut = |missing| Malformed::Truncated { missing };
@@ -51,8 +58,7 @@ impl<'a> Block<'a> {
             blocks.push(Self { label, body });
         }
         match blocks.as_slice() {
-            [] if is_encoded(rest) => Err(Malformed::EncodedTwice),
-            [] => Err(Malformed::NotPem),
+            [] => Err(no_block(rest)),
             _ => Ok(blocks),
         }
     }
@@ -63,9 +69,8 @@ impl<'a> Block<'a> {
             // `Proc-Type: 4,ENCRYPTED`, RFC 1421's headers: what `openssl ec -aes256` writes.
             return Err(Malformed::OpensslEncrypted);
         }
-        let mut text = Zeroizing::new(Vec::with_capacity(self.body.len()));
-        text.extend(self.body.bytes().filter(|byte| !byte.is_ascii_whitespace()));
-        if text.is_empty() || text.len() % 4 != 0 {
+        let text = without_breaks(self.body);
+        if text.is_empty() || !text.len().is_multiple_of(4) {
             return Err(Malformed::Truncated { missing: "the base64 between BEGIN and END is not complete" });
         }
         let damaged = || Malformed::Base64 { of: "the PEM block" };
@@ -80,4 +85,37 @@ impl<'a> Block<'a> {
     pub(super) fn shown_label(&self) -> String {
         foreign::shown(self.label, SHOWN_LABEL_BYTES)
     }
+}
+
+/// Why text without a block is refused.
+fn no_block(text: &str) -> Malformed {
+    if is_encoded(text.trim_start_matches('\u{feff}')) {
+        return Malformed::EncodedTwice;
+    }
+    // UTF-16 without a byte order mark and a short DER file can be UTF-8, too.
+    match OtherForm::of_bytes(text.as_bytes()).or_else(|| OtherForm::of_text(text)) {
+        Some(form) => Malformed::Form(form),
+        None if text.contains('\0') => Malformed::Binary,
+        None => Malformed::NotPem,
+    }
+}
+
+/// Base64 text without its blanks and its line breaks, also those that are written out: `\n`, or `\\n` where they were escaped twice.
+fn without_breaks(body: &str) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(body.len()));
+    let mut rest = body.bytes().peekable();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'\\' => {
+                while rest.next_if_eq(&b'\\').is_some() {}
+                // Anything else stays, and is no base64.
+                if rest.next_if(|byte| matches!(byte, b'n' | b'r')).is_none() {
+                    text.push(byte);
+                }
+            }
+            byte if byte.is_ascii_whitespace() => {}
+            byte => text.push(byte),
+        }
+    }
+    text
 }

@@ -3,6 +3,8 @@
 use p256::pkcs8::der;
 
 use super::algorithm::{RSA_MAX_BITS, RSA_MIN_BITS};
+use super::armor;
+use super::other_form::OtherForm;
 
 /// Why bytes are not a key that can be used. No variant carries any of the key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +16,10 @@ pub enum Malformed {
     /// No PEM block.
     #[error("it is not PEM: there is no line \"-----BEGIN … KEY-----\"")]
     NotPem,
-    /// DER, or anything else that isn't text.
+    /// A key in another form than PEM.
+    #[error("{}", .0.text())]
+    Form(OtherForm),
+    /// Something that isn't text, and is none of the forms that are known.
     #[error("it is binary, not PEM text")]
     Binary,
     /// PEM, in base64.
@@ -46,6 +51,9 @@ pub enum Malformed {
     /// A certificate in the private key's place.
     #[error("it holds a certificate, not a private key")]
     Certificate,
+    /// A certificate in the public key's place.
+    #[error("it holds a certificate, not a public key")]
+    PublicCertificate,
     /// A private key in the public key's place.
     #[error("it holds a private key, not a public key")]
     PrivateKey,
@@ -128,17 +136,23 @@ impl Malformed {
             Self::Empty | Self::NotPem => {
                 "put a key in PEM there: `cosign generate-key-pair` and `stepseal generate-key-pair` make a private and a public one"
             }
-            Self::Binary => "turn it into PEM: openssl pkey -inform DER -in KEY -out x509.pem",
+            Self::Form(form) => form.hint(),
+            Self::Binary => {
+                "give a key in PEM; one in DER becomes PEM with openssl pkey -inform DER -in KEY -out x509.pem"
+            }
             Self::EncodedTwice => {
                 "decode it once (base64 -d); in a Secret, PEM goes under stringData, or under data encoded once"
             }
             Self::Truncated { .. } | Self::Base64 { .. } | Self::Container { .. } | Self::Length { .. } => {
-                "copy the whole file again, with its BEGIN and END lines, without encoding it a second time"
+                armor::COPY_AGAIN
             }
             Self::Der(_) | Self::Inconsistent => "copy the key again from where it was made",
             Self::Several { .. } => "leave one key in it",
             Self::PublicKey => "give the private key: cosign.key, not cosign.pub",
             Self::Certificate => "give the private key that belongs to the certificate",
+            Self::PublicCertificate => {
+                "write its public key into a file: openssl x509 -in CERTIFICATE -noout -pubkey > cosign.pub"
+            }
             Self::PrivateKey => "give the public key: cosign.pub, not cosign.key",
             Self::Label { .. } => "give a PEM key: PKCS#8, SEC1, PKCS#1, or one that cosign made",
             Self::OpensslEncrypted => {

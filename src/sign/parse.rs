@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::armor::Block;
 use super::malformed::Malformed;
 use super::memory::MemoryKey;
+use super::other_form::OtherForm;
 use super::sealed::SealedKey;
 
 /// What a private key file holds.
@@ -78,14 +79,28 @@ pub(super) fn has_private(blocks: &[Block<'_>]) -> bool {
     blocks.iter().any(|block| Form::of(block.label).is_some())
 }
 
+/// Whether there is a certificate among `blocks`.
+pub(super) fn has_certificate(blocks: &[Block<'_>]) -> bool {
+    let labels = ["CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE"];
+    blocks.iter().any(|block| labels.contains(&block.label))
+}
+
+/// What blocks are that hold no key, by the label of one that is known, or else of the first.
+pub(super) fn unknown(blocks: &[Block<'_>]) -> Malformed {
+    let known = blocks.iter().find_map(|block| OtherForm::of_label(block.label));
+    known.map_or_else(
+        || Malformed::Label { label: blocks.first().map(Block::shown_label).unwrap_or_default() },
+        Malformed::Form,
+    )
+}
+
 /// Why blocks without a private key are refused.
 fn not_private(blocks: &[Block<'_>]) -> Malformed {
-    let has = |labels: &[&str]| blocks.iter().any(|block| labels.contains(&block.label));
-    if has(&["PUBLIC KEY", "RSA PUBLIC KEY"]) {
+    if blocks.iter().any(|block| ["PUBLIC KEY", "RSA PUBLIC KEY"].contains(&block.label)) {
         Malformed::PublicKey
-    } else if has(&["CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE"]) {
+    } else if has_certificate(blocks) {
         Malformed::Certificate
     } else {
-        Malformed::Label { label: blocks.first().map(Block::shown_label).unwrap_or_default() }
+        unknown(blocks)
     }
 }

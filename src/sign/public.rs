@@ -19,6 +19,9 @@ use super::hash::Hash;
 use super::malformed::Malformed;
 use super::{KeyError, parse};
 
+/// The PEM label of PKCS#1: <https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.1>.
+const RSA_PUBLIC_KEY: &str = "RSA PUBLIC KEY";
+
 /// A public key.
 #[derive(Clone)]
 pub struct PublicKey {
@@ -49,7 +52,8 @@ pub(super) enum Verifier {
 }
 
 impl PublicKey {
-    /// Reads `-----BEGIN PUBLIC KEY-----`, as cosign.pub holds it: <https://www.rfc-editor.org/rfc/rfc5280#section-4.1>.
+    /// Reads `-----BEGIN PUBLIC KEY-----`, as cosign.pub holds it: <https://www.rfc-editor.org/rfc/rfc5280#section-4.1>; and, as
+    /// cosign does, `-----BEGIN RSA PUBLIC KEY-----`.
     ///
     /// # Errors
     ///
@@ -61,11 +65,14 @@ impl PublicKey {
     /// The key in PEM bytes, for callers that know what to call them in an error.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let blocks = Block::all(bytes)?;
-        let public: Vec<&Block<'_>> = blocks.iter().filter(|block| block.label == "PUBLIC KEY").collect();
+        let is_public = |block: &&Block<'_>| matches!(block.label, "PUBLIC KEY" | RSA_PUBLIC_KEY);
+        let public: Vec<&Block<'_>> = blocks.iter().filter(is_public).collect();
         match public.as_slice() {
+            [block] if block.label == RSA_PUBLIC_KEY => Self::from_pkcs1_der(&block.decode()?),
             [block] => Self::from_der(&block.decode()?),
             [] if parse::has_private(&blocks) => Err(Malformed::PrivateKey),
-            [] => Err(Malformed::Label { label: blocks.first().map(Block::shown_label).unwrap_or_default() }),
+            [] if parse::has_certificate(&blocks) => Err(Malformed::PublicCertificate),
+            [] => Err(parse::unknown(&blocks)),
             several => Err(Malformed::Several { count: several.len(), kind: "public" }),
         }
     }

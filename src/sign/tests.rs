@@ -12,6 +12,7 @@ use crate::explain::Explanation;
 use crate::secret::Secret;
 
 mod errors;
+mod forms;
 mod places;
 
 /// What the test keys of cosign are encrypted with.

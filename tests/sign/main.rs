@@ -15,6 +15,7 @@ mod everyday;
 mod faults;
 mod home;
 mod interrupted;
+mod key_forms;
 mod other_hosts;
 mod own_results;
 mod running;

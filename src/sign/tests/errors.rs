@@ -25,7 +25,7 @@ fn shown_at(path: &Path, folder: &Path, password: Option<&str>) -> String {
 }
 
 /// What is shown when `content` is x509.pem.
-fn unusable(content: &[u8]) -> String {
+pub(super) fn unusable(content: &[u8]) -> String {
     let shown = shown(&[("x509.pem", content)], None);
     let rest = shown.strip_prefix("error: cannot use signing key DIR/x509.pem\n  cause: ");
     rest.unwrap_or_else(|| panic!("{shown}")).to_owned()
@@ -191,8 +191,7 @@ fn another_thing_in_the_private_keys_place() {
         unusable(b"hunter2"),
         format!("it is not PEM: there is no line \"-----BEGIN … KEY-----\"{empty}")
     );
-    let (_, der) = pem_rfc7468::decode_vec(&bytes("p256.pkcs8.pem")).map(|(_, der)| ((), der)).unwrap();
-    assert!(unusable(&der).starts_with("it is binary, not PEM text\n"));
+    assert!(unusable(b"\xff\x00hunter2").starts_with("it is binary, not PEM text\n"));
     let encoded = base64::engine::general_purpose::STANDARD.encode(bytes("p256.pkcs8.pem"));
     assert_eq!(
         unusable(encoded.as_bytes()),
@@ -203,10 +202,9 @@ fn another_thing_in_the_private_keys_place() {
         unusable(&[bytes("p256.pkcs8.pem"), bytes("p256.sec1.pem")].concat()),
         "it holds 2 private keys where one is meant\n  do:    leave one key in it"
     );
-    let ssh = b"-----BEGIN OPENSSH PRIVATE KEY-----\nMC4C\n-----END OPENSSH PRIVATE KEY-----\n";
+    let other = b"-----BEGIN X PRIVATE KEY-----\nMC4C\n-----END X PRIVATE KEY-----\n";
     assert!(
-        unusable(ssh)
-            .starts_with("it holds \"OPENSSH PRIVATE KEY\", which is no key that can be used here\n")
+        unusable(other).starts_with("it holds \"X PRIVATE KEY\", which is no key that can be used here\n")
     );
 }
 
@@ -393,7 +391,7 @@ fn public_keys_that_are_none() {
     };
     assert_eq!(cause(""), Malformed::Empty);
     assert_eq!(cause(PEM_64), Malformed::PrivateKey);
-    assert_eq!(cause(&text("p256.crt")), Malformed::Label { label: "CERTIFICATE".into() });
+    assert_eq!(cause(&text("p256.crt")), Malformed::PublicCertificate);
     assert_eq!(cause(&text("p256.pub").repeat(2)), Malformed::Several { count: 2, kind: "public" });
     assert_eq!(cause(&text("rsa1024.pub")), Malformed::RsaSize { bits: 1024 });
     assert_eq!(cause(&text("k1.pub")), Malformed::Curve { oid: "1.3.132.0.10 (secp256k1)".into() });
