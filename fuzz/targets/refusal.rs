@@ -9,9 +9,10 @@ use stepseal::registry::client::refusal::{Said, read};
 fuzz_target!(|bytes: &[u8]| {
     for content_type in [None, Some("application/json"), Some("text/html; charset=utf-8")] {
         let shown = match read(content_type, bytes) {
-            Said::Errors(errors) => {
-                errors.iter().map(|(code, message)| format!("{code}: {message}")).collect::<String>()
-            }
+            Said::Errors(errors) => errors
+                .iter()
+                .map(|error| format!("{}: {} ({})", error.code, error.message, error.detail))
+                .collect::<String>(),
             Said::Html { title } => title.unwrap_or_default().to_string(),
             Said::Text(text) => text.to_string(),
             Said::Nothing => String::new(),

@@ -18,5 +18,6 @@ mod interrupted;
 mod key_forms;
 mod other_hosts;
 mod own_results;
+mod product_answers;
 mod running;
 mod step;

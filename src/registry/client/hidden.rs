@@ -96,9 +96,10 @@ impl Refusal {
     pub(super) fn hide(&mut self, mask: &Mask) {
         match &mut self.said {
             Said::Errors(errors) => {
-                for (code, message) in errors {
-                    hide_code(code, mask);
-                    message.hide(mask);
+                for error in errors {
+                    hide_code(&mut error.code, mask);
+                    error.message.hide(mask);
+                    error.detail.hide(mask);
                 }
             }
             Said::Html { title: Some(text) } | Said::Text(text) => text.hide(mask),

@@ -29,6 +29,7 @@ mod auth;
 mod blobs;
 pub mod challenge;
 mod classify;
+mod detail;
 pub(crate) mod dns;
 mod endpoint;
 mod error;
@@ -72,7 +73,7 @@ pub use options::{
 };
 pub(crate) use referrers::MAX_DESCRIPTOR_BYTES;
 pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, may_be};
-pub use refusal::{Refusal, Said};
+pub use refusal::{ListedError, Refusal, Said};
 
 use super::digest::Digest;
 use super::keychain::Keychain;

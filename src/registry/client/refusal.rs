@@ -9,9 +9,9 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use oci_client::errors::{OciEnvelope, OciErrorCode};
 use serde_json::Value;
 
+use super::detail;
 use crate::foreign::Text;
 
 /// How much of an error answer is read. Error pages are smaller; what is more is not worth waiting for.
@@ -20,6 +20,7 @@ pub(super) const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
 const MAX_ERRORS: usize = 4;
 const MAX_CODE_BYTES: usize = 64;
 const MAX_MESSAGE_BYTES: usize = 300;
+const MAX_DETAIL_BYTES: usize = 200;
 
 /// A refusing answer: its status and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +37,8 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Said {
-    /// The specification's error list: codes and messages.
-    Errors(Vec<(Text, Text)>),
+    /// The specification's error list.
+    Errors(Vec<ListedError>),
     /// A web page: most often a proxy's, a login form, or a host that is no registry.
     Html {
         /// The page's title, if it has one.
@@ -49,12 +50,29 @@ pub enum Said {
     Nothing,
 }
 
+/// One error of the specification's list. Registries leave out any part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedError {
+    /// The code, such as `MANIFEST_UNKNOWN`.
+    pub code: Text,
+    /// The message.
+    pub message: Text,
+    /// What the detail says that the message doesn't.
+    pub detail: Text,
+}
+
+impl ListedError {
+    fn texts(&self) -> [&Text; 3] {
+        [&self.code, &self.message, &self.detail]
+    }
+}
+
 impl Refusal {
     /// What its texts have in memory.
     pub(super) fn bytes(&self) -> usize {
         match &self.said {
             Said::Errors(errors) => {
-                errors.iter().map(|(code, message)| code.raw().len() + message.raw().len()).sum()
+                errors.iter().flat_map(ListedError::texts).map(|text| text.raw().len()).sum()
             }
             Said::Html { title: Some(text) } | Said::Text(text) => text.raw().len(),
             Said::Html { title: None } | Said::Nothing => 0,
@@ -66,13 +84,43 @@ impl Refusal {
         self.codes().any(|have| have == code)
     }
 
-    /// The codes of the specification's error list.
+    /// The codes of the specification's error list; none of an error that has only a message, or its status for a code.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
         let errors = match &self.said {
             Said::Errors(errors) => errors.as_slice(),
             _ => &[],
         };
-        errors.iter().map(|(code, _)| code.raw())
+        let status = self.status;
+        errors
+            .iter()
+            .map(|error| error.code.raw())
+            .filter(move |code| !code.is_empty() && *code != status.as_str())
+    }
+
+    /// What is shown of one listed error; `None`: nothing that the status doesn't say.
+    fn listed(&self, error: &ListedError) -> Option<String> {
+        let code = error.code.raw();
+        let code = (!code.is_empty() && code != self.status.as_str())
+            .then(|| format!("{:.MAX_CODE_BYTES$}", error.code));
+        let message = (!error.message.raw().is_empty()
+            && (code.is_some() || !self.is_reason(&error.message)))
+        .then(|| format!("{:.MAX_MESSAGE_BYTES$}", error.message));
+        let detail = (!error.detail.raw().is_empty()).then(|| format!("{:.MAX_DETAIL_BYTES$}", error.detail));
+        let said = match (message, detail) {
+            (Some(message), Some(detail)) => Some(format!("{message} ({detail})")),
+            (message, detail) => message.or(detail),
+        };
+        match (code, said) {
+            (Some(code), Some(said)) => Some(format!("{code}: {said}")),
+            (code, said) => code.or(said),
+        }
+    }
+
+    /// Whether a text only says what the status is: `Not Found`, `404 Not Found`.
+    fn is_reason(&self, text: &Text) -> bool {
+        let text =
+            text.raw().trim_start_matches(self.status.as_str()).trim_matches(|c: char| !c.is_alphanumeric());
+        self.status.canonical_reason().is_some_and(|reason| text.eq_ignore_ascii_case(reason))
     }
 }
 
@@ -83,19 +131,23 @@ impl fmt::Display for Refusal {
         let reason = self.status.canonical_reason().unwrap_or("(a status no specification knows)");
         match &self.said {
             Said::Errors(errors) => {
-                for (at, (code, message)) in errors.iter().enumerate() {
-                    f.write_str(if at == 0 { " " } else { "; " })?;
-                    write!(f, "{code:.MAX_CODE_BYTES$}")?;
-                    if !message.raw().is_empty() {
-                        write!(f, ": {message:.MAX_MESSAGE_BYTES$}")?;
+                let listed: Vec<String> = errors.iter().filter_map(|error| self.listed(error)).collect();
+                // Without a code, a number alone says little.
+                match errors.iter().find(|error| self.listed(error).is_some()) {
+                    Some(first)
+                        if !first.code.raw().is_empty() && first.code.raw() != self.status.as_str() =>
+                    {
+                        write!(f, " {}", listed.join("; "))
                     }
+                    Some(_) => write!(f, " {reason}: {}", listed.join("; ")),
+                    None => write!(f, " {reason}"),
                 }
-                Ok(())
             }
             Said::Html { title: Some(title) } => {
                 write!(f, " {reason}: it answered with an HTML page, {title:.MAX_MESSAGE_BYTES$?}")
             }
             Said::Html { title: None } => write!(f, " {reason}: it answered with an HTML page"),
+            Said::Text(text) if self.is_reason(text) => write!(f, " {reason}"),
             Said::Text(text) => write!(f, " {reason}: {text:.MAX_MESSAGE_BYTES$}"),
             Said::Nothing => write!(f, " {reason}"),
         }
@@ -110,10 +162,10 @@ pub fn read(content_type: Option<&str>, body: &[u8]) -> Said {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Said::Nothing;
     }
-    if let Some(errors) = envelope(body) {
+    let value = serde_json::from_slice::<Value>(body).ok();
+    if let Some(errors) = value.as_ref().and_then(listed) {
         return Said::Errors(errors);
     }
-    let value = serde_json::from_slice::<Value>(body).ok();
     match value.as_ref().and_then(other_json) {
         Some(text) => Said::Text(text),
         None if value.as_ref().is_some_and(gives_token) => Said::Nothing,
@@ -148,42 +200,34 @@ pub(super) fn title(body: &[u8]) -> Option<Text> {
     (!words.is_empty()).then(|| words.join(" ").into())
 }
 
-/// The specification's error list. Registries that bend it (a code that is a number, a message that is
-/// null) are read as far as they go.
-fn envelope(body: &[u8]) -> Option<Vec<(Text, Text)>> {
-    let errors: Vec<(String, String)> = match serde_json::from_slice::<OciEnvelope>(body) {
-        Ok(envelope) => {
-            let one = |error: oci_client::errors::OciError| (code_text(&error.code), error.message);
-            envelope.errors.into_iter().map(one).collect()
-        }
-        Err(_) => {
-            let value: Value = serde_json::from_slice(body).ok()?;
-            let one = |error: &Value| {
-                let text = |name: &str| match error.get(name) {
-                    Some(Value::String(text)) => text.clone(),
-                    Some(Value::Null) | None => String::new(),
-                    Some(other) => other.to_string(),
-                };
-                (text("code"), text("message"))
-            };
-            value.get("errors")?.as_array()?.iter().map(one).collect()
-        }
+/// The specification's error list. Registries that bend it (a code that is a number, a message that is null, a status in the code's
+/// place, one error without a list around it) are read as far as they go.
+fn listed(value: &Value) -> Option<Vec<ListedError>> {
+    let errors = match value.get("errors")? {
+        Value::Array(errors) => errors.as_slice(),
+        one @ (Value::Object(_) | Value::String(_)) => std::slice::from_ref(one),
+        _ => return None,
     };
-    let errors: Vec<_> = errors
-        .into_iter()
-        .filter(|(code, message)| !(code.is_empty() && message.is_empty()))
-        .take(MAX_ERRORS)
-        .map(|(code, message)| (code.into(), message.trim().into()))
-        .collect();
+    let errors: Vec<_> = errors.iter().filter_map(listed_error).take(MAX_ERRORS).collect();
     (!errors.is_empty()).then_some(errors)
 }
 
-/// The code as it is written: `MANIFEST_UNKNOWN`.
-fn code_text(code: &OciErrorCode) -> String {
-    match serde_json::to_value(code) {
-        Ok(Value::String(text)) => text,
-        _ => String::new(),
+fn listed_error(error: &Value) -> Option<ListedError> {
+    let text = |name: &str| match error.get(name) {
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let (mut code, message) = match error {
+        Value::String(message) => (String::new(), message.trim().to_owned()),
+        _ => (text("code"), text("message")),
+    };
+    if code.is_empty() {
+        code = text("status");
     }
+    let detail = error.get("detail").map(|detail| detail::read(detail, &message)).unwrap_or_default();
+    let is_empty = code.is_empty() && message.is_empty() && detail.is_empty();
+    (!is_empty).then(|| ListedError { code: code.into(), message: message.into(), detail: detail.into() })
 }
 
 /// Whether it is a token service's answer with a token: nothing to show, whatever its status is.
@@ -191,90 +235,23 @@ fn gives_token(value: &Value) -> bool {
     ["token", "access_token", "refresh_token", "id_token"].iter().any(|name| value.get(name).is_some())
 }
 
-/// What other JSON says: OAuth2's `error`, and the names that token services and proxies use.
+/// What other JSON says: OAuth2's `error`, the names that token services and proxies use, RFC 9457's `title` and `detail`, and an object
+/// as `error`, as Google's services have it.
 fn other_json(value: &Value) -> Option<Text> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let code = text("error").or_else(|| text("code"));
+    if let Some(inner @ Value::Object(_)) = value.get("error") {
+        return other_json(inner);
+    }
+    let text =
+        |name: &str| value.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let code = ["error", "code", "status", "title"].into_iter().find_map(text);
     let message = ["error_description", "message", "details", "detail"].into_iter().find_map(text);
     let whole = match (code, message) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(only), None) | (None, Some(only)) => only.to_owned(),
         (None, None) => return None,
     };
-    Some(whole.trim().into())
+    Some(whole.into())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn line(status: u16, content_type: Option<&str>, body: &[u8]) -> String {
-        let status = StatusCode::from_u16(status).unwrap();
-        Refusal { status, said: read(content_type, body), retry_after: None }.to_string()
-    }
-
-    #[test]
-    fn the_registrys_own_code_and_message_are_kept() {
-        let body = br#"{"errors":[{"code":"DENIED","message":"push access refused","detail":[1]}]}"#;
-        assert_eq!(line(403, Some("application/json"), body), "403 DENIED: push access refused");
-        // oci-client's own error prints only the message, and nothing at all of this one.
-        let body = br#"{"errors":[{"code":"UNAUTHORIZED"},{"code":"ARTIFACT_LOCKED","message":"locked"}]}"#;
-        assert_eq!(line(401, None, body), "401 UNAUTHORIZED; ARTIFACT_LOCKED: locked");
-    }
-
-    #[test]
-    fn bent_lists_are_read_as_far_as_they_go() {
-        assert_eq!(line(400, None, br#"{"errors":[{"code":7,"message":null}]}"#), "400 7");
-        assert_eq!(line(400, None, br#"{"errors":[]}"#), "400 Bad Request: {\"errors\":[]}");
-        let many = format!(r#"{{"errors":[{}]}}"#, vec![r#"{"code":"X"}"#; 50].join(","));
-        assert_eq!(line(400, None, many.as_bytes()), "400 X; X; X; X");
-    }
-
-    #[test]
-    fn pages_and_texts_are_told_in_a_line() {
-        let page = b"<!DOCTYPE html><html><head><TITLE>\n Sign  in\x1b[31m</TITLE></head><body>long</body>";
-        assert_eq!(
-            line(404, Some("application/json"), page),
-            "404 Not Found: it answered with an HTML page, \"Sign in\\u{1b}[31m\""
-        );
-        assert_eq!(
-            line(502, Some("Text/HTML; charset=utf-8"), b""),
-            "502 Bad Gateway: it answered with an HTML page"
-        );
-        assert_eq!(line(404, None, b"404 page not found\n"), "404 Not Found: 404 page not found");
-        assert_eq!(line(503, None, b" \n"), "503 Service Unavailable");
-        assert_eq!(line(500, None, b"\xff\xfe"), "500 Internal Server Error: \u{fffd}\u{fffd}");
-        assert_eq!(line(599, None, b""), "599 (a status no specification knows)");
-    }
-
-    #[test]
-    fn token_services_answer_in_their_own_ways() {
-        for (body, want) in [
-            (r#"{"error":"invalid_grant","error_description":"expired"}"#, "invalid_grant: expired"),
-            (r#"{"details":"incorrect username or password"}"#, "incorrect username or password"),
-            (r#"{"message":"no"}"#, "no"),
-        ] {
-            assert_eq!(line(401, None, body.as_bytes()), format!("401 Unauthorized: {want}"));
-        }
-        // A token in an answer that refuses is a token all the same.
-        for body in [r#"{"token":"hunter2"}"#, r#"{"access_token":"hunter2","expires_in":60}"#] {
-            assert_eq!(line(401, None, body.as_bytes()), "401 Unauthorized");
-        }
-    }
-
-    #[test]
-    fn what_is_long_is_cut() {
-        let body = format!(r#"{{"errors":[{{"code":"{0}","message":"{0}"}}]}}"#, "x".repeat(5000));
-        assert!(line(400, None, body.as_bytes()).len() < 400);
-        assert!(line(400, None, &vec![b'y'; 60_000]).len() < 400);
-    }
-
-    proptest! {
-        #[test]
-        fn any_body_is_one_short_line(body in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let line = line(500, None, &body);
-            prop_assert!(!line.contains('\n') && line.len() < 2000);
-        }
-    }
-}
+mod tests;
