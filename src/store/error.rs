@@ -84,7 +84,10 @@ impl StoreError {
     /// Whether the registry answered, with content that isn't what its name says.
     pub fn is_bad_content(&self) -> bool {
         let failure = self.registry().and_then(RegistryError::request).map(|request| &request.failure);
-        matches!(failure, Some(Failure::TooLarge { .. } | Failure::WrongBytes { .. }))
+        matches!(
+            failure,
+            Some(Failure::TooLarge { .. } | Failure::WrongBytes { .. } | Failure::Schema1 { .. })
+        )
     }
 
     /// What the registry said, if it was the registry.

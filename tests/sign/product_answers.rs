@@ -5,7 +5,7 @@ use http::{Method, Response};
 use serde_json::json;
 use stepseal::demo::registry::Asked;
 
-use crate::step::{Ended, Step};
+use crate::step::{Ended, MANIFEST, Step};
 
 fn response(status: u16, body: impl Into<Bytes>) -> Response<Bytes> {
     Response::builder().status(status).header("content-type", "application/json").body(body.into()).unwrap()
@@ -67,4 +67,45 @@ fn codes_that_are_missing_are_not_printed() {
         let ended = signed_with(&step, &[], 1, &["404 Not Found\n", "check that "]);
         assert!(!ended.stderr.contains("404 :") && !ended.stderr.contains("404 404"), "{}", ended.stderr);
     }
+}
+
+/// A manifest of schema 1, as docker-registry 2 gives it: its digest is that of the payload that the signature covers.
+#[test]
+fn a_manifest_of_schema_1_is_not_called_untrustworthy() {
+    let step = Step::new();
+    let digest = step.built("team/app");
+    step.registry.faults().answer_instead({
+        let digest = digest.to_string();
+        move |asked| {
+            let body = json!({
+                "schemaVersion": 1, "name": "team/app", "tag": "1", "architecture": "amd64",
+                "fsLayers": [], "history": [], "signatures": [{ "header": {}, "signature": "AA", "protected": "AA" }],
+            });
+            let gets = *asked.method == Method::GET && asked.path_and_query.contains("/manifests/sha256:");
+            gets.then(|| {
+                Response::builder()
+                    .header("content-type", "application/vnd.docker.distribution.manifest.v1+prettyjws")
+                    .header("docker-content-digest", &digest)
+                    .body(body.to_string().into())
+                    .unwrap()
+            })
+        }
+    });
+    let ended = signed_with(
+        &step,
+        &[],
+        1,
+        &["it is a manifest of schema 1", "schema 1 can't be signed", "skopeo copy --format v2s2"],
+    );
+    assert!(!ended.stderr.contains("do not trust"), "{}", ended.stderr);
+    assert_eq!(step.layers("team/app", &digest), Vec::<serde_json::Value>::new());
+    // The same bytes under a current type are still not trusted.
+    step.registry.faults().clear();
+    step.registry.faults().change_answers(|asked, answer| {
+        if *asked.method == Method::GET && asked.path_and_query.contains("/manifests/sha256:") {
+            *answer.body_mut() = r#"{"schemaVersion":1}"#.into();
+            answer.headers_mut().insert("content-type", MANIFEST.parse().unwrap());
+        }
+    });
+    signed_with(&step, &[], 1, &["do not trust this content"]);
 }

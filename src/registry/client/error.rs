@@ -213,6 +213,14 @@ pub enum Failure {
         /// The digest of what came.
         actual: Digest,
     },
+    /// A manifest of schema 1, the form before Docker 1.10: its digest is that of the payload inside its signatures.
+    ///
+    /// Spec: <https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/manifest-v2-1.md#signed-manifests>
+    #[error("it is a manifest of schema 1, whose digest {expected} is not that of its bytes")]
+    Schema1 {
+        /// The digest that was asked for or announced.
+        expected: String,
+    },
     /// An answer that breaks the specification.
     #[error("{0}")]
     BadAnswer(BadAnswer),

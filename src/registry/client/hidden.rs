@@ -67,7 +67,8 @@ impl Failure {
             | Self::NotHttps
             | Self::NotHttp
             | Self::TooLarge { .. }
-            | Self::WrongBytes { .. } => {}
+            | Self::WrongBytes { .. }
+            | Self::Schema1 { .. } => {}
         }
     }
 }

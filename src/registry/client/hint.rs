@@ -72,6 +72,11 @@ fn action(request: &RequestError) -> Option<String> {
             "let the registry name its token service by the address that answers, without a redirect".to_owned()
         }
         Failure::TooLarge { .. } => "check what lies in the registry under this name".to_owned(),
+        Failure::Schema1 { .. } => {
+            "schema 1 can't be signed: push the image again in a current form (docker pull and docker push, or skopeo copy \
+             --format v2s2), and sign the digest that it has then"
+                .to_owned()
+        }
         Failure::WrongBytes { .. } => {
             "do not trust this content: check the registry, and any proxy or cache in front of it".to_owned()
         }

@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, StatusCode};
 use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 
 use super::send::Reply;
+use super::transport::Answer;
 use super::{
     BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, Manifest, RegistryError, Repository, Target,
     Written, endpoint, says_unknown,
@@ -18,6 +19,9 @@ use crate::registry::json::fields;
 const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                       application/vnd.docker.distribution.manifest.v2+json, \
                       application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// How the media types of schema 1 begin.
+const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
 
 /// How registries say that they don't hold a manifest.
 const UNKNOWN: [&str; 4] = ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND", "BLOB_UNKNOWN"];
@@ -94,12 +98,10 @@ fn read(reply: &Reply, target: &Target) -> Result<Manifest, Failure> {
     let answer = &reply.answer;
     answer.not_html()?;
     let digest = Digest::of(&answer.body);
-    if let Target::Digest(expected) = target
-        && *expected != digest
-    {
-        return Err(Failure::WrongBytes { expected: expected.to_string(), actual: digest });
-    }
-    same_digest(reply, &digest)?;
+    right_bytes(reply, target, &digest).map_err(|failure| match failure {
+        Failure::WrongBytes { expected, .. } if is_schema_1(answer) => Failure::Schema1 { expected },
+        other => other,
+    })?;
     let bytes = answer.body.clone();
     let header = answer.header(CONTENT_TYPE).map(essence).filter(|kind| is_specific(kind));
     let media_type = match header {
@@ -108,6 +110,28 @@ fn read(reply: &Reply, target: &Target) -> Result<Manifest, Failure> {
         None => stated_media_type(&bytes).unwrap_or_else(|| OCI_IMAGE_MEDIA_TYPE.to_owned()),
     };
     Ok(Manifest { media_type, bytes, digest })
+}
+
+/// The digest asked for, and the one that the registry announces, must be that of the bytes.
+fn right_bytes(reply: &Reply, target: &Target, digest: &Digest) -> Result<(), Failure> {
+    match target {
+        Target::Digest(expected) if expected != digest => {
+            Err(Failure::WrongBytes { expected: expected.to_string(), actual: digest.clone() })
+        }
+        _ => same_digest(reply, digest),
+    }
+}
+
+/// Whether it is a manifest of schema 1, by its media type, or by its version and signatures.
+fn is_schema_1(answer: &Answer) -> bool {
+    let kind = answer.header(CONTENT_TYPE).map(essence).unwrap_or_default().to_ascii_lowercase();
+    let (mut version, mut signatures) = (false, false);
+    let read = fields(&answer.body, |name, value| match &*name {
+        "schemaVersion" => version = value.get() == "1",
+        "signatures" => signatures = true,
+        _ => {}
+    });
+    kind.starts_with(SCHEMA_1) || (read.is_ok() && version && signatures)
 }
 
 fn is_specific(kind: &str) -> bool {
