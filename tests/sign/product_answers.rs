@@ -1,5 +1,8 @@
 //! What real registries answer, and what a user reads then: the exit code, the cause and what to do.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
 use bytes::Bytes;
 use http::{Method, Response};
 use serde_json::json;
@@ -108,4 +111,39 @@ fn a_manifest_of_schema_1_is_not_called_untrustworthy() {
         }
     });
     signed_with(&step, &[], 1, &["do not trust this content"]);
+}
+
+/// What a server with TLS says to plain HTTP: in words, with a TLS record, or by ending the connection.
+#[test]
+fn plain_http_to_a_port_with_tls_says_to_drop_the_setting() {
+    let page = |text: &str| {
+        format!("HTTP/1.0 400 Bad Request\r\nContent-Length: {}\r\n\r\n{text}", text.len()).into_bytes()
+    };
+    for answer in [
+        page("Client sent an HTTP request to an HTTPS server.\n"),
+        page("<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>"),
+        page("<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.</p>"),
+        // The alert "unexpected message".
+        b"\x15\x03\x01\x00\x02\x02\x0a".to_vec(),
+        Vec::new(),
+    ] {
+        let step = Step::new();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let sent = answer.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                // The request has no body, so that one read is enough to let the connection end without a reset.
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(&sent);
+            }
+        });
+        let image = format!("{host}/team/app@sha256:{}", "ab".repeat(32));
+        let insecure = format!("--insecure-registry={host}");
+        let ended = step.run(&["sign", &image, &insecure, "--timeout=3s"]);
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        let advice = format!("if the registry has HTTPS, drop --insecure-registry {host}");
+        assert!(ended.stderr.contains(&advice), "{answer:?}: {}", ended.stderr);
+    }
 }

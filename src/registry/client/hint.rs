@@ -27,6 +27,11 @@ fn action(request: &RequestError) -> Option<String> {
             "check that the registry runs at {host}, and that no network policy or proxy setting \
              (HTTPS_PROXY, NO_PROXY) is in the way"
         ),
+        // A server that expects TLS often answers plain HTTP with nothing at all.
+        Failure::ConnectionLost(_) if request.url.starts_with("http://") => format!(
+            "if the registry has HTTPS, drop --insecure-registry {registry}; otherwise check the network, and any proxy \
+             (HTTP_PROXY, NO_PROXY), between this pod and the registry; it is safe to run again"
+        ),
         Failure::ConnectionLost(_) | Failure::Network(_) => {
             "check the network, and any proxy (HTTPS_PROXY, NO_PROXY), between this pod and the registry; \
              it is safe to run again"

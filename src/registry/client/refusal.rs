@@ -22,6 +22,9 @@ const MAX_CODE_BYTES: usize = 64;
 const MAX_MESSAGE_BYTES: usize = 300;
 const MAX_DETAIL_BYTES: usize = 200;
 
+/// How much of an answer is searched for what a server with TLS says to plain HTTP, in bytes: it is a line or a short page.
+const MAX_SEARCHED_BYTES: usize = 4096;
+
 /// A refusing answer: its status and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -198,6 +201,19 @@ pub(super) fn title(body: &[u8]) -> Option<Text> {
     let end = start + lower.get(start..)?.find("</title")?;
     let words: Vec<&str> = text.get(start..end)?.split_whitespace().collect();
     (!words.is_empty()).then(|| words.join(" ").into())
+}
+
+/// Whether it is what a server that expects TLS says to plain HTTP: Go's, nginx, Apache, Tomcat, and what is made of them.
+pub(super) fn wants_https(body: &[u8]) -> bool {
+    const WORDS: [&str; 4] = [
+        "http request to an https server",
+        "http request was sent to https port",
+        "speaking plain http to an ssl-enabled server",
+        "combination of host and port requires tls",
+    ];
+    let head = body.get(..body.len().min(MAX_SEARCHED_BYTES)).unwrap_or(body);
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    WORDS.iter().any(|words| text.contains(words))
 }
 
 /// The specification's error list. Registries that bend it (a code that is a number, a message that is null, a status in the code's

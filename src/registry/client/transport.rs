@@ -196,6 +196,9 @@ impl Transport {
             tracing::debug!(method = %call.method, url = %mask.text(&url), status, error, ms, "request");
         }
         let answer = result?;
+        if url.scheme() == "http" && answer.status.is_client_error() && refusal::wants_https(&answer.body) {
+            return Err(fault(Failure::NotHttp).into());
+        }
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.fastest_micros.fetch_min(micros, Ordering::Relaxed);
         if answer.status == StatusCode::TOO_MANY_REQUESTS {

@@ -102,6 +102,23 @@ fn details_are_shown_where_they_say_more() {
 }
 
 #[test]
+fn servers_that_want_tls_are_known_by_what_they_say() {
+    for body in [
+        "Client sent an HTTP request to an HTTPS server.\n",
+        "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></head></html>",
+        "<p>Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+        "Bad Request\nThis combination of host and port requires TLS.\r\n",
+    ] {
+        assert!(wants_https(body.as_bytes()), "{body}");
+    }
+    for body in
+        ["", "400 Bad Request", r#"{"errors":[{"code":"UNSUPPORTED","message":"https"}]}"#, "\u{fffd}"]
+    {
+        assert!(!wants_https(body.as_bytes()), "{body}");
+    }
+}
+
+#[test]
 fn pages_and_texts_are_told_in_a_line() {
     let page = b"<!DOCTYPE html><html><head><TITLE>\n Sign  in\x1b[31m</TITLE></head><body>long</body>";
     assert_eq!(
