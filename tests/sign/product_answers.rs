@@ -10,8 +10,14 @@ use stepseal::demo::registry::Asked;
 
 use crate::step::{Ended, MANIFEST, Step};
 
+const BUNDLE: &str = "--config=storage.oci.encoding-format=sigstore-bundle";
+
 fn response(status: u16, body: impl Into<Bytes>) -> Response<Bytes> {
     Response::builder().status(status).header("content-type", "application/json").body(body.into()).unwrap()
+}
+
+fn errors(status: u16, code: &str, message: &str) -> Response<Bytes> {
+    response(status, json!({ "errors": [{ "code": code, "message": message }] }).to_string())
 }
 
 /// Runs `sign`, which must end with `code` and say each of `wanted`.
@@ -30,6 +36,44 @@ fn puts_tag(asked: &Asked<'_>) -> bool {
 }
 
 #[test]
+fn an_immutable_tag_is_called_that_and_bundles_are_the_way_out() {
+    for (status, code, message, exit) in [
+        (
+            400,
+            "TAG_INVALID",
+            "The image tag 'x' already exists in the 'team/app' repository and cannot be overwritten because the repository is immutable.",
+            1,
+        ),
+        (412, "PRECONDITION", "Failed to process request due to 'app:x' configured as immutable.", 1),
+        (400, "MANIFEST_INVALID", "cannot update tag x. The repository has enabled tag immutability", 1),
+        (409, "UNKNOWN", "tag is immutable and cannot be overwritten", 1),
+        (
+            405,
+            "REGISTRY_DISALLOWED_OPERATION",
+            "The operation is disallowed on this registry, repository or image.",
+            1,
+        ),
+        (403, "DENIED", "The tag app:x is immutable, cannot be overwrite.", 4),
+    ] {
+        let step = Step::new();
+        let digest = step.built("team/app");
+        let message = message.to_owned();
+        let shown = message.clone();
+        step.registry
+            .faults()
+            .answer_instead(move |asked| puts_tag(asked).then(|| errors(status, code, &message)));
+        let tag = format!("sha256-{}.sig", digest.hex());
+        let first = format!("{status} {code}: {shown}");
+        let advice = format!("the tag {tag} is immutable");
+        signed_with(&step, &[], exit, &[&first, &advice, "sigstore-bundle", "storage.oci.repository"]);
+        assert_eq!(step.layers("team/app", &digest), Vec::<serde_json::Value>::new());
+        // The way out that the hint names: this registry has a referrers API.
+        let ended = signed_with(&step, &[BUNDLE], 0, &["1 signed"]);
+        assert!(!ended.stderr.contains("immutable"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_detail_says_what_the_message_does_not() {
     let step = Step::new();
     step.built("team/app");
@@ -43,6 +87,7 @@ fn a_detail_says_what_the_message_does_not() {
     });
     let words = [
         "400 BLOB_UPLOAD_INVALID: blob upload invalid (reason: Repository does not allow updating assets: docker-hosted)",
+        "is immutable",
     ];
     let ended = signed_with(&step, &[], 1, &words);
     assert!(!ended.stderr.contains("t0ken-of-another"), "{}", ended.stderr);
@@ -70,6 +115,58 @@ fn codes_that_are_missing_are_not_printed() {
         let ended = signed_with(&step, &[], 1, &["404 Not Found\n", "check that "]);
         assert!(!ended.stderr.contains("404 :") && !ended.stderr.contains("404 404"), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn refusals_of_pushes_have_their_own_advice() {
+    for (status, code, message, exit, advice) in [
+        (
+            404,
+            "NAME_UNKNOWN",
+            "The repository with name 'team/app' does not exist in the registry with id '1'",
+            1,
+            "create the repository team/app",
+        ),
+        (
+            403,
+            "DENIED",
+            "adding 29.0 MiB of storage resource, which when updated to current usage of 152.4 MiB will exceed the configured upper limit of 10.0 MiB.",
+            4,
+            "raise the quota for team/app",
+        ),
+        (403, "DENIED", "permission_denied: write_package", 4, "write:packages"),
+        (
+            403,
+            "DENIED",
+            "The system is in read only mode. Any modification is prohibited.",
+            4,
+            "takes no pushes now",
+        ),
+        (403, "DENIED", "requested access to the resource is denied", 4, "may not exist, too"),
+    ] {
+        let step = Step::new();
+        step.built("team/app");
+        step.registry.faults().answer_instead(move |asked| {
+            (*asked.method == Method::POST).then(|| errors(status, code, message))
+        });
+        signed_with(&step, &[], exit, &[message, advice]);
+    }
+}
+
+#[test]
+fn a_proxy_that_wants_a_client_certificate_is_named() {
+    let step = Step::new();
+    step.built("team/app");
+    step.registry.faults().answer_instead(|_| {
+        let page = "<html><head><title>400 No required SSL certificate was sent</title></head></html>";
+        Some(Response::builder().status(400).header("content-type", "text/html").body(page.into()).unwrap())
+    });
+    signed_with(
+        &step,
+        &[],
+        1,
+        &["No required SSL certificate was sent", "wants a client certificate", "--registry-certs-dir"],
+    );
 }
 
 /// A manifest of schema 1, as docker-registry 2 gives it: its digest is that of the payload that the signature covers.

@@ -1,9 +1,7 @@
 //! What to do about a failed request, for a reader who knows their pipeline and not our source.
 
-use http::StatusCode;
-
 use super::error::{BadAnswer, Failure, RequestError};
-use super::refusal::{Refusal, Said};
+use super::refused;
 
 /// The next action; and for a refused login also which credentials were not read.
 pub(super) fn of(request: &RequestError) -> Option<String> {
@@ -56,7 +54,7 @@ fn action(request: &RequestError) -> Option<String> {
             "if the registry has plain HTTP only, and the network to it is trusted: --insecure-registry {registry}"
         ),
         Failure::NotHttp => format!("if the registry has HTTPS, drop --insecure-registry {registry}"),
-        Failure::Refused(refusal) => return refused(request, refusal),
+        Failure::Refused(refusal) => return refused::action(request, refusal),
         Failure::OtherHost { upgraded: true, .. } => {
             format!("the registry redirects to HTTPS: drop --insecure-registry {registry}")
         }
@@ -99,40 +97,6 @@ fn action(request: &RequestError) -> Option<String> {
         Failure::BadAnswer(_) => {
             format!("check that {registry} is an OCI registry, and not a page or a proxy")
         }
-    };
-    Some(text)
-}
-
-fn refused(request: &RequestError, refusal: &Refusal) -> Option<String> {
-    let registry = request.repository.registry();
-    let path = request.repository.path();
-    let verb = if request.writes { "push to" } else { "pull from" };
-    let text = match refusal.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if request.used.is_empty() => format!(
-            "mount a dockerconfigjson with a login for {registry} that may {verb} {path} (--registry-config)"
-        ),
-        StatusCode::UNAUTHORIZED => format!(
-            "check that this login is right and may {verb} {path}, or mount a dockerconfigjson with one that is"
-        ),
-        StatusCode::FORBIDDEN => {
-            format!("allow this user to {verb} {path}, or mount a dockerconfigjson with one that may")
-        }
-        StatusCode::METHOD_NOT_ALLOWED if request.writes => {
-            "the registry is read-only or a mirror: store the signatures elsewhere with storage.oci.repository"
-                .to_owned()
-        }
-        StatusCode::TOO_MANY_REQUESTS => {
-            "wait, use a login with a higher limit, or allow more time with --timeout".to_owned()
-        }
-        StatusCode::PAYLOAD_TOO_LARGE => "raise the limit of the registry, or of the proxy in front of it".to_owned(),
-        status if status.is_server_error() => {
-            "look at the registry's own log; it is safe to run again".to_owned()
-        }
-        _ if matches!(refusal.said, Said::Html { .. }) => {
-            format!("check that {registry} is an OCI registry, and not a page or a proxy")
-        }
-        StatusCode::NOT_FOUND => format!("check that {registry} has a repository {path}, and that the login may see it"),
-        _ => return None,
     };
     Some(text)
 }

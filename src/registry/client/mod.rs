@@ -43,6 +43,7 @@ mod options;
 mod proxy;
 mod referrers;
 pub mod refusal;
+mod refused;
 pub mod retry;
 mod send;
 mod throttle;

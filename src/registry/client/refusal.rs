@@ -100,6 +100,16 @@ impl Refusal {
             .filter(move |code| !code.is_empty() && *code != status.as_str())
     }
 
+    /// All its words in lower case, to look for what products say.
+    pub(super) fn words(&self) -> String {
+        let texts: Vec<&str> = match &self.said {
+            Said::Errors(errors) => errors.iter().flat_map(ListedError::texts).map(Text::raw).collect(),
+            Said::Html { title: Some(text) } | Said::Text(text) => vec![text.raw()],
+            Said::Html { title: None } | Said::Nothing => Vec::new(),
+        };
+        texts.join("\n").to_ascii_lowercase()
+    }
+
     /// What is shown of one listed error; `None`: nothing that the status doesn't say.
     fn listed(&self, error: &ListedError) -> Option<String> {
         let code = error.code.raw();
