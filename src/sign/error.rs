@@ -139,6 +139,16 @@ pub enum KeyError {
         /// Where the password came from, for people.
         password: String,
     },
+    /// The password opens nothing, and was written in UTF-16.
+    #[error(
+        "the password does not open signing key {origin}: the password is text in UTF-16, as PowerShell writes it"
+    )]
+    PasswordInUtf16 {
+        /// Where the key came from, for people.
+        origin: String,
+        /// Where the password came from, for people.
+        password: String,
+    },
     /// A public key alone.
     #[error("cannot use the public key")]
     PublicKey(#[source] Malformed),
@@ -175,7 +185,9 @@ pub enum KeyError {
 impl Explain for KeyError {
     fn used(&self) -> Option<String> {
         match self {
-            Self::WrongPassword { password, .. } => Some(format!("password of {password}")),
+            Self::WrongPassword { password, .. } | Self::PasswordInUtf16 { password, .. } => {
+                Some(format!("password of {password}"))
+            }
             Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => source.used(),
             _ => None,
         }
@@ -225,7 +237,13 @@ impl Explain for KeyError {
             Self::WrongPassword { .. } => {
                 "give the password that the key was made with; if it is right, the key file was changed after it was made"
             }
+            Self::PasswordInUtf16 { .. } => {
+                "write it as plain text, as with PowerShell's Set-Content -Encoding ascii -NoNewline"
+            }
             Self::NoPublicKey { .. } => "name the file with the public key, or write it there as cosign.pub",
+            Self::PublicKey(source) | Self::PublicFile { source, .. } if source.public_hint().is_some() => {
+                return source.public_hint().map(str::to_owned);
+            }
             Self::PublicKey(_) => {
                 "give the public key that belongs to the signatures, as cosign.pub holds it"
             }

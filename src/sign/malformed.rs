@@ -168,6 +168,17 @@ impl Malformed {
     }
 }
 
+impl Malformed {
+    /// The next action, for whoever verifies; `None`: nothing is known that is better than to give the right public key.
+    pub(super) fn public_hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Form(form) => Some(form.public_hint()),
+            Self::EncodedTwice | Self::PublicCertificate | Self::PrivateKey => Some(self.hint()),
+            _ => None,
+        }
+    }
+}
+
 impl From<der::Error> for Malformed {
     fn from(error: der::Error) -> Self {
         match error.kind() {

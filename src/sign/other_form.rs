@@ -154,6 +154,30 @@ impl OtherForm {
     }
 }
 
+impl OtherForm {
+    /// The next action where a public key is wanted.
+    pub(super) fn public_hint(self) -> &'static str {
+        match self {
+            Self::Pkcs12 | Self::JavaKeyStore => {
+                "write the public key of its certificate into a file: openssl pkcs12 -in KEY -nokeys | openssl x509 -noout -pubkey > cosign.pub"
+            }
+            Self::PrivateDer | Self::EncryptedDer => {
+                "write its public key into a file: openssl pkey -inform DER -in KEY -pubout -out cosign.pub"
+            }
+            Self::CertificateDer => {
+                "write its public key into a file: openssl x509 -inform DER -in CERTIFICATE -noout -pubkey > cosign.pub"
+            }
+            Self::OpenSsh | Self::Putty => {
+                "write its public key into a file: ssh-keygen -e -m PKCS8 -f KEY > cosign.pub"
+            }
+            Self::Kubernetes => {
+                "write the key itself into the file: kubectl get secret NAME -o 'go-template={{index .data \"cosign.pub\" | base64decode}}'"
+            }
+            other => other.hint(),
+        }
+    }
+}
+
 /// Which UTF-16 it is: by its byte order mark, or as ASCII has a zero beside each byte.
 fn utf16(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {

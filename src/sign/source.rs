@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::armor;
 use super::file::{self, KEY_BYTES, PASSWORD_BYTES};
+use super::other_form::OtherForm;
 use super::{KeyError, MemoryKey, ParsedKey, PublicKey, SealedKey, Signer, parse_private};
 use crate::cluster::{Cluster, ObjectName, SecretData};
 use crate::foreign;
@@ -61,6 +62,17 @@ enum State {
 struct Password {
     secret: Secret,
     origin: String,
+}
+
+impl Password {
+    /// That it doesn't open the key from `origin`.
+    fn wrong(&self, origin: String) -> KeyError {
+        let password = self.origin.clone();
+        match OtherForm::of_bytes(self.secret.expose()) {
+            Some(OtherForm::Utf16 { .. }) => KeyError::PasswordInUtf16 { origin, password },
+            _ => KeyError::WrongPassword { origin, password },
+        }
+    }
 }
 
 impl FromStr for KeySource {
@@ -331,10 +343,7 @@ impl LockedKey {
         match state {
             State::Open(key) => Ok(key),
             State::Sealed { key, password } => {
-                let der = open(&key, &password.secret).ok_or_else(|| KeyError::WrongPassword {
-                    origin: origin.clone(),
-                    password: password.origin,
-                })?;
+                let der = open(&key, &password.secret).ok_or_else(|| password.wrong(origin.clone()))?;
                 let key = MemoryKey::from_pkcs8(&der)
                     .map_err(|source| KeyError::Unusable { origin: origin.clone(), source })?;
                 belongs(&key, public.as_ref(), &origin)?;

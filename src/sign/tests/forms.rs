@@ -109,8 +109,10 @@ fn each_other_form_is_named_with_what_to_do() {
         let (cause, hint) = shown.split_once("\n  do:    ").unwrap();
         assert!(cause.starts_with(what), "{what}: {shown}");
         assert!(hint.contains(action), "{what}: {shown}");
-        // The same in the public key's place, where a Secret's PEM is meant as well.
-        assert!(PublicKey::parse(&content).unwrap_err().to_string().starts_with(what), "{what}");
+        // The same in the public key's place.
+        let public = PublicKey::parse(&content).unwrap_err();
+        assert!(public.to_string().starts_with(what), "{what}");
+        assert!(public.public_hint().is_some(), "{what}");
     }
     let pgp = b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nMC4C\n-----END PGP PRIVATE KEY BLOCK-----\n";
     assert!(unusable(pgp).starts_with("it is an OpenPGP key"));
@@ -127,6 +129,48 @@ fn a_certificate_is_not_taken_for_a_key_in_either_place() {
     let public = PublicKey::parse(&crt).unwrap_err();
     assert_eq!(public.to_string(), "it holds a certificate, not a public key");
     assert!(public.hint().contains("openssl x509 -in CERTIFICATE -noout -pubkey"));
+}
+
+/// Whoever verifies is told how to get the public key, in each place that a key comes from.
+#[test]
+fn in_a_public_keys_place_the_way_to_the_public_key_is_shown() {
+    for (content, action) in [
+        (bytes("p256.p12"), "openssl pkcs12 -in KEY -nokeys | openssl x509 -noout -pubkey"),
+        (der("p256.pkcs8.pem"), "openssl pkey -inform DER -in KEY -pubout"),
+        (der("p256.crt"), "openssl x509 -inform DER -in CERTIFICATE -noout -pubkey"),
+        (bytes("p256.openssh"), "ssh-keygen -e -m PKCS8"),
+        (bytes("p256.crt"), "openssl x509 -in CERTIFICATE -noout -pubkey"),
+        (bytes("p256.pkcs8.pem"), "give the public key: cosign.pub"),
+        (bytes("p256.openssh.pub"), "ssh-keygen -e -m PKCS8"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cosign.pub");
+        std::fs::write(&path, &content).unwrap();
+        for place in [path, folder.path().to_owned()] {
+            let error = PublicKeySource::Path(place).read(&|_| None).unwrap_err();
+            let shown = Explanation::of(&error).to_string();
+            assert!(shown.contains(action), "{action}: {shown}");
+        }
+        if let Ok(text) = String::from_utf8(content) {
+            let shown = Explanation::of(&PublicKey::from_pem(&text).unwrap_err()).to_string();
+            assert!(shown.contains(action), "{action}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_password_in_utf_16_is_called_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &[u8]| std::fs::write(folder.path().join(name), content).unwrap();
+    write("cosign.key", &bytes("cosign.key"));
+    write("cosign.password", &utf16(PASSWORD, b"\xff\xfe", u16::to_le_bytes));
+    let shown = Explanation::of(&unlock(folder.path(), None).unwrap_err()).to_string();
+    assert!(shown.contains("the password is text in UTF-16"), "{shown}");
+    assert!(shown.contains("used:  password of ") && shown.contains("write it as plain text"), "{shown}");
+    // A short password can look like anything.
+    write("cosign.password", b"a\0");
+    let shown = Explanation::of(&unlock(folder.path(), None).unwrap_err()).to_string();
+    assert!(!shown.contains("UTF-16"), "{shown}");
 }
 
 #[test]
