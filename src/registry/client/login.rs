@@ -16,11 +16,13 @@ use http::header::WWW_AUTHENTICATE;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::auth::{Account, Kind, Pass, Rebuff, Scheme, Session, State, Tried, first_basic};
+use super::account::{Account, Scheme};
+use super::attempts::{AuthAttempts, AuthRejection, first_basic};
 use super::challenge::{self, Bearer, Challenge};
 use super::error::RegistryError;
 use super::options::Access;
 use super::send::{Reply, Request};
+use super::session::{Authorization, Kind, Session, State};
 use super::token::NoToken;
 use super::transport::Answer;
 use super::{Inner, endpoint, retry};
@@ -42,7 +44,7 @@ pub(super) struct Caller<'a> {
 
 enum Grant {
     /// Send with this.
-    Pass(Pass),
+    Authorization(Authorization),
     /// Nobody knows yet how this registry wants logins: find out. The others wait.
     Probe(Probe),
     /// Nothing is left to try.
@@ -60,7 +62,7 @@ impl Inner {
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
-        tried: &mut Tried,
+        tried: &mut AuthAttempts,
     ) -> Result<Option<Reply>, RegistryError> {
         for _ in 0..LOGIN_ROUNDS {
             match self.grant(request, caller, tried).await? {
@@ -70,7 +72,7 @@ impl Inner {
                         return Ok(Some(caller.reply(answer, kind)));
                     }
                 }
-                Grant::Pass(pass) => {
+                Grant::Authorization(pass) => {
                     let answer = self.exchange(request, pass.header.as_ref()).await?;
                     if !refuses_login(&answer) {
                         return Ok(Some(caller.reply(answer, pass.kind)));
@@ -87,32 +89,32 @@ impl Inner {
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
-        tried: &mut Tried,
+        tried: &mut AuthAttempts,
     ) -> Result<Grant, RegistryError> {
         let mut state = caller.session.lock().await;
-        for (login, rebuff) in &state.rejected {
+        for (login, rejection) in &state.rejected {
             if !tried.logins.contains(login) {
-                tried.refuse(Kind::Basic(*login), rebuff.clone());
+                tried.refuse(Kind::Basic(*login), rejection.clone());
             }
         }
         if let Some(pass) = state.pass(Instant::now())
             && !tried.refuses(pass.kind)
         {
-            return Ok(Grant::Pass(pass.clone()));
+            return Ok(Grant::Authorization(pass.clone()));
         }
         let scheme = Arc::clone(&caller.account.scheme).lock_owned().await;
         let bearer = match &*scheme {
             None => return Ok(Grant::Probe(Probe { state, scheme })),
             Some(Scheme::Bearer(bearer)) => Arc::clone(bearer),
             Some(Scheme::Open) if !tried.refuses(Kind::Bare) => {
-                return Ok(Grant::Pass(state.use_pass(None, Kind::Bare, None)));
+                return Ok(Grant::Authorization(state.use_pass(None, Kind::Bare, None)));
             }
             Some(Scheme::Open | Scheme::Basic) => {
                 if let Some((login, header)) = first_basic(caller.credentials, tried) {
-                    return Ok(Grant::Pass(state.use_pass(Some(header), Kind::Basic(login), None)));
+                    return Ok(Grant::Authorization(state.use_pass(Some(header), Kind::Basic(login), None)));
                 }
                 if caller.credentials.is_empty() && !tried.refuses(Kind::Bare) {
-                    return Ok(Grant::Pass(state.use_pass(None, Kind::Bare, None)));
+                    return Ok(Grant::Authorization(state.use_pass(None, Kind::Bare, None)));
                 }
                 return Ok(Grant::Nothing);
             }
@@ -128,7 +130,7 @@ impl Inner {
         caller: &Caller<'_>,
         state: &mut State,
         bearer: &Bearer,
-        tried: &mut Tried,
+        tried: &mut AuthAttempts,
     ) -> Result<Grant, RegistryError> {
         let mut logins: Vec<Option<usize>> = (0..caller.credentials.len()).map(Some).collect();
         // The one that worked last goes first.
@@ -149,11 +151,15 @@ impl Inner {
                         state.renew(at, refresh);
                     }
                     let renew_at = Instant::now() + token.use_for;
-                    return Ok(Grant::Pass(state.use_pass(Some(token.header), kind, Some(renew_at))));
+                    return Ok(Grant::Authorization(state.use_pass(
+                        Some(token.header),
+                        kind,
+                        Some(renew_at),
+                    )));
                 }
-                Err(NoToken::Rejected(rebuff)) => {
-                    state.reject(kind, rebuff.clone());
-                    tried.refuse(kind, rebuff);
+                Err(NoToken::Rejected(rejection)) => {
+                    state.reject(kind, rejection.clone());
+                    tried.refuse(kind, rejection);
                 }
                 Err(NoToken::Failed(error)) => return Err(error),
             }
@@ -168,7 +174,7 @@ impl Inner {
         request: &Request<'_>,
         caller: &Caller<'_>,
         mut probe: Probe,
-        tried: &mut Tried,
+        tried: &mut AuthAttempts,
     ) -> Result<Option<(Answer, Kind)>, RegistryError> {
         let (kind, header) = match first_basic(caller.credentials, tried) {
             Some((login, header)) => (Kind::Basic(login), Some(header)),
@@ -184,8 +190,8 @@ impl Inner {
             }
             return Ok(Some((answer, kind)));
         }
-        let rebuff = rebuff(request, &answer);
-        tried.refuse(kind, rebuff.clone());
+        let rejection = rejection(request, &answer);
+        tried.refuse(kind, rejection.clone());
         match (challenge_of(request, &answer), kind) {
             (Some(Challenge::Bearer(bearer)), _) => {
                 if let Kind::Basic(login) = kind {
@@ -195,7 +201,7 @@ impl Inner {
             }
             (Some(Challenge::Basic), _) | (None, Kind::Bare | Kind::Token(_)) => {
                 if answer.status == StatusCode::UNAUTHORIZED {
-                    probe.state.reject(kind, rebuff);
+                    probe.state.reject(kind, rejection);
                 }
                 *probe.scheme = Some(Scheme::Basic);
             }
@@ -228,33 +234,33 @@ impl Inner {
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
-        pass: &Pass,
+        pass: &Authorization,
         answer: &Answer,
-        tried: &mut Tried,
+        tried: &mut AuthAttempts,
     ) {
         let mut state = caller.session.lock().await;
         if !state.is_current(pass) {
             return;
         }
-        let rebuff = rebuff(request, answer);
+        let rejection = rejection(request, answer);
         let challenge = challenge_of(request, answer);
         let unauthorized = answer.status == StatusCode::UNAUTHORIZED;
         match (pass.kind, &challenge) {
             // Expired before its time, or too narrow: once, a new one may do better.
             (Kind::Token(login), _) if unauthorized && !tried.renewed.contains(&login) => {
                 tried.renewed.push(login);
-                tried.last = Some(rebuff);
+                tried.last = Some(rejection);
                 state.expire();
             }
             (Kind::Basic(_), Some(Challenge::Bearer(_))) => {
-                tried.last = Some(rebuff);
+                tried.last = Some(rejection);
                 state.expire();
             }
             (kind, _) => {
                 if unauthorized && matches!(kind, Kind::Basic(_)) && !caller.session.is_proven(kind) {
-                    state.reject(kind, rebuff.clone());
+                    state.reject(kind, rejection.clone());
                 }
-                tried.refuse(kind, rebuff);
+                tried.refuse(kind, rejection);
             }
         }
         let mut scheme = caller.account.scheme.lock().await;
@@ -296,8 +302,8 @@ fn challenge_of(request: &Request<'_>, answer: &Answer) -> Option<Challenge> {
     challenge::best(headers.filter_map(|header| header.to_str().ok()))
 }
 
-fn rebuff(request: &Request<'_>, answer: &Answer) -> Rebuff {
-    Rebuff {
+fn rejection(request: &Request<'_>, answer: &Answer) -> AuthRejection {
+    AuthRejection {
         method: request.method.clone(),
         url: answer.shown_url(),
         refusal: answer.refusal(),

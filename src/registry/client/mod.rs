@@ -25,7 +25,10 @@
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>
 
+mod account;
+mod attempts;
 mod auth;
+mod authorization;
 mod blobs;
 pub mod challenge;
 mod classify;
@@ -46,6 +49,7 @@ pub mod refusal;
 mod refused;
 pub mod retry;
 mod send;
+mod session;
 mod throttle;
 mod tls;
 mod token;

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tokio::time::{Duration, Instant, sleep};
 use url::Url;
 
-use super::auth::Tried;
+use super::attempts::AuthAttempts;
 use super::error::{Failure, RegistryError, RequestError};
 use super::login::{Caller, refuses_login};
 use super::options::Access;
@@ -114,7 +114,7 @@ impl Inner {
         };
         let caller =
             |access| Caller { account: &account, session: account.session(access), access, credentials };
-        let mut tried = Tried::default();
+        let mut tried = AuthAttempts::default();
         if let Some(reply) = self.with_logins(request, &caller(access), &mut tried).await? {
             return self.settled(request, reply);
         }
@@ -125,7 +125,7 @@ impl Inner {
             .is_some_and(|last| last.by_token_service && last.refusal.status == StatusCode::FORBIDDEN);
         if too_much && !request.writes && access == Access::PullPush {
             account.pull_only.store(true, Ordering::Relaxed);
-            let mut again = Tried::default();
+            let mut again = AuthAttempts::default();
             if let Some(reply) = self.with_logins(request, &caller(Access::Pull), &mut again).await? {
                 return self.settled(request, reply);
             }
@@ -211,7 +211,12 @@ impl Inner {
     }
 
     /// The error of a request for which no login did.
-    fn denied(&self, request: &Request<'_>, credentials: &[Arc<Credential>], tried: Tried) -> RegistryError {
+    fn denied(
+        &self,
+        request: &Request<'_>,
+        credentials: &[Arc<Credential>],
+        tried: AuthAttempts,
+    ) -> RegistryError {
         let deadline = Failure::Deadline;
         let mut error = request_error(request, &request.method, &request.url, deadline);
         let order = tried.logins.iter().copied();

@@ -17,7 +17,8 @@ use serde::Deserialize;
 use url::Url;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::auth::{self, Rebuff};
+use super::attempts::AuthRejection;
+use super::authorization;
 use super::challenge::Bearer;
 use super::error::{BadAnswer, Failure, RegistryError};
 use super::options::Access;
@@ -51,7 +52,7 @@ pub(super) struct Token {
 /// Why there is no token.
 pub(super) enum NoToken {
     /// The service refuses the login.
-    Rejected(Rebuff),
+    Rejected(AuthRejection),
     /// The service can't be worked with.
     Failed(RegistryError),
 }
@@ -81,7 +82,7 @@ impl Inner {
             Some(Login::IdentityToken(token)) => {
                 Asked::by_refresh_token(url, service, &scope, renewed.unwrap_or(token))
             }
-            _ => Asked::by_login(url, service, &scope, credential.and_then(auth::basic)),
+            _ => Asked::by_login(url, service, &scope, credential.and_then(authorization::basic)),
         };
         self.transport.tokens.fetch_add(1, Ordering::Relaxed);
         let mut answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
@@ -101,7 +102,7 @@ impl Inner {
                 return Err(failed(Failure::Refused(refusal)));
             }
             let (method, url) = (asked.method.clone(), answer.shown_url());
-            return Err(NoToken::Rejected(Rebuff { method, url, refusal, by_token_service: true }));
+            return Err(NoToken::Rejected(AuthRejection { method, url, refusal, by_token_service: true }));
         }
         answer.not_html().map_err(failed)?;
         let token = read(&answer.body).ok_or(BadAnswer::NotA("token"));
@@ -225,7 +226,7 @@ fn read(body: &[u8]) -> Option<Token> {
     if token.len().max(refresh_bytes) > MAX_TOKEN_BYTES {
         return None;
     }
-    Some(Token { header: auth::bearer(&token)?, use_for: use_for(&expires_in), refresh })
+    Some(Token { header: authorization::bearer(&token)?, use_for: use_for(&expires_in), refresh })
 }
 
 /// Three quarters of its life: the rest is for requests under way, and for clocks that differ.

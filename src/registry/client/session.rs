@@ -1,0 +1,196 @@
+//! One repository's logins for one access: the authorization in use, and what was refused.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::HeaderValue;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use super::attempts::AuthRejection;
+use crate::mask::Mask;
+use crate::secret::Secret;
+
+/// One repository's logins for one access.
+pub(super) struct Session {
+    pub(super) state: Arc<AsyncMutex<State>>,
+    in_use: Arc<Mutex<InUse>>,
+    /// A bit for each login that has been accepted for something.
+    proven: AtomicU64,
+}
+
+/// The secrets of a [`State`], to hide them in what others say while the state is locked. They go when the state's go.
+#[derive(Default)]
+struct InUse {
+    /// The token in use, in its header.
+    token: Option<HeaderValue>,
+    /// Refresh tokens that a token service gave in place of a login's own.
+    renewed: Vec<(usize, Arc<Secret>)>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    generation: u64,
+    in_use: Arc<Mutex<InUse>>,
+    pass: Option<Authorization>,
+    /// Logins that don't do, whatever is asked for.
+    pub(super) rejected: Vec<(usize, AuthRejection)>,
+}
+
+/// What is sent with requests.
+#[derive(Clone, Debug)]
+pub(super) struct Authorization {
+    pub(super) header: Option<HeaderValue>,
+    pub(super) kind: Kind,
+    renew_at: Option<Instant>,
+    generation: u64,
+}
+
+/// What kind of pass, and the index of the login behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bare,
+    Basic(usize),
+    Token(Option<usize>),
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        let state = State::default();
+        let in_use = Arc::clone(&state.in_use);
+        Self { state: Arc::new(AsyncMutex::new(state)), in_use, proven: AtomicU64::new(0) }
+    }
+}
+
+impl Session {
+    pub(super) async fn lock(&self) -> OwnedMutexGuard<State> {
+        Arc::clone(&self.state).lock_owned().await
+    }
+
+    /// What it holds in memory; what is in use at the moment doesn't count.
+    pub(super) fn bytes(&self) -> usize {
+        self.state.try_lock().map_or(0, |state| state.bytes())
+    }
+
+    /// This kind of pass was let through.
+    pub(super) fn accepted(&self, kind: Kind) {
+        let bit = login_bit(kind);
+        if self.proven.load(Ordering::Relaxed) & bit != bit {
+            self.proven.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this kind of pass has ever been let through.
+    pub(super) fn is_proven(&self, kind: Kind) -> bool {
+        let bit = login_bit(kind);
+        bit != 0 && self.proven.load(Ordering::Relaxed) & bit == bit
+    }
+
+    /// Hides the token in use, and the refresh tokens that came with it.
+    pub(super) fn hide_in(&self, mask: &mut Mask) {
+        let in_use = lock(&self.in_use);
+        // What isn't a token is one of the logins.
+        if let Some(header) = in_use.token.as_ref() {
+            mask.token(header);
+        }
+        in_use.renewed.iter().for_each(|(_, token)| mask.secret(token.expose()));
+    }
+}
+
+/// Past the 64th login of one repository, none is remembered as good.
+fn login_bit(kind: Kind) -> u64 {
+    match kind {
+        Kind::Basic(login) | Kind::Token(Some(login)) => {
+            u32::try_from(login).ok().and_then(|login| 1_u64.checked_shl(login)).unwrap_or(0)
+        }
+        Kind::Bare | Kind::Token(None) => 0,
+    }
+}
+
+impl State {
+    /// What others gave, in memory.
+    fn bytes(&self) -> usize {
+        let header = self.pass.as_ref().and_then(|pass| pass.header.as_ref()).map_or(0, HeaderValue::len);
+        let rejected: usize =
+            self.rejected.iter().map(|(_, rejection)| rejection.url.len() + rejection.refusal.bytes()).sum();
+        let renewed: usize = lock(&self.in_use).renewed.iter().map(|(_, token)| token.expose().len()).sum();
+        header + rejected + renewed
+    }
+
+    /// The pass in use, if it is still good.
+    pub(super) fn pass(&self, now: Instant) -> Option<&Authorization> {
+        self.pass.as_ref().filter(|pass| pass.renew_at.is_none_or(|at| now < at))
+    }
+
+    /// The login behind the last pass, the first to try next.
+    pub(super) fn last_login(&self) -> Option<usize> {
+        match self.pass.as_ref()?.kind {
+            Kind::Basic(login) | Kind::Token(Some(login)) => Some(login),
+            Kind::Bare | Kind::Token(None) => None,
+        }
+    }
+
+    /// Puts a new pass in use.
+    pub(super) fn use_pass(
+        &mut self,
+        header: Option<HeaderValue>,
+        kind: Kind,
+        renew_at: Option<Instant>,
+    ) -> Authorization {
+        self.generation += 1;
+        lock(&self.in_use).token = header.clone().filter(|_| matches!(kind, Kind::Token(_)));
+        let pass = Authorization { header, kind, renew_at, generation: self.generation };
+        self.pass = Some(pass.clone());
+        pass
+    }
+
+    /// Whether `pass` is the one in use; if not, another request has already seen to it.
+    pub(super) fn is_current(&self, pass: &Authorization) -> bool {
+        self.generation == pass.generation
+    }
+
+    /// The pass in use is no longer good, though its login may be.
+    pub(super) fn expire(&mut self) {
+        if let Some(pass) = &mut self.pass {
+            pass.renew_at = Some(Instant::now());
+        }
+    }
+
+    /// The refresh token that the token service gave in place of this login's own.
+    pub(super) fn renewed(&self, login: usize) -> Option<Arc<Secret>> {
+        let in_use = lock(&self.in_use);
+        in_use.renewed.iter().find(|(have, _)| *have == login).map(|(_, token)| Arc::clone(token))
+    }
+
+    /// The token service gave a refresh token in place of this login's own.
+    pub(super) fn renew(&mut self, login: usize, token: Secret) {
+        let mut in_use = lock(&self.in_use);
+        in_use.renewed.retain(|(have, _)| *have != login);
+        in_use.renewed.push((login, Arc::new(token)));
+    }
+
+    /// The login behind `kind` doesn't do for anything.
+    pub(super) fn reject(&mut self, kind: Kind, rejection: AuthRejection) {
+        if let Kind::Basic(login) | Kind::Token(Some(login)) = kind {
+            self.rejected.push((login, rejection));
+        }
+    }
+}
+
+fn lock(in_use: &Mutex<InUse>) -> MutexGuard<'_, InUse> {
+    in_use.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_65th_login_works_like_the_others() {
+        let session = Session::default();
+        session.accepted(Kind::Basic(64));
+        assert!(!session.is_proven(Kind::Basic(64)));
+        session.accepted(Kind::Token(Some(63)));
+        assert!(session.is_proven(Kind::Basic(63)));
+    }
+}
