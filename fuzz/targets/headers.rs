@@ -8,14 +8,17 @@ use libfuzzer_sys::fuzz_target;
 use stepseal::registry::client::challenge::{Challenge, parse};
 use stepseal::registry::client::{link, retry};
 
-fuzz_target!(|text: &str| {
-    let challenges = parse(text);
+fuzz_target!(|bytes: &[u8]| {
+    let challenges = parse(bytes);
     assert!(challenges.len() <= 16);
     for challenge in challenges {
         if let Challenge::Bearer(bearer) = challenge {
-            assert!(bearer.realm.len() <= text.len());
+            // Each byte that isn't UTF-8 is a character of three.
+            assert!(bearer.realm.len() <= 3 * bytes.len());
+            assert!(bearer.service.is_none_or(|service| service.len() <= bytes.len()));
         }
     }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(target) = link::next(text) {
         assert!(text.contains(target));
     }

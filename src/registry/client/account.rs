@@ -1,11 +1,11 @@
 //! What is known of one repository's logins, and of its registry.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
-use super::challenge::{Bearer, Challenge};
+use super::challenge::{Bearer, Offered};
 use super::options::Access;
 use super::session::Session;
 use crate::registry::keychain::Credential;
@@ -18,32 +18,89 @@ pub(super) enum Scheme {
     /// Sent to itself.
     Basic,
     /// Exchanged for a token.
-    Bearer(Arc<Bearer>),
+    Bearer(Arc<TokenServices>),
 }
 
-/// A registry's scheme, unknown until its first answer; whoever holds the lock finds it out.
-pub(super) type SharedScheme = Arc<AsyncMutex<Option<Scheme>>>;
+/// The token services that a registry names.
+#[derive(Clone, Debug)]
+pub(super) struct TokenServices {
+    /// In the order in which they are asked.
+    pub(super) services: Vec<Bearer>,
+    /// Whether the registry also takes logins itself.
+    pub(super) basic: bool,
+}
 
-impl From<Challenge> for Scheme {
-    fn from(challenge: Challenge) -> Self {
-        match challenge {
-            Challenge::Basic => Self::Basic,
-            Challenge::Bearer(bearer) => Self::Bearer(Arc::new(bearer)),
+/// What is known of how a registry wants logins.
+#[derive(Debug, Default)]
+pub(super) struct Manner {
+    /// Unknown until its first answer.
+    pub(super) scheme: Option<Scheme>,
+    /// It was asked without a login, after it had refused one.
+    pub(super) asked_bare: bool,
+}
+
+/// A registry's manner; whoever holds the lock finds it out.
+pub(super) type SharedManner = Arc<AsyncMutex<Manner>>;
+
+impl Manner {
+    /// What it holds in memory; what is in use at the moment doesn't count.
+    pub(super) fn bytes(manner: &AsyncMutex<Self>) -> usize {
+        match manner.try_lock().as_deref() {
+            Ok(Self { scheme: Some(Scheme::Bearer(tokens)), .. }) => {
+                tokens.services.iter().map(Bearer::bytes).sum()
+            }
+            _ => 0,
         }
+    }
+
+    /// Takes in what the registry offers. Token services come first; a login that was let through stays possible.
+    pub(super) fn learn(&mut self, offered: &Offered) {
+        let mut services: Vec<Bearer> = Vec::new();
+        for service in offered.bearers.iter().map(Bearer::token_service) {
+            if !services.contains(&service) {
+                services.push(service);
+            }
+        }
+        let had_basic = match &self.scheme {
+            Some(Scheme::Basic) => true,
+            Some(Scheme::Bearer(tokens)) => tokens.basic,
+            Some(Scheme::Open) | None => false,
+        };
+        let basic = offered.basic || had_basic;
+        self.scheme = Some(match services.is_empty() {
+            true => Scheme::Basic,
+            false => Scheme::Bearer(Arc::new(TokenServices { services, basic })),
+        });
     }
 }
 
 /// One repository's logins.
 pub(super) struct Account {
     pub(super) credentials: OnceCell<Vec<Arc<Credential>>>,
-    pub(super) scheme: SharedScheme,
+    pub(super) manner: SharedManner,
     pub(super) pull: Session,
     pub(super) pull_push: Session,
     /// The token service refuses to let it be written to, so reading asks for less.
     pub(super) pull_only: AtomicBool,
+    /// The registry gives something only to a token that may push, so reading asks for more.
+    pub(super) push_to_read: AtomicBool,
+    /// It was told that a password is sent without the line break at its end.
+    pub(super) told_line_break: AtomicBool,
 }
 
 impl Account {
+    pub(super) fn new(manner: SharedManner) -> Self {
+        Self {
+            credentials: OnceCell::new(),
+            manner,
+            pull: Session::default(),
+            pull_push: Session::default(),
+            pull_only: AtomicBool::new(false),
+            push_to_read: AtomicBool::new(false),
+            told_line_break: AtomicBool::new(false),
+        }
+    }
+
     pub(super) fn session(&self, access: Access) -> &Session {
         match access {
             Access::Pull => &self.pull,
@@ -51,16 +108,23 @@ impl Account {
         }
     }
 
+    /// What a token for a request is asked to allow; `usual` is what the command asks for.
+    pub(super) fn access(&self, writes: bool, usual: Access) -> Access {
+        match usual {
+            _ if writes => Access::PullPush,
+            Access::PullPush if self.pull_only.load(Ordering::Relaxed) => Access::Pull,
+            Access::Pull if self.may_push_to_read() => Access::PullPush,
+            usual => usual,
+        }
+    }
+
+    /// Whether reading asks for a token that may push.
+    fn may_push_to_read(&self) -> bool {
+        self.push_to_read.load(Ordering::Relaxed) && !self.pull_only.load(Ordering::Relaxed)
+    }
+
     /// What was learned about it, in memory.
     pub(super) fn bytes(&self) -> usize {
         self.pull.bytes() + self.pull_push.bytes()
-    }
-}
-
-/// What is kept of a registry's way, in memory.
-pub(super) fn scheme_bytes(scheme: &AsyncMutex<Option<Scheme>>) -> usize {
-    match scheme.try_lock().as_deref() {
-        Ok(Some(Scheme::Bearer(bearer))) => bearer.bytes(),
-        _ => 0,
     }
 }

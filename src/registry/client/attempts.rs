@@ -6,7 +6,8 @@ use http::{HeaderValue, Method};
 
 use super::authorization::basic;
 use super::refusal::Refusal;
-use super::session::Kind;
+use super::send::Reply;
+use super::session::{Ask, Authorization, Kind};
 use crate::registry::keychain::Credential;
 
 /// A refusal of a login, as it is told when no other login does better.
@@ -19,46 +20,72 @@ pub(super) struct AuthRejection {
 }
 
 /// What one request has been refused with.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct AuthAttempts {
     /// The logins, in the order in which they were refused.
     pub(super) logins: Vec<usize>,
-    bare: bool,
-    anonymous_token: bool,
+    /// With these there is nothing more to try.
+    refused: Vec<Kind>,
+    /// Tokens that the registry refused, by what they were asked for with.
+    tokens: Vec<(Option<usize>, Arc<Ask>)>,
     /// The tokens that were asked for anew.
     pub(super) renewed: Vec<Option<usize>>,
     pub(super) last: Option<AuthRejection>,
+    /// An answer that another login may better, such as a policy's. It stands if none does.
+    pub(super) useless: Option<Reply>,
 }
 
 impl AuthAttempts {
-    /// The request was refused with this kind of pass.
+    /// Nothing tried yet, but with the answer that stands if nothing does better.
+    pub(super) fn anew(self) -> Self {
+        Self { useless: self.useless, ..Self::default() }
+    }
+
+    /// The request was refused with this kind of authorization, and would be again.
     pub(super) fn refuse(&mut self, kind: Kind, rejection: AuthRejection) {
-        match kind {
-            Kind::Basic(login) | Kind::Token(Some(login)) => {
-                if !self.logins.contains(&login) {
-                    self.logins.push(login);
-                }
-            }
-            Kind::Bare => self.bare = true,
-            Kind::Token(None) => self.anonymous_token = true,
-        }
+        self.exhaust(kind);
         // What a login was told says more than that one is needed.
         if !matches!(kind, Kind::Bare) || self.logins.is_empty() {
             self.last = Some(rejection);
         }
     }
 
-    /// The login was sent where it wasn't wanted, which says nothing about it.
-    pub(super) fn take_back(&mut self, login: usize) {
-        self.logins.retain(|have| *have != login);
+    /// There is nothing more to try with this kind of authorization.
+    pub(super) fn exhaust(&mut self, kind: Kind) {
+        if !self.refuses(kind) {
+            self.refused.push(kind);
+        }
+        if let Kind::Basic(login) | Kind::Token(Some(login)) = kind
+            && !self.logins.contains(&login)
+        {
+            self.logins.push(login);
+        }
+    }
+
+    /// The registry refused a token. Another one, asked for otherwise, may do.
+    pub(super) fn refuse_token(&mut self, login: Option<usize>, ask: Option<&Arc<Ask>>) {
+        match ask {
+            Some(ask) => self.tokens.push((login, Arc::clone(ask))),
+            None => self.exhaust(Kind::Token(login)),
+        }
     }
 
     pub(super) fn refuses(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Basic(login) | Kind::Token(Some(login)) => self.logins.contains(&login),
-            Kind::Bare => self.bare,
-            Kind::Token(None) => self.anonymous_token,
-        }
+        self.refused.contains(&kind)
+    }
+
+    /// Whether the registry has refused a token that was asked for like this.
+    pub(super) fn refuses_token(&self, login: Option<usize>, ask: &Ask) -> bool {
+        self.tokens.iter().any(|(have, refused)| *have == login && **refused == *ask)
+    }
+
+    /// Whether this authorization was refused already.
+    pub(super) fn refuses_authorization(&self, authorization: &Authorization) -> bool {
+        self.refuses(authorization.kind)
+            || match (authorization.kind, &authorization.ask) {
+                (Kind::Token(login), Some(ask)) => self.refuses_token(login, ask),
+                _ => false,
+            }
     }
 }
 
@@ -67,6 +94,6 @@ pub(super) fn first_basic(
     credentials: &[Arc<Credential>],
     tried: &AuthAttempts,
 ) -> Option<(usize, HeaderValue)> {
-    let untried = credentials.iter().enumerate().filter(|(at, _)| !tried.logins.contains(at));
+    let untried = credentials.iter().enumerate().filter(|(at, _)| !tried.refuses(Kind::Basic(*at)));
     untried.filter_map(|(at, credential)| Some((at, basic(credential)?))).next()
 }

@@ -5,15 +5,14 @@
 //! at once make one request here, not many, and a wrong password doesn't lock its account. What is forgotten is found out anew: an
 //! agent is asked about names that others choose, for as long as it lives.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderValue;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell};
+use tokio::sync::Mutex as AsyncMutex;
 
-use super::account::{Account, Scheme, scheme_bytes};
+use super::account::{Account, Manner};
 use super::error::RegistryError;
-use super::session::Session;
+use super::line_break::with_second_tries;
 use crate::mask::Mask;
 use crate::recent::Recent;
 use crate::registry::keychain::{Credential, Keychain, Login};
@@ -33,7 +32,7 @@ const MAX_SCHEMES_BYTES: usize = 1024 * 1024;
 pub(super) struct Auth {
     keychain: Arc<dyn Keychain>,
     accounts: Mutex<Recent<Repository, Account>>,
-    schemes: Mutex<Recent<String, AsyncMutex<Option<Scheme>>>>,
+    manners: Mutex<Recent<String, AsyncMutex<Manner>>>,
     /// The logins for proxies, which the proxy variables have.
     proxies: Vec<(String, Secret)>,
 }
@@ -42,8 +41,8 @@ impl Auth {
     /// What is known at first: nothing but `proxies`, the logins for proxies.
     pub(super) fn new(keychain: Arc<dyn Keychain>, proxies: Vec<(String, Secret)>) -> Self {
         let accounts = Recent::new(MAX_ACCOUNTS, MAX_ACCOUNTS_BYTES, Account::bytes);
-        let schemes = Recent::new(MAX_SCHEMES, MAX_SCHEMES_BYTES, scheme_bytes);
-        Self { keychain, accounts: Mutex::new(accounts), schemes: Mutex::new(schemes), proxies }
+        let manners = Recent::new(MAX_SCHEMES, MAX_SCHEMES_BYTES, Manner::bytes);
+        Self { keychain, accounts: Mutex::new(accounts), manners: Mutex::new(manners), proxies }
     }
 
     /// Hides every login and token that is known, and `sent`, in what a registry, a token service or a proxy says: what one request carried can
@@ -85,14 +84,8 @@ impl Auth {
     pub(super) fn account(&self, repository: &Repository) -> Arc<Account> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.get(repository, || {
-            let mut schemes = self.schemes.lock().unwrap_or_else(PoisonError::into_inner);
-            Account {
-                credentials: OnceCell::new(),
-                scheme: schemes.get(repository.registry(), || AsyncMutex::new(None)),
-                pull: Session::default(),
-                pull_push: Session::default(),
-                pull_only: AtomicBool::new(false),
-            }
+            let mut manners = self.manners.lock().unwrap_or_else(PoisonError::into_inner);
+            Account::new(manners.get(repository.registry(), || AsyncMutex::new(Manner::default())))
         })
     }
 
@@ -108,7 +101,7 @@ impl Auth {
                 repository: repository.clone(),
                 source: Box::new(source),
             })?;
-            Ok(found.into_iter().map(Arc::new).collect())
+            Ok(with_second_tries(found))
         };
         account.credentials.get_or_try_init(ask).await.map(Vec::as_slice)
     }
@@ -146,7 +139,7 @@ mod tests {
                 let name = format!("registry{}.example/team/app{number}", number % registries);
                 let account = auth.account(&name.parse().unwrap());
                 let mut state = account.session(Access::Pull).lock().await;
-                state.use_pass(bearer(&"a".repeat(token)), Kind::Token(None), None);
+                state.use_pass(bearer(&"a".repeat(token)), Kind::Token(None));
             }
             // One that was used at last is known.
             let last =
@@ -155,7 +148,7 @@ mod tests {
             assert!(account.session(Access::Pull).lock().await.pass(Instant::now()).is_some());
             let known = auth.accounts.lock().unwrap().len();
             assert!((least..=most + 1).contains(&known), "{known} of {repositories}");
-            assert!(auth.schemes.lock().unwrap().len() <= registries.min(MAX_ACCOUNTS + 1));
+            assert!(auth.manners.lock().unwrap().len() <= registries.min(MAX_ACCOUNTS + 1));
         }
     }
 }

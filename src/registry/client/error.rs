@@ -95,6 +95,8 @@ pub struct RequestError {
     pub denied: bool,
     /// Credentials that are there and were not read, and why: set where `denied` is.
     pub unread: Option<String>,
+    /// What to do, where the logins show it.
+    pub advice: Option<&'static str>,
     /// How often it was sent.
     pub attempts: u32,
     /// Whether it was given up on after trying as often as makes sense.

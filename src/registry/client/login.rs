@@ -1,35 +1,33 @@
-//! Which login a request goes with, and what its refusal means.
+//! Which login a request goes with.
 //!
 //! The first request to a registry goes alone, the others wait for what it learns: how the registry
 //! wants logins. It carries the first password login at once, since most registries with a password
-//! take it, and that saves a request on each; one that gives tokens answers with its challenge.
+//! take it, and that saves a request on each; one that gives tokens answers with its challenge. What a refusal means is
+//! [`rejected`](super::rejected)'s.
 //!
-//! A request that has logins is never sent without one because they were refused.
+//! A request that has logins is never sent without one because they were refused: a bare request may ask how the registry wants logins,
+//! and its answer is taken for nothing else.
 //!
 //! Only the registry itself can ask for a login, in an answer over its own connection. What the target of a redirect, or of
 //! an upload's `Location`, asks for is its own affair: no login is for it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use http::StatusCode;
-use http::header::WWW_AUTHENTICATE;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::account::{Account, Scheme};
-use super::attempts::{AuthAttempts, AuthRejection, first_basic};
-use super::challenge::{self, Bearer, Challenge};
+use super::account::{Account, Manner, Scheme};
+use super::attempts::{AuthAttempts, first_basic};
 use super::error::RegistryError;
+use super::line_break::is_without_line_break;
 use super::options::Access;
+use super::rejected::is_about_login;
 use super::send::{Reply, Request};
 use super::session::{Authorization, Kind, Session, State};
-use super::token::NoToken;
 use super::transport::Answer;
-use super::{Inner, endpoint, retry};
+use super::{Inner, retry};
 use crate::registry::keychain::Credential;
-
-/// The longest `WWW-Authenticate` header that is read, in bytes: an address, a name and a scope. What it says is kept.
-const MAX_CHALLENGE_BYTES: usize = 4096;
 
 /// How often one request is sent with another login, or another token, at most.
 const LOGIN_ROUNDS: usize = 16;
@@ -42,7 +40,7 @@ pub(super) struct Caller<'a> {
     pub(super) credentials: &'a [Arc<Credential>],
 }
 
-enum Grant {
+pub(super) enum Grant {
     /// Send with this.
     Authorization(Authorization),
     /// Nobody knows yet how this registry wants logins: find out. The others wait.
@@ -51,9 +49,9 @@ enum Grant {
     Nothing,
 }
 
-struct Probe {
+pub(super) struct Probe {
     state: OwnedMutexGuard<State>,
-    scheme: OwnedMutexGuard<Option<Scheme>>,
+    manner: OwnedMutexGuard<Manner>,
 }
 
 impl Inner {
@@ -65,20 +63,19 @@ impl Inner {
         tried: &mut AuthAttempts,
     ) -> Result<Option<Reply>, RegistryError> {
         for _ in 0..LOGIN_ROUNDS {
-            match self.grant(request, caller, tried).await? {
-                Grant::Nothing => return Ok(None),
-                Grant::Probe(probe) => {
-                    if let Some((answer, kind)) = self.probe(request, caller, probe, tried).await? {
-                        return Ok(Some(caller.reply(answer, kind)));
+            let reply = match self.grant(request, caller, tried).await? {
+                Grant::Nothing => break,
+                Grant::Probe(probe) => self.probe(request, caller, probe, tried).await?,
+                Grant::Authorization(authorization) => {
+                    let answer = self.exchange(request, authorization.header.as_ref()).await?;
+                    match is_about_login(request, caller, &answer, authorization.kind) {
+                        false => Some(caller.reply(answer, authorization.kind)),
+                        true => self.reconsider(request, caller, &authorization, answer, tried).await?,
                     }
                 }
-                Grant::Authorization(pass) => {
-                    let answer = self.exchange(request, pass.header.as_ref()).await?;
-                    if !refuses_login(&answer) {
-                        return Ok(Some(caller.reply(answer, pass.kind)));
-                    }
-                    self.reconsider(request, caller, &pass, &answer, tried).await;
-                }
+            };
+            if reply.is_some() {
+                return Ok(reply);
             }
         }
         Ok(None)
@@ -92,79 +89,42 @@ impl Inner {
         tried: &mut AuthAttempts,
     ) -> Result<Grant, RegistryError> {
         let mut state = caller.session.lock().await;
-        for (login, rejection) in &state.rejected {
-            if !tried.logins.contains(login) {
-                tried.refuse(Kind::Basic(*login), rejection.clone());
+        for (kind, rejection) in &state.rejected {
+            if !tried.refuses(*kind) {
+                tried.refuse(*kind, rejection.clone());
             }
         }
-        if let Some(pass) = state.pass(Instant::now())
-            && !tried.refuses(pass.kind)
+        if let Some(authorization) = state.pass(Instant::now())
+            && !tried.refuses_authorization(authorization)
         {
-            return Ok(Grant::Authorization(pass.clone()));
+            return Ok(Grant::Authorization(authorization.clone()));
         }
-        let scheme = Arc::clone(&caller.account.scheme).lock_owned().await;
-        let bearer = match &*scheme {
-            None => return Ok(Grant::Probe(Probe { state, scheme })),
-            Some(Scheme::Bearer(bearer)) => Arc::clone(bearer),
+        let manner = Arc::clone(&caller.account.manner).lock_owned().await;
+        let tokens = match &manner.scheme {
+            None => return Ok(Grant::Probe(Probe { state, manner })),
+            Some(Scheme::Bearer(tokens)) => Arc::clone(tokens),
             Some(Scheme::Open) if !tried.refuses(Kind::Bare) => {
-                return Ok(Grant::Authorization(state.use_pass(None, Kind::Bare, None)));
+                return Ok(Grant::Authorization(state.use_pass(None, Kind::Bare)));
             }
             Some(Scheme::Open | Scheme::Basic) => {
-                if let Some((login, header)) = first_basic(caller.credentials, tried) {
-                    return Ok(Grant::Authorization(state.use_pass(Some(header), Kind::Basic(login), None)));
+                if let Some(grant) = caller.grant_basic(&mut state, tried) {
+                    return Ok(grant);
                 }
                 if caller.credentials.is_empty() && !tried.refuses(Kind::Bare) {
-                    return Ok(Grant::Authorization(state.use_pass(None, Kind::Bare, None)));
+                    return Ok(Grant::Authorization(state.use_pass(None, Kind::Bare)));
                 }
                 return Ok(Grant::Nothing);
             }
         };
         // The token is this repository's own affair; other repositories need not wait for it.
-        drop(scheme);
-        self.grant_token(request, caller, &mut state, &bearer, tried).await
-    }
-
-    async fn grant_token(
-        &self,
-        request: &Request<'_>,
-        caller: &Caller<'_>,
-        state: &mut State,
-        bearer: &Bearer,
-        tried: &mut AuthAttempts,
-    ) -> Result<Grant, RegistryError> {
-        let mut logins: Vec<Option<usize>> = (0..caller.credentials.len()).map(Some).collect();
-        // The one that worked last goes first.
-        logins.sort_by_key(|login| *login != state.last_login());
-        if logins.is_empty() {
-            logins.push(None);
-        }
-        for login in logins {
-            let kind = Kind::Token(login);
-            if tried.refuses(kind) {
-                continue;
+        drop(manner);
+        match self.grant_token(request, caller, &mut state, &tokens.services, tried).await {
+            // No token service can be worked with: where the registry takes logins itself, that is left.
+            Err(error) if tokens.basic && !error.is_transient() => {
+                caller.grant_basic(&mut state, tried).ok_or(error)
             }
-            let credential = login.and_then(|at| caller.credentials.get(at)).map(Arc::as_ref);
-            let renewed = login.and_then(|at| state.renewed(at));
-            match self.token(request, caller.access, bearer, credential, renewed.as_deref()).await {
-                Ok(token) => {
-                    if let (Some(at), Some(refresh)) = (login, token.refresh) {
-                        state.renew(at, refresh);
-                    }
-                    let renew_at = Instant::now() + token.use_for;
-                    return Ok(Grant::Authorization(state.use_pass(
-                        Some(token.header),
-                        kind,
-                        Some(renew_at),
-                    )));
-                }
-                Err(NoToken::Rejected(rejection)) => {
-                    state.reject(kind, rejection.clone());
-                    tried.refuse(kind, rejection);
-                }
-                Err(NoToken::Failed(error)) => return Err(error),
-            }
+            granted => granted,
         }
-        Ok(Grant::Nothing)
     }
 
     /// Sends the first request to a registry and learns from the answer how it wants logins. `None`: it
@@ -175,138 +135,63 @@ impl Inner {
         caller: &Caller<'_>,
         mut probe: Probe,
         tried: &mut AuthAttempts,
-    ) -> Result<Option<(Answer, Kind)>, RegistryError> {
+    ) -> Result<Option<Reply>, RegistryError> {
         let (kind, header) = match first_basic(caller.credentials, tried) {
             Some((login, header)) => (Kind::Basic(login), Some(header)),
             None => (Kind::Bare, None),
         };
+        caller.note(kind);
         let answer = self.exchange(request, header.as_ref()).await?;
-        if !refuses_login(&answer) {
-            let sent_login = header.is_some();
-            // A refusal for the moment says nothing about logins.
-            if !retry::status_is_transient(answer.status) {
-                *probe.scheme = Some(if sent_login { Scheme::Basic } else { Scheme::Open });
-                probe.state.use_pass(header, kind, None);
-            }
-            return Ok(Some((answer, kind)));
+        if is_about_login(request, caller, &answer, kind) {
+            let Probe { mut state, mut manner } = probe;
+            return self.refused_as(request, caller, (&mut state, &mut manner), kind, answer, tried).await;
         }
-        let rejection = rejection(request, &answer);
-        tried.refuse(kind, rejection.clone());
-        match (challenge_of(request, &answer), kind) {
-            (Some(Challenge::Bearer(bearer)), _) => {
-                if let Kind::Basic(login) = kind {
-                    tried.take_back(login);
-                }
-                *probe.scheme = Some(Challenge::Bearer(bearer).into());
-            }
-            (Some(Challenge::Basic), _) | (None, Kind::Bare | Kind::Token(_)) => {
-                if answer.status == StatusCode::UNAUTHORIZED {
-                    probe.state.reject(kind, rejection);
-                }
-                *probe.scheme = Some(Scheme::Basic);
-            }
-            // Nothing was learned: some registries only tell what they want to who sends nothing.
-            (None, Kind::Basic(login)) => {
-                let scheme = self.asked_bare(request).await?;
-                if matches!(scheme, Scheme::Bearer(_)) {
-                    tried.take_back(login);
-                }
-                *probe.scheme = Some(scheme);
-            }
+        // A refusal for the moment says nothing about logins.
+        if !retry::status_is_transient(answer.status) {
+            probe.manner.scheme = Some(if header.is_some() { Scheme::Basic } else { Scheme::Open });
+            probe.state.use_pass(header, kind);
         }
-        Ok(None)
-    }
-
-    /// How a registry wants logins, if asked without one. Not by the request itself: one that has logins
-    /// must not end up being done as nobody.
-    async fn asked_bare(&self, request: &Request<'_>) -> Result<Scheme, RegistryError> {
-        let mut question = self.request(request.repository, endpoint::root)?;
-        question.writes = request.writes;
-        let answer = self.exchange_anywhere(&question, None).await?;
-        if retry::status_is_transient(answer.status) {
-            return Err(self.refused(&question, &Reply { answer, used: None }));
-        }
-        Ok(challenge_of(&question, &answer).map_or(Scheme::Basic, Scheme::from))
-    }
-
-    /// Takes in that `request` was refused with `pass`.
-    async fn reconsider(
-        &self,
-        request: &Request<'_>,
-        caller: &Caller<'_>,
-        pass: &Authorization,
-        answer: &Answer,
-        tried: &mut AuthAttempts,
-    ) {
-        let mut state = caller.session.lock().await;
-        if !state.is_current(pass) {
-            return;
-        }
-        let rejection = rejection(request, answer);
-        let challenge = challenge_of(request, answer);
-        let unauthorized = answer.status == StatusCode::UNAUTHORIZED;
-        match (pass.kind, &challenge) {
-            // Expired before its time, or too narrow: once, a new one may do better.
-            (Kind::Token(login), _) if unauthorized && !tried.renewed.contains(&login) => {
-                tried.renewed.push(login);
-                tried.last = Some(rejection);
-                state.expire();
-            }
-            (Kind::Basic(_), Some(Challenge::Bearer(_))) => {
-                tried.last = Some(rejection);
-                state.expire();
-            }
-            (kind, _) => {
-                if unauthorized && matches!(kind, Kind::Basic(_)) && !caller.session.is_proven(kind) {
-                    state.reject(kind, rejection.clone());
-                }
-                tried.refuse(kind, rejection);
-            }
-        }
-        let mut scheme = caller.account.scheme.lock().await;
-        match challenge {
-            Some(challenge) => *scheme = Some(challenge.into()),
-            None if pass.kind == Kind::Bare => *scheme = Some(Scheme::Basic),
-            None => {}
-        }
+        Ok(Some(caller.reply(answer, kind)))
     }
 }
 
 impl Caller<'_> {
-    /// The answer to what was let through with this kind of pass.
-    fn reply(&self, answer: Answer, kind: Kind) -> Reply {
+    /// The next login that can be sent to the registry itself.
+    fn grant_basic(&self, state: &mut State, tried: &AuthAttempts) -> Option<Grant> {
+        let (login, header) = first_basic(self.credentials, tried)?;
+        self.note(Kind::Basic(login));
+        Some(Grant::Authorization(state.use_pass(Some(header), Kind::Basic(login))))
+    }
+
+    /// Tells what is sent otherwise than it was configured.
+    pub(super) fn note(&self, kind: Kind) {
+        let (Kind::Basic(login) | Kind::Token(Some(login))) = kind else { return };
+        if is_without_line_break(self.credentials, login)
+            && let Some(credential) = self.credentials.get(login)
+            && !self.account.told_line_break.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                login = %credential,
+                "a password that ends with a line break was refused: trying it without the line break; remove it from the file"
+            );
+        }
+    }
+
+    /// The answer to what was let through with this kind of authorization.
+    pub(super) fn reply(&self, answer: Answer, kind: Kind) -> Reply {
         // A refusal for the moment says nothing about logins.
         if !retry::status_is_transient(answer.status) {
             self.session.accepted(kind);
         }
+        self.unproven_reply(answer, kind)
+    }
+
+    /// The same for an answer that doesn't show that the login is good.
+    pub(super) fn unproven_reply(&self, answer: Answer, kind: Kind) -> Reply {
         let used = match kind {
             Kind::Basic(login) | Kind::Token(Some(login)) => self.credentials.get(login).cloned(),
             Kind::Bare | Kind::Token(None) => None,
         };
         Reply { answer, used }
-    }
-}
-
-/// Whether the answer is about who asks.
-pub(super) fn refuses_login(answer: &Answer) -> bool {
-    matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-}
-
-/// How the registry wants logins; `None` also where the answer is another host's.
-fn challenge_of(request: &Request<'_>, answer: &Answer) -> Option<Challenge> {
-    if !request.is_home(&answer.url) {
-        return None;
-    }
-    let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter();
-    let headers = headers.filter(|header| header.len() <= MAX_CHALLENGE_BYTES);
-    challenge::best(headers.filter_map(|header| header.to_str().ok()))
-}
-
-fn rejection(request: &Request<'_>, answer: &Answer) -> AuthRejection {
-    AuthRejection {
-        method: request.method.clone(),
-        url: answer.shown_url(),
-        refusal: answer.refusal(),
-        by_token_service: false,
     }
 }

@@ -34,11 +34,13 @@ pub mod challenge;
 mod classify;
 mod detail;
 pub(crate) mod dns;
+mod ecr;
 mod endpoint;
 mod error;
 mod hidden;
 mod hint;
 pub mod issuer;
+mod line_break;
 pub mod link;
 mod login;
 mod manifests;
@@ -47,12 +49,14 @@ mod proxy;
 mod referrers;
 pub mod refusal;
 mod refused;
+mod rejected;
 pub mod retry;
 mod send;
 mod session;
 mod throttle;
 mod tls;
 mod token;
+mod token_grant;
 mod transport;
 
 #[cfg(test)]
@@ -235,6 +239,7 @@ impl Inner {
                 used: Vec::new(),
                 denied: false,
                 unread: None,
+                advice: None,
                 attempts: 0,
                 given_up: false,
             }))

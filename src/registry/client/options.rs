@@ -35,7 +35,7 @@ pub struct ClientOptions {
     pub idle_limit: Duration,
     /// What tokens are asked for.
     pub access: Access,
-    /// The `User-Agent` that registries see.
+    /// The `User-Agent` that registries and token services see. Harbor lets what names cosign read an image that its policy withholds.
     pub user_agent: String,
     /// The environment variables that a network client honours.
     pub environment: Environment,
@@ -55,7 +55,7 @@ impl ClientOptions {
             large_answers: None,
             idle_limit: IDLE_LIMIT,
             access: Access::PullPush,
-            user_agent: concat!("stepseal/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: concat!("stepseal/", env!("CARGO_PKG_VERSION"), " (cosign-compatible)").to_owned(),
             environment: Environment::default(),
             files: SystemFiles::default(),
         }

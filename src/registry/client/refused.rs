@@ -8,6 +8,9 @@ use http::{Method, StatusCode};
 use super::error::RequestError;
 use super::refusal::{Refusal, Said};
 
+/// What to do about a registry that has had enough.
+const WAIT: &str = "wait, use a login with a higher limit, or allow more time with --timeout";
+
 /// A reverse proxy wants a client certificate: nginx, IIS, HAProxy.
 const CLIENT_CERTIFICATE: &[&str] = &[
     "required ssl certificate was sent",
@@ -79,6 +82,9 @@ const SCOPE: &[&str] = &[
 
 /// The next action.
 pub(super) fn action(request: &RequestError, refusal: &Refusal) -> Option<String> {
+    if let Some(advice) = request.advice {
+        return Some(advice.to_owned());
+    }
     let words = refusal.words();
     let answer = Answer { request, refusal, words: &words };
     answer
@@ -112,9 +118,7 @@ impl Answer<'_> {
         let Self { request, refusal, .. } = self;
         let registry = request.repository.registry();
         if refusal.status == StatusCode::TOO_MANY_REQUESTS || refusal.has_code("TOOMANYREQUESTS") {
-            return Some(
-                "wait, use a login with a higher limit, or allow more time with --timeout".to_owned(),
-            );
+            return Some(WAIT.to_owned());
         }
         if refusal.status.is_client_error() && self.says(CLIENT_CERTIFICATE) {
             return Some(format!(
@@ -143,8 +147,15 @@ impl Answer<'_> {
 
     /// A rule about content, or about tags.
     fn rule(&self) -> Option<String> {
+        let path = self.request.repository.path();
+        let withholds = self.refusal.status == StatusCode::PRECONDITION_FAILED && !self.request.writes;
+        if withholds && (self.words.contains("not signed") || !self.says(POLICY)) {
+            return Some(format!(
+                "a policy of the registry withholds this: Harbor gives an image without signatures only to a login that may push to \
+                 {path}"
+            ));
+        }
         if self.says(POLICY) {
-            let path = self.request.repository.path();
             let elsewhere = match self.request.writes {
                 true => {
                     ", its tags sha256-* included; or store the signatures elsewhere with storage.oci.repository"

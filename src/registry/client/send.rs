@@ -11,10 +11,11 @@ use url::Url;
 
 use super::attempts::AuthAttempts;
 use super::error::{Failure, RegistryError, RequestError};
-use super::login::{Caller, refuses_login};
+use super::login::Caller;
 use super::options::Access;
+use super::rejected::refuses_login;
 use super::transport::{Answer, Call, Fault};
-use super::{Inner, endpoint, retry};
+use super::{Inner, ecr, endpoint, retry};
 use crate::registry::keychain::Credential;
 use crate::registry::reference::Repository;
 
@@ -44,6 +45,18 @@ pub(super) struct Reply {
 }
 
 impl Request<'_> {
+    /// The same once more.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            home: self.home.clone(),
+            content_type: self.content_type.clone(),
+            body: self.body.clone(),
+            ..*self
+        }
+    }
+
     /// Whether an address is the registry's own: the login may go there, and what it asks for counts.
     pub(super) fn is_home(&self, url: &Url) -> bool {
         endpoint::same_origin(&self.home, url)
@@ -107,30 +120,34 @@ impl Inner {
         }
         let account = self.auth.account(request.repository);
         let credentials = self.auth.credentials(&account, request.repository).await?;
-        let access = match self.transport.options.access {
-            _ if request.writes => Access::PullPush,
-            Access::PullPush if account.pull_only.load(Ordering::Relaxed) => Access::Pull,
-            access => access,
-        };
+        let usual = self.transport.options.access;
         let caller =
             |access| Caller { account: &account, session: account.session(access), access, credentials };
+        let mut access = account.access(request.writes, usual);
         let mut tried = AuthAttempts::default();
-        if let Some(reply) = self.with_logins(request, &caller(access), &mut tried).await? {
-            return self.settled(request, reply);
-        }
-        // Some token services give nothing at all to a login that may not have everything it asks for.
-        let too_much = tried
-            .last
-            .as_ref()
-            .is_some_and(|last| last.by_token_service && last.refusal.status == StatusCode::FORBIDDEN);
-        if too_much && !request.writes && access == Access::PullPush {
-            account.pull_only.store(true, Ordering::Relaxed);
-            let mut again = AuthAttempts::default();
-            if let Some(reply) = self.with_logins(request, &caller(Access::Pull), &mut again).await? {
+        loop {
+            if let Some(reply) = self.with_logins(request, &caller(access), &mut tried).await? {
                 return self.settled(request, reply);
             }
+            // Some token services give nothing at all to a login that may not have everything it asks for.
+            if access == Access::PullPush && !request.writes && asks_too_much(&tried, credentials) {
+                account.pull_only.store(true, Ordering::Relaxed);
+            }
+            let next = account.access(request.writes, usual);
+            if next == access {
+                break;
+            }
+            // Not for ever: each access is left for the other once at most.
+            access = next;
+            tried = tried.anew();
         }
-        Err(self.denied(request, credentials, tried))
+        match tried.useless.take() {
+            // A policy's answer says more than that no other login may pass it.
+            Some(reply) if tried.last.is_none() || reply.answer.status == StatusCode::PRECONDITION_FAILED => {
+                self.settled(request, reply)
+            }
+            _ => Err(self.denied(request, credentials, tried)),
+        }
     }
 
     /// Sends `request` as it is. A 401 or 403 that comes back is the registry's own; another host's is an error.
@@ -227,10 +244,21 @@ impl Inner {
         error.unread = self.auth.unread();
         if let Some(last) = tried.last {
             (error.method, error.url) = (last.method, last.url);
+            error.advice = ecr::advice(credentials, &last.refusal);
             error.failure = Failure::Refused(last.refusal);
         }
         self.error(error, None)
     }
+}
+
+/// Whether the token service may give a token to this login that allows less. To a wrong password it gives none.
+fn asks_too_much(tried: &AuthAttempts, credentials: &[Arc<Credential>]) -> bool {
+    let last = tried.last.as_ref().filter(|last| last.by_token_service);
+    last.is_some_and(|last| match last.refusal.status {
+        StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => true,
+        StatusCode::UNAUTHORIZED => credentials.is_empty(),
+        _ => false,
+    })
 }
 
 fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Failure) -> RequestError {
@@ -243,6 +271,7 @@ fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Fai
         used: Vec::new(),
         denied: false,
         unread: None,
+        advice: None,
         attempts: 1,
         given_up: false,
     }

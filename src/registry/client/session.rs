@@ -8,6 +8,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::attempts::AuthRejection;
+use super::challenge::Bearer;
 use crate::mask::Mask;
 use crate::secret::Secret;
 
@@ -33,8 +34,20 @@ pub(super) struct State {
     generation: u64,
     in_use: Arc<Mutex<InUse>>,
     pass: Option<Authorization>,
-    /// Logins that don't do, whatever is asked for.
-    pub(super) rejected: Vec<(usize, AuthRejection)>,
+    /// What doesn't do, whatever is asked for.
+    pub(super) rejected: Vec<(Kind, AuthRejection)>,
+    /// Questions for a token that the token service refused.
+    refused_asks: Vec<(Option<usize>, Arc<Ask>)>,
+    /// The scopes that the registry last named for a request of this session; `None`: it named nothing yet.
+    pub(super) scopes: Option<Vec<String>>,
+}
+
+/// What a token is asked for with, besides the login.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    /// The token service.
+    pub(super) service: Bearer,
+    pub(super) scope: String,
 }
 
 /// What is sent with requests.
@@ -42,11 +55,13 @@ pub(super) struct State {
 pub(super) struct Authorization {
     pub(super) header: Option<HeaderValue>,
     pub(super) kind: Kind,
+    /// What a token was asked for with.
+    pub(super) ask: Option<Arc<Ask>>,
     renew_at: Option<Instant>,
     generation: u64,
 }
 
-/// What kind of pass, and the index of the login behind it.
+/// What kind of authorization, and the index of the login behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Bare,
@@ -111,10 +126,14 @@ impl State {
     /// What others gave, in memory.
     fn bytes(&self) -> usize {
         let header = self.pass.as_ref().and_then(|pass| pass.header.as_ref()).map_or(0, HeaderValue::len);
+        let asks = self.refused_asks.iter().map(|(_, ask)| ask);
+        let asks = asks.chain(self.pass.iter().filter_map(|pass| pass.ask.as_ref()));
+        let asks: usize = asks.map(|ask| ask.service.bytes() + ask.scope.len()).sum();
+        let scopes: usize = self.scopes.iter().flatten().map(String::len).sum();
         let rejected: usize =
             self.rejected.iter().map(|(_, rejection)| rejection.url.len() + rejection.refusal.bytes()).sum();
         let renewed: usize = lock(&self.in_use).renewed.iter().map(|(_, token)| token.expose().len()).sum();
-        header + rejected + renewed
+        header + asks + scopes + rejected + renewed
     }
 
     /// The pass in use, if it is still good.
@@ -131,15 +150,31 @@ impl State {
     }
 
     /// Puts a new pass in use.
-    pub(super) fn use_pass(
+    pub(super) fn use_pass(&mut self, header: Option<HeaderValue>, kind: Kind) -> Authorization {
+        self.put_in_use(header, kind, None, None)
+    }
+
+    /// Puts a new token in use, and says what it was asked for with.
+    pub(super) fn use_token(
+        &mut self,
+        header: HeaderValue,
+        login: Option<usize>,
+        ask: Arc<Ask>,
+        renew_at: Instant,
+    ) -> Authorization {
+        self.put_in_use(Some(header), Kind::Token(login), Some(ask), Some(renew_at))
+    }
+
+    fn put_in_use(
         &mut self,
         header: Option<HeaderValue>,
         kind: Kind,
+        ask: Option<Arc<Ask>>,
         renew_at: Option<Instant>,
     ) -> Authorization {
         self.generation += 1;
         lock(&self.in_use).token = header.clone().filter(|_| matches!(kind, Kind::Token(_)));
-        let pass = Authorization { header, kind, renew_at, generation: self.generation };
+        let pass = Authorization { header, kind, ask, renew_at, generation: self.generation };
         self.pass = Some(pass.clone());
         pass
     }
@@ -169,11 +204,20 @@ impl State {
         in_use.renewed.push((login, Arc::new(token)));
     }
 
-    /// The login behind `kind` doesn't do for anything.
+    /// This kind of authorization doesn't do for anything.
     pub(super) fn reject(&mut self, kind: Kind, rejection: AuthRejection) {
-        if let Kind::Basic(login) | Kind::Token(Some(login)) = kind {
-            self.rejected.push((login, rejection));
+        if !matches!(kind, Kind::Bare) && !self.rejected.iter().any(|(have, _)| *have == kind) {
+            self.rejected.push((kind, rejection));
         }
+    }
+
+    /// The token service refuses to give this login what was asked for.
+    pub(super) fn refuse_ask(&mut self, login: Option<usize>, ask: Arc<Ask>) {
+        self.refused_asks.push((login, ask));
+    }
+
+    pub(super) fn refuses_ask(&self, login: Option<usize>, ask: &Ask) -> bool {
+        self.refused_asks.iter().any(|(have, refused)| *have == login && **refused == *ask)
     }
 }
 

@@ -21,10 +21,11 @@ use super::attempts::AuthRejection;
 use super::authorization;
 use super::challenge::Bearer;
 use super::error::{BadAnswer, Failure, RegistryError};
-use super::options::Access;
+use super::rejected::refuses_login;
 use super::send::Request;
+use super::session::Ask;
 use super::transport::{Answer, Call};
-use super::{Inner, endpoint, login, retry, transport};
+use super::{Inner, endpoint, retry, transport};
 use crate::registry::keychain::{Credential, Login};
 use crate::secret::Secret;
 
@@ -71,23 +72,19 @@ impl Inner {
     pub(super) async fn token(
         &self,
         request: &Request<'_>,
-        access: Access,
-        service: &Bearer,
+        ask: &Ask,
         credential: Option<&Credential>,
         renewed: Option<&Secret>,
     ) -> Result<Token, NoToken> {
-        let url = self.token_service(request, service, credential.is_some()).map_err(NoToken::Failed)?;
-        let scope = format!("repository:{}:{}", request.repository.path(), access.actions());
+        let url = self.token_service(request, &ask.service, credential.is_some()).map_err(NoToken::Failed)?;
         let asked = match credential.map(|credential| &credential.login) {
-            Some(Login::IdentityToken(token)) => {
-                Asked::by_refresh_token(url, service, &scope, renewed.unwrap_or(token))
-            }
-            _ => Asked::by_login(url, service, &scope, credential.and_then(authorization::basic)),
+            Some(Login::IdentityToken(token)) => Asked::by_refresh_token(url, ask, renewed.unwrap_or(token)),
+            _ => Asked::by_login(url, ask, credential.and_then(authorization::basic)),
         };
         self.transport.tokens.fetch_add(1, Ordering::Relaxed);
         let mut answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
         let failed = |failure| NoToken::Failed(self.fail(request, &asked.method, &answer.url, failure));
-        if login::refuses_login(&answer) && !endpoint::same_origin(&asked.url, &answer.url) {
+        if refuses_login(&answer) && !endpoint::same_origin(&asked.url, &answer.url) {
             let service = format!("the token service {}", endpoint::host(&asked.url));
             return Err(failed(answer.other_host(&asked.url, service)));
         }
@@ -98,7 +95,7 @@ impl Inner {
         }
         if !answer.status.is_success() {
             let refusal = answer.refusal();
-            if !asked.is_rejected_by(answer.status) {
+            if !Asked::is_rejected_by(answer.status) {
                 return Err(failed(Failure::Refused(refusal)));
             }
             let (method, url) = (asked.method.clone(), answer.shown_url());
@@ -176,45 +173,50 @@ struct Asked {
 }
 
 impl Asked {
-    fn by_login(mut url: Url, service: &Bearer, scope: &str, authorization: Option<HeaderValue>) -> Self {
-        let mut query = url.query_pairs_mut();
-        if let Some(service) = &service.service {
-            query.append_pair("service", service);
+    fn by_login(mut url: Url, ask: &Ask, authorization: Option<HeaderValue>) -> Self {
+        let mut query = url.query().filter(|query| !query.is_empty()).map(str::to_owned).unwrap_or_default();
+        if let Some(service) = &ask.service.service {
+            append(&mut query, "service", service);
         }
-        query.append_pair("scope", scope);
-        drop(query);
+        // One each: not every service takes several in one.
+        for scope in ask.scope.split_ascii_whitespace() {
+            append(&mut query, "scope", scope.as_bytes());
+        }
+        url.set_query(Some(&query).filter(|query| !query.is_empty()).map(String::as_str));
         Self { method: Method::GET, url, authorization, body: None }
     }
 
-    fn by_refresh_token(url: Url, service: &Bearer, scope: &str, token: &Secret) -> Self {
+    fn by_refresh_token(url: Url, ask: &Ask, token: &Secret) -> Self {
         let mut form = Zeroizing::new(String::new());
-        let mut pair = |name: &str, value: &[u8]| {
-            if !form.is_empty() {
-                form.push('&');
-            }
-            form.push_str(name);
-            form.push('=');
-            form.extend(url::form_urlencoded::byte_serialize(value));
-        };
+        let mut pair = |name: &str, value: &[u8]| append(&mut form, name, value);
         pair("grant_type", b"refresh_token");
         pair("client_id", CLIENT_ID.as_bytes());
-        if let Some(service) = &service.service {
-            pair("service", service.as_bytes());
+        if let Some(service) = &ask.service.service {
+            pair("service", service);
         }
-        pair("scope", scope.as_bytes());
+        pair("scope", ask.scope.as_bytes());
         pair("refresh_token", token.expose());
         Self { method: Method::POST, url, authorization: None, body: Some(Bytes::from_owner(form)) }
     }
 
-    /// Whether this status is about the login.
-    fn is_rejected_by(&self, status: StatusCode) -> bool {
+    /// Whether this status is about the login, or about what it asks for.
+    fn is_rejected_by(status: StatusCode) -> bool {
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => true,
-            // OAuth2's invalid_grant: the refresh token has been used up or taken back.
-            StatusCode::BAD_REQUEST => self.method == Method::POST,
+            // 400 is OAuth2's invalid_grant, where the refresh token has been used up or taken back, and its invalid_scope.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => true,
             _ => false,
         }
     }
+}
+
+/// Adds a pair to a query or a form. As bytes: the service's name has to come back as the registry wrote it.
+fn append(pairs: &mut String, name: &str, value: &[u8]) {
+    if !pairs.is_empty() {
+        pairs.push('&');
+    }
+    pairs.push_str(name);
+    pairs.push('=');
+    pairs.extend(url::form_urlencoded::byte_serialize(value));
 }
 
 fn read(body: &[u8]) -> Option<Token> {

@@ -225,6 +225,8 @@ impl Transport {
             .dns_resolver(self.dns.clone())
             .redirect(redirect::Policy::none())
             .referer(false)
+            // Challenges may be folded over several lines.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
             // What to send again is decided in one place only, and there it is counted.
             .retry(reqwest::retry::never())
             .user_agent(&self.options.user_agent)

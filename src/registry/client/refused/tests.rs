@@ -21,6 +21,7 @@ fn failed(method: Method, below: &str, status: u16, body: &str) -> RequestError 
         used: vec!["user \"ci-bot\"".to_owned()],
         denied: false,
         unread: None,
+        advice: None,
         attempts: 1,
         given_up: false,
     }

@@ -1,0 +1,215 @@
+//! What the refusal of a login means, and what is tried then.
+//!
+//! A login that was sent to the registry itself and was refused, or was of no use, may be one that a token service wants: the registry is
+//! asked once, by a bare request, how it wants logins. Some tell that only to those who send none: Harbor answers a login
+//! that only its token service knows with `Basic`, ECR answers 400, and Harbor's policy about signatures answers 412 to all but tokens that may push.
+//!
+//! Harbor: <https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/util/util.go> (`SkipPolicyChecking`)
+
+use std::sync::atomic::Ordering;
+
+use http::header::WWW_AUTHENTICATE;
+use http::{Method, StatusCode};
+
+use super::account::{Manner, Scheme};
+use super::attempts::{AuthAttempts, AuthRejection};
+use super::challenge::{Bearer, Offered};
+use super::error::RegistryError;
+use super::login::Caller;
+use super::options::Access;
+use super::send::{Reply, Request};
+use super::session::{Authorization, Kind, State};
+use super::transport::Answer;
+use super::{Inner, endpoint, retry};
+
+/// The longest `WWW-Authenticate` header that is read, in bytes: an address, a name and a scope. What it says is kept.
+const MAX_CHALLENGE_BYTES: usize = 4096;
+
+impl Inner {
+    /// Takes in that `request` was refused with `authorization`; a reply is the answer that stands.
+    pub(super) async fn reconsider(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller<'_>,
+        authorization: &Authorization,
+        answer: Answer,
+        tried: &mut AuthAttempts,
+    ) -> Result<Option<Reply>, RegistryError> {
+        let mut state = caller.session.lock().await;
+        if !state.is_current(authorization) {
+            return Ok(None);
+        }
+        if let Kind::Token(login) = authorization.kind {
+            let offered = offered_by(request, &answer);
+            if !offered.bearers.is_empty() {
+                caller.account.manner.lock().await.learn(&offered);
+                state.scopes = Some(offered.scopes());
+            }
+            return Ok(token_refused(request, caller, &mut state, (authorization, login), answer, tried));
+        }
+        let mut manner = caller.account.manner.lock().await;
+        self.refused_as(request, caller, (&mut state, &mut manner), authorization.kind, answer, tried).await
+    }
+
+    /// Takes in that `request` was refused as this kind of authorization, which is no token.
+    pub(super) async fn refused_as(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller<'_>,
+        (state, manner): (&mut State, &mut Manner),
+        kind: Kind,
+        answer: Answer,
+        tried: &mut AuthAttempts,
+    ) -> Result<Option<Reply>, RegistryError> {
+        let rejection = rejection(request, &answer);
+        let unauthorized = answer.status == StatusCode::UNAUTHORIZED;
+        let mut offered = offered_by(request, &answer);
+        let knows_tokens = matches!(manner.scheme, Some(Scheme::Bearer(_)));
+        if matches!(kind, Kind::Basic(_)) {
+            if unauthorized && !caller.session.is_proven(kind) {
+                state.reject(kind, rejection.clone());
+            }
+            if offered.bearers.is_empty() && !knows_tokens && !manner.asked_bare {
+                let bare = self.offered_to_nobody(request).await?;
+                manner.asked_bare = true;
+                offered.basic |= bare.basic;
+                offered.bearers = bare.bearers;
+            }
+        }
+        if !offered.bearers.is_empty() {
+            state.scopes = Some(offered.scopes());
+            state.expire();
+        }
+        if !(offered.bearers.is_empty() && knows_tokens) {
+            manner.learn(&offered);
+        }
+        if refuses(&answer) {
+            tried.refuse(kind, rejection);
+            return Ok(None);
+        }
+        if !matches!(manner.scheme, Some(Scheme::Bearer(_))) {
+            return Ok(Some(caller.unproven_reply(answer, kind)));
+        }
+        tried.exhaust(kind);
+        tried.useless = Some(caller.unproven_reply(answer, kind));
+        Ok(None)
+    }
+
+    /// What the registry offers to a request without a login: to the same one where it only reads, as some answer differently from place
+    /// to place, and where that says nothing, to one for its root. Whatever else the answers are is not looked at.
+    pub(super) async fn offered_to_nobody(&self, request: &Request<'_>) -> Result<Offered, RegistryError> {
+        let mut offered = Offered::default();
+        if reads(request) {
+            offered = self.ask_as_nobody(&request.again()).await?;
+        }
+        if offered.is_empty() {
+            let mut root = self.request(request.repository, endpoint::root)?;
+            root.writes = request.writes;
+            offered = self.ask_as_nobody(&root).await?;
+        }
+        Ok(offered)
+    }
+
+    async fn ask_as_nobody(&self, question: &Request<'_>) -> Result<Offered, RegistryError> {
+        // Retried by itself: what led here would send the login again.
+        self.retried(|| async {
+            let answer = self.exchange_anywhere(question, None).await?;
+            if retry::status_is_transient(answer.status) {
+                return Err(self.refused(question, &Reply { answer, used: None }));
+            }
+            Ok(offered_by(question, &answer))
+        })
+        .await
+    }
+}
+
+/// Takes in that a token was refused, or is of no use.
+fn token_refused(
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+    state: &mut State,
+    (authorization, login): (&Authorization, Option<usize>),
+    answer: Answer,
+    tried: &mut AuthAttempts,
+) -> Option<Reply> {
+    let kind = authorization.kind;
+    if answer.status == StatusCode::PRECONDITION_FAILED {
+        if caller.access == Access::Pull {
+            caller.account.push_to_read.store(true, Ordering::Relaxed);
+        }
+        tried.exhaust(kind);
+        tried.useless = Some(caller.unproven_reply(answer, kind));
+        return None;
+    }
+    let rejection = rejection(request, &answer);
+    let unauthorized = answer.status == StatusCode::UNAUTHORIZED;
+    // One that was good may have expired, whatever the registry calls that. A new one that allows as little does no better.
+    let too_narrow = offered_by(request, &answer).bearers.iter().any(Bearer::wants_more);
+    let may_have_expired = unauthorized && (!too_narrow || caller.session.is_proven(kind));
+    if may_have_expired && !tried.renewed.contains(&login) {
+        tried.renewed.push(login);
+        state.expire();
+    } else {
+        tried.refuse_token(login, authorization.ask.as_ref());
+    }
+    tried.last = Some(rejection);
+    None
+}
+
+/// Whether an answer is about who asks: it refuses the login, or another kind of login may do better.
+pub(super) fn is_about_login(
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+    answer: &Answer,
+    kind: Kind,
+) -> bool {
+    if refuses_login(answer) {
+        return true;
+    }
+    // Of another host's answer, the login was no part.
+    if !request.is_home(&answer.url) {
+        return false;
+    }
+    match (answer.status, kind) {
+        // No request of ours has a precondition.
+        (StatusCode::PRECONDITION_FAILED, Kind::Basic(_) | Kind::Token(_)) => reads(request),
+        (StatusCode::BAD_REQUEST, Kind::Basic(_)) => {
+            refuses(answer) || (!caller.session.is_proven(kind) && answer.refusal().codes().next().is_none())
+        }
+        _ => false,
+    }
+}
+
+/// Whether the answer refuses the login.
+pub(super) fn refuses_login(answer: &Answer) -> bool {
+    matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+/// The same in the words of ECR, which answers 400 and `DENIED`.
+fn refuses(answer: &Answer) -> bool {
+    let denies = |code: &str| matches!(code, "DENIED" | "UNAUTHORIZED");
+    refuses_login(answer)
+        || (answer.status == StatusCode::BAD_REQUEST && answer.refusal().codes().any(denies))
+}
+
+pub(super) fn reads(request: &Request<'_>) -> bool {
+    matches!(request.method, Method::GET | Method::HEAD)
+}
+
+/// How the registry wants logins; nothing also where the answer is another host's.
+fn offered_by(request: &Request<'_>, answer: &Answer) -> Offered {
+    if !request.is_home(&answer.url) {
+        return Offered::default();
+    }
+    let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter();
+    Offered::of(headers.map(http::HeaderValue::as_bytes).filter(|header| header.len() <= MAX_CHALLENGE_BYTES))
+}
+
+fn rejection(request: &Request<'_>, answer: &Answer) -> AuthRejection {
+    AuthRejection {
+        method: request.method.clone(),
+        url: answer.shown_url(),
+        refusal: answer.refusal(),
+        by_token_service: false,
+    }
+}

@@ -1,0 +1,202 @@
+//! Which token a request goes with: of which service, for which login, with which scope.
+//!
+//! Each login is tried at each token service that the registry names, in their order, for what we need; where that is refused, for what the
+//! registry itself said that it wants.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::Inner;
+use super::attempts::{AuthAttempts, AuthRejection};
+use super::challenge::Bearer;
+use super::error::RegistryError;
+use super::login::{Caller, Grant};
+use super::rejected::reads;
+use super::send::Request;
+use super::session::{Ask, Kind, State};
+use super::token::NoToken;
+
+/// What came of asking for a token with one login.
+enum Asked {
+    Granted(Grant),
+    /// No token service gives it one.
+    Refused,
+    /// Not one token service can be worked with.
+    Failed(RegistryError),
+}
+
+impl Inner {
+    pub(super) async fn grant_token(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller<'_>,
+        state: &mut State,
+        services: &[Bearer],
+        tried: &mut AuthAttempts,
+    ) -> Result<Grant, RegistryError> {
+        let mut logins: Vec<Option<usize>> = (0..caller.credentials.len()).map(Some).collect();
+        // The one that worked last goes first.
+        logins.sort_by_key(|login| *login != state.last_login());
+        if logins.is_empty() {
+            logins.push(None);
+        }
+        for login in logins {
+            if tried.refuses(Kind::Token(login)) {
+                continue;
+            }
+            match self.grant_token_to(request, caller, state, (services, login), tried).await? {
+                Asked::Granted(grant) => return Ok(grant),
+                Asked::Refused => {}
+                Asked::Failed(error) => return Err(error),
+            }
+        }
+        Ok(Grant::Nothing)
+    }
+
+    async fn grant_token_to(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller<'_>,
+        state: &mut State,
+        (services, login): (&[Bearer], Option<usize>),
+        tried: &mut AuthAttempts,
+    ) -> Result<Asked, RegistryError> {
+        let ours = format!("repository:{}:{}", request.repository.path(), caller.access.actions());
+        let mut rejected: Option<AuthRejection> = None;
+        let mut failed = None;
+        for service in services {
+            let mut scopes = vec![ours.clone()];
+            let mut number = 0;
+            while let Some(scope) = scopes.get(number).cloned() {
+                number += 1;
+                let ask = Arc::new(Ask { service: service.clone(), scope });
+                let is_refused = tried.refuses_token(login, &ask) || state.refuses_ask(login, &ask);
+                if !is_refused {
+                    match self.ask_for_token(request, caller, state, login, &ask).await {
+                        Ok(grant) => return Ok(Asked::Granted(grant)),
+                        Err(NoToken::Failed(error)) => {
+                            failed.get_or_insert(error);
+                            break;
+                        }
+                        Err(NoToken::Rejected(rejection)) => {
+                            state.refuse_ask(login, ask);
+                            self.learn_scopes(request, state, &rejection).await?;
+                            rejected = Some(rejection);
+                        }
+                    }
+                }
+                if number == 1 {
+                    scopes.extend(other_scopes(request, state, &ours));
+                }
+            }
+        }
+        match (rejected, failed) {
+            (None, Some(error)) => return Ok(Asked::Failed(error)),
+            (Some(rejection), _) => {
+                state.reject(Kind::Token(login), rejection.clone());
+                tried.refuse(Kind::Token(login), rejection);
+            }
+            (None, None) => tried.exhaust(Kind::Token(login)),
+        }
+        Ok(Asked::Refused)
+    }
+
+    async fn ask_for_token(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller<'_>,
+        state: &mut State,
+        login: Option<usize>,
+        ask: &Arc<Ask>,
+    ) -> Result<Grant, NoToken> {
+        caller.note(Kind::Token(login));
+        let credential = login.and_then(|at| caller.credentials.get(at)).map(Arc::as_ref);
+        let renewed = login.and_then(|at| state.renewed(at));
+        let token = self.token(request, ask, credential, renewed.as_deref()).await?;
+        if let (Some(at), Some(refresh)) = (login, token.refresh) {
+            state.renew(at, refresh);
+        }
+        let renew_at = Instant::now() + token.use_for;
+        Ok(Grant::Authorization(state.use_token(token.header, login, Arc::clone(ask), renew_at)))
+    }
+
+    /// Finds out which scope the registry wants, if no answer has told it: the challenge that is known may be another repository's.
+    async fn learn_scopes(
+        &self,
+        request: &Request<'_>,
+        state: &mut State,
+        rejection: &AuthRejection,
+    ) -> Result<(), RegistryError> {
+        // A login that is wrong is wrong for every scope.
+        if state.scopes.is_none() && reads(request) && rejection.refusal.status != StatusCode::UNAUTHORIZED {
+            state.scopes = Some(self.offered_to_nobody(request).await?.scopes());
+        }
+        Ok(())
+    }
+}
+
+/// The scopes that the registry named, without those that say no more than `ours`.
+fn other_scopes(request: &Request<'_>, state: &State, ours: &str) -> Vec<String> {
+    let named = state.scopes.iter().flatten();
+    named.filter(|scope| !is_within(scope, ours) && (reads(request) || may_write(scope))).cloned().collect()
+}
+
+/// Whether all that `scope` asks for is in `ours`.
+fn is_within(scope: &str, ours: &str) -> bool {
+    let Some((resource, actions)) = ours.rsplit_once(':') else { return false };
+    let is_ours = |action: &str| action.is_empty() || actions.split(',').any(|ours| ours == action);
+    scope.split_ascii_whitespace().all(|part| {
+        part.rsplit_once(':').is_some_and(|(other, asked)| other == resource && asked.split(',').all(is_ours))
+    })
+}
+
+/// Whether a token for `scope` could do for writing: one that only pulls can't.
+fn may_write(scope: &str) -> bool {
+    scope.split_ascii_whitespace().any(|part| match part.rsplit_once(':') {
+        Some((_, actions)) => actions.split(',').any(|action| !matches!(action, "" | "pull")),
+        None => true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_that_says_no_more_is_not_asked_for() {
+        let ours = "repository:team/app:pull,push";
+        for (scope, within) in [
+            ("repository:team/app:pull,push", true),
+            ("repository:team/app:push,pull", true),
+            ("repository:team/app:pull", true),
+            ("repository:team/app:", true),
+            ("repository:team/app:pull repository:team/app:push", true),
+            ("", true),
+            ("repository:team/app:pull,push,delete", false),
+            ("repository:team/app:*", false),
+            ("repository:mirror/team/app:pull,push", false),
+            ("repository:team/app:pull repository:base:pull", false),
+            ("repository(plugin):team/app:pull", false),
+            ("registry:catalog:*", false),
+            ("everything", false),
+        ] {
+            assert_eq!(is_within(scope, ours), within, "{scope}");
+        }
+    }
+
+    #[test]
+    fn what_only_pulls_is_not_asked_for_to_write() {
+        for (scope, may) in [
+            ("repository:a:pull", false),
+            ("repository:a:", false),
+            ("", false),
+            ("repository:a:pull repository:b:pull,push", true),
+            ("repository:a:*", true),
+            ("write", true),
+        ] {
+            assert_eq!(may_write(scope), may, "{scope}");
+        }
+    }
+}
