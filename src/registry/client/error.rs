@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 
 use super::hint;
 use super::refusal::Refusal;
-use super::retry::status_is_transient;
+use super::retry::{Until, status_is_transient};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign::Text;
@@ -97,6 +97,8 @@ pub struct RequestError {
     pub unread: Option<String>,
     /// What to do, where the logins show it.
     pub advice: Option<&'static str>,
+    /// Until when the registry wants to be left alone: set where it was given up on, and the registry said so.
+    pub until: Option<Until>,
     /// How often it was sent.
     pub attempts: u32,
     /// Whether it was given up on after trying as often as makes sense.
@@ -145,6 +147,14 @@ pub enum Failure {
     /// The run's time was over before it was sent.
     #[error("not sent: the time limit of the run is over")]
     Deadline,
+    /// An earlier answer of the host asked for a longer wait than the run has time for.
+    #[error("not sent: {host} asks to be left alone {until}")]
+    LeftAlone {
+        /// The host and port.
+        host: String,
+        /// Until when.
+        until: Until,
+    },
     /// No trusted root issued the certificate.
     #[error("its certificate is not trusted: it was issued by {}", issuer_text(.issuer.as_deref()))]
     Untrusted {
@@ -295,6 +305,9 @@ impl fmt::Display for RequestError {
         write!(f, "{} {}: {}", self.method, self.url, self.failure)?;
         if self.attempts > 1 {
             write!(f, " (sent {} times)", self.attempts)?;
+        }
+        if let Some(until) = &self.until {
+            write!(f, "; it asks to be left alone {until}")?;
         }
         Ok(())
     }

@@ -43,6 +43,7 @@ impl Failure {
             Self::UnknownHost { host }
             | Self::LookUp { host, .. }
             | Self::ConnectionRefused { host }
+            | Self::LeftAlone { host, .. }
             | Self::CertificateName { host, .. } => mask.hide(host),
             Self::Untrusted { issuer: Some(issuer) } => mask.hide(issuer),
             Self::Refused(refusal) => refusal.hide(mask),

@@ -74,6 +74,7 @@ fn action(request: &RequestError) -> Option<String> {
         Failure::TokenServiceRedirect { .. } => {
             "let the registry name its token service by the address that answers, without a redirect".to_owned()
         }
+        Failure::LeftAlone { .. } => refused::WAIT.to_owned(),
         Failure::TooLarge { .. } => "check what lies in the registry under this name".to_owned(),
         Failure::Schema1 { .. } => {
             "schema 1 can't be signed: push the image again in a current form (docker pull and docker push, or skopeo copy \

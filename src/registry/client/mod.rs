@@ -240,6 +240,7 @@ impl Inner {
                 denied: false,
                 unread: None,
                 advice: None,
+                until: None,
                 attempts: 0,
                 given_up: false,
             }))

@@ -9,7 +9,7 @@ use super::error::RequestError;
 use super::refusal::{Refusal, Said};
 
 /// What to do about a registry that has had enough.
-const WAIT: &str = "wait, use a login with a higher limit, or allow more time with --timeout";
+pub(super) const WAIT: &str = "wait, use a login with a higher limit, or allow more time with --timeout";
 
 /// A reverse proxy wants a client certificate: nginx, IIS, HAProxy.
 const CLIENT_CERTIFICATE: &[&str] = &[

@@ -5,6 +5,7 @@
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc9110.html#field.retry-after>
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
@@ -17,6 +18,41 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How often one request is sent at most. With one in five failing, one in 200 million fails so often.
 pub(crate) const MAX_ATTEMPTS: u32 = 12;
+
+/// The longest time that is told in full.
+const LONGEST_TOLD: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
+
+/// Until when a registry wants to be left alone, for people: `until 2026-11-30 14:32:05 UTC (in 1h 2m 3s)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    at: SystemTime,
+    wait: Duration,
+}
+
+impl Until {
+    /// The time that is `wait` after `now`.
+    pub fn after(wait: Duration, now: SystemTime) -> Self {
+        // The next whole second: earlier would be too early.
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        let wait = Duration::from_secs(seconds).min(LONGEST_TOLD);
+        Self { at: now.checked_add(wait).unwrap_or(now), wait }
+    }
+}
+
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = jiff::Timestamp::try_from(self.at).ok().filter(|_| self.wait < LONGEST_TOLD);
+        match time {
+            Some(time) => write!(
+                f,
+                "until {} (in {})",
+                time.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                humantime::format_duration(self.wait)
+            ),
+            None => f.write_str("for more than 1000 years"),
+        }
+    }
+}
 
 /// The value of a `Retry-After` header, seconds or a date, as a wait from `now` on; a date in the past is
 /// no wait.
@@ -79,6 +115,20 @@ mod tests {
     }
 
     #[test]
+    fn until_when_is_a_time_of_day_and_a_wait() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (wait, want) in [
+            (Duration::from_secs(3723), "until 1994-11-06 09:51:40 UTC (in 1h 2m 3s)"),
+            (Duration::from_millis(1500), "until 1994-11-06 08:49:39 UTC (in 2s)"),
+            (Duration::from_secs(90_000), "until 1994-11-07 09:49:37 UTC (in 1day 1h)"),
+            (Duration::from_secs(u64::MAX), "for more than 1000 years"),
+            (Duration::MAX, "for more than 1000 years"),
+        ] {
+            assert_eq!(Until::after(wait, now).to_string(), want);
+        }
+    }
+
+    #[test]
     fn waits_grow_and_stay_below_five_seconds() {
         let millis = |attempt, chance| wait_by_chance(attempt, None, chance).as_millis();
         assert_eq!((millis(0, 0), millis(0, u32::MAX)), (50, 100));
@@ -108,7 +158,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read(value in ".{0,60}") {
-            let _ = retry_after(&value, SystemTime::UNIX_EPOCH);
+            if let Some(wait) = retry_after(&value, SystemTime::UNIX_EPOCH) {
+                let _ = Until::after(wait, SystemTime::now()).to_string();
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
@@ -13,7 +14,9 @@ use super::attempts::AuthAttempts;
 use super::error::{Failure, RegistryError, RequestError};
 use super::login::Caller;
 use super::options::Access;
+use super::refusal::Refusal;
 use super::rejected::refuses_login;
+use super::retry::Until;
 use super::transport::{Answer, Call, Fault};
 use super::{Inner, ecr, endpoint, retry};
 use crate::registry::keychain::Credential;
@@ -272,6 +275,7 @@ fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Fai
         denied: false,
         unread: None,
         advice: None,
+        until: None,
         attempts: 1,
         given_up: false,
     }
@@ -281,6 +285,9 @@ fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Fai
 pub(super) fn given_up(error: RegistryError, attempts: u32) -> RegistryError {
     match error {
         RegistryError::Request(mut request) => {
+            if let Failure::Refused(Refusal { retry_after: Some(wait), .. }) = &request.failure {
+                request.until = Some(Until::after(*wait, SystemTime::now()));
+            }
             request.attempts = attempts;
             request.given_up = true;
             RegistryError::Request(request)

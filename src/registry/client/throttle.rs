@@ -22,6 +22,9 @@ const QUEUED_TIMES: u32 = 4;
 /// …and how much longer than that, so that quick answers may vary.
 const QUEUED_BEYOND: Duration = Duration::from_millis(10);
 
+/// The longest time that a host is left alone: longer than any run, and short enough to be counted.
+const LONGEST_HOLD: Duration = Duration::from_secs(2000 * 365 * 24 * 3600);
+
 /// Hosts whose limits are known at once.
 const MAX_HOSTS: usize = 1024;
 
@@ -64,10 +67,19 @@ impl Throttle {
         Self { most: most.max(1), hosts: Mutex::new(Recent::new(MAX_HOSTS, usize::MAX, Host::bytes)) }
     }
 
-    /// Waits for a place. The caller bounds the time.
+    /// Waits for a place, which it needs before `deadline`. The caller bounds the time.
     ///
     /// What is urgent takes a place beyond the limit; only a host that asked to be left alone holds it back.
-    pub(super) async fn permit(&self, origin: &str, urgent: bool) -> Permit {
+    ///
+    /// # Errors
+    ///
+    /// At once, with the wait, where the host asked to be left alone for longer.
+    pub(super) async fn permit(
+        &self,
+        origin: &str,
+        urgent: bool,
+        deadline: Instant,
+    ) -> Result<Permit, Duration> {
         let host = self.host(origin);
         // A waiter that is dropped must not take the wake-up of the next one with it.
         let baton = Baton(&host);
@@ -76,13 +88,14 @@ impl Throttle {
                 let mut state = lock(&host.state);
                 let now = Instant::now();
                 match state.held_until {
+                    Some(until) if until > now && until >= deadline => return Err(until - now),
                     Some(until) if until > now => Some(until),
                     _ if urgent || state.in_flight < state.limit => {
                         state.in_flight += 1;
                         drop(state);
                         // The next one may find a place too; it passes the wake-up on in its turn.
                         drop(baton);
-                        return Permit { host, begun: now };
+                        return Ok(Permit { host, begun: now });
                     }
                     _ => None,
                 }
@@ -147,7 +160,7 @@ impl Permit {
             state.lowered = now;
             state.well = 0;
         }
-        if let Some(until) = wait.and_then(|wait| now.checked_add(wait)) {
+        if let Some(until) = wait.and_then(|wait| now.checked_add(wait.min(LONGEST_HOLD))) {
             state.held_until = state.held_until.max(Some(until));
         }
     }
@@ -193,8 +206,36 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+
     use super::*;
     use futures_util::FutureExt as _;
+
+    /// A place for a request that has time.
+    fn permit<'a>(
+        throttle: &'a Throttle,
+        origin: &'a str,
+        urgent: bool,
+    ) -> Pin<Box<dyn Future<Output = Permit> + Send + 'a>> {
+        let later = Instant::now() + Duration::from_secs(3600);
+        Box::pin(async move { throttle.permit(origin, urgent, later).await.unwrap() })
+    }
+
+    #[tokio::test]
+    async fn a_host_that_asks_for_more_time_than_there_is_ends_all_that_wait_at_once() {
+        for wait in [Duration::from_secs(60), Duration::from_secs(u64::MAX), Duration::MAX] {
+            let throttle = Throttle::new(1);
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let only = throttle.permit("h", false, deadline).await.unwrap();
+            let mut waiting = Box::pin(throttle.permit("h", false, deadline));
+            assert!(waiting.as_mut().now_or_never().is_none());
+            only.throttled(Some(wait));
+            drop(only);
+            assert!(waiting.await.unwrap_err() > Duration::from_secs(30));
+            assert!(throttle.permit("h", true, deadline).await.is_err());
+            assert!(throttle.permit("other", false, deadline).await.is_ok());
+        }
+    }
 
     fn limit(throttle: &Throttle) -> u32 {
         lock(&throttle.host("h").state).limit
@@ -203,29 +244,30 @@ mod tests {
     #[tokio::test]
     async fn no_more_than_the_limit_at_once_and_each_host_has_its_own() {
         let throttle = Throttle::new(2);
-        let (one, _two) = (throttle.permit("h", false).await, throttle.permit("h", false).await);
-        assert!(throttle.permit("h", false).now_or_never().is_none());
-        assert!(throttle.permit("h", true).now_or_never().is_some(), "urgent");
-        assert!(throttle.permit("other", false).now_or_never().is_some());
+        let (one, _two) = (permit(&throttle, "h", false).await, permit(&throttle, "h", false).await);
+        assert!(permit(&throttle, "h", false).now_or_never().is_none());
+        assert!(permit(&throttle, "h", true).now_or_never().is_some(), "urgent");
+        assert!(permit(&throttle, "other", false).now_or_never().is_some());
         drop(one);
-        assert!(throttle.permit("h", false).now_or_never().is_some());
+        assert!(permit(&throttle, "h", false).now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn too_many_requests_halves_once_a_round_and_good_answers_raise_it_again() {
         let throttle = Throttle::new(8);
-        let round: Vec<Permit> = vec![throttle.permit("h", false).await, throttle.permit("h", false).await];
+        let round: Vec<Permit> =
+            vec![permit(&throttle, "h", false).await, permit(&throttle, "h", false).await];
         for permit in &round {
             permit.throttled(None);
         }
         assert_eq!(limit(&throttle), 4);
         drop(round);
         for _ in 0..4 {
-            throttle.permit("h", false).await.went_well(&Method::GET);
+            permit(&throttle, "h", false).await.went_well(&Method::GET);
         }
         assert_eq!(limit(&throttle), 5);
         for _ in 0..1000 {
-            throttle.permit("h", false).await.went_well(&Method::GET);
+            permit(&throttle, "h", false).await.went_well(&Method::GET);
         }
         assert_eq!(limit(&throttle), 8);
     }
@@ -233,11 +275,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answers_that_wait_in_a_queue_lower_the_limit_but_not_to_nothing() {
         let throttle = Throttle::new(32);
-        throttle.permit("h", false).await.went_well(&Method::GET);
-        throttle.permit("h", false).await.went_well(&Method::PUT);
+        permit(&throttle, "h", false).await.went_well(&Method::GET);
+        permit(&throttle, "h", false).await.went_well(&Method::PUT);
         for _ in 0..20 {
             let round: Vec<Permit> =
-                vec![throttle.permit("h", false).await, throttle.permit("h", false).await];
+                vec![permit(&throttle, "h", false).await, permit(&throttle, "h", false).await];
             tokio::time::sleep(Duration::from_millis(50)).await;
             for permit in &round {
                 permit.went_well(&Method::GET);
@@ -245,7 +287,7 @@ mod tests {
         }
         assert_eq!(limit(&throttle), LEAST_FOR_QUEUEING);
         for _ in 0..2000 {
-            throttle.permit("h", false).await.went_well(&Method::PUT);
+            permit(&throttle, "h", false).await.went_well(&Method::PUT);
         }
         assert_eq!(limit(&throttle), 32);
     }
@@ -254,12 +296,12 @@ mod tests {
     async fn a_held_host_waits_and_then_all_go_on() {
         let throttle = Arc::new(Throttle::new(8));
         let wait = Duration::from_millis(50);
-        throttle.permit("h", false).await.throttled(Some(wait));
+        permit(&throttle, "h", false).await.throttled(Some(wait));
         let begun = Instant::now();
         let tasks: Vec<_> = (0..16)
             .map(|_| {
                 let throttle = Arc::clone(&throttle);
-                tokio::spawn(async move { drop(throttle.permit("h", false).await) })
+                tokio::spawn(async move { drop(permit(&throttle, "h", false).await) })
             })
             .collect();
         for task in tasks {
@@ -271,10 +313,10 @@ mod tests {
     #[tokio::test]
     async fn a_waiter_that_gives_up_does_not_take_the_place_with_it() {
         let throttle = Arc::new(Throttle::new(1));
-        let only = throttle.permit("h", false).await;
+        let only = permit(&throttle, "h", false).await;
         let spawn = || {
             let throttle = Arc::clone(&throttle);
-            tokio::spawn(async move { drop(throttle.permit("h", false).await) })
+            tokio::spawn(async move { drop(permit(&throttle, "h", false).await) })
         };
         let (first, second) = (spawn(), spawn());
         tokio::task::yield_now().await;

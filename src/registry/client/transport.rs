@@ -23,7 +23,7 @@ use super::endpoint;
 use super::error::{BadAnswer, Failure, RegistryError, SetupError};
 use super::options::ClientOptions;
 use super::refusal::{self, MAX_ERROR_BODY_BYTES, Refusal};
-use super::retry;
+use super::retry::{self, Until};
 use super::throttle::Throttle;
 use super::tls::{self, NamedRoots};
 use super::{Stats, proxy};
@@ -167,9 +167,12 @@ impl Transport {
         let client = self.client(url)?;
         let deadline = self.deadline();
         // Waiting for a place doesn't count against the request's own time, only against the run's.
-        let permit = timeout_at(deadline, self.throttle.permit(endpoint::origin(url), call.urgent))
-            .await
-            .map_err(|_| fault(Failure::Deadline))?;
+        let permit = self.throttle.permit(endpoint::origin(url), call.urgent, deadline);
+        let permit = timeout_at(deadline, permit).await.map_err(|_| fault(Failure::Deadline))?;
+        let permit = permit.map_err(|wait| {
+            let until = Until::after(wait, SystemTime::now());
+            fault(Failure::LeftAlone { host: endpoint::host(url).to_owned(), until })
+        })?;
         let begun = Instant::now();
         if begun >= deadline {
             return Err(fault(Failure::Deadline).into());

@@ -22,6 +22,7 @@ fn failed(method: Method, below: &str, status: u16, body: &str) -> RequestError 
         denied: false,
         unread: None,
         advice: None,
+        until: None,
         attempts: 1,
         given_up: false,
     }

@@ -178,8 +178,33 @@ async fn a_registry_that_asks_for_more_time_than_there_is_ends_it_at_once() {
     let text = shown(&error);
     assert!(text.contains("429 TOOMANYREQUESTS: pull rate limit exceeded"), "{text}");
     assert!(text.contains("do:    wait, use a login with a higher limit, or allow more time with --timeout"));
+    assert!(text.contains("; it asks to be left alone until ") && text.contains(" UTC (in 1h)"), "{text}");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
     assert!(begun.elapsed() < Duration::from_secs(10) && !error.is_transient());
+}
+
+/// A 429 holds the whole host: what waits for it, or comes later, is not sent and doesn't wait for the time limit.
+#[tokio::test]
+async fn point_9_all_requests_to_a_host_that_asks_for_too_much_time_end_at_once() {
+    for value in ["3600", "18446744073709551615"] {
+        let server = Server::start(move |_, _| answer(429, &[("Retry-After", value)], "")).await;
+        let one = ClientOptions { requests_per_host: 1, ..options() };
+        let client = client_with(one, &server, &["ci"]);
+        let repository = server.repository();
+        let names = ["a", "b", "c", "d"].map(tag);
+        let begun = Instant::now();
+        let all =
+            futures_util::future::join_all(names.iter().map(|name| client.manifest(&repository, name))).await;
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        for error in all {
+            let text = shown(&error.unwrap_err());
+            assert!(
+                text.contains("asks to be left alone") && text.contains("do:    wait, use a login"),
+                "{text}"
+            );
+        }
+        assert_eq!(server.lines().len(), 1);
+    }
 }
 
 #[tokio::test]
