@@ -300,6 +300,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether an answer came, which is not one that the request can have.
+    pub(super) fn is_bad_answer(&self) -> bool {
+        matches!(self, Self::BadAnswer(_) | Self::TooLarge { .. })
+    }
+}
+
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.method, self.url, self.failure)?;

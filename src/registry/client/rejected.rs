@@ -100,7 +100,12 @@ impl Inner {
     pub(super) async fn offered_to_nobody(&self, request: &Request<'_>) -> Result<Offered, RegistryError> {
         let mut offered = Offered::default();
         if reads(request) {
-            offered = self.ask_as_nobody(&request.again()).await?;
+            match self.ask_as_nobody(&request.again()).await {
+                Ok(found) => offered = found,
+                // Nobody gets what the request is for: an answer that can't be used is no failure of it.
+                Err(error) if error.request().is_some_and(|request| request.failure.is_bad_answer()) => {}
+                Err(error) => return Err(error),
+            }
         }
         if offered.is_empty() {
             let mut root = self.request(request.repository, endpoint::root)?;
@@ -142,7 +147,7 @@ fn token_refused(
         return None;
     }
     let rejection = rejection(request, &answer);
-    let unauthorized = answer.status == StatusCode::UNAUTHORIZED;
+    let unauthorized = matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST);
     // One that was good may have expired, whatever the registry calls that. A new one that allows as little does no better.
     let too_narrow = offered_by(request, &answer).bearers.iter().any(Bearer::wants_more);
     let may_have_expired = unauthorized && (!too_narrow || caller.session.is_proven(kind));
@@ -173,6 +178,8 @@ pub(super) fn is_about_login(
     match (answer.status, kind) {
         // No request of ours has a precondition.
         (StatusCode::PRECONDITION_FAILED, Kind::Basic(_) | Kind::Token(_)) => reads(request),
+        // ECR Public answers like this to a token that has expired.
+        (StatusCode::BAD_REQUEST, Kind::Token(_)) => refuses(answer),
         (StatusCode::BAD_REQUEST, Kind::Basic(_)) => {
             refuses(answer) || (!caller.session.is_proven(kind) && answer.refusal().codes().next().is_none())
         }
@@ -185,7 +192,10 @@ pub(super) fn refuses_login(answer: &Answer) -> bool {
     matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-/// The same in the words of ECR, which answers 400 and `DENIED`.
+/// The same in the words of ECR Public, which answers 400 and `DENIED` to a login that its token service wants, and to a token that has
+/// expired.
+///
+/// <https://github.com/aws/containers-roadmap/issues/2835>, <https://github.com/dependabot/proxy/issues/157>
 fn refuses(answer: &Answer) -> bool {
     let denies = |code: &str| matches!(code, "DENIED" | "UNAUTHORIZED");
     refuses_login(answer)

@@ -4,6 +4,7 @@ mod answers;
 mod logins;
 mod network;
 mod other_hosts;
+mod passwords;
 mod points;
 mod retries;
 pub(crate) mod server;

@@ -83,6 +83,30 @@ async fn point_5_what_is_written_is_never_written_as_nobody() {
     assert_eq!(who(&server), ["ci", "", "ci", "t"]);
 }
 
+/// What a bare request gets is no failure of the request itself.
+#[tokio::test]
+async fn point_5_a_bare_answer_of_no_use_leaves_the_question_for_the_root() {
+    let page = "x".repeat(5 * 1024 * 1024);
+    let useless: [fn(&str) -> Reply; 3] = [
+        |_| answer(307, &[("Location", "ftp://elsewhere.example/")], ""),
+        |_| answer(307, &[("Location", "/v2/team/app/manifests/a")], ""),
+        |page| answer(200, &[], page),
+    ];
+    for useless in useless {
+        let page = page.clone();
+        let server = Server::start(move |seen, _| match seen.who().as_deref() {
+            Some("ci") if seen.target.starts_with("/token") => token("t"),
+            Some("t") => fine(),
+            Some(_) => answer(401, &[], ""),
+            None if seen.target == "/v2/" => challenge(seen, ""),
+            None => useless(&page),
+        })
+        .await;
+        let found = client(&server, &["ci"]).manifest(&server.repository(), &tag("a")).await;
+        found.map_err(|error| shown(&error)).unwrap();
+    }
+}
+
 /// Where anyone may read, that is not taken for the answer to a login that was refused.
 #[tokio::test]
 async fn point_5_a_request_that_has_logins_does_not_end_up_as_nobodys() {
@@ -366,6 +390,28 @@ async fn point_5_a_token_that_allows_too_little_gives_way_to_another_scope_and_l
     assert!(server.lines().len() <= 9, "{:?}", server.lines());
 }
 
+#[tokio::test]
+async fn point_5_a_token_that_has_expired_as_ecr_public_says_it_is_asked_for_anew() {
+    let used = AtomicUsize::new(0);
+    let server = Server::start(move |seen, number| match seen.who().as_deref() {
+        _ if seen.target.starts_with("/token") => token(&format!("t{number}")),
+        None => challenge(seen, ""),
+        Some(_) if is_basic(seen) => refusal(400, &[], "DENIED", "Your Authorization Token is invalid."),
+        // The first token does for one request.
+        Some("t2") if used.fetch_add(1, Ordering::Relaxed) > 0 => {
+            refusal(400, &[], "DENIED", "Your Authorization Token has expired.")
+        }
+        Some(_) => fine(),
+    })
+    .await;
+    let client = client(&server, &["ci"]);
+    for name in ["a", "b"] {
+        let found = client.manifest(&server.repository(), &tag(name)).await;
+        found.map_err(|error| shown(&error)).unwrap();
+    }
+    assert_eq!(who(&server), ["ci", "", "ci", "t2", "t2", "ci", "t5"]);
+}
+
 /// Each wrong password once at the registry and once at the token service, however many requests there are.
 #[tokio::test]
 async fn point_5_wrong_passwords_are_sent_once() {
@@ -410,82 +456,4 @@ async fn point_5_registries_and_token_services_see_a_user_agent_that_names_cosig
     client(&server, &["ci"]).manifest(&server.repository(), &tag("a")).await.unwrap();
     let want = concat!("stepseal/", env!("CARGO_PKG_VERSION"), " (cosign-compatible)");
     assert!(server.seen().iter().all(|seen| seen.header("user-agent") == Some(want)));
-}
-
-/// Keys with these passwords; `Server` may not look at them.
-fn passwords(logins: &[(&str, &str)]) -> Arc<Keys> {
-    let login = |(user, password): &(&str, &str)| Credential {
-        login: Login::Basic { user: (*user).to_owned(), password: Secret::new(*password) },
-        origin: "entry \"r\" of config.json".into(),
-    };
-    Arc::new(Keys { logins: logins.iter().map(login).collect(), asked: AtomicUsize::new(0) })
-}
-
-fn sent(seen: &Seen) -> String {
-    use base64::Engine as _;
-    let header = seen.header("authorization").and_then(|header| header.strip_prefix("Basic "));
-    let plain = header.map(|text| base64::engine::general_purpose::STANDARD.decode(text).unwrap());
-    String::from_utf8(plain.unwrap_or_default()).unwrap()
-}
-
-#[tokio::test]
-async fn point_10_a_line_break_at_the_end_is_left_out_after_it_was_refused() {
-    for by_token in [false, true] {
-        for (password, right) in [("pw\n", "pw"), ("pw\r\n", "pw"), ("pw\n", "pw\n")] {
-            let right = format!("ci:{right}");
-            let server = Server::start(move |seen, _| {
-                let is_right = sent(seen) == right;
-                match seen.header("authorization") {
-                    Some("Bearer t") => fine(),
-                    _ if is_right && seen.target.starts_with("/token") => token("t"),
-                    _ if is_right && !by_token => fine(),
-                    _ if by_token => challenge(seen, ""),
-                    _ => refusal(401, &[("WWW-Authenticate", BASIC)], "UNAUTHORIZED", "no"),
-                }
-            })
-            .await;
-            let mut options = options();
-            options.insecure.push(server.host());
-            let client = Client::new(options, passwords(&[("ci", password)])).unwrap();
-            for name in ["a", "b"] {
-                client.manifest(&server.repository(), &tag(name)).await.unwrap();
-            }
-            let first = server.seen().iter().map(sent).find(|sent| !sent.is_empty());
-            assert_eq!(first, Some(format!("ci:{password}")));
-            let tries = server.seen().iter().filter(|seen| sent(seen) == format!("ci:{password}")).count();
-            assert!(
-                tries <= 2,
-                "{by_token} {password:?}: {:?}",
-                server.seen().iter().map(sent).collect::<Vec<_>>()
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn point_10_an_ecr_login_that_has_expired_is_named() {
-    use base64::Engine as _;
-    let of = |expiration: u64| {
-        let json = format!(r#"{{"payload":"x","version":"2","type":"DATA_KEY","expiration":{expiration}}}"#);
-        base64::engine::general_purpose::STANDARD.encode(json)
-    };
-    let (old, new) = (of(1_600_000_000), of(9_600_000_000));
-    let expired = "Your authorization token has expired. Reauthenticate and try again.";
-    for (user, password, message, named) in [
-        ("AWS", old.as_str(), "no", true),
-        ("AWS", "opaque", expired, true),
-        ("AWS", new.as_str(), "no", false),
-        ("AWS", "opaque", "no", false),
-        ("ci", "opaque", "no", false),
-        ("ci", old.as_str(), "no", false),
-    ] {
-        let server = Server::start(move |_, _| refusal(403, &[], "DENIED", message)).await;
-        let mut options = options();
-        options.insecure.push(server.host());
-        let client = Client::new(options, passwords(&[(user, password)])).unwrap();
-        let error = client.manifest(&server.repository(), &tag("a")).await.unwrap_err();
-        let text = shown(&error);
-        assert_eq!(text.contains("12 hours"), named, "{user} {message}: {text}");
-        assert_eq!(error.exit(), ExitCode::Refused);
-    }
 }
