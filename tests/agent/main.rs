@@ -12,6 +12,8 @@
 #[expect(dead_code, reason = "what the tests of `sign` need besides")]
 mod echo;
 mod ending;
+#[path = "../sign/harbor.rs"]
+mod harbor;
 mod hostile;
 mod interface;
 mod kit;

@@ -7,7 +7,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use stepseal::demo::registry::{Auth, Options};
 
+use crate::harbor::with_policy;
 use crate::kit::{agent, image_request, named, spawn, without_key};
 use crate::step::{INDEX, Step, ended, public_key};
 
@@ -31,6 +33,19 @@ fn sign_needs_no_key() {
     let again = ended(sign.output().unwrap());
     assert_eq!(again.code, 0, "{}", again.stderr);
     assert_eq!(running.decisions().len(), 1);
+}
+
+/// The agent asks for tokens that may pull, until the registry wants one that may push.
+#[test]
+fn point_5_an_image_under_harbors_policy_is_signed() {
+    let step = Step::with(Options { auth: Auth::Bearer, ..Options::default() });
+    with_policy(&step.registry);
+    let digest = step.built("team/app");
+    let running = agent(&step, &[]);
+    let mut sign = step.command(&["sign", "--agent", &running.address()]);
+    let signed = ended(sign.env_remove("STEPSEAL_KEY").output().unwrap());
+    assert_eq!(signed.code, 0, "{}", signed.stderr);
+    assert_eq!(step.payloads("team/app", &digest).len(), 1);
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub enum EntryError {
     /// A user without a password, or the other way round.
     #[error("it has a \"username\" without a \"password\", or the other way round")]
     Half,
-    /// The key names no registry, so the entry would never be used.
+    /// The key names no registry, so the entry is never used.
     #[error("its name is not HOST[:PORT][/PATH]")]
     Key,
     /// There is nothing in it but a `registrytoken`.

@@ -6,10 +6,11 @@
 //! a `.dockercfg`, whose entries are the top level itself. Field names compare without case, as Go reads
 //! them.
 //!
-//! Refused is all that would silently leave a registry without its credential: what is not JSON, a part that
-//! is there twice, entries of a wrong shape, keys that name no registry, and helper names that are not plain
-//! file names. No error shows what the file holds, beyond the names of entries: JSON errors carry a
-//! position only.
+//! Refused is a file that can't be understood as a whole: what is not JSON, and a part that is there twice. An entry that can't be used
+//! (of a wrong shape, no login, a helper's name that is not a plain file name) is an error only for the registry that it is for: files are
+//! shared, and most of their entries are for others. A key that names no registry is for nobody.
+//!
+//! No error shows what the file holds, beyond the names of entries: JSON errors carry a position only.
 //!
 //! Spec: <https://github.com/docker/cli/blob/v28.3.0/cli/config/configfile/file.go>
 
@@ -49,6 +50,8 @@ pub(super) enum Answer {
     Login(Login),
     /// With a helper. `None` is docker's way to except a host from `credsStore`.
     Helper(Option<HelperName>),
+    /// It can't be used.
+    Broken(FormatError),
 }
 
 /// Why bytes are no credentials file. Never shows what they hold.
@@ -130,7 +133,7 @@ const OTHER_SETTINGS: [&str; 25] = [
 ///
 /// # Errors
 ///
-/// If the bytes are no credentials file, or one entry in them can't be used.
+/// If the bytes are no credentials file.
 pub fn parse(bytes: &[u8]) -> Result<Config, FormatError> {
     let top: Object<'_> = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => FormatError::NotObject,
@@ -141,17 +144,25 @@ pub fn parse(bytes: &[u8]) -> Result<Config, FormatError> {
         let other =
             |(key, _): &(Cow<'_, str>, _)| OTHER_SETTINGS.contains(&key.to_ascii_lowercase().as_str());
         // Without a single key this also is the empty `{}`.
-        let rules = if top.0.iter().all(other) { Vec::new() } else { entries(&top)? };
-        return Ok(Config { rules, store: None });
+        if top.0.iter().all(other) {
+            return Ok(Config { rules: Vec::new(), store: None });
+        }
+        // Other JSON, such as a single entry where the file belongs, has not one.
+        if let Some((name, _)) = top.0.first()
+            && !top.0.iter().any(|(_, raw)| matches!(raw.get().as_bytes().first(), Some(b'{' | b'n')))
+        {
+            return Err(FormatError::Entry { entry: key::shown(name), source: EntryError::NotObject });
+        }
+        return Ok(Config { rules: entries(&top), store: None });
     }
     let mut rules = Vec::new();
     if let Some(helpers) = object(helpers, "credHelpers")? {
         for (key, raw) in &helpers.0 {
-            rules.extend(helper_rule(key, raw)?);
+            rules.extend(helper_rule(key, raw));
         }
     }
     if let Some(auths) = object(auths, "auths")? {
-        rules.extend(entries(&auths)?);
+        rules.extend(entries(&auths));
     }
     let store = match store {
         Some(raw) => text(raw).ok_or(FormatError::Shape { part: "credsStore", expected: "text" })?,
@@ -167,16 +178,25 @@ fn object<'a>(part: Option<&'a RawValue>, name: &'static str) -> Result<Option<O
 }
 
 /// Every entry that says something. `{}`, which docker writes beside `credsStore`, doesn't.
-fn entries(object: &Object<'_>) -> Result<Vec<Rule>, FormatError> {
-    let mut rules = Vec::new();
-    for (name, raw) in &object.0 {
-        let error = |source| FormatError::Entry { entry: key::shown(name), source };
-        if let Some(login) = fields(raw).and_then(|fields| fields.login()).map_err(error)? {
-            let answer = Answer::Login(login);
-            rules.extend(key_of(name)?.map(|key| Rule { key, name: key::shown(name), answer }));
-        }
+fn entries(object: &Object<'_>) -> Vec<Rule> {
+    let rule = |(name, raw): &(Cow<'_, str>, &RawValue)| {
+        let answer = match fields(raw).and_then(|fields| fields.login()).transpose()? {
+            Ok(login) => Answer::Login(login),
+            Err(source) => Answer::Broken(FormatError::Entry { entry: key::shown(name), source }),
+        };
+        rule(name, answer)
+    };
+    object.0.iter().filter_map(rule).collect()
+}
+
+/// The rule of an entry; `None`: its key is for nobody.
+fn rule(name: &str, answer: Answer) -> Option<Rule> {
+    let (key, name) = (key_of(name)?, key::shown(name));
+    if let Answer::Broken(error) = &answer {
+        let reason = std::error::Error::source(error).map(ToString::to_string);
+        tracing::debug!(entry = name, reason, "this entry for credentials cannot be used");
     }
-    Ok(rules)
+    Some(Rule { key, name, answer })
 }
 
 fn fields(raw: &RawValue) -> Result<Fields, EntryError> {
@@ -196,27 +216,28 @@ fn fields(raw: &RawValue) -> Result<Fields, EntryError> {
     Ok(fields)
 }
 
-/// The key of an entry; `None`: no client reaches its host, so that it fits nothing.
-fn key_of(name: &str) -> Result<Option<Key>, FormatError> {
-    match Key::parse(name) {
-        None if key::is_out_of_reach(name) => {
-            tracing::warn!(
-                entry = key::shown(name),
-                "no client reaches the host of this entry for credentials"
-            );
-            Ok(None)
-        }
-        None => Err(FormatError::Entry { entry: key::shown(name), source: EntryError::Key }),
-        key => Ok(key),
+/// The key of an entry; `None`: it names no registry, or one whose host no client reaches, so that it fits nothing.
+fn key_of(name: &str) -> Option<Key> {
+    let key = Key::parse(name);
+    if key.is_none() && key::is_out_of_reach(name) {
+        tracing::warn!(entry = key::shown(name), "no client reaches the host of this entry for credentials");
+    } else if key.is_none() {
+        let reason = EntryError::Key.to_string();
+        tracing::debug!(entry = key::shown(name), reason, "this entry for credentials is for no registry");
     }
+    key
 }
 
-fn helper_rule(name: &str, raw: &RawValue) -> Result<Option<Rule>, FormatError> {
+fn helper_rule(name: &str, raw: &RawValue) -> Option<Rule> {
     let shown = key::shown(name);
-    let error = |source| FormatError::Entry { entry: shown.clone(), source };
-    let helper = text(raw).ok_or_else(|| error(EntryError::NotText("credHelpers")))?;
-    let helper = helper_name(&helper, || format!("credHelpers\" entry \"{shown}"))?;
-    Ok(key_of(name)?.map(|key| Rule { key, name: shown, answer: Answer::Helper(helper) }))
+    let helper = match text(raw) {
+        Some(helper) => helper_name(&helper, || format!("credHelpers\" entry \"{shown}")),
+        None => {
+            let source = EntryError::NotText("credHelpers");
+            Err(FormatError::Entry { entry: shown.clone(), source })
+        }
+    };
+    rule(name, helper.map_or_else(Answer::Broken, Answer::Helper))
 }
 
 fn helper_name(text: &str, part: impl Fn() -> String) -> Result<Option<HelperName>, FormatError> {
@@ -245,196 +266,4 @@ impl<'a> Object<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::secret::Secret;
-
-    /// The names of the rules, with what they lead to.
-    fn summary(config: &Config) -> Vec<String> {
-        let rules = config.rules.iter().map(|rule| match &rule.answer {
-            Answer::Login(Login::Basic { user, .. }) => format!("{}={user}", rule.name),
-            Answer::Login(Login::IdentityToken(_)) => format!("{}=token", rule.name),
-            Answer::Helper(helper) => {
-                format!("{}=>{}", rule.name, helper.as_ref().map_or("", HelperName::as_str))
-            }
-        });
-        rules.chain(config.store.iter().map(|store| format!("*=>{}", store.as_str()))).collect()
-    }
-
-    #[test]
-    fn every_form_is_told_by_its_content() {
-        for (json, want) in [
-            // .dockerconfigjson, config.json, auth.json
-            (
-                r#"{"auths":{"b.example":{"auth":"Y2k6YQ=="},"a.example":{"username":"u","password":"p"}}}"#,
-                vec!["b.example=ci", "a.example=u"],
-            ),
-            (
-                r#"{"auths":{"a.example":{"auth":"Y2k6YQ==","email":"x@y"}},"HttpHeaders":{"User-Agent":"x"}}"#,
-                vec!["a.example=ci"],
-            ),
-            (r#"{"auths":{"a.example":{"auth":"","identitytoken":"t"}}}"#, vec!["a.example=token"]),
-            (r#"{"Auths":{"a.example":{"Auth":"Y2k6YQ=="}}}"#, vec!["a.example=ci"]),
-            // .dockercfg
-            (
-                r#"{"https://index.docker.io/v1/":{"auth":"Y2k6YQ==","email":"x@y"}}"#,
-                vec!["https://index.docker.io/v1/=ci"],
-            ),
-            // Hosts that no client reaches.
-            (
-                r#"{"auths":{"a.example":{"auth":"Y2k6YQ=="},"registry.1:5000":{"auth":"Y2k6YQ=="},"https://1.2.3.256/v1/":{"auth":"Y2k6YQ=="}},"credHelpers":{"4294967296":"gcr"}}"#,
-                vec!["a.example=ci"],
-            ),
-            // Nothing in it.
-            ("{}", vec![]),
-            (r#"{"auths":{}}"#, vec![]),
-            (r#"{"auths":null,"credHelpers":null,"credsStore":null}"#, vec![]),
-            (
-                r#"{"auths":{"a.example":{},"b.example":null,"c.example":{"email":"x@y"},"no host":{}}}"#,
-                vec![],
-            ),
-            (r#"{"currentContext":"default","HttpHeaders":{"User-Agent":"x"},"proxies":{}}"#, vec![]),
-            // Helpers.
-            (
-                r#"{"auths":{"a.example":{"auth":"Y2k6YQ=="}},"credHelpers":{"a.example":"gcr","b.example/team":"ecr-login","c.example":""},"credsStore":"desktop"}"#,
-                vec![
-                    "a.example=>gcr",
-                    "b.example/team=>ecr-login",
-                    "c.example=>",
-                    "a.example=ci",
-                    "*=>desktop",
-                ],
-            ),
-            (r#"{"credsStore":"pass"}"#, vec!["*=>pass"]),
-            (r#"{"credsStore":""}"#, vec![]),
-        ] {
-            assert_eq!(summary(&parse(json.as_bytes()).unwrap()), want, "{json}");
-        }
-    }
-
-    #[test]
-    fn escapes_in_json_are_read() {
-        let config =
-            parse(br#"{"auths":{"a\u002eexample":{"username":"u","password":"\u00e9\"\n"}}}"#).unwrap();
-        assert_eq!(
-            config.rules[0].answer,
-            Answer::Login(Login::Basic { user: "u".into(), password: Secret::new("\u{e9}\"\n") })
-        );
-        assert_eq!(config.rules[0].name, "a.example");
-    }
-
-    /// Every bad file, with its whole message. `hunter2` is what must not be in one.
-    const BAD: &[(&str, &str)] = &[
-        (r#"{"auths":{"a.example":{"auth":"hunter2"}},"auths":{}}"#, "its \"auths\" is there more than once"),
-        (
-            r#"{"credHelpers":{"a.example":"x"},"CredHelpers":{}}"#,
-            "its \"credHelpers\" is there more than once",
-        ),
-        ("", "it is not JSON (line 1, column 0)"),
-        ("hunter2", "it is not JSON (line 1, column 1)"),
-        ("{\"auths\":{\"hunter2\"", "it is not JSON (line 1, column 19)"),
-        ("{\"auths\":{}} hunter2", "it is not JSON (line 1, column 14)"),
-        ("\u{feff}{}", "it is not JSON (line 1, column 1)"),
-        ("[\"hunter2\"]", "it is not a JSON object"),
-        ("\"hunter2\"", "it is not a JSON object"),
-        ("null", "it is not a JSON object"),
-        (r#"{"auths":"hunter2"}"#, "its \"auths\" is not a JSON object"),
-        (r#"{"auths":["hunter2"]}"#, "its \"auths\" is not a JSON object"),
-        (r#"{"credHelpers":"hunter2"}"#, "its \"credHelpers\" is not a JSON object"),
-        (r#"{"credsStore":{"x":"hunter2"}}"#, "its \"credsStore\" is not text"),
-        (
-            r#"{"auths":{"a.example":"hunter2"}}"#,
-            "its entry \"a.example\" cannot be used: it is not a JSON object",
-        ),
-        (
-            r#"{"auths":{"a.example":{"auth":["hunter2"]}}}"#,
-            "its entry \"a.example\" cannot be used: its \"auth\" is not text",
-        ),
-        (
-            r#"{"auths":{"a.example":{"auth":"hunter2!"}}}"#,
-            "its entry \"a.example\" cannot be used: its \"auth\" is not base64 of USER:PASSWORD",
-        ),
-        (
-            r#"{"auths":{"a.example":{"auth":"aHVudGVyMg=="}}}"#,
-            "its entry \"a.example\" cannot be used: its \"auth\" is not base64 of USER:PASSWORD",
-        ),
-        (
-            r#"{"auths":{"a.example":{"auth":"Y2k6YQ==","username":"ci","password":"hunter2"}}}"#,
-            "its entry \"a.example\" cannot be used: its \"auth\" says something else than its \"username\" and \"password\"",
-        ),
-        (
-            r#"{"auths":{"a.example":{"password":"hunter2"}}}"#,
-            "its entry \"a.example\" cannot be used: it has a \"username\" without a \"password\", or the other way round",
-        ),
-        (
-            r#"{"auths":{"a.example":{"password":"\ud800hunter2"}}}"#,
-            "its entry \"a.example\" cannot be used: its \"password\" is not text",
-        ),
-        (
-            r#"{"auths":{"https://u:hunter2@a.example":{"auth":"Y2k6YQ=="}}}"#,
-            "its entry \"a.example\" cannot be used: its name is not HOST[:PORT][/PATH]",
-        ),
-        (
-            r#"{"auths":{"a\nb":{"auth":"Y2k6YQ=="}}}"#,
-            "its entry \"a\\nb\" cannot be used: its name is not HOST[:PORT][/PATH]",
-        ),
-        // An entry where the file belongs.
-        (r#"{"auth":"hunter2"}"#, "its entry \"auth\" cannot be used: it is not a JSON object"),
-        (
-            r#"{"a.example":{"auth":"hunter2"}}"#,
-            "its entry \"a.example\" cannot be used: its \"auth\" is not base64 of USER:PASSWORD",
-        ),
-        (
-            r#"{"credHelpers":{"a.example":["hunter2"]}}"#,
-            "its entry \"a.example\" cannot be used: its \"credHelpers\" is not text",
-        ),
-        (
-            r#"{"credHelpers":{"no host":"gcr"}}"#,
-            "its entry \"no host\" cannot be used: its name is not HOST[:PORT][/PATH]",
-        ),
-        (
-            r#"{"credHelpers":{"a.example":"../hunter2"}}"#,
-            "its \"credHelpers\" entry \"a.example\" names a helper that is not plain letters, digits, and . _ -",
-        ),
-        (
-            r#"{"credsStore":"/bin/hunter2"}"#,
-            "its \"credsStore\" names a helper that is not plain letters, digits, and . _ -",
-        ),
-    ];
-
-    #[test]
-    fn a_bad_file_says_what_is_wrong_and_nothing_it_holds() {
-        for (json, want) in BAD {
-            let error = parse(json.as_bytes()).unwrap_err();
-            let mut text = error.to_string();
-            if let Some(source) = std::error::Error::source(&error) {
-                text = format!("{text}: {source}");
-            }
-            assert_eq!(text, *want, "{json}");
-            assert!(!format!("{error:?}{text}").contains("hunter2"), "{error:?}");
-        }
-        assert!(matches!(parse(b"{\"auths\":{\"\xff\":{}}}"), Err(FormatError::Json { .. })));
-    }
-
-    #[test]
-    fn debug_shows_no_secret() {
-        let config = parse(br#"{"auths":{"a.example":{"username":"ci","password":"hunter2"},"b.example":{"identitytoken":"hunter2"}}}"#);
-        let debug = format!("{config:?}");
-        assert!(debug.contains("ci") && !debug.contains("hunter2"), "{debug}");
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_file_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse(&bytes);
-        }
-
-        #[test]
-        fn any_entry_is_read_or_refused(key in any::<String>(), auth in any::<String>(), password in any::<String>()) {
-            let file = serde_json::json!({"auths": {&key: {"auth": auth, "password": password}}});
-            let _ = parse(file.to_string().as_bytes());
-        }
-    }
-}
+mod tests;

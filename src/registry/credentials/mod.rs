@@ -7,7 +7,8 @@
 //! entry stands in its place for its host, and an empty one means none.
 //!
 //! Refused, always with an error and never by anonymous access: files that can't be read or understood
-//! (found at once, exit code 2), and helpers that fail (found when a repository needs them, exit code 1). A
+//! (found at once, exit code 2), entries that can't be used (found when a repository would use them, exit code 2), and helpers that fail
+//! (found then too, exit code 1). A
 //! helper that answers that it has no credential has not failed, whether `credHelpers` or `credsStore`
 //! named it: docker then goes on without, since many registries are public in part, and so do we, with a
 //! warning in the log.
@@ -74,7 +75,7 @@ pub enum CredentialError {
         /// The file.
         path: PathBuf,
     },
-    /// It isn't a credentials file, or an entry of it can't be used.
+    /// It isn't a credentials file.
     #[error("cannot use the credentials in {}", .path.display())]
     Format {
         /// The file.
@@ -82,10 +83,11 @@ pub enum CredentialError {
         /// Why.
         source: FormatError,
     },
-    /// What a Secret of the cluster holds isn't a credentials file, or an entry of it can't be used.
+    /// What a Secret of the cluster holds isn't a credentials file, or the entry of a file or Secret that a repository would use can't be
+    /// used.
     #[error("cannot use the credentials in {origin}")]
     Document {
-        /// The Secret, and who names it.
+        /// The file; or the Secret, and who names it.
         origin: String,
         /// Why.
         source: FormatError,
@@ -263,6 +265,17 @@ impl FileKeychain {
             match &rule.answer {
                 Answer::Login(login) => add(&mut found, login.clone(), place("entry")),
                 Answer::Helper(None) => {}
+                // It would be used first.
+                Answer::Broken(error) if found.is_empty() => {
+                    let origin = self.sources.get(*source).cloned().unwrap_or_default();
+                    return Err(CredentialError::Document { origin, source: error.clone() });
+                }
+                Answer::Broken(_) => {
+                    tracing::warn!(
+                        entry = place("entry"),
+                        "this entry for credentials cannot be used, and others were found"
+                    );
+                }
                 Answer::Helper(Some(helper)) => {
                     if let Some(credential) = self.ask(helper, &target, &place("credHelpers")).await? {
                         add(&mut found, credential.login, credential.origin);

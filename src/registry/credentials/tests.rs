@@ -228,12 +228,24 @@ fn a_file_without_permission_is_an_error() {
     }
 }
 
-#[test]
-fn an_entry_that_cannot_be_used_names_file_and_entry() {
-    let disk = Disk::new(&[("config.json", r#"{"auths":{"reg.example/team":{"auth":"hunter2"}}}"#)]);
-    let error = disk.load(&["config.json"]).unwrap_err();
+#[tokio::test]
+async fn point_10_an_entry_is_an_error_where_it_would_be_used_and_names_file_and_entry() {
+    let config = r#"{"auths":{"reg.example/team":{"auth":"hunter2"},"reg.example":{"auth":"Y2k6YQ=="},"evil@x.example":{"auth":"Og=="}}}"#;
+    let disk =
+        Disk::new(&[("config.json", config), ("more.json", &auths(&[("reg.example/team/app", "app")]))]);
+    let keychain = disk.load(&["config.json"]).unwrap();
+    // Others go on: above it, beside it, and where a key only looks like the registry's name.
+    let ci = "user \"ci\", entry \"reg.example\" of DISK/config.json";
+    assert_eq!(found(&keychain, &disk, "reg.example/other").await, [ci]);
+    assert_eq!(found(&keychain, &disk, "x.example/app").await, [""; 0]);
+    // So does a login that goes before it.
+    let both = disk.load(&["config.json", "more.json"]).unwrap();
+    let app = "user \"app\", entry \"reg.example/team/app\" of DISK/more.json";
+    assert_eq!(found(&both, &disk, "reg.example/team/app").await, [app, ci]);
+    let repository = "reg.example/team/x".parse().unwrap();
+    assert_eq!(keychain.credentials(&repository).await.unwrap_err().exit(), ExitCode::Usage);
     assert_eq!(
-        disk.anonymous(&Explanation::of(&error).to_string()),
+        explained(&keychain, &disk, "reg.example/team/x").await,
         "error: cannot use the credentials in DISK/config.json\n  \
          cause: its entry \"reg.example/team\" cannot be used\n  \
          cause: its \"auth\" is not base64 of USER:PASSWORD\n  \
