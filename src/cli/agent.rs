@@ -164,6 +164,7 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
         idle_limit: IDLE_LIMIT,
         ..ClientOptions::new(Instant::now() + LIFE)
     };
+    let keychain = keychain.over_plain_http(PlainHttp::new(&options.insecure));
     let client = Client::new(options, Arc::new(keychain))?;
     let signer = key.signer().await?;
     let mut policy = Policy::new(config.kinds.clone(), config.allow.clone(), config.max_signatures)

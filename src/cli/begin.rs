@@ -13,7 +13,7 @@ use crate::explain::Explain;
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
 use crate::pipeline::{Whole, Writers};
 use crate::registry::client::{self, Client, ClientOptions};
-use crate::registry::{ImageRef, RegistryError};
+use crate::registry::{ImageRef, PlainHttp, RegistryError};
 use crate::sign::SignError;
 use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
 
@@ -88,7 +88,9 @@ pub(super) async fn begin(
         // Payloads are pushed while a key is being unlocked. An agent may turn out not to be the expected one.
         key.signer().await?;
     }
-    let client = Client::new(client_options(config, environment, deadline, images), Arc::new(keychain))?;
+    let options = client_options(config, environment, deadline, images);
+    let keychain = keychain.over_plain_http(PlainHttp::new(&options.insecure));
+    let client = Client::new(options, Arc::new(keychain))?;
     let cluster = if annotates {
         let reach = reach(config, environment, deadline);
         Some(Cluster::connect(&reach, &|name| environment.get(name)).await?)

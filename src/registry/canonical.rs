@@ -8,7 +8,7 @@ use super::authority::{Authority, DEFAULT_REGISTRY, DOCKER_HUB, HTTPS_PORT, spli
 use super::reference::Repository;
 
 /// The port of plain HTTP where a name has none.
-const HTTP_PORT: u16 = 80;
+pub(super) const HTTP_PORT: u16 = 80;
 
 /// A repository's one name; only [`Repository::canonical`] makes it.
 ///

@@ -23,7 +23,7 @@ use crate::plan::PlanOptions;
 use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain};
 use crate::registry::reference::{Named, ReferenceError};
-use crate::registry::{RegistryError, Repository};
+use crate::registry::{PlainHttp, RegistryError, Repository};
 use crate::tekton::run::RunError;
 use crate::tekton::{self, TektonError};
 use crate::verify::attestation_type::{self, TypeError};
@@ -217,6 +217,7 @@ impl Begun {
             access: Access::Pull,
             ..ClientOptions::new(deadline)
         };
+        let keychain = keychain.over_plain_http(PlainHttp::new(&options.insecure));
         let client = Client::new(options, Arc::new(keychain))?;
         Ok(Self {
             images,

@@ -3,22 +3,23 @@
 //! A key is `HOST[:PORT][/PATH]`, as docker, podman and the kubelet write it, in any of its dresses: with
 //! `http://` or `https://`, a slash at its end, the API's `/v1/` or `/v2/`, or one of Docker Hub's old names.
 //!
-//! * Hosts and ports compare in their canonical form (`registry/authority.rs`): without case, and no port stands for 443. (The
+//! * Hosts and ports compare in their canonical form (`registry/authority.rs`): without case, and no port stands for the default one:
+//!   443, or 80 for a registry that is spoken to over plain HTTP. So `HOST:443` never fits `HOST` there, as that is another server. (The
 //!   scheme of `http://HOST` says nothing about the port: docker and the kubelet drop it too.)
 //! * A path fits itself and what lies below it: `reg/team` fits `reg/team/x` and never `reg/team-b`.
 //! * A host may be a pattern, as the kubelet reads it: `*`, `?` and `[a-z]` stand for characters of one
 //!   label, so `*.example.com` fits `a.example.com` and neither `example.com` nor `a.b.example.com`. A port
 //!   and a path never are patterns.
 //!
-//! Refused, because such a key fits nothing and its owner would get anonymous access without a word: what
-//! is not a host, another scheme, and a user name before the host. A host that no client reaches (`1.2.3.256`) is passed over, with a
-//! warning in the log: no repository can be there.
+//! No key, so that it fits nothing: what is not a host, another scheme, and a user name before the host. The log says so at the level debug,
+//! and warns of a host that no client reaches (`1.2.3.256`).
 //!
 //! Spec: <https://kubernetes.io/docs/concepts/containers/images/#config-json>,
 //! <https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md>
 
 use crate::foreign;
 use crate::registry::authority::{Authority, HTTPS_PORT, is_host_label, split_port};
+use crate::registry::canonical::HTTP_PORT;
 use crate::registry::{CanonicalRepository, Repository};
 
 /// The longest key that is shown, in bytes: a host name and a path of ordinary length.
@@ -31,6 +32,10 @@ const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     host: Host,
+    /// The port that is written; `None`: the default one.
+    port: Option<u16>,
+    /// It is `http://HOST:443`, which is no registry's address over HTTPS.
+    plain_http: bool,
     /// Without a slash at either end; empty: the whole registry.
     path: String,
 }
@@ -39,15 +44,25 @@ pub(super) struct Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
     /// This one.
-    Exact(Authority),
-    /// Those whose host fits the labels, in lower case, on this port; `None` is 443.
-    Pattern { labels: String, port: Option<u16> },
+    Exact {
+        /// The host itself.
+        host: String,
+        /// The host's one name on the default port, which Docker Hub's hosts share.
+        by_default: String,
+    },
+    /// Those whose host fits the labels, in lower case.
+    Pattern(String),
 }
 
 /// A repository, as keys are compared with it.
 #[derive(Debug)]
 pub(super) struct Target {
     repository: CanonicalRepository,
+    /// The registry's host; on the default port its one name.
+    host: String,
+    port: u16,
+    is_default_port: bool,
+    plain_http: bool,
     /// The registry's name as helpers are asked for it.
     server: String,
     /// The registry's name as it is spelled, if that differs.
@@ -70,44 +85,50 @@ impl Key {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let authority = authority.to_ascii_lowercase();
         let (host, port) = split_port(&authority)?;
-        // `http://host:443` is as odd as it looks; it stays a port of its own.
-        let port = match (scheme, port) {
-            (Some("http"), Some(HTTPS_PORT)) => port,
-            (_, port) => port.filter(|port| *port != HTTPS_PORT),
-        };
         let host = if host.contains(['*', '?', '[']) && !host.starts_with('[') {
-            let labels = Some(host).filter(|host| host.split('.').all(is_label_pattern))?;
-            Host::Pattern { labels: labels.to_owned(), port }
+            Host::Pattern(Some(host).filter(|host| host.split('.').all(is_label_pattern))?.to_owned())
         } else {
-            Host::Exact(Authority::of(host, port)?)
+            // With a port of its own a host is not Docker Hub's.
+            let own = Authority::of(host, Some(HTTP_PORT))?.host().to_owned();
+            Host::Exact { host: own, by_default: Authority::of(host, None)?.host().to_owned() }
         };
-        Some(Self { host, path: without_api_version(path, scheme.is_some()).to_owned() })
+        let plain_http = scheme == Some("http") && port == Some(HTTPS_PORT);
+        let path = without_api_version(path, scheme.is_some()).to_owned();
+        Some(Self { host, port, plain_http, path })
     }
 
     /// How well it fits `target`; `None` if it is for something else.
     pub(super) fn fit(&self, target: &Target) -> Option<Fit> {
-        let found = target.repository.authority();
+        let port = self.port.map_or(target.is_default_port, |port| port == target.port);
         let (host, pattern) = match &self.host {
-            Host::Exact(host) => (host == found, false),
-            Host::Pattern { labels, port } => {
-                (*port == found.port() && fits_labels(labels, found.host()), true)
-            }
+            Host::Exact { by_default, .. } if target.is_default_port => (*by_default == target.host, false),
+            Host::Exact { host, .. } => (*host == target.host, false),
+            Host::Pattern(labels) => (fits_labels(labels, &target.host), true),
         };
-        (host && is_at_or_below(target.repository.path(), &self.path))
+        let is_fit = host && port && (target.plain_http || !self.plain_http);
+        (is_fit && is_at_or_below(target.repository.path(), &self.path))
             .then_some(Fit { pattern, path_bytes: std::cmp::Reverse(self.path.len()) })
     }
 }
 
 impl Target {
-    /// What keys are compared with for `repository`.
-    pub(super) fn of(repository: &Repository) -> Self {
-        let canonical = repository.canonical();
-        let registry = canonical.authority();
-        let spelled = Some(repository.registry()).filter(|spelled| **spelled != registry.to_string());
-        let spelled = spelled.map(str::to_owned);
+    /// What keys are compared with for `repository`; `plain_http`: its registry is spoken to over plain HTTP, whose default port is 80.
+    pub(super) fn of(repository: &Repository, plain_http: bool) -> Self {
+        let default = if plain_http { HTTP_PORT } else { HTTPS_PORT };
+        let port = split_port(repository.registry()).and_then(|(_, port)| port).unwrap_or(default);
+        let is_default_port = port == default;
+        let mut names = repository.canonical_names(plain_http).into_iter();
+        let canonical = names.next().unwrap_or_else(|| repository.canonical());
+        let registry = match canonical.authority().port() {
+            // A name leaves 443 out, which is not the default here.
+            None if port != default => format!("{}:{port}", canonical.authority().host()),
+            _ => canonical.registry(),
+        };
+        let spelled = Some(repository.registry()).filter(|spelled| **spelled != registry).map(str::to_owned);
         let server =
-            if registry.is_docker_hub() { DOCKER_HUB_SERVER.to_owned() } else { registry.to_string() };
-        Self { repository: canonical, server, spelled }
+            if canonical.authority().is_docker_hub() { DOCKER_HUB_SERVER.to_owned() } else { registry };
+        let host = canonical.authority().host().to_owned();
+        Self { repository: canonical, host, port, is_default_port, plain_http, server, spelled }
     }
 
     /// The name that a credential helper is asked for: `HOST[:PORT]`, or docker's URL for Docker Hub.

@@ -33,6 +33,7 @@ use self::format::Answer;
 use self::helper::{HELPER_LIMIT, HelperName, Helpers};
 use self::key::Target;
 use self::places::Contents;
+use super::canonical::PlainHttp;
 use super::keychain::{Credential, Found, Keychain, Login};
 use super::reference::Repository;
 use crate::exit::ExitCode;
@@ -173,6 +174,8 @@ pub struct FileKeychain {
     helpers: Helpers,
     /// What is there and was not read, and why.
     unread: Option<String>,
+    /// Registries whose default port is 80.
+    plain_http: PlainHttp,
 }
 
 /// An entry, and the number of its source.
@@ -199,14 +202,27 @@ impl FileKeychain {
     pub fn load(places: Places, programs: ProgramEnvironment) -> Result<Self, CredentialError> {
         let helpers = Helpers::new(programs, HELPER_LIMIT);
         let Contents { files, unread } = places.read()?;
-        let mut keychain =
-            Self { sources: Vec::new(), rules: Vec::new(), stores: Vec::new(), helpers, unread };
+        let mut keychain = Self {
+            sources: Vec::new(),
+            rules: Vec::new(),
+            stores: Vec::new(),
+            helpers,
+            unread,
+            plain_http: PlainHttp::default(),
+        };
         for file in files {
             let config = parse(&file.bytes)
                 .map_err(|source| CredentialError::Format { path: file.path.clone(), source })?;
             keychain.merge(file.path.display().to_string(), config);
         }
         Ok(keychain)
+    }
+
+    /// The same for a client that speaks plain HTTP to these registries: a name of theirs without a port means port 80, so an entry for port 443
+    /// is another server's.
+    #[must_use]
+    pub fn over_plain_http(self, plain_http: PlainHttp) -> Self {
+        Self { plain_http, ..self }
     }
 
     /// Adds what a Secret of the cluster holds, after everything that is there; `origin` names it in messages.
@@ -252,7 +268,7 @@ impl FileKeychain {
     }
 
     async fn find(&self, repository: &Repository) -> Result<Vec<Credential>, CredentialError> {
-        let target = Target::of(repository);
+        let target = Target::of(repository, self.plain_http.has(repository));
         let mut fitting: Vec<_> =
             self.rules.iter().filter_map(|rule| rule.rule.key.fit(&target).map(|fit| (fit, rule))).collect();
         // Stable, so equal ones stay in the order of their sources.

@@ -5,8 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn fit(key: &str, repository: &str) -> Option<Fit> {
+    fit_over(key, repository, false)
+}
+
+fn fit_over(key: &str, repository: &str, plain_http: bool) -> Option<Fit> {
     let repository: Repository = repository.parse().unwrap();
-    Key::parse(key).unwrap_or_else(|| panic!("{key} is a key")).fit(&Target::of(&repository))
+    Key::parse(key).unwrap_or_else(|| panic!("{key} is a key")).fit(&Target::of(&repository, plain_http))
 }
 
 /// Key, repository, whether it fits.
@@ -118,6 +122,44 @@ fn keys_fit_what_they_name_and_nothing_else() {
     }
 }
 
+/// Keys, the repository, and whether they fit over HTTPS and over plain HTTP.
+#[test]
+fn point_10_no_port_is_the_default_one_of_https_or_of_plain_http() {
+    for (keys, repository, https, plain) in [
+        (
+            &["reg.example", "https://reg.example", "http://reg.example/v2/"][..],
+            "reg.example/app",
+            true,
+            true,
+        ),
+        (
+            &["reg.example:443", "https://reg.example:0443/v1/", "*.example:443"],
+            "reg.example/app",
+            true,
+            false,
+        ),
+        (&["reg.example:80", "http://reg.example:80", "*.example:080"], "reg.example/app", false, true),
+        (&["http://reg.example:443"], "reg.example/app", false, false),
+        (&["reg.example", "*.example"], "reg.example:80/app", false, true),
+        (&["reg.example:80", "*.example:80"], "reg.example:80/app", true, true),
+        (&["reg.example:443", "*.example:443"], "reg.example:80/app", false, false),
+        (&["reg.example", "*.example"], "reg.example:443/app", true, false),
+        (&["reg.example:443", "https://reg.example:443/"], "Reg.example:0443/app", true, true),
+        (&["http://reg.example:443"], "reg.example:443/app", false, true),
+        (&["reg.example:80"], "reg.example:443/app", false, false),
+        (&["reg.example:5000", "*.example:5000"], "reg.example:5000/app", true, true),
+        (&["reg.example", "reg.example:80", "reg.example:443"], "reg.example:5000/app", false, false),
+        (&["docker.io", "registry-1.docker.io", "https://index.docker.io/v1/"], "app", true, true),
+        (&["docker.io:80", "index.docker.io:80"], "app", false, true),
+        (&["docker.io:443", "index.docker.io:443"], "app", true, false),
+    ] {
+        for key in keys {
+            assert_eq!(fit(key, repository).is_some(), https, "{key} for {repository} over HTTPS");
+            assert_eq!(fit_over(key, repository, true).is_some(), plain, "{key} for {repository} over HTTP");
+        }
+    }
+}
+
 /// A key for one spelling of a registry fits every other, and no other registry's.
 #[test]
 fn every_spelling_of_a_name_has_the_same_credentials() {
@@ -129,7 +171,7 @@ fn every_spelling_of_a_name_has_the_same_credentials() {
             let want = registry(&one.canonical) == registry(&other.canonical);
             let mut servers = Vec::new();
             for name in &other.spellings {
-                let target = Target::of(&name.parse().unwrap());
+                let target = Target::of(&name.parse().unwrap(), false);
                 assert!(
                     keys.iter().all(|key| key.fit(&target).is_some() == want),
                     "{} {name}",
@@ -199,7 +241,20 @@ fn helpers_are_asked_as_docker_asks_them() {
         ("Reg.example:0443/team/app", "reg.example"),
     ] {
         let repository: Repository = repository.parse().unwrap();
-        assert_eq!(Target::of(&repository).server(), want);
+        assert_eq!(Target::of(&repository, false).server(), want);
+    }
+}
+
+#[test]
+fn over_plain_http_a_helper_is_asked_for_the_port_that_is_meant() {
+    for (repository, want) in [
+        ("reg.example/app", "reg.example"),
+        ("reg.example:80/app", "reg.example"),
+        ("reg.example:0443/app", "reg.example:443"),
+        ("reg.example:5000/app", "reg.example:5000"),
+        ("app", "https://index.docker.io/v1/"),
+    ] {
+        assert_eq!(Target::of(&repository.parse().unwrap(), true).server(), want, "{repository}");
     }
 }
 
