@@ -6,6 +6,9 @@ use crate::exit::ExitCode;
 
 const BASIC: &str = "Basic realm=\"harbor\"";
 
+/// What a login is answered, with these headers.
+type ToLogin = fn(&[(&str, &str)]) -> Reply;
+
 fn bearer(seen: &Seen, more: &str) -> String {
     format!("Bearer realm=\"http://{}/token\",service=\"s\"{more}", seen.header("host").unwrap())
 }
@@ -48,7 +51,7 @@ async fn tokens_only(at_root: bool, to_login: impl Fn() -> Reply + Send + Sync +
 #[tokio::test]
 async fn point_5_a_refused_or_useless_login_is_followed_by_what_a_bare_request_is_asked_for() {
     let basic = [("WWW-Authenticate", BASIC)];
-    let answers: [fn(&[(&str, &str)]) -> Reply; 6] = [
+    let answers: [ToLogin; 6] = [
         |basic| refusal(401, basic, "UNAUTHORIZED", "no"),
         |_| refusal(401, &[], "UNAUTHORIZED", "no"),
         |_| answer(403, &[], ""),
