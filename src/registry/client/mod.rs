@@ -27,9 +27,11 @@
 
 mod account;
 mod attempts;
+mod answer;
 mod auth;
 mod authorization;
 mod blobs;
+mod body;
 pub mod challenge;
 mod classify;
 mod detail;

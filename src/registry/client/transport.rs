@@ -8,32 +8,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use reqwest::{Proxy, Response, redirect};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use reqwest::{Proxy, redirect};
+use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant, timeout_at};
 use url::Url;
 
+pub(super) use super::answer::Answer;
 use super::auth::Auth;
+use super::body::{Size, beginning, body};
 use super::classify::classify;
 use super::dns::Dns;
 use super::endpoint;
 use super::error::{BadAnswer, Failure, RegistryError, SetupError};
 use super::options::ClientOptions;
-use super::refusal::{self, MAX_ERROR_BODY_BYTES, Refusal};
-use super::retry::{self, Until};
+use super::refusal;
+use super::retry::Until;
 use super::throttle::Throttle;
 use super::tls::{self, NamedRoots};
 use super::{Stats, proxy};
-use crate::mask::Mask;
 
 /// Registries send to their storage, which may send on once; five is what the specification's clients allow.
 pub(super) const MAX_REDIRECTS: usize = 5;
-
-/// An answer with more bytes than this is large, where their number is limited: manifests and tokens have a few kilobytes.
-const LARGE_BYTES: usize = 64 * 1024;
 
 /// A host that doesn't even take the connection in this time doesn't get the rest of the request's.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -73,17 +71,6 @@ pub(super) struct Call<'a> {
     pub(super) auth: &'a Auth,
     /// Whether a redirect may lead to another scheme, host or port.
     pub(super) leaves_origin: bool,
-}
-
-/// What came back. No `Debug`: a token service's body is a secret.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    /// Where it came from, after redirects.
-    pub(super) url: Url,
-    /// The login that the request had: what is shown of the answer doesn't repeat it.
-    pub(super) sent: Option<HeaderValue>,
 }
 
 /// A failure, and the address it happened at.
@@ -281,92 +268,6 @@ async fn answer(
     Ok((status, headers, body))
 }
 
-/// How large an answer may be.
-#[derive(Clone, Copy)]
-struct Size<'a> {
-    limit_bytes: u64,
-    /// Whose turn it is, if it is larger than [`LARGE_BYTES`].
-    large: Option<&'a Arc<Semaphore>>,
-}
-
-/// A large answer, and its turn until nothing of it is left.
-struct Large {
-    bytes: Bytes,
-    _turn: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Large {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-/// The whole body, if it isn't larger than its limit.
-async fn body(mut response: Response, size: Size<'_>, url: &Url) -> Result<Bytes, Failure> {
-    let Size { limit_bytes, large } = size;
-    let too_large = || Failure::TooLarge { limit: limit_bytes };
-    let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= limit_bytes);
-    if response.content_length().is_some_and(|length| length > limit_bytes) {
-        return Err(too_large());
-    }
-    // An answer that says that it is large waits before any of it is read.
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut turn = match large {
-        Some(large) if announced.is_some_and(|length| length > LARGE_BYTES) => large_turn(large).await,
-        _ => None,
-    };
-    let Some(first) = chunk(&mut response, url).await? else { return Ok(Bytes::new()) };
-    let Some(second) = chunk(&mut response, url).await? else {
-        // Nearly always it comes in one piece, which needs no copy.
-        return if fits(first.len()) { Ok(first) } else { Err(too_large()) };
-    };
-    let mut whole = BytesMut::from(first);
-    let (mut next, mut is_whole_reserved) = (Some(second), false);
-    while let Some(piece) = next {
-        if !fits(whole.len() + piece.len()) {
-            return Err(too_large());
-        }
-        if let (Some(large), None, true) = (large, &turn, whole.len() + piece.len() > LARGE_BYTES) {
-            turn = large_turn(large).await;
-        }
-        if turn.is_some() && !is_whole_reserved {
-            // Doubling the buffer would take up to three times the answer.
-            let most = announced.or(usize::try_from(limit_bytes).ok()).unwrap_or_default();
-            whole.reserve(most.saturating_sub(whole.len()));
-            is_whole_reserved = true;
-        }
-        whole.extend_from_slice(&piece);
-        next = chunk(&mut response, url).await?;
-    }
-    let bytes = whole.freeze();
-    Ok(match turn {
-        Some(turn) => Bytes::from_owner(Large { bytes, _turn: turn }),
-        None => bytes,
-    })
-}
-
-/// Waits until fewer large answers are held. `None`: never, as the semaphore isn't closed.
-async fn large_turn(large: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    Arc::clone(large).acquire_owned().await.ok()
-}
-
-async fn chunk(response: &mut Response, url: &Url) -> Result<Option<Bytes>, Failure> {
-    response.chunk().await.map_err(|error| classify(error, url))
-}
-
-/// As much of a refusing answer as is worth reading. That its end doesn't come is no error of its own.
-async fn beginning(mut response: Response) -> Bytes {
-    let mut read = BytesMut::new();
-    while let Ok(Some(piece)) = response.chunk().await {
-        let room = MAX_ERROR_BODY_BYTES - read.len();
-        read.extend_from_slice(piece.get(..room).unwrap_or(&piece));
-        if read.len() >= MAX_ERROR_BODY_BYTES {
-            break;
-        }
-    }
-    read.freeze()
-}
-
 /// Where a `Location` leads, if it may be followed from `url`.
 pub(super) fn follow(location: &HeaderValue, url: &Url) -> Result<Url, BadAnswer> {
     let text = String::from_utf8_lossy(location.as_bytes());
@@ -380,60 +281,6 @@ pub(super) fn follow(location: &HeaderValue, url: &Url) -> Result<Url, BadAnswer
         return Err(BadAnswer::Downgrade(endpoint::redacted(&next)));
     }
     Ok(next)
-}
-
-impl Answer {
-    /// A header's value, if it is text.
-    pub(super) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        retry::retry_after(self.header(RETRY_AFTER)?, SystemTime::now())
-    }
-
-    /// Hides the login that the request had.
-    fn mask(&self) -> Mask {
-        let mut mask = Mask::default();
-        if let Some(header) = &self.sent {
-            mask.authorization(header);
-        }
-        mask
-    }
-
-    /// Its address, as it may be shown.
-    pub(super) fn shown_url(&self) -> String {
-        let mut url = endpoint::redacted(&self.url);
-        self.mask().hide(&mut url);
-        url
-    }
-
-    /// What it says, as a refusal.
-    pub(super) fn refusal(&self) -> Refusal {
-        let said = refusal::read(self.header(CONTENT_TYPE), &self.body);
-        let mut refusal = Refusal { status: self.status, said, retry_after: self.retry_after() };
-        refusal.hide(&self.mask());
-        refusal
-    }
-
-    /// The refusal of a host that isn't the one that was asked, at `home`.
-    pub(super) fn other_host(&self, home: &Url, asked: String) -> Failure {
-        let upgraded = endpoint::same_host(home, &self.url) && self.url.scheme() != home.scheme();
-        // Without the scheme both could read alike.
-        let (host, asked) = match upgraded {
-            true => (endpoint::origin(&self.url).to_owned(), endpoint::origin(home).to_owned()),
-            false => (endpoint::host(&self.url).to_owned(), asked),
-        };
-        Failure::OtherHost { host, asked, upgraded, refusal: self.refusal() }
-    }
-
-    /// A success that is a web page is no registry's.
-    pub(super) fn not_html(&self) -> Result<(), Failure> {
-        if refusal::is_html(self.header(CONTENT_TYPE), &self.body) {
-            return Err(Failure::BadAnswer(BadAnswer::Html(refusal::title(&self.body))));
-        }
-        Ok(())
-    }
 }
 
 /// Why there is no answer.

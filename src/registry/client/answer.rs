@@ -1,0 +1,79 @@
+//! An answer, and what can be read off it.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::time::Duration;
+use url::Url;
+
+use super::error::{BadAnswer, Failure};
+use super::refusal::{self, Refusal};
+use super::{endpoint, retry};
+use crate::mask::Mask;
+
+/// What came back. No `Debug`: a token service's body is a secret.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Where it came from, after redirects.
+    pub(super) url: Url,
+    /// The login that the request had: what is shown of the answer doesn't repeat it.
+    pub(super) sent: Option<HeaderValue>,
+}
+
+impl Answer {
+    /// A header's value, if it is text.
+    pub(super) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        retry::retry_after(self.header(RETRY_AFTER)?, SystemTime::now())
+    }
+
+    /// Hides the login that the request had.
+    fn mask(&self) -> Mask {
+        let mut mask = Mask::default();
+        if let Some(header) = &self.sent {
+            mask.authorization(header);
+        }
+        mask
+    }
+
+    /// Its address, as it may be shown.
+    pub(super) fn shown_url(&self) -> String {
+        let mut url = endpoint::redacted(&self.url);
+        self.mask().hide(&mut url);
+        url
+    }
+
+    /// What it says, as a refusal.
+    pub(super) fn refusal(&self) -> Refusal {
+        let said = refusal::read(self.header(CONTENT_TYPE), &self.body);
+        let mut refusal = Refusal { status: self.status, said, retry_after: self.retry_after() };
+        refusal.hide(&self.mask());
+        refusal
+    }
+
+    /// The refusal of a host that isn't the one that was asked, at `home`.
+    pub(super) fn other_host(&self, home: &Url, asked: String) -> Failure {
+        let upgraded = endpoint::same_host(home, &self.url) && self.url.scheme() != home.scheme();
+        // Without the scheme both could read alike.
+        let (host, asked) = match upgraded {
+            true => (endpoint::origin(&self.url).to_owned(), endpoint::origin(home).to_owned()),
+            false => (endpoint::host(&self.url).to_owned(), asked),
+        };
+        Failure::OtherHost { host, asked, upgraded, refusal: self.refusal() }
+    }
+
+    /// A success that is a web page is no registry's.
+    pub(super) fn not_html(&self) -> Result<(), Failure> {
+        if refusal::is_html(self.header(CONTENT_TYPE), &self.body) {
+            return Err(Failure::BadAnswer(BadAnswer::Html(refusal::title(&self.body))));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The body of an answer, read within its limit.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::Response;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+use super::classify::classify;
+use super::error::Failure;
+use super::refusal::MAX_ERROR_BODY_BYTES;
+
+/// An answer with more bytes than this is large, where their number is limited: manifests and tokens have a few kilobytes.
+const LARGE_BYTES: usize = 64 * 1024;
+
+/// How large an answer may be.
+#[derive(Clone, Copy)]
+pub(super) struct Size<'a> {
+    pub(super) limit_bytes: u64,
+    /// Whose turn it is, if it is larger than [`LARGE_BYTES`].
+    pub(super) large: Option<&'a Arc<Semaphore>>,
+}
+
+/// A large answer, and its turn until nothing of it is left.
+struct Large {
+    bytes: Bytes,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Large {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The whole body, if it isn't larger than its limit.
+pub(super) async fn body(mut response: Response, size: Size<'_>, url: &Url) -> Result<Bytes, Failure> {
+    let Size { limit_bytes, large } = size;
+    let too_large = || Failure::TooLarge { limit: limit_bytes };
+    let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= limit_bytes);
+    if response.content_length().is_some_and(|length| length > limit_bytes) {
+        return Err(too_large());
+    }
+    // An answer that says that it is large waits before any of it is read.
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut turn = match large {
+        Some(large) if announced.is_some_and(|length| length > LARGE_BYTES) => large_turn(large).await,
+        _ => None,
+    };
+    let Some(first) = chunk(&mut response, url).await? else { return Ok(Bytes::new()) };
+    let Some(second) = chunk(&mut response, url).await? else {
+        // Nearly always it comes in one piece, which needs no copy.
+        return if fits(first.len()) { Ok(first) } else { Err(too_large()) };
+    };
+    let mut whole = BytesMut::from(first);
+    let (mut next, mut is_whole_reserved) = (Some(second), false);
+    while let Some(piece) = next {
+        if !fits(whole.len() + piece.len()) {
+            return Err(too_large());
+        }
+        if let (Some(large), None, true) = (large, &turn, whole.len() + piece.len() > LARGE_BYTES) {
+            turn = large_turn(large).await;
+        }
+        if turn.is_some() && !is_whole_reserved {
+            // Doubling the buffer would take up to three times the answer.
+            let most = announced.or(usize::try_from(limit_bytes).ok()).unwrap_or_default();
+            whole.reserve(most.saturating_sub(whole.len()));
+            is_whole_reserved = true;
+        }
+        whole.extend_from_slice(&piece);
+        next = chunk(&mut response, url).await?;
+    }
+    let bytes = whole.freeze();
+    Ok(match turn {
+        Some(turn) => Bytes::from_owner(Large { bytes, _turn: turn }),
+        None => bytes,
+    })
+}
+
+/// Waits until fewer large answers are held. `None`: never, as the semaphore isn't closed.
+async fn large_turn(large: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(large).acquire_owned().await.ok()
+}
+
+async fn chunk(response: &mut Response, url: &Url) -> Result<Option<Bytes>, Failure> {
+    response.chunk().await.map_err(|error| classify(error, url))
+}
+
+/// As much of a refusing answer as is worth reading. That its end doesn't come is no error of its own.
+pub(super) async fn beginning(mut response: Response) -> Bytes {
+    let mut read = BytesMut::new();
+    while let Ok(Some(piece)) = response.chunk().await {
+        let room = MAX_ERROR_BODY_BYTES - read.len();
+        read.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+        if read.len() >= MAX_ERROR_BODY_BYTES {
+            break;
+        }
+    }
+    read.freeze()
+}
