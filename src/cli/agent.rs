@@ -157,6 +157,7 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
     let options = ClientOptions {
         insecure: config.insecure_registries.clone(),
         extra_roots: config.registry_ca.clone(),
+        certs_dirs: config.registry_certs_dirs.clone(),
         environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
         access: Access::Pull,
         request_limit: config.request_timeout,

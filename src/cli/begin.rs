@@ -125,6 +125,7 @@ fn client_options(
     ClientOptions {
         insecure: insecure(config, images),
         extra_roots: config.registry_ca.clone(),
+        certs_dirs: config.registry_certs_dirs.clone(),
         environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
         requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
         ..ClientOptions::new(deadline)

@@ -7,6 +7,7 @@
 //! kubeconfig.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
@@ -101,7 +102,7 @@ pub(super) fn verify(config: &Verification, matches: &ArgMatches, environment: &
     // `verify-run` alone asks no registry.
     if matches.try_contains_id("image").is_ok() {
         let keychain = draft.keychain(&config.registry_config);
-        draft.registry(keychain.as_ref(), &config.registry_ca);
+        draft.registry(keychain.as_ref(), &config.registry_ca, &config.registry_certs_dirs);
     }
     draft.enforce()
 }
@@ -229,7 +230,7 @@ impl<'a> Draft<'a> {
                 )
             }));
         }
-        self.registry(keychain.as_ref(), &config.registry_ca);
+        self.registry(keychain.as_ref(), &config.registry_ca, &config.registry_certs_dirs);
     }
 
     /// A public key, and the names beside it: what else is in its Secret, a private key perhaps, stays closed.
@@ -279,19 +280,33 @@ impl<'a> Draft<'a> {
     }
 
     /// Certificates, names, and the helpers that the credentials name.
-    fn registry(&mut self, keychain: Option<&FileKeychain>, more: &[PathBuf]) {
+    fn registry(&mut self, keychain: Option<&FileKeychain>, more: &[PathBuf], of_hosts: &[PathBuf]) {
         let helper = keychain.and_then(FileKeychain::helper);
         self.may_run(helper.map(|(helper, place)| {
             format!("the credential helper {} may have to run, which {place} names", helper.display())
         }));
         self.network();
         for path in more {
-            self.input(path);
-            let Ok(folder) = Folder::open(path) else { continue };
-            let names = folder.names(MAX_CERTIFICATES).unwrap_or_default();
-            let leading = names.iter().filter(|name| folder.link_target(name).is_ok_and(|to| leaves(&to)));
-            leading.take(MAX_LINKS).for_each(|name| self.input(&path.join(name)));
+            self.certificates(path);
         }
+        for path in of_hosts.iter().cloned().chain(system::registry_certificates()) {
+            for name in self.certificates(&path) {
+                let of_host = path.join(name);
+                if of_host.is_dir() {
+                    self.certificates(&of_host);
+                }
+            }
+        }
+    }
+
+    /// A file of certificates, or a folder of them with what its links lead to; returns the names in it.
+    fn certificates(&mut self, path: &Path) -> Vec<OsString> {
+        self.input(path);
+        let Ok(folder) = Folder::open(path) else { return Vec::new() };
+        let names = folder.names(MAX_CERTIFICATES).unwrap_or_default();
+        let leading = names.iter().filter(|name| folder.link_target(name).is_ok_and(|to| leaves(&to)));
+        leading.take(MAX_LINKS).for_each(|name| self.input(&path.join(name)));
+        names
     }
 
     /// The API server: its certificates and logins, and the plugin that a kubeconfig names.

@@ -23,6 +23,8 @@ pub struct AgentConfig {
     pub insecure_registries: Vec<String>,
     /// More CA certificates.
     pub registry_ca: Vec<PathBuf>,
+    /// Folders with certificates of single registries.
+    pub registry_certs_dirs: Vec<PathBuf>,
     /// The repositories that may be signed; empty: any.
     pub allow: Vec<Pattern>,
     /// What it signs.
@@ -55,6 +57,7 @@ impl AgentConfig {
             registry_config: sources.values(&settings::REGISTRY_CONFIG)?.map(|(values, _)| paths(values)),
             insecure_registries: read.hosts()?,
             registry_ca: paths(read.list(&settings::REGISTRY_CA)?),
+            registry_certs_dirs: paths(read.list(&settings::REGISTRY_CERTS_DIR)?),
             allow: read.patterns(&settings::ALLOW)?,
             kinds: if kinds.is_empty() { vec![Kind::Image] } else { kinds },
             max_signatures: read.one(&settings::MAX_SIGNATURES, "a number from 1 to 1000000000", |text| {

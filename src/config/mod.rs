@@ -57,6 +57,8 @@ pub struct Config {
     pub insecure_registries: Vec<String>,
     /// More CA certificates.
     pub registry_ca: Vec<PathBuf>,
+    /// Folders with certificates of single registries.
+    pub registry_certs_dirs: Vec<PathBuf>,
     /// Patterns of repositories; empty: any.
     pub allow: Vec<String>,
     /// Whether each manifest of an index is signed too.
@@ -262,6 +264,7 @@ impl Config {
             cluster_credentials: path(&settings::CLUSTER_CREDENTIALS)?,
             insecure_registries: read.hosts()?,
             registry_ca: paths(read.list(&settings::REGISTRY_CA)?),
+            registry_certs_dirs: paths(read.list(&settings::REGISTRY_CERTS_DIR)?),
             allow: read.list(&settings::ALLOW)?,
             recursive: read.switch(&settings::RECURSIVE)?,
             identities: read.all(

@@ -36,7 +36,7 @@ pub struct Setting {
 impl Setting {
     /// Whether it is left out of `--help`, so that this fits a screen: it is for manifests, where the environment serves.
     pub fn is_rare(&self) -> bool {
-        ["taskrun-uid", "cluster-credentials"].contains(&self.flag)
+        ["taskrun-uid", "cluster-credentials", "registry-certs-dir"].contains(&self.flag)
     }
 }
 
@@ -60,6 +60,7 @@ settings! {
     CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
     INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
     REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or a folder; repeatable";
+    REGISTRY_CERTS_DIR: "registry-certs-dir" "STEPSEAL_REGISTRY_CERTS_DIR" Paths "DIR" "none" "Certificates of single registries, DIR/REGISTRY/{ca.crt,client.cert,client.key}; repeatable";
     ALLOW: "allow" "STEPSEAL_ALLOW" Words "PATTERN" "any repository" "Sign only in these repositories (* in a part, ** across)";
     RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also sign each manifest of an image index";
     IDENTITY: "identity" "STEPSEAL_IDENTITIES" Words "REF" "the image's repository" "The docker-reference to sign; repeatable";
@@ -91,7 +92,7 @@ settings! {
 
 /// The settings that `stepseal agent` shares with `sign`.
 pub const SHARED_WITH_AGENT: &[Setting] =
-    &[KEY, CLUSTER_CREDENTIALS, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, ALLOW];
+    &[KEY, CLUSTER_CREDENTIALS, REGISTRY_CONFIG, INSECURE_REGISTRY, REGISTRY_CA, REGISTRY_CERTS_DIR, ALLOW];
 
 /// The settings that `stepseal attest` takes.
 pub const ATTEST_SETTINGS: &[Setting] = &[
@@ -103,6 +104,7 @@ pub const ATTEST_SETTINGS: &[Setting] = &[
     CLUSTER_CREDENTIALS,
     INSECURE_REGISTRY,
     REGISTRY_CA,
+    REGISTRY_CERTS_DIR,
     ALLOW,
     SIGNATURES_DIR,
     TIMEOUT,
@@ -222,6 +224,7 @@ settings! {
     VERIFY_INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
     ALLOW_HTTP: "allow-http-registry" "STEPSEAL_ALLOW_HTTP_REGISTRY" Switch "" "off" "Use plain HTTP for the registries of the images named as arguments";
     VERIFY_REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or a folder; repeatable";
+    VERIFY_REGISTRY_CERTS_DIR: "registry-certs-dir" "STEPSEAL_REGISTRY_CERTS_DIR" Paths "DIR" "none" "Certificates of single registries, DIR/REGISTRY/{ca.crt,client.cert,client.key}; repeatable";
     VERIFY_JOBS: "jobs" "STEPSEAL_JOBS" One "N" "16" "Images at a time, fewer while a registry throttles";
 }
 

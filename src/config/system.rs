@@ -27,6 +27,11 @@ pub struct Certificates {
     pub folders: Vec<PathBuf>,
 }
 
+/// The folders with certificates of single registries.
+pub fn registry_certificates() -> Vec<PathBuf> {
+    SystemFiles::default().certs_dirs
+}
+
 /// Where certificates are that are trusted beside those of the settings.
 pub fn certificates(env: &dyn Fn(&str) -> Option<String>) -> Certificates {
     let set = |name: &str| env(name).filter(|text| !text.is_empty());

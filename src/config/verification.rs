@@ -41,6 +41,8 @@ pub struct Verification {
     pub allow_http: bool,
     /// More CA certificates.
     pub registry_ca: Vec<PathBuf>,
+    /// Folders with certificates of single registries.
+    pub registry_certs_dirs: Vec<PathBuf>,
     /// How many images are worked on at a time.
     pub jobs: usize,
     /// Annotations that a signature must have.
@@ -108,6 +110,7 @@ impl Verification {
             )?,
             allow_http: read.switch(&settings::ALLOW_HTTP)?,
             registry_ca: paths(read.list(&settings::VERIFY_REGISTRY_CA)?),
+            registry_certs_dirs: paths(read.list(&settings::VERIFY_REGISTRY_CERTS_DIR)?),
             jobs: read.one(&settings::VERIFY_JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,

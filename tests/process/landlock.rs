@@ -114,6 +114,7 @@ const OF_SIGN: &[Use] = &[
     Use { flag: "registry-config", value: "credentials/.dockerconfigjson" },
     Use { flag: "registry-ca", value: "ca/registry.pem" },
     Use { flag: "registry-ca", value: "ca" },
+    Use { flag: "registry-certs-dir", value: "certs.d" },
     Use { flag: "report", value: "work/report.json" },
     Use { flag: "own-results", value: "own" },
     Use { flag: "signatures-dir", value: "signatures/made/here" },
@@ -142,6 +143,7 @@ fn filled() -> (Step, String) {
     write("ca/registry.pem", &certificate());
     write("elsewhere/other.pem", &certificate());
     symlink("../elsewhere/other.pem", step.path("ca/linked.pem")).unwrap();
+    write("certs.d/registry.example/ca.crt", &certificate());
     write("lists/images", &image);
     write("chains/artifacts.oci.storage", "oci");
     fs::create_dir(step.path("own")).unwrap();
@@ -224,6 +226,7 @@ fn every_file_that_the_verify_commands_take_can_be_used() {
         ("--key", "keys/cosign.pub"),
         ("--registry-config", "credentials"),
         ("--registry-ca", "ca"),
+        ("--registry-certs-dir", "certs.d"),
         ("--images-file", "lists/images"),
         ("--config-dir", "chains"),
         ("--trusted-root", "root.json"),
@@ -240,8 +243,16 @@ fn every_file_that_the_verify_commands_take_can_be_used() {
     };
     assert!(readable("keys/cosign.pub"), "{}", told.stderr);
     assert!(!readable("keys") && !readable("keys/cosign.key"), "a private key beside it stays closed");
-    let tried =
-        ["results-dir", "steps-dir", "key", "registry-config", "registry-ca", "trusted-root", "policy"];
+    let tried = [
+        "results-dir",
+        "steps-dir",
+        "key",
+        "registry-config",
+        "registry-ca",
+        "registry-certs-dir",
+        "trusted-root",
+        "policy",
+    ];
     let paths = VERIFY_TABLES.iter().copied().flatten();
     let paths = paths.filter(|setting| ["DIR", "FILE", "PATH", "KEY"].contains(&setting.value));
     let missing: Vec<&str> = paths

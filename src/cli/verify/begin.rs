@@ -212,6 +212,7 @@ impl Begun {
         let options = ClientOptions {
             insecure,
             extra_roots: config.registry_ca.clone(),
+            certs_dirs: config.registry_certs_dirs.clone(),
             environment: client::Environment::from_variables(|name| env(name).map(Into::into)),
             requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
             access: Access::Pull,

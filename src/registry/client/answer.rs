@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Duration;
 use url::Url;
@@ -22,6 +22,8 @@ pub(super) struct Answer {
     pub(super) url: Url,
     /// The login that the request had: what is shown of the answer doesn't repeat it.
     pub(super) sent: Option<HeaderValue>,
+    /// Whether it was not sent, as a redirect led to another scheme, host or port.
+    pub(super) withheld: bool,
 }
 
 impl Answer {
@@ -31,7 +33,7 @@ impl Answer {
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        retry::retry_after(self.header(RETRY_AFTER)?, SystemTime::now())
+        retry_after(&self.headers)
     }
 
     /// Hides the login that the request had.
@@ -52,8 +54,7 @@ impl Answer {
 
     /// What it says, as a refusal.
     pub(super) fn refusal(&self) -> Refusal {
-        let said = refusal::read(self.header(CONTENT_TYPE), &self.body);
-        let mut refusal = Refusal { status: self.status, said, retry_after: self.retry_after() };
+        let mut refusal = refusal(self.status, &self.headers, &self.body);
         refusal.hide(&self.mask());
         refusal
     }
@@ -69,6 +70,15 @@ impl Answer {
         Failure::OtherHost { host, asked, upgraded, refusal: self.refusal() }
     }
 
+    /// The fault of an answer whose status means nothing where it came.
+    pub(super) fn strange_status(&self) -> BadAnswer {
+        let to = self.headers.get(LOCATION).filter(|_| self.status.is_redirection());
+        match to.and_then(|to| endpoint::named_by(&String::from_utf8_lossy(to.as_bytes()), &self.url)) {
+            Some(to) => BadAnswer::WriteRedirect { status: self.status, to: endpoint::redacted(&to) },
+            None => BadAnswer::Status(self.status),
+        }
+    }
+
     /// A success that is a web page is no registry's.
     pub(super) fn not_html(&self) -> Result<(), Failure> {
         if refusal::is_html(self.header(CONTENT_TYPE), &self.body) {
@@ -76,4 +86,14 @@ impl Answer {
         }
         Ok(())
     }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    retry::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
+}
+
+/// What a refusing answer says.
+pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    Refusal { status, said: refusal::read(kind, body), retry_after: retry_after(headers) }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::Response;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
@@ -35,15 +36,16 @@ impl AsRef<[u8]> for Large {
 }
 
 /// The whole body, if it isn't larger than its limit.
-pub(super) async fn body(mut response: Response, size: Size<'_>, url: &Url) -> Result<Bytes, Failure> {
+pub(super) async fn body(mut response: Incoming, size: Size<'_>, url: &Url) -> Result<Bytes, Failure> {
     let Size { limit_bytes, large } = size;
     let too_large = || Failure::TooLarge { limit: limit_bytes };
     let fits = |length: usize| u64::try_from(length).is_ok_and(|length| length <= limit_bytes);
-    if response.content_length().is_some_and(|length| length > limit_bytes) {
+    let announced = response.size_hint().exact();
+    if announced.is_some_and(|length| length > limit_bytes) {
         return Err(too_large());
     }
     // An answer that says that it is large waits before any of it is read.
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let announced = announced.and_then(|length| usize::try_from(length).ok());
     let mut turn = match large {
         Some(large) if announced.is_some_and(|length| length > LARGE_BYTES) => large_turn(large).await,
         _ => None,
@@ -83,14 +85,28 @@ async fn large_turn(large: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Arc::clone(large).acquire_owned().await.ok()
 }
 
-async fn chunk(response: &mut Response, url: &Url) -> Result<Option<Bytes>, Failure> {
-    response.chunk().await.map_err(|error| classify(error, url))
+async fn chunk(response: &mut Incoming, url: &Url) -> Result<Option<Bytes>, Failure> {
+    piece(response).await.transpose().map_err(|error| classify(Box::new(error), url, None))
+}
+
+/// The next bytes; `None` at the end.
+async fn piece(response: &mut Incoming) -> Option<Result<Bytes, hyper::Error>> {
+    loop {
+        match response.frame().await? {
+            Ok(frame) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Some(Ok(bytes));
+                }
+            }
+            Err(error) => return Some(Err(error)),
+        }
+    }
 }
 
 /// As much of a refusing answer as is worth reading. That its end doesn't come is no error of its own.
-pub(super) async fn beginning(mut response: Response) -> Bytes {
+pub(super) async fn beginning(mut response: Incoming) -> Bytes {
     let mut read = BytesMut::new();
-    while let Ok(Some(piece)) = response.chunk().await {
+    while let Some(Ok(piece)) = piece(&mut response).await {
         let room = MAX_ERROR_BODY_BYTES - read.len();
         read.extend_from_slice(piece.get(..room).unwrap_or(&piece));
         if read.len() >= MAX_ERROR_BODY_BYTES {

@@ -6,26 +6,63 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
+use tower::BoxError;
 use url::Url;
 
+use super::connect::{ConnectError, ConnectFault};
 use super::dns::DnsError;
 use super::endpoint;
 use super::error::Failure;
-use super::tls::Untrusted;
+use super::proxy::Proxy;
+use super::verifier::Untrusted;
 
-/// What an error of the HTTP library means.
-pub(super) fn classify(error: reqwest::Error, url: &Url) -> Failure {
-    // It would show the query.
-    let error = error.without_url();
-    if let Some(failure) = known(&error, url) {
-        return failure;
+/// What an error of the HTTP library means. `proxy` is the one that a request over plain HTTP was sent to.
+pub(super) fn classify(error: BoxError, url: &Url, proxy: Option<&Proxy>) -> Failure {
+    if let Some(connect) = find::<ConnectError>(&*error) {
+        let at = connect.proxy.clone();
+        let failure = match &connect.fault {
+            ConnectFault::Refused(refusal) => Failure::Refused(refusal.clone()),
+            ConnectFault::TimedOut(limit) if at.is_some() => Failure::TimedOut { after: *limit },
+            ConnectFault::TimedOut(_) | ConnectFault::Broken(_) => {
+                known_or_network(error, at.as_deref().map_or(url, Proxy::url))
+            }
+        };
+        return at_proxy(failure, at.as_deref());
     }
-    Failure::Network(Box::new(error))
+    match proxy {
+        Some(proxy) => at_proxy(known_or_network(error, proxy.url()), Some(proxy)),
+        None => known_or_network(error, url),
+    }
 }
 
-fn known(error: &reqwest::Error, url: &Url) -> Option<Failure> {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+/// The failure as one of `proxy`, where there is one.
+pub(super) fn at_proxy(failure: Failure, proxy: Option<&Proxy>) -> Failure {
+    match proxy {
+        None => failure,
+        Some(proxy) => {
+            Failure::Proxy { variable: proxy.variable, address: proxy.address(), failure: Box::new(failure) }
+        }
+    }
+}
+
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref::<T>() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}
+
+fn known_or_network(error: BoxError, url: &Url) -> Failure {
+    known(&*error, url).unwrap_or(Failure::Network(error))
+}
+
+fn known(error: &(dyn Error + 'static), url: &Url) -> Option<Failure> {
+    let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(dns) = cause.downcast_ref::<DnsError>() {
             return Some(look_up(dns, url));
@@ -80,6 +117,7 @@ fn tls_failure(error: &rustls::Error, url: &Url) -> Failure {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             Certificate::Other(other) => match other.0.downcast_ref::<Untrusted>() {
                 Some(untrusted) => Failure::Untrusted { issuer: untrusted.issuer.clone() },
+                None if is_version_1(&*other.0) => Failure::CertificateVersion,
                 None => Failure::Tls(error.clone()),
             },
             Certificate::Expired
@@ -87,15 +125,31 @@ fn tls_failure(error: &rustls::Error, url: &Url) -> Failure {
             | Certificate::NotValidYet
             | Certificate::NotValidYetContext { .. } => Failure::CertificateTime(error.clone()),
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                let is_nameless = matches!(certificate,
+                    Certificate::NotValidForNameContext { presented, .. } if presented.is_empty());
                 let host = url.host_str().unwrap_or_default().to_owned();
-                Failure::CertificateName { host, source: error.clone() }
+                Failure::CertificateName { host, is_nameless, source: error.clone() }
             }
             _ => Failure::Tls(error.clone()),
         },
+        // Of TLS 1.3; servers of TLS 1.2 say only that the handshake failed.
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA,
+        ) => Failure::ClientCertificate(error.clone()),
         // What is no TLS record is most often a plain HTTP server's "400 Bad Request".
         rustls::Error::InvalidMessage(_) => Failure::NotHttps,
         _ => Failure::Tls(error.clone()),
     }
+}
+
+fn is_version_1(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(webpki::Error::UnsupportedCertVersion))
 }
 
 fn io_failure(error: &io::Error, url: &Url) -> Option<Failure> {

@@ -7,9 +7,12 @@
 //!
 //! Nothing is read before the first name is needed.
 
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
@@ -17,7 +20,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::{Hosts, TokioResolver, system_conf};
-use reqwest::dns::{Addrs, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns as hyper_dns;
 use tokio::sync::OnceCell;
 
 use super::options::SystemFiles;
@@ -124,20 +127,28 @@ impl Listed for Hosts {
 /// `localhost` and what is below it are this machine, whatever any file says.
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc6761.html#section-6.3>
-fn is_localhost(host: &str) -> bool {
+pub(super) fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let last = host.rsplit('.').next().unwrap_or(host);
     last.eq_ignore_ascii_case("localhost")
 }
 
-impl Resolve for Dns {
-    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
+impl tower::Service<hyper_dns::Name> for Dns {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = DnsError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DnsError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DnsError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: hyper_dns::Name) -> Self::Future {
         let dns = self.clone();
         Box::pin(async move {
             let found = dns.look_up(name.as_str()).await?;
-            // The port is the URL's.
-            let addresses: Addrs = Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(addresses)
+            // The port is the address'.
+            let addresses: Vec<_> = found.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
+            Ok(addresses.into_iter())
         })
     }
 }

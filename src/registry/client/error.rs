@@ -71,9 +71,72 @@ pub enum SetupError {
     /// TLS can't be set up.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
-    /// The HTTP library can't be set up.
-    #[error("the HTTP client cannot be set up")]
-    Http(#[source] reqwest::Error),
+    /// A folder with certificates of registries can't be read.
+    #[error("cannot read the certificates in {}", .path.display())]
+    CertsDir {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: InputError,
+    },
+    /// A client certificate or its key can't be used.
+    #[error("cannot use {} as a client certificate: {fault}", .path.display())]
+    ClientKey {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        fault: ClientKeyFault,
+    },
+}
+
+/// Why a client certificate or its key can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientKeyFault {
+    /// One of the two files isn't there.
+    #[error("there is no {} for it", .missing.display())]
+    Alone {
+        /// The file that isn't there.
+        missing: PathBuf,
+    },
+    /// It can't be read.
+    #[error("{0}")]
+    Unread(InputError),
+    /// There is no certificate in it.
+    #[error("it holds no certificate in PEM form that can be used")]
+    NoCertificate,
+    /// There is no key in it.
+    #[error("it holds no private key in PEM form")]
+    NoKey,
+    /// The key can't be read, or is of a kind that isn't known.
+    #[error(
+        "its key is damaged, or not an RSA key from 2048 bits, an ECDSA key (P-256, P-384) or an Ed25519 key"
+    )]
+    BadKey,
+    /// The key is encrypted.
+    #[error("its key is encrypted")]
+    Encrypted,
+    /// The key is another certificate's.
+    #[error("its key is not the one of the certificate {}", .certificate.display())]
+    OtherKey {
+        /// The certificate.
+        certificate: PathBuf,
+    },
+}
+
+impl ClientKeyFault {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Alone { .. } => {
+                "put both NAME.cert and NAME.key there, or name a CA's certificate NAME.crt"
+            }
+            Self::Encrypted => {
+                "decrypt the key (openssl pkey -in FILE): nobody is there to ask for its password"
+            }
+            Self::OtherKey { .. } => "put the key there that the certificate was made for",
+            _ => "put the client certificate into NAME.cert and its private key into NAME.key, in PEM form",
+        }
+    }
 }
 
 /// A request that failed.
@@ -99,6 +162,8 @@ pub struct RequestError {
     pub advice: Option<&'static str>,
     /// Until when the registry wants to be left alone: set where it was given up on, and the registry said so.
     pub until: Option<Until>,
+    /// The host that it was sent to without the login, as that is for another scheme, host or port.
+    pub without_login: Option<String>,
     /// How often it was sent.
     pub attempts: u32,
     /// Whether it was given up on after trying as often as makes sense.
@@ -169,10 +234,18 @@ pub enum Failure {
     CertificateName {
         /// The host that was asked for.
         host: String,
+        /// Whether it has no name at all: a common name doesn't count.
+        is_nameless: bool,
         /// What the certificate is for.
         #[source]
         source: rustls::Error,
     },
+    /// The certificate is of a version that TLS has no use for.
+    #[error("its certificate is of X.509 version 1, which cannot carry the server's name")]
+    CertificateVersion,
+    /// The server wants a client certificate and got none, or doesn't accept the one it got.
+    #[error("it does not accept this client's certificate")]
+    ClientCertificate(#[source] rustls::Error),
     /// Another fault in TLS.
     #[error("TLS failed")]
     Tls(#[source] rustls::Error),
@@ -182,6 +255,16 @@ pub enum Failure {
     /// Something that doesn't speak HTTP listens where plain HTTP was expected.
     #[error("it does not speak plain HTTP")]
     NotHttp,
+    /// The proxy can't be used. What was asked through it got nothing.
+    #[error("the proxy {address} of {variable}: {failure}")]
+    Proxy {
+        /// The variable that names it.
+        variable: &'static str,
+        /// Its address, without user and password.
+        address: String,
+        /// What went wrong with it.
+        failure: Box<Failure>,
+    },
     /// The answer refuses.
     #[error("{0}")]
     Refused(Refusal),
@@ -248,6 +331,14 @@ pub enum BadAnswer {
     /// A `Location` that can't be followed.
     #[error("it sends us to an address that cannot be used: {0}")]
     Location(String),
+    /// What was written is redirected where it isn't sent.
+    #[error("it answered {}, which means nothing here: it redirects what is written to {to}", .status.as_u16())]
+    WriteRedirect {
+        /// The status.
+        status: StatusCode,
+        /// Where to.
+        to: String,
+    },
     /// A next page of a list on another host.
     #[error("the next page of its list is on another host: {0}")]
     ElsewherePage(String),
@@ -290,6 +381,7 @@ impl Failure {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::LookUp { no_servers, .. } => !no_servers,
+            Self::Proxy { failure, .. } => failure.is_transient(),
             Self::ConnectionRefused { .. }
             | Self::ConnectionLost(_)
             | Self::Network(_)
@@ -322,7 +414,10 @@ impl fmt::Display for RequestError {
 
 impl std::error::Error for RequestError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.failure.source()
+        match &self.failure {
+            Failure::Proxy { failure, .. } => failure.source(),
+            failure => failure.source(),
+        }
     }
 }
 
@@ -397,7 +492,12 @@ impl Explain for SetupError {
                 return Some(format!("set {name} to http://HOST:PORT, or unset it"));
             }
             Self::Insecure(_) => "name the registry as the images name it: --insecure-registry HOST:PORT",
-            Self::Tls(_) | Self::Http(_) => return None,
+            Self::CertsDir { source, .. } if source.hint().is_some() => return source.hint(),
+            Self::CertsDir { .. } => {
+                "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"
+            }
+            Self::ClientKey { fault, .. } => fault.hint(),
+            Self::Tls(_) => return None,
         };
         Some(text.to_owned())
     }

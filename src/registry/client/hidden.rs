@@ -34,6 +34,7 @@ impl RequestError {
     pub(super) fn hide(&mut self, mask: &Mask) {
         mask.hide(&mut self.url);
         self.failure.hide(mask);
+        self.without_login.iter_mut().for_each(|host| mask.hide(host));
     }
 }
 
@@ -47,6 +48,10 @@ impl Failure {
             | Self::CertificateName { host, .. } => mask.hide(host),
             Self::Untrusted { issuer: Some(issuer) } => mask.hide(issuer),
             Self::Refused(refusal) => refusal.hide(mask),
+            Self::Proxy { address, failure, .. } => {
+                mask.hide(address);
+                failure.hide(mask);
+            }
             Self::OtherHost { host, refusal, .. } => {
                 mask.hide(host);
                 refusal.hide(mask);
@@ -64,6 +69,8 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Deadline
             | Self::CertificateTime(_)
+            | Self::CertificateVersion
+            | Self::ClientCertificate(_)
             | Self::Tls(_)
             | Self::NotHttps
             | Self::NotHttp
@@ -80,6 +87,7 @@ impl BadAnswer {
             Self::Location(address)
             | Self::ElsewherePage(address)
             | Self::TokenService(address)
+            | Self::WriteRedirect { to: address, .. }
             | Self::Downgrade(address) => mask.hide(address),
             Self::Html(Some(title)) => title.hide(mask),
             Self::Html(None)

@@ -1,18 +1,30 @@
 //! What to do about a failed request, for a reader who knows their pipeline and not our source.
 
+use http::StatusCode;
+
 use super::error::{BadAnswer, Failure, RequestError};
 use super::refused;
 
 /// The next action; and for a refused login also which credentials were not read.
 pub(super) fn of(request: &RequestError) -> Option<String> {
-    let both = [action(request), request.unread.clone()];
-    let both: Vec<String> = both.into_iter().flatten().collect();
-    (!both.is_empty()).then(|| both.join("; "))
+    let all = [action(request), without_login(request), request.unread.clone()];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// That no login was sent, where that may be why the request was refused.
+fn without_login(request: &RequestError) -> Option<String> {
+    let Failure::Refused(_) = request.failure else { return None };
+    let (host, registry) = (request.without_login.as_ref()?, request.repository.registry());
+    Some(format!(
+        "no login was sent to {host}, to which {registry} sends us: the login is for {registry} alone"
+    ))
 }
 
 fn action(request: &RequestError) -> Option<String> {
     let registry = request.repository.registry();
     let text = match &request.failure {
+        Failure::Proxy { variable, failure, .. } => of_proxy(variable, failure, registry),
         Failure::UnknownHost { .. } => {
             "check the registry's name; inside a cluster, also that this pod's DNS knows it".to_owned()
         }
@@ -46,9 +58,22 @@ fn action(request: &RequestError) -> Option<String> {
         Failure::CertificateTime(_) => {
             "renew the registry's certificate, or set the clock of this node".to_owned()
         }
+        Failure::CertificateName { is_nameless: true, host, .. } => format!(
+            "the certificate has no subject alternative name, and a common name (CN) does not count: \
+             make one with subjectAltName=DNS:{host} (or IP:ADDRESS)"
+        ),
         Failure::CertificateName { .. } => {
             "use the name that the certificate is for, or give the registry one for this name".to_owned()
         }
+        Failure::CertificateVersion => {
+            "give the registry a certificate of version 3, with its name as subject alternative name \
+             (openssl req -x509 -addext subjectAltName=DNS:HOST)"
+                .to_owned()
+        }
+        Failure::ClientCertificate(_) => format!(
+            "put a client certificate that {registry} accepts and its key into {registry}/client.cert and client.key \
+             of a folder for --registry-certs-dir"
+        ),
         Failure::Tls(_) => "check what serves TLS in front of the registry".to_owned(),
         Failure::NotHttps => format!(
             "if the registry has plain HTTP only, and the network to it is trusted: --insecure-registry {registry}"
@@ -92,6 +117,11 @@ fn action(request: &RequestError) -> Option<String> {
         Failure::BadAnswer(BadAnswer::TokenService(_)) => {
             "let the registry name its token service by https://HOST/PATH, without a user name or password in it".to_owned()
         }
+        Failure::BadAnswer(BadAnswer::WriteRedirect { .. }) => {
+            "what is written follows only a 307 or 308 to the same scheme, host and port: name the images by the address that \
+             takes them, or let the registry answer without a redirect"
+                .to_owned()
+        }
         Failure::BadAnswer(BadAnswer::ElsewherePage(_)) => {
             "let the registry, or the proxy in front of it, link its lists by its own address or by a path alone".to_owned()
         }
@@ -100,4 +130,23 @@ fn action(request: &RequestError) -> Option<String> {
         }
     };
     Some(text)
+}
+
+fn of_proxy(variable: &str, failure: &Failure, registry: &str) -> String {
+    match failure {
+        Failure::Refused(refusal) if refusal.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            format!("give the proxy's user and password in {variable} (http://USER:PASSWORD@HOST:PORT)")
+        }
+        Failure::Refused(_) => {
+            format!(
+                "let the proxy connect to {registry}, or put {registry} into NO_PROXY if it can be reached without"
+            )
+        }
+        Failure::Untrusted { .. } => {
+            "give the certificate of the CA that issued the proxy's with --registry-ca FILE".to_owned()
+        }
+        _ => format!(
+            "check the proxy's address in {variable}, or put {registry} into NO_PROXY if it can be reached without"
+        ),
+    }
 }

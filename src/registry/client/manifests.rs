@@ -10,8 +10,8 @@ use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 use super::send::Reply;
 use super::transport::Answer;
 use super::{
-    BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, Manifest, RegistryError, Repository, Target,
-    Written, endpoint, says_unknown,
+    Client, Digest, Failure, MAX_MANIFEST_BYTES, Manifest, RegistryError, Repository, Target, Written,
+    endpoint, says_unknown,
 };
 use crate::registry::json::fields;
 
@@ -182,7 +182,7 @@ pub(super) fn unexpected(status: StatusCode, reply: &Reply) -> Failure {
     if status.is_client_error() || status.is_server_error() {
         return Failure::Refused(reply.answer.refusal());
     }
-    Failure::BadAnswer(BadAnswer::Status(status))
+    Failure::BadAnswer(reply.answer.strange_status())
 }
 
 #[cfg(test)]

@@ -35,19 +35,23 @@ mod body;
 pub mod challenge;
 mod classify;
 mod detail;
+mod client_keys;
+mod connect;
 pub(crate) mod dns;
 mod ecr;
 mod endpoint;
 mod error;
 mod hidden;
 mod hint;
+mod host_certificates;
 pub mod issuer;
 mod line_break;
 pub mod link;
 mod login;
 mod manifests;
+mod no_proxy;
 mod options;
-mod proxy;
+pub(crate) mod proxy;
 mod referrers;
 pub mod refusal;
 mod refused;
@@ -60,6 +64,7 @@ mod tls;
 mod token;
 mod token_grant;
 mod transport;
+mod verifier;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -78,7 +83,7 @@ use send::Request;
 use transport::Transport;
 
 pub use blobs::Upload;
-pub use error::{BadAnswer, Failure, RegistryError, RequestError, SetupError};
+pub use error::{BadAnswer, ClientKeyFault, Failure, RegistryError, RequestError, SetupError};
 pub use options::{
     Access, ClientOptions, Environment, IDLE_LIMIT, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles,
 };
@@ -243,6 +248,7 @@ impl Inner {
                 unread: None,
                 advice: None,
                 until: None,
+                without_login: None,
                 attempts: 0,
                 given_up: false,
             }))

@@ -23,6 +23,8 @@ pub struct ClientOptions {
     pub insecure: Vec<String>,
     /// PEM files with certificates that are trusted besides the system's.
     pub extra_roots: Vec<PathBuf>,
+    /// Folders with certificates of single registries, `HOST[:PORT]/{ca.crt,client.cert,client.key}`, besides the system's.
+    pub certs_dirs: Vec<PathBuf>,
     /// When everything must be done.
     pub deadline: Instant,
     /// The longest that one request may take.
@@ -49,6 +51,7 @@ impl ClientOptions {
         Self {
             insecure: Vec::new(),
             extra_roots: Vec::new(),
+            certs_dirs: Vec::new(),
             deadline,
             request_limit: REQUEST_LIMIT,
             requests_per_host: REQUESTS_PER_HOST,
@@ -141,6 +144,8 @@ pub struct SystemFiles {
     pub resolv_conf: PathBuf,
     /// The CA of OpenShift's services, trusted if it is there: its internal registry has such a certificate.
     pub service_ca: PathBuf,
+    /// The folders with certificates of single registries that podman and docker have.
+    pub certs_dirs: Vec<PathBuf>,
 }
 
 impl Default for SystemFiles {
@@ -149,6 +154,7 @@ impl Default for SystemFiles {
             hosts: "/etc/hosts".into(),
             resolv_conf: "/etc/resolv.conf".into(),
             service_ca: "/var/run/secrets/kubernetes.io/serviceaccount/service-ca.crt".into(),
+            certs_dirs: vec!["/etc/containers/certs.d".into(), "/etc/docker/certs.d".into()],
         }
     }
 }

@@ -1,32 +1,127 @@
-//! The proxy variables: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+//! The proxy variables: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. One function says for each address which proxy it
+//! is asked through, for registries, token services and the API server alike.
 //!
 //! This machine itself is never asked for through a proxy, as with Go's clients: a proxy elsewhere would
-//! reach its own loopback. A value that is no proxy's address is an error, not "no proxy": the request
-//! would go round a proxy that somebody wanted it to go through.
+//! reach its own loopback. The names below `localhost` are this machine too, as [`super::dns`] looks them up. A value that is not a
+//! proxy's address is an error, not "no proxy": the request would go round a proxy that somebody wanted it to go through.
 
-use reqwest::{NoProxy, Proxy};
-use url::Url;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
+use super::dns::is_localhost;
+use super::endpoint;
 use super::error::SetupError;
+use super::no_proxy::NoProxy;
 use super::options::Environment;
 use crate::secret::Secret;
 
-/// Added to what `NO_PROXY` lists.
-const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+/// The proxies that the environment names, and what is asked directly.
+#[derive(Debug, Default)]
+pub(crate) struct Proxies {
+    https: Option<Arc<Proxy>>,
+    http: Option<Arc<Proxy>>,
+    except: NoProxy,
+}
 
-/// The proxies that the environment names.
-pub(super) fn proxies(environment: &Environment) -> Result<Vec<Proxy>, SetupError> {
-    let listed = environment.no_proxy.as_deref().unwrap_or_default();
-    let except = NoProxy::from_string(&format!("{listed},{LOOPBACK}"));
-    let mut proxies = Vec::new();
-    if let Some((name, value)) = &environment.https_proxy {
-        proxies.push(proxy(name, value, Proxy::https)?.no_proxy(except.clone()));
+/// A proxy. `Debug` shows neither its user nor its password.
+pub(crate) struct Proxy {
+    /// The variable that names it.
+    pub(super) variable: &'static str,
+    url: Url,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("variable", &self.variable).field("at", &self.address()).finish()
     }
-    if let Some((name, value)) = &environment.http_proxy {
-        proxies.push(proxy(name, value, Proxy::http)?.no_proxy(except));
+}
+
+impl Proxies {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError::Proxy`]: a value that is not the address of an HTTP proxy.
+    pub(crate) fn new(environment: &Environment) -> Result<Self, SetupError> {
+        let read = |named: &Option<(&'static str, String)>| {
+            named.as_ref().map(|(name, value)| Proxy::read(name, value).map(Arc::new)).transpose()
+        };
+        Ok(Self {
+            https: read(&environment.https_proxy)?,
+            http: read(&environment.http_proxy)?,
+            except: environment.no_proxy.as_deref().map(NoProxy::read).unwrap_or_default(),
+        })
     }
-    Ok(proxies)
+
+    /// The proxy that `url` is asked through; `None`: it is asked directly.
+    pub(crate) fn of(&self, url: &Url) -> Option<&Arc<Proxy>> {
+        let proxy = match url.scheme() {
+            "https" => self.https.as_ref(),
+            "http" => self.http.as_ref(),
+            _ => None,
+        }?;
+        (!is_this_machine(url) && !self.except.names(url)).then_some(proxy)
+    }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => is_localhost(name),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+impl Proxy {
+    fn read(variable: &'static str, value: &str) -> Result<Self, SetupError> {
+        let refused = || SetupError::Proxy { name: variable };
+        let url = Url::parse(&with_scheme(value)).map_err(|_| refused())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(refused());
+        }
+        Ok(Self { variable, url })
+    }
+
+    /// Its address with the user and the password.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// `SCHEME://HOST[:PORT]`: its address as it may be shown.
+    pub(super) fn address(&self) -> String {
+        format!("{}://{}", self.url.scheme(), endpoint::host(&self.url))
+    }
+
+    /// The address to connect to.
+    pub(super) fn uri(&self) -> Result<Uri, http::uri::InvalidUri> {
+        self.address().parse()
+    }
+
+    /// The value of `Proxy-Authorization`, if the address has a user.
+    pub(super) fn login(&self) -> Option<HeaderValue> {
+        login(self.url.username(), self.url.password())
+    }
+}
+
+/// The header for the user and the password of a proxy's address, percent-encoded as they are there.
+pub(crate) fn login(user: &str, password: Option<&str>) -> Option<HeaderValue> {
+    if user.is_empty() && password.is_none() {
+        return None;
+    }
+    let decoded = |text: &str| Zeroizing::new(percent_decode_str(text).collect::<Vec<u8>>());
+    let login = [decoded(user).as_slice(), b":", decoded(password.unwrap_or_default()).as_slice()].concat();
+    let login = Zeroizing::new(STANDARD.encode(&*Zeroizing::new(login)));
+    let mut header = HeaderValue::from_str(&Zeroizing::new(format!("Basic {}", *login))).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// The logins for proxies: user and password, as the proxies get them.
@@ -34,7 +129,7 @@ pub(super) fn logins(environment: &Environment) -> Vec<(String, Secret)> {
     let named = [&environment.https_proxy, &environment.http_proxy];
     let login = |(_, value): &(&'static str, String)| {
         let url = Url::parse(&with_scheme(value)).ok()?;
-        let decoded = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+        let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         let user = String::from_utf8_lossy(&decoded(url.username())).into_owned();
         Some((user, Secret::new(decoded(url.password()?))))
     };
@@ -46,40 +141,67 @@ fn with_scheme(value: &str) -> Zeroizing<String> {
     Zeroizing::new(if value.contains("://") { value.to_owned() } else { format!("http://{value}") })
 }
 
-fn proxy(
-    name: &'static str,
-    value: &str,
-    make: impl Fn(Url) -> reqwest::Result<Proxy>,
-) -> Result<Proxy, SetupError> {
-    let refused = || SetupError::Proxy { name };
-    let url = Url::parse(&with_scheme(value)).map_err(|_| refused())?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(refused());
-    }
-    make(url).map_err(|_| refused())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn environment(https: &str, http: &str, no_proxy: &str) -> Environment {
+        Environment {
+            https_proxy: Some(("HTTPS_PROXY", https.to_owned())),
+            http_proxy: Some(("HTTP_PROXY", http.to_owned())),
+            no_proxy: Some(no_proxy.to_owned()),
+            ..Environment::default()
+        }
+    }
+
     #[test]
     fn logins_are_as_the_proxies_get_them() {
-        let https_proxy = Some(("HTTPS_PROXY", "u%40x:p%2F1234@proxy:1".to_owned()));
-        let http_proxy = Some(("HTTP_PROXY", "http://proxy".to_owned()));
-        let environment = Environment { https_proxy, http_proxy, ..Environment::default() };
+        let environment = environment("u%40x:p%2F1234@proxy:1", "http://proxy", "");
         assert_eq!(logins(&environment), [("u@x".to_owned(), Secret::from("p/1234".to_owned()))]);
+        let header = |url: &str| Proxy::read("HTTPS_PROXY", url).unwrap().login();
+        assert_eq!(header("http://ci:p%40ss@proxy:1").unwrap(), "Basic Y2k6cEBzcw==");
+        assert_eq!(header("ci@proxy:1").unwrap(), "Basic Y2k6");
+        assert_eq!(header("http://proxy:1"), None);
+        assert_eq!(format!("{:?}", header("http://ci:p%40ss@proxy:1").unwrap()), "Sensitive");
     }
 
     #[test]
     fn a_value_that_is_no_address_is_refused_and_not_shown() {
         for value in ["socks5://u:hunter2@proxy:1080", "http://:hunter2@", "http://u:hunter2@h:99999", "://"]
         {
-            let environment =
-                Environment { https_proxy: Some(("HTTPS_PROXY", value.into())), ..Environment::default() };
-            let error = proxies(&environment).unwrap_err();
+            let error = Proxies::new(&environment(value, "http://proxy", "")).unwrap_err();
             assert_eq!(error.to_string(), "HTTPS_PROXY is not the address of an HTTP proxy");
             assert!(!format!("{error:?}").contains("hunter2"));
         }
+        let proxies = Proxies::new(&environment("http://u:hunter2@proxy:1", "http://proxy", "")).unwrap();
+        assert!(!format!("{proxies:?}").contains("hunter2"), "{proxies:?}");
+    }
+
+    #[test]
+    fn each_scheme_has_its_proxy_and_this_machine_has_none() {
+        let proxies = Proxies::new(&environment("secure:1", "https://plain", "a.example")).unwrap();
+        let of = |url: &str| proxies.of(&Url::parse(url).unwrap()).map(|proxy| proxy.address());
+        assert_eq!(of("https://r.example/v2/").as_deref(), Some("http://secure:1"));
+        assert_eq!(of("http://r.example:443/").as_deref(), Some("https://plain"));
+        for direct in [
+            "https://a.example/",
+            "https://localhost/",
+            "http://LOCALHOST:5000/",
+            "https://localhost./",
+            "https://registry.localhost/",
+            "http://127.0.0.1/",
+            "http://127.9.9.9:1/",
+            "http://[::1]:1/",
+            "http://[::ffff:127.0.0.1]/",
+        ] {
+            assert_eq!(of(direct), None, "{direct}");
+        }
+        for proxied in
+            ["https://localhost.net/", "http://[::2]/", "http://128.0.0.1/", "https://127.0.0.1.example/"]
+        {
+            assert!(of(proxied).is_some(), "{proxied}");
+        }
+        let one = Environment { no_proxy: None, http_proxy: None, ..environment("secure:1", "", "") };
+        assert!(Proxies::new(&one).unwrap().of(&Url::parse("http://r.example/").unwrap()).is_none());
     }
 }

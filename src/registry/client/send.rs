@@ -211,6 +211,8 @@ impl Inner {
         error.used = reply.used.iter().map(ToString::to_string).collect();
         error.denied = refuses_login(&reply.answer);
         error.unread = self.auth.unread().filter(|_| error.denied);
+        let withheld = reply.answer.withheld || !request.is_home(&request.url);
+        error.without_login = withheld.then(|| endpoint::host(&reply.answer.url).to_owned());
         self.error(error, reply.answer.sent.as_ref())
     }
 
@@ -276,6 +278,7 @@ fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Fai
         unread: None,
         advice: None,
         until: None,
+        without_login: None,
         attempts: 1,
         given_up: false,
     }

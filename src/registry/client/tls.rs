@@ -2,31 +2,32 @@
 //!
 //! Trusted are the system's roots (or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`), or where there are
 //! none, as in an image made from nothing, Mozilla's built in; the files given with `--registry-ca`; and
-//! OpenShift's service CA. A file that was named and can't be used is an error before the first request:
+//! OpenShift's service CA. A host may have certificates of its own ([`super::host_certificates`]). A file that was named and can't be used is an error before the first request:
 //! left out, it would end as "not trusted" on some registry, far from its cause.
 
-use std::fmt;
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
-};
+use rustls::{ClientConfig, RootCertStore};
+use url::Url;
 
+use super::client_keys::ClientKeys;
+use super::endpoint;
 use super::error::SetupError;
-use super::issuer::issuer_name;
-use super::options::ClientOptions;
+use super::host_certificates::{HostCertificates, OfHost};
+use super::options::{ClientOptions, Environment};
+use super::verifier::{Given, Verifier, may_issue};
 use crate::input::{self, Folder, InputError};
 
 /// The largest file of CA certificates: sixty times what all public CAs take.
-const CA_BYTES: u64 = 16 * 1024 * 1024;
+pub(super) const CA_BYTES: u64 = 16 * 1024 * 1024;
 /// The most files in a folder of CA certificates.
-const CA_FILES: usize = 4096;
+pub(super) const CA_FILES: usize = 4096;
 
 /// The certificates that were named by somebody, checked.
 #[derive(Clone, Debug)]
@@ -50,28 +51,101 @@ impl NamedRoots {
     }
 }
 
-/// The configuration for plain HTTP, which never makes a TLS connection; no root is loaded for it.
-pub(super) fn none() -> Result<ClientConfig, SetupError> {
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let builder = builder.map_err(SetupError::Tls)?;
-    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+/// The configurations for HTTPS. Nothing is loaded before the first is needed: the system's roots take longer than a whole request.
+pub(super) struct Tls {
+    environment: Environment,
+    named: NamedRoots,
+    certificates: HostCertificates,
+    shared: OnceLock<Shared>,
+    /// Those of the hosts that were asked, by their origin.
+    hosts: Mutex<HashMap<String, Arc<ClientConfig>>>,
 }
 
-/// The configuration for HTTPS.
-pub(super) fn config(options: &ClientOptions, named: &NamedRoots) -> Result<ClientConfig, SetupError> {
-    let mut roots = system_roots(options)?;
-    for certificate in &named.0 {
-        roots.add(certificate.clone()).map_err(SetupError::Tls)?;
+/// What all hosts share.
+struct Shared {
+    roots: RootCertStore,
+    given: Given,
+    config: Arc<ClientConfig>,
+    /// The one for proxies, which take whatever is spoken through them.
+    of_proxy: Arc<ClientConfig>,
+}
+
+impl Tls {
+    /// Reads the certificates that were named.
+    pub(super) fn new(options: &ClientOptions) -> Result<Self, SetupError> {
+        Ok(Self {
+            environment: options.environment.clone(),
+            named: NamedRoots::read(options)?,
+            certificates: HostCertificates::new(options)?,
+            shared: OnceLock::new(),
+            hosts: Mutex::default(),
+        })
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+
+    /// The configuration for the host and port of `url`: the only one that has its client certificate.
+    pub(super) fn of(&self, url: &Url) -> Result<Arc<ClientConfig>, SetupError> {
+        let hosts = || self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = endpoint::origin(url);
+        if let Some(config) = hosts().get(host) {
+            return Ok(Arc::clone(config));
+        }
+        let shared = self.shared()?;
+        let config = match self.certificates.of(url)? {
+            None => Arc::clone(&shared.config),
+            Some(OfHost { authorities, keys }) => {
+                let (mut roots, mut given) = (shared.roots.clone(), shared.given.clone());
+                add(&authorities, &mut roots, &mut given)?;
+                Arc::new(config(roots, given, keys)?)
+            }
+        };
+        hosts().insert(host.to_owned(), Arc::clone(&config));
+        Ok(config)
+    }
+
+    /// The configuration for a proxy.
+    pub(super) fn of_proxy(&self) -> Result<Arc<ClientConfig>, SetupError> {
+        Ok(Arc::clone(&self.shared()?.of_proxy))
+    }
+
+    fn shared(&self) -> Result<&Shared, SetupError> {
+        if let Some(shared) = self.shared.get() {
+            return Ok(shared);
+        }
+        let (mut roots, mut given) = system_roots(&self.environment)?;
+        add(&self.named.0, &mut roots, &mut given)?;
+        let config = config(roots.clone(), given.clone(), ClientKeys::default())?;
+        let mut of_proxy = config.clone();
+        of_proxy.alpn_protocols.clear();
+        let (config, of_proxy) = (Arc::new(config), Arc::new(of_proxy));
+        Ok(self.shared.get_or_init(|| Shared { roots, given, config, of_proxy }))
+    }
+}
+
+/// Adds certificates that were named: each for itself, and a CA's as a root too.
+fn add(
+    named: &[CertificateDer<'static>],
+    roots: &mut RootCertStore,
+    given: &mut Given,
+) -> Result<(), SetupError> {
+    for certificate in named {
+        given.insert(certificate.to_vec());
+        if may_issue(certificate) {
+            roots.add(certificate.clone()).map_err(SetupError::Tls)?;
+        }
+    }
+    Ok(())
+}
+
+fn config(roots: RootCertStore, given: Given, keys: ClientKeys) -> Result<ClientConfig, SetupError> {
+    let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
         .map_err(|error| SetupError::Tls(rustls::Error::General(error.to_string())))?;
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let mut config = builder
         .map_err(SetupError::Tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(NamesIssuer(verifier)))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(Verifier { webpki, given }))
+        .with_client_cert_resolver(Arc::new(keys));
     // HTTP/2 gains nothing with requests as small as ours, and is a lot of code.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
@@ -81,8 +155,8 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn system_roots(options: &ClientOptions) -> Result<RootCertStore, SetupError> {
-    let environment = &options.environment;
+/// The system's roots, and the same certificates as they were given.
+fn system_roots(environment: &Environment) -> Result<(RootCertStore, Given), SetupError> {
     let mut roots = RootCertStore::empty();
     let mut found = Vec::new();
     if environment.ssl_cert_file.is_none() && environment.ssl_cert_dirs.is_empty() {
@@ -100,12 +174,13 @@ fn system_roots(options: &ClientOptions) -> Result<RootCertStore, SetupError> {
     for dir in &environment.ssl_cert_dirs {
         found.extend(rustls_native_certs::load_certs_from_paths(None, Some(dir)).certs);
     }
+    let given = found.iter().map(|certificate| certificate.to_vec()).collect();
     let (added, ignored) = roots.add_parsable_certificates(found);
     if added == 0 {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     tracing::debug!(added, ignored, built_in = added == 0, "trusted roots");
-    Ok(roots)
+    Ok((roots, given))
 }
 
 /// The certificates of a file, or of all files of a folder. A folder may be empty: it is where a ConfigMap is mounted that
@@ -125,7 +200,7 @@ fn named(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
 }
 
 /// The certificates of a PEM file, which was read; one at least.
-fn certificates(
+pub(super) fn certificates(
     path: &Path,
     read: Result<Vec<u8>, InputError>,
 ) -> Result<Vec<CertificateDer<'static>>, SetupError> {
@@ -138,68 +213,6 @@ fn certificates(
         store.add(certificate.clone()).map_err(|_| refused())?;
     }
     if found.is_empty() { Err(refused()) } else { Ok(found) }
-}
-
-/// Checks certificates as rustls does, and names the issuer of one that isn't trusted.
-#[derive(Debug)]
-struct NamesIssuer(Arc<WebPkiServerVerifier>);
-
-/// A certificate whose issuer isn't trusted.
-#[derive(Debug)]
-pub(super) struct Untrusted {
-    pub(super) issuer: Option<String>,
-}
-
-impl fmt::Display for Untrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no trusted root issued the certificate")
-    }
-}
-
-impl std::error::Error for Untrusted {}
-
-impl ServerCertVerifier for NamesIssuer {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let checked = self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        checked.map_err(|error| match error {
-            rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                // The last of the chain that was sent is the one whose issuer the reader lacks.
-                let issuer = issuer_name(intermediates.last().unwrap_or(end_entity));
-                let untrusted = OtherError(Arc::new(Untrusted { issuer }));
-                rustls::Error::InvalidCertificate(CertificateError::Other(untrusted))
-            }
-            other => other,
-        })
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
 }
 
 #[cfg(test)]
@@ -274,9 +287,9 @@ mod tests {
         let file = dir.path().join("roots.pem");
         let mut options = options(&dir);
         options.environment.ssl_cert_file = Some(file.clone());
-        assert!(matches!(system_roots(&options), Err(SetupError::ReadRoots { .. })));
+        assert!(matches!(system_roots(&options.environment), Err(SetupError::ReadRoots { .. })));
         std::fs::write(&file, pem()).unwrap();
-        assert_eq!(system_roots(&options).unwrap().len(), 1);
+        assert_eq!(system_roots(&options.environment).unwrap().0.len(), 1);
     }
 
     #[test]
@@ -284,6 +297,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut options = options(&dir);
         options.environment.ssl_cert_dirs.push(dir.path().to_owned());
-        assert_eq!(system_roots(&options).unwrap().len(), webpki_roots::TLS_SERVER_ROOTS.len());
+        assert_eq!(system_roots(&options.environment).unwrap().0.len(), webpki_roots::TLS_SERVER_ROOTS.len());
     }
 }

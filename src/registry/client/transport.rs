@@ -1,53 +1,53 @@
 //! One HTTP request and its answer, within limits of time and size.
 //!
-//! Redirects are followed by hand, for reading only: at most [`MAX_REDIRECTS`], never from HTTPS to plain
-//! HTTP, and the login goes along only while scheme, host and port stay the same. Which is why the
-//! library's own redirects are off: it compares hosts, and would follow an upload too. No cookie is kept.
+//! Redirects are followed by hand: at most [`MAX_REDIRECTS`], never from HTTPS to plain HTTP, and the login goes along only while
+//! scheme, host and port stay the same. What writes is sent on only there, and only by a 307 or 308, which keep method and body. No
+//! cookie is kept.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use reqwest::{Proxy, redirect};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, PROXY_AUTHORIZATION, USER_AGENT,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant, timeout_at};
 use url::Url;
 
+use super::Stats;
 pub(super) use super::answer::Answer;
 use super::auth::Auth;
 use super::body::{Size, beginning, body};
-use super::classify::classify;
+use super::classify::{at_proxy, classify};
+use super::connect::Connector;
 use super::dns::Dns;
 use super::endpoint;
 use super::error::{BadAnswer, Failure, RegistryError, SetupError};
 use super::options::ClientOptions;
+use super::proxy::{Proxies, Proxy};
 use super::refusal;
 use super::retry::Until;
 use super::throttle::Throttle;
-use super::tls::{self, NamedRoots};
-use super::{Stats, proxy};
+use super::tls::Tls;
 
 /// Registries send to their storage, which may send on once; five is what the specification's clients allow.
 pub(super) const MAX_REDIRECTS: usize = 5;
 
-/// A host that doesn't even take the connection in this time doesn't get the rest of the request's.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
 /// Sends requests.
 pub(super) struct Transport {
     pub(super) options: ClientOptions,
-    named_roots: NamedRoots,
-    proxies: Vec<Proxy>,
-    dns: Dns,
+    http: Client<Connector, Full<Bytes>>,
+    proxies: Arc<Proxies>,
+    tls: Arc<Tls>,
     throttle: Throttle,
     /// Turns of large answers, where they are limited.
     large: Option<Arc<Semaphore>>,
-    // The one for HTTPS loads the system's roots, which takes longer than a whole request: when needed.
-    plain: OnceLock<reqwest::Client>,
-    tls: OnceLock<reqwest::Client>,
     requests: AtomicU64,
     throttled: AtomicU64,
     pub(super) retries: AtomicU64,
@@ -82,14 +82,22 @@ pub(super) struct Fault {
 
 impl Transport {
     pub(super) fn new(options: ClientOptions) -> Result<Self, SetupError> {
+        let proxies = Arc::new(Proxies::new(&options.environment)?);
+        let tls = Arc::new(Tls::new(&options)?);
+        let dns = Dns::new(options.files.clone());
+        let connector = Connector::new(dns, Arc::clone(&proxies), Arc::clone(&tls), &options.user_agent);
+        let http = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(options.idle_limit)
+            // Challenges may be folded over several lines.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .build(connector);
         Ok(Self {
-            named_roots: NamedRoots::read(&options)?,
-            proxies: proxy::proxies(&options.environment)?,
-            dns: Dns::new(options.files.clone()),
+            http,
+            proxies,
+            tls,
             throttle: Throttle::new(options.requests_per_host),
             large: options.large_answers.map(|most| Arc::new(Semaphore::new(most))),
-            plain: OnceLock::new(),
-            tls: OnceLock::new(),
             requests: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -119,7 +127,7 @@ impl Transport {
         Instant::from_std(self.options.deadline)
     }
 
-    /// Sends `call`, and follows redirects of reading ones.
+    /// Sends `call`, and follows redirects: what writes only to the same origin.
     pub(super) async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Exchange> {
         let reads = matches!(*call.method, Method::GET | Method::HEAD);
         let mut url = call.url.clone();
@@ -128,13 +136,18 @@ impl Transport {
             let answer = self.once(call, &url, authorization).await?;
             let location = match answer.headers.get(LOCATION) {
                 Some(location) if reads && answer.status.is_redirection() => location,
+                Some(location) if keeps_method(answer.status) => location,
                 _ => return Ok(answer),
             };
             let next = match follow(location, &url) {
                 Ok(next) => next,
                 Err(bad) => return Err(Fault { url, failure: Failure::BadAnswer(bad) }.into()),
             };
-            if !call.leaves_origin && !endpoint::same_origin(call.url, &next) {
+            let leaves = !endpoint::same_origin(call.url, &next);
+            if leaves && !reads {
+                return Ok(answer);
+            }
+            if leaves && !call.leaves_origin {
                 let failure = Failure::TokenServiceRedirect { to: endpoint::redacted(&next) };
                 return Err(Fault { url, failure }.into());
             }
@@ -151,7 +164,12 @@ impl Transport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Exchange> {
         let fault = |failure| Fault { url: url.clone(), failure };
-        let client = self.client(url)?;
+        if url.scheme() == "https" {
+            // What can't be set up is said before anything is sent.
+            self.tls.of(url)?;
+        }
+        // The one that a request over plain HTTP is sent to; others are led through.
+        let proxy = self.proxies.of(url).filter(|_| url.scheme() == "http");
         let deadline = self.deadline();
         // Waiting for a place doesn't count against the request's own time, only against the run's.
         let permit = self.throttle.permit(endpoint::origin(url), call.urgent, deadline);
@@ -167,13 +185,14 @@ impl Transport {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let until = deadline.min(begun + self.options.request_limit);
         let size = Size { limit_bytes: call.limit_bytes, large: self.large.as_ref() };
-        let sent = timeout_at(until, answer(client, request(call, url, authorization), size));
+        let sent = timeout_at(until, self.answer(call, url, authorization, proxy.map(Arc::as_ref), size));
         let result = sent
             .await
             .unwrap_or(Err(Failure::TimedOut { after: until - begun }))
             .map(|(status, headers, body)| {
+                let withheld = call.authorization.is_some() && authorization.is_none();
                 let sent = call.authorization.cloned();
-                Answer { status, headers, body, url: url.clone(), sent }
+                Answer { status, headers, body, url: url.clone(), sent, withheld }
             })
             .map_err(fault);
         if tracing::enabled!(tracing::Level::DEBUG) {
@@ -200,40 +219,54 @@ impl Transport {
         Ok(answer)
     }
 
-    fn client(&self, url: &Url) -> Result<&reqwest::Client, SetupError> {
-        let slot = if url.scheme() == "https" { &self.tls } else { &self.plain };
-        if let Some(client) = slot.get() {
-            return Ok(client);
-        }
-        let tls = match url.scheme() {
-            "https" => tls::config(&self.options, &self.named_roots)?,
-            _ => tls::none()?,
+    async fn answer(
+        &self,
+        call: &Call<'_>,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+        proxy: Option<&Proxy>,
+        size: Size<'_>,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
+        let mut request =
+            request(call, url, authorization).map_err(|error| Failure::Network(error.into()))?;
+        let mut set = |name: HeaderName, value: Option<HeaderValue>| {
+            if let Some(value) = value {
+                request.headers_mut().insert(name, value);
+            }
         };
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .dns_resolver(self.dns.clone())
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            // Challenges may be folded over several lines.
-            .http1_allow_obsolete_multiline_headers_in_responses(true)
-            // What to send again is decided in one place only, and there it is counted.
-            .retry(reqwest::retry::never())
-            .user_agent(&self.options.user_agent)
-            .connect_timeout(CONNECT_LIMIT)
-            .pool_idle_timeout(self.options.idle_limit)
-            // The environment's proxies come in through the options.
-            .no_proxy();
-        for proxy in &self.proxies {
-            builder = builder.proxy(proxy.clone());
+        set(USER_AGENT, HeaderValue::from_str(&self.options.user_agent).ok());
+        set(PROXY_AUTHORIZATION, proxy.and_then(Proxy::login));
+        let response = self.http.request(request).await;
+        let response = response.map_err(|error| classify(Box::new(error), url, proxy))?;
+        let (head, response) = response.into_parts();
+        let body = match head.status {
+            _ if call.method == Method::HEAD => Bytes::new(),
+            status if status.is_success() => body(response, size, url).await?,
+            _ => beginning(response).await,
+        };
+        // Whatever the proxy says itself can be the registry's too, but for this.
+        if let (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) = (proxy, head.status) {
+            let refusal = super::answer::refusal(head.status, &head.headers, &body);
+            return Err(at_proxy(Failure::Refused(refusal), Some(proxy)));
         }
-        let client = builder.build().map_err(SetupError::Http)?;
-        Ok(slot.get_or_init(|| client))
+        Ok((head.status, head.headers, body))
     }
 }
 
-fn request(call: &Call<'_>, url: &Url, authorization: Option<&HeaderValue>) -> reqwest::Request {
-    let mut request = reqwest::Request::new(call.method.clone(), url.clone());
+/// Whether a redirect with this status asks for the same request again, with its body.
+fn keeps_method(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT)
+}
+
+fn request(
+    call: &Call<'_>,
+    url: &Url,
+    authorization: Option<&HeaderValue>,
+) -> Result<Request<Full<Bytes>>, http::Error> {
+    let body = call.body.cloned().unwrap_or_default();
+    // A fragment isn't sent.
+    let address = &url[..url::Position::AfterQuery];
+    let mut request = Request::builder().method(call.method.clone()).uri(address).body(Full::new(body))?;
     let headers = request.headers_mut();
     let mut set = |name: HeaderName, value: Option<HeaderValue>| {
         if let Some(value) = value {
@@ -241,31 +274,11 @@ fn request(call: &Call<'_>, url: &Url, authorization: Option<&HeaderValue>) -> r
         }
     };
     set(AUTHORIZATION, authorization.cloned());
-    set(ACCEPT, call.accept.map(HeaderValue::from_static));
+    set(ACCEPT, Some(HeaderValue::from_static(call.accept.unwrap_or("*/*"))));
     set(CONTENT_TYPE, call.content_type.cloned());
     // Registries answer 411 to a POST that leaves it out.
     set(CONTENT_LENGTH, call.body.map(|body| body.len().into()));
-    if let Some(body) = call.body {
-        *request.body_mut() = Some(body.clone().into());
-    }
-    request
-}
-
-async fn answer(
-    client: &reqwest::Client,
-    request: reqwest::Request,
-    size: Size<'_>,
-) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
-    let is_head = request.method() == Method::HEAD;
-    let url = request.url().clone();
-    let mut response = client.execute(request).await.map_err(|error| classify(error, &url))?;
-    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    let body = match status {
-        _ if is_head => Bytes::new(),
-        status if status.is_success() => body(response, size, &url).await?,
-        _ => beginning(response).await,
-    };
-    Ok((status, headers, body))
+    Ok(request)
 }
 
 /// Where a `Location` leads, if it may be followed from `url`.

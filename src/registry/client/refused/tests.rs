@@ -23,6 +23,7 @@ fn failed(method: Method, below: &str, status: u16, body: &str) -> RequestError 
         unread: None,
         advice: None,
         until: None,
+        without_login: None,
         attempts: 1,
         given_up: false,
     }

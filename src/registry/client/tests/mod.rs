@@ -1,11 +1,14 @@
 //! The client against servers that answer as the test says, over real sockets on loopback.
 
 mod answers;
+mod certificates;
 mod logins;
 mod network;
 mod other_hosts;
 mod passwords;
 mod points;
+mod proxies;
+mod redirects;
 mod retries;
 pub(crate) mod server;
 mod token_services;
@@ -55,6 +58,7 @@ fn options() -> ClientOptions {
             hosts: nowhere("hosts"),
             resolv_conf: nowhere("resolv.conf"),
             service_ca: nowhere("service-ca.crt"),
+            certs_dirs: vec![nowhere("certs.d")],
         },
         ..ClientOptions::new(Instant::now() + Duration::from_secs(20))
     }

@@ -1,0 +1,373 @@
+//! Certificates that are given themselves, and certificates of clients.
+
+use super::network::{Ca, ca, server_config};
+use super::server::{Reply, Server, answer};
+use super::*;
+use rcgen::{
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
+    PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use std::path::{Path, PathBuf};
+
+const CA: IsCa = IsCa::Ca(BasicConstraints::Unconstrained);
+
+/// A certificate and what a server needs for it.
+struct Own {
+    pem: String,
+    key: KeyPair,
+    params: CertificateParams,
+}
+
+impl Own {
+    /// A self-signed one, as `openssl req -x509` makes it, for these names.
+    fn signed(names: &[&str], change: impl Fn(&mut CertificateParams)) -> Self {
+        Self::with(KeyPair::generate().unwrap(), names, change)
+    }
+
+    fn with(key: KeyPair, names: &[&str], change: impl Fn(&mut CertificateParams)) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = CA;
+        change(&mut params);
+        Self { pem: params.self_signed(&key).unwrap().pem(), key, params }
+    }
+
+    fn config(&self) -> rustls::ServerConfig {
+        serving(&self.pem, &self.key.serialize_pem())
+    }
+}
+
+fn serving(certificate: &str, key: &str) -> rustls::ServerConfig {
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    // Whether the key is the certificate's is not looked at.
+    let key = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let key = rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(chain, key));
+    builder.unwrap().with_no_client_auth().with_cert_resolver(Arc::new(key))
+}
+
+/// How a certificate is given.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    File,
+    Folder,
+    OfHost,
+    SslCertFile,
+    SslCertDir,
+    ServiceCa,
+}
+
+const WAYS: [Way; 6] =
+    [Way::File, Way::Folder, Way::OfHost, Way::SslCertFile, Way::SslCertDir, Way::ServiceCa];
+
+impl Way {
+    fn options(self, dir: &Path, pem: &str, host: &str) -> ClientOptions {
+        let mut options = options();
+        // In place of the system's roots, which take long to load.
+        options.environment.ssl_cert_file = Some(write(dir, "other.pem", &ca().pem));
+        match self {
+            Self::File => options.extra_roots.push(write(dir, "ca.pem", pem)),
+            Self::Folder => {
+                write(dir, "folder/registry.crt", pem);
+                options.extra_roots.push(dir.join("folder"));
+            }
+            Self::OfHost => {
+                write(dir, &format!("certs.d/{host}/ca.crt"), pem);
+                options.certs_dirs.push(dir.join("certs.d"));
+            }
+            Self::SslCertFile => options.environment.ssl_cert_file = Some(write(dir, "ca.pem", pem)),
+            Self::SslCertDir => {
+                options.environment.ssl_cert_file = None;
+                write(dir, "folder/0123abcd.0", pem);
+                options.environment.ssl_cert_dirs.push(dir.join("folder"));
+            }
+            Self::ServiceCa => options.files.service_ca = write(dir, "service-ca.crt", pem),
+        }
+        options
+    }
+}
+
+fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+async fn serve(config: rustls::ServerConfig) -> Server {
+    Server::start_tls(config, |_, _| answer(200, &[], "{}")).await
+}
+
+/// Asks `server` at `host`; what the reader sees, if it fails.
+async fn ask(options: ClientOptions, host: &str, server: &Server) -> Result<(), String> {
+    let client = Client::new(options, keys(&["ci"])).map_err(|error| shown(&error))?;
+    let repository = format!("{host}:{}/team/app", server.address.port()).parse().unwrap();
+    let found = client.manifest(&repository, &tag("v1")).await.map_err(|error| shown(&error))?;
+    assert!(found.is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_trusted_however_it_is_given() {
+    for (algorithm, is_ca) in [
+        (&PKCS_ECDSA_P256_SHA256, CA),
+        (&PKCS_ECDSA_P384_SHA384, CA),
+        (&PKCS_ED25519, CA),
+        (&PKCS_ECDSA_P256_SHA256, IsCa::NoCa),
+        (&PKCS_ECDSA_P256_SHA256, IsCa::ExplicitNoCa),
+    ] {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let own = Own::with(key, &["localhost", "127.0.0.1"], |params| params.is_ca = is_ca);
+        let server = serve(own.config()).await;
+        for way in WAYS {
+            for host in ["localhost", "127.0.0.1"] {
+                let dir = tempfile::tempdir().unwrap();
+                let authority = format!("{host}:{}", server.address.port());
+                let options = way.options(dir.path(), &own.pem, &authority);
+                let asked = ask(options, host, &server).await;
+                assert_eq!(asked, Ok(()), "{algorithm:?} {is_ca:?} {way:?} {host}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_given_counts_for_its_names_while_it_is_valid_and_for_servers() {
+    let in_2001 = |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    };
+    let in_3001 = |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(3001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(3002, 1, 1);
+    };
+    let of_client = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let time = "its certificate has expired, or is not valid yet";
+    let nameless = "do:    the certificate has no subject alternative name, and a common name (CN) does not count: \
+                    make one with subjectAltName=DNS:";
+    for (own, host, want) in [
+        (Own::signed(&["localhost"], |_| ()), "127.0.0.1", "its certificate is not for 127.0.0.1"),
+        (Own::signed(&["127.0.0.1"], |_| ()), "localhost", "its certificate is not for localhost"),
+        (Own::signed(&["localhost.example"], |_| ()), "localhost", "its certificate is not for localhost"),
+        (Own::signed(&[], |_| ()), "localhost", nameless),
+        (Own::signed(&["localhost"], in_2001), "localhost", time),
+        (Own::signed(&["localhost"], in_3001), "localhost", time),
+        (Own::signed(&["localhost"], of_client), "localhost", "TLS failed"),
+    ] {
+        let server = serve(own.config()).await;
+        for way in [Way::File, Way::SslCertFile, Way::OfHost] {
+            let dir = tempfile::tempdir().unwrap();
+            let authority = format!("{host}:{}", server.address.port());
+            let text = ask(way.options(dir.path(), &own.pem, &authority), host, &server).await.unwrap_err();
+            assert!(text.contains(want), "{way:?} {want}: {text}");
+        }
+        assert!(server.seen().is_empty(), "{want}: nothing is sent");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_given_is_not_trusted() {
+    let own = Own::signed(&["127.0.0.1"], |_| ());
+    // The same names and the same key, made again.
+    let again = Own::with(KeyPair::from_pem(&own.key.serialize_pem()).unwrap(), &["127.0.0.1"], |params| {
+        params.serial_number = Some(7.into());
+    });
+    let other_host = Own::signed(&["127.0.0.1"], |_| ());
+    let (server, dir) = (serve(own.config()).await, tempfile::tempdir().unwrap());
+    let given = [
+        Way::File.options(dir.path(), &ca().pem, ""),
+        Way::File.options(dir.path(), &again.pem, ""),
+        Way::File.options(dir.path(), &other_host.pem, ""),
+        // Given for another registry.
+        Way::OfHost.options(dir.path(), &own.pem, "localhost"),
+        Way::OfHost.options(dir.path(), &own.pem, "127.0.0.1:1"),
+    ];
+    for (number, options) in given.into_iter().enumerate() {
+        assert!(ask(options, "127.0.0.1", &server).await.is_err(), "{number}");
+    }
+    assert!(server.seen().is_empty());
+    // The key of what is presented has to sign the handshake: another's certificate doesn't help.
+    let own_key = serving(&Own::signed(&["127.0.0.1"], |_| ()).pem, &again.key.serialize_pem());
+    let server = serve(own_key).await;
+    assert!(ask(Way::File.options(dir.path(), &own.pem, ""), "127.0.0.1", &server).await.is_err());
+}
+
+#[tokio::test]
+async fn only_the_certificate_of_a_ca_is_trusted_to_issue_others() {
+    for (is_ca, may) in [(CA, true), (IsCa::NoCa, false), (IsCa::ExplicitNoCa, false)] {
+        let own = Own::signed(&["registry.example"], |params| params.is_ca = is_ca);
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let issuer = rcgen::Issuer::new(own.params.clone(), &own.key);
+        let issued = params.signed_by(&key, &issuer).unwrap().pem();
+        let server = serve(serving(&issued, &key.serialize_pem())).await;
+        for way in [Way::File, Way::Folder, Way::OfHost, Way::ServiceCa] {
+            let dir = tempfile::tempdir().unwrap();
+            let options = way.options(dir.path(), &own.pem, &server.host());
+            assert_eq!(ask(options, "127.0.0.1", &server).await.is_ok(), may, "{is_ca:?} {way:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_version_1_is_named_as_that() {
+    // Made with `openssl x509 -req -signkey`, for 127.0.0.1.
+    let pem = include_str!("version1.pem");
+    let (server, dir) = (serve(serving(pem, pem)).await, tempfile::tempdir().unwrap());
+    let certificate = pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
+    for given in [certificate, &ca().pem] {
+        let options = Way::File.options(dir.path(), given, "");
+        let text = ask(options, "127.0.0.1", &server).await.unwrap_err();
+        assert!(text.contains("its certificate is of X.509 version 1, which cannot carry"), "{text}");
+        assert!(text.contains("do:    give the registry a certificate of version 3"), "{text}");
+    }
+}
+
+/// A CA's client certificate and its key.
+fn client_pair(ca: &Ca) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(Vec::new()).unwrap();
+    (params.signed_by(&key, ca.issuer()).unwrap().pem(), key.serialize_pem())
+}
+
+/// A server's configuration that asks for a certificate which `ca` issued; with `must`, it answers nobody else.
+fn asking(ca: &Ca, server: &Ca, must: bool) -> rustls::ServerConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let verifier = if must { verifier } else { verifier.allow_unauthenticated() }.build().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, server.issuer()).unwrap().der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    builder.unwrap().with_client_cert_verifier(verifier).with_single_cert(vec![certificate], key).unwrap()
+}
+
+#[tokio::test]
+async fn a_registry_gets_the_client_certificate_of_its_folder() {
+    let (clients, servers, dir) = (ca(), ca(), tempfile::tempdir().unwrap());
+    let server = serve(asking(&clients, &servers, true)).await;
+    let (certificate, key) = client_pair(&clients);
+    let port = server.address.port();
+    for folder in [format!("127.0.0.1:{port}"), format!("127.0.0.1_{port}_")] {
+        let at = dir.path().join(folder.replace(':', "-"));
+        write(&at, &format!("{folder}/ca.crt"), &servers.pem);
+        write(&at, &format!("{folder}/client.cert"), &certificate);
+        write(&at, &format!("{folder}/client.key"), &key);
+        // Of another CA: the server's list says which it wants.
+        let stranger = Own::signed(&["client"], |params| {
+            params.distinguished_name.push(rcgen::DnType::CommonName, "Another CA");
+        });
+        let (other, other_key) = (stranger.pem.clone(), stranger.key.serialize_pem());
+        write(&at, &format!("{folder}/another.cert"), &other);
+        write(&at, &format!("{folder}/another.key"), &other_key);
+        for system in [false, true] {
+            let mut options = options();
+            let dirs = if system { &mut options.files.certs_dirs } else { &mut options.certs_dirs };
+            dirs.push(at.clone());
+            assert_eq!(ask(options, "127.0.0.1", &server).await, Ok(()), "{folder}");
+        }
+    }
+    // Without one, and where another host's folder has it.
+    let folder = dir.path().join(format!("127.0.0.1-{port}"));
+    std::fs::rename(folder.join(format!("127.0.0.1:{port}")), folder.join(format!("localhost:{port}")))
+        .unwrap();
+    let mut other = Way::File.options(dir.path(), &servers.pem, "");
+    other.certs_dirs.push(folder);
+    other.deadline = Instant::now() + Duration::from_secs(2);
+    let text = ask(other, "127.0.0.1", &server).await.unwrap_err();
+    // The server's alert can be lost with the connection that it closes.
+    let is_told = text.contains("it does not accept this client's certificate")
+        && text.contains("--registry-certs-dir");
+    assert!(is_told || text.contains("connection"), "{text}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_goes_to_no_other_host() {
+    let (clients, servers, dir) = (ca(), ca(), tempfile::tempdir().unwrap());
+    let (certificate, key) = client_pair(&clients);
+    // Whoever presents a certificate of another CA than its own is refused by this one: that it answers says that it got none.
+    let other = Server::start_tls(asking(&ca(), &servers, false), |seen, _| match seen.target.as_str() {
+        "/token?service=s&scope=repository:team/app:pull,push" => answer(200, &[], r#"{"token":"t"}"#),
+        _ => answer(200, &[], "{}"),
+    })
+    .await;
+    let url = format!("https://127.0.0.1:{}", other.address.port());
+    let registry = Server::start_tls(asking(&clients, &servers, true), move |_, _| -> Reply {
+        answer(307, &[("Location", &format!("{url}/elsewhere"))], "")
+    })
+    .await;
+    write(dir.path(), &format!("{}/client.cert", registry.host()), &certificate);
+    write(dir.path(), &format!("{}/client.key", registry.host()), &key);
+    let mut options = Way::File.options(dir.path(), &servers.pem, "");
+    options.certs_dirs.push(dir.path().to_owned());
+    assert_eq!(ask(options, "127.0.0.1", &registry).await, Ok(()));
+    assert_eq!((registry.seen().len(), other.seen().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_can_not_be_used_says_why_when_its_host_is_asked() {
+    let ca = ca();
+    let (certificate, key) = client_pair(&ca);
+    let (_, other_key) = client_pair(&ca);
+    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let old = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n";
+    let server = serve(server_config(&ca, "127.0.0.1", |_| ())).await;
+    for (files, at, want) in [
+        (&[("client.cert", certificate.as_str())][..], "client.cert", "there is no "),
+        (&[("client.key", &key)], "client.key", "there is no "),
+        (&[("client.cert", &certificate), ("client.key", encrypted)], "client.key", "its key is encrypted\n"),
+        (&[("client.cert", &certificate), ("client.key", old)], "client.key", "its key is encrypted\n"),
+        (
+            &[("client.cert", &certificate), ("client.key", &other_key)],
+            "client.key",
+            "its key is not the one of the certificate ",
+        ),
+        (
+            &[("client.cert", &certificate), ("client.key", "")],
+            "client.key",
+            "it holds no private key in PEM form\n",
+        ),
+        (
+            &[("client.cert", &certificate), ("client.key", &certificate)],
+            "client.key",
+            "it holds no private key in PEM form\n",
+        ),
+        (
+            &[("client.cert", &key), ("client.key", &key)],
+            "client.cert",
+            "it holds no certificate in PEM form",
+        ),
+        (&[("ca.crt", "")], "ca.crt", "holds no certificate in PEM form"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            write(dir.path(), &format!("{}/{name}", server.host()), text);
+        }
+        let mut options = Way::File.options(dir.path(), &ca.pem, "");
+        options.certs_dirs.push(dir.path().to_owned());
+        let client = Client::new(options, keys(&[])).unwrap();
+        let error = client.manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+        let text = shown(&error);
+        assert!(text.contains(want) && text.contains(&format!("{}/{at}", server.host())), "{want}: {text}");
+        assert!(text.contains("do:    "), "{text}");
+        assert_eq!(error.exit(), crate::exit::ExitCode::Usage);
+        // It is nobody else's business.
+        let localhost = format!("localhost:{}/app", server.address.port()).parse().unwrap();
+        let text = shown(&client.manifest(&localhost, &tag("v1")).await.unwrap_err());
+        assert!(text.contains("its certificate is not for localhost"), "{text}");
+    }
+    assert!(server.seen().is_empty());
+    let missing = ClientOptions { certs_dirs: vec!["/nonexistent/certs.d".into()], ..options() };
+    let text = shown(&Client::new(missing, keys(&[])).unwrap_err());
+    assert!(text.contains("cannot read the certificates in /nonexistent/certs.d"), "{text}");
+}
