@@ -11,24 +11,16 @@
 //! instead. Its retries (three, and of 429, 503 and 504 alone) and its token file (read once a minute, so that a token that has just been
 //! renewed is not seen) are not used either: the mounted token is read for each request.
 
-use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
 use hyper::rt::{Read, Write};
-use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::{ClientBuilder, ConfigExt as _};
-use percent_encoding::percent_decode_str;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tower::{BoxError, ServiceExt as _};
@@ -40,7 +32,8 @@ use super::sent::KeepSent;
 use super::who::{Claims, Who};
 use crate::input::{self, InputError};
 use crate::registry::client::SystemFiles;
-use crate::registry::client::dns::{Dns, DnsError};
+use crate::registry::client::dns::Dns;
+use crate::registry::client::proxy;
 
 /// Where a pod finds its ServiceAccount.
 pub const ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -174,13 +167,8 @@ fn with_kubeconfig(Loaded { config, login }: Loaded) -> Result<Connected, Cluste
 /// The header for the user information in a proxy's address; hyper's tunnel doesn't look at it.
 fn proxy_login(proxy: &Uri) -> Option<HeaderValue> {
     let (login, _) = proxy.authority()?.as_str().rsplit_once('@')?;
-    let decoded = |text: &str| Zeroizing::new(percent_decode_str(text).collect::<Vec<u8>>());
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let login = Zeroizing::new([decoded(user).as_slice(), b":", decoded(password).as_slice()].concat());
-    let header = Zeroizing::new(format!("Basic {}", *Zeroizing::new(STANDARD.encode(&*login))));
-    let mut header = HeaderValue::from_str(&header).ok()?;
-    header.set_sensitive(true);
-    Some(header)
+    proxy::login(user, Some(password))
 }
 
 /// The address that Kubernetes' variables give, with brackets around an IPv6 address.
@@ -218,8 +206,8 @@ fn read(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-fn connector() -> HttpConnector<Names> {
-    let mut connector = HttpConnector::new_with_resolver(Names(Dns::new(SystemFiles::default())));
+fn connector() -> HttpConnector<Dns> {
+    let mut connector = HttpConnector::new_with_resolver(Dns::new(SystemFiles::default()));
     connector.enforce_http(false);
     connector
 }
@@ -244,30 +232,6 @@ where
         Some(login) => builder.with_layer(&login).with_layer(&config.base_uri_layer()).build(),
         None => builder.with_layer(&config.base_uri_layer()).build(),
     })
-}
-
-/// Names looked up without the C library.
-#[derive(Clone)]
-struct Names(Dns);
-
-impl tower::Service<Name> for Names {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = DnsError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, DnsError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DnsError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let dns = self.0.clone();
-        Box::pin(async move {
-            let found = dns.look_up(name.as_str()).await?;
-            // The port is the address'.
-            let addresses: Vec<_> = found.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
-            Ok(addresses.into_iter())
-        })
-    }
 }
 
 #[cfg(test)]

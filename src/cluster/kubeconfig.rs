@@ -18,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::ExposeSecret as _;
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::error::{ClusterError, KubeconfigFault};
@@ -25,6 +26,8 @@ use crate::foreign;
 use crate::input::shared_folder::{Found, HomeFolder, SharedFolder};
 use crate::input::{self, InputError};
 use crate::process::ProgramEnvironment;
+use crate::registry::client::Environment;
+use crate::registry::client::proxy::Proxies;
 
 pub use look::Look;
 
@@ -175,15 +178,22 @@ async fn load(
     programs: &ProgramEnvironment,
 ) -> Result<Loaded, ClusterError> {
     let context = kubeconfig.current_context.clone().unwrap_or_default();
-    let user = kubeconfig.contexts.iter().find(|named| named.name == context);
-    let user = user.and_then(|named| named.context.as_ref()?.user.clone()).unwrap_or_default();
+    let own = kubeconfig.contexts.iter().find(|named| named.name == context);
+    let own = own.and_then(|named| named.context.as_ref());
+    let user = own.and_then(|context| context.user.clone()).unwrap_or_default();
+    let cluster =
+        own.and_then(|context| kubeconfig.clusters.iter().find(|named| named.name == context.cluster));
+    let has_proxy = cluster
+        .and_then(|named| named.cluster.as_ref()?.proxy_url.as_ref())
+        .is_some_and(|proxy| !proxy.is_empty());
     let options = KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let mut config = config.map_err(|error| unusable(path, error))?;
     token(&mut config.auth_info)
         .map_err(|fault| ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(fault) })?;
-    if config.proxy_url.is_none() {
-        config.proxy_url = proxy(programs).map_err(|error| unusable(path, error))?;
+    // kube reads the variables itself too, but not NO_PROXY, and one with a password is overwritten in the environment.
+    if !has_proxy {
+        config.proxy_url = proxy(programs, &config.cluster_url)?;
     }
     plugin_environment(&mut config.auth_info, programs);
     Ok(Loaded { config, login: format!("user \"{user}\" of {}", path.display()) })
@@ -204,11 +214,14 @@ fn unusable(path: &Path, source: KubeconfigError) -> ClusterError {
     ClusterError::Kubeconfig { path: path.to_owned(), source: Box::new(source.into()) }
 }
 
-/// The proxy of this process. kube reads the variables itself, but one with a password is overwritten in the environment.
-fn proxy(programs: &ProgramEnvironment) -> Result<Option<http::Uri>, KubeconfigError> {
-    let set = |name| programs.get(name).and_then(OsStr::to_str).filter(|value| !value.is_empty());
-    let proxy = set("HTTPS_PROXY").or_else(|| set("https_proxy"));
-    proxy.map(str::parse).transpose().map_err(KubeconfigError::ParseProxyUrl)
+/// The proxy that the environment has for the API server, as for registries.
+fn proxy(programs: &ProgramEnvironment, server: &http::Uri) -> Result<Option<http::Uri>, ClusterError> {
+    let environment = Environment::from_variables(|name| programs.get(name).map(OsStr::to_owned));
+    let proxies = Proxies::new(&environment).map_err(|_| ClusterError::Proxy)?;
+    let Ok(server) = Url::parse(&server.to_string()) else { return Ok(None) };
+    let Some(proxy) = proxies.of(&server) else { return Ok(None) };
+    let address = Zeroizing::new(proxy.url().as_str().trim_end_matches('/').to_owned());
+    address.parse().map(Some).map_err(|_| ClusterError::Proxy)
 }
 
 /// Gives a plugin the environment `programs`. kube starts it with that of this process and what the kubeconfig adds, and takes

@@ -213,7 +213,8 @@ async fn a_plugin_gets_the_environment_of_programs_and_what_the_kubeconfig_adds(
     });
     let user = json!({"exec": exec, "auth-provider": {"name": "gcp", "config": {"cmd-path": "gcloud"}}});
     let path = disk.path("kubeconfig");
-    std::fs::write(&path, kubeconfig(&json!({}), &user)).unwrap();
+    let text = kubeconfig(&json!({}), &user).replace("http://127.0.0.1:1", "https://api.example");
+    std::fs::write(&path, text).unwrap();
     let secret = |text: &str| crate::secret::Secret::new(text);
     let programs = ProgramEnvironment::new(
         [],
@@ -235,6 +236,39 @@ async fn a_plugin_gets_the_environment_of_programs_and_what_the_kubeconfig_adds(
     assert_eq!(added, ["USER=own", "https_proxy=http://own", "HTTPS_PROXY=http://u:p@proxy:1"]);
     let provider = config.auth_info.auth_provider.unwrap();
     assert_eq!(provider.config["cmd-drop-env"], " COSIGN_PASSWORD STEPSEAL_KEY USER");
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_used_unless_no_proxy_names_the_server() {
+    let disk = Disk::new();
+    let proxy_of = async |server: &str, own: Option<&str>, no_proxy: &str| {
+        let cluster = own.map_or_else(|| json!({}), |own| json!({ "proxy-url": own }));
+        let text = kubeconfig(&cluster, &json!({})).replace("http://127.0.0.1:1", server);
+        let path = disk.path("kubeconfig");
+        std::fs::write(&path, text).unwrap();
+        let variables =
+            [("HTTPS_PROXY", "proxy:1"), ("HTTP_PROXY", "http://plain:1"), ("NO_PROXY", no_proxy)];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let programs = ProgramEnvironment::new(variables, [], []);
+        let kubeconfigs = Kubeconfigs { named: Some(vec![path]), programs, ..Kubeconfigs::default() };
+        let Some(Ok(Loaded { config, .. })) = kubeconfigs.load_named(soon()).await else {
+            panic!("it is read")
+        };
+        config.proxy_url.map(|proxy| proxy.to_string())
+    };
+    for (server, own, no_proxy, want) in [
+        ("https://api.example:6443", None, "", Some("http://proxy:1/")),
+        ("http://api.example:6443", None, "", Some("http://plain:1/")),
+        ("https://api.example:6443", None, "other.example,api.example:443", Some("http://proxy:1/")),
+        ("https://api.example:6443", None, "*.example", None),
+        ("https://api.example:6443", None, "api.example:6443", None),
+        ("https://10.1.2.3:6443", None, "10.0.0.0/8", None),
+        ("https://127.0.0.1:6443", None, "", None),
+        // What the kubeconfig says itself counts, as with kubectl.
+        ("https://api.example:6443", Some("http://own:1"), "*", Some("http://own:1/")),
+    ] {
+        assert_eq!(proxy_of(server, own, no_proxy).await.as_deref(), want, "{server} {own:?} {no_proxy}");
+    }
 }
 
 #[tokio::test]
