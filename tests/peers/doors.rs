@@ -62,3 +62,19 @@ fn a_private_authority_has_to_be_named() {
     let ca = format!("--registry-cacert={}", tls.ca.display());
     scene.cosign_verify(Place::Tag, &image.reference(), &[&ca]).ok();
 }
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn a_self_signed_certificate_is_trusted_as_cosign_trusts_it() {
+    let scene = Scene::new();
+    let tls = Tls::self_signed(scene.home());
+    let registry = Registry::docker_with_tls(scene.home(), &tls);
+    scene.allow(&[registry.host()]);
+    let image = scene.crane_pushes(Kind::Oci, &registry.host(), "app", "one");
+    scene.sign(Place::Tag, &[], &[&image.reference()]).ended(1).says("certificate");
+
+    let mut sign = scene.stepseal(&[], &["sign", &image.reference()]);
+    run_quietly(sign.env("STEPSEAL_REGISTRY_CA", &tls.ca)).ok();
+    let ca = format!("--registry-cacert={}", tls.ca.display());
+    scene.cosign_verify(Place::Tag, &image.reference(), &[&ca]).ok();
+}

@@ -17,6 +17,7 @@ mod harbor;
 mod home;
 mod interrupted;
 mod key_forms;
+mod network;
 mod other_hosts;
 mod own_results;
 mod product_answers;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
@@ -37,6 +38,31 @@ impl Tls {
         fs::write(&files.ca, root.pem()).unwrap();
         fs::write(&files.certificate, certificate.pem()).unwrap();
         fs::write(&files.key, key.serialize_pem()).unwrap();
+        files
+    }
+
+    /// Makes one certificate for both with openssl, self-signed and marked as a CA's, as most guides for a registry do.
+    pub(crate) fn self_signed(folder: &Path) -> Self {
+        let files = Self {
+            ca: folder.join("server.pem"),
+            certificate: folder.join("server.pem"),
+            key: folder.join("server.key"),
+        };
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=registry",
+        ]);
+        openssl.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"]).arg(&files.key);
+        let made = openssl.arg("-out").arg(&files.certificate).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         files
     }
 }
