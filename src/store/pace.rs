@@ -12,7 +12,8 @@ use futures_util::StreamExt as _;
 
 use super::StoreError;
 use super::candidates::{Candidate, Candidates, SMALL_BYTES};
-use super::reader::{Content, Find, Named, Position, Reader, Wanted};
+use super::find::{Content, Find, Position};
+use super::reader::{Named, Reader, Wanted};
 use super::search::{Cut, Found};
 use crate::registry::Digest;
 

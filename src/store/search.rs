@@ -12,9 +12,10 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::candidates::Candidates;
+use super::find::{Find, Position};
 use super::memory::Memory;
 use super::pace::{MAX_FETCHED_BYTES, Pace};
-use super::reader::{Fetched, Find, Position, Reader, Wanted, by_digest};
+use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::{Digest, ImageRef, Repository};
