@@ -113,6 +113,8 @@ pub enum PipelineError {
     Absent {
         /// The subject.
         image: String,
+        /// What the registry said.
+        source: Box<RegistryError>,
     },
     /// What it holds isn't a manifest.
     #[error("what the registry holds as {image} is not an image manifest or index")]
@@ -192,7 +194,7 @@ pub enum PipelineError {
 impl Explain for PipelineError {
     fn used(&self) -> Option<String> {
         match self {
-            Self::Lookup { source, .. } => source.used(),
+            Self::Lookup { source, .. } | Self::Absent { source, .. } => source.used(),
             Self::Sign(error) => error.used(),
             Self::Store(error) => error.used(),
             _ => None,
@@ -202,6 +204,7 @@ impl Explain for PipelineError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Lookup { source, .. } => source.hint(),
+            Self::Absent { source, .. } if source.is_page() => source.hint(),
             Self::Absent { .. } => Some(
                 "push the image before the signing step, and check that the result names the repository and \
                  the digest that the push reported"
@@ -437,10 +440,13 @@ pub async fn sign(key: &Unlocking, payload: Payload, images: Vec<ImageRef>) -> R
 /// The registry doesn't hold it, holds something else there, or doesn't answer.
 pub async fn look_up(client: &Client, image: &ImageRef) -> Result<Manifest, PipelineError> {
     let target = Target::Digest(image.digest.clone());
-    let manifest = client.manifest(&image.repository, &target).await;
-    let manifest = manifest
-        .map_err(|source| PipelineError::Lookup { image: image.to_string(), source: Box::new(source) })?
-        .ok_or_else(|| PipelineError::Absent { image: image.to_string() })?;
+    let manifest = client.subject(&image.repository, &target).await.map_err(|source| {
+        let (image, source) = (image.to_string(), Box::new(source));
+        match source.is_absence() {
+            true => PipelineError::Absent { image, source },
+            false => PipelineError::Lookup { image, source },
+        }
+    })?;
     if !is_manifest(&manifest.bytes) {
         return Err(PipelineError::NotAManifest { image: image.to_string() });
     }

@@ -49,6 +49,8 @@ pub enum VerifyError {
     Absent {
         /// The image, as it was asked for.
         image: String,
+        /// What the registry said.
+        source: Box<RegistryError>,
     },
     /// A place of signatures can't be read. That is not the same as a place without signatures.
     #[error("cannot tell whether {image} is signed")]
@@ -72,9 +74,9 @@ pub enum VerifyError {
 impl Explain for VerifyError {
     fn used(&self) -> Option<String> {
         match self {
-            Self::Lookup { source, .. } => source.used(),
+            Self::Lookup { source, .. } | Self::Absent { source, .. } => source.used(),
             Self::Places { source, .. } => source.used(),
-            Self::Absent { .. } | Self::Entry(_) | Self::TooMany { .. } => None,
+            Self::Entry(_) | Self::TooMany { .. } => None,
         }
     }
 
@@ -82,6 +84,7 @@ impl Explain for VerifyError {
         match self {
             Self::Lookup { source, .. } => source.hint(),
             Self::Places { source, .. } => source.hint(),
+            Self::Absent { source, .. } if source.is_page() => source.hint(),
             Self::Absent { .. } => Some("check the name, the tag and the digest".to_owned()),
             Self::Entry(error) => error.hint(),
             Self::TooMany { .. } => {
@@ -279,10 +282,13 @@ impl Looker {
         target: Target,
         name: &str,
     ) -> Result<Manifest, VerifyError> {
-        let manifest = self.client.manifest(repository, &target).await;
-        let manifest = manifest
-            .map_err(|source| VerifyError::Lookup { image: name.to_owned(), source: Box::new(source) })?;
-        manifest.ok_or_else(|| VerifyError::Absent { image: name.to_owned() })
+        self.client.subject(repository, &target).await.map_err(|source| {
+            let (image, source) = (name.to_owned(), Box::new(source));
+            match source.is_absence() {
+                true => VerifyError::Absent { image, source },
+                false => VerifyError::Lookup { image, source },
+            }
+        })
     }
 
     async fn verdicts(

@@ -10,12 +10,8 @@ use url::Url;
 use super::manifests::{same_digest, unexpected};
 use super::send::{Request, given_up};
 use super::{
-    BadAnswer, Client, Digest, Failure, Inner, RegistryError, Repository, endpoint, retry, says_unknown,
-    transport,
+    BadAnswer, Client, Digest, Failure, Inner, RegistryError, Repository, endpoint, retry, transport,
 };
-
-/// How registries say that they don't hold a blob.
-const UNKNOWN: [&str; 3] = ["BLOB_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"];
 
 /// How registries say that an upload has to begin anew.
 const UPLOAD_GONE: [&str; 2] = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"];
@@ -30,7 +26,7 @@ pub struct Upload {
 }
 
 impl Client {
-    /// Reads a blob; `None` if the registry says that it doesn't hold it.
+    /// Reads a blob; `None` if the registry, or the storage that it redirects to, doesn't hold it: a 404, whatever its body says.
     ///
     /// # Errors
     ///
@@ -55,7 +51,7 @@ impl Client {
                 }
                 Ok(Some(reply.answer.body))
             }
-            StatusCode::NOT_FOUND if says_unknown(&reply.answer.refusal(), &UNKNOWN) => Ok(None),
+            StatusCode::NOT_FOUND => Ok(None),
             status => Err(inner.failed(&request, &reply, unexpected(status, &reply))),
         }
     }

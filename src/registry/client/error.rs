@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::hint;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Said};
 use super::retry::{Until, status_is_transient};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -446,6 +446,16 @@ impl RegistryError {
             Failure::Refused(refusal) => Some(refusal),
             _ => None,
         }
+    }
+
+    /// Whether the registry says that what was asked for isn't there.
+    pub fn is_absence(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.status == StatusCode::NOT_FOUND)
+    }
+
+    /// Whether the answer is a web page, which no registry gives.
+    pub fn is_page(&self) -> bool {
+        self.refusal().is_some_and(|refusal| matches!(refusal.said, Said::Html { .. }))
     }
 
     /// Whether the registry (or its token service) doesn't accept the login, or what it may do.

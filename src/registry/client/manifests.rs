@@ -11,7 +11,7 @@ use super::send::Reply;
 use super::transport::Answer;
 use super::{
     Client, Digest, Failure, MAX_MANIFEST_BYTES, Manifest, RegistryError, Repository, Target, Written,
-    endpoint, says_unknown,
+    endpoint,
 };
 use crate::registry::json::fields;
 
@@ -23,14 +23,14 @@ const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vn
 /// How the media types of schema 1 begin.
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
 
-/// How registries say that they don't hold a manifest.
-const UNKNOWN: [&str; 4] = ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND", "BLOB_UNKNOWN"];
-
 /// The registry's own idea of a digest, in answers.
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
 impl Client {
-    /// Reads a manifest; `None` if the registry says that it doesn't hold it.
+    /// Reads a manifest that need not be there; `None`: the registry answers 404, whatever it says beside that.
+    ///
+    /// Registries say that a tag isn't there in many ways: with codes of their own (`TAG_EXPIRED`), in plain text, or with a page. For
+    /// what has to be there, ask with [`subject`](Self::subject).
     ///
     /// The bytes are hashed: [`Manifest::digest`] is what came, not what the registry says.
     ///
@@ -43,18 +43,29 @@ impl Client {
         repository: &Repository,
         target: &Target,
     ) -> Result<Option<Manifest>, RegistryError> {
+        match self.subject(repository, target).await {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(error) if error.is_absence() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a manifest that has to be there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`manifest`](Self::manifest); also when the registry doesn't hold it ([`RegistryError::is_absence`]), with what it says.
+    pub async fn subject(&self, repository: &Repository, target: &Target) -> Result<Manifest, RegistryError> {
         let inner = &self.inner;
         let mut request = inner.request(repository, |base| endpoint::manifest(base, target))?;
         request.accept = Some(ACCEPT);
         request.limit_bytes = MAX_MANIFEST_BYTES;
         let reply = inner.send(&request).await?;
-        match reply.answer.status {
-            StatusCode::OK => {
-                read(&reply, target).map(Some).map_err(|failure| inner.failed(&request, &reply, failure))
-            }
-            StatusCode::NOT_FOUND if says_unknown(&reply.answer.refusal(), &UNKNOWN) => Ok(None),
-            status => Err(inner.failed(&request, &reply, unexpected(status, &reply))),
-        }
+        let manifest = match reply.answer.status {
+            StatusCode::OK => read(&reply, target),
+            status => Err(unexpected(status, &reply)),
+        };
+        manifest.map_err(|failure| inner.failed(&request, &reply, failure))
     }
 
     /// Writes a manifest.

@@ -276,13 +276,3 @@ fn registry_name(name: &str) -> Result<String, SetupError> {
     }
     Ok(if lower == "docker.io" { DEFAULT_REGISTRY.to_owned() } else { lower })
 }
-
-/// Whether a 404 says that what was asked for isn't there. A page that some proxy puts in front of
-/// everything doesn't: taken for "not there", it would have us overwrite what is there.
-fn says_unknown(refusal: &Refusal, codes: &[&str]) -> bool {
-    match &refusal.said {
-        Said::Errors(_) => refusal.codes().any(|code| codes.contains(&code)),
-        Said::Nothing => true,
-        Said::Html { .. } | Said::Text(_) => false,
-    }
-}

@@ -13,7 +13,7 @@ async fn says(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Server, Cli
 
 async fn manifest_error(reply: impl Fn() -> Reply + Send + Sync + 'static) -> String {
     let (server, client) = says(reply).await;
-    let error = client.manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+    let error = client.subject(&server.repository(), &tag("v1")).await.unwrap_err();
     shown(&error)
 }
 
@@ -39,25 +39,64 @@ async fn a_manifest_comes_with_its_type_and_its_own_digest() {
     }
 }
 
-#[tokio::test]
-async fn what_is_not_there_is_none_and_what_is_no_registry_is_an_error() {
-    for code in ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"] {
-        let (server, client) = says(move || refusal(404, &[], code, "gone")).await;
-        assert_eq!(client.manifest(&server.repository(), &tag("v1")).await.unwrap(), None, "{code}");
-    }
-    let (server, client) = says(|| refusal(404, &[], "BLOB_UNKNOWN", "gone")).await;
-    assert_eq!(client.blob(&server.repository(), &Digest::of(b""), 9).await.unwrap(), None);
+/// What registries, and what stands before them, say beside a 404.
+const ABSENT: [(&str, &[u8]); 12] = [
+    ("application/json", br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"gone"}]}"#),
+    ("application/json", br#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#),
+    ("application/json", br#"{"errors":[{"code":"BLOB_UNKNOWN"}]}"#),
+    (
+        "application/json",
+        br#"{"errors":[{"code":"TAG_EXPIRED","message":"Tag was deleted or has expired"}]}"#,
+    ),
+    ("application/json", br#"{"errors":[{"status":404,"message":"Not Found"}]}"#),
+    ("application/json", br#"{"errors":[{"code":"DENIED","message":"hidden"}]}"#),
+    ("application/json", br#"{"errors":{}}"#),
+    ("application/xml", b"<Error><Code>NoSuchKey</Code></Error>"),
+    ("text/plain", b"404 page not found\n"),
+    ("text/html", b"<html><head><title>Company Portal</title></head></html>"),
+    ("application/json", b"\xff\xfe\x00"),
+    ("", b""),
+];
 
+#[tokio::test]
+async fn what_need_not_be_there_is_absent_with_any_404() {
+    for (kind, body) in ABSENT {
+        let (server, client) = says(move || answer(404, &[("Content-Type", kind)], body)).await;
+        let (repository, digest) = (server.repository(), Digest::of(b""));
+        let shown = String::from_utf8_lossy(body);
+        for target in [tag("v1"), Target::Digest(digest.clone())] {
+            assert_eq!(client.manifest(&repository, &target).await.unwrap(), None, "{shown}");
+        }
+        assert_eq!(client.blob(&repository, &digest, 9).await.unwrap(), None, "{shown}");
+    }
+    for status in [400, 401, 403, 405, 410, 429, 500, 503] {
+        let (server, client) = says(move || refusal(status, &[("Retry-After", "99")], "NOT_FOUND", "")).await;
+        let (repository, digest) = (server.repository(), Digest::of(b""));
+        assert!(client.manifest(&repository, &tag("v1")).await.is_err(), "{status}");
+        assert!(client.blob(&repository, &digest, 9).await.is_err(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_subject_that_is_not_there_is_an_error_that_keeps_what_the_registry_said() {
+    for (kind, body) in ABSENT {
+        let (server, client) = says(move || answer(404, &[("Content-Type", kind)], body)).await;
+        let error = client.subject(&server.repository(), &tag("v1")).await.unwrap_err();
+        assert!(error.is_absence() && shown(&error).contains("/manifests/v1: 404 "), "{}", shown(&error));
+        assert_eq!(error.is_page(), kind == "text/html", "{}", shown(&error));
+    }
+    let text = manifest_error(|| refusal(404, &[], "TAG_EXPIRED", "Tag was deleted or has expired")).await;
+    assert!(text.contains("404 TAG_EXPIRED: Tag was deleted or has expired"), "{text}");
+    let text = manifest_error(|| refusal(404, &[], "DENIED", "hidden")).await;
+    assert!(text.contains("404 DENIED: hidden"), "{text}");
+    let text = manifest_error(|| answer(404, &[], "404 page not found")).await;
+    assert!(text.contains("404 Not Found: 404 page not found"), "{text}");
     let page = "<html><head><title>Company Portal</title></head></html>";
     let text = manifest_error(move || answer(404, &[("Content-Type", "text/html")], page)).await;
     assert!(text.contains("404 Not Found: it answered with an HTML page, \"Company Portal\""), "{text}");
     assert!(text.contains("is an OCI registry, and not a page or a proxy"), "{text}");
     let text = manifest_error(move || answer(200, &[("Content-Type", "text/html")], page)).await;
     assert!(text.contains(": it answered with an HTML page, \"Company Portal\""), "{text}");
-    let text = manifest_error(|| refusal(404, &[], "DENIED", "hidden")).await;
-    assert!(text.contains("404 DENIED: hidden"), "{text}");
-    let text = manifest_error(|| answer(404, &[], "404 page not found")).await;
-    assert!(text.contains("404 Not Found: 404 page not found"), "{text}");
     let text = manifest_error(|| answer(204, &[], "")).await;
     assert!(text.contains("it answered 204, which means nothing here"), "{text}");
 }

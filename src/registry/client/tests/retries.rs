@@ -144,7 +144,7 @@ async fn what_will_not_pass_is_not_sent_again() {
     for status in [400, 404, 405, 409, 413, 501, 505] {
         let server = Server::start(move |_, _| refusal(status, &[], "UNSUPPORTED", "no")).await;
         let client = client(&server, &["ci"]);
-        let error = client.manifest(&server.repository(), &tag("a")).await.unwrap_err();
+        let error = client.subject(&server.repository(), &tag("a")).await.unwrap_err();
         assert!(!error.is_transient() && !client.pause(0, &error).await);
         assert_eq!((server.seen().len(), client.stats().retries), (1, 0), "{status}");
     }
