@@ -51,6 +51,7 @@ impl OciReferrers {
             client: &self.client,
             repository: self.repository(image),
             name: format!("sha256-{}", image.digest.hex()),
+            subject: &image.digest,
             field: "manifests",
         }
     }

@@ -111,6 +111,7 @@ impl OciTag {
             client: &self.client,
             repository: self.repository.as_ref().unwrap_or(&image.repository),
             name: format!("sha256-{}.{}", image.digest.hex(), self.contents.suffix()),
+            subject: &image.digest,
             field: "layers",
         }
     }

@@ -17,7 +17,7 @@ use super::memory::Memory;
 use super::pace::{MAX_FETCHED_BYTES, Pace};
 use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
-use crate::registry::client::{Client, Manifest, Target};
+use crate::registry::client::{Client, Manifest};
 use crate::registry::{Digest, ImageRef, Repository};
 
 pub use super::candidates::Looks;
@@ -186,16 +186,16 @@ impl Place<'_> {
         self.search.repository.as_ref().unwrap_or(&self.image.repository)
     }
 
-    async fn manifest(&self, target: Target, location: &str) -> Result<Option<Manifest>, StoreError> {
-        let manifest = self.search.client.manifest(self.repository(), &target).await;
-        manifest.map_err(|source| StoreError::read(location.to_owned(), source))
+    async fn list(&self, tag: &str, location: &str) -> Result<Option<Manifest>, StoreError> {
+        let list = self.search.client.list(self.repository(), tag, &self.image.digest).await;
+        list.map_err(|source| StoreError::read(location.to_owned(), source))
     }
 
     /// The layers under cosign's tag, and where that is.
     async fn tagged(&self, reader: &Reader<'_>) -> Result<(String, Candidates), StoreError> {
         let tag = self.search.wanted.tag(&self.image.digest);
         let location = format!("{}:{tag}", self.repository());
-        let Some(manifest) = self.manifest(Target::Tag(tag), &location).await? else {
+        let Some(manifest) = self.list(&tag, &location).await? else {
             return Ok((location, Candidates::default()));
         };
         match Candidates::layers(&manifest.bytes, reader, &self.search.looks) {
@@ -252,7 +252,7 @@ impl Place<'_> {
     async fn fallback(&self, reader: &Reader<'_>) -> Result<(Candidates, usize), StoreError> {
         let tag = format!("sha256-{}", self.image.digest.hex());
         let location = format!("{}:{tag}", self.repository());
-        let Some(manifest) = self.manifest(Target::Tag(tag), &location).await? else {
+        let Some(manifest) = self.list(&tag, &location).await? else {
             return Ok((Candidates::default(), 0));
         };
         let candidates = Candidates::fallback(&manifest.bytes, reader, &self.search.looks);

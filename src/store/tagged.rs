@@ -23,6 +23,8 @@ pub(super) struct Tag<'a> {
     pub(super) client: &'a Client,
     pub(super) repository: &'a Repository,
     pub(super) name: String,
+    /// What the list is about.
+    pub(super) subject: &'a Digest,
     /// The manifest's field with the list: `layers` or `manifests`.
     pub(super) field: &'static str,
 }
@@ -34,10 +36,9 @@ impl Tag<'_> {
 
     /// Reads the list; an absent tag is an empty one.
     pub(super) async fn read(&self) -> Result<Shelf, StoreError> {
-        let target = Target::Tag(self.name.clone());
         // What an answer says may be as old as the question.
         let asked = Instant::now();
-        let manifest = self.client.manifest(self.repository, &target).await;
+        let manifest = self.client.list(self.repository, &self.name, self.subject).await;
         let manifest = manifest.map_err(|source| StoreError::read(self.location(), source))?;
         let shelf = manifest.map(|manifest| Shelf::of(&manifest, self.field, &self.location()));
         Ok(Shelf { read_at: Some(asked), ..shelf.transpose()?.unwrap_or_default() })

@@ -50,6 +50,23 @@ impl Client {
         }
     }
 
+    /// Reads the list of signatures of `subject` under a tag, if there is one.
+    ///
+    /// GitLab answers the fallback tag `sha256-HEX` with the manifest `sha256:HEX`. The subject itself is not a list of its signatures.
+    ///
+    /// # Errors
+    ///
+    /// As for [`manifest`](Self::manifest).
+    pub async fn list(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        subject: &Digest,
+    ) -> Result<Option<Manifest>, RegistryError> {
+        let found = self.manifest(repository, &Target::Tag(tag.to_owned())).await?;
+        Ok(found.filter(|manifest| manifest.digest != *subject))
+    }
+
     /// Reads a manifest that has to be there.
     ///
     /// # Errors

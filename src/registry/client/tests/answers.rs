@@ -67,12 +67,14 @@ async fn what_need_not_be_there_is_absent_with_any_404() {
         for target in [tag("v1"), Target::Digest(digest.clone())] {
             assert_eq!(client.manifest(&repository, &target).await.unwrap(), None, "{shown}");
         }
+        assert_eq!(client.list(&repository, "sha256-x.sig", &digest).await.unwrap(), None, "{shown}");
         assert_eq!(client.blob(&repository, &digest, 9).await.unwrap(), None, "{shown}");
     }
     for status in [400, 401, 403, 405, 410, 429, 500, 503] {
         let (server, client) = says(move || refusal(status, &[("Retry-After", "99")], "NOT_FOUND", "")).await;
         let (repository, digest) = (server.repository(), Digest::of(b""));
         assert!(client.manifest(&repository, &tag("v1")).await.is_err(), "{status}");
+        assert!(client.list(&repository, "v1", &digest).await.is_err(), "{status}");
         assert!(client.blob(&repository, &digest, 9).await.is_err(), "{status}");
     }
 }
@@ -99,6 +101,29 @@ async fn a_subject_that_is_not_there_is_an_error_that_keeps_what_the_registry_sa
     assert!(text.contains(": it answered with an HTML page, \"Company Portal\""), "{text}");
     let text = manifest_error(|| answer(204, &[], "")).await;
     assert!(text.contains("it answered 204, which means nothing here"), "{text}");
+}
+
+/// GitLab's answer to the fallback tag, also by a redirect and whatever the subject is.
+#[tokio::test]
+async fn the_subject_itself_is_not_its_list() {
+    let subjects = [
+        BYTES,
+        br#"{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","layers":[]}"#,
+        br#"{"schemaVersion":2,"manifests":[{"digest":"sha256:x"}]}"#,
+    ];
+    for subject in subjects {
+        let server = Server::start(move |seen, _| match seen.target.ends_with("/away") {
+            true => answer(307, &[("Location", "/v2/team/app/manifests/sha256:x")], ""),
+            false => answer(200, &[], subject),
+        })
+        .await;
+        let (client, repository) = (client(&server, &["ci"]), server.repository());
+        for name in ["here", "away"] {
+            assert_eq!(client.list(&repository, name, &Digest::of(subject)).await.unwrap(), None);
+            let found = client.list(&repository, name, &Digest::of(b"other")).await.unwrap();
+            assert_eq!(found.unwrap().bytes, subject);
+        }
+    }
 }
 
 #[tokio::test]
