@@ -9,6 +9,7 @@ mod candidates;
 pub mod directory;
 mod entry;
 pub mod error;
+mod failures;
 mod find;
 mod memory;
 pub mod oci_referrers;
@@ -16,6 +17,7 @@ pub mod oci_tag;
 mod pace;
 mod reader;
 mod referrer;
+mod referrer_lists;
 pub mod referrers_api;
 pub mod search;
 pub mod shelf;
@@ -37,12 +39,13 @@ use crate::sign::{PublicKey, Signature};
 
 pub use directory::Directory;
 pub use error::StoreError;
+pub use failures::Failures;
 pub use find::{Attached, Content, Find, Position, Unreadable};
 pub use oci_referrers::OciReferrers;
 pub use oci_tag::{Contents, OciTag};
 pub use reader::Wanted;
 pub use referrers_api::ReferrersApis;
-pub use search::{Cut, Found, Looks, Search};
+pub use search::{Cut, Found, Looked, Looks, Search};
 pub use shelf::{Entry, Shelf, Standing};
 
 /// What a store's steps return.

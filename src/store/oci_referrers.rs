@@ -1,20 +1,20 @@
 //! OCI 1.1 referrers: one manifest a signature, which names the image as its subject.
 //!
 //! Where the registry has the referrers API, it keeps the list itself, and no two writers can lose each
-//! other's entry. Where it hasn't, the list is an index under the tag `sha256-HEX`, written as the `.sig`
-//! tags are: read, merge, write, read back.
+//! other's entry. Where it hasn't, or doesn't take note of a manifest's subject, the list is an index under the tag `sha256-HEX`,
+//! written as the `.sig` tags are: read, merge, write, read back (`referrer_lists.rs`).
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::bundle::{self, Stored};
 use super::memory::Memory;
 use super::reader::{Entries, Fetched, MAX_SIGNATURE_BUNDLE_BYTES, Places, Reader, Wanted};
-use super::shelf::{Entry, Shelf, TOO_MANY};
+use super::referrer_lists::ReferrerLists;
+use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted;
@@ -34,12 +34,15 @@ pub struct OciReferrers {
     created: Option<SystemTime>,
     memory: Memory,
     uploads: Uploads,
+    lists: ReferrerLists,
 }
 
 impl OciReferrers {
     /// Keeps signatures in each image's repository, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, created: Option<SystemTime>) -> Self {
-        Self { uploads: Uploads::new(client.clone()), client, repository, created, memory: Memory::default() }
+        let (uploads, memory, lists) =
+            (Uploads::new(client.clone()), Memory::default(), ReferrerLists::default());
+        Self { client, repository, created, memory, uploads, lists }
     }
 
     fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository {
@@ -53,27 +56,6 @@ impl OciReferrers {
             name: format!("sha256-{}", image.digest.hex()),
             subject: &image.digest,
             field: "manifests",
-        }
-    }
-
-    fn read_error(&self, image: &ImageRef, source: RegistryError) -> StoreError {
-        StoreError::read(self.location(image), source)
-    }
-
-    /// The list of referrers, from the API or from the fallback tag.
-    async fn list(&self, image: &ImageRef, reader: &Reader<'_>) -> Result<Shelf, StoreError> {
-        let keeps = |descriptor: &Value| reader.may_be_wanted(descriptor);
-        let listed = self.client.all_referrers(reader.repository, &image.digest, &keeps).await;
-        match listed.map_err(|source| self.read_error(image, source))? {
-            // What is behind the cut may be ours.
-            Some(listing) if listing.is_cut => {
-                Err(StoreError::Foreign { location: self.location(image), what: TOO_MANY })
-            }
-            Some(listing) => {
-                let entries = listing.descriptors.into_iter().map(Entry::unread).collect();
-                Ok(Shelf { entries, listed: true, ..Shelf::default() })
-            }
-            None => self.tag(image).read().await,
         }
     }
 
@@ -101,7 +83,8 @@ impl OciReferrers {
         places
     }
 
-    async fn put(&self, repository: &Repository, stored: &Stored) -> Result<(), RegistryError> {
+    /// Uploads a bundle and its manifest; whether the registry took note of the subject.
+    async fn put(&self, repository: &Repository, stored: &Stored) -> Result<bool, RegistryError> {
         self.uploads.blob(repository, stored.bundle.clone()).await?;
         self.uploads.manifest(repository, bundle::MANIFEST_TYPE, stored.manifest.clone()).await
     }
@@ -131,7 +114,7 @@ impl Store for OciReferrers {
                 limit_bytes,
                 fetched: Fetched::default(),
             };
-            let mut shelf = self.list(image, &reader).await?;
+            let mut shelf = self.lists.read(&self.tag(image), &self.location(image), &reader).await?;
             let places = Self::places(&shelf, depth, &reader, judge);
             reader.judge(&mut shelf, Entries::Referrers, places, judge).await?;
             Ok(shelf)
@@ -154,22 +137,23 @@ impl Store for OciReferrers {
     ) -> Step<'a, Written> {
         Box::pin(async move {
             let image = &subject.image;
-            let mut added = Shelf::default();
+            let (mut added, mut noted) = (Shelf::default(), true);
             for signed in signed {
                 let stored = Stored::new(subject, signed, self.created)?;
                 let put = self.put(self.repository(image), &stored).await;
-                put.map_err(|source| StoreError::push(image, self.location(image), source))?;
+                noted &= put.map_err(|source| StoreError::push(image, self.location(image), source))?;
                 added.entries.push(Entry::of(&stored.referrer));
             }
-            if shelf.listed {
+            let tag = self.tag(image);
+            let Some(shelf) = self.lists.to_replace(&tag, shelf, &added, noted).await? else {
                 // The registry keeps the list itself: nothing lies between a read and a write.
                 return Ok(Written::Alone { took: Duration::ZERO });
-            }
+            };
             let mut merged = shelf.clone();
             merged.absorb(&added);
             let merged = merged.with_room(&self.location(image))?;
             let bytes = merged.to_bytes("manifests", INDEX_TYPE, None)?;
-            self.tag(image).replace(image, shelf, INDEX_TYPE, bytes).await
+            tag.replace(image, &shelf, INDEX_TYPE, bytes).await
         })
     }
 

@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 
 use super::StoreError;
 use super::candidates::{Candidate, Candidates, SMALL_BYTES};
+use super::failures::Failures;
 use super::find::{Content, Find, Position};
 use super::reader::{Named, Reader, Wanted};
 use super::search::{Cut, Found};
@@ -37,6 +38,8 @@ pub(super) struct Pace<'a> {
     reader: &'a Reader<'a>,
     found: &'a mut dyn Found,
     deadline: Instant,
+    /// What could not be read.
+    pub(super) failures: Failures,
     /// How many were looked at.
     seen: u64,
     /// After how much work it is asked whether that is enough.
@@ -74,15 +77,12 @@ struct Lots {
 
 impl<'a> Pace<'a> {
     pub(super) fn new(reader: &'a Reader<'a>, found: &'a mut dyn Found) -> Self {
-        Self { deadline: reader.client.deadline(), reader, found, seen: 0, next: WORK }
+        let (deadline, failures) = (reader.client.deadline(), Failures::default());
+        Self { reader, found, deadline, failures, seen: 0, next: WORK }
     }
 
     /// Looks at the layers of the tag at `location`. Each is judged, whatever others have the same payload: the rest of it differs.
-    pub(super) async fn layers(
-        &mut self,
-        location: &str,
-        layers: Candidates,
-    ) -> Result<Option<Cut>, StoreError> {
+    pub(super) async fn layers(&mut self, location: &str, layers: Candidates) -> Option<Cut> {
         let reader = self.reader;
         self.found.others(layers.others);
         let reads = layers.lots().into_iter().map(|lot| async move {
@@ -109,27 +109,27 @@ impl<'a> Pace<'a> {
     }
 
     /// Looks at referrers. Their manifests, which are small, are read first, some hundred at once; then their bundles, each once.
-    pub(super) async fn referrers(&mut self, referrers: Candidates) -> Result<Option<Cut>, StoreError> {
+    pub(super) async fn referrers(&mut self, referrers: Candidates) -> Option<Cut> {
         let mut lots = Lots::default();
         let order = |one: &Candidate| (one.is_again, one.rank);
         for alike in referrers.all.chunk_by(|one, next| order(one) == order(next)) {
             for some in alike.chunks(REFERRERS_AT_ONCE) {
-                if let Some(cut) = self.manifests(some, &mut lots).await? {
-                    return Ok(Some(cut));
+                if let Some(cut) = self.manifests(some, &mut lots).await {
+                    return Some(cut);
                 }
-                if let Some(cut) = self.bundles(lots.unseen(SMALL_BYTES)).await? {
-                    return Ok(Some(cut));
+                if let Some(cut) = self.bundles(lots.unseen(SMALL_BYTES)).await {
+                    return Some(cut);
                 }
             }
-            if let Some(cut) = self.bundles(lots.unseen(u64::MAX)).await? {
-                return Ok(Some(cut));
+            if let Some(cut) = self.bundles(lots.unseen(u64::MAX)).await {
+                return Some(cut);
             }
         }
-        Ok(None)
+        None
     }
 
     /// Reads manifests of referrers, and adds to `lots` what they name.
-    async fn manifests(&mut self, some: &[Candidate], lots: &mut Lots) -> Result<Option<Cut>, StoreError> {
+    async fn manifests(&mut self, some: &[Candidate], lots: &mut Lots) -> Option<Cut> {
         let reader = self.reader;
         let reads = some.iter().filter_map(|one| {
             let digest = one.digest.clone()?;
@@ -160,7 +160,7 @@ impl<'a> Pace<'a> {
     }
 
     /// Reads bundles, and has each judged once, whatever referrers name it.
-    async fn bundles(&mut self, lots: Vec<(Named, Vec<Spot>)>) -> Result<Option<Cut>, StoreError> {
+    async fn bundles(&mut self, lots: Vec<(Named, Vec<Spot>)>) -> Option<Cut> {
         let reader = self.reader;
         let reads = lots.into_iter().map(|(named, spots)| async move {
             let mut spots = spots.into_iter();
@@ -186,18 +186,21 @@ impl<'a> Pace<'a> {
         reads: impl Iterator<Item = F>,
         at_a_time: usize,
         mut sights: impl FnMut(T) -> Vec<Sight>,
-    ) -> Result<Option<Cut>, StoreError> {
+    ) -> Option<Cut> {
         let mut reads = futures_util::stream::iter(reads).buffered(at_a_time);
         while let Some(read) = reads.next().await {
-            let read = match read {
-                Ok(read) => read,
+            let sights = match read {
+                Ok(read) => sights(read),
                 // A request that the time limit ended takes nothing from what was found.
                 Err(_) if Instant::now() >= self.deadline && self.found.is_enough() => {
-                    return Ok(Some(Cut::Time));
+                    return Some(Cut::Time);
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.failures.add(error);
+                    Vec::new()
+                }
             };
-            for sight in sights(read) {
+            for sight in sights {
                 match sight {
                     Sight::New(find) => self.found.see(find),
                     Sight::Copy(of, (place, position)) => self.found.copy(of, place, position),
@@ -206,14 +209,14 @@ impl<'a> Pace<'a> {
                 // Looking is computing: without this the time limit and signals would have no turn.
                 tokio::task::yield_now().await;
                 if let Some(cut) = self.spent() {
-                    return Ok(Some(cut));
+                    return Some(cut);
                 }
             }
             if let Some(cut) = self.spent() {
-                return Ok(Some(cut));
+                return Some(cut);
             }
         }
-        Ok(None)
+        None
     }
 
     /// Why nothing more is to be looked at; `None`: there is time and room left.

@@ -1,8 +1,8 @@
 //! Everything that lies at an image and may be its signature or attestation, found in one pass.
 //!
 //! The tag of cosign's, and the referrers or else their fallback tag, are asked at the same time. What a registry
-//! refuses, throttles or loses is an error: it never counts as "nothing there". What somebody left there and can't be
-//! read for what it is, is told beside the rest.
+//! refuses, throttles or loses is a [failure](Failures): it never counts as "nothing there", and it takes nothing from what is found
+//! elsewhere. What somebody left there and can't be read for what it is, is told beside the rest.
 
 use std::fmt;
 
@@ -12,18 +12,20 @@ use tokio::sync::oneshot;
 
 use super::StoreError;
 use super::candidates::Candidates;
+use super::failures::Failures;
 use super::find::{Find, Position};
 use super::memory::Memory;
 use super::pace::{MAX_FETCHED_BYTES, Pace};
 use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
-use crate::registry::client::{Client, Manifest};
+use crate::registry::client::{Client, Manifest, NoApi, Referrers};
 use crate::registry::{Digest, ImageRef, Repository};
 
 pub use super::candidates::Looks;
 
 /// How much of what was fetched is remembered, in bytes: the payloads of signatures, which thousands of entries may share.
 const MEMORY_BYTES: usize = 1024 * 1024;
+
 /// Gets what a search finds.
 pub trait Found: Send {
     /// Gets one thing that was found. They come in the order in which they are worth looking at, not in that of their positions.
@@ -79,6 +81,17 @@ impl fmt::Display for Cut {
     }
 }
 
+/// How a search ended.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Why it ended before everything was looked at; `None`: it did not.
+    pub cut: Option<Cut>,
+    /// What could not be looked up.
+    pub failures: Failures,
+    /// How the registry refuses its referrers API to a login that may read manifests; `None`: it does not.
+    pub refused_api: Option<String>,
+}
+
 /// Where signatures are looked for.
 #[derive(Clone, Debug)]
 pub struct Search {
@@ -111,17 +124,8 @@ impl Search {
 
     /// Gives everything that lies at `image` to `found`, the tag's layers, then the referrers, the likely ones of each first.
     ///
-    /// Payloads among `known` are not read again. Returns why it ended before everything was looked at; `None`: it did not.
-    ///
-    /// # Errors
-    ///
-    /// When a place can't be read.
-    pub async fn run(
-        &self,
-        image: &ImageRef,
-        known: &[Bytes],
-        found: &mut dyn Found,
-    ) -> Result<Option<Cut>, StoreError> {
+    /// Payloads among `known` are not read again. A place that can't be read is no reason not to look at the others.
+    pub async fn run(&self, image: &ImageRef, known: &[Bytes], found: &mut dyn Found) -> Looked {
         let place = Place { search: self, image };
         let memory = Memory::of(MEMORY_BYTES);
         let reader = &Reader {
@@ -141,17 +145,26 @@ impl Search {
             // Nobody hears it where the referrers needn't know.
             let _ = is_tagged.send(!layers.all.is_empty());
             let is_cut = layers.is_cut;
-            let cut = pace.layers(&location, layers).await?;
+            let cut = pace.layers(&location, layers).await;
             Ok::<_, StoreError>(cut.or_else(|| is_cut.then_some(Cut::Entries { place: location })))
         };
-        let (tag_cut, referrers) = tokio::try_join!(tagged, place.referrers(reader, tells))?;
-        if tag_cut.as_ref().is_some_and(|cut| !matches!(cut, Cut::Entries { .. })) {
-            return Ok(tag_cut);
-        }
-        let is_cut = referrers.is_cut;
-        let cut = pace.referrers(referrers).await?;
-        let is_cut = is_cut.then(|| Cut::Entries { place: place.listed_at() });
-        Ok(cut.or(tag_cut).or(is_cut))
+        let (tag_cut, listed) = tokio::join!(tagged, place.referrers(reader, tells));
+        let mut looked = Looked { refused_api: listed.refused_api, ..Looked::default() };
+        let tag_cut = tag_cut.unwrap_or_else(|error| {
+            looked.failures.add(error);
+            None
+        });
+        let is_cut = listed.candidates.is_cut;
+        looked.cut = match tag_cut {
+            Some(cut) if !matches!(cut, Cut::Entries { .. }) => Some(cut),
+            tag_cut => {
+                let cut = pace.referrers(listed.candidates).await;
+                cut.or(tag_cut).or_else(|| is_cut.then(|| Cut::Entries { place: place.listed_at() }))
+            }
+        };
+        looked.failures.append(pace.failures);
+        looked.failures.append(listed.failures);
+        looked
     }
 
     /// Where it looks for `image`, for people.
@@ -210,52 +223,100 @@ impl Place<'_> {
     }
 
     /// The referrers that may be wanted; `is_tagged` tells whether the tag lists anything.
-    async fn referrers(
-        &self,
-        reader: &Reader<'_>,
-        is_tagged: oneshot::Receiver<bool>,
-    ) -> Result<Candidates, StoreError> {
-        let fallback = async || self.fallback(reader).await.map(|(candidates, _)| candidates);
-        match self.search.apis.of(self.repository().registry()).await {
-            Api::Absent => fallback().await,
-            Api::Ask => match self.listed(reader).await? {
-                Some(candidates) => Ok(candidates),
-                None => fallback().await,
-            },
-            Api::AskFirst(asking) => match self.listed(reader).await? {
-                Some(candidates) => {
-                    asking.absent(false);
-                    Ok(candidates)
-                }
-                None if is_tagged.await == Ok(true) => {
-                    asking.absent(true);
-                    fallback().await
-                }
-                None => {
-                    let (candidates, entries) = self.fallback(reader).await?;
+    ///
+    /// The fallback tag is looked at wherever the API lists nothing that may be wanted: old tags stay when a registry gets the API, and
+    /// some registries answer with an empty list whatever they hold.
+    async fn referrers(&self, reader: &Reader<'_>, is_tagged: oneshot::Receiver<bool>) -> Listed {
+        let mut listed = Listed::default();
+        let asking = match self.search.apis.of(self.repository().registry()).await {
+            Api::Absent => {
+                self.fallback(reader, &mut listed).await;
+                return listed;
+            }
+            Api::Ask => None,
+            Api::AskFirst(asking) => Some(asking),
+        };
+        let no_api = match self.ask(reader, &mut listed).await {
+            Ok(no_api) => no_api,
+            Err(error) => {
+                // Nothing is known of the registry: the next one asks first. A registry that fails or throttles is asked nothing more.
+                drop(asking);
+                listed.failures.add(error);
+                return listed;
+            }
+        };
+        match (asking, no_api.is_some_and(|why| why.is_everywhere())) {
+            (Some(asking), true) if is_tagged.await == Ok(true) => {
+                asking.absent(true);
+                self.fallback(reader, &mut listed).await;
+            }
+            (Some(asking), true) => {
+                if let Some(entries) = self.fallback(reader, &mut listed).await {
                     asking.absent(entries > 0);
-                    Ok(candidates)
                 }
-            },
+            }
+            (asking, _) => {
+                asking.into_iter().for_each(|asking| asking.absent(false));
+                if listed.candidates.all.is_empty() {
+                    self.fallback(reader, &mut listed).await;
+                }
+            }
+        }
+        listed
+    }
+
+    /// Adds what the referrers API lists; returns why there is none, if there is none.
+    async fn ask(&self, reader: &Reader<'_>, listed: &mut Listed) -> Result<Option<NoApi>, StoreError> {
+        let keeps = |descriptor: &Value| reader.may_be_wanted(descriptor);
+        let failed = |source| StoreError::read(self.listed_at(), source);
+        let client = &self.search.client;
+        match client.referrers(self.repository(), &self.image.digest, &keeps).await.map_err(failed)? {
+            Referrers::Listed(mut listing) => {
+                listed.failures.extend(listing.failed.take().map(|source| failed(*source)));
+                listed.candidates = Candidates::listed(listing, &self.search.looks);
+                Ok(None)
+            }
+            Referrers::NoApi(why) => {
+                if let NoApi::Refused(error) = &why {
+                    listed.refused_api = Some(error.to_string());
+                }
+                Ok(Some(why))
+            }
         }
     }
 
-    /// What the referrers API lists; `None`: there is none.
-    async fn listed(&self, reader: &Reader<'_>) -> Result<Option<Candidates>, StoreError> {
-        let keeps = |descriptor: &Value| reader.may_be_wanted(descriptor);
-        let listed = self.search.client.all_referrers(self.repository(), &self.image.digest, &keeps).await;
-        let listed = listed.map_err(|source| StoreError::read(self.listed_at(), source))?;
-        Ok(listed.map(|listing| Candidates::listed(listing, &self.search.looks)))
-    }
-
-    /// What the fallback tag lists, and how many entries it has.
-    async fn fallback(&self, reader: &Reader<'_>) -> Result<(Candidates, usize), StoreError> {
+    /// Takes what the fallback tag lists; returns how many entries it has, where that is known.
+    async fn fallback(&self, reader: &Reader<'_>, listed: &mut Listed) -> Option<usize> {
         let tag = format!("sha256-{}", self.image.digest.hex());
         let location = format!("{}:{tag}", self.repository());
-        let Some(manifest) = self.list(&tag, &location).await? else {
-            return Ok((Candidates::default(), 0));
+        let manifest = match self.list(&tag, &location).await {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return Some(0),
+            Err(error) => {
+                listed.failures.add(error);
+                return None;
+            }
         };
-        let candidates = Candidates::fallback(&manifest.bytes, reader, &self.search.looks);
-        candidates.map_err(|what| StoreError::Foreign { location, what })
+        match Candidates::fallback(&manifest.bytes, reader, &self.search.looks) {
+            Ok((candidates, entries)) => {
+                let is_cut = listed.candidates.is_cut;
+                listed.candidates = candidates;
+                listed.candidates.is_cut |= is_cut;
+                Some(entries)
+            }
+            Err(what) => {
+                listed.failures.add(StoreError::Foreign { location, what });
+                None
+            }
+        }
     }
+}
+
+/// The referrers of one image.
+#[derive(Default)]
+struct Listed {
+    candidates: Candidates,
+    failures: Failures,
+    /// How the API is refused to a login that may read manifests.
+    refused_api: Option<String>,
 }

@@ -18,7 +18,7 @@ use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, RegistryError, Repository};
-use crate::store::{Find, Found, Looks, Position, ReferrersApis, Search, StoreError, Wanted};
+use crate::store::{Find, Found, Looked, Looks, Position, ReferrersApis, Search, StoreError, Wanted};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.
 const MAX_IMAGES: usize = MAX_LISTED;
@@ -311,11 +311,21 @@ impl Looker {
                 .sharing(&self.apis)
                 .first(looks(judging.iter().map(|one| one.check)));
             let deadline = self.client.deadline();
-            let cut = search.run(image, &known, &mut Judge { image, all: &mut judging, met, deadline }).await;
-            let cut = cut.map_err(|source| VerifyError::Places { image: image.to_string(), source })?;
+            let mut judge = Judge { image, all: &mut judging, met, deadline };
+            let Looked { cut, failures, refused_api } = search.run(image, &known, &mut judge).await;
+            let notes = failures.notes();
+            // Nothing takes away from what was found; but what wasn't looked at may be what is wanted.
+            if !notes.is_empty()
+                && !judge.is_enough()
+                && let Some(source) = failures.into_first()
+            {
+                return Err(VerifyError::Places { image: image.to_string(), source });
+            }
             for Judging { numbers, mut verdict, .. } in judging {
                 verdict.in_order();
                 verdict.cut.clone_from(&cut);
+                verdict.notes.clone_from(&notes);
+                verdict.refused_api.clone_from(&refused_api);
                 let verdict = Arc::new(verdict);
                 for number in numbers {
                     if let Some(of) = verdicts.get_mut(number) {

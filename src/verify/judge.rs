@@ -80,6 +80,10 @@ pub struct Verdict {
     pub refused_count: usize,
     /// Why not everything was looked at; `None`: it was.
     pub cut: Option<Cut>,
+    /// What could not be looked up, a line each; what was found without it is enough.
+    pub notes: Vec<String>,
+    /// How the registry refuses its referrers API to a login that may read manifests; `None`: it does not.
+    pub refused_api: Option<String>,
     /// Where each of `good` stands, and each of `refused`.
     pub(super) positions: Positions,
 }

@@ -49,7 +49,8 @@ fn the_usual_payload_is_not_fetched() {
     step.sign(&[]);
     step.registry.clear_requests();
     passes(verify(&step, &[&name(&step, "team/app", &digest)]));
-    assert_eq!(step.registry.requests().len(), 2, "{:#?}", step.registry.requests());
+    // The tag, the list, and, as that is empty, the fallback tag.
+    assert_eq!(step.registry.requests().len(), 3, "{:#?}", step.registry.requests());
 }
 
 #[test]

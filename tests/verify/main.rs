@@ -20,6 +20,7 @@ mod good;
 mod inputs;
 mod kit;
 mod policy;
+mod products;
 mod refused;
 mod run;
 #[path = "../sign/running.rs"]

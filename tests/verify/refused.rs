@@ -7,24 +7,26 @@ use crate::kit::{name, step, verify};
 
 #[test]
 fn a_lookup_that_fails_is_an_error_and_not_an_absence() {
-    let step = step();
-    let digest = step.built("team/app");
-    let image = name(&step, "team/app", &digest);
-    // An annotation, so that the payload has to be fetched.
-    step.sign(&["--annotation=a=b"]);
-    step.sign(&["--config=storage.oci.encoding-format=sigstore-bundle"]);
     let answers = [
         Answer::new(StatusCode::TOO_MANY_REQUESTS),
         Answer::new(StatusCode::TOO_MANY_REQUESTS).retry_after("3600"),
         Answer::new(StatusCode::INTERNAL_SERVER_ERROR),
+        Answer::new(StatusCode::OK).page(Page::Huge(5 * 1024 * 1024)),
         Answer::new(StatusCode::FORBIDDEN),
         Answer::new(StatusCode::BAD_REQUEST),
         Answer::new(StatusCode::OK).page(Page::Html),
         Answer::new(StatusCode::OK).page(Page::NotUtf8),
-        Answer::new(StatusCode::OK).page(Page::Huge(5 * 1024 * 1024)),
     ];
-    for place in ["/referrers/", ".sig"] {
-        for answer in &answers {
+    // An annotation, so that the payload has to be fetched. The last four mean of the API that there is none.
+    let tagged: (&str, &[&str], &[Answer]) = (".sig", &["--annotation=a=b"], &answers);
+    let encoding = "--config=storage.oci.encoding-format=sigstore-bundle";
+    let listed: (&str, &[&str], &[Answer]) = ("/referrers/", &[encoding], &answers[..4]);
+    for (place, args, answers) in [tagged, listed] {
+        let step = step();
+        let digest = step.built("team/app");
+        let image = name(&step, "team/app", &digest);
+        step.sign(args);
+        for answer in answers {
             step.registry.faults().clear();
             step.registry.faults().add(Fault::answer(answer.clone()).path(place));
             let ended = verify(&step, &["--timeout=2s", &image]);
@@ -38,8 +40,11 @@ fn a_lookup_that_fails_is_an_error_and_not_an_absence() {
             assert!(!ended.stderr.contains("there is none"), "{place} {answer:?}: {}", ended.stderr);
         }
     }
+    let step = step();
+    let digest = step.built("team/app");
+    let image = name(&step, "team/app", &digest);
+    step.sign(&[encoding]);
     // Where there is no API the fallback tag is asked; when that fails, it is an error as well.
-    step.registry.faults().clear();
     step.registry.faults().add(Fault::answer(Answer::new(StatusCode::NOT_FOUND)).path("/referrers/"));
     let fallback = format!("manifests/sha256-{}", digest.hex());
     step.registry.faults().add(Fault::answer(Answer::new(StatusCode::INTERNAL_SERVER_ERROR)).path(&fallback));

@@ -156,7 +156,7 @@ impl Gate {
                 let verdicts = verdicts.iter().chain(std::iter::repeat(&none));
                 let unmet = needs.zip(verdicts).filter_map(|((rule, need), verdict)| {
                     let unmet = need.unmet(verdict, *now)?;
-                    Some(told::unmet(asked, rule, need, (unmet, verdict.cut.is_some()), looker))
+                    Some(told::unmet(asked, rule, need, (unmet, verdict), looker))
                 });
                 unmet.collect()
             }

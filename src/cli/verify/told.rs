@@ -47,6 +47,13 @@ pub(super) fn good(
     if let Some(cut) = cuts.next() {
         out.line(&format!("warning: not everything at {} was looked at: {cut}", asked.image));
     }
+    let mut notes: Vec<&String> = Vec::new();
+    for note in verdicts.iter().flat_map(|verdict| &verdict.notes) {
+        if !notes.contains(&note) {
+            notes.push(note);
+            out.line(&format!("warning: {note}; what was found elsewhere is enough"));
+        }
+    }
     if !begun.json {
         return;
     }
@@ -136,6 +143,7 @@ pub(super) fn refusal(
     if causes.is_empty() {
         causes.push(format!("there is none at {}", looker.places(image, wanted)));
     }
+    causes.extend(verdict.refused_api.as_deref().map(refused_api));
     let only_log = verdict.refused.iter().any(|refused| refused.only_log_missing);
     let hint = if verdict.cut.is_some() {
         CUT_HINT
@@ -155,6 +163,11 @@ pub(super) fn refusal(
     })
 }
 
+/// That the referrers API counts as absent, although something may be listed there.
+fn refused_api(why: &str) -> String {
+    format!("only tags were looked at, as the registry refuses its referrers API to this login: {why}")
+}
+
 /// That no rule of the policy is about an image.
 pub(super) fn no_rule(asked: &Asked) -> Explanation {
     Explanation {
@@ -171,7 +184,7 @@ pub(super) fn unmet(
     asked: &Asked,
     rule: &Rule,
     need: &Need,
-    (unmet, is_cut): (Unmet, bool),
+    (unmet, verdict): (Unmet, &Verdict),
     looker: &Looker,
 ) -> Explanation {
     let mut causes = vec![format!("it needs {}", unmet.needed)];
@@ -183,12 +196,18 @@ pub(super) fn unmet(
         causes.push(format!("there is none at {}", looker.places(&asked.image, wanted)));
     }
     causes.extend(unmet.reasons);
+    causes.extend(verdict.refused_api.as_deref().map(refused_api));
     Explanation {
         error: format!("{} does not pass the rule \"{}\"", asked.image, foreign::shown(&rule.name, 200)),
         causes,
         used: None,
         hint: Some(
-            if is_cut { CUT_HINT } else { "have it signed as the rule says, or change the rule" }.to_owned(),
+            if verdict.cut.is_some() {
+                CUT_HINT
+            } else {
+                "have it signed as the rule says, or change the rule"
+            }
+            .to_owned(),
         ),
         exit: ExitCode::Failed,
     }

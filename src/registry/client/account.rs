@@ -84,6 +84,8 @@ pub(super) struct Account {
     pub(super) pull_only: AtomicBool,
     /// The registry gives something only to a token that may push, so reading asks for more.
     pub(super) push_to_read: AtomicBool,
+    /// A manifest of it was read in this run.
+    pub(super) reads_manifests: AtomicBool,
     /// It was told that a password is sent without the line break at its end.
     pub(super) told_line_break: AtomicBool,
 }
@@ -97,6 +99,7 @@ impl Account {
             pull_push: Session::default(),
             pull_only: AtomicBool::new(false),
             push_to_read: AtomicBool::new(false),
+            reads_manifests: AtomicBool::new(false),
             told_line_break: AtomicBool::new(false),
         }
     }

@@ -40,12 +40,8 @@ pub(super) fn uploads(base: &Url) -> Url {
     below(base, &["blobs", "uploads", ""])
 }
 
-pub(super) fn referrers(base: &Url, subject: &Digest, artifact_type: Option<&str>) -> Url {
-    let mut url = below(base, &["referrers", subject.as_str()]);
-    if let Some(artifact_type) = artifact_type {
-        url.query_pairs_mut().append_pair("artifactType", artifact_type);
-    }
-    url
+pub(super) fn referrers(base: &Url, subject: &Digest) -> Url {
+    below(base, &["referrers", subject.as_str()])
 }
 
 /// Where a registry says how it wants logins.
@@ -158,10 +154,7 @@ mod tests {
         );
         assert_eq!(text(blob(&base, &digest)), format!("{root}/blobs/{digest}"));
         assert_eq!(text(uploads(&base)), format!("{root}/blobs/uploads/"));
-        assert_eq!(
-            text(referrers(&base, &digest, Some("application/a+json"))),
-            format!("{root}/referrers/{digest}?artifactType=application%2Fa%2Bjson")
-        );
+        assert_eq!(text(referrers(&base, &digest)), format!("{root}/referrers/{digest}"));
         // A tag can't lead out of its repository.
         assert_eq!(
             text(manifest(&base, &Target::Tag("../x?y".into()))),

@@ -357,9 +357,6 @@ pub enum BadAnswer {
     /// A success that isn't the JSON it should be.
     #[error("it answered with something that is no {0}")]
     NotA(&'static str),
-    /// A list that goes on and on.
-    #[error("its list has more than {0} pages")]
-    Pages(usize),
     /// A success that the specification doesn't have there.
     #[error("it answered {}, which means nothing here", .0.as_u16())]
     Status(StatusCode),

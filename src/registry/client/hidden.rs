@@ -94,7 +94,6 @@ impl BadAnswer {
             | Self::NoLocation
             | Self::Redirects(_)
             | Self::NotA(_)
-            | Self::Pages(_)
             | Self::Status(_)
             | Self::Address => {}
         }

@@ -2,6 +2,8 @@
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests>
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
@@ -82,7 +84,9 @@ impl Client {
             StatusCode::OK => read(&reply, target),
             status => Err(unexpected(status, &reply)),
         };
-        manifest.map_err(|failure| inner.failed(&request, &reply, failure))
+        let manifest = manifest.map_err(|failure| inner.failed(&request, &reply, failure))?;
+        inner.auth.account(repository).reads_manifests.store(true, Ordering::Relaxed);
+        Ok(manifest)
     }
 
     /// Writes a manifest.
@@ -169,7 +173,7 @@ fn is_specific(kind: &str) -> bool {
 }
 
 /// A media type without its parameters.
-fn essence(header: &str) -> &str {
+pub(super) fn essence(header: &str) -> &str {
     header.split(';').next().unwrap_or_default().trim()
 }
 

@@ -26,17 +26,17 @@
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>
 
 mod account;
-mod attempts;
 mod answer;
+mod attempts;
 mod auth;
 mod authorization;
 mod blobs;
 mod body;
 pub mod challenge;
 mod classify;
-mod detail;
 mod client_keys;
 mod connect;
+mod detail;
 pub(crate) mod dns;
 mod ecr;
 mod endpoint;
@@ -88,7 +88,7 @@ pub use options::{
     Access, ClientOptions, Environment, IDLE_LIMIT, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles,
 };
 pub(crate) use referrers::MAX_DESCRIPTOR_BYTES;
-pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, may_be};
+pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, NoApi, Referrers};
 pub use refusal::{ListedError, Refusal, Said};
 
 use super::digest::Digest;
@@ -259,6 +259,7 @@ impl Inner {
             url: below(&base),
             home: base,
             writes: false,
+            tells_of_login: true,
             urgent: false,
             accept: None,
             content_type: None,

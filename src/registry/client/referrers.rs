@@ -1,20 +1,28 @@
-//! Referrers: the manifests that name another as their subject.
+//! Referrers: the manifests that name another as their subject, and what counts as a registry without the API for them.
+//!
+//! Registries without the API, and proxies before them, answer a request for it in many ways: the specification's 404, an error about
+//! the request, a refusal of every login, a page, or other JSON. [`NoApi`] is the one rule for all of them, for reading and for writing.
+//! A list that fails on the way is never taken for an absent one.
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
-use http::header::LINK;
+use http::header::{CONTENT_TYPE, LINK};
 use http::{HeaderValue, StatusCode};
 use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use url::Url;
 
-use super::manifests::unexpected;
-use super::refusal::Refusal;
+use super::manifests::{essence, unexpected};
+use super::refusal::MAX_ERROR_BODY_BYTES;
 use super::send::Reply;
+use super::transport::Answer;
 use super::{
-    BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, RegistryError, Repository, endpoint, link,
-    transport,
+    BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, RegistryError, Repository, Target, endpoint,
+    link, transport,
 };
 use crate::registry::json::{elements, fields};
 
@@ -31,19 +39,56 @@ pub const MAX_REFERRERS_BYTES: usize = 16 * 1024 * 1024;
 /// takes up to seventy times its length in memory.
 pub(crate) const MAX_DESCRIPTOR_BYTES: usize = 256 * 1024;
 
-/// The media type of a config that says nothing.
-///
-/// Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>
-const EMPTY_CONFIG_TYPE: &str = "application/vnd.oci.empty.v1+json";
+/// What a registry answers to the question for an image's referrers.
+#[derive(Debug)]
+pub enum Referrers {
+    /// It lists these.
+    Listed(Listing),
+    /// It has no referrers API: a list is under the fallback tag, if there is one.
+    NoApi(NoApi),
+}
+
+/// Why a registry counts as one without the referrers API.
+#[derive(Debug)]
+pub enum NoApi {
+    /// It doesn't know the address: 404 with any body, 405, 501.
+    Unknown,
+    /// Its answer isn't a list of referrers: 400, 406, or a success with a page, other JSON, or the subject itself.
+    NotAList,
+    /// It refuses this to a login that may read the repository's manifests. The error says how.
+    Refused(Box<RegistryError>),
+}
 
 /// What a list of referrers holds that was asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Listing {
     /// The descriptors, in their order, as they are written.
     pub descriptors: Vec<Bytes>,
     /// Whether there are more than these: the list goes on behind [`MAX_REFERRERS`], [`MAX_REFERRERS_BYTES`] or the last page that
     /// is read.
     pub is_cut: bool,
+    /// Why a later page could not be read. What follows is not known.
+    pub failed: Option<Box<RegistryError>>,
+}
+
+impl NoApi {
+    /// What an answer to the first request says; `None`: there is an API, or it can't be told.
+    fn of(answer: &Answer, subject: &Digest) -> Option<Self> {
+        match answer.status {
+            StatusCode::OK if may_be_list(answer, subject) => None,
+            _ if throttles(answer) => None,
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+                Some(Self::Unknown)
+            }
+            StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::NOT_ACCEPTABLE => Some(Self::NotAList),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer is about the registry, and not only about this repository or this image.
+    pub fn is_everywhere(&self) -> bool {
+        matches!(self, Self::Unknown)
+    }
 }
 
 impl Listing {
@@ -62,57 +107,30 @@ impl Listing {
 /// How a walk over the pages of a list ended.
 enum Walked {
     /// The registry has no referrers API.
-    NoApi,
+    NoApi(NoApi),
     /// There is no further page.
     Whole,
-    /// There are more pages than are read, or the reader has enough; the error says so.
-    Cut(RegistryError),
+    /// There are more pages than are read, or the reader has enough.
+    Cut,
+    /// A page after the first can't be read.
+    Failed(RegistryError),
 }
 
 impl Client {
-    /// The descriptors of the referrers of `subject` that [may have](may_be) this artifact type, all pages;
-    /// `None` if the registry has no referrers API.
+    /// The descriptors of all referrers of `subject` that `keeps` accepts, all pages.
+    ///
+    /// Descriptors are filtered while a page is read. One that is longer than any of a signature is passed over. What a later page
+    /// fails with is in the [`Listing`]: the first page shows that there is an API, so no answer to a later one says that there is none.
     ///
     /// # Errors
     ///
-    /// Also when the list is too long, or a page is no list.
+    /// When it can't be told whether there are any: the registry fails, throttles, refuses the login, or its list breaks off.
     pub async fn referrers(
         &self,
         repository: &Repository,
         subject: &Digest,
-        artifact_type: &str,
-    ) -> Result<Option<Vec<Value>>, RegistryError> {
-        let (mut found, mut kept_bytes) = (Listing::default(), 0);
-        let mut take = |reply: &Reply| {
-            let filtered = is_filtered(reply);
-            each_of(reply, &mut |raw, descriptor| {
-                if filtered || may_be(descriptor, artifact_type) {
-                    found.keep(raw, &mut kept_bytes);
-                }
-            })?;
-            Ok(found.is_cut)
-        };
-        match self.walk(repository, subject, Some(artifact_type), &mut take).await? {
-            Walked::NoApi => return Ok(None),
-            Walked::Cut(error) => return Err(error),
-            Walked::Whole => {}
-        }
-        Ok(Some(found.descriptors.iter().filter_map(|text| serde_json::from_slice(text).ok()).collect()))
-    }
-
-    /// The descriptors of all referrers of `subject` that `keeps` accepts, all pages; `None` if the registry has no referrers API.
-    ///
-    /// Descriptors are filtered while a page is read. One that is longer than any of a signature is passed over.
-    ///
-    /// # Errors
-    ///
-    /// Also when a page is no list.
-    pub async fn all_referrers(
-        &self,
-        repository: &Repository,
-        subject: &Digest,
         keeps: &(dyn Fn(&Value) -> bool + Sync),
-    ) -> Result<Option<Listing>, RegistryError> {
+    ) -> Result<Referrers, RegistryError> {
         let (mut found, mut kept_bytes) = (Listing::default(), 0);
         let mut take = |reply: &Reply| {
             each_of(reply, &mut |raw, descriptor| {
@@ -122,12 +140,13 @@ impl Client {
             })?;
             Ok(found.is_cut)
         };
-        match self.walk(repository, subject, None, &mut take).await? {
-            Walked::NoApi => return Ok(None),
-            Walked::Cut(_) => found.is_cut = true,
+        match self.walk(repository, subject, &mut take).await? {
+            Walked::NoApi(why) => return Ok(Referrers::NoApi(why)),
+            Walked::Cut => found.is_cut = true,
+            Walked::Failed(error) => found.failed = Some(Box::new(error)),
             Walked::Whole => {}
         }
-        Ok(Some(found))
+        Ok(Referrers::Listed(found))
     }
 
     /// Has every page taken, until `take` has enough.
@@ -135,73 +154,107 @@ impl Client {
         &self,
         repository: &Repository,
         subject: &Digest,
-        artifact_type: Option<&str>,
         take: &mut (dyn FnMut(&Reply) -> Result<bool, Failure> + Send),
     ) -> Result<Walked, RegistryError> {
         let inner = &self.inner;
-        let mut request =
-            inner.request(repository, |base| endpoint::referrers(base, subject, artifact_type))?;
+        let mut request = inner.request(repository, |base| endpoint::referrers(base, subject))?;
         let home = request.url.clone();
         request.accept = Some(OCI_IMAGE_INDEX_MEDIA_TYPE);
         request.limit_bytes = MAX_MANIFEST_BYTES;
+        request.tells_of_login = false;
         for page in 0..MAX_PAGES {
-            let reply = inner.send(&request).await?;
-            match reply.answer.status {
-                StatusCode::OK => {}
-                // The specification's 404, and what registries from before it say to an unknown address.
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
-                    if page == 0 && !withholds(&reply.answer.refusal()) =>
-                {
-                    return Ok(Walked::NoApi);
+            let failed = |error| if page == 0 { Err(error) } else { Ok(Walked::Failed(error)) };
+            let reply = match inner.send(&request).await {
+                Ok(reply) => reply,
+                Err(error) if page == 0 && error.is_denied() => {
+                    return self.refused_api(repository, subject, error).await;
                 }
-                status => return Err(inner.failed(&request, &reply, unexpected(status, &reply))),
-            }
-            let failed = |failure| inner.failed(&request, &reply, failure);
-            if take(&reply).map_err(failed)? {
-                break;
-            }
-            let Some(next) = reply.answer.headers.get_all(LINK).iter().find_map(next) else {
-                return Ok(Walked::Whole);
+                Err(error) => return failed(error),
             };
-            let next = transport::follow(&next, &reply.answer.url);
-            let next = next.map_err(|bad| failed(Failure::BadAnswer(bad)))?;
-            // A list has one owner. Without the login another host's page could only be a stranger's: what it
-            // leaves out would be signatures that nobody sees.
-            if !endpoint::same_origin(&home, &next) {
-                return Err(failed(Failure::BadAnswer(BadAnswer::ElsewherePage(endpoint::redacted(&next)))));
+            if page == 0
+                && let Some(why) = NoApi::of(&reply.answer, subject)
+            {
+                return Ok(Walked::NoApi(why));
             }
-            request.url = next;
+            let taken = match reply.answer.status {
+                StatusCode::OK => take(&reply),
+                status => Err(unexpected(status, &reply)),
+            };
+            match taken {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(failure) => return failed(inner.failed(&request, &reply, failure)),
+            }
+            match next_page(&reply.answer, &home) {
+                Ok(Some(url)) => request.url = url,
+                Ok(None) => return Ok(Walked::Whole),
+                Err(bad) => {
+                    let failure = Failure::BadAnswer(bad);
+                    return Ok(Walked::Failed(inner.failed(&request, &reply, failure)));
+                }
+            }
         }
-        let too_long = Failure::BadAnswer(BadAnswer::Pages(MAX_PAGES));
-        Ok(Walked::Cut(inner.fail(&request, &request.method, &home, too_long)))
+        Ok(Walked::Cut)
+    }
+
+    /// What it means that the API is refused to every login: nothing about the API, unless the repository's manifests can be read.
+    async fn refused_api(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+        error: RegistryError,
+    ) -> Result<Walked, RegistryError> {
+        let target = Target::Digest(subject.clone());
+        let reads = self.inner.auth.account(repository).reads_manifests.load(Ordering::Relaxed);
+        if reads || self.manifest(repository, &target).await.is_ok() {
+            return Ok(Walked::NoApi(NoApi::Refused(Box::new(error))));
+        }
+        Err(error)
     }
 }
 
-/// Whether a refusal says that there is something which isn't shown, or not now.
-fn withholds(refusal: &Refusal) -> bool {
-    ["DENIED", "UNAUTHORIZED", "TOOMANYREQUESTS"].iter().any(|code| refusal.has_code(code))
+/// Where the list goes on after this page.
+fn next_page(page: &Answer, home: &Url) -> Result<Option<Url>, BadAnswer> {
+    let Some(next) = page.headers.get_all(LINK).iter().find_map(next) else { return Ok(None) };
+    let next = transport::follow(&next, &page.url)?;
+    // A list has one owner. Without the login another host's page could only be a stranger's: what it
+    // leaves out would be signatures that nobody sees.
+    if !endpoint::same_origin(home, &next) {
+        return Err(BadAnswer::ElsewherePage(endpoint::redacted(&next)));
+    }
+    Ok(Some(next))
+}
+
+/// Whether an answer says that there were too many requests, whatever its status is.
+fn throttles(answer: &Answer) -> bool {
+    answer.body.len() <= MAX_ERROR_BODY_BYTES && answer.refusal().has_code("TOOMANYREQUESTS")
+}
+
+/// Whether a success may be a list of referrers: an image index, or one that breaks off.
+fn may_be_list(answer: &Answer, subject: &Digest) -> bool {
+    if answer.not_html().is_err() || Digest::of(&answer.body) == *subject {
+        return false;
+    }
+    let (mut lists, mut is_index) = (false, true);
+    let read = fields(&answer.body, |name, value| match &*name {
+        "manifests" => lists = value.get().starts_with(['[', 'n']),
+        "mediaType" => {
+            let kind = serde_json::from_str::<Option<String>>(value.get()).unwrap_or_default();
+            is_index = kind.is_none_or(|kind| kind.is_empty() || kind == OCI_IMAGE_INDEX_MEDIA_TYPE);
+        }
+        _ => {}
+    });
+    match read {
+        Ok(()) => lists && is_index,
+        Err(error) => {
+            let kind = answer.header(CONTENT_TYPE).map(essence);
+            !error.is_data() && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(OCI_IMAGE_INDEX_MEDIA_TYPE))
+        }
+    }
 }
 
 fn next(header: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::from_str(link::next(header.to_str().ok()?)?).ok()
-}
-
-/// Whether a referrer may have this artifact type, as far as its descriptor says.
-///
-/// Some registries don't know the field in manifests and say the config's media type, that of an empty config
-/// (go-containerregistry's, as of 0.22.1), or nothing: only the manifest itself tells then.
-pub fn may_be(descriptor: &Value, artifact_type: &str) -> bool {
-    match descriptor.get("artifactType").and_then(Value::as_str) {
-        None | Some("" | EMPTY_CONFIG_TYPE) => true,
-        Some(named) => named == artifact_type,
-    }
-}
-
-/// Whether a page holds only referrers of the artifact type that was asked for.
-fn is_filtered(reply: &Reply) -> bool {
-    reply.answer.header("oci-filters-applied").is_some_and(|applied| {
-        applied.split(',').any(|filter| filter.trim().eq_ignore_ascii_case("artifactType"))
-    })
 }
 
 /// Calls `each` with every descriptor of one page, as it is written and as it is read. None is kept: millions fit into one page.

@@ -66,7 +66,7 @@ impl Inner {
         let mut offered = offered_by(request, &answer);
         let knows_tokens = matches!(manner.scheme, Some(Scheme::Bearer(_)));
         if matches!(kind, Kind::Basic(_)) {
-            if unauthorized && !caller.session.is_proven(kind) {
+            if unauthorized && request.tells_of_login && !caller.session.is_proven(kind) {
                 state.reject(kind, rejection.clone());
             }
             if offered.bearers.is_empty() && !knows_tokens && !manner.asked_bare {

@@ -32,6 +32,8 @@ pub(super) struct Request<'a> {
     pub(super) home: Url,
     /// Whether it needs to be allowed to push.
     pub(super) writes: bool,
+    /// Whether a 401 says that the login doesn't do. Registries that lack an address refuse it to everyone.
+    pub(super) tells_of_login: bool,
     /// Whether it goes before what waits for a place: little time may pass since what was read before it.
     pub(super) urgent: bool,
     pub(super) accept: Option<&'static str>,

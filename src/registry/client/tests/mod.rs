@@ -9,6 +9,7 @@ mod passwords;
 mod points;
 mod proxies;
 mod redirects;
+mod referrers;
 mod retries;
 pub(crate) mod server;
 mod token_services;
