@@ -174,6 +174,8 @@ fn every_flag_named_in_prose_exists() {
         "--unix-socket",
         "--json",
         "--long",
+        "--registry-referrers-mode",
+        "--experimental-oci",
     ];
     let pages = ["configuration", "agent", "runs", "verify", "policy", "threat-model"]
         .map(|page| format!("docs/{page}.md"));

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::entry;
-use super::reader::{BUNDLE_TYPE, Reader, Wanted};
+use super::reader::{ATTESTATION_LISTS, BUNDLE_TYPE, Reader, SIGNATURE_LISTS, Wanted};
 use super::shelf::{NO_LIST, OTHER_THINGS, list_in};
 use super::{bundle, oci_tag, wanted};
 use crate::registry::Digest;
@@ -207,14 +207,15 @@ impl Looks {
     /// A referrer, if it names a manifest.
     fn candidate(&self, number: usize, text: Bytes, descriptor: &Value) -> Option<Candidate> {
         let digest = entry::digest_of(descriptor)?;
-        let is_bundle = descriptor.get("artifactType").and_then(Value::as_str);
+        let kind = descriptor.get("artifactType").and_then(Value::as_str);
         let stated = wanted::annotation(descriptor, bundle::PREDICATE_ANNOTATION);
         let states = match stated {
             None => false,
             Some(_) if self.predicate_types.is_empty() => true,
             Some(stated) => self.predicate_types.iter().any(|kind| kind == stated),
         };
-        let likely = states && is_bundle.is_some_and(|kind| kind.starts_with(BUNDLE_TYPE));
+        let is_list = |kind| SIGNATURE_LISTS.contains(&kind) || ATTESTATION_LISTS.contains(&kind);
+        let likely = kind.is_some_and(|kind| is_list(kind) || (states && kind.starts_with(BUNDLE_TYPE)));
         let rank = if likely { Rank::Likely } else { Rank::Other };
         Some(Candidate { number, text, digest: Some(digest), rank, size_bytes: 0, is_again: false })
     }

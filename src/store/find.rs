@@ -21,6 +21,8 @@ pub struct Position {
     pub is_referrer: bool,
     /// Its number in its list, counted from 1.
     pub number: usize,
+    /// The number of the layer in a referrer that lists signatures itself, counted from 1; 0: it is the whole.
+    pub layer: usize,
 }
 
 /// Why something that lies there can't be read for what it should be.

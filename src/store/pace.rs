@@ -11,10 +11,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::StoreError;
-use super::candidates::{Candidate, Candidates, SMALL_BYTES};
+use super::candidates::{Candidate, Candidates, Looks, SMALL_BYTES};
 use super::failures::Failures;
-use super::find::{Content, Find, Position};
-use super::reader::{Named, Reader, Wanted};
+use super::find::{Content, Find, Position, Unreadable};
+use super::reader::{Named, Reader, Referring, Wanted};
 use super::search::{Cut, Found};
 use crate::registry::Digest;
 
@@ -36,6 +36,7 @@ const BYTES_PER_WORK: u64 = 256 * 1024;
 /// Looks at what lies at one image.
 pub(super) struct Pace<'a> {
     reader: &'a Reader<'a>,
+    looks: &'a Looks,
     found: &'a mut dyn Found,
     deadline: Instant,
     /// What could not be read.
@@ -73,16 +74,24 @@ struct Lots {
     places: HashMap<Named, usize>,
     /// Where each referrer's manifest that names one was first listed.
     manifests: HashMap<Digest, Position>,
+    /// Referrers that list signatures as cosign's tags do.
+    lists: Vec<(Digest, Spot)>,
 }
 
 impl<'a> Pace<'a> {
-    pub(super) fn new(reader: &'a Reader<'a>, found: &'a mut dyn Found) -> Self {
+    pub(super) fn new(reader: &'a Reader<'a>, looks: &'a Looks, found: &'a mut dyn Found) -> Self {
         let (deadline, failures) = (reader.client.deadline(), Failures::default());
-        Self { reader, found, deadline, failures, seen: 0, next: WORK }
+        Self { reader, looks, found, deadline, failures, seen: 0, next: WORK }
     }
 
-    /// Looks at the layers of the tag at `location`. Each is judged, whatever others have the same payload: the rest of it differs.
-    pub(super) async fn layers(&mut self, location: &str, layers: Candidates) -> Option<Cut> {
+    /// Looks at the layers of the manifest at `location`, which is the tag's or that of the referrer at `referrer`. Each is judged,
+    /// whatever others have the same payload: the rest of it differs.
+    pub(super) async fn layers(
+        &mut self,
+        location: &str,
+        referrer: Option<Position>,
+        layers: Candidates,
+    ) -> Option<Cut> {
         let reader = self.reader;
         self.found.others(layers.others);
         let reads = layers.lots().into_iter().map(|lot| async move {
@@ -99,7 +108,10 @@ impl<'a> Pace<'a> {
                 let content = layer.and_then(|layer| layer.content(bytes.clone()));
                 Sight::New(Find {
                     place: place(number),
-                    position: Position { is_referrer: false, number },
+                    position: match referrer {
+                        Some(referrer) => Position { layer: number, ..referrer },
+                        None => Position { number, ..Position::default() },
+                    },
                     content,
                 })
             });
@@ -114,15 +126,47 @@ impl<'a> Pace<'a> {
         let order = |one: &Candidate| (one.is_again, one.rank);
         for alike in referrers.all.chunk_by(|one, next| order(one) == order(next)) {
             for some in alike.chunks(REFERRERS_AT_ONCE) {
-                if let Some(cut) = self.manifests(some, &mut lots).await {
-                    return Some(cut);
+                let mut cut = self.manifests(some, &mut lots).await;
+                if cut.is_none() {
+                    cut = self.bundles(lots.unseen(SMALL_BYTES)).await;
                 }
-                if let Some(cut) = self.bundles(lots.unseen(SMALL_BYTES)).await {
-                    return Some(cut);
+                if cut.is_none() {
+                    cut = self.lists(std::mem::take(&mut lots.lists)).await;
+                }
+                if cut.is_some() {
+                    return cut;
                 }
             }
             if let Some(cut) = self.bundles(lots.unseen(u64::MAX)).await {
                 return Some(cut);
+            }
+        }
+        None
+    }
+
+    /// Looks at the layers of referrers that list signatures as cosign's tags do, one referrer after the other: each manifest may have
+    /// 4 MiB. None has room for more layers than are looked at.
+    async fn lists(&mut self, lists: Vec<(Digest, Spot)>) -> Option<Cut> {
+        for (digest, (place, position)) in lists {
+            if let Some(cut) = self.spent() {
+                return Some(cut);
+            }
+            // The small ones are remembered.
+            let layers = match self.reader.manifest(&digest, &place).await {
+                Ok(Some(manifest)) => Candidates::layers(&manifest, self.reader, self.looks),
+                Ok(None) => Err("the registry doesn't hold it any more"),
+                Err(error) => {
+                    self.failures.add(error);
+                    continue;
+                }
+            };
+            match layers {
+                Ok(layers) => {
+                    if let Some(cut) = self.layers(&place, Some(position), layers).await {
+                        return Some(cut);
+                    }
+                }
+                Err(why) => self.found.see(Find { place, position, content: Err(Unreadable::new(why)) }),
             }
         }
         None
@@ -133,7 +177,8 @@ impl<'a> Pace<'a> {
         let reader = self.reader;
         let reads = some.iter().filter_map(|one| {
             let digest = one.digest.clone()?;
-            let spot = (reader.place_of(&digest), Position { is_referrer: true, number: one.number });
+            let position = Position { is_referrer: true, number: one.number, layer: 0 };
+            let spot = (reader.place_of(&digest), position);
             // One that was listed before need not be read again.
             let known = one.is_again.then(|| lots.manifests.get(&digest).copied());
             Some((digest, spot, known))
@@ -142,14 +187,18 @@ impl<'a> Pace<'a> {
         let reads = reads.into_iter().map(|(digest, spot, known)| async move {
             let read = match known {
                 Some(_) => None,
-                None => reader.bundle_of(&digest).await?,
+                None => reader.referring(&digest).await?,
             };
             Ok((digest, spot, known.flatten(), read))
         });
         let look = |(digest, spot, known, read): (Digest, Spot, Option<Position>, _)| match (known, read) {
             (Some(of), _) => vec![Sight::Copy(of, spot)],
             (None, None) => Vec::new(),
-            (None, Some(Ok(named))) => lots.add(digest, named, spot).into_iter().collect(),
+            (None, Some(Ok(Referring::Bundle(named)))) => lots.add(digest, named, spot).into_iter().collect(),
+            (None, Some(Ok(Referring::Layers))) => {
+                lots.lists.push((digest, spot));
+                Vec::new()
+            }
             (None, Some(Err(unreadable))) => {
                 let (place, position) = spot;
                 lots.manifests.insert(digest, position);

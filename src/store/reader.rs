@@ -30,6 +30,11 @@ pub(super) const MAX_SIGNATURE_BUNDLE_BYTES: u64 = 1024 * 1024;
 pub(super) const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle";
 /// What some registries say of every referrer whose config is the empty one.
 const EMPTY_CONFIG_TYPE: &str = "application/vnd.oci.empty.v1+json";
+/// The artifact types of cosign's referrers that have a layer a signature.
+pub(super) const SIGNATURE_LISTS: [&str; 1] = ["application/vnd.dev.cosign.artifact.sig.v1+json"];
+/// The same for attestations. Others write the second one for other things, which have other layers.
+pub(super) const ATTESTATION_LISTS: [&str; 2] =
+    ["application/vnd.dev.cosign.artifact.att.v1+json", "application/vnd.in-toto+json"];
 /// The annotation that tells what a bundle is about.
 const PREDICATE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 
@@ -40,6 +45,24 @@ pub enum Wanted {
     Signatures,
     /// Attestations about it.
     Attestations,
+}
+
+impl Wanted {
+    /// The media type of a layer under cosign's tag.
+    fn layer_type(self) -> &'static str {
+        match self {
+            Self::Signatures => simple_signing::MEDIA_TYPE,
+            Self::Attestations => dsse::MEDIA_TYPE,
+        }
+    }
+
+    /// The artifact types of referrers with such layers, as cosign writes them (`--registry-referrers-mode=oci-1-1`).
+    fn list_types(self) -> &'static [&'static str] {
+        match self {
+            Self::Signatures => &SIGNATURE_LISTS,
+            Self::Attestations => &ATTESTATION_LISTS,
+        }
+    }
 }
 
 /// Reads what lies at one image in one repository.
@@ -102,6 +125,15 @@ pub(super) struct Named {
     pub(super) digest: Digest,
     /// The size that it says, which is not larger than what is read.
     pub(super) size_bytes: u64,
+}
+
+/// What a referrer's manifest holds.
+#[derive(Debug)]
+pub(super) enum Referring {
+    /// A Sigstore bundle.
+    Bundle(Named),
+    /// Layers as under cosign's tags: what `cosign sign --registry-referrers-mode=oci-1-1` writes.
+    Layers,
 }
 
 /// Which entries of a list are read.
@@ -169,7 +201,11 @@ impl Reader<'_> {
         format!("{}@{}", self.repository, self.image)
     }
 
-    async fn manifest(&self, digest: &Digest, location: &str) -> Result<Option<Bytes>, StoreError> {
+    pub(super) async fn manifest(
+        &self,
+        digest: &Digest,
+        location: &str,
+    ) -> Result<Option<Bytes>, StoreError> {
         if let Some(bytes) = self.memory.and_then(|memory| memory.find(self.repository, digest)) {
             return Ok(Some(bytes));
         }
@@ -183,8 +219,14 @@ impl Reader<'_> {
         Ok(bytes)
     }
 
-    /// Whether a descriptor may be of a bundle of the wanted kind; what it doesn't say has to be read.
+    /// Whether a descriptor may be of anything of the wanted kind: of a bundle, or of a manifest with layers as under cosign's tags.
     pub(super) fn may_be_wanted(&self, descriptor: &Value) -> bool {
+        let kind = text(descriptor, "artifactType");
+        self.may_be_bundle(descriptor) || kind.is_some_and(|kind| self.wanted.list_types().contains(&kind))
+    }
+
+    /// Whether a descriptor may be of a bundle of the wanted kind; what it doesn't say has to be read.
+    pub(super) fn may_be_bundle(&self, descriptor: &Value) -> bool {
         let bundle = match descriptor.get("artifactType").and_then(Value::as_str) {
             None | Some("" | EMPTY_CONFIG_TYPE) => true,
             Some(named) => named.starts_with(BUNDLE_TYPE),
@@ -197,7 +239,7 @@ impl Reader<'_> {
     /// The digest of a referrer that may be a bundle of the wanted kind.
     fn wanted_digest(&self, descriptor: &[u8]) -> Option<Digest> {
         let descriptor = entry::read(descriptor)?;
-        self.may_be_wanted(&descriptor).then(|| entry::digest_of(&descriptor))?
+        self.may_be_bundle(&descriptor).then(|| entry::digest_of(&descriptor))?
     }
 
     /// What a layer under cosign's tag holds.
@@ -229,12 +271,12 @@ impl Reader<'_> {
     pub(super) fn layer_of(&self, layer: &Value) -> Result<Layer, Unreadable> {
         let kind = text(layer, "mediaType");
         let signature = match self.wanted {
-            Wanted::Signatures if kind != Some(simple_signing::MEDIA_TYPE) => {
+            Wanted::Signatures if kind != Some(self.wanted.layer_type()) => {
                 return Err(Unreadable::new(
                     "the layer's media type is not that of a simple signing payload",
                 ));
             }
-            Wanted::Attestations if kind != Some(dsse::MEDIA_TYPE) => {
+            Wanted::Attestations if kind != Some(self.wanted.layer_type()) => {
                 return Err(Unreadable::new("the layer's media type is not that of a DSSE envelope"));
             }
             Wanted::Signatures => {
@@ -258,20 +300,20 @@ impl Reader<'_> {
 
     /// The bundle in the referrer with this digest; `None`: it is the manifest of something else.
     async fn referrer(&self, digest: &Digest) -> Result<Option<Result<Content, Unreadable>>, StoreError> {
-        let named = match self.bundle_of(digest).await? {
-            None => return Ok(None),
+        let named = match self.referring(digest).await? {
+            None | Some(Ok(Referring::Layers)) => return Ok(None),
             Some(Err(unreadable)) => return Ok(Some(Err(unreadable))),
-            Some(Ok(named)) => named,
+            Some(Ok(Referring::Bundle(named))) => named,
         };
         let bytes = self.blob(&self.place_of(digest), &named).await?;
         Ok(Some(bytes.and_then(|bytes| named.checked(bytes)).map(Content::Bundle)))
     }
 
-    /// The bundle that the referrer with this digest names; `None`: it is the manifest of something else.
-    pub(super) async fn bundle_of(
+    /// What the referrer with this digest holds; `None`: it is the manifest of something else.
+    pub(super) async fn referring(
         &self,
         digest: &Digest,
-    ) -> Result<Option<Result<Named, Unreadable>>, StoreError> {
+    ) -> Result<Option<Result<Referring, Unreadable>>, StoreError> {
         let place = self.place_of(digest);
         let unusable = |why: &str| Ok(Some(Err(Unreadable::new(why))));
         let manifest = match self.manifest(digest, &place).await {
@@ -285,18 +327,22 @@ impl Reader<'_> {
         let Some(manifest) = ReferrerManifest::read(&manifest) else {
             return unusable("its manifest is not JSON");
         };
-        let Some(layer) = manifest.only_layer() else { return Ok(None) };
-        if !text(layer, "mediaType").is_some_and(|kind| kind.starts_with(BUNDLE_TYPE)) {
+        let is_bundle =
+            |layer: &&Value| text(layer, "mediaType").is_some_and(|kind| kind.starts_with(BUNDLE_TYPE));
+        let bundle = manifest.only_layer().filter(is_bundle);
+        let layer_type = manifest.first_layer().and_then(|layer| text(layer, "mediaType"));
+        if bundle.is_none() && layer_type != Some(self.wanted.layer_type()) {
             return Ok(None);
         }
         if manifest.subject.as_deref() != Some(self.image.as_str()) {
             return unusable("its manifest names another subject");
         }
+        let Some(layer) = bundle else { return Ok(Some(Ok(Referring::Layers))) };
         let limit = match self.wanted {
             Wanted::Signatures => MAX_SIGNATURE_BUNDLE_BYTES,
             Wanted::Attestations => dsse::MAX_BYTES,
         };
-        Ok(Some(named(layer, limit.min(self.limit_bytes))))
+        Ok(Some(named(layer, limit.min(self.limit_bytes)).map(Referring::Bundle)))
     }
 
     /// Where a referrer lies, for people.

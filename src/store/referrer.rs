@@ -1,4 +1,4 @@
-//! The manifest of a referrer, as far as it says whether there is a bundle in it.
+//! The manifest of a referrer, as far as it says whether there is a bundle in it, or layers as under cosign's tags.
 //!
 //! It is read one level deep: anyone with the right to push may have left it, and 4 MiB that are read as a whole can take hundreds.
 
@@ -38,10 +38,15 @@ impl ReferrerManifest {
                 layers = 0;
             }
         }
-        let first = first.filter(|_| layers == 1).and_then(|layer| entry::read(layer.get().as_bytes()));
+        let first = first.and_then(|layer| entry::read(layer.get().as_bytes()));
         let subject = subject.and_then(|subject| entry::read(subject.get().as_bytes()));
         let subject = subject.and_then(|subject| subject.get("digest")?.as_str().map(str::to_owned));
         Some(Self { first, layers, subject })
+    }
+
+    /// The first layer.
+    pub(super) fn first_layer(&self) -> Option<&Value> {
+        self.first.as_ref()
     }
 
     /// The layer, if there is one and no other.

@@ -47,7 +47,7 @@ impl ReferrerLists {
         location: &str,
         reader: &Reader<'_>,
     ) -> Result<Shelf, StoreError> {
-        let keeps = |descriptor: &Value| reader.may_be_wanted(descriptor);
+        let keeps = |descriptor: &Value| reader.may_be_bundle(descriptor);
         let failed = |source| StoreError::read(location.to_owned(), source);
         let listed = tag.client.referrers(tag.repository, tag.subject, &keeps).await.map_err(failed)?;
         let listing = match listed {

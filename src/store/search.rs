@@ -138,14 +138,14 @@ impl Search {
             limit_bytes: u64::MAX,
             fetched: Fetched::default(),
         };
-        let mut pace = Pace::new(reader, found);
+        let mut pace = Pace::new(reader, &self.looks, found);
         let (is_tagged, tells) = oneshot::channel();
         let tagged = async {
             let (location, layers) = place.tagged(reader).await?;
             // Nobody hears it where the referrers needn't know.
             let _ = is_tagged.send(!layers.all.is_empty());
             let is_cut = layers.is_cut;
-            let cut = pace.layers(&location, layers).await;
+            let cut = pace.layers(&location, None, layers).await;
             Ok::<_, StoreError>(cut.or_else(|| is_cut.then_some(Cut::Entries { place: location })))
         };
         let (tag_cut, listed) = tokio::join!(tagged, place.referrers(reader, tells));

@@ -35,6 +35,14 @@ impl Site {
         self.scene.crane_pushes(Kind::Oci, &self.hosts[0], &name, &name)
     }
 
+    /// The public key of a new pair.
+    fn other_key(&self) -> std::path::PathBuf {
+        let other = self.scene.home().join("other");
+        fs::create_dir(&other).unwrap();
+        run(self.scene.cosign(&["generate-key-pair"]).current_dir(&other)).ok();
+        other.join("cosign.pub")
+    }
+
     fn ours(&self, command: &str, key: &std::path::Path, more: &[&str]) -> Ran {
         let mut ours = self.scene.stepseal(&self.hosts, &[command, "--insecure-ignore-tlog=true", "--key"]);
         run_quietly(ours.env_remove("STEPSEAL_KEY").arg(key).args(more))
@@ -67,10 +75,7 @@ fn both_say_the_same_of_what_either_signed() {
     for referrers in [false, true] {
         let mut site = Site::new(referrers);
         let key = site.scene.public_key();
-        let other = site.scene.home().join("other");
-        fs::create_dir(&other).unwrap();
-        run(site.scene.cosign(&["generate-key-pair"]).current_dir(&other)).ok();
-        let other = other.join("cosign.pub");
+        let other = site.other_key();
         let unsigned = site.image().reference();
         site.agree("unsigned", "verify", &key, &[&unsigned], false);
         for place in PLACES {
@@ -115,6 +120,22 @@ fn an_index_that_cosign_signed_recursively_verifies_with_each_of_its_manifests()
         site.ours("verify", &key, &["--recursive", &index]).ended(1).says("has no signature that counts");
         site.scene.cosign_signs(place, &index, &["--recursive"]);
         site.ours("verify", &key, &["--recursive", &index]).ok().says("3 images");
+    }
+}
+
+/// With the API, and without it from the fallback tag that cosign writes.
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn a_signature_that_cosign_stored_as_a_referrer_verifies() {
+    for referrers in [false, true] {
+        let mut site = Site::new(referrers);
+        let (key, image) = (site.scene.public_key(), site.image().reference());
+        site.ours("verify", &key, &[&image]).ended(1).says("has no signature that counts");
+        let mut sign = site.scene.cosign_sign(Place::Tag);
+        sign.env("COSIGN_EXPERIMENTAL", "1").args(["--registry-referrers-mode=oci-1-1", &image]);
+        run(&mut sign).ok();
+        site.ours("verify", &key, &[&image]).ok().says("layer 1");
+        site.ours("verify", &site.other_key(), &[&image]).ended(1).says("has no signature that counts");
     }
 }
 

@@ -407,6 +407,36 @@ fn hostile_lists_take_little_memory() {
     }
 }
 
+/// Referrers with layers as under cosign's tags, each as large as a manifest can be.
+#[test]
+fn referrers_full_of_layers_take_little_memory() {
+    let options = Options { referrers: false, unchecked_manifests: true, ..Options::default() };
+    let step = with_public_key(Step::with(options));
+    let digest = step.built(REPOSITORY);
+    let image = name(&step, REPOSITORY, &digest);
+    let kind = "application/vnd.dev.cosign.artifact.sig.v1+json";
+    let entries: Vec<Value> = (0..24)
+        .map(|number| {
+            let layer = layer(SIMPLE, format!("absent {number}").as_bytes(), "AAAA").to_string();
+            let end = format!(r#","subject":{{"digest":"{digest}"}}}}"#);
+            let list = full_of("layers", &layer);
+            let room = list.len() - 2 - (layer.len() + 1) * (end.len() / layer.len() + 1);
+            let manifest = format!("{}]{end}", &list[..room]);
+            let referrer =
+                step.registry.content().put_manifest(REPOSITORY, None, MANIFEST, manifest).unwrap();
+            json!({ "mediaType": MANIFEST, "size": 1, "digest": referrer.as_str(), "artifactType": kind })
+        })
+        .collect();
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string();
+    put_text(&step, &digest, "", index);
+    let (peak, ended) = measured(step.command(&["verify", "--insecure-ignore-tlog", "--timeout=5s", &image]));
+    assert!(peak <= MAX_MEMORY_KIB, "{peak} KiB");
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    // Beside a good signature they hide nothing.
+    step.sign(&["--timeout=60s"]);
+    passes(verify(&step, &["--timeout=60s", &image]));
+}
+
 #[test]
 fn a_hostile_index_takes_little_memory() {
     let step = step();

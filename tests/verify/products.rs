@@ -10,8 +10,8 @@ use stepseal::demo::registry::{Answer, Auth, Fault, Options};
 use stepseal::registry::Digest;
 
 use crate::kit::{
-    ENVELOPE, envelope, fails, name, other, passes, payload, provenance, signed, signer, step, tag, verify,
-    with_public_key,
+    ENVELOPE, SIGNATURE, SIMPLE, envelope, fails, name, other, passes, payload, provenance, signed, signer,
+    step, tag, verify, with_public_key,
 };
 use crate::step::{Ended, INDEX, MANIFEST, Step};
 
@@ -592,4 +592,89 @@ fn attestations_policies_and_indexes_keep_to_the_same_rule() {
 
 fn other_pem() -> String {
     other().public_key().to_pem()
+}
+
+/// What cosign wrote, in a registry with or without the API: the name of the image.
+fn signed_by_cosign(step: &Step, api: bool) -> (String, Digest) {
+    let file = |name: &str| std::fs::read(format!("tests/data/oci-1-1/{name}")).unwrap();
+    let content = step.registry.content();
+    let docker = "application/vnd.docker.distribution.manifest.v2+json";
+    let digest = content.put_manifest(REPOSITORY, None, docker, file("image.json")).unwrap();
+    content.put_blob(REPOSITORY, file("payload.json")).unwrap();
+    content.put_manifest(REPOSITORY, None, MANIFEST, file("manifest.json")).unwrap();
+    if !api {
+        content.put_manifest(REPOSITORY, Some(&fallback(&digest)), INDEX, file("list.json")).unwrap();
+    }
+    std::fs::write(step.path("keys/cosign.pub"), file("cosign.pub")).unwrap();
+    (name(step, REPOSITORY, &digest), digest)
+}
+
+fn unchecked(api: bool) -> Step {
+    Step::with(Options { referrers: api, unchecked_manifests: true, ..Options::default() })
+}
+
+#[test]
+fn a_signature_that_cosign_stored_as_a_referrer_counts() {
+    for api in [true, false] {
+        let step = unchecked(api);
+        let (image, _) = signed_by_cosign(&step, api);
+        step.registry.clear_requests();
+        let ended = passes(verify(&step, &[&image]));
+        assert!(ended.stderr.contains("layer 1"), "{}", ended.stderr);
+        let printed: Value = serde_json::from_str(ended.stdout.trim()).unwrap();
+        assert_eq!(printed[0]["critical"]["type"], "cosign container image signature");
+        // Tag, list, referrer, payload; without the API the fallback tag too.
+        let requests = step.registry.requests();
+        assert_eq!(requests.len(), if api { 4 } else { 5 }, "{requests:#?}");
+        // By another key it doesn't.
+        let step = with_public_key(step);
+        fails(verify(&step, &[&image]), &["has no signature that counts", "layer 1"]);
+    }
+}
+
+/// Several layers, some of them bad; listed with and without the artifact type; and about another image.
+#[test]
+fn layers_of_a_referrer_are_judged_one_by_one() {
+    let step = with_public_key(unchecked(false));
+    let digest = step.built(REPOSITORY);
+    let image = name(&step, REPOSITORY, &digest);
+    let content = step.registry.content();
+    let ours = payload(&step, REPOSITORY, &digest);
+    content.put_blob(REPOSITORY, ours.clone()).unwrap();
+    let layer = |signature: String| {
+        json!({
+            "mediaType": SIMPLE, "size": ours.len(), "digest": Digest::of(&ours).as_str(),
+            "annotations": { SIGNATURE: signature },
+        })
+    };
+    let good = layer(signed(signer(), &ours).2);
+    let bad = layer(signed(other(), &ours).2);
+    let list = |layers: &[&Value], subject: &Digest, kind: Option<&str>| {
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "layers": layers,
+            "config": { "mediaType": "application/vnd.dev.cosign.artifact.sig.v1+json", "size": 2, "digest": Digest::of(b"{}").as_str() },
+            "subject": { "mediaType": MANIFEST, "size": 1, "digest": subject.as_str() },
+        });
+        let manifest = content.put_manifest(REPOSITORY, None, MANIFEST, manifest.to_string()).unwrap();
+        let mut entry = json!({ "mediaType": MANIFEST, "size": 1, "digest": manifest.as_str() });
+        if let Some(kind) = kind {
+            entry["artifactType"] = kind.into();
+        }
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [entry, entry] });
+        content.put_manifest(REPOSITORY, Some(&fallback(&digest)), INDEX, index.to_string()).unwrap();
+    };
+    let kind = "application/vnd.dev.cosign.artifact.sig.v1+json";
+    for kind in [Some(kind), Some("application/vnd.oci.empty.v1+json"), None] {
+        list(&[&bad, &good, &json!({})], &digest, kind);
+        let ended = passes(verify(&step, &[&image]));
+        assert_eq!(ended.stderr.matches("stored at").count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains(" layer 2\n"), "{kind:?}: {}", ended.stderr);
+        list(&[&bad], &digest, kind);
+        fails(verify(&step, &[&image]), &["has no signature that counts", "layer 1"]);
+        list(&[&good], &Digest::of(b"other"), kind);
+        fails(verify(&step, &[&image]), &["its manifest names another subject"]);
+    }
+    // Of a kind that is something else, it isn't looked at.
+    list(&[&good], &digest, Some("application/spdx+json"));
+    fails(verify(&step, &[&image]), &["there is none at"]);
 }
