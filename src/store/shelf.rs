@@ -26,6 +26,8 @@ pub(super) const MAX_ENTRIES: usize = 20_000;
 pub(super) const NO_LIST: &str = "it has no list of descriptors";
 /// What is said of a list of other things.
 pub(super) const OTHER_THINGS: &str = "its list holds something else than descriptors";
+/// The media type of an image for several platforms, which is never a list of signatures.
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// More fields than this has no manifest: the specification knows seven.
 const MAX_FIELDS: usize = 256;
 /// What is said of a longer one.
@@ -209,9 +211,10 @@ pub(super) fn list_in<'a>(
     field: &str,
     mut other: impl FnMut(Cow<'a, str>, &'a RawValue),
 ) -> Result<&'a RawValue, &'static str> {
-    let (mut list, mut count) = (None, 0_usize);
+    let (mut list, mut count, mut is_docker) = (None, 0_usize, false);
     let read = fields(bytes, |name, value| {
         count += 1;
+        is_docker |= name == "mediaType" && value.get().contains(DOCKER_LIST);
         if name == field {
             list = Some(value);
         } else if count <= MAX_FIELDS {
@@ -221,6 +224,9 @@ pub(super) fn list_in<'a>(
     read.map_err(|error| if error.is_data() { "it is not a JSON object" } else { "it is not JSON" })?;
     if count > MAX_FIELDS {
         return Err("it has more than 256 fields");
+    }
+    if is_docker {
+        return Err("it is a Docker manifest list, which lists the manifests of an image");
     }
     list.ok_or(NO_LIST)
 }
@@ -293,7 +299,8 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_not_overwritten() {
-        for text in ["<html>", "[]", "{}", r#"{"layers":{}}"#, r#"{"layers":[1]}"#] {
+        let docker = format!(r#"{{"mediaType":"{DOCKER_LIST}","layers":[]}}"#);
+        for text in ["<html>", "[]", "{}", r#"{"layers":{}}"#, r#"{"layers":[1]}"#, &docker] {
             let error = Shelf::of(&manifest(text), "layers", "here").unwrap_err();
             assert!(matches!(error, StoreError::Foreign { .. }), "{text}: {error}");
         }

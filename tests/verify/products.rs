@@ -307,12 +307,15 @@ fn something_else_under_the_fallback_tag_is_told_and_never_overwritten() {
     let digest = step.built(REPOSITORY);
     let image = name(&step, REPOSITORY, &digest);
     let content = step.registry.content();
-    let theirs = step.manifest(REPOSITORY, "theirs");
-    content.put_manifest(REPOSITORY, Some(&fallback(&digest)), MANIFEST, theirs.clone()).unwrap();
-    fails(verify(&step, &[&image]), &["cannot tell whether", "is not a list of signatures"]);
-    let ended = step.run(&["sign", BUNDLE]);
-    assert_eq!(ended.code, 1, "{}", ended.stderr);
-    assert_eq!(content.manifest(REPOSITORY, &fallback(&digest)).unwrap().1, theirs);
+    let docker = "application/vnd.docker.distribution.manifest.list.v2+json";
+    let platforms = json!({ "schemaVersion": 2, "mediaType": docker, "manifests": [] }).to_string();
+    for (kind, theirs) in [(docker, platforms), (MANIFEST, step.manifest(REPOSITORY, "theirs"))] {
+        content.put_manifest(REPOSITORY, Some(&fallback(&digest)), kind, theirs.clone()).unwrap();
+        fails(verify(&step, &[&image]), &["cannot tell whether", "is not a list of signatures"]);
+        let ended = step.run(&["sign", BUNDLE]);
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        assert_eq!(content.manifest(REPOSITORY, &fallback(&digest)).unwrap().1, theirs);
+    }
     step.sign(&[]);
     let ended = passes(verify(&step, &[&image]));
     assert!(ended.stderr.contains("warning: what is at"), "{}", ended.stderr);
