@@ -325,3 +325,48 @@ async fn the_log_has_every_request_with_its_status() {
         ["HEAD /v2/app/manifests/v1 Bearer Some(404)", "GET /v2/app/tags/list?n=1 None Some(404)"]
     );
 }
+
+#[tokio::test]
+async fn an_overwritten_tag_takes_along_what_only_its_manifest_named() {
+    for deletes_overwritten in [false, true] {
+        let site = Site::new(Options { deletes_overwritten, ..Options::default() }).await;
+        let content = site.registry.content();
+        let empty = content.put_blob("app", "{}").unwrap();
+        let layer = |text: &str| {
+            let digest = content.put_blob("app", text.to_owned()).unwrap();
+            let layer = format!(r#"{{"mediaType":"l","digest":"{digest}","size":{}}}"#, text.len());
+            (digest, image("").replace("\"layers\":[]", &format!("\"layers\":[{layer}]")))
+        };
+        let ((lost, first), (kept, second)) = (layer("first"), layer("second"));
+        let listed = content.put_manifest("app", None, OCI_IMAGE, second.clone()).unwrap();
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{OCI_IMAGE}","digest":"{listed}","size":{}}}]}}"#,
+            second.len()
+        );
+        for (tag, media_type, manifest) in [
+            ("one", OCI_IMAGE, first.clone()),
+            ("two", OCI_INDEX, index),
+            // Not overwritten, but pushed again.
+            ("two", OCI_IMAGE, second.clone()),
+            ("two", OCI_IMAGE, second.clone()),
+            ("one", OCI_IMAGE, image("")),
+        ] {
+            let got = site.put_manifest(&format!("/v2/app/manifests/{tag}"), media_type, manifest).await;
+            assert_eq!(got.status, StatusCode::CREATED);
+        }
+        assert_eq!(content.blob("app", &lost).is_none(), deletes_overwritten);
+        let old = Digest::of(first.as_bytes());
+        assert_eq!(content.manifest("app", old.as_str()).is_none(), deletes_overwritten);
+        assert!(content.blob("app", &kept).is_some() && content.blob("app", &empty).is_some());
+
+        let other = content.put_manifest("app", None, OCI_IMAGE, first.clone()).unwrap();
+        let index = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{OCI_IMAGE}","digest":"{other}","size":{}}}]}}"#,
+            first.len()
+        );
+        content.put_manifest("app", Some("list"), OCI_INDEX, index).unwrap();
+        let got = site.put_manifest("/v2/app/manifests/list", OCI_IMAGE, image("")).await;
+        assert_eq!(got.status, StatusCode::CREATED);
+        assert_eq!(content.manifest("app", other.as_str()).is_none(), deletes_overwritten);
+    }
+}

@@ -84,6 +84,14 @@ pub(super) fn listing(bytes: &[u8]) -> Listing {
     }
 }
 
+/// What a manifest of any kind names: its blobs, and its manifests. Nothing in it is checked.
+pub(super) fn named(bytes: &[u8]) -> (Vec<Address>, Vec<Address>) {
+    let Ok(document) = serde_json::from_slice::<Document>(bytes) else { return Default::default() };
+    let addresses = |all: Vec<Descriptor>| all.iter().filter_map(Descriptor::address).collect();
+    let blobs = document.config.into_iter().chain(document.layers.unwrap_or_default()).collect();
+    (addresses(blobs), addresses(document.manifests.unwrap_or_default()))
+}
+
 /// Reads a manifest that was pushed as `media_type`.
 pub(super) fn parse(media_type: &str, bytes: &[u8]) -> Result<Manifest, Reason> {
     let index = match media_type {

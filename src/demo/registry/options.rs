@@ -38,6 +38,9 @@ pub struct Options {
     pub monolithic_post: bool,
     /// Whether a manifest is stored without a look at what it names, as some registries do.
     pub unchecked_manifests: bool,
+    /// Whether a tag that is overwritten takes with it the manifest that it pointed to, and what only that manifest
+    /// named, as in Gitea.
+    pub deletes_overwritten: bool,
     /// The most entries in one page of tags or referrers; `None` for all of them.
     pub page_size: Option<NonZeroUsize>,
 }
@@ -59,6 +62,7 @@ impl Default for Options {
             read_only: None,
             monolithic_post: true,
             unchecked_manifests: false,
+            deletes_overwritten: false,
             page_size: None,
         }
     }

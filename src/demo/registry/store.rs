@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::{Bytes, BytesMut};
 
-use super::manifest::Listing;
+use super::manifest::{self, Listing};
 use super::wire::{Address, Reference};
 
 /// The most bytes of blobs, manifests and unfinished uploads together: many times what the tests and the
@@ -168,6 +168,29 @@ impl Store {
         let removed = held.manifests.remove(address);
         self.bytes -= removed.as_ref().map_or(0, |stored| stored.bytes.len());
         removed.is_some()
+    }
+
+    /// Removes a manifest that no tag points to, with all that no other manifest names.
+    pub(super) fn delete_unnamed(&mut self, repository: &str, address: &Address) {
+        let mut unnamed = vec![address.clone()];
+        while let Some(address) = unnamed.pop() {
+            let Some(held) = self.repositories.get(repository) else { return };
+            if held.tags.values().any(|tag| tag.target == address) {
+                continue;
+            }
+            let Some(stored) = held.manifests.get(&address) else { continue };
+            let (mut blobs, mut manifests) = manifest::named(&stored.bytes);
+            for (_, other) in held.manifests.iter().filter(|(other, _)| **other != address) {
+                let (kept, listed) = manifest::named(&other.bytes);
+                blobs.retain(|blob| !kept.contains(blob));
+                manifests.retain(|manifest| !listed.contains(manifest));
+            }
+            self.remove_manifest(repository, &address);
+            for blob in blobs {
+                self.remove_blob(repository, &blob);
+            }
+            unnamed.extend(manifests);
+        }
     }
 
     /// The tags in ASCII order; `None` if there is no such repository.

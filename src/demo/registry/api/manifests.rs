@@ -66,7 +66,11 @@ fn write(call: &Call<'_>, repository: &str, reference: &Reference) -> Result<Rep
         Reference::Digest(_) => None,
     };
     let stored = Stored::new(&media_type, call.body.clone(), listing);
+    let before = tag.and_then(|_| store.manifest(repository, reference));
     store.put_manifest(repository, &address, tag, stored, call.stale_reads).map_err(|_| full())?;
+    if let (true, Some((before, _))) = (call.options.deletes_overwritten, before) {
+        store.delete_unnamed(repository, &before);
+    }
     let reply = Reply::new(StatusCode::CREATED)
         .header(LOCATION, &call.location(&format!("/v2/{repository}/manifests/{address}")))
         .header(DOCKER_CONTENT_DIGEST, address.as_str());
