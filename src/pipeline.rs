@@ -8,6 +8,7 @@
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
 mod keyed;
+mod lost;
 mod settle;
 mod subjects;
 mod whole;

@@ -10,18 +10,23 @@
 //! That while is about what lies between the read and the write of a signer that sends both at once: the
 //! unevenness of the network, the registry and the machine, as far as our own requests showed it. It is a few
 //! milliseconds where nobody else is at work, and grows with the load and with any sign of another writer.
+//!
+//! Some registries delete what was overwritten. The store puts back what it knows; `lost.rs` says what becomes of the rest.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::SemaphorePermit;
 
+use super::lost::Lost;
 use super::{Pipeline, PipelineError};
-use crate::registry::RegistryError;
-use crate::store::{Depth, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written};
+use crate::registry::{ImageRef, RegistryError};
+use crate::store::{Depth, Entry, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written};
 use crate::verify::Own;
 
 /// The least time between a write and the read that confirms it.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
+/// The same where what is overwritten may be deleted: only its own signer can put it back then.
+const LEAST_WAIT_IF_DELETED: Duration = Duration::from_millis(60);
 /// The most, where the registry's answers are very uneven.
 const MOST_WAIT: Duration = Duration::from_secs(2);
 /// Up to this unevenness nothing is overloaded; beyond it, another signer's requests may be more uneven still.
@@ -44,10 +49,39 @@ struct Settling<'a> {
     own: Vec<StoredOwn>,
     /// Everything that was ever seen there.
     wanted: Shelf,
+    /// How many entries of it, the first ones, are of the list as it was read last.
+    here: usize,
+    /// What of it is left out.
+    lost: Lost,
+    /// Whether all that is wanted is there but for what others have to put back.
+    waits: bool,
     /// Whether another writer has shown itself.
     contended: bool,
     /// Whether a write of ours went through.
     pushed: bool,
+}
+
+/// The writes that failed in a row.
+#[derive(Default)]
+struct Failures {
+    /// Those that were lost on the way, or that the registry had no time for.
+    transient: u32,
+    /// Those of lists that lacked a part.
+    torn: Torn,
+}
+
+impl Settling<'_> {
+    /// Makes what was read the list that is written beside.
+    fn saw(&mut self, mut seen: Shelf) {
+        self.here = seen.entries.len();
+        seen.absorb(&self.wanted);
+        self.wanted = seen;
+    }
+
+    /// Whether the list names `entry`, as it was read last.
+    fn is_here(&self, entry: &Entry) -> bool {
+        self.wanted.entries.iter().take(self.here).any(|here| here == entry)
+    }
 }
 
 impl Pipeline {
@@ -61,8 +95,18 @@ impl Pipeline {
         slot: Option<SemaphorePermit<'_>>,
     ) -> Result<usize, PipelineError> {
         let own = self.store.own(subject, &signed)?;
-        let mut settling =
-            Settling { subject, judge, signed, own, wanted: shelf, contended: false, pushed: false };
+        let mut settling = Settling {
+            subject,
+            judge,
+            signed,
+            own,
+            here: shelf.entries.len(),
+            wanted: shelf,
+            lost: Lost::default(),
+            waits: false,
+            contended: false,
+            pushed: false,
+        };
         let (_place, written) = self.writers.take(&self.store.location(&subject.image)).await;
         // Ours may be there under a label by which it wasn't read.
         if written || settling.own.iter().any(|own| settling.wanted.has_unread(own)) {
@@ -77,11 +121,9 @@ impl Pipeline {
     /// Leaves out what is there by now.
     async fn look_again(&self, settling: &mut Settling<'_>) -> Result<(), PipelineError> {
         let now = self.look(settling).await?;
-        let before = std::mem::replace(&mut settling.wanted, now);
-        let wanted = &mut settling.wanted;
-        settling.signed.retain(|signed| !wanted.counts(&signed.payload.digest()));
-        settling.own.retain(|own| !wanted.counts(&own.payload));
-        wanted.absorb(&before);
+        settling.signed.retain(|signed| !now.counts(&signed.payload.digest()));
+        settling.own.retain(|own| !now.counts(&own.payload));
+        settling.saw(now);
         Ok(())
     }
 
@@ -94,25 +136,27 @@ impl Pipeline {
         mut settling: Settling<'_>,
         mut slot: Option<SemaphorePermit<'_>>,
     ) -> Result<usize, PipelineError> {
-        let mut torn = Torn::default();
+        let mut failures = Failures::default();
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
-            let wait = self.write(&mut settling, attempt, &mut torn).await?;
+            let wait = match settling.waits {
+                true => QUIET / 2,
+                false => self.write(&mut settling, &mut failures).await?,
+            };
             drop(slot.take());
             tokio::time::sleep(wait).await;
-            let Some(mut seen) = self.incomplete(&settling, wait).await? else {
+            let Some(seen) = self.incomplete(&mut settling, wait).await? else {
                 return Ok(settling.own.len());
             };
             let image = &settling.subject.image;
             tracing::debug!(%image, attempt, "another writer came between; writing again");
             settling.contended = true;
-            seen.absorb(&settling.wanted);
-            settling.wanted = seen;
             if Instant::now() >= self.deadline {
                 let location = self.store.location(image);
                 return Err(PipelineError::NotThere { image: image.to_string(), location, times: attempt });
             }
+            settling.saw(seen);
             tokio::time::sleep(random(QUIET / 8 * attempt.min(8))).await;
         }
     }
@@ -121,45 +165,89 @@ impl Pipeline {
     async fn write(
         &self,
         settling: &mut Settling<'_>,
-        attempt: u32,
-        torn: &mut Torn,
+        failures: &mut Failures,
     ) -> Result<Duration, PipelineError> {
-        let write = self.store.write(&settling.wanted, settling.subject, &settling.signed).await;
+        let list = settling.lost.without(&settling.wanted);
+        let write = self.store.write(&list, settling.subject, &settling.signed).await;
         if write.is_ok() {
-            *torn = Torn::default();
+            failures.transient = 0;
         }
         match write {
             Ok(Written::Alone { took }) => {
                 settling.pushed = true;
-                return Ok(self.confirm_after(took));
+                failures.torn = Torn::default();
+                return Ok(self.confirm_after(took, &settling.subject.image));
             }
             Ok(Written::Met(others)) => {
                 settling.contended = true;
+                failures.torn = Torn::default();
                 settling.wanted.absorb(&others);
+            }
+            Ok(Written::Lacks { refusal, gone }) => {
+                settling.contended = true;
+                self.leave_out(settling, failures, gone, &refusal);
             }
             Err(error) => {
                 settling.contended = true;
-                self.pause(attempt, torn, error).await?;
+                self.pause(failures, error).await?;
             }
         }
         Ok(Duration::ZERO)
     }
 
+    /// Leaves out `gone`, without which the registry takes a list.
+    fn leave_out(
+        &self,
+        settling: &mut Settling<'_>,
+        failures: &mut Failures,
+        gone: Vec<Entry>,
+        refusal: &StoreError,
+    ) {
+        let (here, overwritten): (Vec<_>, Vec<_>) =
+            gone.into_iter().partition(|entry| settling.is_here(entry));
+        overwritten.into_iter().for_each(|entry| settling.lost.awaits(entry));
+        if here.is_empty() || failures.torn.may_pass(Instant::now()) {
+            return;
+        }
+        let location = self.store.location(&settling.subject.image);
+        let said = refusal.registry().map(ToString::to_string).unwrap_or_default();
+        for entry in here {
+            let why = format!(
+                "the registry does not hold what the list names with it, so that it could not be verified, and refuses a list with it \
+                 ({said}): it was left out of the list. Sign with that key again"
+            );
+            settling.lost.give_up(entry, &location, &why);
+        }
+        failures.torn = Torn::default();
+    }
+
+    /// Says of entries that the registry takes in a list that it doesn't hold what they name.
+    fn tell_of(&self, settling: &Settling<'_>, gone: &[Entry]) {
+        let location = self.store.location(&settling.subject.image);
+        for digest in gone.iter().filter_map(Entry::digest) {
+            tracing::warn!("the list at {location} names {digest}, and the registry does not hold it");
+        }
+    }
+
     /// What is there, if that isn't everything or doesn't stay; `None`: it is done.
     async fn incomplete(
         &self,
-        settling: &Settling<'_>,
+        settling: &mut Settling<'_>,
         wait: Duration,
     ) -> Result<Option<Shelf>, PipelineError> {
         let mut seen = self.look(settling).await?;
-        if self.complete(settling, &seen)? {
-            if !settling.contended {
-                return Ok(None);
+        if self.complete(settling, &seen)? && !settling.waits {
+            if settling.contended {
+                let before = seen.version.clone();
+                tokio::time::sleep((wait * 2).max(QUIET) + random(QUIET / 2)).await;
+                seen = self.look(settling).await?;
+                if seen.version != before || !self.complete(settling, &seen)? || settling.waits {
+                    return Ok(Some(seen));
+                }
             }
-            let before = seen.version.clone();
-            tokio::time::sleep((wait * 2).max(QUIET) + random(QUIET / 2)).await;
-            seen = self.look(settling).await?;
-            if seen.version == before && self.complete(settling, &seen)? {
+            let mended = self.store.mend(&seen, settling.subject, &settling.signed).await?;
+            if !mended.put_back {
+                self.tell_of(settling, &mended.gone);
                 return Ok(None);
             }
         }
@@ -170,7 +258,9 @@ impl Pipeline {
     ///
     /// One of ours that another writer's list lacks is written again. One that is there and doesn't verify, once it was `pushed`,
     /// would be so after the next write too: that is an error.
-    fn complete(&self, settling: &Settling<'_>, seen: &Shelf) -> Result<bool, PipelineError> {
+    fn complete(&self, settling: &mut Settling<'_>, seen: &Shelf) -> Result<bool, PipelineError> {
+        let location = self.store.location(&settling.subject.image);
+        let waits = settling.lost.waits(seen, &location, Instant::now());
         let Settling { wanted, pushed, .. } = settling;
         let missing: Vec<&StoredOwn> = settling.own.iter().filter(|own| !seen.counts(&own.payload)).collect();
         let spoilt = missing.iter().find_map(|own| Some((own, seen.spoilt(own, wanted)?)));
@@ -184,21 +274,32 @@ impl Pipeline {
                 found: found.to_string(),
             });
         }
-        Ok(missing.is_empty() && seen.contains(wanted))
+        let whole = missing.is_empty()
+            && match settling.lost.is_empty() {
+                true => seen.contains(wanted),
+                false => seen.contains(&settling.lost.without(wanted)),
+            };
+        settling.waits = whole && waits;
+        Ok(whole)
     }
 
     /// How long after a write that took so long the confirming read is sent.
-    fn confirm_after(&self, took: Duration) -> Duration {
+    fn confirm_after(&self, took: Duration, image: &ImageRef) -> Duration {
+        let least =
+            if self.client.keeps_overwritten(&image.repository) { LEAST_WAIT } else { LEAST_WAIT_IF_DELETED };
         let uneven = took.saturating_sub(self.client.fastest());
-        (LEAST_WAIT + uneven + uneven.saturating_sub(CALM)).min(MOST_WAIT)
+        (least + uneven + uneven.saturating_sub(CALM)).min(MOST_WAIT)
     }
 
     /// Waits after a failed write, if trying again can help and there is time left.
-    async fn pause(&self, attempt: u32, torn: &mut Torn, error: StoreError) -> Result<(), StoreError> {
+    async fn pause(&self, failures: &mut Failures, error: StoreError) -> Result<(), StoreError> {
         let again = match error.registry() {
-            Some(registry) if registry.is_transient() => self.client.pause(attempt - 1, registry).await,
+            Some(registry) if registry.is_transient() => {
+                failures.transient += 1;
+                self.client.pause(failures.transient - 1, registry).await
+            }
             // The loop itself waits before it writes again.
-            Some(registry) => is_torn(registry) && torn.may_pass(Instant::now()),
+            Some(registry) => is_torn(registry) && failures.torn.may_pass(Instant::now()),
             _ => false,
         };
         if again { Ok(()) } else { Err(error) }

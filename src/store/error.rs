@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use http::StatusCode;
+
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::registry::client::Failure;
@@ -88,6 +90,19 @@ impl StoreError {
             failure,
             Some(Failure::TooLarge { .. } | Failure::WrongBytes { .. } | Failure::Schema1 { .. })
         )
+    }
+
+    /// Whether the registry may have refused a list because it doesn't hold something that the list names. Registries
+    /// say so in several ways, and with the same codes refuse a manifest for other reasons: only a look shows it.
+    pub fn may_lack_parts(&self) -> bool {
+        let Self::Push { source, .. } = self else { return false };
+        let status = source.refusal().map(|refusal| refusal.status);
+        status.is_some_and(|status| {
+            matches!(
+                status,
+                StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNPROCESSABLE_ENTITY
+            )
+        })
     }
 
     /// What the registry said, if it was the registry.

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::parts::Name;
+use crate::registry::client::{Client, Target};
 use crate::registry::{Digest, Repository};
 
 /// What was read before, by repository and digest: what a digest names doesn't change.
@@ -39,9 +41,46 @@ impl Memory {
         Self { remembered: Mutex::default(), limit_bytes }
     }
 
+    /// Reads what `name` names, of `size` bytes, if there is room and it isn't here yet. Whether that worked shows when it is needed.
+    pub(super) async fn read(
+        &self,
+        client: &Client,
+        repository: &Repository,
+        name: &Name,
+        size: u64,
+    ) -> Option<Bytes> {
+        let (Name::Blob(digest) | Name::Manifest(digest, _)) = name;
+        if let Some(known) = self.find(repository, digest) {
+            return Some(known);
+        }
+        if !self.has_room(size) {
+            return None;
+        }
+        let read = match name {
+            Name::Blob(_) => client.blob(repository, digest, size).await,
+            Name::Manifest(..) => {
+                let manifest = client.manifest(repository, &Target::Digest(digest.clone())).await;
+                manifest.map(|manifest| manifest.map(|manifest| manifest.bytes))
+            }
+        };
+        let bytes = read.unwrap_or_else(|error| {
+            tracing::debug!(%digest, "what a list names can't be kept: {error}");
+            None
+        })?;
+        self.keep(repository, digest, &bytes);
+        Some(bytes)
+    }
+
     pub(super) fn find(&self, repository: &Repository, digest: &Digest) -> Option<Bytes> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.all.get(&(repository.clone(), digest.clone())).cloned()
+    }
+
+    /// Whether so many bytes would still be remembered.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = self.limit_bytes.saturating_sub(remembered.bytes + REMEMBERED_BYTES);
+        bytes <= left as u64
     }
 
     pub(super) fn keep(&self, repository: &Repository, digest: &Digest, bytes: &Bytes) {

@@ -15,6 +15,7 @@ mod memory;
 pub mod oci_referrers;
 pub mod oci_tag;
 mod pace;
+mod parts;
 mod reader;
 mod referrer;
 mod referrer_lists;
@@ -43,6 +44,7 @@ pub use failures::Failures;
 pub use find::{Attached, Content, Find, Position, Unreadable};
 pub use oci_referrers::OciReferrers;
 pub use oci_tag::{Contents, OciTag};
+pub use parts::Mended;
 pub use reader::Wanted;
 pub use referrers_api::ReferrersApis;
 pub use search::{Cut, Found, Looked, Looks, Search};
@@ -190,6 +192,13 @@ pub enum Written {
     },
     /// Another writer had been there: this is what it left. Whether ours was written over it is not known.
     Met(Shelf),
+    /// The registry refused it, because it doesn't hold what these entries name; what they name isn't known here.
+    Lacks {
+        /// What the registry said.
+        refusal: Box<StoreError>,
+        /// The entries.
+        gone: Vec<Entry>,
+    },
 }
 
 /// How much of what is there a read has to bring.
@@ -229,6 +238,14 @@ pub trait Store: Send + Sync {
     /// once more can help.
     fn write<'a>(&'a self, shelf: &'a Shelf, subject: &'a Subject, signed: &'a [Signed])
     -> Step<'a, Written>;
+
+    /// Looks whether the registry holds everything that `shelf`, which was read after a write of `signed`, names, and puts back
+    /// what is known. Only a registry that has lost such things is asked.
+    ///
+    /// # Errors
+    ///
+    /// When the registry doesn't answer, or doesn't take them.
+    fn mend<'a>(&'a self, shelf: &'a Shelf, subject: &'a Subject, signed: &'a [Signed]) -> Step<'a, Mended>;
 
     /// The entries that [`write`](Self::write) adds for `signed`, in their order.
     ///

@@ -6,12 +6,16 @@
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema>
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use serde_json::Value;
 
 use super::bundle::{self, Stored};
 use super::memory::Memory;
+use super::parts::{self, AT_A_TIME, Content, Mended, Name, Part, Parts};
 use super::reader::{Entries, Fetched, MAX_SIGNATURE_BUNDLE_BYTES, Places, Reader, Wanted};
 use super::referrer_lists::ReferrerLists;
 use super::shelf::{Entry, Shelf};
@@ -21,7 +25,7 @@ use super::wanted;
 use super::{Depth, Judge, Own, Signed, Step, Store, StoreError, Subject, Written};
 use crate::payload::{Payload, cosign_statement};
 use crate::registry::client::Client;
-use crate::registry::{ImageRef, RegistryError, Repository};
+use crate::registry::{Digest, ImageRef, Repository};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -35,14 +39,15 @@ pub struct OciReferrers {
     memory: Memory,
     uploads: Uploads,
     lists: ReferrerLists,
+    parts: Parts,
 }
 
 impl OciReferrers {
     /// Keeps signatures in each image's repository, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, created: Option<SystemTime>) -> Self {
-        let (uploads, memory, lists) =
-            (Uploads::new(client.clone()), Memory::default(), ReferrerLists::default());
-        Self { client, repository, created, memory, uploads, lists }
+        let (uploads, parts) = (Uploads::new(client.clone()), Parts::new(client.clone()));
+        let (memory, lists) = (Memory::default(), ReferrerLists::default());
+        Self { client, repository, created, memory, uploads, lists, parts }
     }
 
     fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository {
@@ -56,6 +61,7 @@ impl OciReferrers {
             name: format!("sha256-{}", image.digest.hex()),
             subject: &image.digest,
             field: "manifests",
+            reads_first: self.parts.may_be_lost(self.repository(image)),
         }
     }
 
@@ -83,10 +89,69 @@ impl OciReferrers {
         places
     }
 
-    /// Uploads a bundle and its manifest; whether the registry took note of the subject.
-    async fn put(&self, repository: &Repository, stored: &Stored) -> Result<bool, RegistryError> {
-        self.uploads.blob(repository, stored.bundle.clone()).await?;
-        self.uploads.manifest(repository, bundle::MANIFEST_TYPE, stored.manifest.clone()).await
+    fn stored(&self, subject: &Subject, signed: &[Signed]) -> Result<Vec<Stored>, StoreError> {
+        signed.iter().map(|signed| Stored::new(subject, signed, self.created)).collect()
+    }
+
+    /// Uploads a bundle and its manifest; again, if the registry has lost a blob since. Whether the registry took note of the subject.
+    async fn put(&self, image: &ImageRef, stored: &Stored) -> Result<bool, StoreError> {
+        let repository = self.repository(image);
+        let failed = |source| StoreError::push(image, self.location(image), source);
+        self.uploads.blob(repository, stored.bundle.clone()).await.map_err(failed)?;
+        let put = || async {
+            let manifest = stored.manifest.clone();
+            self.uploads.manifest(repository, bundle::MANIFEST_TYPE, manifest).await.map_err(failed)
+        };
+        let refusal = match put().await {
+            Err(error) if error.may_lack_parts() => error,
+            done => return done,
+        };
+        let blob = |blob: Content| Part { entry: None, content: blob, blobs: Vec::new() };
+        let blobs = own_blobs(stored).map(blob).into();
+        let mended = self.parts.mend(repository, blobs).await.map_err(failed)?;
+        if mended.put_back { put().await } else { Err(refusal) }
+    }
+
+    /// What `list` names, with its bytes where they are known: those of `own`, and what was read.
+    fn parts_of(&self, repository: &Repository, list: &Shelf, own: &[Stored]) -> Vec<Part> {
+        let own: HashMap<Digest, &Stored> =
+            own.iter().map(|stored| (Digest::of(&stored.manifest), stored)).collect();
+        let known = |digest: &Digest| match *digest == Digest::of(bundle::EMPTY) {
+            true => Some(Bytes::from_static(bundle::EMPTY)),
+            false => self.memory.find(repository, digest),
+        };
+        let part = |entry: &Entry| {
+            let (name, digest) = manifest_name(entry)?;
+            let (bytes, blobs) = match own.get(&digest) {
+                Some(stored) => (Some(stored.manifest.clone()), own_blobs(stored).into()),
+                None => {
+                    let bytes = known(&digest);
+                    let blobs = parts::blobs_of(bytes.as_deref().unwrap_or_default());
+                    let blob = |(digest, _): (Digest, u64)| {
+                        let bytes = known(&digest);
+                        Content::blob(digest, bytes)
+                    };
+                    (bytes, blobs.into_iter().map(blob).collect())
+                }
+            };
+            Some(Part { entry: Some(entry.clone()), content: Content { name, bytes }, blobs })
+        };
+        list.entries.iter().filter_map(part).collect()
+    }
+
+    /// Reads what others' entries name, as far as there is room to keep it: it may have to be put back.
+    async fn keep(&self, repository: &Repository, shelf: &Shelf) {
+        let read = |entry: &Entry| {
+            let manifest = manifest_name(entry).zip(parts::named(entry));
+            async move {
+                let Some(((name, _), (_, size))) = manifest else { return };
+                let manifest = self.memory.read(&self.client, repository, &name, size).await;
+                for (digest, size) in parts::blobs_of(&manifest.unwrap_or_default()) {
+                    self.memory.read(&self.client, repository, &Name::Blob(digest), size).await;
+                }
+            }
+        };
+        stream::iter(shelf.entries.iter().map(read)).for_each_concurrent(AT_A_TIME, |read| read).await;
     }
 }
 
@@ -117,6 +182,9 @@ impl Store for OciReferrers {
             let mut shelf = self.lists.read(&self.tag(image), &self.location(image), &reader).await?;
             let places = Self::places(&shelf, depth, &reader, judge);
             reader.judge(&mut shelf, Entries::Referrers, places, judge).await?;
+            if shelf.read_at.is_some() && self.parts.are_at_risk(reader.repository) {
+                self.keep(reader.repository, &shelf).await;
+            }
             Ok(shelf)
         })
     }
@@ -137,11 +205,10 @@ impl Store for OciReferrers {
     ) -> Step<'a, Written> {
         Box::pin(async move {
             let image = &subject.image;
+            let own = self.stored(subject, signed)?;
             let (mut added, mut noted) = (Shelf::default(), true);
-            for signed in signed {
-                let stored = Stored::new(subject, signed, self.created)?;
-                let put = self.put(self.repository(image), &stored).await;
-                noted &= put.map_err(|source| StoreError::push(image, self.location(image), source))?;
+            for stored in &own {
+                noted &= self.put(image, stored).await?;
                 added.entries.push(Entry::of(&stored.referrer));
             }
             let tag = self.tag(image);
@@ -152,8 +219,24 @@ impl Store for OciReferrers {
             let mut merged = shelf.clone();
             merged.absorb(&added);
             let merged = merged.with_room(&self.location(image))?;
-            let bytes = merged.to_bytes("manifests", INDEX_TYPE, None)?;
-            tag.replace(image, &shelf, INDEX_TYPE, bytes).await
+            let bytes = Bytes::from(merged.to_bytes("manifests", INDEX_TYPE, None)?);
+            let failed = |source| StoreError::push(image, self.location(image), source);
+            let parts = || self.parts_of(tag.repository, &merged, &own);
+            let write = || tag.replace(image, &shelf, INDEX_TYPE, bytes.clone());
+            self.parts.write(tag.repository, failed, parts, write).await
+        })
+    }
+
+    fn mend<'a>(&'a self, shelf: &'a Shelf, subject: &'a Subject, signed: &'a [Signed]) -> Step<'a, Mended> {
+        Box::pin(async move {
+            let image = &subject.image;
+            let repository = self.repository(image);
+            if shelf.read_at.is_none() || !self.parts.are_lost(repository) {
+                return Ok(Mended::default());
+            }
+            let parts = self.parts_of(repository, shelf, &self.stored(subject, signed)?);
+            let mended = self.parts.mend(repository, parts).await;
+            mended.map_err(|source| StoreError::push(image, self.location(image), source))
         })
     }
 
@@ -167,6 +250,20 @@ impl Store for OciReferrers {
         };
         signed.iter().map(own).collect()
     }
+}
+
+/// What the manifest of a bundle of ours names.
+fn own_blobs(stored: &Stored) -> [Content; 2] {
+    let blob = |bytes: &Bytes| Content::blob(Digest::of(bytes), Some(bytes.clone()));
+    [blob(&stored.bundle), blob(&Bytes::from_static(bundle::EMPTY))]
+}
+
+/// The manifest that an entry names, by which it is looked up and put back.
+fn manifest_name(entry: &Entry) -> Option<(Name, Digest)> {
+    let descriptor = entry.descriptor()?;
+    let media_type = descriptor.get("mediaType").and_then(Value::as_str).unwrap_or(bundle::MANIFEST_TYPE);
+    let digest = entry.digest()?;
+    Some((Name::Manifest(digest.clone(), media_type.to_owned()), digest))
 }
 
 /// What a bundle with this payload is.

@@ -6,13 +6,17 @@
 //! Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md>,
 //! <https://github.com/sigstore/cosign/blob/v3.1.2/specs/ATTESTATION_SPEC.md>
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::memory::Memory;
+use super::parts::{self, AT_A_TIME, Mended, Name, Part, Parts};
 use super::reader::{Entries, Fetched, Places, Reader, Wanted, by_digest};
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
@@ -97,23 +101,79 @@ pub struct OciTag {
     repository: Option<Repository>,
     memory: Memory,
     uploads: Uploads,
+    parts: Parts,
+}
+
+/// A list that is about to be written.
+struct Draft {
+    list: Shelf,
+    /// The layers of ours.
+    own: Vec<Bytes>,
+    config: Bytes,
+    manifest: Bytes,
 }
 
 impl OciTag {
     /// Keeps `contents` beside each image, or in `repository`.
     pub fn new(client: Client, contents: Contents, repository: Option<Repository>) -> Self {
-        let uploads = Uploads::new(client.clone());
-        Self { client, contents, repository, memory: Memory::default(), uploads }
+        let (uploads, parts) = (Uploads::new(client.clone()), Parts::new(client.clone()));
+        Self { client, contents, repository, memory: Memory::default(), uploads, parts }
     }
 
     fn tag<'a>(&'a self, image: &'a ImageRef) -> Tag<'a> {
+        let repository = self.repository.as_ref().unwrap_or(&image.repository);
         Tag {
             client: &self.client,
-            repository: self.repository.as_ref().unwrap_or(&image.repository),
+            repository,
             name: format!("sha256-{}.{}", image.digest.hex(), self.contents.suffix()),
             subject: &image.digest,
             field: "layers",
+            reads_first: self.parts.may_be_lost(repository),
         }
+    }
+
+    /// `shelf` with `signed` added, as it is written.
+    fn draft(&self, tag: &Tag<'_>, shelf: &Shelf, signed: &[Signed]) -> Result<Draft, StoreError> {
+        let (mut list, mut ours, mut own) = (shelf.clone(), Shelf::default(), Vec::new());
+        for signed in signed {
+            let bytes = self.contents.bytes(signed);
+            ours.entries.push(Entry::of(&self.contents.layer(signed, &bytes)));
+            own.push(bytes);
+        }
+        list.absorb(&ours);
+        let list = list.with_room(&tag.location())?;
+        let config = config(diff_ids(&list))?;
+        let descriptor = Descriptor {
+            media_type: CONFIG_TYPE.into(),
+            size: config.len() as u64,
+            digest: Digest::of(&config).as_str().to_owned(),
+        };
+        let descriptor = serde_json::to_value(descriptor).map_err(StoreError::Json)?;
+        let manifest = list.to_bytes("layers", MANIFEST_TYPE, Some(descriptor))?.into();
+        Ok(Draft { list, own, config, manifest })
+    }
+
+    /// What `list` names, with its bytes where they are known: those of `own`, a payload that is always the same, and what was read.
+    fn parts_of(&self, repository: &Repository, image: &ImageRef, list: &Shelf, own: &[Bytes]) -> Vec<Part> {
+        let mut known: HashMap<Digest, Bytes> = by_digest(own).into_iter().collect();
+        if self.contents == Contents::Signatures {
+            known.extend(by_digest(&simple_signing::usual(image)));
+        }
+        let part = |entry: &Entry| {
+            let digest = entry.digest()?;
+            let bytes = known.get(&digest).cloned().or_else(|| self.memory.find(repository, &digest));
+            Some(Part::blob(Some(entry.clone()), digest, bytes))
+        };
+        list.entries.iter().filter_map(part).collect()
+    }
+
+    /// Reads what others' entries name, as far as there is room to keep it: it may have to be put back.
+    async fn keep(&self, tag: &Tag<'_>, shelf: &Shelf) {
+        let names: HashMap<Digest, u64> = shelf.entries.iter().filter_map(parts::named).collect();
+        let read = |(digest, size)| async move {
+            self.memory.read(&self.client, tag.repository, &Name::Blob(digest), size).await;
+        };
+        stream::iter(names).for_each_concurrent(AT_A_TIME, read).await;
     }
 
     async fn upload(&self, tag: &Tag<'_>, image: &ImageRef, bytes: Bytes) -> Result<(), StoreError> {
@@ -179,6 +239,9 @@ impl Store for OciTag {
             };
             let places = self.places(&shelf, depth, judge);
             reader.judge(&mut shelf, Entries::Layers, places, judge).await?;
+            if self.parts.are_at_risk(tag.repository) {
+                self.keep(&tag, &shelf).await;
+            }
             Ok(shelf)
         })
     }
@@ -204,27 +267,33 @@ impl Store for OciTag {
         signed: &'a [Signed],
     ) -> Step<'a, Written> {
         Box::pin(async move {
-            let tag = self.tag(&subject.image);
-            let mut merged = shelf.clone();
-            let mut ours = Shelf::default();
-            for signed in signed {
-                let bytes = self.contents.bytes(signed);
-                let descriptor = self.contents.layer(signed, &bytes);
-                ours.entries.push(Entry::of(&descriptor));
-                self.upload(&tag, &subject.image, bytes).await?;
+            let (tag, image) = (self.tag(&subject.image), &subject.image);
+            let draft = self.draft(&tag, shelf, signed)?;
+            for bytes in draft.own.iter().chain([&draft.config]) {
+                self.upload(&tag, image, bytes.clone()).await?;
             }
-            merged.absorb(&ours);
-            let merged = merged.with_room(&tag.location())?;
-            let config = config(diff_ids(&merged))?;
-            let descriptor = Descriptor {
-                media_type: CONFIG_TYPE.into(),
-                size: config.len() as u64,
-                digest: Digest::of(&config).as_str().to_owned(),
+            let failed = |source| StoreError::push(image, tag.location(), source);
+            let parts = || {
+                let mut parts = self.parts_of(tag.repository, image, &draft.list, &draft.own);
+                parts.push(Part::blob(None, Digest::of(&draft.config), Some(draft.config.clone())));
+                parts
             };
-            self.upload(&tag, &subject.image, config).await?;
-            let descriptor = serde_json::to_value(descriptor).map_err(StoreError::Json)?;
-            let bytes = merged.to_bytes("layers", MANIFEST_TYPE, Some(descriptor))?;
-            tag.replace(&subject.image, shelf, MANIFEST_TYPE, bytes).await
+            let write = || tag.replace(image, shelf, MANIFEST_TYPE, draft.manifest.clone());
+            self.parts.write(tag.repository, failed, parts, write).await
+        })
+    }
+
+    fn mend<'a>(&'a self, shelf: &'a Shelf, subject: &'a Subject, signed: &'a [Signed]) -> Step<'a, Mended> {
+        Box::pin(async move {
+            let (tag, image) = (self.tag(&subject.image), &subject.image);
+            if !self.parts.are_lost(tag.repository) {
+                return Ok(Mended::default());
+            }
+            let own: Vec<Bytes> = signed.iter().map(|signed| self.contents.bytes(signed)).collect();
+            let mut parts = self.parts_of(tag.repository, image, shelf, &own);
+            parts.extend(shelf.config().map(|config| Part::blob(None, config, None)));
+            let mended = self.parts.mend(tag.repository, parts).await;
+            mended.map_err(|source| StoreError::push(image, tag.location(), source))
         })
     }
 

@@ -96,6 +96,25 @@ impl Shelf {
         self.entries.extend(lacking);
     }
 
+    /// The same list without those of `entries`.
+    pub fn without(&self, entries: &[Entry]) -> Self {
+        let others: HashSet<Key> = entries.iter().map(Entry::key).collect();
+        let mut rest = self.clone();
+        rest.entries.retain(|entry| !others.contains(&entry.key()));
+        rest
+    }
+
+    /// Whether `entry` is here.
+    pub fn has(&self, entry: &Entry) -> bool {
+        self.entries.iter().any(|own| own.key() == entry.key())
+    }
+
+    /// The config that the manifest names.
+    pub(super) fn config(&self) -> Option<Digest> {
+        let (_, Base(value)) = self.base.iter().find(|(name, _)| name == "config")?;
+        entry::digest_of(&entry::read(value.get().as_bytes())?)
+    }
+
     /// Whether every entry of `other` is here.
     pub fn contains(&self, other: &Self) -> bool {
         let ours = self.keys();

@@ -27,6 +27,8 @@ pub(super) struct Tag<'a> {
     pub(super) subject: &'a Digest,
     /// The manifest's field with the list: `layers` or `manifests`.
     pub(super) field: &'static str,
+    /// Whether a write always waits for the read before it: what it replaces may be deleted, and then can't be written again.
+    pub(super) reads_first: bool,
 }
 
 impl Tag<'_> {
@@ -50,13 +52,14 @@ impl Tag<'_> {
     ///
     /// A registry can't compare and swap, so the read goes right before the write. Over a slow network they
     /// leave together, the read a little earlier: the registry answers it, then carries out the write,
-    /// whatever the latency. What such a write replaced is then known, and can be written again.
+    /// whatever the latency. What such a write replaced is then known, and can be written again: where the registry is known
+    /// to keep it.
     pub(super) async fn replace(
         &self,
         image: &ImageRef,
         merged: &Shelf,
         media_type: &str,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     ) -> Result<Written, StoreError> {
         if bytes.len() > MAX_MANIFEST_BYTES {
             return Err(StoreError::Full { location: self.location(), size: bytes.len() });
@@ -69,8 +72,11 @@ impl Tag<'_> {
             return Ok(Written::Alone { took: begun.elapsed() });
         }
         let mut read = pin!(self.read());
-        let early = tokio::time::timeout(HEAD_START, &mut read).await;
-        if let Ok(before) = early {
+        let early = match self.reads_first {
+            true => Some((&mut read).await),
+            false => tokio::time::timeout(HEAD_START, &mut read).await.ok(),
+        };
+        if let Some(before) = early {
             let before = before?;
             if before.version != merged.version {
                 return Ok(Written::Met(before));
@@ -95,9 +101,9 @@ impl Tag<'_> {
         image: &ImageRef,
         target: &Target,
         media_type: &str,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     ) -> Result<(), StoreError> {
-        let put = self.client.put_manifest(self.repository, target, media_type, Bytes::from(bytes)).await;
+        let put = self.client.put_manifest(self.repository, target, media_type, bytes).await;
         put.map(|_| ()).map_err(|source| StoreError::push(image, self.location(), source))
     }
 

@@ -19,6 +19,8 @@ mod interrupted;
 mod key_forms;
 mod network;
 mod other_hosts;
+
+mod overwritten;
 mod own_results;
 mod product_answers;
 mod products;

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 
 use super::manifests::{same_digest, unexpected};
-use super::send::{Request, given_up};
+use super::send::given_up;
 use super::{
     BadAnswer, Client, Digest, Failure, Inner, RegistryError, Repository, endpoint, retry, transport,
 };
@@ -127,7 +127,9 @@ impl Inner {
         }
         answer.not_html().map_err(|failure| self.failed(&request, &reply, failure))?;
         let location = answer.headers.get(LOCATION).ok_or_else(|| bad(BadAnswer::NoLocation))?;
-        Ok(Upload { location: transport::follow(location, &answer.url).map_err(bad)? })
+        let location = transport::follow(location, &answer.url).map_err(bad)?;
+        self.note_upload(repository, &location);
+        Ok(Upload { location })
     }
 
     async fn end(
@@ -153,18 +155,6 @@ impl Inner {
             .not_html()
             .and_then(|()| same_digest(&reply, digest))
             .map_err(|failure| self.failed(&request, &reply, failure))
-    }
-
-    /// Whether the registry holds a blob.
-    async fn holds(&self, repository: &Repository, digest: &Digest) -> Result<bool, RegistryError> {
-        let mut request: Request<'_> = self.request(repository, |base| endpoint::blob(base, digest))?;
-        request.method = Method::HEAD;
-        let reply = self.send(&request).await?;
-        match reply.answer.status {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            status => Err(self.failed(&request, &reply, unexpected(status, &reply))),
-        }
     }
 }
 

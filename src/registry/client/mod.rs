@@ -51,6 +51,7 @@ mod login;
 mod manifests;
 mod no_proxy;
 mod options;
+mod presence;
 pub(crate) mod proxy;
 mod referrers;
 pub mod refusal;
@@ -71,7 +72,7 @@ pub(crate) mod tests;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -113,6 +114,8 @@ struct Inner {
     transport: Transport,
     auth: Auth,
     insecure: HashSet<String>,
+    /// The registries that keep what was overwritten.
+    keeping: Mutex<HashSet<String>>,
 }
 
 /// Which manifest of a repository.
@@ -166,7 +169,7 @@ impl Client {
         let insecure = options.insecure.iter().map(|name| registry_name(name)).collect::<Result<_, _>>()?;
         let auth = Auth::new(keychain, proxy::logins(&options.environment));
         let transport = Transport::new(options)?;
-        Ok(Self { inner: Arc::new(Inner { transport, auth, insecure }) })
+        Ok(Self { inner: Arc::new(Inner { transport, auth, insecure, keeping: Mutex::default() }) })
     }
 
     /// What was done so far.

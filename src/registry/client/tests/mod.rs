@@ -7,6 +7,7 @@ mod network;
 mod other_hosts;
 mod passwords;
 mod points;
+mod presence;
 mod proxies;
 mod redirects;
 mod referrers;

@@ -1,0 +1,78 @@
+//! Whether a registry holds something, without reading it, and whether it goes on to hold it.
+//!
+//! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry>
+
+use std::sync::PoisonError;
+
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::manifests::{ACCEPT, unexpected};
+use super::send::Request;
+use super::{Client, Digest, Inner, RegistryError, Repository, Target, endpoint};
+
+/// What Docker's distribution (docker-registry, Harbor, GitLab) puts into the address of an upload.
+const DISTRIBUTIONS_STATE: &str = "_state";
+
+impl Client {
+    /// Whether the registry is known to keep what a tag pointed to when the tag is overwritten. Docker's distribution does,
+    /// which shows when an upload begins; others may delete it.
+    pub fn keeps_overwritten(&self, repository: &Repository) -> bool {
+        let keeping = self.inner.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        keeping.contains(repository.registry())
+    }
+
+    /// Whether the registry holds a blob.
+    ///
+    /// # Errors
+    ///
+    /// Every answer but 200 and 404.
+    pub async fn holds_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, RegistryError> {
+        self.inner.holds(repository, digest).await
+    }
+
+    /// Whether the registry holds a manifest.
+    ///
+    /// # Errors
+    ///
+    /// Every answer but 200 and 404.
+    pub async fn holds_manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        let target = Target::Digest(digest.clone());
+        let mut request = self.inner.request(repository, |base| endpoint::manifest(base, &target))?;
+        request.accept = Some(ACCEPT);
+        self.inner.is_there(request).await
+    }
+}
+
+impl Inner {
+    /// Takes note of what the address of an upload shows.
+    pub(super) fn note_upload(&self, repository: &Repository, location: &Url) {
+        if location.query_pairs().any(|(name, _)| name == DISTRIBUTIONS_STATE) {
+            let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+            keeping.insert(repository.registry().to_owned());
+        }
+    }
+
+    /// Whether the registry holds a blob.
+    pub(super) async fn holds(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        self.is_there(self.request(repository, |base| endpoint::blob(base, digest))?).await
+    }
+
+    async fn is_there(&self, mut request: Request<'_>) -> Result<bool, RegistryError> {
+        request.method = Method::HEAD;
+        let reply = self.send(&request).await?;
+        match reply.answer.status {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            status => Err(self.failed(&request, &reply, unexpected(status, &reply))),
+        }
+    }
+}
