@@ -18,8 +18,6 @@ CLUSTER_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PIPELINES=$STEPSEAL_CACHE/bin-pipelines-$PIPELINES_VERSION
 CHAINS=$STEPSEAL_CACHE/bin-chains-$CHAINS_VERSION
 
-module_folder() { go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p'; }
-
 # Writes into FOLDER a module with the requires and replaces of MODULE; what else SED says is changed.
 shadow() { # FOLDER MODULE VERSION [SED…]
   local from folder=$1 module=$2 version=$3

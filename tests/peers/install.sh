@@ -5,7 +5,8 @@
 #   . tests/peers/install.sh GROUP…      the same, for the shell that sources it
 #
 # Groups: `peers` (Debian packages, cosign, crane, a transparency log, a timestamp authority,
-# the Sigstore Go verifier, skopeo's policy, a registry with the referrers API), `go_types` (Tekton's Go types),
+# the Sigstore Go verifier, skopeo's policy, a registry with the referrers API), `registries` (distribution 3 and Gitea, only for
+# the tests against them), `go_types` (Tekton's Go types),
 # `fuzz` (cargo-fuzz), `deny` (cargo-deny), `sbom` (cargo-cyclonedx, CycloneDX's JSON schemas).
 # What has to be built is kept in $STEPSEAL_CACHE (default: the user's cache folder), a folder a
 # version, outside the checkout; a program gets its final name only when it is whole.
@@ -16,6 +17,8 @@ COSIGN_VERSION=v3.1.2
 CRANE_VERSION=v0.22.1
 REKOR_VERSION=v2.2.1
 TIMESTAMP_VERSION=v2.1.2
+DISTRIBUTION_VERSION=v3.1.2
+GITEA_VERSION=v1.24.0
 CARGO_FUZZ_VERSION=0.13.2
 CARGO_DENY_VERSION=0.20.2
 CARGO_CYCLONEDX_VERSION=0.5.9
@@ -77,6 +80,17 @@ go_build() { # SOURCE-FOLDER NAME FOLDER
   CGO_ENABLED=0 GOFLAGS=-buildvcs=false go build -C "$1" -tags "${GO_TAGS:-}" -ldflags '-s -w' -o "$3/$2" .
 }
 
+module_folder() { go mod download -json "$1" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p'; }
+
+# Gitea's module replaces others, so that it can only be built in its own folder. It reads templates and texts from files beside it.
+build_gitea() { # FOLDER
+  local module
+  module=$(module_folder "code.gitea.io/gitea@$GITEA_VERSION")
+  CGO_ENABLED=1 GOFLAGS=-buildvcs=false go build -C "$module" -tags 'sqlite sqlite_unlock_notify' -ldflags '-s -w' -o "$1/gitea" .
+  cp -r "$module"/{options,public,templates} "$1/"
+  chmod -R u+w "$1"
+}
+
 # With the bundles of the public-good Sigstore that its module has for its own tests.
 build_sigstore_go() { # SOURCE-FOLDER FOLDER
   local module
@@ -122,6 +136,14 @@ install_peers() {
   # Which bundles are beside it is said by its recipe, which is part of its version therefore.
   need_built sigstore-go "$({ cat "$source"/*; declare -f build_sigstore_go; } | sha256sum | cut -c1-12)" \
     build_sigstore_go "$source"
+}
+
+install_registries() {
+  # Gitea starts git, and its SQLite is C.
+  need_debian docker-registry apache2-utils git gcc libc6-dev
+  need_built registry "$DISTRIBUTION_VERSION" \
+    go_install "github.com/distribution/distribution/v3/cmd/registry@$DISTRIBUTION_VERSION"
+  need_built gitea "$GITEA_VERSION" build_gitea
 }
 
 install_go_types() {

@@ -45,6 +45,8 @@ mod peers;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod registries;
+#[cfg(test)]
 mod release;
 #[cfg(test)]
 mod results;
@@ -58,5 +60,3 @@ mod sigstore_go;
 mod tag_and_referrers;
 #[cfg(test)]
 mod verify;
-#[cfg(test)]
-mod weather;

@@ -75,3 +75,10 @@ pub(crate) fn peer(program: &str, home: &Path) -> Command {
     }
     command
 }
+
+/// The same for a server: it ends with the thread that starts it, also where that is killed.
+pub(crate) fn mortal(program: &str, home: &Path) -> Command {
+    let mut command = peer("setpriv", home);
+    command.args(["--pdeathsig", "KILL", program]);
+    command
+}

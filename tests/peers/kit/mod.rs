@@ -1,6 +1,7 @@
 //! What the scenarios are made of: registries, their door keepers, the programs of others, and ours.
 
 pub(crate) mod command;
+pub(crate) mod gitea;
 pub(crate) mod images;
 pub(crate) mod kube;
 pub(crate) mod registry;

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::command::{peer, run};
+use super::command::{mortal, peer, run};
+use super::gitea;
 use super::scene::{PASSWORD, USER};
 use super::service::{Service, folder};
 use super::tls::Tls;
@@ -23,12 +24,12 @@ pub(crate) struct Registry {
 impl Registry {
     /// Debian's docker-registry, with a password. It has no referrers API.
     pub(crate) fn docker(home: &Path) -> Self {
-        Self::distribution(home, None, |_| {})
+        Self::distribution("docker-registry", home, None, |_| {})
     }
 
     /// The same behind a token service.
     pub(crate) fn docker_with_tokens(home: &Path, service: &TokenService) -> Self {
-        Self::distribution(home, None, |config| {
+        Self::distribution("docker-registry", home, None, |config| {
             config["auth"] = json!({ "token": {
                 "realm": service.realm(), "service": SERVICE, "issuer": ISSUER,
                 "rootcertbundle": service.certificate,
@@ -38,28 +39,39 @@ impl Registry {
 
     /// The same over HTTPS.
     pub(crate) fn docker_with_tls(home: &Path, tls: &Tls) -> Self {
-        Self::distribution(home, None, |config| {
+        Self::distribution("docker-registry", home, None, |config| {
             config["http"]["tls"] = json!({ "certificate": tls.certificate, "key": tls.key });
         })
     }
 
     /// A second docker-registry on `other`'s images that takes no writes.
     pub(crate) fn docker_read_only(home: &Path, other: &Self) -> Self {
-        Self::distribution(home, Some(&other.storage), |config| {
+        Self::distribution("docker-registry", home, Some(&other.storage), |config| {
             config["storage"]["maintenance"] = json!({ "readonly": { "enabled": true } });
         })
+    }
+
+    /// distribution 3, docker-registry's successor, with a password. It has no referrers API either.
+    pub(crate) fn distribution_3(home: &Path) -> Self {
+        Self::distribution("registry", home, None, |_| {})
+    }
+
+    /// Gitea, with the same password. Images' names begin with the user's.
+    pub(crate) fn gitea(home: &Path) -> Self {
+        let (service, storage) = gitea::start(home);
+        Self { service, storage }
     }
 
     /// go-containerregistry's registry with the referrers API, which asks for no password.
     pub(crate) fn with_referrers(home: &Path) -> Self {
         Self::start(home, home.to_owned(), |address| {
-            let mut command = peer("referrers-registry", home);
+            let mut command = mortal("referrers-registry", home);
             command.arg(address.to_string());
             command
         })
     }
 
-    fn distribution(home: &Path, storage: Option<&Path>, change: impl Fn(&mut Value)) -> Self {
+    fn distribution(program: &str, home: &Path, storage: Option<&Path>, change: impl Fn(&mut Value)) -> Self {
         let place = folder(home, "registry-");
         let storage = storage.map_or_else(|| place.join("storage"), Path::to_owned);
         let hashed = run(peer("htpasswd", home).args(["-Bbn", "-C", "4", USER, PASSWORD])).ok().stdout;
@@ -77,7 +89,7 @@ impl Registry {
             // JSON is YAML.
             let path = place.join("config.yml");
             fs::write(&path, config.to_string()).unwrap();
-            let mut command = peer("docker-registry", home);
+            let mut command = mortal(program, home);
             command.arg("serve").arg(path);
             command
         })
