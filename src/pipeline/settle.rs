@@ -19,7 +19,7 @@ use tokio::sync::SemaphorePermit;
 
 use super::lost::Lost;
 use super::{Pipeline, PipelineError};
-use crate::registry::{ImageRef, RegistryError};
+use crate::registry::RegistryError;
 use crate::store::{Depth, Entry, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written};
 use crate::verify::Own;
 
@@ -176,7 +176,7 @@ impl Pipeline {
             Ok(Written::Alone { took }) => {
                 settling.pushed = true;
                 failures.torn = Torn::default();
-                return Ok(self.confirm_after(took, &settling.subject.image));
+                return Ok(self.confirm_after(took, settling));
             }
             Ok(Written::Met(others)) => {
                 settling.contended = true;
@@ -284,9 +284,11 @@ impl Pipeline {
     }
 
     /// How long after a write that took so long the confirming read is sent.
-    fn confirm_after(&self, took: Duration, image: &ImageRef) -> Duration {
-        let least =
-            if self.client.keeps_overwritten(&image.repository) { LEAST_WAIT } else { LEAST_WAIT_IF_DELETED };
+    fn confirm_after(&self, took: Duration, settling: &Settling<'_>) -> Duration {
+        let least = match self.store.may_lose(&settling.wanted, &settling.subject.image) {
+            true => LEAST_WAIT_IF_DELETED,
+            false => LEAST_WAIT,
+        };
         let uneven = took.saturating_sub(self.client.fastest());
         (least + uneven + uneven.saturating_sub(CALM)).min(MOST_WAIT)
     }

@@ -247,6 +247,9 @@ pub trait Store: Send + Sync {
     /// When the registry doesn't answer, or doesn't take them.
     fn mend<'a>(&'a self, shelf: &'a Shelf, subject: &'a Subject, signed: &'a [Signed]) -> Step<'a, Mended>;
 
+    /// Whether the registry may delete what a write of a list like `shelf` replaces.
+    fn may_lose(&self, shelf: &Shelf, image: &ImageRef) -> bool;
+
     /// The entries that [`write`](Self::write) adds for `signed`, in their order.
     ///
     /// # Errors

@@ -240,6 +240,10 @@ impl Store for OciReferrers {
         })
     }
 
+    fn may_lose(&self, shelf: &Shelf, image: &ImageRef) -> bool {
+        !shelf.listed && self.tag(image).reads_first
+    }
+
     fn own(&self, subject: &Subject, signed: &[Signed]) -> Result<Vec<Own>, StoreError> {
         let own = |signed: &Signed| {
             Ok(Own {

@@ -297,6 +297,10 @@ impl Store for OciTag {
         })
     }
 
+    fn may_lose(&self, _: &Shelf, image: &ImageRef) -> bool {
+        self.tag(image).reads_first
+    }
+
     fn own(&self, _: &Subject, signed: &[Signed]) -> Result<Vec<Own>, StoreError> {
         let own = |signed: &Signed| {
             let bytes = self.contents.bytes(signed);

@@ -1,10 +1,12 @@
 //! Registries that delete what an overwritten tag pointed to: a list then names content that is gone.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
-use stepseal::demo::registry::{Content, Options};
+use stepseal::demo::registry::{Content, Effect, Fault, Options};
 use stepseal::registry::Digest;
 
 use crate::step::{Ended, Step, ended};
@@ -168,6 +170,37 @@ fn what_was_read_before_it_was_deleted_is_put_back() {
             if let Some(lost) = (put.reference == tag).then(|| lost.take()).flatten() {
                 delete(content, way, &lost);
             }
+        });
+        let ran = run(&step, way, &digest, 1);
+        assert_eq!(ran.code, 0, "{way:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("WARN"), "{way:?}: {}", ran.stderr);
+        let all = listed(&step, way, &digest);
+        assert!(all.len() == 2 && all[0] == theirs, "{way:?}: {all:?}");
+    }
+}
+
+/// Over a slow network too, where the read and the write otherwise leave together.
+#[test]
+fn a_list_that_came_in_between_is_read_before_it_is_overwritten() {
+    for way in [Way::Signatures, Way::Attestations] {
+        let step = step();
+        let digest = step.built("team/app");
+        assert_eq!(run(&step, way, &digest, 0).code, 0);
+        let theirs = listed(&step, way, &digest).remove(0);
+        let tag = way.tag(&digest);
+        let (content, path) = (step.registry.content().clone(), format!("/manifests/{tag}"));
+        let (media_type, bytes) = content.manifest("team/app", &tag).unwrap();
+        content.remove_tag("team/app", &tag);
+        let slow = Fault::new(Effect::Delay(Duration::from_millis(50)));
+        step.registry.faults().add(slow.method(Method::GET).path(&path));
+        // The first list that is read is empty; the other signer comes while ours is uploaded.
+        let came = AtomicBool::new(false);
+        step.registry.faults().answer_instead(move |asked| {
+            if *asked.method == Method::POST && !came.swap(true, Ordering::SeqCst) {
+                let put = asked.content.put_manifest("team/app", Some(&tag), &media_type, bytes.clone());
+                put.unwrap();
+            }
+            None
         });
         let ran = run(&step, way, &digest, 1);
         assert_eq!(ran.code, 0, "{way:?}: {}", ran.stderr);
