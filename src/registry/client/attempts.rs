@@ -79,6 +79,11 @@ impl AuthAttempts {
         self.tokens.iter().any(|(have, refused)| *have == login && **refused == *ask)
     }
 
+    /// Whether the registry has refused a token of this login that was new.
+    pub(super) fn had_token(&self, login: Option<usize>) -> bool {
+        self.tokens.iter().any(|(have, _)| *have == login)
+    }
+
     /// Whether this authorization was refused already.
     pub(super) fn refuses_authorization(&self, authorization: &Authorization) -> bool {
         self.refuses(authorization.kind)

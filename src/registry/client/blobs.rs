@@ -26,7 +26,8 @@ pub struct Upload {
 }
 
 impl Client {
-    /// Reads a blob; `None` if the registry, or the storage that it redirects to, doesn't hold it: a 404, whatever its body says.
+    /// Reads a blob; `None` if the registry doesn't hold it: its own 404, whatever its body says. A 404 of the storage that it redirects to
+    /// is an error.
     ///
     /// # Errors
     ///
@@ -51,7 +52,7 @@ impl Client {
                 }
                 Ok(Some(reply.answer.body))
             }
-            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::NOT_FOUND if request.is_answered_by_registry(&reply.answer.url) => Ok(None),
             status => Err(inner.failed(&request, &reply, unexpected(status, &reply))),
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::hint;
+use super::peer::Peer;
 use super::refusal::{Refusal, Said};
 use super::retry::{Until, status_is_transient};
 use crate::exit::ExitCode;
@@ -146,6 +147,8 @@ pub struct RequestError {
     pub method: Method,
     /// The address, without what must not be shown.
     pub url: String,
+    /// Who answered, or was to.
+    pub peer: Peer,
     /// The repository it was about.
     pub repository: Repository,
     /// Whether it was to change something in the repository.
@@ -398,7 +401,18 @@ impl Failure {
 
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.method, self.url, self.failure)?;
+        write!(f, "{} {}: ", self.method, self.url)?;
+        // A 401 or 403 there is what a refused login usually is.
+        let is_usual = self.denied;
+        match (&self.failure, self.peer) {
+            (Failure::Refused(refusal), Peer::TokenService) if !is_usual => {
+                write!(f, "the token service answered {refusal}")?;
+            }
+            (Failure::Refused(refusal), Peer::Elsewhere) => {
+                write!(f, "the host that {} redirects to answered {refusal}", self.repository.registry())?;
+            }
+            (failure, _) => write!(f, "{failure}")?,
+        }
         if self.attempts > 1 {
             write!(f, " (sent {} times)", self.attempts)?;
         }
@@ -426,7 +440,7 @@ impl RegistryError {
 
     /// How long the registry wants to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.refusal().and_then(|refusal| refusal.retry_after)
+        self.refusal_by_any().and_then(|refusal| refusal.retry_after)
     }
 
     /// The request that failed, if it came to one.
@@ -437,8 +451,17 @@ impl RegistryError {
         }
     }
 
-    /// The refusing answer, if it came to one.
+    /// The registry's own refusing answer, if it came to one: what a token service or another host says is not about the content.
     pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal_by_any().filter(|_| self.peer() == Some(Peer::Registry))
+    }
+
+    /// Who answered the request that failed, or was to.
+    pub fn peer(&self) -> Option<Peer> {
+        self.request().map(|request| request.peer)
+    }
+
+    fn refusal_by_any(&self) -> Option<&Refusal> {
         match &self.request()?.failure {
             Failure::Refused(refusal) => Some(refusal),
             _ => None,

@@ -29,7 +29,7 @@ const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+";
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
 impl Client {
-    /// Reads a manifest that need not be there; `None`: the registry answers 404, whatever it says beside that.
+    /// Reads a manifest that need not be there; `None`: the registry itself answers 404, whatever it says beside that.
     ///
     /// Registries say that a tag isn't there in many ways: with codes of their own (`TAG_EXPIRED`), in plain text, or with a page. For
     /// what has to be there, ask with [`subject`](Self::subject).

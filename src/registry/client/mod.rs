@@ -51,6 +51,7 @@ mod login;
 mod manifests;
 mod no_proxy;
 mod options;
+mod peer;
 mod presence;
 pub(crate) mod proxy;
 mod referrers;
@@ -88,6 +89,7 @@ pub use error::{BadAnswer, ClientKeyFault, Failure, RegistryError, RequestError,
 pub use options::{
     Access, ClientOptions, Environment, IDLE_LIMIT, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles,
 };
+pub use peer::Peer;
 pub(crate) use referrers::MAX_DESCRIPTOR_BYTES;
 pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, NoApi, Referrers};
 pub use refusal::{ListedError, Refusal, Said};
@@ -241,6 +243,7 @@ impl Inner {
     ) -> Result<Request<'a>, RegistryError> {
         let base = endpoint::base(repository, self.is_insecure(repository)).map_err(|_| {
             RegistryError::Request(Box::new(RequestError {
+                peer: Peer::Registry,
                 method: Method::GET,
                 url: repository.to_string(),
                 repository: repository.clone(),

@@ -26,7 +26,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Every answer but 200 and 404.
+    /// Every answer but 200 and the registry's own 404.
     pub async fn holds_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, RegistryError> {
         self.inner.holds(repository, digest).await
     }
@@ -35,7 +35,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Every answer but 200 and 404.
+    /// Every answer but 200 and the registry's own 404.
     pub async fn holds_manifest(
         &self,
         repository: &Repository,
@@ -71,7 +71,7 @@ impl Inner {
         let reply = self.send(&request).await?;
         match reply.answer.status {
             StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::NOT_FOUND if request.is_answered_by_registry(&reply.answer.url) => Ok(false),
             status => Err(self.failed(&request, &reply, unexpected(status, &reply))),
         }
     }

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::manifests::{essence, unexpected};
+use super::peer::Peer;
 use super::refusal::MAX_ERROR_BODY_BYTES;
 use super::send::Reply;
 use super::transport::Answer;
@@ -172,6 +173,7 @@ impl Client {
                 Err(error) => return failed(error),
             };
             if page == 0
+                && request.is_answered_by_registry(&reply.answer.url)
                 && let Some(why) = NoApi::of(&reply.answer, subject)
             {
                 return Ok(Walked::NoApi(why));
@@ -197,13 +199,17 @@ impl Client {
         Ok(Walked::Cut)
     }
 
-    /// What it means that the API is refused to every login: nothing about the API, unless the repository's manifests can be read.
+    /// What it means that the API is refused to every login: nothing about the API, unless it was the registry that refused, and the
+    /// repository's manifests can be read.
     async fn refused_api(
         &self,
         repository: &Repository,
         subject: &Digest,
         error: RegistryError,
     ) -> Result<Walked, RegistryError> {
+        if error.peer() != Some(Peer::Registry) {
+            return Err(error);
+        }
         let target = Target::Digest(subject.clone());
         let reads = self.inner.auth.account(repository).reads_manifests.load(Ordering::Relaxed);
         if reads || self.manifest(repository, &target).await.is_ok() {

@@ -6,6 +6,7 @@
 use http::{Method, StatusCode};
 
 use super::error::RequestError;
+use super::peer::Peer;
 use super::refusal::{Refusal, Said};
 
 /// What to do about a registry that has had enough.
@@ -89,6 +90,7 @@ pub(super) fn action(request: &RequestError, refusal: &Refusal) -> Option<String
     let answer = Answer { request, refusal, words: &words };
     answer
         .access()
+        .or_else(|| by_another(request, refusal))
         .or_else(|| answer.room())
         .or_else(|| answer.rule())
         .or_else(|| answer.closed())
@@ -205,6 +207,25 @@ impl Answer<'_> {
     }
 }
 
+/// What to do where it wasn't the registry that answered, and no login was refused.
+fn by_another(request: &RequestError, refusal: &Refusal) -> Option<String> {
+    let registry = request.repository.registry();
+    match request.peer {
+        Peer::TokenService if !request.denied && refusal.status.is_server_error() => Some(format!(
+            "look at the log of the token service that {registry} names; it is safe to run again"
+        )),
+        Peer::TokenService if !request.denied => Some(format!(
+            "check the token service that {registry} names, and whatever stands in front of it: without a token nobody can tell what \
+             {registry} holds; it is safe to run again"
+        )),
+        Peer::Elsewhere if refusal.status.is_client_error() => Some(format!(
+            "check the host that {registry} redirects to (storage, a CDN): only an answer of {registry} itself tells what it holds; it is safe \
+             to run again"
+        )),
+        _ => None,
+    }
+}
+
 fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
     let registry = request.repository.registry();
     let path = request.repository.path();
@@ -213,7 +234,10 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if request.used.is_empty() => format!(
             "mount a dockerconfigjson with a login for {registry} that may {verb} {path} (--registry-config)"
         ),
-        StatusCode::UNAUTHORIZED => format!(
+        StatusCode::BAD_REQUEST if request.denied && request.used.is_empty() => {
+            format!("see how {registry} gives tokens to those without a login, or mount a dockerconfigjson with a login for it")
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST if request.denied || refusal.status != StatusCode::BAD_REQUEST => format!(
             "check that this login is right and may {verb} {path}, or mount a dockerconfigjson with one that is"
         ),
         StatusCode::FORBIDDEN => {

@@ -14,6 +14,7 @@ use super::attempts::AuthAttempts;
 use super::error::{Failure, RegistryError, RequestError};
 use super::login::Caller;
 use super::options::Access;
+use super::peer::Peer;
 use super::refusal::Refusal;
 use super::rejected::refuses_login;
 use super::retry::Until;
@@ -228,6 +229,18 @@ impl Inner {
         self.error(request_error(request, method, url, failure), None)
     }
 
+    /// The error of a question for a token.
+    pub(super) fn fail_at_token_service(
+        &self,
+        request: &Request<'_>,
+        method: &Method,
+        url: &Url,
+        failure: Failure,
+    ) -> RegistryError {
+        let error = request_error(request, method, url, failure);
+        self.error(RequestError { peer: Peer::TokenService, ..error }, None)
+    }
+
     /// The error without what was sent, wherever the answer repeats it: all that a request fails with is made here.
     fn error(&self, mut error: RequestError, sent: Option<&HeaderValue>) -> RegistryError {
         error.hide(&self.auth.mask(sent));
@@ -251,6 +264,9 @@ impl Inner {
         error.unread = self.auth.unread();
         if let Some(last) = tried.last {
             (error.method, error.url) = (last.method, last.url);
+            if last.by_token_service {
+                error.peer = Peer::TokenService;
+            }
             error.advice = ecr::advice(credentials, &last.refusal);
             error.failure = Failure::Refused(last.refusal);
         }
@@ -272,6 +288,7 @@ fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Fai
     RequestError {
         method: method.clone(),
         url: endpoint::redacted(url),
+        peer: request.peer(url),
         repository: request.repository.clone(),
         writes: request.writes,
         failure,

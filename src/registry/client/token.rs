@@ -83,7 +83,9 @@ impl Inner {
         };
         self.transport.tokens.fetch_add(1, Ordering::Relaxed);
         let mut answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
-        let failed = |failure| NoToken::Failed(self.fail(request, &asked.method, &answer.url, failure));
+        let failed = |failure| {
+            NoToken::Failed(self.fail_at_token_service(request, &asked.method, &answer.url, failure))
+        };
         if refuses_login(&answer) && !endpoint::same_origin(&asked.url, &answer.url) {
             let service = format!("the token service {}", endpoint::host(&asked.url));
             return Err(failed(answer.other_host(&asked.url, service)));
@@ -150,7 +152,7 @@ impl Inner {
             leaves_origin: asked.authorization.is_none(),
         };
         self.retried(|| async {
-            let fail = |url: &Url, failure| self.fail(request, &asked.method, url, failure);
+            let fail = |url: &Url, failure| self.fail_at_token_service(request, &asked.method, url, failure);
             let answer = self.transport.exchange(&call).await;
             let answer = answer.map_err(|error| error.into_error(|fault| fail(&fault.url, fault.failure)))?;
             if retry::status_is_transient(answer.status) {

@@ -94,6 +94,8 @@ impl Inner {
         }
         match (rejected, failed) {
             (None, Some(error)) => return Ok(Asked::Failed(error)),
+            // The registry itself has refused a good token of this login: what a token service says to another question says less.
+            (Some(_), _) if tried.had_token(login) => tried.exhaust(Kind::Token(login)),
             (Some(rejection), _) => {
                 state.reject(Kind::Token(login), rejection.clone());
                 tried.refuse(Kind::Token(login), rejection);

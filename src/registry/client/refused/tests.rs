@@ -2,6 +2,7 @@
 
 use super::super::error::Failure;
 use super::super::hint;
+use super::super::peer::Peer;
 use super::super::refusal::{Refusal, read};
 use super::*;
 
@@ -16,6 +17,7 @@ fn failed(method: Method, below: &str, status: u16, body: &str) -> RequestError 
         writes: method != Method::GET,
         method,
         url: format!("https://registry.example/v2/team/app/{below}"),
+        peer: Peer::Registry,
         repository: REPOSITORY.parse().unwrap(),
         failure: Failure::Refused(refusal),
         used: vec!["user \"ci-bot\"".to_owned()],

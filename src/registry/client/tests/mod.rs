@@ -1,5 +1,6 @@
 //! The client against servers that answer as the test says, over real sockets on loopback.
 
+mod absence;
 mod answers;
 mod certificates;
 mod logins;
