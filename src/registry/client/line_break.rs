@@ -1,4 +1,4 @@
-//! Passwords with a line break at their end, as `echo PASSWORD | kubectl create secret … --from-file` leaves one.
+//! Passwords and identity tokens with a line break at their end, as `echo PASSWORD | kubectl create secret … --from-file` leaves one.
 //!
 //! Such a password is sent as it is, as it may be right. Once it was refused, it is tried without the line break.
 
@@ -35,11 +35,15 @@ pub(super) fn is_without_line_break(credentials: &[Arc<Credential>], at: usize) 
 
 /// The login without the line breaks at the end of its password; `None`: there are none, or there is nothing else.
 fn without_line_break(login: &Login) -> Option<Login> {
-    let Login::Basic { user, password } = login else { return None };
+    let (Login::Basic { password, .. } | Login::IdentityToken(password)) = login;
     let password = password.expose();
     let end = password.iter().rposition(|b| !matches!(b, b'\r' | b'\n'))? + 1;
     let shorter = password.get(..end).filter(|_| password.last() == Some(&b'\n'))?;
-    Some(Login::Basic { user: user.clone(), password: Secret::new(shorter) })
+    let shorter = Secret::new(shorter);
+    Some(match login {
+        Login::Basic { user, .. } => Login::Basic { user: user.clone(), password: shorter },
+        Login::IdentityToken(_) => Login::IdentityToken(shorter),
+    })
 }
 
 #[cfg(test)]
@@ -49,6 +53,16 @@ mod tests {
     fn credential(password: &str) -> Credential {
         let login = Login::Basic { user: "ci".into(), password: Secret::new(password) };
         Credential { login, origin: "here".into() }
+    }
+
+    #[test]
+    fn an_identity_token_has_its_second_try_too() {
+        let token = |text: &str| Login::IdentityToken(Secret::new(text));
+        let found = vec![Credential { login: token("t\r\n"), origin: "here".into() }];
+        let all = with_second_tries(found);
+        let logins: Vec<_> = all.iter().map(|credential| credential.login.clone()).collect();
+        assert_eq!(logins, [token("t\r\n"), token("t")]);
+        assert!(is_without_line_break(&all, 1));
     }
 
     #[test]

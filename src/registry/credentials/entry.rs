@@ -84,8 +84,21 @@ struct Given<'a> {
 const SERVER: &str = "entry";
 
 impl Fields {
-    /// The login that the fields make; `None` if they say nothing, as docker writes beside a `credsStore`.
-    pub(super) fn login(&self) -> Result<Option<Login>, EntryError> {
+    /// The logins that the fields make, in the order in which they are tried; none if they say nothing, as docker writes beside a
+    /// `credsStore`. A password beside an `identitytoken` is for when that is refused.
+    pub(super) fn logins(&self) -> Result<Vec<Login>, EntryError> {
+        let first = self.login()?;
+        let is_token = matches!(first, Some(Login::IdentityToken(_)));
+        // Azure writes an empty password there.
+        let second =
+            if is_token { self.basic(&Zeroizing::new(self.auth.replace(['\r', '\n'], "")))? } else { None };
+        let second = second
+            .filter(|login| !matches!(login, Login::Basic { password, .. } if password.expose().is_empty()));
+        Ok(first.into_iter().chain(second).collect())
+    }
+
+    /// The first of them.
+    fn login(&self) -> Result<Option<Login>, EntryError> {
         // Line breaks only: other blanks are no base64 to docker either.
         let auth = Zeroizing::new(self.auth.replace(['\r', '\n'], ""));
         let basic = self.basic(&auth)?;
@@ -188,6 +201,21 @@ mod tests {
             (fields(&base64("ci:"), "", "", "refresh"), Some(token)),
         ] {
             assert_eq!(fields.login(), Ok(want));
+        }
+    }
+
+    #[test]
+    fn a_password_beside_a_token_is_another_login() {
+        let token = Login::IdentityToken(Secret::new("refresh"));
+        for (fields, want) in [
+            (fields(&base64("ci:a"), "", "", "refresh"), vec![token.clone(), basic("ci", "a")]),
+            (fields("", "ci", "a", "refresh"), vec![token.clone(), basic("ci", "a")]),
+            (fields(&base64("ci:"), "", "", "refresh"), vec![token.clone()]),
+            (fields("", "ci", "", "refresh"), vec![token]),
+            (fields(&base64("ci:a"), "", "", ""), vec![basic("ci", "a")]),
+            (fields("", "", "", ""), vec![]),
+        ] {
+            assert_eq!(fields.logins(), Ok(want));
         }
     }
 

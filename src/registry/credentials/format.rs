@@ -179,14 +179,14 @@ fn object<'a>(part: Option<&'a RawValue>, name: &'static str) -> Result<Option<O
 
 /// Every entry that says something. `{}`, which docker writes beside `credsStore`, doesn't.
 fn entries(object: &Object<'_>) -> Vec<Rule> {
-    let rule = |(name, raw): &(Cow<'_, str>, &RawValue)| {
-        let answer = match fields(raw).and_then(|fields| fields.login()).transpose()? {
-            Ok(login) => Answer::Login(login),
-            Err(source) => Answer::Broken(FormatError::Entry { entry: key::shown(name), source }),
-        };
-        rule(name, answer)
+    let rules = |(name, raw): &(Cow<'_, str>, &RawValue)| {
+        let broken = |source| vec![Answer::Broken(FormatError::Entry { entry: key::shown(name), source })];
+        let logins = fields(raw).and_then(|fields| fields.logins());
+        let logins = logins.map(|logins| logins.into_iter().map(Answer::Login).collect());
+        let answers: Vec<Answer> = logins.unwrap_or_else(broken);
+        answers.into_iter().filter_map(|answer| rule(name, answer)).collect::<Vec<Rule>>()
     };
-    object.0.iter().filter_map(rule).collect()
+    object.0.iter().flat_map(rules).collect()
 }
 
 /// The rule of an entry; `None`: its key is for nobody.
