@@ -55,12 +55,7 @@ impl Manner {
 
     /// Takes in what the registry offers. Token services come first; a login that was let through stays possible.
     pub(super) fn learn(&mut self, offered: &Offered) {
-        let mut services: Vec<Bearer> = Vec::new();
-        for service in offered.bearers.iter().map(Bearer::token_service) {
-            if !services.contains(&service) {
-                services.push(service);
-            }
-        }
+        let services = offered.token_services();
         let had_basic = match &self.scheme {
             Some(Scheme::Basic) => true,
             Some(Scheme::Bearer(tokens)) => tokens.basic,

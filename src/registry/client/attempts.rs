@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::authorization::basic;
 use super::refusal::Refusal;
@@ -17,6 +17,15 @@ pub(super) struct AuthRejection {
     pub(super) url: String,
     pub(super) refusal: Refusal,
     pub(super) by_token_service: bool,
+}
+
+impl AuthRejection {
+    /// Whether it is about the login, or what it asks for: all that the registry says; of a token service also 400, which is OAuth2's
+    /// invalid_grant, where the refresh token has been used up or taken back, and its invalid_scope.
+    pub(super) fn is_about_login(&self) -> bool {
+        let statuses = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST];
+        !self.by_token_service || statuses.contains(&self.refusal.status)
+    }
 }
 
 /// What one request has been refused with.

@@ -7,10 +7,16 @@ use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::registry::keychain::{Credential, Login};
+use crate::secret::Secret;
 
 /// The `Authorization` header of a name and password.
 pub(super) fn basic(credential: &Credential) -> Option<HeaderValue> {
     let Login::Basic { user, password } = &credential.login else { return None };
+    of(user, password)
+}
+
+/// The same of any two.
+pub(super) fn of(user: &str, password: &Secret) -> Option<HeaderValue> {
     let plain = Zeroizing::new([user.as_bytes(), b":", password.expose()].concat());
     let mut value = Zeroizing::new(String::with_capacity(8 + plain.len().div_ceil(3) * 4));
     value.push_str("Basic ");
@@ -33,7 +39,6 @@ fn authorization(value: Zeroizing<String>) -> Option<HeaderValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
 
     #[test]
     fn authorization_headers_are_never_shown() {

@@ -81,6 +81,22 @@ impl Offered {
         !self.basic && self.bearers.is_empty()
     }
 
+    /// The token services without what was said about one request, each once.
+    pub(super) fn token_services(&self) -> Vec<Bearer> {
+        let mut services: Vec<Bearer> = Vec::new();
+        for service in self.bearers.iter().map(Bearer::token_service) {
+            if !services.contains(&service) {
+                services.push(service);
+            }
+        }
+        services
+    }
+
+    /// What its texts have in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.bearers.iter().map(Bearer::bytes).sum()
+    }
+
     /// The scopes that they name, each once.
     pub(super) fn scopes(&self) -> Vec<String> {
         let mut scopes: Vec<String> = Vec::new();

@@ -18,7 +18,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::account::{Account, Manner, Scheme};
-use super::attempts::{AuthAttempts, first_basic};
+use super::attempts::{AuthAttempts, AuthRejection, first_basic};
 use super::error::RegistryError;
 use super::line_break::is_without_line_break;
 use super::options::Access;
@@ -122,6 +122,11 @@ impl Inner {
             // No token service can be worked with: where the registry takes logins itself, that is left.
             Err(error) if tokens.basic && !error.is_transient() => {
                 caller.grant_basic(&mut state, tried).ok_or(error)
+            }
+            Ok(Grant::Nothing)
+                if tokens.basic && !tried.last.as_ref().is_none_or(AuthRejection::is_about_login) =>
+            {
+                Ok(caller.grant_basic(&mut state, tried).unwrap_or(Grant::Nothing))
             }
             granted => granted,
         }

@@ -43,7 +43,7 @@ impl Inner {
             let offered = offered_by(request, &answer);
             if !offered.bearers.is_empty() {
                 caller.account.manner.lock().await.learn(&offered);
-                state.scopes = Some(offered.scopes());
+                state.named = Some(offered);
             }
             return Ok(token_refused(request, caller, &mut state, (authorization, login), answer, tried));
         }
@@ -77,7 +77,7 @@ impl Inner {
             }
         }
         if !offered.bearers.is_empty() {
-            state.scopes = Some(offered.scopes());
+            state.named = Some(offered.clone());
             state.expire();
         }
         if !(offered.bearers.is_empty() && knows_tokens) {

@@ -10,7 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tokio::time::{Duration, Instant, sleep};
 use url::Url;
 
-use super::attempts::AuthAttempts;
+use super::attempts::{AuthAttempts, AuthRejection};
 use super::error::{Failure, RegistryError, RequestError};
 use super::login::Caller;
 use super::options::Access;
@@ -260,8 +260,8 @@ impl Inner {
         let rest = (0..credentials.len()).filter(|at| !tried.logins.contains(at));
         error.used =
             order.chain(rest).filter_map(|at| credentials.get(at)).map(ToString::to_string).collect();
-        error.denied = true;
-        error.unread = self.auth.unread();
+        error.denied = tried.last.as_ref().is_none_or(AuthRejection::is_about_login);
+        error.unread = self.auth.unread().filter(|_| error.denied);
         if let Some(last) = tried.last {
             (error.method, error.url) = (last.method, last.url);
             if last.by_token_service {

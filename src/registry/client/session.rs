@@ -8,7 +8,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::attempts::AuthRejection;
-use super::challenge::Bearer;
+use super::challenge::{Bearer, Offered};
 use crate::mask::Mask;
 use crate::secret::Secret;
 
@@ -38,8 +38,8 @@ pub(super) struct State {
     pub(super) rejected: Vec<(Kind, AuthRejection)>,
     /// Questions for a token that the token service refused.
     refused_asks: Vec<(Option<usize>, Arc<Ask>)>,
-    /// The scopes that the registry last named for a request of this session; `None`: it named nothing yet.
-    pub(super) scopes: Option<Vec<String>>,
+    /// What the registry last named for a request of this session; `None`: nothing yet.
+    pub(super) named: Option<Offered>,
 }
 
 /// What a token is asked for with, besides the login.
@@ -129,11 +129,11 @@ impl State {
         let asks = self.refused_asks.iter().map(|(_, ask)| ask);
         let asks = asks.chain(self.pass.iter().filter_map(|pass| pass.ask.as_ref()));
         let asks: usize = asks.map(|ask| ask.service.bytes() + ask.scope.len()).sum();
-        let scopes: usize = self.scopes.iter().flatten().map(String::len).sum();
+        let named = self.named.as_ref().map_or(0, Offered::bytes);
         let rejected: usize =
             self.rejected.iter().map(|(_, rejection)| rejection.url.len() + rejection.refusal.bytes()).sum();
         let renewed: usize = lock(&self.in_use).renewed.iter().map(|(_, token)| token.expose().len()).sum();
-        header + asks + scopes + rejected + renewed
+        header + asks + named + rejected + renewed
     }
 
     /// The pass in use, if it is still good.

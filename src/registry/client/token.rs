@@ -1,6 +1,7 @@
 //! Token services: a login in exchange for a token that opens one repository for a while.
 //!
-//! A name and password are sent with a GET, a refresh token (`identitytoken`) with OAuth2's POST: to the service that the
+//! A name and password are sent with a GET, a refresh token (`identitytoken`) with OAuth2's POST, and in the other way where the service
+//! doesn't take that one: to the service that the
 //! registry named, and nowhere that the service redirects to. Over plain HTTP a login is sent only if the registry was
 //! itself named insecure, and only to its own host or to a service that was named too: a registry can name any token service.
 //!
@@ -77,12 +78,19 @@ impl Inner {
         renewed: Option<&Secret>,
     ) -> Result<Token, NoToken> {
         let url = self.token_service(request, &ask.service, credential.is_some()).map_err(NoToken::Failed)?;
-        let asked = match credential.map(|credential| &credential.login) {
-            Some(Login::IdentityToken(token)) => Asked::by_refresh_token(url, ask, renewed.unwrap_or(token)),
-            _ => Asked::by_login(url, ask, credential.and_then(authorization::basic)),
+        let login = credential.map(|credential| &credential.login);
+        let mut asked = match login {
+            Some(Login::IdentityToken(token)) => {
+                Asked::by_refresh_token(url.clone(), ask, renewed.unwrap_or(token))
+            }
+            _ => Asked::by_login(url.clone(), ask, credential.and_then(authorization::basic)),
         };
         self.transport.tokens.fetch_add(1, Ordering::Relaxed);
         let mut answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
+        if let Some(other) = login.and_then(|login| asked.otherwise(answer.status, url, ask, login)) {
+            asked = other;
+            answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
+        }
         let failed = |failure| {
             NoToken::Failed(self.fail_at_token_service(request, &asked.method, &answer.url, failure))
         };
@@ -97,7 +105,7 @@ impl Inner {
         }
         if !answer.status.is_success() {
             let refusal = answer.refusal();
-            if !Asked::is_rejected_by(answer.status) {
+            if !answer.status.is_client_error() {
                 return Err(failed(Failure::Refused(refusal)));
             }
             let (method, url) = (asked.method.clone(), answer.shown_url());
@@ -189,24 +197,41 @@ impl Asked {
     }
 
     fn by_refresh_token(url: Url, ask: &Ask, token: &Secret) -> Self {
+        Self::by_form(url, ask, "refresh_token", &[("refresh_token", token.expose())])
+    }
+
+    fn by_password(url: Url, ask: &Ask, user: &str, password: &Secret) -> Self {
+        Self::by_form(url, ask, "password", &[("username", user.as_bytes()), ("password", password.expose())])
+    }
+
+    fn by_form(url: Url, ask: &Ask, grant_type: &str, login: &[(&str, &[u8])]) -> Self {
         let mut form = Zeroizing::new(String::new());
         let mut pair = |name: &str, value: &[u8]| append(&mut form, name, value);
-        pair("grant_type", b"refresh_token");
+        pair("grant_type", grant_type.as_bytes());
         pair("client_id", CLIENT_ID.as_bytes());
         if let Some(service) = &ask.service.service {
             pair("service", service);
         }
         pair("scope", ask.scope.as_bytes());
-        pair("refresh_token", token.expose());
+        login.iter().for_each(|(name, value)| pair(name, value));
         Self { method: Method::POST, url, authorization: None, body: Some(Bytes::from_owner(form)) }
     }
 
-    /// Whether this status is about the login, or about what it asks for.
-    fn is_rejected_by(status: StatusCode) -> bool {
-        match status {
-            // 400 is OAuth2's invalid_grant, where the refresh token has been used up or taken back, and its invalid_scope.
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => true,
-            _ => false,
+    /// The same question in the other way, where the service doesn't take this one: a GET by 405, a POST by 405 or 404.
+    ///
+    /// <https://github.com/containerd/containerd/blob/v2.1.0/core/remotes/docker/authorizer.go> (`fetchTokenWithOAuth`)
+    fn otherwise(&self, status: StatusCode, url: Url, ask: &Ask, login: &Login) -> Option<Self> {
+        let is_post = self.method == Method::POST;
+        match (status, login) {
+            (StatusCode::METHOD_NOT_ALLOWED, Login::Basic { user, password }) if !is_post => {
+                Some(Self::by_password(url, ask, user, password))
+            }
+            (StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND, Login::IdentityToken(token))
+                if is_post =>
+            {
+                Some(Self::by_login(url, ask, authorization::of("", token)))
+            }
+            _ => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::attempts::{AuthAttempts, AuthRejection};
-use super::challenge::Bearer;
+use super::challenge::{Bearer, Offered};
 use super::error::RegistryError;
 use super::login::{Caller, Grant};
 use super::rejected::reads;
@@ -25,6 +25,18 @@ enum Asked {
     Refused,
     /// Not one token service can be worked with.
     Failed(RegistryError),
+}
+
+/// What token services said to one login.
+#[derive(Default)]
+struct Refusals {
+    last: Option<AuthRejection>,
+    /// Why the first of them can't be worked with.
+    failed: Option<RegistryError>,
+    /// Those that don't know the login.
+    wrong: Vec<Bearer>,
+    /// What was refused for this request alone.
+    asks: Vec<Arc<Ask>>,
 }
 
 impl Inner {
@@ -55,54 +67,94 @@ impl Inner {
         Ok(Grant::Nothing)
     }
 
+    /// What the repository's own challenge names counts for it. If only another repository's is known, and what that names refuses, the
+    /// registry is asked.
     async fn grant_token_to(
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
         state: &mut State,
-        (services, login): (&[Bearer], Option<usize>),
+        (shared, login): (&[Bearer], Option<usize>),
         tried: &mut AuthAttempts,
     ) -> Result<Asked, RegistryError> {
-        let ours = format!("repository:{}:{}", request.repository.path(), caller.access.actions());
-        let mut rejected: Option<AuthRejection> = None;
-        let mut failed = None;
-        for service in services {
-            let mut scopes = vec![ours.clone()];
-            let mut number = 0;
-            while let Some(scope) = scopes.get(number).cloned() {
-                number += 1;
-                let ask = Arc::new(Ask { service: service.clone(), scope });
-                let is_refused = tried.refuses_token(login, &ask) || state.refuses_ask(login, &ask);
-                if !is_refused {
-                    match self.ask_for_token(request, caller, state, login, &ask).await {
-                        Ok(grant) => return Ok(Asked::Granted(grant)),
-                        Err(NoToken::Failed(error)) => {
-                            failed.get_or_insert(error);
-                            break;
-                        }
-                        Err(NoToken::Rejected(rejection)) => {
-                            state.refuse_ask(login, ask);
-                            self.learn_scopes(request, state, &rejection).await?;
-                            rejected = Some(rejection);
-                        }
-                    }
-                }
-                if number == 1 {
-                    scopes.extend(other_scopes(request, state, &ours));
+        let mut refusals = Refusals::default();
+        let mut services = state.named.as_ref().map(Offered::token_services).unwrap_or_default();
+        if services.is_empty() {
+            services = shared.to_vec();
+        }
+        loop {
+            for service in &services {
+                let from = (service, login);
+                let grant = self.grant_token_of(request, caller, state, from, (tried, &mut refusals)).await;
+                if let Some(grant) = grant {
+                    return Ok(Asked::Granted(grant));
                 }
             }
+            if refusals.last.is_none() || state.named.is_some() || !reads(request) {
+                break;
+            }
+            let named = self.offered_to_nobody(request).await?;
+            services = named.token_services();
+            // A login that is wrong is wrong for every scope.
+            services.retain(|service| !refusals.wrong.contains(service));
+            state.named = Some(named);
         }
-        match (rejected, failed) {
+        let kind = Kind::Token(login);
+        match (refusals.last, refusals.failed) {
             (None, Some(error)) => return Ok(Asked::Failed(error)),
             // The registry itself has refused a good token of this login: what a token service says to another question says less.
-            (Some(_), _) if tried.had_token(login) => tried.exhaust(Kind::Token(login)),
+            (Some(_), _) if tried.had_token(login) => tried.exhaust(kind),
             (Some(rejection), _) => {
-                state.reject(Kind::Token(login), rejection.clone());
-                tried.refuse(Kind::Token(login), rejection);
+                if rejection.is_about_login() {
+                    state.reject(kind, rejection.clone());
+                }
+                tried.refuse(kind, rejection);
             }
-            (None, None) => tried.exhaust(Kind::Token(login)),
+            (None, None) => tried.exhaust(kind),
         }
         Ok(Asked::Refused)
+    }
+
+    /// A token of one service.
+    async fn grant_token_of(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller<'_>,
+        state: &mut State,
+        (service, login): (&Bearer, Option<usize>),
+        (tried, refusals): (&AuthAttempts, &mut Refusals),
+    ) -> Option<Grant> {
+        let ours = format!("repository:{}:{}", request.repository.path(), caller.access.actions());
+        let mut scopes = vec![ours.clone()];
+        scopes.extend(other_scopes(request, state, &ours));
+        for scope in scopes {
+            let ask = Arc::new(Ask { service: service.clone(), scope });
+            if tried.refuses_token(login, &ask)
+                || state.refuses_ask(login, &ask)
+                || refusals.asks.contains(&ask)
+            {
+                continue;
+            }
+            match self.ask_for_token(request, caller, state, login, &ask).await {
+                Ok(grant) => return Some(grant),
+                Err(NoToken::Failed(error)) => {
+                    refusals.failed.get_or_insert(error);
+                    break;
+                }
+                Err(NoToken::Rejected(rejection)) => {
+                    if rejection.refusal.status == StatusCode::UNAUTHORIZED {
+                        refusals.wrong.push(service.clone());
+                    }
+                    // Another status may be the service's trouble, and pass.
+                    match rejection.is_about_login() {
+                        true => state.refuse_ask(login, ask),
+                        false => refusals.asks.push(ask),
+                    }
+                    refusals.last = Some(rejection);
+                }
+            }
+        }
+        None
     }
 
     async fn ask_for_token(
@@ -123,26 +175,13 @@ impl Inner {
         let renew_at = Instant::now() + token.use_for;
         Ok(Grant::Authorization(state.use_token(token.header, login, Arc::clone(ask), renew_at)))
     }
-
-    /// Finds out which scope the registry wants, if no answer has told it: the challenge that is known may be another repository's.
-    async fn learn_scopes(
-        &self,
-        request: &Request<'_>,
-        state: &mut State,
-        rejection: &AuthRejection,
-    ) -> Result<(), RegistryError> {
-        // A login that is wrong is wrong for every scope.
-        if state.scopes.is_none() && reads(request) && rejection.refusal.status != StatusCode::UNAUTHORIZED {
-            state.scopes = Some(self.offered_to_nobody(request).await?.scopes());
-        }
-        Ok(())
-    }
 }
 
 /// The scopes that the registry named, without those that say no more than `ours`.
 fn other_scopes(request: &Request<'_>, state: &State, ours: &str) -> Vec<String> {
-    let named = state.scopes.iter().flatten();
-    named.filter(|scope| !is_within(scope, ours) && (reads(request) || may_write(scope))).cloned().collect()
+    let mut named = state.named.as_ref().map(Offered::scopes).unwrap_or_default();
+    named.retain(|scope| !is_within(scope, ours) && (reads(request) || may_write(scope)));
+    named
 }
 
 /// Whether all that `scope` asks for is in `ours`.

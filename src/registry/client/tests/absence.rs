@@ -74,7 +74,7 @@ async fn what_a_token_service_answers_is_not_about_what_was_asked_for() {
             assert!(!error.is_absence() && error.refusal().is_none(), "{what}");
             assert_eq!(error.peer(), Some(Peer::TokenService), "{what}");
             let text = shown(&error);
-            assert!(text.contains("/token?") && text.contains("do:    "), "{what}: {text}");
+            assert!(text.contains("/token") && text.contains("do:    "), "{what}: {text}");
             assert!(!text.contains("has a repository"), "{what}: {text}");
             if !error.is_denied() {
                 assert!(text.contains("the token service answered"), "{what}: {text}");
@@ -146,7 +146,7 @@ async fn the_registry_itself_may_answer_over_https_or_from_another_path() {
 /// A registry that refuses its referrers to everyone, in the words of a token of another scope, which its token service gives to nobody.
 #[tokio::test]
 async fn referrers_that_the_registry_refuses_to_a_new_token_have_no_api() {
-    for status in [400, 401, 403] {
+    for status in [400, 401, 403, 404] {
         let registry = Server::start(move |seen, _| {
             let realm = realm(&format!("http://{}", seen.header("host").unwrap()));
             match seen.target.as_str() {

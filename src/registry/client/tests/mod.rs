@@ -14,6 +14,7 @@ mod redirects;
 mod referrers;
 mod retries;
 pub(crate) mod server;
+mod token_questions;
 mod token_services;
 
 use std::sync::Arc;

@@ -1,0 +1,169 @@
+//! Which token service is asked for what, in which way, and what each refusal leads to.
+
+use super::other_hosts::{realm, token, wants};
+use super::server::{Reply, Seen, Server, answer};
+use super::*;
+use crate::exit::ExitCode;
+
+/// A registry that gives each repository a token service of its own, `/token/PATH`; one refuses the other's scope with `status`.
+async fn with_two_realms(status: u16) -> Server {
+    Server::start(move |seen, _| {
+        if let Some((path, query)) = seen.target.strip_prefix("/token/").and_then(|rest| rest.split_once('?'))
+        {
+            let is_own =
+                query.contains(&format!("repository%3A{path}%3A")) && seen.who().as_deref() == Some("ci");
+            return if is_own { token(path) } else { answer(status, &[], "") };
+        }
+        let path = seen.target["/v2/".len()..].split('/').next().unwrap();
+        match seen.who().as_deref() {
+            Some(who) if who == path => answer(200, &[], "{}"),
+            _ => {
+                let url = format!("http://{}/token/{path}", seen.header("host").unwrap());
+                wants(&format!("Bearer realm=\"{url}\",service=\"s\""))
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_repository_has_the_token_service_that_its_own_challenge_names() {
+    for status in [400, 401, 403, 404, 405, 410, 418] {
+        let server = with_two_realms(status).await;
+        let client = client(&server, &["ci"]);
+        let repository = |path: &str| format!("{}/{path}", server.host()).parse().unwrap();
+        for (path, name) in [("a", "v1"), ("b", "v1"), ("a", "v2"), ("b", "v2")] {
+            let found = client.manifest(&repository(path), &tag(name)).await;
+            assert!(found.unwrap_or_else(|error| panic!("{status}: {}", shown(&error))).is_some());
+            let put =
+                client.put_manifest(&repository(path), &tag("new"), "x/y", Bytes::from_static(b"{}")).await;
+            put.unwrap_or_else(|error| panic!("{status}: {}", shown(&error)));
+        }
+        let lines = server.lines();
+        let at =
+            |path: &str| lines.iter().filter(|line| line.contains(&format!("GET /token/{path}?"))).count();
+        // The second repository's token is asked for where the first's is, once, and then where its own challenge says.
+        assert_eq!((at("a"), at("b")), (2, 1), "{status}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_sent_to_a_token_service_once() {
+    let server = Server::start(|seen, _| match seen.target.starts_with("/token") {
+        true => answer(401, &[], ""),
+        false => {
+            let realm = realm(&format!("http://{}", seen.header("host").unwrap()));
+            wants(&format!("{realm},scope=\"repository:shared:pull,push\""))
+        }
+    })
+    .await;
+    let client = client(&server, &["ci"]);
+    for (number, path) in ["team/app", "b", "c"].into_iter().enumerate() {
+        let repository = format!("{}/{path}", server.host()).parse().unwrap();
+        for name in ["v1", "v2"] {
+            let error = client.manifest(&repository, &tag(name)).await.unwrap_err();
+            assert_eq!(error.exit(), ExitCode::Refused, "{}", shown(&error));
+        }
+        if number > 0 {
+            let own = format!("repository%3A{path}%3A");
+            let asked = server.lines().iter().filter(|line| line.contains(&own)).count();
+            assert_eq!(asked, 1, "{:?}", server.lines());
+        }
+    }
+}
+
+/// A token service that `answers`, and its registry.
+async fn service(answers: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Server {
+    Server::start(move |seen, _| match seen.target.starts_with("/token") {
+        true => answers(seen),
+        false if seen.who().as_deref() == Some("t") => answer(200, &[], "{}"),
+        false => wants(&realm(&format!("http://{}", seen.header("host").unwrap()))),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn whatever_a_token_service_refuses_one_login_with_the_next_is_tried() {
+    for status in [400, 401, 402, 403, 404, 405, 406, 409, 410, 412, 415, 418, 422] {
+        let server = service(move |seen| match (seen.method.as_str(), seen.who().as_deref()) {
+            ("GET", Some("second")) => token("t"),
+            _ => answer(status, &[], r#"{"message":"no"}"#),
+        })
+        .await;
+        let found = client(&server, &["first", "second"]).manifest(&server.repository(), &tag("v1")).await;
+        assert!(found.unwrap_or_else(|error| panic!("{status}: {}", shown(&error))).is_some());
+        // Alone it is an error that says who refused.
+        let error = client(&server, &["first"]).manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+        let refused = matches!(status, 400 | 401 | 403);
+        assert_eq!(error.exit(), if refused { ExitCode::Refused } else { ExitCode::Failed }, "{status}");
+        let text = shown(&error);
+        assert!(text.contains("/token") && text.contains("do:    ") && !text.contains("Harbor"), "{text}");
+        assert!(text.contains("used:  user \"first\""), "{status}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_service_that_fails_for_a_moment_is_asked_again_with_the_same_login() {
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let server = service(move |_| match first.swap(false, Ordering::Relaxed) {
+        true => answer(503, &[], ""),
+        false => token("t"),
+    })
+    .await;
+    assert!(
+        client(&server, &["ci", "other"]).manifest(&server.repository(), &tag("v1")).await.unwrap().is_some()
+    );
+    assert!(server.seen().iter().all(|seen| seen.who().as_deref() != Some("other")));
+}
+
+/// The pairs of a form.
+fn form(seen: &Seen) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(&seen.body).into_owned().collect()
+}
+
+#[tokio::test]
+async fn a_token_service_without_get_gets_the_password_by_post() {
+    let server = service(|seen| match seen.method.as_str() {
+        "POST" => {
+            let want = [
+                ("grant_type", "password".to_owned()),
+                ("client_id", "stepseal".to_owned()),
+                ("service", "s".to_owned()),
+                ("scope", "repository:team/app:pull,push".to_owned()),
+                ("username", "ci".to_owned()),
+                ("password", format!("{SECRET}-ci")),
+            ];
+            let is_good = form(seen)
+                .iter()
+                .map(|(name, value)| (name.as_str(), value))
+                .eq(want.iter().map(|(name, value)| (*name, value)));
+            if is_good { token("t") } else { answer(400, &[], "") }
+        }
+        _ => answer(405, &[], ""),
+    })
+    .await;
+    let client = client(&server, &["ci"]);
+    assert!(client.manifest(&server.repository(), &tag("v1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_token_service_without_post_gets_the_refresh_token_by_get() {
+    use base64::Engine as _;
+    for status in [404, 405] {
+        let server = service(move |seen| {
+            let login = base64::engine::general_purpose::STANDARD.encode(format!(":{SECRET}-refresh"));
+            match (seen.method.as_str(), seen.header("authorization")) {
+                ("GET", Some(header)) if header == format!("Basic {login}") => token("t"),
+                ("GET", _) => answer(401, &[], ""),
+                _ => answer(status, &[], ""),
+            }
+        })
+        .await;
+        let login = Login::IdentityToken(Secret::from(format!("{SECRET}-refresh")));
+        let keys = Keys { logins: vec![Credential { login, origin: "here".into() }], ..Keys::default() };
+        let options = ClientOptions { insecure: vec![server.host()], ..options() };
+        let client = Client::new(options, Arc::new(keys)).unwrap();
+        let found = client.manifest(&server.repository(), &tag("v1")).await;
+        assert!(found.unwrap_or_else(|error| panic!("{status}: {}", shown(&error))).is_some());
+    }
+}
