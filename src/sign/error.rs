@@ -149,6 +149,16 @@ pub enum KeyError {
         /// Where the password came from, for people.
         password: String,
     },
+    /// The password opens nothing, and begins with a mark that an editor wrote.
+    #[error(
+        "the password does not open signing key {origin}: it begins with a byte order mark (UTF-8 with BOM), which counts as part of it"
+    )]
+    PasswordWithMark {
+        /// Where the key came from, for people.
+        origin: String,
+        /// Where the password came from, for people.
+        password: String,
+    },
     /// A public key alone.
     #[error("cannot use the public key")]
     PublicKey(#[source] Malformed),
@@ -185,9 +195,9 @@ pub enum KeyError {
 impl Explain for KeyError {
     fn used(&self) -> Option<String> {
         match self {
-            Self::WrongPassword { password, .. } | Self::PasswordInUtf16 { password, .. } => {
-                Some(format!("password of {password}"))
-            }
+            Self::WrongPassword { password, .. }
+            | Self::PasswordInUtf16 { password, .. }
+            | Self::PasswordWithMark { password, .. } => Some(format!("password of {password}")),
             Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => source.used(),
             _ => None,
         }
@@ -237,7 +247,7 @@ impl Explain for KeyError {
             Self::WrongPassword { .. } => {
                 "give the password that the key was made with; if it is right, the key file was changed after it was made"
             }
-            Self::PasswordInUtf16 { .. } => {
+            Self::PasswordInUtf16 { .. } | Self::PasswordWithMark { .. } => {
                 "write it as plain text, as with PowerShell's Set-Content -Encoding ascii -NoNewline"
             }
             Self::NoPublicKey { .. } => "name the file with the public key, or write it there as cosign.pub",

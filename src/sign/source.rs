@@ -69,6 +69,9 @@ impl Password {
     fn wrong(&self, origin: String) -> KeyError {
         let password = self.origin.clone();
         match OtherForm::of_bytes(self.secret.expose()) {
+            _ if self.secret.expose().starts_with(b"\xef\xbb\xbf") => {
+                KeyError::PasswordWithMark { origin, password }
+            }
             Some(OtherForm::Utf16 { .. }) => KeyError::PasswordInUtf16 { origin, password },
             _ => KeyError::WrongPassword { origin, password },
         }

@@ -17,6 +17,8 @@ pub(super) struct AuthRejection {
     pub(super) url: String,
     pub(super) refusal: Refusal,
     pub(super) by_token_service: bool,
+    /// The scheme that the registry offers, where it offers none that is spoken here.
+    pub(super) unspoken: Option<&'static str>,
 }
 
 impl AuthRejection {

@@ -59,13 +59,24 @@ pub(super) struct Offered {
     pub(super) basic: bool,
     /// The token services. A registry that offers both gives tokens to users whose password it doesn't keep: these come first.
     pub(super) bearers: Vec<Bearer>,
+    /// A scheme among them that isn't spoken here.
+    other: Option<&'static str>,
 }
+
+/// Schemes that registries, and the servers in front of them, offer and that aren't spoken here.
+const OTHER_SCHEMES: [&str; 5] = ["Negotiate", "NTLM", "Kerberos", "Digest", "Mutual"];
 
 impl Offered {
     /// The challenges of these headers.
     pub(super) fn of<'a>(headers: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut offered = Self::default();
-        for challenge in headers.flat_map(parse).take(MAX_CHALLENGES) {
+        let note = |header: &&[u8]| {
+            let scheme = token(trim(header, SEPARATORS)).map_or(&b""[..], |(scheme, _)| scheme);
+            let known = OTHER_SCHEMES.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(scheme));
+            offered.other = offered.other.or(known.copied());
+        };
+        let challenges: Vec<Challenge> = headers.inspect(note).flat_map(parse).take(MAX_CHALLENGES).collect();
+        for challenge in challenges {
             match challenge {
                 Challenge::Basic => offered.basic = true,
                 Challenge::Bearer(bearer) if !offered.bearers.contains(&bearer) => {
@@ -75,6 +86,11 @@ impl Offered {
             }
         }
         offered
+    }
+
+    /// The scheme that is offered, where none is that is spoken here.
+    pub(super) fn unspoken(&self) -> Option<&'static str> {
+        self.other.filter(|_| self.is_empty())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -324,6 +340,23 @@ mod tests {
             Offered::of(["Digest realm=\"x\"", "Negotiate"].iter().map(|header| header.as_bytes()))
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_scheme_that_is_not_spoken_is_named_where_there_is_no_other() {
+        for (headers, want) in [
+            (&["Negotiate"][..], Some("Negotiate")),
+            (&["negotiate YII="], Some("Negotiate")),
+            (&["Digest realm=\"x\", nonce=\"y\""], Some("Digest")),
+            (&["NTLM", "Digest"], Some("NTLM")),
+            (&["Negotiate", "Basic realm=\"x\""], None),
+            (&["Negotiate, Bearer realm=\"https://a/t\""], None),
+            (&["Unheard"], None),
+            (&[], None),
+        ] {
+            let offered = Offered::of(headers.iter().map(|header| header.as_bytes()));
+            assert_eq!(offered.unspoken(), want, "{headers:?}");
+        }
     }
 
     proptest! {

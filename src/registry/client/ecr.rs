@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -22,13 +23,23 @@ const USER: &str = "AWS";
 const ADVICE: &str = "this login for Amazon ECR has expired, 12 hours after it was made: make the Secret anew right before the run \
                       (aws ecr get-login-password), or use the credential helper docker-credential-ecr-login";
 
+const OTHER_ADVICE: &str = "Amazon ECR refuses this login: make it for the account and region of this registry (aws ecr get-login-password \
+                            --region REGION), with a role that may use it; it lasts 12 hours";
+
 /// All that is read of a password.
 #[derive(Deserialize)]
 struct Token {
     expiration: u64,
 }
 
-/// What to do about logins that were refused, if one of them is ECR's and has expired.
+/// Whether a 400 refuses a login for ECR, which says so in plain text too: `Your Authorization Token is invalid.`
+pub(super) fn refuses(credential: &Credential, refusal: &Refusal) -> bool {
+    refusal.status == StatusCode::BAD_REQUEST
+        && matches!(&credential.login, Login::Basic { user, .. } if user == USER)
+        && refusal.words().contains("authorization token")
+}
+
+/// What to do about logins that were refused, if one of them is ECR's: has expired, or is refused with ECR's 400.
 pub(super) fn advice(credentials: &[Arc<Credential>], refusal: &Refusal) -> Option<&'static str> {
     let is_said = refusal.to_string().to_ascii_lowercase().contains("expired");
     let has_expired = |credential: &Arc<Credential>| match &credential.login {
@@ -37,7 +48,10 @@ pub(super) fn advice(credentials: &[Arc<Credential>], refusal: &Refusal) -> Opti
         }
         _ => false,
     };
-    credentials.iter().any(has_expired).then_some(ADVICE)
+    if credentials.iter().any(has_expired) {
+        return Some(ADVICE);
+    }
+    credentials.iter().any(|credential| refuses(credential, refusal)).then_some(OTHER_ADVICE)
 }
 
 /// When a password expires, in seconds since 1970.

@@ -162,7 +162,7 @@ pub struct RequestError {
     /// Credentials that are there and were not read, and why: set where `denied` is.
     pub unread: Option<String>,
     /// What to do, where the logins show it.
-    pub advice: Option<&'static str>,
+    pub advice: Option<String>,
     /// Until when the registry wants to be left alone: set where it was given up on, and the registry said so.
     pub until: Option<Until>,
     /// The host that it was sent to without the login, as that is for another scheme, host or port.

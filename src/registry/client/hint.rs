@@ -3,11 +3,12 @@
 use http::StatusCode;
 
 use super::error::{BadAnswer, Failure, RequestError};
-use super::refused;
+use super::{peer, refused};
 
 /// The next action; and for a refused login also which credentials were not read.
 pub(super) fn of(request: &RequestError) -> Option<String> {
-    let all = [action(request), without_login(request), request.unread.clone()];
+    let all =
+        [peer::misnamed(request).or_else(|| action(request)), without_login(request), request.unread.clone()];
     let all: Vec<String> = all.into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
@@ -135,7 +136,7 @@ fn action(request: &RequestError) -> Option<String> {
 fn of_proxy(variable: &str, failure: &Failure, registry: &str) -> String {
     match failure {
         Failure::Refused(refusal) if refusal.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            format!("give the proxy's user and password in {variable} (http://USER:PASSWORD@HOST:PORT)")
+            format!("give the proxy's user and password in {variable}, as USER:PASSWORD@ before its host")
         }
         Failure::Refused(_) => {
             format!(

@@ -7,6 +7,7 @@
 use url::Url;
 
 use super::endpoint;
+use super::error::{Failure, RequestError};
 use super::send::Request;
 
 /// Who gave an answer, or was to give it.
@@ -35,4 +36,19 @@ impl Request<'_> {
     pub(super) fn is_answered_by_registry(&self, url: &Url) -> bool {
         self.peer(url) == Peer::Registry
     }
+}
+
+/// What to do about a token service that doesn't speak what its address says: the registry named it so.
+pub(super) fn misnamed(request: &RequestError) -> Option<String> {
+    let speaks = match (request.peer, &request.failure) {
+        (Peer::TokenService, Failure::NotHttps) => "plain HTTP only",
+        (Peer::TokenService, Failure::NotHttp) => "HTTPS",
+        _ => return None,
+    };
+    let realm = request.url.split('?').next().unwrap_or_default();
+    Some(format!(
+        "let {} name its token service by the scheme that it speaks (realm, external address, or X-Forwarded-Proto at the proxy in \
+         front of it): {realm} has {speaks}",
+        request.repository.registry()
+    ))
 }

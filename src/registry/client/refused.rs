@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use super::error::RequestError;
 use super::peer::Peer;
 use super::refusal::{Refusal, Said};
+use super::retry::leaves_alone;
 
 /// What to do about a registry that has had enough.
 pub(super) const WAIT: &str = "wait, use a login with a higher limit, or allow more time with --timeout";
@@ -57,6 +58,9 @@ const FULL: &[&str] = &[
 const READ_ONLY: &[&str] =
     &["read only", "read-only", "readonly", "currently disabled", "maintenance", "garbage collection"];
 
+/// A project or repository that only mirrors another registry: Harbor, others.
+const MIRROR: &[&str] = &["proxy project", "proxy cache", "pull-through cache", "pull through cache"];
+
 /// A rule about content refuses: Harbor's policies, Artifactory's patterns and Xray.
 const POLICY: &[&str] = &[
     "projectpolicyviolation",
@@ -83,8 +87,8 @@ const SCOPE: &[&str] = &[
 
 /// The next action.
 pub(super) fn action(request: &RequestError, refusal: &Refusal) -> Option<String> {
-    if let Some(advice) = request.advice {
-        return Some(advice.to_owned());
+    if request.advice.is_some() {
+        return request.advice.clone();
     }
     let words = refusal.words();
     let answer = Answer { request, refusal, words: &words };
@@ -119,7 +123,8 @@ impl Answer<'_> {
     fn access(&self) -> Option<String> {
         let Self { request, refusal, .. } = self;
         let registry = request.repository.registry();
-        if refusal.status == StatusCode::TOO_MANY_REQUESTS || refusal.has_code("TOOMANYREQUESTS") {
+        let wants_rest = leaves_alone(refusal.status, refusal.retry_after);
+        if wants_rest || refusal.has_code("TOOMANYREQUESTS") {
             return Some(WAIT.to_owned());
         }
         if refusal.status.is_client_error() && self.says(CLIENT_CERTIFICATE) {
@@ -177,6 +182,12 @@ impl Answer<'_> {
         let Self { request, refusal, .. } = self;
         if !request.writes {
             return None;
+        }
+        if self.says(MIRROR) {
+            return Some(format!(
+                "{} only mirrors another registry and takes no pushes: store the signatures elsewhere with storage.oci.repository",
+                request.repository.path()
+            ));
         }
         if self.says(READ_ONLY) {
             return Some(
@@ -250,7 +261,7 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         StatusCode::PAYLOAD_TOO_LARGE => {
             "raise the limit of the registry, or of the proxy in front of it".to_owned()
         }
-        _ if writes_manifest(request) && refuses_type(refusal) => {
+        _ if writes_manifest(request) && (refuses_type(refusal) || is_bare(refusal)) => {
             "see whether the registry takes OCI manifests and this kind of artifact: update it, choose the other \
              storage.oci.encoding-format (dsse, sigstore-bundle), or store the signatures elsewhere with storage.oci.repository"
                 .to_owned()
@@ -266,6 +277,9 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         }
         StatusCode::NOT_FOUND => {
             format!("check that {registry} has a repository {path}, and that the login may see it")
+        }
+        StatusCode::BAD_REQUEST => {
+            format!("look at the log of {registry}, or of the proxy in front of it, for what is wrong with this request")
         }
         _ => return None,
     };
@@ -307,6 +321,11 @@ fn refuses_type(refusal: &Refusal) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether it is a 400 that doesn't say why.
+fn is_bare(refusal: &Refusal) -> bool {
+    refusal.status == StatusCode::BAD_REQUEST && refusal.codes().next().is_none()
 }
 
 /// The tag that a request was to write.

@@ -147,10 +147,15 @@ fn token_refused(
         return None;
     }
     let rejection = rejection(request, &answer);
-    let unauthorized = matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST);
+    let proven = caller.session.is_proven(kind);
+    let unauthorized = match answer.status {
+        // Of a token that worked it may say that it has expired, or was revoked.
+        StatusCode::FORBIDDEN => proven,
+        status => matches!(status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST),
+    };
     // One that was good may have expired, whatever the registry calls that. A new one that allows as little does no better.
     let too_narrow = offered_by(request, &answer).bearers.iter().any(Bearer::wants_more);
-    let may_have_expired = unauthorized && (!too_narrow || caller.session.is_proven(kind));
+    let may_have_expired = unauthorized && (!too_narrow || proven);
     if may_have_expired && !tried.renewed.contains(&login) {
         tried.renewed.push(login);
         state.expire();
@@ -221,5 +226,6 @@ fn rejection(request: &Request<'_>, answer: &Answer) -> AuthRejection {
         url: answer.shown_url(),
         refusal: answer.refusal(),
         by_token_service: false,
+        unspoken: offered_by(request, answer).unspoken(),
     }
 }

@@ -54,8 +54,8 @@ impl fmt::Display for Until {
     }
 }
 
-/// The value of a `Retry-After` header, seconds or a date, as a wait from `now` on; a date in the past is
-/// no wait.
+/// The value of a `Retry-After` header, seconds or a date, as a wait from `now` on; a date in the past says
+/// nothing.
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
@@ -63,7 +63,7 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    date.duration_since(now).ok()
 }
 
 /// Whether the same request may fare better later.
@@ -73,6 +73,15 @@ pub(crate) fn status_is_transient(status: StatusCode) -> bool {
         // These say that the server will never do it.
         StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => false,
         status => status.is_server_error(),
+    }
+}
+
+/// Whether a host wants to be left alone: 429, and 503 with the time.
+pub(crate) fn leaves_alone(status: StatusCode, retry_after: Option<Duration>) -> bool {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::SERVICE_UNAVAILABLE => retry_after.is_some_and(|wait| !wait.is_zero()),
+        _ => false,
     }
 }
 
@@ -108,8 +117,8 @@ mod tests {
         assert_eq!(after(" 0 "), Some(Duration::ZERO));
         assert_eq!(after("99999999999999999999999"), Some(Duration::from_secs(u64::MAX)));
         assert_eq!(after("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:27 GMT"), Some(Duration::ZERO));
-        for wrong in ["", "-1", "1.5", "soon", "+3"] {
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        for wrong in ["Sun, 06 Nov 1994 08:49:27 GMT", "", "-1", "1.5", "soon", "+3"] {
             assert_eq!(after(wrong), None, "{wrong}");
         }
     }
@@ -152,6 +161,22 @@ mod tests {
                 .chain([400, 401, 403, 404, 405, 409, 413, 501, 505].map(|code| (code, false)))
         {
             assert_eq!(status_is_transient(StatusCode::from_u16(code).unwrap()), transient, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_left_alone_where_it_says_so() {
+        let wait = Some(Duration::from_secs(7));
+        for (status, wait, want) in [
+            (429, None, true),
+            (429, wait, true),
+            (503, wait, true),
+            (503, Some(Duration::ZERO), false),
+            (503, None, false),
+            (500, wait, false),
+            (403, wait, false),
+        ] {
+            assert_eq!(leaves_alone(StatusCode::from_u16(status).unwrap(), wait), want, "{status} {wait:?}");
         }
     }
 

@@ -213,6 +213,12 @@ impl Inner {
         let mut error = request_error(request, &request.method, &reply.answer.url, failure);
         error.used = reply.used.iter().map(ToString::to_string).collect();
         error.denied = refuses_login(&reply.answer);
+        if let (Some(used), Failure::Refused(refusal)) = (&reply.used, &error.failure)
+            && ecr::refuses(used, refusal)
+        {
+            error.denied = true;
+            error.advice = ecr::advice(std::slice::from_ref(used), refusal).map(str::to_owned);
+        }
         error.unread = self.auth.unread().filter(|_| error.denied);
         let withheld = reply.answer.withheld || !request.is_home(&request.url);
         error.without_login = withheld.then(|| endpoint::host(&reply.answer.url).to_owned());
@@ -243,6 +249,12 @@ impl Inner {
 
     /// The error without what was sent, wherever the answer repeats it: all that a request fails with is made here.
     fn error(&self, mut error: RequestError, sent: Option<&HeaderValue>) -> RegistryError {
+        if let Failure::Refused(Refusal { status, retry_after: Some(wait), .. }) = &error.failure
+            && retry::status_is_transient(*status)
+            && *wait >= self.transport.deadline().saturating_duration_since(Instant::now())
+        {
+            error.until = Some(Until::after(*wait, SystemTime::now()));
+        }
         error.hide(&self.auth.mask(sent));
         RegistryError::Request(Box::new(error))
     }
@@ -267,7 +279,13 @@ impl Inner {
             if last.by_token_service {
                 error.peer = Peer::TokenService;
             }
-            error.advice = ecr::advice(credentials, &last.refusal);
+            error.advice = ecr::advice(credentials, &last.refusal).map(str::to_owned).or_else(|| {
+                let scheme = last.unspoken?;
+                let registry = request.repository.registry();
+                Some(format!(
+                    "{registry} offers only logins by {scheme}, which is not spoken here: let it offer Basic or a token service too"
+                ))
+            });
             error.failure = Failure::Refused(last.refusal);
         }
         self.error(error, None)

@@ -1,6 +1,6 @@
 //! How many requests a host gets at once.
 //!
-//! Each host has a limit. An answer "too many requests" halves it, and holds the host's requests back for
+//! Each host has a limit. An answer "too many requests", or one that names a time to come back, halves it, and holds the host's requests back for
 //! as long as it asked; each full round of answers that went well raises it by one again.
 //!
 //! Answers that take several times as long as the quickest of their kind lower it too, by a quarter, as TCP

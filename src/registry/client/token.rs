@@ -65,8 +65,18 @@ struct TokenAnswer {
     access_token: Option<String>,
     #[serde(default)]
     expires_in: serde_json::Value,
+    #[serde(default, deserialize_with = "text_or_nothing")]
     refresh_token: Option<String>,
 }
+
+/// What isn't text is none.
+fn text_or_nothing<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    let value = serde_json::Value::deserialize(value)?;
+    Ok(if let serde_json::Value::String(text) = value { Some(text) } else { None })
+}
+
+/// What some servers and editors put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Inner {
     /// Asks for a token that opens the repository of `request`; without a credential, for an anonymous one.
@@ -109,14 +119,23 @@ impl Inner {
                 return Err(failed(Failure::Refused(refusal)));
             }
             let (method, url) = (asked.method.clone(), answer.shown_url());
-            return Err(NoToken::Rejected(AuthRejection { method, url, refusal, by_token_service: true }));
+            return Err(NoToken::Rejected(AuthRejection {
+                method,
+                url,
+                refusal,
+                by_token_service: true,
+                unspoken: None,
+            }));
         }
-        answer.not_html().map_err(failed)?;
-        let token = read(&answer.body).ok_or(BadAnswer::NotA("token"));
+        // Whatever type it comes with: some services send JSON as text, or as a page.
+        let token = read(&answer.body).ok_or_else(|| match answer.not_html() {
+            Err(page) => page,
+            Ok(()) => Failure::BadAnswer(BadAnswer::NotA("token")),
+        });
         if let Ok(mut body) = std::mem::take(&mut answer.body).try_into_mut() {
             body.zeroize();
         }
-        token.map_err(|bad| failed(Failure::BadAnswer(bad)))
+        token.map_err(failed)
     }
 
     /// The address of the token service, if it may be asked, with a login or without.
@@ -247,15 +266,18 @@ fn append(pairs: &mut String, name: &str, value: &[u8]) {
 }
 
 fn read(body: &[u8]) -> Option<Token> {
-    let TokenAnswer { token, access_token, expires_in, refresh_token } = serde_json::from_slice(body).ok()?;
+    let TokenAnswer { token, access_token, expires_in, refresh_token } =
+        serde_json::from_slice(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)).ok()?;
     let [token, access_token] = [token, access_token].map(|text| text.filter(|text| !text.is_empty()));
     let token = Zeroizing::new(token.or(access_token)?);
+    // Made with `echo`, or read from a file with a mark.
+    let token = Some(token.trim_matches(['\r', '\n', '\u{feff}'])).filter(|token| !token.is_empty())?;
     let refresh = refresh_token.filter(|token| !token.is_empty()).map(Secret::from);
     let refresh_bytes = refresh.as_ref().map_or(0, |token| token.expose().len());
     if token.len().max(refresh_bytes) > MAX_TOKEN_BYTES {
         return None;
     }
-    Some(Token { header: authorization::bearer(&token)?, use_for: use_for(&expires_in), refresh })
+    Some(Token { header: authorization::bearer(token)?, use_for: use_for(&expires_in), refresh })
 }
 
 /// Three quarters of its life: the rest is for requests under way, and for clocks that differ.
@@ -288,7 +310,19 @@ mod tests {
             read(&format!(r#"{{"token":"a","refresh_token":"{}"}}"#, "a".repeat(MAX_TOKEN_BYTES + 1))),
             None
         );
-        for none in ["", "{}", r#"{"token":""}"#, r#"{"token":"a\nb"}"#, "[]", r#"{"token":1}"#] {
+        for good in [
+            r#"{"token":"a","refresh_token":5}"#,
+            r#"{"token":"a","refresh_token":false}"#,
+            r#"{"token":"a","refresh_token":{"a":1},"expires_in":"x"}"#,
+            "\u{feff}{\"token\":\"a\"}",
+            r#"{"token":"a\n"}"#,
+            r#"{"token":"\ufeffa\r\n","refresh_token":null}"#,
+        ] {
+            assert_eq!(read(good), Some(("Bearer a".into(), 45)), "{good}");
+        }
+        for none in
+            ["", "{}", r#"{"token":""}"#, r#"{"token":"\n"}"#, r#"{"token":"a\nb"}"#, "[]", r#"{"token":1}"#]
+        {
             assert_eq!(read(none), None, "{none}");
         }
     }

@@ -32,7 +32,7 @@ use super::error::{BadAnswer, Failure, RegistryError, SetupError};
 use super::options::ClientOptions;
 use super::proxy::{Proxies, Proxy};
 use super::refusal;
-use super::retry::Until;
+use super::retry::{self, Until};
 use super::throttle::Throttle;
 use super::tls::Tls;
 
@@ -210,9 +210,10 @@ impl Transport {
         }
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.fastest_micros.fetch_min(micros, Ordering::Relaxed);
-        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+        let wait = answer.retry_after();
+        if retry::leaves_alone(answer.status, wait) {
             self.throttled.fetch_add(1, Ordering::Relaxed);
-            permit.throttled(answer.retry_after());
+            permit.throttled(wait);
         } else {
             permit.went_well(call.method);
         }

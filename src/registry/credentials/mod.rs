@@ -160,7 +160,9 @@ fn format_hint(error: &FormatError) -> &'static str {
             "write NAME, where the program is docker-credential-NAME on the PATH"
         }
         FormatError::Repeated { .. } => "write all entries into one",
-        _ => "mount a dockerconfigjson: {\"auths\": {\"HOST\": {\"auth\": \"…\"}}}",
+        _ => {
+            "mount a dockerconfigjson, an object \"auths\" with an entry for each registry (kubectl create secret docker-registry makes one)"
+        }
     }
 }
 

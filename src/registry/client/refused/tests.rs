@@ -127,6 +127,8 @@ fn what_products_refuse_has_a_hint_of_its_own() {
         (Method::POST, 403, listed("DENIED", "The system is in read only mode. Any modification is prohibited.", ""), "takes no pushes now"),
         (Method::POST, 405, listed("METHOD NOT ALLOWED", "Pushes to the registry are currently disabled. Please contact the administrator for more information.", ""), "takes no pushes now"),
         (Method::POST, 405, listed("UNSUPPORTED", "The operation is unsupported.", ""), "read-only or a mirror"),
+        (Method::POST, 403, listed("DENIED", "can not push artifact to a proxy project: team", ""), "team/app only mirrors another registry and takes no pushes: store the signatures elsewhere"),
+        (Method::PUT, 405, listed("DENIED", "can not push artifact to a proxy project: team", ""), "storage.oci.repository"),
         // No such place: ECR, Harbor, Google, Docker Hub.
         (Method::POST, 404, listed("NAME_UNKNOWN", "The repository with name 'team/app' does not exist in the registry with id '123456789012'", ""), "create the repository team/app"),
         (Method::POST, 404, listed("NOT_FOUND", "project team not found", ""), "create the repository team/app"),
@@ -150,6 +152,11 @@ fn what_products_refuse_has_a_hint_of_its_own() {
         (Method::PUT, 400, listed("MANIFEST_INVALID", "manifest invalid", "unknown media type"), "see whether the registry takes OCI manifests"),
         (Method::PUT, 415, String::new(), "storage.oci.encoding-format"),
         (Method::POST, 400, listed("NAME_INVALID", "invalid repository name", ""), "registry.example has its own rules for names"),
+        // A 400 that doesn't say why.
+        (Method::PUT, 400, String::new(), "see whether the registry takes OCI manifests"),
+        (Method::PUT, 400, "Bad Request".to_owned(), "storage.oci.repository"),
+        (Method::POST, 400, String::new(), "look at the log of registry.example"),
+        (Method::GET, 400, "bad request".to_owned(), "look at the log of registry.example"),
         // No registry.
         (Method::POST, 404, html("404 Not Found"), "check that registry.example is an OCI registry"),
         (Method::POST, 404, "404 page not found\n".to_owned(), "check that registry.example has a repository"),
@@ -162,6 +169,31 @@ fn what_products_refuse_has_a_hint_of_its_own() {
         };
         let found = hinted(method.clone(), &below, status, &body);
         assert!(found.contains(want), "{method} {status} {body}:\n{found}\nlacks {want}");
+    }
+}
+
+#[test]
+fn a_503_with_a_time_asks_to_be_left_alone() {
+    for (status, seconds, wants) in
+        [(503, Some(60), true), (503, None, false), (503, Some(0), false), (429, None, true)]
+    {
+        let mut request = failed(Method::GET, "manifests/v1", status, "");
+        if let Failure::Refused(refusal) = &mut request.failure {
+            refusal.retry_after = seconds.map(std::time::Duration::from_secs);
+        }
+        assert_eq!(hint::of(&request).as_deref() == Some(WAIT), wants, "{status} {seconds:?}");
+    }
+}
+
+/// What hides logins that were put in the wrong place hides none of these words.
+#[test]
+fn no_hint_has_a_login_in_it() {
+    for variable in ["HTTP_PROXY", "HTTPS_PROXY"] {
+        let mut request = failed(Method::GET, "manifests/v1", 407, "");
+        let failure = Box::new(request.failure);
+        request.failure = Failure::Proxy { variable, address: "http://proxy.example".into(), failure };
+        let hint = hint::of(&request).unwrap();
+        assert_eq!(crate::redact::text(&hint), hint);
     }
 }
 

@@ -266,3 +266,38 @@ async fn one_request_in_five_may_fail() {
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert!(client.stats().retries >= 64, "{:?}", client.stats());
 }
+
+/// What writes a tag is sent once, and says as much as what is given up on.
+#[tokio::test]
+async fn whatever_is_to_be_left_alone_for_too_long_says_until_when() {
+    for status in [429, 503] {
+        let server = Server::start(move |_, _| answer(status, &[("Retry-After", "3600")], "")).await;
+        let repository = server.repository();
+        let put = |target| {
+            let (client, repository) = (client(&server, &[]), repository.clone());
+            async move {
+                client.put_manifest(&repository, &target, "x/y", Bytes::from_static(b"{}")).await.unwrap_err()
+            }
+        };
+        let by_digest = Target::Digest(Digest::of(b"{}"));
+        for error in [put(tag("v1")).await, put(by_digest).await] {
+            let text = shown(&error);
+            assert!(text.contains("; it asks to be left alone until "), "{status}: {text}");
+            assert!(text.contains("do:    wait, use a login with a higher limit"), "{status}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_asks_to_be_left_alone_gets_no_other_request() {
+    for status in [429, 503] {
+        let server = Server::start(move |_, _| answer(status, &[("Retry-After", "3600")], "")).await;
+        let client = client(&server, &[]);
+        for name in ["a", "b", "c"] {
+            let repository = format!("{}/{name}", server.host()).parse().unwrap();
+            let error = client.manifest(&repository, &tag("v1")).await.unwrap_err();
+            assert!(shown(&error).contains("asks to be left alone until "), "{}", shown(&error));
+        }
+        assert_eq!(server.lines().len(), 1, "{status}");
+    }
+}

@@ -4,6 +4,7 @@ use super::other_hosts::{realm, token, wants};
 use super::server::{Reply, Seen, Server, answer};
 use super::*;
 use crate::exit::ExitCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A registry that gives each repository a token service of its own, `/token/PATH`; one refuses the other's scope with `status`.
 async fn with_two_realms(status: u16) -> Server {
@@ -166,4 +167,126 @@ async fn a_token_service_without_post_gets_the_refresh_token_by_get() {
         let found = client.manifest(&server.repository(), &tag("v1")).await;
         assert!(found.unwrap_or_else(|error| panic!("{status}: {}", shown(&error))).is_some());
     }
+}
+
+#[tokio::test]
+async fn a_good_token_counts_whatever_type_it_comes_with() {
+    for kind in ["text/html; charset=UTF-8", "text/plain", "application/octet-stream", ""] {
+        let server = service(move |_| answer(200, &[("Content-Type", kind)], r#"{"token":"t"}"#)).await;
+        let found = client(&server, &["ci"]).manifest(&server.repository(), &tag("v1")).await;
+        assert!(found.unwrap().is_some(), "{kind}");
+    }
+    let server =
+        service(|_| answer(200, &[("Content-Type", "text/html")], "<html><title>Sign in</title>")).await;
+    let error = client(&server, &["ci"]).manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+    assert!(shown(&error).contains("it answered with an HTML page, \"Sign in\""), "{}", shown(&error));
+}
+
+#[tokio::test]
+async fn a_token_service_with_the_wrong_scheme_is_named() {
+    // HTTPS is named, and plain HTTP is spoken.
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain_host = plain.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            let _ = stream.read(&mut [0; 16]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+        }
+    });
+    // Plain HTTP is named, and HTTPS is spoken.
+    let wants_https =
+        Server::start(|_, _| answer(400, &[], "Client sent an HTTP request to an HTTPS server.\n")).await;
+    for (url, has) in [
+        (format!("https://{plain_host}/token"), "plain HTTP only"),
+        (format!("http://{}/token", wants_https.host()), "HTTPS"),
+    ] {
+        let challenge = format!("Bearer realm=\"{url}\",service=\"s\"");
+        let registry = Server::start(move |_, _| wants(&challenge)).await;
+        let error =
+            client(&registry, &["ci"]).manifest(&registry.repository(), &tag("v1")).await.unwrap_err();
+        let text = shown(&error);
+        assert!(text.contains(&format!("in front of it): {url} has {has}")), "{text}");
+        assert!(!text.contains("--insecure-registry"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_worked_and_is_refused_is_made_anew_once() {
+    for status in [401, 403] {
+        for recovers in [true, false] {
+            let tokens = AtomicUsize::new(0);
+            let server = Server::start(move |seen, _| {
+                if seen.target.starts_with("/token") {
+                    return token(&format!("t{}", tokens.fetch_add(1, Ordering::Relaxed)));
+                }
+                match seen.who().as_deref() {
+                    Some("t0") if seen.target.ends_with("v1") => answer(200, &[], "{}"),
+                    Some("t1") if recovers => answer(200, &[], "{}"),
+                    Some(who) if who.starts_with('t') => answer(status, &[], ""),
+                    _ => wants(&realm(&format!("http://{}", seen.header("host").unwrap()))),
+                }
+            })
+            .await;
+            let client = client(&server, &["ci"]);
+            client.manifest(&server.repository(), &tag("v1")).await.unwrap();
+            let found = client.manifest(&server.repository(), &tag("v2")).await;
+            assert_eq!(found.is_ok(), recovers, "{status}");
+            assert_eq!(client.stats().tokens, 2, "{status} {recovers}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scheme_that_is_not_spoken_is_named() {
+    for (header, named) in [("Negotiate", "Negotiate"), ("Digest realm=\"x\", nonce=\"y\"", "Digest")] {
+        for users in [&["ci"][..], &[]] {
+            let server = Server::start(move |_, _| wants(header)).await;
+            let error = client(&server, users).manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+            let text = shown(&error);
+            assert!(text.contains(&format!("offers only logins by {named}")), "{text}");
+            assert_eq!(error.exit(), ExitCode::Refused);
+        }
+    }
+}
+
+/// A client whose login is ECR's and expires at this time, in seconds since 1970.
+fn ecr_client(server: &Server, expiration: u64) -> Client {
+    use base64::Engine as _;
+    let token = serde_json::json!({ "payload": SECRET, "version": "2", "expiration": expiration });
+    let password = Secret::from(base64::engine::general_purpose::STANDARD.encode(token.to_string()));
+    let login = Login::Basic { user: "AWS".into(), password };
+    let keys = Keys { logins: vec![Credential { login, origin: "here".into() }], ..Keys::default() };
+    let options = ClientOptions { insecure: vec![server.host()], ..options() };
+    Client::new(options, Arc::new(keys)).unwrap()
+}
+
+#[tokio::test]
+async fn what_ecr_refuses_a_login_with_is_understood() {
+    let denied = r#"{"errors":[{"code":"DENIED","message":"Your Authorization Token is invalid."}]}"#;
+    for body in [denied, "Your Authorization Token is invalid."] {
+        for (expiration, want) in [
+            (1, "this login for Amazon ECR has expired"),
+            (u64::MAX, "Amazon ECR refuses this login: make it for the account and region of this registry"),
+        ] {
+            let server = Server::start(move |seen, _| match seen.header("authorization") {
+                Some(_) => answer(400, &[], body),
+                None => answer(
+                    401,
+                    &[("WWW-Authenticate", "Basic realm=\"ecr\",service=\"ecr.amazonaws.com\"")],
+                    "",
+                ),
+            })
+            .await;
+            let client = ecr_client(&server, expiration);
+            let error = client.manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+            let text = shown(&error);
+            assert!(text.contains(want) && text.contains("used:  user \"AWS\""), "{body}: {text}");
+            assert_eq!(error.exit(), ExitCode::Refused, "{text}");
+        }
+    }
+    // Another 400 is not about the login.
+    let server = Server::start(|_, _| answer(400, &[], r#"{"errors":[{"code":"TAG_INVALID"}]}"#)).await;
+    let client = ecr_client(&server, 1);
+    let error = client.manifest(&server.repository(), &tag("v1")).await.unwrap_err();
+    assert_eq!(error.exit(), ExitCode::Failed, "{}", shown(&error));
 }
