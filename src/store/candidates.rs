@@ -80,6 +80,14 @@ pub(super) struct Candidates {
     pub(super) is_cut: bool,
 }
 
+/// The entries of a list that were looked at.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    digests: HashSet<Digest>,
+    /// The highest of their numbers.
+    last: usize,
+}
+
 impl Candidates {
     /// The layers in a tag's manifest.
     ///
@@ -159,6 +167,21 @@ impl Candidates {
         };
         let all = listing.descriptors.into_iter().enumerate().filter_map(candidate).collect();
         Self { all, others: 0, is_cut: listing.is_cut }.sorted()
+    }
+
+    /// What another list of the same image need not bring again.
+    pub(super) fn as_before(&self) -> Before {
+        Before {
+            digests: self.all.iter().filter_map(|one| one.digest.clone()).collect(),
+            last: self.all.iter().map(|one| one.number).max().unwrap_or_default(),
+        }
+    }
+
+    /// The entries that `before` lacks, numbered on from it.
+    pub(super) fn beside(mut self, before: &Before) -> Self {
+        self.all.retain(|one| one.digest.as_ref().is_none_or(|digest| !before.digests.contains(digest)));
+        self.all.iter_mut().for_each(|one| one.number += before.last);
+        self
     }
 
     /// The likely ones first, among them the small ones, and among those the newest; but each content before another entry for

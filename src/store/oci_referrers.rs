@@ -182,6 +182,16 @@ impl Store for OciReferrers {
             let mut shelf = self.lists.read(&self.tag(image), &self.location(image), &reader).await?;
             let places = Self::places(&shelf, depth, &reader, judge);
             reader.judge(&mut shelf, Entries::Referrers, places, judge).await?;
+            // The API's list may be late, or leave out what the fallback tag has listed since before there was the API.
+            let is_enough = judge.payloads().iter().all(|payload| shelf.counts(payload));
+            if matches!(depth, Depth::Of(_)) && shelf.read_at.is_none() && !is_enough {
+                let by_api = shelf;
+                shelf = self.lists.with_tag(&self.tag(image), &by_api).await?;
+                let mut places = Self::places(&shelf, depth, &reader, judge);
+                places.at.retain(|(at, _)| shelf.is_unread_at(*at));
+                places.payloads.retain(|payload| !shelf.counts(payload));
+                reader.judge(&mut shelf, Entries::Referrers, places, judge).await?;
+            }
             if shelf.read_at.is_some() && self.parts.are_at_risk(reader.repository) {
                 self.keep(reader.repository, &shelf).await;
             }

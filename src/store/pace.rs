@@ -222,6 +222,11 @@ impl<'a> Pace<'a> {
         self.read_all(reads, self.contents_at_a_time(), |sights| sights).await
     }
 
+    /// Whether what was found is enough.
+    pub(super) fn is_enough(&mut self) -> bool {
+        self.found.is_enough()
+    }
+
     fn contents_at_a_time(&self) -> usize {
         match self.reader.wanted {
             Wanted::Signatures => AT_A_TIME,

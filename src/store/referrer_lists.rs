@@ -69,13 +69,14 @@ impl ReferrerLists {
         self.with_tag(tag, &by_api).await
     }
 
-    /// What the fallback tag lists, with what the API lists.
-    async fn with_tag(&self, tag: &Tag<'_>, by_api: &Shelf) -> Result<Shelf, StoreError> {
+    /// What the fallback tag lists, with what the API lists and what is known of that.
+    pub(super) async fn with_tag(&self, tag: &Tag<'_>, by_api: &Shelf) -> Result<Shelf, StoreError> {
         let mut both = tag.read().await?;
         if !both.entries.is_empty() {
             self.change(tag, |known| known.is_tagged = true);
         }
         both.absorb(by_api);
+        both.counted_as(by_api);
         both.listed = true;
         Ok(both)
     }

@@ -1,7 +1,10 @@
-//! Which registries have a referrers API. Each is asked once, and not for every image.
+//! Which registries seem to lack the referrers API, so that not every image has to ask.
 //!
 //! The first image of a registry asks, the others wait for what it learns. A refusal tells only of a repository with
 //! something in it: of one that isn't there nothing is known, and from then on each image asks for itself.
+//!
+//! What is learned only saves requests for images with enough at their tags. Some registries have the API in some repositories, or for
+//! images with referrers: where nothing that is found at an image is enough, the image itself asks, whatever others learned.
 
 use tokio::sync::OwnedMutexGuard;
 
@@ -30,7 +33,7 @@ pub(super) enum Api {
     AskFirst(Asking),
     /// Ask.
     Ask,
-    /// Don't: there is no API.
+    /// Not at first: it lacks the API for another image.
     Absent,
 }
 
@@ -55,6 +58,11 @@ impl ReferrersApis {
             Known::Absent => Api::Absent,
         }
     }
+
+    /// An image of `registry` has found the API: the next ones ask for it.
+    pub(super) async fn is_there(&self, registry: &str) {
+        *self.0.take(registry).await = Known::Ask;
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +80,8 @@ mod tests {
         assert!(matches!(apis.of("another").await, Api::AskFirst(_)));
         asking.absent(true);
         assert!(matches!(other.await, Api::Absent));
+        apis.is_there("one").await;
+        assert!(matches!(apis.of("one").await, Api::Ask));
     }
 
     #[tokio::test]

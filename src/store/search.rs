@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::candidates::Candidates;
+use super::candidates::{Before, Candidates};
 use super::failures::Failures;
 use super::find::{Find, Position};
 use super::memory::Memory;
@@ -148,20 +148,21 @@ impl Search {
             let cut = pace.layers(&location, None, layers).await;
             Ok::<_, StoreError>(cut.or_else(|| is_cut.then_some(Cut::Entries { place: location })))
         };
-        let (tag_cut, listed) = tokio::join!(tagged, place.referrers(reader, tells));
-        let mut looked = Looked { refused_api: listed.refused_api, ..Looked::default() };
+        let (tag_cut, mut listed) = tokio::join!(tagged, place.referrers(reader, tells));
+        let mut looked = Looked::default();
         let tag_cut = tag_cut.unwrap_or_else(|error| {
             looked.failures.add(error);
             None
         });
-        let is_cut = listed.candidates.is_cut;
         looked.cut = match tag_cut {
             Some(cut) if !matches!(cut, Cut::Entries { .. }) => Some(cut),
             tag_cut => {
-                let cut = pace.referrers(listed.candidates).await;
+                let cut = place.look(&mut pace, reader, &mut listed).await;
+                let is_cut = listed.is_cut;
                 cut.or(tag_cut).or_else(|| is_cut.then(|| Cut::Entries { place: place.listed_at() }))
             }
         };
+        looked.refused_api = listed.refused_api;
         looked.failures.append(pace.failures);
         looked.failures.append(listed.failures);
         looked
@@ -222,15 +223,16 @@ impl Place<'_> {
         format!("{}@{} (referrers)", self.repository(), self.image.digest)
     }
 
-    /// The referrers that may be wanted; `is_tagged` tells whether the tag lists anything.
+    /// The referrers that may be wanted, from the list that is asked for first; `is_tagged` tells whether the tag lists anything.
     ///
-    /// The fallback tag is looked at wherever the API lists nothing that may be wanted: old tags stay when a registry gets the API, and
+    /// Where the API lists nothing that may be wanted, the fallback tag is asked for at once: old tags stay when a registry gets the API, and
     /// some registries answer with an empty list whatever they hold.
     async fn referrers(&self, reader: &Reader<'_>, is_tagged: oneshot::Receiver<bool>) -> Listed {
         let mut listed = Listed::default();
         let asking = match self.search.apis.of(self.repository().registry()).await {
             Api::Absent => {
                 self.fallback(reader, &mut listed).await;
+                listed.left = Some(Left::Api);
                 return listed;
             }
             Api::Ask => None,
@@ -259,10 +261,34 @@ impl Place<'_> {
                 asking.into_iter().for_each(|asking| asking.absent(false));
                 if listed.candidates.all.is_empty() {
                     self.fallback(reader, &mut listed).await;
+                } else {
+                    listed.left = Some(Left::Tag);
                 }
             }
         }
         listed
+    }
+
+    /// Looks at what is listed, and at the list that is left where that isn't enough.
+    ///
+    /// That another image has no API says nothing of this one, and a list of the API need not be whole: it may be late, or leave out what a
+    /// fallback tag has listed since before there was the API.
+    async fn look(&self, pace: &mut Pace<'_>, reader: &Reader<'_>, listed: &mut Listed) -> Option<Cut> {
+        let cut = pace.referrers(listed.take()).await;
+        let Some(left) = listed.left.take().filter(|_| cut.is_none() && !pace.is_enough()) else {
+            return cut;
+        };
+        match left {
+            Left::Tag => {
+                self.fallback(reader, listed).await;
+            }
+            Left::Api => match self.ask(reader, listed).await {
+                Ok(None) => self.search.apis.is_there(self.repository().registry()).await,
+                Ok(Some(_)) => {}
+                Err(error) => listed.failures.add(error),
+            },
+        }
+        pace.referrers(listed.take()).await
     }
 
     /// Adds what the referrers API lists; returns why there is none, if there is none.
@@ -273,7 +299,7 @@ impl Place<'_> {
         match client.referrers(self.repository(), &self.image.digest, &keeps).await.map_err(failed)? {
             Referrers::Listed(mut listing) => {
                 listed.failures.extend(listing.failed.take().map(|source| failed(*source)));
-                listed.candidates = Candidates::listed(listing, &self.search.looks);
+                listed.add(Candidates::listed(listing, &self.search.looks));
                 Ok(None)
             }
             Referrers::NoApi(why) => {
@@ -285,7 +311,7 @@ impl Place<'_> {
         }
     }
 
-    /// Takes what the fallback tag lists; returns how many entries it has, where that is known.
+    /// Adds what the fallback tag lists; returns how many entries it has, where that is known.
     async fn fallback(&self, reader: &Reader<'_>, listed: &mut Listed) -> Option<usize> {
         let tag = format!("sha256-{}", self.image.digest.hex());
         let location = format!("{}:{tag}", self.repository());
@@ -299,9 +325,7 @@ impl Place<'_> {
         };
         match Candidates::fallback(&manifest.bytes, reader, &self.search.looks) {
             Ok((candidates, entries)) => {
-                let is_cut = listed.candidates.is_cut;
-                listed.candidates = candidates;
-                listed.candidates.is_cut |= is_cut;
+                listed.add(candidates);
                 Some(entries)
             }
             Err(what) => {
@@ -312,11 +336,40 @@ impl Place<'_> {
     }
 }
 
+/// A list of an image's referrers that was not asked for yet.
+enum Left {
+    /// The registry's own, of a registry that lacks it for another image.
+    Api,
+    /// The fallback tag, beside the registry's own.
+    Tag,
+}
+
 /// The referrers of one image.
 #[derive(Default)]
 struct Listed {
+    /// Those that were not looked at yet.
     candidates: Candidates,
+    /// What is asked for where they aren't enough.
+    left: Option<Left>,
+    /// Those of the list before.
+    before: Before,
+    /// Whether there are more than are looked at.
+    is_cut: bool,
     failures: Failures,
     /// How the API is refused to a login that may read manifests.
     refused_api: Option<String>,
+}
+
+impl Listed {
+    /// Adds another list, without what was looked at already.
+    fn add(&mut self, list: Candidates) {
+        self.is_cut |= list.is_cut;
+        self.candidates = list.beside(&self.before);
+    }
+
+    /// What is to be looked at now.
+    fn take(&mut self) -> Candidates {
+        self.before = self.candidates.as_before();
+        std::mem::take(&mut self.candidates)
+    }
 }

@@ -4,7 +4,7 @@
 //! compared as JSON values and written as they came, never through types of ours.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -94,6 +94,23 @@ impl Shelf {
         let lacking = other.entries.iter().filter(|entry| known.insert(entry.key()));
         let lacking: Vec<Entry> = lacking.cloned().collect();
         self.entries.extend(lacking);
+    }
+
+    /// Takes over which payloads entries count for that `other` has too, under whatever label.
+    pub(super) fn counted_as(&mut self, other: &Self) {
+        let counts = other.entries.iter().filter(|entry| matches!(entry.standing, Standing::Counts(_)));
+        let counts: HashMap<Digest, &Standing> =
+            counts.filter_map(|entry| Some((entry.digest()?, &entry.standing))).collect();
+        for entry in &mut self.entries {
+            if let Some(standing) = entry.digest().and_then(|digest| counts.get(&digest).copied()) {
+                entry.standing = standing.clone();
+            }
+        }
+    }
+
+    /// Whether the entry that stands there was not read.
+    pub(super) fn is_unread_at(&self, at: usize) -> bool {
+        self.entries.get(at).is_some_and(|entry| entry.standing == Standing::Unread)
     }
 
     /// The same list without those of `entries`.

@@ -19,6 +19,7 @@ mod flips;
 mod good;
 mod inputs;
 mod kit;
+mod lists;
 mod policy;
 mod products;
 mod refused;

@@ -1,0 +1,184 @@
+//! Lists of referrers that are absent for some images, late or not whole: they hide no signature, neither from `verify` nor from `sign`.
+
+use bytes::Bytes;
+use http::{Method, Response};
+use serde_json::{Value, json};
+use stepseal::demo::registry::{Asked, Options};
+use stepseal::registry::Digest;
+
+use crate::kit::{fails, name, passes, step, verify, with_public_key};
+use crate::step::{INDEX, Step};
+
+const REPOSITORY: &str = "team/app";
+const BUNDLE: &str = "--config=storage.oci.encoding-format=sigstore-bundle";
+
+fn answer(status: u16, kind: &str, body: impl Into<Bytes>) -> Response<Bytes> {
+    Response::builder().status(status).header("content-type", kind).body(body.into()).unwrap()
+}
+
+/// The repository and the subject of a request for referrers.
+fn referrers_of(asked: &Asked<'_>) -> Option<(String, Digest)> {
+    let (repository, subject) = asked.path_and_query.strip_prefix("/v2/")?.split_once("/referrers/")?;
+    let subject = subject.split('?').next()?;
+    Some((repository.to_owned(), subject.parse().ok()?))
+}
+
+/// What the index under the fallback tag lists.
+fn tagged(step: &Step, digest: &Digest) -> usize {
+    let tag = format!("sha256-{}", digest.hex());
+    let Some((_, index)) = step.registry.content().manifest(REPOSITORY, &tag) else { return 0 };
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    index["manifests"].as_array().unwrap().len()
+}
+
+/// The list of the API as the registry holds it now.
+fn list(step: &Step, digest: &Digest) -> String {
+    let one = |(kind, bytes): (String, Bytes)| {
+        let manifest: Value = serde_json::from_slice(&bytes).unwrap();
+        let kinds = (&manifest["artifactType"], &manifest["annotations"]);
+        json!({
+            "mediaType": kind, "size": bytes.len(), "digest": Digest::of(&bytes).as_str(),
+            "artifactType": kinds.0, "annotations": kinds.1,
+        })
+    };
+    let all: Vec<_> = step.registry.content().referrers(REPOSITORY, digest).into_iter().map(one).collect();
+    json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": all }).to_string()
+}
+
+/// From now on the API answers with this list.
+fn api_lists(step: &Step, list: String) {
+    step.registry
+        .faults()
+        .answer_instead(move |asked| referrers_of(asked).map(|_| answer(200, INDEX, list.clone())));
+}
+
+/// Some registries have the API in some repositories, others say so of each image without referrers.
+#[test]
+fn that_one_image_has_no_api_hides_no_bundle_of_another() {
+    let by_repository = |asked: &Asked<'_>| Some(referrers_of(asked)?.0.starts_with("old/"));
+    let by_image = |asked: &Asked<'_>| {
+        let (repository, subject) = referrers_of(asked)?;
+        Some(asked.content.referrers(&repository, &subject).is_empty())
+    };
+    let products: [fn(&Asked<'_>) -> Option<bool>; 2] = [by_repository, by_image];
+    for lacks in products {
+        for (status, body) in [(404, "<html>"), (404, r#"{"errors":[{"code":"NOT_FOUND"}]}"#), (501, "")] {
+            let step = step();
+            step.registry.faults().answer_instead(move |asked| {
+                (lacks(asked) == Some(true)).then(|| answer(status, "text/plain", body))
+            });
+            let image = |repository: &str| {
+                let digest = step.image(repository, repository);
+                name(&step, repository, &digest)
+            };
+            let [first, second, bundled] = ["old/app", "old/other", "new/app"].map(image);
+            step.sign(&[&first, &second]);
+            step.sign(&[BUNDLE, &bundled]);
+            for jobs in ["--jobs=1", "--jobs=10"] {
+                passes(verify(&step, &[jobs, &first, &second, &bundled]));
+            }
+            let unsigned = image("new/unsigned");
+            let ended = verify(&step, &[&first, &second, &unsigned]);
+            assert!(ended.code == 1 && ended.stderr.contains("there is none at"), "{}", ended.stderr);
+        }
+    }
+}
+
+/// A database that is late, and a proxy that keeps answers.
+#[test]
+fn a_list_that_lacks_ours_hides_it_neither_from_verify_nor_from_sign() {
+    for has_header in [true, false] {
+        let step = step();
+        let digest = step.built(REPOSITORY);
+        let image = name(&step, REPOSITORY, &digest);
+        step.sign(&[BUNDLE, "--annotation=n=1"]);
+        api_lists(&step, list(&step, &digest));
+        if !has_header {
+            step.registry.faults().change_answers(|_, answer| {
+                answer.headers_mut().remove("oci-subject");
+            });
+        }
+        step.sign(&[BUNDLE, "--annotation=n=2", "--timeout=60s"]);
+        for n in ["-a=n=1", "-a=n=2"] {
+            passes(verify(&step, &[n, &image]));
+        }
+        for n in ["--annotation=n=1", "--annotation=n=2"] {
+            let again = step.sign(&[BUNDLE, n]);
+            assert!(again.stderr.contains("nothing was added"), "{has_header} {n}: {}", again.stderr);
+        }
+        fails(verify(&step, &["-a=n=3", &image]), &["has no signature that counts"]);
+    }
+}
+
+/// Attestations are looked for by the same rule.
+#[test]
+fn a_list_that_lacks_our_attestation_does_not_hide_it() {
+    let step = step();
+    let digest = step.built(REPOSITORY);
+    let image = name(&step, REPOSITORY, &digest);
+    let predicate = step.path("predicate.json");
+    let attest = |kind: &str| {
+        std::fs::write(&predicate, "{}").unwrap();
+        let predicate = predicate.to_str().unwrap();
+        passes(step.run(&["attest", "--predicate", predicate, kind, BUNDLE, &image]))
+    };
+    attest("--type=https://one.example/v1");
+    api_lists(&step, list(&step, &digest));
+    attest("--type=https://two.example/v1");
+    for kind in ["--type=https://one.example/v1", "--type=https://two.example/v1"] {
+        passes(step.run(&["verify-attestation", "--insecure-ignore-tlog", kind, &image]));
+        assert!(attest(kind).stderr.contains("nothing was added"));
+    }
+}
+
+/// What the tag has listed since before there was the API stays there.
+#[test]
+fn an_old_fallback_list_is_looked_at_where_the_api_lists_only_others() {
+    let step = with_public_key(Step::with(Options { referrers: false, ..Options::default() }));
+    let digest = step.built(REPOSITORY);
+    let image = name(&step, REPOSITORY, &digest);
+    step.sign(&[BUNDLE, "--annotation=n=1"]);
+    assert_eq!(tagged(&step, &digest), 1);
+    let old = Digest::of(&step.registry.content().referrers(REPOSITORY, &digest)[0].1);
+    step.registry.faults().answer_instead(move |asked| {
+        let (repository, subject) = referrers_of(asked)?;
+        let all = asked.content.referrers(&repository, &subject);
+        let all = all.iter().filter(|(_, bytes)| Digest::of(bytes) != old);
+        let all: Vec<_> = all
+            .map(|(kind, bytes)| json!({ "mediaType": kind, "size": bytes.len(), "digest": Digest::of(bytes).as_str() }))
+            .collect();
+        Some(answer(200, INDEX, json!({ "mediaType": INDEX, "manifests": all }).to_string()))
+    });
+    step.registry.faults().change_answers(|asked, answer| {
+        if *asked.method == Method::PUT {
+            answer.headers_mut().insert("oci-subject", http::HeaderValue::from_static("sha256:x"));
+        }
+    });
+    step.sign(&[BUNDLE, "--annotation=n=2"]);
+    for n in ["-a=n=1", "-a=n=2"] {
+        passes(verify(&step, &[n, &image]));
+    }
+    for n in ["--annotation=n=1", "--annotation=n=2"] {
+        assert!(step.sign(&[BUNDLE, n]).stderr.contains("nothing was added"));
+    }
+}
+
+/// One request more, and only where what the API lists isn't enough.
+#[test]
+fn the_fallback_tag_is_asked_for_only_where_the_api_lists_nothing_good() {
+    let step = step();
+    let digest = step.built(REPOSITORY);
+    let image = name(&step, REPOSITORY, &digest);
+    step.sign(&[BUNDLE, "--annotation=n=1"]);
+    let tag = format!("/v2/{REPOSITORY}/manifests/sha256-{}", digest.hex());
+    let asked = |ended: &dyn Fn()| {
+        step.registry.clear_requests();
+        ended();
+        step.registry.requests().iter().filter(|request| request.path_and_query == tag).count()
+    };
+    for (n, times) in [("1", 0), ("2", 1)] {
+        let verified = asked(&|| drop(verify(&step, &[&format!("-a=n={n}"), &image])));
+        let signed = asked(&|| drop(step.sign(&[BUNDLE, &format!("--annotation=n={n}")])));
+        assert_eq!((verified, signed), (times, times), "{n}");
+    }
+}
