@@ -31,7 +31,7 @@ pub(super) struct TokenServices {
 }
 
 /// What is known of how a registry wants logins.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Manner {
     /// Unknown until its first answer.
     pub(super) scheme: Option<Scheme>,
@@ -83,6 +83,8 @@ pub(super) struct Account {
     pub(super) reads_manifests: AtomicBool,
     /// It was told that a password is sent without the line break at its end.
     pub(super) told_line_break: AtomicBool,
+    /// The same for requests that tell nothing of the login, from their first refusal on.
+    apart: OnceCell<Box<Account>>,
 }
 
 impl Account {
@@ -96,7 +98,38 @@ impl Account {
             push_to_read: AtomicBool::new(false),
             reads_manifests: AtomicBool::new(false),
             told_line_break: AtomicBool::new(false),
+            apart: OnceCell::new(),
         }
+    }
+
+    /// What a request that tells nothing of the login goes by: what it was refused changes nothing for the others.
+    pub(super) fn apart(&self) -> Option<&Self> {
+        self.apart.get().map(Box::as_ref)
+    }
+
+    /// The same, which begins with all that is known now. Nothing of this account may be locked.
+    pub(super) async fn kept_apart(&self) -> &Self {
+        let copy = || async {
+            let manner = self.manner.lock().await.clone();
+            let mut copy = Self::new(Arc::new(AsyncMutex::new(manner)));
+            copy.pull = self.pull.copy().await;
+            copy.pull_push = self.pull_push.copy().await;
+            for (flag, known) in [
+                (&copy.pull_only, &self.pull_only),
+                (&copy.push_to_read, &self.push_to_read),
+                (&copy.told_line_break, &self.told_line_break),
+            ] {
+                flag.store(known.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            Box::new(copy)
+        };
+        self.apart.get_or_init(copy).await
+    }
+
+    /// The sessions with tokens in them.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Session> {
+        let all = [Some(self), self.apart()].into_iter().flatten();
+        all.flat_map(|account| [&account.pull, &account.pull_push])
     }
 
     pub(super) fn session(&self, access: Access) -> &Session {
@@ -123,6 +156,7 @@ impl Account {
 
     /// What was learned about it, in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.pull.bytes() + self.pull_push.bytes()
+        let apart = self.apart().map_or(0, |apart| Manner::bytes(&apart.manner));
+        self.sessions().map(Session::bytes).sum::<usize>() + apart
     }
 }

@@ -69,9 +69,7 @@ impl Auth {
                     Login::IdentityToken(token) => mask.secret(token.expose()),
                 }
             }
-            for session in [&account.pull, &account.pull_push] {
-                session.hide_in(&mut mask);
-            }
+            account.sessions().for_each(|session| session.hide_in(&mut mask));
         }
         mask
     }

@@ -33,11 +33,14 @@ use crate::registry::keychain::Credential;
 const LOGIN_ROUNDS: usize = 16;
 
 /// The repository's side of a request.
+#[derive(Clone, Copy)]
 pub(super) struct Caller<'a> {
     pub(super) account: &'a Account,
     pub(super) session: &'a Session,
     pub(super) access: Access,
     pub(super) credentials: &'a [Arc<Credential>],
+    /// Whether the account is the one of requests that tell nothing of the login.
+    is_apart: bool,
 }
 
 pub(super) enum Grant {
@@ -62,6 +65,7 @@ impl Inner {
         caller: &Caller<'_>,
         tried: &mut AuthAttempts,
     ) -> Result<Option<Reply>, RegistryError> {
+        let caller = &mut { *caller };
         for _ in 0..LOGIN_ROUNDS {
             let reply = match self.grant(request, caller, tried).await? {
                 Grant::Nothing => break,
@@ -70,7 +74,10 @@ impl Inner {
                     let answer = self.exchange(request, authorization.header.as_ref()).await?;
                     match is_about_login(request, caller, &answer, authorization.kind) {
                         false => Some(caller.reply(answer, authorization.kind)),
-                        true => self.reconsider(request, caller, &authorization, answer, tried).await?,
+                        true => {
+                            caller.keep_apart(request).await;
+                            self.reconsider(request, caller, &authorization, answer, tried).await?
+                        }
                     }
                 }
             };
@@ -137,7 +144,7 @@ impl Inner {
     async fn probe(
         &self,
         request: &Request<'_>,
-        caller: &Caller<'_>,
+        caller: &mut Caller<'_>,
         mut probe: Probe,
         tried: &mut AuthAttempts,
     ) -> Result<Option<Reply>, RegistryError> {
@@ -148,6 +155,15 @@ impl Inner {
         caller.note(kind);
         let answer = self.exchange(request, header.as_ref()).await?;
         if is_about_login(request, caller, &answer, kind) {
+            if !request.tells_of_login {
+                // How the registry wants logins stays unknown: the next request finds it out.
+                drop(probe);
+                caller.keep_apart(request).await;
+                let mut state = caller.session.lock().await;
+                let mut manner = caller.account.manner.lock().await;
+                let known = (&mut *state, &mut *manner);
+                return self.refused_as(request, caller, known, kind, answer, tried).await;
+            }
             let Probe { mut state, mut manner } = probe;
             return self.refused_as(request, caller, (&mut state, &mut manner), kind, answer, tried).await;
         }
@@ -160,7 +176,33 @@ impl Inner {
     }
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    /// What `request` goes by with this access.
+    pub(super) fn of(
+        request: &Request<'_>,
+        account: &'a Account,
+        access: Access,
+        credentials: &'a [Arc<Credential>],
+    ) -> Self {
+        let apart = account.apart().filter(|_| !request.tells_of_login);
+        let account = apart.unwrap_or(account);
+        Self { account, session: account.session(access), access, credentials, is_apart: apart.is_some() }
+    }
+
+    /// Keeps apart what the refusal of a request means that tells nothing of the login: some registries refuse one address to everyone, or
+    /// name another token service or scope for it, and the login is good for the rest.
+    async fn keep_apart(&mut self, request: &Request<'_>) {
+        if !request.tells_of_login && !self.is_apart {
+            self.account = self.account.kept_apart().await;
+            (self.session, self.is_apart) = (self.account.session(self.access), true);
+        }
+    }
+
+    /// Whether what this request is refused is remembered.
+    pub(super) fn remembers(&self, request: &Request<'_>) -> bool {
+        request.tells_of_login || self.is_apart
+    }
+
     /// The next login that can be sent to the registry itself.
     fn grant_basic(&self, state: &mut State, tried: &AuthAttempts) -> Option<Grant> {
         let (login, header) = first_basic(self.credentials, tried)?;

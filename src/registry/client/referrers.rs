@@ -167,7 +167,7 @@ impl Client {
             let failed = |error| if page == 0 { Err(error) } else { Ok(Walked::Failed(error)) };
             let reply = match inner.send(&request).await {
                 Ok(reply) => reply,
-                Err(error) if page == 0 && error.is_denied() => {
+                Err(error) if page == 0 && is_refused(&error) => {
                     return self.refused_api(repository, subject, error).await;
                 }
                 Err(error) => return failed(error),
@@ -207,15 +207,25 @@ impl Client {
         subject: &Digest,
         error: RegistryError,
     ) -> Result<Walked, RegistryError> {
-        if error.peer() != Some(Peer::Registry) {
-            return Err(error);
-        }
         let target = Target::Digest(subject.clone());
-        let reads = self.inner.auth.account(repository).reads_manifests.load(Ordering::Relaxed);
+        // What a token service refuses may be refused for manifests by now, too.
+        let reads = error.peer() == Some(Peer::Registry)
+            && self.inner.auth.account(repository).reads_manifests.load(Ordering::Relaxed);
         if reads || self.manifest(repository, &target).await.is_ok() {
             return Ok(Walked::NoApi(NoApi::Refused(Box::new(error))));
         }
         Err(error)
+    }
+}
+
+/// Whether the registry refuses a request to every login, or a token service refuses what the registry wants for it.
+fn is_refused(error: &RegistryError) -> bool {
+    let Some(request) = error.request() else { return false };
+    match (request.peer, &request.failure) {
+        (Peer::TokenService, Failure::Refused(refusal)) => {
+            refusal.status.is_client_error() && !refusal.has_code("TOOMANYREQUESTS") && !error.is_transient()
+        }
+        (peer, _) => peer == Peer::Registry && error.is_denied(),
     }
 }
 

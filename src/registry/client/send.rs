@@ -127,9 +127,8 @@ impl Inner {
         let account = self.auth.account(request.repository);
         let credentials = self.auth.credentials(&account, request.repository).await?;
         let usual = self.transport.options.access;
-        let caller =
-            |access| Caller { account: &account, session: account.session(access), access, credentials };
-        let mut access = account.access(request.writes, usual);
+        let caller = |access| Caller::of(request, &account, access, credentials);
+        let mut access = caller(usual).account.access(request.writes, usual);
         let mut tried = AuthAttempts::default();
         loop {
             if let Some(reply) = self.with_logins(request, &caller(access), &mut tried).await? {
@@ -137,9 +136,9 @@ impl Inner {
             }
             // Some token services give nothing at all to a login that may not have everything it asks for.
             if access == Access::PullPush && !request.writes && asks_too_much(&tried, credentials) {
-                account.pull_only.store(true, Ordering::Relaxed);
+                caller(access).account.pull_only.store(true, Ordering::Relaxed);
             }
-            let next = account.access(request.writes, usual);
+            let next = caller(access).account.access(request.writes, usual);
             if next == access {
                 break;
             }

@@ -21,7 +21,7 @@ pub(super) struct Session {
 }
 
 /// The secrets of a [`State`], to hide them in what others say while the state is locked. They go when the state's go.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct InUse {
     /// The token in use, in its header.
     token: Option<HeaderValue>,
@@ -78,6 +78,14 @@ impl Default for Session {
 }
 
 impl Session {
+    /// Another one that begins with all that is known in this one.
+    pub(super) async fn copy(&self) -> Self {
+        let state = self.lock().await.copy();
+        let in_use = Arc::clone(&state.in_use);
+        let proven = AtomicU64::new(self.proven.load(Ordering::Relaxed));
+        Self { state: Arc::new(AsyncMutex::new(state)), in_use, proven }
+    }
+
     pub(super) async fn lock(&self) -> OwnedMutexGuard<State> {
         Arc::clone(&self.state).lock_owned().await
     }
@@ -123,6 +131,13 @@ fn login_bit(kind: Kind) -> u64 {
 }
 
 impl State {
+    fn copy(&self) -> Self {
+        let in_use = Arc::new(Mutex::new(lock(&self.in_use).clone()));
+        let (rejected, refused_asks) = (self.rejected.clone(), self.refused_asks.clone());
+        let (pass, named) = (self.pass.clone(), self.named.clone());
+        Self { generation: self.generation, in_use, pass, rejected, refused_asks, named }
+    }
+
     /// What others gave, in memory.
     fn bytes(&self) -> usize {
         let header = self.pass.as_ref().and_then(|pass| pass.header.as_ref()).map_or(0, HeaderValue::len);

@@ -90,7 +90,8 @@ impl Inner {
                     return Ok(Asked::Granted(grant));
                 }
             }
-            if refusals.last.is_none() || state.named.is_some() || !reads(request) {
+            if refusals.last.is_none() || state.named.is_some() || !request.tells_of_login || !reads(request)
+            {
                 break;
             }
             let named = self.offered_to_nobody(request).await?;
@@ -105,7 +106,7 @@ impl Inner {
             // The registry itself has refused a good token of this login: what a token service says to another question says less.
             (Some(_), _) if tried.had_token(login) => tried.exhaust(kind),
             (Some(rejection), _) => {
-                if rejection.is_about_login() {
+                if rejection.is_about_login() && caller.remembers(request) {
                     state.reject(kind, rejection.clone());
                 }
                 tried.refuse(kind, rejection);

@@ -111,6 +111,113 @@ async fn a_login_that_may_read_manifests_is_refused_only_where_there_is_no_api()
     }
 }
 
+/// How a registry wants logins for everything but the referrers API.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wants {
+    Nothing,
+    Basic,
+    Token,
+}
+
+/// A registry whose referrers API alone wants a token that its token service refuses with `status`; `realm` is the path of the service.
+async fn wants_other_token(wants: Wants, realm: &'static str, scope: &'static str, status: u16) -> Server {
+    Server::start(move |seen, _| {
+        let host = seen.header("host").unwrap().to_owned();
+        let unauthorized = |challenge: String| {
+            refusal(401, &[("WWW-Authenticate", &challenge)], "UNAUTHORIZED", "a login is needed")
+        };
+        let path = seen.target.as_str();
+        if path.contains("/referrers/") {
+            return unauthorized(format!("Bearer realm=\"http://{host}{realm}\",service=\"s\"{scope}"));
+        }
+        if path.starts_with("/other") || path.contains("metadata_read") {
+            return refusal(status, &[], "DENIED", "not this");
+        }
+        if path.starts_with("/token") {
+            return answer(200, &[], r#"{"token":"good"}"#);
+        }
+        match (wants, seen.who().as_deref()) {
+            (Wants::Basic, None) => unauthorized("Basic realm=\"r\"".to_owned()),
+            (Wants::Token, who) if who != Some("good") => {
+                unauthorized(format!("Bearer realm=\"http://{host}/token\",service=\"s\""))
+            }
+            _ => answer(200, &[], SUBJECT),
+        }
+    })
+    .await
+}
+
+/// Whatever the referrers API wants, and whichever request comes first: the login goes on being good for the rest.
+#[tokio::test]
+async fn what_the_api_alone_wants_changes_nothing_for_other_requests() {
+    let metadata = ",scope=\"repository:team/app:metadata_read\"";
+    for wants in [Wants::Nothing, Wants::Basic, Wants::Token] {
+        for (realm, scope) in [("/token", metadata), ("/other", ""), ("/other", metadata)] {
+            for (status, api_first) in
+                [400, 401, 403, 404].into_iter().flat_map(|one| [(one, true), (one, false)])
+            {
+                let row = format!("{wants:?} {realm}{scope} {status} {api_first}");
+                let users: &[&str] = if wants == Wants::Nothing { &[] } else { &["ci"] };
+                let server = wants_other_token(wants, realm, scope, status).await;
+                let client = client(&server, users);
+                let reads = || async { client.manifest(&server.repository(), &tag("v1")).await };
+                if !api_first {
+                    assert!(reads().await.unwrap().is_some(), "{row}");
+                }
+                let mut refused = Vec::new();
+                for _ in 0..2 {
+                    let answer = ask(&server, &client).await;
+                    let Ok(Referrers::NoApi(NoApi::Refused(error))) = answer else {
+                        panic!("{row}: {answer:?}")
+                    };
+                    // Whichever refusal came last.
+                    let told = shown(&error);
+                    let ours = told.contains("401 UNAUTHORIZED: a login is needed");
+                    let theirs = told.contains(&format!("{status} DENIED: not this"));
+                    assert!(theirs || ours, "{row}: {told}");
+                    assert!(reads().await.unwrap().is_some(), "{row}");
+                    let lines = server.lines();
+                    let is_refused =
+                        |line: &&String| line.contains("metadata_read") || line.contains("/other");
+                    refused.push(lines.iter().filter(is_refused).count());
+                }
+                // What was refused is not asked for again; a 404 refuses nothing.
+                assert!(status == 404 || refused[0] == refused[1], "{row}: {:#?}", server.lines());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_the_api_alone_wants_is_used_for_it_alone() {
+    let server = Server::start(|seen, _| {
+        let host = seen.header("host").unwrap();
+        let bearer = format!("Bearer realm=\"http://{host}/token\",service=\"s\",scope=\"referrers\"");
+        match (seen.target.as_str(), seen.who().as_deref()) {
+            (path, _) if path.starts_with("/token") && !path.contains("scope=referrers") => {
+                refusal(403, &[], "DENIED", "")
+            }
+            (path, _) if path.starts_with("/token") => answer(200, &[], r#"{"token":"lists"}"#),
+            (path, Some("lists")) if path.contains("/referrers/") => {
+                answer(200, &[], r#"{"manifests":[{"n":1}]}"#)
+            }
+            (path, _) if path.contains("/referrers/") => {
+                refusal(401, &[("WWW-Authenticate", &bearer)], "UNAUTHORIZED", "")
+            }
+            (_, Some("ci")) => answer(200, &[], SUBJECT),
+            _ => refusal(401, &[("WWW-Authenticate", "Basic realm=\"r\"")], "UNAUTHORIZED", ""),
+        }
+    })
+    .await;
+    let client = client(&server, &["ci"]);
+    for _ in 0..2 {
+        assert!(client.manifest(&server.repository(), &tag("v1")).await.unwrap().is_some());
+        assert_eq!(numbers(&listed(ask(&server, &client).await)), [1]);
+    }
+    let tokens = server.lines().iter().filter(|line| line.contains("/token?")).count();
+    assert_eq!(tokens, 2, "the usual scope, and the one that was asked for: {:#?}", server.lines());
+}
+
 #[tokio::test]
 async fn a_login_that_may_read_nothing_is_an_error() {
     for (status, manifests) in [(401, 401), (403, 403), (401, 403), (403, 500)] {
