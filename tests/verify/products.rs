@@ -25,7 +25,7 @@ const EMPTY_LIST: &str =
 type Says = (u16, &'static str, &'static str);
 
 /// What registries without a referrers API answer a request for it.
-const NO_API: [Says; 17] = [
+const NO_API: [Says; 21] = [
     (404, "text/plain", "404 page not found\n"),
     (404, "application/json", r#"{"errors":[{"code":"METHOD_UNKNOWN","message":"no such method + url"}]}"#),
     (404, "application/json", r#"{"errors":[{"code":"DENIED"}]}"#),
@@ -43,6 +43,10 @@ const NO_API: [Says; 17] = [
     (200, MANIFEST, r#"{"schemaVersion":2,"config":{},"layers":[]}"#),
     (200, INDEX, EMPTY_LIST),
     (200, "application/json", r#"{"manifests":null}"#),
+    (200, INDEX, ""),
+    (204, "", ""),
+    (410, "text/html", "<html><title>Gone</title></html>"),
+    (422, "application/json", r#"{"errors":[{"code":"UNSUPPORTED"}]}"#),
 ];
 
 /// What registries, and what stands before them, say of something that isn't there.

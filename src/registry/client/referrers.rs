@@ -54,7 +54,7 @@ pub enum Referrers {
 pub enum NoApi {
     /// It doesn't know the address: 404 with any body, 405, 501.
     Unknown,
-    /// Its answer isn't a list of referrers: 400, 406, or a success with a page, other JSON, or the subject itself.
+    /// Its answer isn't a list of referrers: 400, 406, 410, 415, 422, or a success with nothing, a page, other JSON, or the subject itself.
     NotAList,
     /// It refuses this to a login that may read the repository's manifests. The error says how.
     Refused(Box<RegistryError>),
@@ -81,7 +81,14 @@ impl NoApi {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
                 Some(Self::Unknown)
             }
-            StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::NOT_ACCEPTABLE => Some(Self::NotAList),
+            StatusCode::OK
+            | StatusCode::NO_CONTENT
+            | StatusCode::BAD_REQUEST
+            | StatusCode::NOT_ACCEPTABLE
+            | StatusCode::GONE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UNPROCESSABLE_ENTITY => Some(Self::NotAList),
+            status if status.is_success() && is_blank(answer) => Some(Self::NotAList),
             _ => None,
         }
     }
@@ -246,9 +253,14 @@ fn throttles(answer: &Answer) -> bool {
     answer.body.len() <= MAX_ERROR_BODY_BYTES && answer.refusal().has_code("TOOMANYREQUESTS")
 }
 
+/// Whether an answer has no body: nothing, not a list that breaks off.
+fn is_blank(answer: &Answer) -> bool {
+    answer.body.trim_ascii().is_empty()
+}
+
 /// Whether a success may be a list of referrers: an image index, or one that breaks off.
 fn may_be_list(answer: &Answer, subject: &Digest) -> bool {
-    if answer.not_html().is_err() || Digest::of(&answer.body) == *subject {
+    if is_blank(answer) || answer.not_html().is_err() || Digest::of(&answer.body) == *subject {
         return false;
     }
     let (mut lists, mut is_index) = (false, true);
