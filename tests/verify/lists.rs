@@ -182,3 +182,27 @@ fn the_fallback_tag_is_asked_for_only_where_the_api_lists_nothing_good() {
         assert_eq!((verified, signed), (times, times), "{n}");
     }
 }
+
+#[test]
+fn pages_without_end_are_called_that() {
+    let step = step();
+    let digest = step.built(REPOSITORY);
+    let image = name(&step, REPOSITORY, &digest);
+    step.registry.faults().change_answers(|asked, answer| {
+        if referrers_of(asked).is_some() {
+            let link = format!("<{}>; rel=\"next\"", asked.path_and_query);
+            answer.headers_mut().insert("link", link.parse().unwrap());
+        }
+    });
+    fails(verify(&step, &[&image]), &["cannot tell whether", "its list of referrers doesn't end"]);
+    let ended = step.run(&["sign", BUNDLE]);
+    assert!(
+        ended.code == 1 && ended.stderr.contains("its list of referrers doesn't end"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.stderr.contains("20,000"), "{}", ended.stderr);
+    step.sign(&[]);
+    let ended = passes(verify(&step, &[&image]));
+    assert!(ended.stderr.contains("warning: "), "{}", ended.stderr);
+}

@@ -345,6 +345,9 @@ pub enum BadAnswer {
     /// A next page of a list on another host.
     #[error("the next page of its list is on another host: {0}")]
     ElsewherePage(String),
+    /// A list whose pages lead back, or go on for longer than any list.
+    #[error("its list of referrers doesn't end: {0}")]
+    EndlessPages(String),
     /// A token service without an address that a login may be sent to.
     #[error("it names a token service whose address cannot be used: {0}")]
     TokenService(String),

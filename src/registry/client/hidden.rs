@@ -86,6 +86,7 @@ impl BadAnswer {
         match self {
             Self::Location(address)
             | Self::ElsewherePage(address)
+            | Self::EndlessPages(address)
             | Self::TokenService(address)
             | Self::WriteRedirect { to: address, .. }
             | Self::Downgrade(address) => mask.hide(address),

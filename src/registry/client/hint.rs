@@ -126,6 +126,9 @@ fn action(request: &RequestError) -> Option<String> {
         Failure::BadAnswer(BadAnswer::ElsewherePage(_)) => {
             "let the registry, or the proxy in front of it, link its lists by its own address or by a path alone".to_owned()
         }
+        Failure::BadAnswer(BadAnswer::EndlessPages(_)) => {
+            "let the registry, or the proxy in front of it, end the list: the last page has no Link header".to_owned()
+        }
         Failure::BadAnswer(_) => {
             format!("check that {registry} is an OCI registry, and not a page or a proxy")
         }

@@ -6,6 +6,7 @@
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -65,10 +66,9 @@ pub enum NoApi {
 pub struct Listing {
     /// The descriptors, in their order, as they are written.
     pub descriptors: Vec<Bytes>,
-    /// Whether there are more than these: the list goes on behind [`MAX_REFERRERS`], [`MAX_REFERRERS_BYTES`] or the last page that
-    /// is read.
+    /// Whether there are more than these: the list goes on behind [`MAX_REFERRERS`] or [`MAX_REFERRERS_BYTES`].
     pub is_cut: bool,
-    /// Why a later page could not be read. What follows is not known.
+    /// Why a later page could not be read, or that the pages don't end. What follows is not known.
     pub failed: Option<Box<RegistryError>>,
 }
 
@@ -118,7 +118,7 @@ enum Walked {
     NoApi(NoApi),
     /// There is no further page.
     Whole,
-    /// There are more pages than are read, or the reader has enough.
+    /// The reader has enough.
     Cut,
     /// A page after the first can't be read.
     Failed(RegistryError),
@@ -170,6 +170,7 @@ impl Client {
         request.accept = Some(OCI_IMAGE_INDEX_MEDIA_TYPE);
         request.limit_bytes = MAX_MANIFEST_BYTES;
         request.tells_of_login = false;
+        let mut asked = HashSet::new();
         for page in 0..MAX_PAGES {
             let failed = |error| if page == 0 { Err(error) } else { Ok(Walked::Failed(error)) };
             let reply = match inner.send(&request).await {
@@ -194,7 +195,13 @@ impl Client {
                 Ok(false) => {}
                 Err(failure) => return failed(inner.failed(&request, &reply, failure)),
             }
-            match next_page(&reply.answer, &home) {
+            asked.insert(request.url.clone());
+            let next = next_page(&reply.answer, &home).and_then(|next| match next {
+                Some(url) if asked.contains(&url) => Err(endless(&url, "a page links to one that was read")),
+                Some(url) if page + 1 == MAX_PAGES => Err(endless(&url, "it goes on after 100 pages")),
+                next => Ok(next),
+            });
+            match next {
                 Ok(Some(url)) => request.url = url,
                 Ok(None) => return Ok(Walked::Whole),
                 Err(bad) => {
@@ -234,6 +241,10 @@ fn is_refused(error: &RegistryError) -> bool {
         }
         (peer, _) => peer == Peer::Registry && error.is_denied(),
     }
+}
+
+fn endless(next: &Url, why: &str) -> BadAnswer {
+    BadAnswer::EndlessPages(format!("{why}, {}", endpoint::redacted(next)))
 }
 
 /// Where the list goes on after this page.

@@ -207,13 +207,14 @@ async fn a_token_that_the_api_alone_wants_is_used_for_it_alone() {
             (path, _) if path.starts_with("/token") && !path.contains("scope=referrers") => {
                 refusal(403, &[], "DENIED", "")
             }
-            (path, _) if path.starts_with("/token") => answer(200, &[], r#"{"token":"lists"}"#),
-            (path, Some("lists")) if path.contains("/referrers/") => {
+            (path, _) if path.starts_with("/token") => answer(200, &[], r#"{"token":"hunter2-lists"}"#),
+            (path, Some("hunter2-lists")) if path.contains("/referrers/") => {
                 answer(200, &[], r#"{"manifests":[{"n":1}]}"#)
             }
             (path, _) if path.contains("/referrers/") => {
                 refusal(401, &[("WWW-Authenticate", &bearer)], "UNAUTHORIZED", "")
             }
+            (path, Some("ci")) if path.ends_with("/v2") => refusal(403, &[], "DENIED", "not hunter2-lists"),
             (_, Some("ci")) => answer(200, &[], SUBJECT),
             _ => refusal(401, &[("WWW-Authenticate", "Basic realm=\"r\"")], "UNAUTHORIZED", ""),
         }
@@ -224,6 +225,9 @@ async fn a_token_that_the_api_alone_wants_is_used_for_it_alone() {
         assert!(client.manifest(&server.repository(), &tag("v1")).await.unwrap().is_some());
         assert_eq!(numbers(&listed(ask(&server, &client).await)), [1]);
     }
+    // It is hidden wherever it comes back.
+    let error = client.manifest(&server.repository(), &tag("v2")).await.unwrap_err();
+    assert!(shown(&error).contains("not [hidden]"), "{}", shown(&error));
     let tokens = server.lines().iter().filter(|line| line.contains("/token?")).count();
     assert_eq!(tokens, 2, "the usual scope, and the one that was asked for: {:#?}", server.lines());
 }
@@ -327,28 +331,60 @@ async fn says_after_one_page(reply: fn() -> Reply, link: &'static str) -> (Serve
     (server, client)
 }
 
+/// A page that links to one that was read, or pages without end: what is behind them is not known.
+#[tokio::test]
+async fn pages_that_do_not_end_are_named() {
+    let number = |seen: &server::Seen| -> usize {
+        seen.target.split_once("last=").map_or(0, |(_, last)| last.parse().unwrap())
+    };
+    type Next = fn(usize, &str) -> String;
+    let rows: [(Next, usize, &str); 4] = [
+        (|_, path| path.to_owned(), 1, "a page links to one that was read"),
+        (|_, _| "?last=1".to_owned(), 2, "a page links to one that was read"),
+        (|number, _| format!("?last={}", (number + 1) % 3), 4, "a page links to one that was read"),
+        (|number, _| format!("?last={}", number + 1), 100, "it goes on after 100 pages"),
+    ];
+    for (next, requests, want) in rows {
+        let server = Server::start(move |seen, _| {
+            let path = seen.target.split('?').next().unwrap();
+            let link = format!("<{}>; rel=next", next(number(seen), path));
+            answer(200, &[("Link", &link)], format!(r#"{{"manifests":[{{"n":{}}}]}}"#, number(seen)))
+        })
+        .await;
+        let found = listed(ask(&server, &client(&server, &["ci"])).await);
+        let text = shown(&found.failed.expect(want));
+        assert!(text.contains("its list of referrers doesn't end") && text.contains(want), "{text}");
+        assert_eq!(server.seen().len(), requests, "{want}");
+        assert!(!found.is_cut && !found.descriptors.is_empty());
+    }
+}
+
 /// However many pages and descriptors there are, and however long they are: those that are wanted are kept up to the limits.
 #[tokio::test]
 async fn a_list_of_referrers_is_filtered_while_it_is_read_and_cut_where_it_is_too_long() {
-    let list = |body: String, link: Option<&'static str>| {
-        move || answer(200, &link.map(|link| ("Link", link)).into_iter().collect::<Vec<_>>(), &body)
+    // Each page links to one that was not read yet, if any.
+    let list = |body: String, goes_on: bool| {
+        let pages = AtomicUsize::new(0);
+        move || {
+            let link = format!("<?last={}>; rel=next", pages.fetch_add(1, Ordering::Relaxed));
+            let headers: &[(&str, &str)] = if goes_on { &[("Link", &link)] } else { &[] };
+            answer(200, headers, &body)
+        }
     };
     let of = |entry: &str, count: usize| format!(r#"{{"manifests":[{}]}}"#, vec![entry; count].join(","));
     let long = |bytes: usize| format!(r#"{{"digest":"{}"}}"#, "x".repeat(bytes - 13));
-    let next = Some("<?last=1>; rel=next");
-    for (body, link, kept, is_cut, requests) in [
-        (of(r#"{"digest":1}"#, 3), None, 3, false, 1),
-        (of("{}", 1_000_000), None, 0, false, 1),
-        (of(r#"{"digest":1},{}"#, MAX_REFERRERS), None, MAX_REFERRERS, false, 1),
-        (of(r#"{"digest":1}"#, MAX_REFERRERS + 1), None, MAX_REFERRERS, true, 1),
-        (of("{}", 3), next, 0, true, 100),
-        (of(&long(100_000), 40), next, MAX_REFERRERS_BYTES / 100_000, true, 5),
-        (of(&long(MAX_DESCRIPTOR_BYTES), 2), None, 2, false, 1),
-        (of(&long(MAX_DESCRIPTOR_BYTES + 1), 2), None, 0, false, 1),
-        (r#"{"manifests":null}"#.to_owned(), None, 0, false, 1),
+    for (body, goes_on, kept, is_cut, requests) in [
+        (of(r#"{"digest":1}"#, 3), false, 3, false, 1),
+        (of("{}", 1_000_000), false, 0, false, 1),
+        (of(r#"{"digest":1},{}"#, MAX_REFERRERS), false, MAX_REFERRERS, false, 1),
+        (of(r#"{"digest":1}"#, MAX_REFERRERS + 1), false, MAX_REFERRERS, true, 1),
+        (of(&long(100_000), 40), true, MAX_REFERRERS_BYTES / 100_000, true, 5),
+        (of(&long(MAX_DESCRIPTOR_BYTES), 2), false, 2, false, 1),
+        (of(&long(MAX_DESCRIPTOR_BYTES + 1), 2), false, 0, false, 1),
+        (r#"{"manifests":null}"#.to_owned(), false, 0, false, 1),
     ] {
         let shown = body.chars().take(40).collect::<String>();
-        let (server, client) = says(list(body, link)).await;
+        let (server, client) = says(list(body, goes_on)).await;
         let keeps = |descriptor: &serde_json::Value| descriptor.get("digest").is_some();
         let found = listed(client.referrers(&server.repository(), &Digest::of(b""), &keeps).await);
         assert_eq!((found.descriptors.len(), found.is_cut), (kept, is_cut), "{shown}");
