@@ -65,6 +65,8 @@ pub struct Refused {
     pub why: String,
     /// It would count with an entry in a transparency log, or without the demand for one.
     pub only_log_missing: bool,
+    /// The registry lists it and doesn't hold it.
+    pub absent: bool,
 }
 
 /// Everything that was found at one image.
@@ -178,7 +180,8 @@ impl Verdict {
             Err(refusal) => {
                 let only_log_missing =
                     matches!(&refusal, Refusal::Distrust(why) if matches!(**why, Distrust::NoLog));
-                let refused = Refused { place, why: told(&refusal), only_log_missing };
+                let absent = matches!(&refusal, Refusal::Unreadable(why) if why.absent);
+                let refused = Refused { place, why: told(&refusal), only_log_missing, absent };
                 self.positions.last = Some((position, refused.clone()));
                 self.refuse(position, refused);
             }
@@ -198,7 +201,7 @@ impl Verdict {
             Some((_, first)) => Refused { place, ..first.clone() },
             None => {
                 let why = "it names the same as another entry, which doesn't count".to_owned();
-                Refused { place, why, only_log_missing: false }
+                Refused { place, why, only_log_missing: false, absent: false }
             }
         };
         self.refuse(position, refused);

@@ -206,3 +206,23 @@ fn pages_without_end_are_called_that() {
     let ended = passes(verify(&step, &[&image]));
     assert!(ended.stderr.contains("warning: "), "{}", ended.stderr);
 }
+
+#[test]
+fn a_bundle_that_is_listed_and_lost_is_signed_again() {
+    for by_manifest in [true, false] {
+        let step = step();
+        let digest = step.built(REPOSITORY);
+        step.sign(&[BUNDLE]);
+        let (_, manifest) = step.registry.content().referrers(REPOSITORY, &digest).remove(0);
+        let manifest_json: Value = serde_json::from_slice(&manifest).unwrap();
+        let bundle = manifest_json["layers"][0]["digest"].as_str().unwrap().to_owned();
+        let lost = if by_manifest { Digest::of(&manifest).to_string() } else { bundle };
+        step.registry.faults().answer_instead(move |asked| {
+            let unknown = r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#;
+            let is_lost = *asked.method == Method::GET && asked.path_and_query.ends_with(&lost);
+            is_lost.then(|| answer(404, "application/json", unknown))
+        });
+        let ended = fails(verify(&step, &[&name(&step, REPOSITORY, &digest)]), &["has lost what it lists"]);
+        assert!(!ended.stderr.contains("name the key"), "{}", ended.stderr);
+    }
+}

@@ -151,6 +151,8 @@ pub(super) fn refusal(
         "if its signer uses no transparency log, pass --insecure-ignore-tlog"
     } else if verdict.refused_count == 0 {
         "sign it, or name the repository of its signatures with COSIGN_REPOSITORY or storage.oci.repository"
+    } else if verdict.refused.len() == verdict.refused_count && verdict.refused.iter().all(|one| one.absent) {
+        "if it was signed a moment ago, try again; otherwise sign it again, as the registry has lost what it lists"
     } else {
         "name the key or identity that signed it, or have it signed by one that is accepted"
     };
