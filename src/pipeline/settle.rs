@@ -296,6 +296,7 @@ impl Pipeline {
     /// Waits after a failed write, if trying again can help and there is time left.
     async fn pause(&self, failures: &mut Failures, error: StoreError) -> Result<(), StoreError> {
         let again = match error.registry() {
+            _ if matches!(error, StoreError::SubjectElsewhere { .. }) => false,
             Some(registry) if registry.is_transient() => {
                 failures.transient += 1;
                 self.client.pause(failures.transient - 1, registry).await

@@ -31,6 +31,16 @@ pub enum StoreError {
         /// What the registry said.
         source: Box<RegistryError>,
     },
+    /// The registry takes a bundle only beside the image that it is about.
+    #[error("cannot push the signature of {image} to {location}, a repository without this image")]
+    SubjectElsewhere {
+        /// What was signed.
+        image: String,
+        /// Where it goes.
+        location: String,
+        /// What the registry said.
+        source: Box<RegistryError>,
+    },
     /// Something else is where the signatures should be.
     #[error("what is at {location} is not a list of signatures: {what}")]
     Foreign {
@@ -105,10 +115,42 @@ impl StoreError {
         })
     }
 
+    /// Whether the registry says that something which a manifest names is absent.
+    pub(super) fn lacks_something(&self) -> bool {
+        let Self::Push { source, .. } = self else { return false };
+        let codes = ["MANIFEST_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"];
+        source.refusal().is_some_and(|refusal| codes.iter().any(|code| refusal.has_code(code)))
+    }
+
+    /// The same refusal, where all that the manifest names is there but its subject.
+    pub(super) fn for_absent_subject(self) -> Self {
+        match self {
+            Self::Push { image, location, source } => Self::SubjectElsewhere { image, location, source },
+            other => other,
+        }
+    }
+
+    /// Whether the registry refuses that a tag is written.
+    pub(super) fn refuses_tag(&self) -> bool {
+        let Self::Push { source, .. } = self else { return false };
+        source.refusal().is_some_and(|refusal| {
+            matches!(
+                refusal.status,
+                StatusCode::BAD_REQUEST
+                    | StatusCode::FORBIDDEN
+                    | StatusCode::METHOD_NOT_ALLOWED
+                    | StatusCode::CONFLICT
+                    | StatusCode::PRECONDITION_FAILED
+            )
+        })
+    }
+
     /// What the registry said, if it was the registry.
     pub fn registry(&self) -> Option<&RegistryError> {
         match self {
-            Self::Read { source, .. } | Self::Push { source, .. } => Some(source),
+            Self::Read { source, .. } | Self::Push { source, .. } | Self::SubjectElsewhere { source, .. } => {
+                Some(source)
+            }
             Self::Foreign { .. }
             | Self::Full { .. }
             | Self::TooMany { .. }
@@ -127,6 +169,11 @@ impl Explain for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Read { source, .. } | Self::Push { source, .. } => source.hint(),
+            Self::SubjectElsewhere { .. } => Some(
+                "this registry wants the image in the repository of its bundles: leave storage.oci.repository (COSIGN_REPOSITORY) \
+                 out, copy the image there, or choose storage.oci.encoding-format=dsse"
+                    .into(),
+            ),
             Self::Foreign { what: super::shelf::TOO_MANY, .. } => {
                 Some("remove signatures that are no longer needed, or choose another storage.oci.repository".into())
             }

@@ -24,8 +24,11 @@ use super::uploads::Uploads;
 use super::wanted;
 use super::{Depth, Judge, Own, Signed, Step, Store, StoreError, Subject, Written};
 use crate::payload::{Payload, cosign_statement};
-use crate::registry::client::Client;
+use crate::registry::client::{Client, Target};
 use crate::registry::{Digest, ImageRef, Repository};
+
+/// The pauses before a bundle is pushed again that was refused as one whose subject is absent.
+const SUBJECT_PAUSES_MS: [u64; 4] = [100, 400, 1000, 2000];
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -102,14 +105,36 @@ impl OciReferrers {
             let manifest = stored.manifest.clone();
             self.uploads.manifest(repository, bundle::MANIFEST_TYPE, manifest).await.map_err(failed)
         };
-        let refusal = match put().await {
+        let mut refusal = match put().await {
             Err(error) if error.may_lack_parts() => error,
             done => return done,
         };
         let blob = |blob: Content| Part { entry: None, content: blob, blobs: Vec::new() };
         let blobs = own_blobs(stored).map(blob).into();
         let mended = self.parts.mend(repository, blobs).await.map_err(failed)?;
-        if mended.put_back { put().await } else { Err(refusal) }
+        if mended.put_back {
+            return put().await;
+        }
+        if !refusal.lacks_something() || !self.is_without_subject(image).await {
+            return Err(refusal);
+        }
+        // Another signer's upload of the same blobs gives the same answer for a moment.
+        for pause in SUBJECT_PAUSES_MS.map(Duration::from_millis) {
+            tokio::time::sleep(pause).await;
+            refusal = match put().await {
+                Err(error) if error.lacks_something() => error,
+                done => return done,
+            };
+        }
+        Err(refusal.for_absent_subject())
+    }
+
+    /// Whether the signatures are kept in another repository, which doesn't hold the image.
+    async fn is_without_subject(&self, image: &ImageRef) -> bool {
+        let repository = self.repository(image);
+        let subject = Target::Digest(image.digest.clone());
+        *repository != image.repository
+            && self.client.manifest(repository, &subject).await.is_ok_and(|held| held.is_none())
     }
 
     /// What `list` names, with its bytes where they are known: those of `own`, and what was read.
@@ -233,7 +258,18 @@ impl Store for OciReferrers {
             let failed = |source| StoreError::push(image, self.location(image), source);
             let parts = || self.parts_of(tag.repository, &merged, &own);
             let write = || tag.replace(image, &shelf, INDEX_TYPE, bytes.clone());
-            self.parts.write(tag.repository, failed, parts, write).await
+            let written = self.parts.write(tag.repository, failed, parts, write).await;
+            match written {
+                Err(refusal) if refusal.refuses_tag() && self.lists.shows(&tag, &added).await => {
+                    let said = refusal.registry().map(ToString::to_string).unwrap_or_default();
+                    tracing::warn!(
+                        "the referrers API lists the signature; the tag {}, which is for registries without it, was refused: {said}",
+                        tag.location()
+                    );
+                    Ok(Written::Alone { took: Duration::ZERO })
+                }
+                written => written,
+            }
         })
     }
 

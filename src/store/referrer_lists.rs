@@ -106,10 +106,12 @@ impl ReferrerLists {
             return Ok(true);
         }
         if !shelf.listed {
-            // It had no API before. Some say so of a repository without anything in it.
+            // It had no API before. Some say so of a repository without anything in it, others now and then.
             let listed = tag.client.referrers(tag.repository, tag.subject, &|_| true).await;
             let listed = listed.map_err(|source| StoreError::read(tag.location(), source))?;
-            return Ok(matches!(listed, Referrers::Listed(listing) if !listing.descriptors.is_empty()));
+            if !matches!(listed, Referrers::Listed(listing) if !listing.descriptors.is_empty()) {
+                return Ok(false);
+            }
         }
         let now = Instant::now();
         let (since, times) = self.change(tag, |known| {
@@ -117,6 +119,30 @@ impl ReferrerLists {
             *known.waits.insert((since, times.saturating_add(1)))
         });
         Ok(times <= LISTED_TIMES || now.duration_since(since) < LISTED_WITHIN)
+    }
+
+    /// Whether the API lists all of `own`, now or in a moment. A look that fails shows nothing.
+    pub(super) async fn shows(&self, tag: &Tag<'_>, own: &Shelf) -> bool {
+        let digests: Vec<Digest> = own.entries.iter().filter_map(Entry::digest).collect();
+        let is_own = |descriptor: &Value| {
+            super::entry::digest_of(descriptor).is_some_and(|digest| digests.contains(&digest))
+        };
+        for number in 0..=LISTED_TIMES {
+            if number > 0 {
+                tokio::time::sleep(LISTED_WITHIN / LISTED_TIMES).await;
+            }
+            let listing = match tag.client.referrers(tag.repository, tag.subject, &is_own).await {
+                Ok(Referrers::Listed(listing)) => listing,
+                Ok(Referrers::NoApi(_)) => return false,
+                Err(_) => continue,
+            };
+            let listed: Vec<_> = listing.descriptors.into_iter().map(Entry::unread).collect();
+            if digests.iter().all(|digest| listed.iter().any(|entry| entry.digest().as_ref() == Some(digest)))
+            {
+                return true;
+            }
+        }
+        false
     }
 
     fn known(&self, tag: &Tag<'_>) -> Known {

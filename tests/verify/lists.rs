@@ -1,5 +1,7 @@
 //! Lists of referrers that are absent for some images, late or not whole: they hide no signature, neither from `verify` nor from `sign`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use http::{Method, Response};
 use serde_json::{Value, json};
@@ -180,6 +182,94 @@ fn the_fallback_tag_is_asked_for_only_where_the_api_lists_nothing_good() {
         let verified = asked(&|| drop(verify(&step, &[&format!("-a=n={n}"), &image])));
         let signed = asked(&|| drop(step.sign(&[BUNDLE, &format!("--annotation=n={n}")])));
         assert_eq!((verified, signed), (times, times), "{n}");
+    }
+}
+
+/// A proxy drops `OCI-Subject`, and tags can't be written as we like: what the API lists is enough.
+#[test]
+fn a_bundle_that_the_api_lists_needs_no_fallback_tag_where_that_is_refused() {
+    for (status, code) in [
+        (400, "TAG_INVALID"),
+        (403, "DENIED"),
+        (405, "UNSUPPORTED"),
+        (409, "TAG_IMMUTABLE"),
+        (412, "PRECONDITION"),
+    ] {
+        let refuses_tags = move |asked: &Asked<'_>| {
+            let is_tag = asked.path_and_query.contains("/manifests/sha256-");
+            let body = json!({ "errors": [{ "code": code }] }).to_string();
+            (*asked.method == Method::PUT && is_tag).then(|| answer(status, "application/json", body))
+        };
+        let step = step();
+        let digest = step.built(REPOSITORY);
+        let image = name(&step, REPOSITORY, &digest);
+        step.registry.faults().answer_instead(refuses_tags);
+        step.registry.faults().change_answers(|_, answer| {
+            answer.headers_mut().remove("oci-subject");
+        });
+        step.registry.clear_requests();
+        let ended = step.sign(&[BUNDLE]);
+        assert!(ended.stderr.contains("the referrers API lists the signature"), "{}", ended.stderr);
+        assert!(step.registry.requests().len() < 25, "{}", step.registry.requests().len());
+        passes(verify(&step, &[&image]));
+        assert!(step.sign(&[BUNDLE]).stderr.contains("nothing was added"));
+        // Without the API nothing would show it.
+        step.registry.faults().answer_instead(move |asked| {
+            let unknown = || answer(404, "text/plain", "404 page not found");
+            refuses_tags(asked).or_else(|| referrers_of(asked).map(|_| unknown()))
+        });
+        let ended = step.run(&["sign", BUNDLE, "--annotation=n=2", "--timeout=60s"]);
+        assert_ne!(ended.code, 0, "{status}: {}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("{status} {code}")), "{}", ended.stderr);
+    }
+}
+
+/// Two servers behind one address, one of them without the API.
+#[test]
+fn an_api_that_is_there_now_and_then_gets_the_fallback_tag() {
+    for first in [0, 1] {
+        let step = step();
+        let digest = step.built(REPOSITORY);
+        let asked_times = AtomicUsize::new(first);
+        step.registry.faults().answer_instead(move |asked| {
+            referrers_of(asked)?;
+            let is_odd = asked_times.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+            is_odd.then(|| answer(404, "text/plain", "404 page not found"))
+        });
+        for n in ["n=1", "n=2"] {
+            step.registry.clear_requests();
+            step.sign(&[BUNDLE, &format!("--annotation={n}"), "--timeout=60s"]);
+            assert!(step.registry.requests().len() < 90, "{}", step.registry.requests().len());
+            for _ in 0..2 {
+                passes(verify(&step, &[&format!("-a={n}"), &name(&step, REPOSITORY, &digest)]));
+            }
+            assert!(step.sign(&[BUNDLE, &format!("--annotation={n}")]).stderr.contains("nothing was added"));
+        }
+    }
+}
+
+#[test]
+fn a_bundle_that_is_refused_for_its_subject_is_not_pushed_for_ever() {
+    for (status, code) in
+        [(404, "MANIFEST_UNKNOWN"), (404, "MANIFEST_BLOB_UNKNOWN"), (400, "MANIFEST_UNKNOWN")]
+    {
+        let step = step();
+        step.built(REPOSITORY);
+        step.registry.faults().answer_instead(move |asked| {
+            let is_bundle = asked.path_and_query.starts_with("/v2/team/signatures/manifests/sha256:");
+            let body = json!({ "errors": [{ "code": code }] }).to_string();
+            (*asked.method == Method::PUT && is_bundle).then(|| answer(status, "application/json", body))
+        });
+        let elsewhere = format!("--config=storage.oci.repository={}/team/signatures", step.host());
+        let ended = step.run(&["sign", BUNDLE, &elsewhere]);
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        for what in ["a repository without this image", code, "leave storage.oci.repository"] {
+            assert!(ended.stderr.contains(what), "no {what:?} in: {}", ended.stderr);
+        }
+        let puts = step.registry.requests();
+        let puts =
+            puts.iter().filter(|one| one.method == "PUT" && one.path_and_query.contains("/manifests/"));
+        assert_eq!(puts.count(), 5);
     }
 }
 
