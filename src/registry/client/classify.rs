@@ -116,7 +116,9 @@ fn tls_failure(error: &rustls::Error, url: &Url) -> Failure {
     match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             Certificate::Other(other) => match other.0.downcast_ref::<Untrusted>() {
-                Some(untrusted) => Failure::Untrusted { issuer: untrusted.issuer.clone() },
+                Some(untrusted) => {
+                    Failure::Untrusted { issuer: untrusted.issuer.clone(), reason: untrusted.reason }
+                }
                 None if is_version_1(&*other.0) => Failure::CertificateVersion,
                 None => Failure::Tls(error.clone()),
             },

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
+use super::distrust::Distrust;
 use super::hint;
 use super::peer::Peer;
 use super::refusal::{Refusal, Said};
@@ -55,10 +56,18 @@ pub enum SetupError {
         source: InputError,
     },
     /// A file of trusted certificates has none.
-    #[error("the CA file {} holds no certificate in PEM form that can be used", .path.display())]
+    #[error("{} holds no certificate in PEM form", .path.display())]
     NoCertificate {
+        /// The file, or the folder.
+        path: PathBuf,
+    },
+    /// One of the certificates in a file can't be used.
+    #[error("certificate number {number} in {} is damaged", .path.display())]
+    DamagedCertificate {
         /// The file.
         path: PathBuf,
+        /// Which: the first is 1.
+        number: usize,
     },
     /// A proxy variable's value; it isn't shown, as it may hold a password.
     #[error("{name} is not the address of an HTTP proxy")]
@@ -223,11 +232,13 @@ pub enum Failure {
         /// Until when.
         until: Until,
     },
-    /// No trusted root issued the certificate.
-    #[error("its certificate is not trusted: it was issued by {}", issuer_text(.issuer.as_deref()))]
+    /// The certificate is not trusted.
+    #[error("its certificate is not trusted: {}", distrust_text(*.reason, .issuer.as_deref()))]
     Untrusted {
         /// Who issued it.
         issuer: Option<String>,
+        /// Why not.
+        reason: Distrust,
     },
     /// The certificate is for other times.
     #[error("its certificate has expired, or is not valid yet")]
@@ -371,8 +382,12 @@ pub enum BadAnswer {
     Address,
 }
 
-fn issuer_text(issuer: Option<&str>) -> String {
-    issuer.map_or_else(|| "an unnamed authority".to_owned(), |name| format!("\"{name}\""))
+fn distrust_text(reason: Distrust, issuer: Option<&str>) -> String {
+    let issuer = issuer.map_or_else(|| "an unnamed authority".to_owned(), |name| format!("\"{name}\""));
+    match reason {
+        Distrust::Issuer => format!("it was issued by {issuer}"),
+        reason => format!("{reason}; it was issued by {issuer}"),
+    }
 }
 
 fn title_text(title: Option<&Text>) -> String {
@@ -520,6 +535,9 @@ impl Explain for SetupError {
             Self::ReadRoots { source, .. } if source.hint().is_some() => return source.hint(),
             Self::ReadRoots { .. } | Self::NoCertificate { .. } => {
                 "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE), and mount it into this step"
+            }
+            Self::DamagedCertificate { .. } => {
+                "copy that certificate again, from -----BEGIN to -----END, or take it out of the file"
             }
             Self::Proxy { name } => {
                 return Some(format!("set {name} to http://HOST:PORT, or unset it"));

@@ -46,7 +46,7 @@ impl Failure {
             | Self::ConnectionRefused { host }
             | Self::LeftAlone { host, .. }
             | Self::CertificateName { host, .. } => mask.hide(host),
-            Self::Untrusted { issuer: Some(issuer) } => mask.hide(issuer),
+            Self::Untrusted { issuer: Some(issuer), .. } => mask.hide(issuer),
             Self::Refused(refusal) => refusal.hide(mask),
             Self::Proxy { address, failure, .. } => {
                 mask.hide(address);
@@ -63,7 +63,7 @@ impl Failure {
             Self::TokenServiceRedirect { to } => mask.hide(to),
             Self::BadAnswer(bad) => bad.hide(mask),
             // Nothing of an answer is in these.
-            Self::Untrusted { issuer: None }
+            Self::Untrusted { issuer: None, .. }
             | Self::ConnectionLost(_)
             | Self::Network(_)
             | Self::TimedOut { .. }

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use super::distrust::Distrust;
 use super::error::{BadAnswer, Failure, RequestError};
 use super::{peer, refused};
 
@@ -53,9 +54,10 @@ fn action(request: &RequestError) -> Option<String> {
              it is safe to run again"
                 .to_owned()
         }
-        Failure::Untrusted { .. } => {
+        Failure::Untrusted { reason: Distrust::Issuer, .. } => {
             "give the certificate of the CA that issued it with --registry-ca FILE".to_owned()
         }
+        Failure::Untrusted { reason, .. } => reason.hint("the registry's"),
         Failure::CertificateTime(_) => {
             "renew the registry's certificate, or set the clock of this node".to_owned()
         }
@@ -146,9 +148,7 @@ fn of_proxy(variable: &str, failure: &Failure, registry: &str) -> String {
                 "let the proxy connect to {registry}, or put {registry} into NO_PROXY if it can be reached without"
             )
         }
-        Failure::Untrusted { .. } => {
-            "give the certificate of the CA that issued the proxy's with --registry-ca FILE".to_owned()
-        }
+        Failure::Untrusted { reason, .. } => reason.hint("the proxy's"),
         _ => format!(
             "check the proxy's address in {variable}, or put {registry} into NO_PROXY if it can be reached without"
         ),

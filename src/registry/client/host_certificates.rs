@@ -22,6 +22,7 @@ use url::Url;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::client_keys::ClientKeys;
+use super::der::Parts;
 use super::error::{ClientKeyFault, SetupError};
 use super::options::ClientOptions;
 use super::tls::{CA_BYTES, CA_FILES, certificates};
@@ -144,15 +145,15 @@ fn client_key(path: &Path, key_path: &Path) -> Result<Arc<CertifiedKey>, (PathBu
     let signing = rustls::crypto::ring::sign::any_supported_type(&key);
     key.zeroize();
     let signing = signing.map_err(|_| of_key(ClientKeyFault::BadKey))?;
-    let pair = CertifiedKey::new(chain, signing);
-    match pair.keys_match() {
-        // For a key whose public half isn't known there is nothing to compare; the server will.
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-            Ok(Arc::new(pair))
-        }
-        Err(rustls::Error::InvalidCertificate(_)) => Err(of_certificate(ClientKeyFault::NoCertificate)),
-        Err(_) => Err(of_key(ClientKeyFault::OtherKey { certificate: path.to_owned() })),
+    // rustls compares them too, but refuses certificates of X.509 version 1, of which a server has to think what it will.
+    let public_key =
+        chain.first().and_then(|certificate| Parts::read(certificate)).map(|parts| parts.public_key);
+    let public_key = public_key.ok_or_else(|| of_certificate(ClientKeyFault::NoCertificate))?;
+    // For a key whose public half isn't known there is nothing to compare; the server will.
+    if signing.public_key().is_some_and(|own| own.as_ref() != public_key) {
+        return Err(of_key(ClientKeyFault::OtherKey { certificate: path.to_owned() }));
     }
+    Ok(Arc::new(CertifiedKey::new(chain, signing)))
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

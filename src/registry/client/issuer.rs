@@ -4,24 +4,16 @@
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc5280.html#section-4.1>
 
+use super::der::{Element, OBJECT_IDENTIFIER, Parts, SEQUENCE};
 use crate::foreign;
 
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
-const OBJECT_IDENTIFIER: u8 = 0x06;
 /// Common name, then organisation: the first that is there names the issuer.
 const NAMES: [&[u8]; 2] = [&[0x55, 0x04, 0x03], &[0x55, 0x04, 0x0a]];
 const MAX_NAME_BYTES: usize = 128;
 
 /// The issuer's common name, or its organisation, from a certificate's DER.
 pub fn issuer_name(certificate: &[u8]) -> Option<String> {
-    let whole = Element::expect(certificate, SEQUENCE)?;
-    let fields = Element::expect(whole.value, SEQUENCE)?.value;
-    // Version (left out by version 1), serial number, signature algorithm, issuer.
-    let serial = Element::expect(fields, VERSION).map_or(fields, |version| version.rest);
-    let algorithm = Element::first(serial)?.rest;
-    let issuer = Element::expect(algorithm, SEQUENCE)?.rest;
-    let issuer = Element::expect(issuer, SEQUENCE)?.value;
+    let issuer = Parts::read(certificate)?.issuer;
     NAMES.iter().find_map(|name| attribute(issuer, name))
 }
 
@@ -41,37 +33,6 @@ fn attribute(mut name: &[u8], identifier: &[u8]) -> Option<String> {
         name = set.rest;
     }
     None
-}
-
-/// One element of DER, and the bytes that follow it.
-struct Element<'a> {
-    tag: u8,
-    value: &'a [u8],
-    rest: &'a [u8],
-}
-
-impl<'a> Element<'a> {
-    /// The element that `bytes` begins with.
-    fn first(bytes: &'a [u8]) -> Option<Self> {
-        let (&tag, rest) = bytes.split_first()?;
-        let (&first, rest) = rest.split_first()?;
-        let (length, rest) = match first {
-            0..=0x7f => (usize::from(first), rest),
-            // Two length bytes are 64 KiB, more than any certificate has.
-            0x81 | 0x82 => {
-                let (length, rest) = rest.split_at_checked(usize::from(first & 0x0f))?;
-                (length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
-            }
-            _ => return None,
-        };
-        let (value, rest) = rest.split_at_checked(length)?;
-        Some(Self { tag, value, rest })
-    }
-
-    /// The same, if it has this tag.
-    fn expect(bytes: &'a [u8], tag: u8) -> Option<Self> {
-        Self::first(bytes).filter(|element| element.tag == tag)
-    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,9 @@ pub mod challenge;
 mod classify;
 mod client_keys;
 mod connect;
+mod der;
 mod detail;
+mod distrust;
 pub(crate) mod dns;
 mod ecr;
 mod endpoint;
@@ -85,6 +87,7 @@ use send::Request;
 use transport::Transport;
 
 pub use blobs::Upload;
+pub use distrust::Distrust;
 pub use error::{BadAnswer, ClientKeyFault, Failure, RegistryError, RequestError, SetupError};
 pub use options::{
     Access, ClientOptions, Environment, IDLE_LIMIT, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles,

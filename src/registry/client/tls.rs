@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -137,14 +136,12 @@ fn add(
 }
 
 fn config(roots: RootCertStore, given: Given, keys: ClientKeys) -> Result<ClientConfig, SetupError> {
-    let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
-        .build()
-        .map_err(|error| SetupError::Tls(rustls::Error::General(error.to_string())))?;
+    let verifier = Verifier::new(roots, given, provider()).map_err(SetupError::Tls)?;
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let mut config = builder
         .map_err(SetupError::Tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Verifier { webpki, given }))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(keys));
     // HTTP/2 gains nothing with requests as small as ours, and is a lot of code.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -168,51 +165,107 @@ fn system_roots(environment: &Environment) -> Result<(RootCertStore, Given), Set
     }
     if let Some(file) = &environment.ssl_cert_file {
         // The container's own store: some images have links there to where a ConfigMap is mounted (OpenShift).
-        found.extend(certificates(file, input::read_trusted(file, CA_BYTES))?);
+        found.extend(usable_certificates(file, input::read_trusted(file, CA_BYTES))?);
     }
     // The library reads regular files only, and looks before it opens one.
     for dir in &environment.ssl_cert_dirs {
         found.extend(rustls_native_certs::load_certs_from_paths(None, Some(dir)).certs);
     }
     let given = found.iter().map(|certificate| certificate.to_vec()).collect();
+    // Not a CA's: trusted for itself alone.
+    let of_servers = found.extract_if(.., |certificate| !may_issue(certificate)).count();
     let (added, ignored) = roots.add_parsable_certificates(found);
-    if added == 0 {
+    let built_in = added == 0 && of_servers == 0;
+    if built_in {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
-    tracing::debug!(added, ignored, built_in = added == 0, "trusted roots");
+    tracing::debug!(added, ignored, of_servers, built_in, "trusted roots");
     Ok((roots, given))
 }
 
-/// The certificates of a file, or of all files of a folder. A folder may be empty: it is where a ConfigMap is mounted that
+/// The certificates of a file, or of those files of a folder that have any. A folder may be empty: it is where a ConfigMap is mounted that
 /// need not exist. Kubernetes' own entries in it begin with two dots.
 fn named(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
-    let names = match Folder::open(path) {
+    let folder = match Folder::open(path) {
         Err(InputError::NotAFolder) => return certificates(path, input::read(path, CA_BYTES)),
-        folder => folder.and_then(|folder| folder.names(CA_FILES)),
+        folder => folder,
     };
-    let names = names.map_err(|source| SetupError::ReadRoots { path: path.to_owned(), source })?;
+    let unread = |source| SetupError::ReadRoots { path: path.to_owned(), source };
+    let names = folder.and_then(|folder| folder.names(CA_FILES)).map_err(unread)?;
     let mut found = Vec::new();
+    let mut passed_over = false;
     for name in names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b"..")) {
         let file = path.join(name);
-        found.extend(certificates(&file, input::read(&file, CA_BYTES))?);
+        let read = match Folder::open(&file) {
+            Ok(_) => Ok(Vec::new()),
+            Err(_) => input::read(&file, CA_BYTES),
+        };
+        if read.as_ref().is_ok_and(|text| !has_block(text)) {
+            tracing::debug!(file = %file.display(), "passed over: there is no certificate in it");
+            passed_over = true;
+            continue;
+        }
+        found.extend(certificates(&file, read)?);
     }
-    Ok(found)
+    match found.is_empty() && passed_over {
+        true => Err(SetupError::NoCertificate { path: path.to_owned() }),
+        false => Ok(found),
+    }
 }
 
-/// The certificates of a PEM file, which was read; one at least.
+/// Whether a certificate begins somewhere in a file.
+fn has_block(text: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    text.windows(BEGIN.len()).any(|window| window == BEGIN)
+}
+
+/// The certificates of a PEM file, which was read: one at least, and each of them fit to be used.
 pub(super) fn certificates(
     path: &Path,
     read: Result<Vec<u8>, InputError>,
 ) -> Result<Vec<CertificateDer<'static>>, SetupError> {
-    let text = read.map_err(|source| SetupError::ReadRoots { path: path.to_owned(), source })?;
-    let refused = || SetupError::NoCertificate { path: path.to_owned() };
-    let found: Vec<_> =
-        CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(|_| refused())?;
-    let mut store = RootCertStore::empty();
-    for certificate in &found {
-        store.add(certificate.clone()).map_err(|_| refused())?;
+    let (found, damaged) = blocks(path, read)?;
+    match damaged.first() {
+        Some(&number) => Err(SetupError::DamagedCertificate { path: path.to_owned(), number }),
+        None if found.is_empty() => Err(SetupError::NoCertificate { path: path.to_owned() }),
+        None => Ok(found),
     }
-    if found.is_empty() { Err(refused()) } else { Ok(found) }
+}
+
+/// The same of `SSL_CERT_FILE`, which can be a system's bundle: as for Go's clients and OpenSSL, a damaged certificate is no reason to do
+/// without the others.
+fn usable_certificates(
+    path: &Path,
+    read: Result<Vec<u8>, InputError>,
+) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    let (found, damaged) = blocks(path, read)?;
+    match (found.is_empty(), damaged.first()) {
+        (true, Some(&number)) => Err(SetupError::DamagedCertificate { path: path.to_owned(), number }),
+        (true, None) => Err(SetupError::NoCertificate { path: path.to_owned() }),
+        (false, _) => {
+            for number in damaged {
+                tracing::warn!(file = %path.display(), number, "a damaged certificate is skipped");
+            }
+            Ok(found)
+        }
+    }
+}
+
+/// The certificates of a PEM file, and the numbers (the first is 1) of those that can't be used.
+fn blocks(
+    path: &Path,
+    read: Result<Vec<u8>, InputError>,
+) -> Result<(Vec<CertificateDer<'static>>, Vec<usize>), SetupError> {
+    let text = read.map_err(|source| SetupError::ReadRoots { path: path.to_owned(), source })?;
+    let mut store = RootCertStore::empty();
+    let (mut found, mut damaged) = (Vec::new(), Vec::new());
+    for (at, block) in CertificateDer::pem_slice_iter(&text).enumerate() {
+        match block {
+            Ok(certificate) if store.add(certificate.clone()).is_ok() => found.push(certificate),
+            _ => damaged.push(at + 1),
+        }
+    }
+    Ok((found, damaged))
 }
 
 #[cfg(test)]
@@ -230,6 +283,12 @@ mod tests {
         rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap().cert.pem()
     }
 
+    fn ca_pem() -> String {
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
     #[test]
     fn a_named_file_that_can_not_be_used_is_an_error_that_names_it() {
         let dir = tempfile::tempdir().unwrap();
@@ -239,12 +298,22 @@ mod tests {
         let error = |options| NamedRoots::read(options).unwrap_err().to_string();
         assert_eq!(error(&options), format!("cannot read the CA file {}", file.display()));
         let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        for content in ["", "garbage", garbage, "-----BEGIN CERTIFICATE-----\n"] {
+        for content in ["", "garbage"] {
             std::fs::write(&file, content).unwrap();
-            assert_eq!(
-                error(&options),
-                format!("the CA file {} holds no certificate in PEM form that can be used", file.display())
-            );
+            assert_eq!(error(&options), format!("{} holds no certificate in PEM form", file.display()));
+        }
+        let good = pem();
+        let bad_base64 = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+        for (content, number) in [
+            (garbage.to_owned(), 1),
+            ("-----BEGIN CERTIFICATE-----\n".to_owned(), 1),
+            (good.clone() + garbage + &good, 2),
+            (good.clone() + &good + bad_base64 + &good, 3),
+            (good.clone() + good.trim_end().trim_end_matches('-'), 2),
+        ] {
+            std::fs::write(&file, content).unwrap();
+            let want = format!("certificate number {number} in {} is damaged", file.display());
+            assert_eq!(error(&options), want);
         }
         std::fs::write(&file, pem() + &pem()).unwrap();
         assert_eq!(NamedRoots::read(&options).unwrap().0.len(), 2);
@@ -266,8 +335,22 @@ mod tests {
         }
         std::os::unix::fs::symlink("..2026", folder.join("..data")).unwrap();
         assert_eq!(NamedRoots::read(&options).unwrap().0.len(), 2);
-        std::fs::write(folder.join("c.crt"), "garbage").unwrap();
-        assert!(NamedRoots::read(&options).unwrap_err().to_string().contains("c.crt"));
+        // What is no certificate lies beside them in many folders.
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        for (name, text) in [("README", "garbage"), ("ca.key", &key), ("ca.srl", "01\n"), ("empty", "")] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        std::fs::create_dir(folder.join("java")).unwrap();
+        assert_eq!(NamedRoots::read(&options).unwrap().0.len(), 2);
+        let damaged = pem().replacen("MII", "M!I", 1);
+        std::fs::write(folder.join("c.crt"), damaged).unwrap();
+        let want = format!("certificate number 1 in {} is damaged", folder.join("c.crt").display());
+        assert_eq!(NamedRoots::read(&options).unwrap_err().to_string(), want);
+        for name in ["a.crt", "b.crt", "c.crt"] {
+            std::fs::remove_file(folder.join(name)).unwrap();
+        }
+        let want = format!("{} holds no certificate in PEM form", folder.display());
+        assert_eq!(NamedRoots::read(&options).unwrap_err().to_string(), want);
     }
 
     #[test]
@@ -288,8 +371,19 @@ mod tests {
         let mut options = options(&dir);
         options.environment.ssl_cert_file = Some(file.clone());
         assert!(matches!(system_roots(&options.environment), Err(SetupError::ReadRoots { .. })));
+        let roots = || system_roots(&options.environment).map(|(roots, given)| (roots.len(), given.len()));
+        // rcgen's are not a CA's: nothing at all may issue others then, Mozilla's neither.
         std::fs::write(&file, pem()).unwrap();
-        assert_eq!(system_roots(&options.environment).unwrap().0.len(), 1);
+        assert_eq!(roots().unwrap(), (0, 1));
+        std::fs::write(&file, ca_pem()).unwrap();
+        assert_eq!(roots().unwrap(), (1, 1));
+        // A damaged one is skipped while there is a good one.
+        let damaged = pem().replacen("MII", "M!I", 1);
+        std::fs::write(&file, damaged.clone() + &ca_pem() + &damaged).unwrap();
+        assert_eq!(roots().unwrap(), (1, 1));
+        std::fs::write(&file, damaged).unwrap();
+        let want = format!("certificate number 1 in {} is damaged", file.display());
+        assert_eq!(roots().unwrap_err().to_string(), want);
     }
 
     #[test]

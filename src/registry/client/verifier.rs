@@ -13,14 +13,19 @@ use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage};
+use x509_cert::ext::pkix::ExtendedKeyUsage;
 
+use super::der::Parts;
+use super::distrust::Distrust;
 use super::issuer::issuer_name;
 
 /// What a certificate may be for: servers, or anything.
@@ -32,22 +37,42 @@ const SERVER_USES: [ObjectIdentifier; 2] =
 /// Certificates as they were given, to compare with a server's.
 pub(super) type Given = HashSet<Vec<u8>>;
 
-/// Checks certificates as rustls does, knows those that were given, and names the issuer of one that isn't trusted.
+/// Checks certificates as rustls does, knows those that were given, and says why one isn't trusted, and who issued it.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    pub(super) webpki: Arc<WebPkiServerVerifier>,
-    pub(super) given: Given,
+    /// `None`: there is no root at all.
+    webpki: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+    given: Given,
 }
 
-/// A certificate whose issuer isn't trusted.
+impl Verifier {
+    pub(super) fn new(
+        roots: RootCertStore,
+        given: Given,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, rustls::Error> {
+        let algorithms = provider.signature_verification_algorithms;
+        // Where only servers' own certificates are given, nothing may issue others.
+        let webpki = (!roots.is_empty()).then(|| {
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| rustls::Error::General(error.to_string()))
+        });
+        Ok(Self { webpki: webpki.transpose()?, algorithms, given })
+    }
+}
+
+/// A certificate that isn't trusted.
 #[derive(Debug)]
 pub(super) struct Untrusted {
     pub(super) issuer: Option<String>,
+    pub(super) reason: Distrust,
 }
 
 impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no trusted root issued the certificate")
+        write!(f, "the certificate is not trusted: {}", self.reason)
     }
 }
 
@@ -55,10 +80,21 @@ impl std::error::Error for Untrusted {}
 
 /// Whether a certificate that was given is also trusted to issue others: a CA's, or one of X.509 version 1, which can't say.
 pub(super) fn may_issue(certificate: &CertificateDer<'_>) -> bool {
-    let Ok(certificate) = Certificate::from_der(certificate) else { return true };
-    let body = &certificate.tbs_certificate;
-    body.version != x509_cert::Version::V3
-        || matches!(body.get::<BasicConstraints>(), Ok(Some((_, BasicConstraints { ca: true, .. }))))
+    Parts::read(certificate).is_some_and(|parts| parts.may_issue())
+}
+
+/// The error about a certificate, with the reason and the issuer where it isn't trusted.
+fn explained(
+    error: rustls::Error,
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> rustls::Error {
+    let rustls::Error::InvalidCertificate(certificate) = &error else { return error };
+    let Some(reason) = Distrust::of(certificate) else { return error };
+    // The last of the chain that was sent is the one whose issuer the reader lacks.
+    let last = intermediates.last().filter(|_| reason == Distrust::Issuer).unwrap_or(end_entity);
+    let untrusted = OtherError(Arc::new(Untrusted { issuer: issuer_name(last), reason }));
+    rustls::Error::InvalidCertificate(CertificateError::Other(untrusted))
 }
 
 /// Whether a certificate that was given may be the one of the server `name` now.
@@ -96,23 +132,16 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.given.contains(end_entity.as_ref()) {
-            return check_given(end_entity, server_name, now).map(|()| ServerCertVerified::assertion());
-        }
-        let checked =
-            self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        checked.map_err(|error| match error {
-            // A CA whose key isn't the one of the root with its name is another CA.
-            rustls::Error::InvalidCertificate(
-                CertificateError::UnknownIssuer | CertificateError::BadSignature,
-            ) => {
-                // The last of the chain that was sent is the one whose issuer the reader lacks.
-                let issuer = issuer_name(intermediates.last().unwrap_or(end_entity));
-                let untrusted = OtherError(Arc::new(Untrusted { issuer }));
-                rustls::Error::InvalidCertificate(CertificateError::Other(untrusted))
-            }
-            other => other,
-        })
+        let checked = match self.given.contains(end_entity.as_ref()) {
+            true => check_given(end_entity, server_name, now).map(|()| ServerCertVerified::assertion()),
+            false => match &self.webpki {
+                Some(webpki) => {
+                    webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+                }
+                None => Err(CertificateError::UnknownIssuer.into()),
+            },
+        };
+        checked.map_err(|error| explained(error, end_entity, intermediates))
     }
 
     fn verify_tls12_signature(
@@ -121,7 +150,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.webpki.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -130,10 +159,10 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.webpki.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -159,7 +159,7 @@ async fn a_certificate_that_is_given_counts_for_its_names_while_it_is_valid_and_
         (Own::signed(&[], |_| ()), "localhost", nameless),
         (Own::signed(&["localhost"], in_2001), "localhost", time),
         (Own::signed(&["localhost"], in_3001), "localhost", time),
-        (Own::signed(&["localhost"], of_client), "localhost", "TLS failed"),
+        (Own::signed(&["localhost"], of_client), "localhost", "it is not for servers"),
     ] {
         let server = serve(own.config()).await;
         for way in [Way::File, Way::SslCertFile, Way::OfHost] {
@@ -208,11 +208,83 @@ async fn only_the_certificate_of_a_ca_is_trusted_to_issue_others() {
         let issuer = rcgen::Issuer::new(own.params.clone(), &own.key);
         let issued = params.signed_by(&key, &issuer).unwrap().pem();
         let server = serve(serving(&issued, &key.serialize_pem())).await;
-        for way in [Way::File, Way::Folder, Way::OfHost, Way::ServiceCa] {
+        for way in WAYS {
             let dir = tempfile::tempdir().unwrap();
             let options = way.options(dir.path(), &own.pem, &server.host());
             assert_eq!(ask(options, "127.0.0.1", &server).await.is_ok(), may, "{is_ca:?} {way:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_says_why_who_issued_it_and_what_to_do() {
+    let authority = Own::signed(&[], |params| {
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Example Root CA");
+    });
+    let issued = |change: &dyn Fn(&mut CertificateParams)| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        change(&mut params);
+        let issuer = rcgen::Issuer::new(authority.params.clone(), &authority.key);
+        let pem = params.signed_by(&key, &issuer).unwrap().pem();
+        (pem, key.serialize_pem())
+    };
+    let itself = Own::signed(&["127.0.0.1"], |params| {
+        params.distinguished_name.push(rcgen::DnType::CommonName, "registry");
+    });
+    let critical = |params: &mut CertificateParams| {
+        let mut unknown = rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        unknown.set_criticality(true);
+        params.custom_extensions.push(unknown);
+    };
+    let of_client = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let of_ca = |params: &mut CertificateParams| params.is_ca = CA;
+    for ((pem, key), given, reason, issuer, hint) in [
+        // As `openssl req -x509` makes them.
+        (
+            (itself.pem.clone(), itself.key.serialize_pem()),
+            &authority.pem,
+            "it is marked as a CA's (CA:TRUE)",
+            "registry",
+            "do:    give the registry's certificate itself with --registry-ca FILE",
+        ),
+        (
+            issued(&of_ca),
+            &authority.pem,
+            "it is marked as a CA's (CA:TRUE)",
+            "Example Root CA",
+            "do:    give the registry's certificate itself with --registry-ca FILE",
+        ),
+        (
+            issued(&of_client),
+            &authority.pem,
+            "it is not for servers",
+            "Example Root CA",
+            "do:    make the registry's certificate anew for servers: extendedKeyUsage=serverAuth",
+        ),
+        (
+            issued(&critical),
+            &authority.pem,
+            "it, or one above it, has a critical extension",
+            "Example Root CA",
+            "do:    give the registry's certificate itself with --registry-ca FILE",
+        ),
+        (
+            issued(&|_| ()),
+            &itself.pem,
+            "it was issued by",
+            "Example Root CA",
+            "do:    give the certificate of the CA that issued it with --registry-ca FILE",
+        ),
+    ] {
+        let (server, dir) = (serve(serving(&pem, &key)).await, tempfile::tempdir().unwrap());
+        let text = ask(Way::File.options(dir.path(), given, ""), "127.0.0.1", &server).await.unwrap_err();
+        let cause = format!("its certificate is not trusted: {reason}");
+        let issued = format!("it was issued by \"{issuer}\"");
+        assert!(text.contains(&cause) && text.contains(&issued) && text.contains(hint), "{reason}: {text}");
+        assert!(server.seen().is_empty(), "{reason}: nothing is sent");
     }
 }
 
@@ -312,6 +384,80 @@ async fn a_client_certificate_goes_to_no_other_host() {
     options.certs_dirs.push(dir.path().to_owned());
     assert_eq!(ask(options, "127.0.0.1", &registry).await, Ok(()));
     assert_eq!((registry.seen().len(), other.seen().len()), (1, 1));
+}
+
+/// Accepts every client certificate.
+#[derive(Debug)]
+struct AnyClient(Arc<dyn rustls::client::danger::ServerCertVerifier>);
+
+impl rustls::server::danger::ClientCertVerifier for AnyClient {
+    fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::server::danger::ClientCertVerified, rustls::Error> {
+        Ok(rustls::server::danger::ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_certificate_of_version_1_is_worth_is_for_the_server_to_say() {
+    let (servers, dir) = (ca(), tempfile::tempdir().unwrap());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(servers.pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let webpki =
+        rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let any = Arc::new(AnyClient(webpki.build().unwrap()));
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, servers.issuer()).unwrap().der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config =
+        builder.unwrap().with_client_cert_verifier(any).with_single_cert(vec![certificate], key).unwrap();
+    let server = serve(config).await;
+    let pem = include_str!("version1.pem");
+    write(dir.path(), &format!("{}/client.cert", server.host()), pem);
+    write(dir.path(), &format!("{}/client.key", server.host()), pem);
+    let mut options = Way::File.options(dir.path(), &servers.pem, "");
+    options.certs_dirs.push(dir.path().to_owned());
+    assert_eq!(ask(options.clone(), "127.0.0.1", &server).await, Ok(()));
+    // Another's key is still noticed.
+    write(
+        dir.path(),
+        &format!("{}/client.key", server.host()),
+        &KeyPair::generate().unwrap().serialize_pem(),
+    );
+    let text = ask(options, "127.0.0.1", &server).await.unwrap_err();
+    assert!(text.contains("its key is not the one of the certificate"), "{text}");
 }
 
 #[tokio::test]
