@@ -217,9 +217,9 @@ fn unusable(path: &Path, source: KubeconfigError) -> ClusterError {
 /// The proxy that the environment has for the API server, as for registries.
 fn proxy(programs: &ProgramEnvironment, server: &http::Uri) -> Result<Option<http::Uri>, ClusterError> {
     let environment = Environment::from_variables(|name| programs.get(name).map(OsStr::to_owned));
-    let proxies = Proxies::new(&environment).map_err(|_| ClusterError::Proxy)?;
+    let proxies = Proxies::new(&environment);
     let Ok(server) = Url::parse(&server.to_string()) else { return Ok(None) };
-    let Some(proxy) = proxies.of(&server) else { return Ok(None) };
+    let Some(proxy) = proxies.of(&server).map_err(|_| ClusterError::Proxy)? else { return Ok(None) };
     let address = Zeroizing::new(proxy.url().as_str().trim_end_matches('/').to_owned());
     address.parse().map(Some).map_err(|_| ClusterError::Proxy)
 }

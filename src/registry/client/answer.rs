@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, PROXY_AUTHENTICATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Duration;
 use url::Url;
@@ -11,7 +11,13 @@ use url::Url;
 use super::error::{BadAnswer, Failure};
 use super::refusal::{self, Refusal};
 use super::{endpoint, retry};
+use crate::foreign;
 use crate::mask::Mask;
+
+/// How much of the name of an encoding or a kind of login is shown, in bytes.
+const MAX_NAME_BYTES: usize = 32;
+/// How many kinds of login are shown at most.
+const MAX_OFFERED: usize = 8;
 
 /// What came back. No `Debug`: a token service's body is a secret.
 pub(super) struct Answer {
@@ -79,6 +85,13 @@ impl Answer {
         }
     }
 
+    /// How its content is encoded, as proxies that compress do; `None`: it is as it is.
+    pub(super) fn encoded(&self) -> Option<Failure> {
+        let encoding = self.header(CONTENT_ENCODING)?.trim();
+        let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case("identity");
+        (!is_plain).then(|| Failure::BadAnswer(BadAnswer::Encoded(foreign::shown(encoding, MAX_NAME_BYTES))))
+    }
+
     /// A success that is a web page is no registry's.
     pub(super) fn not_html(&self) -> Result<(), Failure> {
         if refusal::is_html(self.header(CONTENT_TYPE), &self.body) {
@@ -90,6 +103,20 @@ impl Answer {
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     retry::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, SystemTime::now())
+}
+
+/// The kinds of login that a proxy offers, by their names alone.
+pub(super) fn offered(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(PROXY_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    // Several may share a header: a name is what stands alone, or has no `=` behind it.
+    let names = values.flat_map(|value| value.split(',')).filter_map(|part| {
+        let name = part.split_whitespace().next()?;
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (is_name && name.len() <= MAX_NAME_BYTES).then(|| name.to_owned())
+    });
+    let mut names: Vec<String> = names.take(MAX_OFFERED).collect();
+    names.dedup();
+    names
 }
 
 /// What a refusing answer says.

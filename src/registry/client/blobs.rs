@@ -16,6 +16,9 @@ use super::{
 /// How registries say that an upload has to begin anew.
 const UPLOAD_GONE: [&str; 2] = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"];
 
+/// How often an upload is begun whose address nothing listens at, if that is not the registry's own.
+const ATTEMPTS_ELSEWHERE: u32 = 3;
+
 static OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// An upload that was begun, to be ended with [`Client::end_blob`].
@@ -47,6 +50,9 @@ impl Client {
             StatusCode::OK => {
                 let actual = Digest::of(&reply.answer.body);
                 if actual != *digest {
+                    if let Some(failure) = reply.answer.encoded() {
+                        return Err(inner.failed(&request, &reply, failure));
+                    }
                     let failure = Failure::WrongBytes { expected: digest.to_string(), actual };
                     return Err(inner.failed(&request, &reply, failure));
                 }
@@ -103,7 +109,9 @@ impl Client {
                     return Err(given_up(error, attempt + 1));
                 }
                 tracing::debug!(%error, "the upload is gone, beginning anew");
-            } else if !inner.pause(attempt, &error).await {
+            } else if is_unreachable_elsewhere(&error) && attempt + 1 >= ATTEMPTS_ELSEWHERE
+                || !inner.pause(attempt, &error).await
+            {
                 return Err(given_up(error, attempt + 1));
             } else if inner.holds(repository, &digest).await? {
                 return Ok(digest);
@@ -157,6 +165,13 @@ impl Inner {
             .and_then(|()| same_digest(&reply, digest))
             .map_err(|failure| self.failed(&request, &reply, failure))
     }
+}
+
+/// Whether nothing listens at another place, to which the registry has sent the upload: most often it gives a wrong address.
+fn is_unreachable_elsewhere(error: &RegistryError) -> bool {
+    error.request().is_some_and(|request| {
+        request.without_login.is_some() && matches!(request.failure, Failure::ConnectionRefused { .. })
+    })
 }
 
 /// Whether the upload, and not the blob, is what the registry complains about.

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Duration, Instant, timeout_at};
 use url::Url;
 
 use super::classify::classify;
@@ -14,6 +15,9 @@ use super::refusal::MAX_ERROR_BODY_BYTES;
 
 /// An answer with more bytes than this is large, where their number is limited: manifests and tokens have a few kilobytes.
 const LARGE_BYTES: usize = 64 * 1024;
+
+/// How long the body of a refusing answer is waited for: some proxies announce none, and leave the connection open. The status says the most.
+const BEGINNING_LIMIT: Duration = Duration::from_secs(2);
 
 /// How large an answer may be.
 #[derive(Clone, Copy)]
@@ -103,10 +107,11 @@ async fn piece(response: &mut Incoming) -> Option<Result<Bytes, hyper::Error>> {
     }
 }
 
-/// As much of a refusing answer as is worth reading. That its end doesn't come is no error of its own.
+/// As much of a refusing answer as is worth reading and comes soon. That its end doesn't come is no error of its own.
 pub(super) async fn beginning(mut response: Incoming) -> Bytes {
     let mut read = BytesMut::new();
-    while let Some(Ok(piece)) = piece(&mut response).await {
+    let until = Instant::now() + BEGINNING_LIMIT;
+    while let Ok(Some(Ok(piece))) = timeout_at(until, piece(&mut response)).await {
         let room = MAX_ERROR_BODY_BYTES - read.len();
         read.extend_from_slice(piece.get(..room).unwrap_or(&piece));
         if read.len() >= MAX_ERROR_BODY_BYTES {

@@ -6,15 +6,18 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
+use http::StatusCode;
 use rustls::{AlertDescription, CertificateError};
 use tower::BoxError;
 use url::Url;
 
+use super::client_keys::Wanted;
 use super::connect::{ConnectError, ConnectFault};
 use super::dns::DnsError;
 use super::endpoint;
 use super::error::Failure;
 use super::proxy::Proxy;
+use super::refusal::Refusal;
 use super::verifier::Untrusted;
 
 /// What an error of the HTTP library means. `proxy` is the one that a request over plain HTTP was sent to.
@@ -22,7 +25,10 @@ pub(super) fn classify(error: BoxError, url: &Url, proxy: Option<&Proxy>) -> Fai
     if let Some(connect) = find::<ConnectError>(&*error) {
         let at = connect.proxy.clone();
         let failure = match &connect.fault {
-            ConnectFault::Refused(refusal) => Failure::Refused(refusal.clone()),
+            ConnectFault::Refused(refusal, schemes) => match &at {
+                Some(proxy) => refused(proxy, refusal.clone(), schemes.clone()),
+                None => Failure::Refused(refusal.clone()),
+            },
             ConnectFault::TimedOut(limit) if at.is_some() => Failure::TimedOut { after: *limit },
             ConnectFault::TimedOut(_) | ConnectFault::Broken(_) => {
                 known_or_network(error, at.as_deref().map_or(url, Proxy::url))
@@ -33,6 +39,16 @@ pub(super) fn classify(error: BoxError, url: &Url, proxy: Option<&Proxy>) -> Fai
     match proxy {
         Some(proxy) => at_proxy(known_or_network(error, proxy.url()), Some(proxy)),
         None => known_or_network(error, url),
+    }
+}
+
+/// What an answer of `proxy` that doesn't lead on means.
+pub(super) fn refused(proxy: &Proxy, refusal: Refusal, schemes: Vec<String>) -> Failure {
+    match refusal.status {
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Failure::ProxyLogin { refusal, schemes, sent: proxy.login().is_some() }
+        }
+        _ => Failure::Refused(refusal),
     }
 }
 
@@ -67,15 +83,18 @@ fn known(error: &(dyn Error + 'static), url: &Url) -> Option<Failure> {
         if let Some(dns) = cause.downcast_ref::<DnsError>() {
             return Some(look_up(dns, url));
         }
-        if let Some(tls) = rustls_error(cause) {
+        if let Some(Wanted(error)) = inner::<Wanted>(cause) {
+            return Some(Failure::ClientCertificate(error.clone()));
+        }
+        if let Some(tls) = inner::<rustls::Error>(cause) {
             return Some(tls_failure(tls, url));
         }
         if let Some(http) = cause.downcast_ref::<hyper::Error>() {
             if http.is_incomplete_message() {
                 return Some(Failure::ConnectionLost(ErrorKind::UnexpectedEof.into()));
             }
-            if http.is_parse() && url.scheme() == "http" {
-                return Some(Failure::NotHttp);
+            if http.is_parse() {
+                return Some(malformed(http, url));
             }
         }
         if let Some(io) = cause.downcast_ref::<io::Error>()
@@ -86,6 +105,22 @@ fn known(error: &(dyn Error + 'static), url: &Url) -> Option<Failure> {
         next = cause.source();
     }
     None
+}
+
+/// What is wrong with an answer that can't be read. hyper has no other sign than its words for most of it.
+fn malformed(error: &hyper::Error, url: &Url) -> Failure {
+    let words = error.to_string();
+    let what = match () {
+        () if error.is_parse_too_large() => "its headers are too long, or more than 256",
+        () if error.is_parse_status() => "its status is not a number from 100 to 999",
+        () if words.contains("content-length") => "its Content-Length is not a number, or it has several",
+        () if words.contains("transfer-encoding") => "its Transfer-Encoding is not allowed there",
+        // What doesn't begin with `HTTP/1.`.
+        () if words.contains("version") && url.scheme() == "http" => return Failure::NotHttp,
+        () if words.contains("version") => "it does not begin with HTTP/1.0 or HTTP/1.1",
+        () => "one of its header lines is malformed",
+    };
+    Failure::Malformed { what }
 }
 
 fn look_up(error: &DnsError, url: &Url) -> Failure {
@@ -100,11 +135,11 @@ fn look_up(error: &DnsError, url: &Url) -> Failure {
     }
 }
 
-/// rustls' error, which the stack carries inside one or two I/O errors, where `source()` doesn't lead to it.
-fn rustls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+/// An error of TLS, which the stack carries inside one or two I/O errors, where `source()` doesn't lead to it.
+fn inner<'a, T: Error + 'static>(cause: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut cause = cause;
     loop {
-        if let Some(found) = cause.downcast_ref::<rustls::Error>() {
+        if let Some(found) = cause.downcast_ref::<T>() {
             return Some(found);
         }
         cause = cause.downcast_ref::<io::Error>()?.get_ref()?;

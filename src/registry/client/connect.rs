@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper::rt::ReadBufCursor;
@@ -31,10 +31,13 @@ use super::dns::Dns;
 use super::proxy::{Proxies, Proxy};
 use super::refusal::Refusal;
 use super::tls::Tls;
-use super::{answer, body};
+use super::{answer, body, client_keys};
 
 /// A host that doesn't even take the connection in this time doesn't get the rest of the request's.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How many headers an answer may have: proxies and CDNs add dozens.
+pub(super) const MAX_HEADERS: usize = 256;
 
 /// How often a silent connection is probed, so that one whose other end is gone is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -65,8 +68,8 @@ pub(super) enum ConnectFault {
     Broken(BoxError),
     /// It took longer than this.
     TimedOut(Duration),
-    /// The proxy doesn't lead on.
-    Refused(Refusal),
+    /// The proxy doesn't lead on; with the kinds of login that it offers.
+    Refused(Refusal, Vec<String>),
 }
 
 impl fmt::Display for ConnectError {
@@ -74,7 +77,7 @@ impl fmt::Display for ConnectError {
         match &self.fault {
             ConnectFault::Broken(_) => f.write_str("cannot connect"),
             ConnectFault::TimedOut(limit) => write!(f, "no connection within {} s", limit.as_secs()),
-            ConnectFault::Refused(refusal) => write!(f, "{refusal}"),
+            ConnectFault::Refused(refusal, _) => write!(f, "{refusal}"),
         }
     }
 }
@@ -122,12 +125,14 @@ impl Inner {
         let url = Url::parse(&to.to_string()).map_err(|error| direct(broken(error)))?;
         let until = Instant::now() + CONNECT_LIMIT;
         let is_https = url.scheme() == "https";
-        let proxy = self.proxies.of(&url);
+        let proxy = self.proxies.of(&url).map_err(|error| direct(broken(error)))?;
         let io = match proxy {
             None => within(until, self.open(to)).await.map_err(direct)?,
             Some(proxy) => {
                 let led = within(until, self.through(proxy, to, is_https)).await;
-                led.map_err(|fault| ConnectError { proxy: Some(Arc::clone(proxy)), fault })?
+                let led = led.map_err(|fault| ConnectError { proxy: Some(Arc::clone(proxy)), fault })?;
+                self.proxies.note_led(&url);
+                led
             }
         };
         if !is_https {
@@ -169,16 +174,24 @@ impl Inner {
             request = request.header(USER_AGENT, user_agent);
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(broken)?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(broken)?;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_headers(MAX_HEADERS)
+            .ignore_invalid_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(broken)?;
         tokio::spawn(connection.with_upgrades());
         let mut response = sender.send_request(request).await.map_err(broken)?;
-        if response.status().is_success() {
+        // With 204, HTTP has no tunnel behind the answer for hyper.
+        if response.status().is_success() && response.status() != StatusCode::NO_CONTENT {
             let tunnel = hyper::upgrade::on(&mut response).await.map_err(broken)?;
             return Ok(Box::new(TokioIo::new(tunnel)));
         }
         let (head, response) = response.into_parts();
         let said = body::beginning(response).await;
-        Err(ConnectFault::Refused(answer::refusal(head.status, &head.headers, &said)))
+        let refusal = answer::refusal(head.status, &head.headers, &said);
+        Err(ConnectFault::Refused(refusal, answer::offered(&head.headers)))
     }
 }
 
@@ -198,7 +211,10 @@ async fn encrypted(io: Pipe, config: Arc<ClientConfig>, to: &Uri) -> Result<Pipe
     let host = to.host().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let name = ServerName::try_from(host.to_owned()).map_err(broken)?;
-    Ok(Box::new(TlsConnector::from(config).connect(name, io).await.map_err(broken)?))
+    client_keys::connected(TlsConnector::from(config).connect(name, io))
+        .await
+        .map(|stream| Box::new(stream) as Pipe)
+        .map_err(broken)
 }
 
 /// Whatever bytes can be exchanged over.

@@ -4,7 +4,6 @@
 //! the logins it was tried with, and whether asking again can help.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -14,10 +13,10 @@ use super::hint;
 use super::peer::Peer;
 use super::refusal::{Refusal, Said};
 use super::retry::{Until, status_is_transient};
+use super::setup_error::SetupError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign::Text;
-use crate::input::InputError;
 use crate::registry::credentials::CredentialError;
 use crate::registry::digest::Digest;
 use crate::registry::reference::Repository;
@@ -41,112 +40,6 @@ pub enum RegistryError {
     /// A request failed.
     #[error(transparent)]
     Request(Box<RequestError>),
-}
-
-/// Options or files that no client can be made with.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SetupError {
-    /// A file of trusted certificates can't be read.
-    #[error("cannot read the CA file {}", .path.display())]
-    ReadRoots {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: InputError,
-    },
-    /// A file of trusted certificates has none.
-    #[error("{} holds no certificate in PEM form", .path.display())]
-    NoCertificate {
-        /// The file, or the folder.
-        path: PathBuf,
-    },
-    /// One of the certificates in a file can't be used.
-    #[error("certificate number {number} in {} is damaged", .path.display())]
-    DamagedCertificate {
-        /// The file.
-        path: PathBuf,
-        /// Which: the first is 1.
-        number: usize,
-    },
-    /// A proxy variable's value; it isn't shown, as it may hold a password.
-    #[error("{name} is not the address of an HTTP proxy")]
-    Proxy {
-        /// The variable.
-        name: &'static str,
-    },
-    /// An `--insecure-registry` that is no registry's name.
-    #[error("\"{0}\" is not a registry, HOST or HOST:PORT")]
-    Insecure(String),
-    /// TLS can't be set up.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
-    /// A folder with certificates of registries can't be read.
-    #[error("cannot read the certificates in {}", .path.display())]
-    CertsDir {
-        /// The folder.
-        path: PathBuf,
-        /// Why not.
-        source: InputError,
-    },
-    /// A client certificate or its key can't be used.
-    #[error("cannot use {} as a client certificate: {fault}", .path.display())]
-    ClientKey {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        fault: ClientKeyFault,
-    },
-}
-
-/// Why a client certificate or its key can't be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClientKeyFault {
-    /// One of the two files isn't there.
-    #[error("there is no {} for it", .missing.display())]
-    Alone {
-        /// The file that isn't there.
-        missing: PathBuf,
-    },
-    /// It can't be read.
-    #[error("{0}")]
-    Unread(InputError),
-    /// There is no certificate in it.
-    #[error("it holds no certificate in PEM form that can be used")]
-    NoCertificate,
-    /// There is no key in it.
-    #[error("it holds no private key in PEM form")]
-    NoKey,
-    /// The key can't be read, or is of a kind that isn't known.
-    #[error(
-        "its key is damaged, or not an RSA key from 2048 bits, an ECDSA key (P-256, P-384) or an Ed25519 key"
-    )]
-    BadKey,
-    /// The key is encrypted.
-    #[error("its key is encrypted")]
-    Encrypted,
-    /// The key is another certificate's.
-    #[error("its key is not the one of the certificate {}", .certificate.display())]
-    OtherKey {
-        /// The certificate.
-        certificate: PathBuf,
-    },
-}
-
-impl ClientKeyFault {
-    fn hint(&self) -> &'static str {
-        match self {
-            Self::Alone { .. } => {
-                "put both NAME.cert and NAME.key there, or name a CA's certificate NAME.crt"
-            }
-            Self::Encrypted => {
-                "decrypt the key (openssl pkey -in FILE): nobody is there to ask for its password"
-            }
-            Self::OtherKey { .. } => "put the key there that the certificate was made for",
-            _ => "put the client certificate into NAME.cert and its private key into NAME.key, in PEM form",
-        }
-    }
 }
 
 /// A request that failed.
@@ -176,10 +69,21 @@ pub struct RequestError {
     pub until: Option<Until>,
     /// The host that it was sent to without the login, as that is for another scheme, host or port.
     pub without_login: Option<String>,
+    /// The proxy that it went through, where that can have to do with the failure.
+    pub through: Option<ThroughProxy>,
     /// How often it was sent.
     pub attempts: u32,
     /// Whether it was given up on after trying as often as makes sense.
     pub given_up: bool,
+}
+
+/// A proxy that a request went through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThroughProxy {
+    /// The variable that names it.
+    pub variable: &'static str,
+    /// Its address, without user and password.
+    pub address: String,
 }
 
 /// What went wrong with a request.
@@ -279,6 +183,22 @@ pub enum Failure {
         /// What went wrong with it.
         failure: Box<Failure>,
     },
+    /// A proxy asks for a login, or refuses the one that it got.
+    #[error("{refusal}{}", offered_text(.schemes))]
+    ProxyLogin {
+        /// What it says.
+        refusal: Refusal,
+        /// The kinds of login that it offers.
+        schemes: Vec<String>,
+        /// Whether it got one.
+        sent: bool,
+    },
+    /// An answer that breaks the rules of HTTP.
+    #[error("its answer is not valid HTTP: {what}")]
+    Malformed {
+        /// Which part of it.
+        what: &'static str,
+    },
     /// The answer refuses.
     #[error("{0}")]
     Refused(Refusal),
@@ -342,6 +262,12 @@ pub enum BadAnswer {
     /// An upload was begun, and nothing says where it goes on.
     #[error("it began an upload without saying where (no Location header)")]
     NoLocation,
+    /// A `Location` with nothing in it.
+    #[error("its Location header is empty")]
+    EmptyLocation,
+    /// A content that is compressed, or encoded in another way that wasn't asked for.
+    #[error("its content is encoded as {0} (Content-Encoding), so that its digest cannot be checked")]
+    Encoded(String),
     /// A `Location` that can't be followed.
     #[error("it sends us to an address that cannot be used: {0}")]
     Location(String),
@@ -390,6 +316,10 @@ fn distrust_text(reason: Distrust, issuer: Option<&str>) -> String {
     }
 }
 
+fn offered_text(schemes: &[String]) -> String {
+    if schemes.is_empty() { String::new() } else { format!("; it offers {}", schemes.join(", ")) }
+}
+
 fn title_text(title: Option<&Text>) -> String {
     title.map(|title| format!(", {title:.300?}")).unwrap_or_default()
 }
@@ -411,6 +341,29 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether it happened before there was an answer: on the way, in TLS, or with what listens there.
+    pub(super) fn is_of_connection(&self) -> bool {
+        match self {
+            Self::UnknownHost { .. }
+            | Self::LookUp { .. }
+            | Self::ConnectionRefused { .. }
+            | Self::ConnectionLost(_)
+            | Self::Network(_)
+            | Self::TimedOut { .. }
+            | Self::Untrusted { .. }
+            | Self::CertificateTime(_)
+            | Self::CertificateName { .. }
+            | Self::CertificateVersion
+            | Self::ClientCertificate(_)
+            | Self::Tls(_)
+            | Self::NotHttps
+            | Self::NotHttp
+            | Self::Malformed { .. } => true,
+            Self::Proxy { failure, .. } => failure.is_of_connection(),
+            _ => false,
+        }
+    }
+
     /// Whether an answer came, which is not one that the request can have.
     pub(super) fn is_bad_answer(&self) -> bool {
         matches!(self, Self::BadAnswer(_) | Self::TooLarge { .. })
@@ -430,6 +383,9 @@ impl fmt::Display for RequestError {
                 write!(f, "the host that {} redirects to answered {refusal}", self.repository.registry())?;
             }
             (failure, _) => write!(f, "{failure}")?,
+        }
+        if let Some(ThroughProxy { variable, address }) = &self.through {
+            write!(f, " (through the proxy {address} of {variable})")?;
         }
         if self.attempts > 1 {
             write!(f, " (sent {} times)", self.attempts)?;
@@ -526,34 +482,5 @@ impl Explain for RegistryError {
             Self::Request(_) if self.is_denied() => ExitCode::Refused,
             Self::Request(_) => ExitCode::Failed,
         }
-    }
-}
-
-impl Explain for SetupError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::ReadRoots { source, .. } if source.hint().is_some() => return source.hint(),
-            Self::ReadRoots { .. } | Self::NoCertificate { .. } => {
-                "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE), and mount it into this step"
-            }
-            Self::DamagedCertificate { .. } => {
-                "copy that certificate again, from -----BEGIN to -----END, or take it out of the file"
-            }
-            Self::Proxy { name } => {
-                return Some(format!("set {name} to http://HOST:PORT, or unset it"));
-            }
-            Self::Insecure(_) => "name the registry as the images name it: --insecure-registry HOST:PORT",
-            Self::CertsDir { source, .. } if source.hint().is_some() => return source.hint(),
-            Self::CertsDir { .. } => {
-                "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"
-            }
-            Self::ClientKey { fault, .. } => fault.hint(),
-            Self::Tls(_) => return None,
-        };
-        Some(text.to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
     }
 }

@@ -35,6 +35,7 @@ impl RequestError {
         mask.hide(&mut self.url);
         self.failure.hide(mask);
         self.without_login.iter_mut().for_each(|host| mask.hide(host));
+        self.through.iter_mut().for_each(|proxy| mask.hide(&mut proxy.address));
     }
 }
 
@@ -48,6 +49,10 @@ impl Failure {
             | Self::CertificateName { host, .. } => mask.hide(host),
             Self::Untrusted { issuer: Some(issuer), .. } => mask.hide(issuer),
             Self::Refused(refusal) => refusal.hide(mask),
+            Self::ProxyLogin { refusal, schemes, .. } => {
+                refusal.hide(mask);
+                schemes.iter_mut().for_each(|scheme| mask.hide(scheme));
+            }
             Self::Proxy { address, failure, .. } => {
                 mask.hide(address);
                 failure.hide(mask);
@@ -74,6 +79,7 @@ impl Failure {
             | Self::Tls(_)
             | Self::NotHttps
             | Self::NotHttp
+            | Self::Malformed { .. }
             | Self::TooLarge { .. }
             | Self::WrongBytes { .. }
             | Self::Schema1 { .. } => {}
@@ -85,6 +91,7 @@ impl BadAnswer {
     fn hide(&mut self, mask: &Mask) {
         match self {
             Self::Location(address)
+            | Self::Encoded(address)
             | Self::ElsewherePage(address)
             | Self::EndlessPages(address)
             | Self::TokenService(address)
@@ -93,6 +100,7 @@ impl BadAnswer {
             Self::Html(Some(title)) => title.hide(mask),
             Self::Html(None)
             | Self::NoLocation
+            | Self::EmptyLocation
             | Self::Redirects(_)
             | Self::NotA(_)
             | Self::Status(_)

@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::distrust::Distrust;
 use super::error::{BadAnswer, Failure, RequestError};
+use super::refusal::{Refusal, Said};
 use super::{peer, refused};
 
 /// The next action; and for a refused login also which credentials were not read.
@@ -26,6 +27,10 @@ fn without_login(request: &RequestError) -> Option<String> {
 fn action(request: &RequestError) -> Option<String> {
     let registry = request.repository.registry();
     let text = match &request.failure {
+        failure if is_sent_astray(request, failure) => astray(request),
+        Failure::Deadline if let Some(proxy) = &request.through => {
+            of_proxy(proxy.variable, &request.failure, registry)
+        }
         Failure::Proxy { variable, failure, .. } => of_proxy(variable, failure, registry),
         Failure::UnknownHost { .. } => {
             "check the registry's name; inside a cluster, also that this pod's DNS knows it".to_owned()
@@ -78,11 +83,20 @@ fn action(request: &RequestError) -> Option<String> {
              of a folder for --registry-certs-dir"
         ),
         Failure::Tls(_) => "check what serves TLS in front of the registry".to_owned(),
+        Failure::NotHttps if let Some(proxy) = &request.through => format!(
+            "if the proxy of {} answers in the registry's place, put {registry} into NO_PROXY, or let the proxy lead on; if the registry \
+             has plain HTTP only, and the network to it is trusted: --insecure-registry {registry}",
+            proxy.variable
+        ),
         Failure::NotHttps => format!(
             "if the registry has plain HTTP only, and the network to it is trusted: --insecure-registry {registry}"
         ),
         Failure::NotHttp => format!("if the registry has HTTPS, drop --insecure-registry {registry}"),
-        Failure::Refused(refusal) => return refused::action(request, refusal),
+        Failure::Malformed { .. } => {
+            format!("check what answers for {registry}: the registry, or a proxy in front of it, breaks the rules of HTTP")
+        }
+        Failure::ProxyLogin { .. } => format!("check the proxy between this pod and {registry}"),
+        Failure::Refused(refusal) => return of_refusal(request, refusal),
         Failure::OtherHost { upgraded: true, .. } => {
             format!("the registry redirects to HTTPS: drop --insecure-registry {registry}")
         }
@@ -125,6 +139,9 @@ fn action(request: &RequestError) -> Option<String> {
              takes them, or let the registry answer without a redirect"
                 .to_owned()
         }
+        Failure::BadAnswer(BadAnswer::Encoded(_)) => {
+            "let the registry, and each proxy in front of it, send manifests and blobs as they are, without compression".to_owned()
+        }
         Failure::BadAnswer(BadAnswer::ElsewherePage(_)) => {
             "let the registry, or the proxy in front of it, link its lists by its own address or by a path alone".to_owned()
         }
@@ -138,11 +155,66 @@ fn action(request: &RequestError) -> Option<String> {
     Some(text)
 }
 
+/// Whether the registry sent an upload to another place, which can't take it.
+fn is_sent_astray(request: &RequestError, failure: &Failure) -> bool {
+    let is_strange = match failure {
+        Failure::Refused(refusal) => {
+            let statuses = [
+                StatusCode::BAD_REQUEST,
+                StatusCode::NOT_FOUND,
+                StatusCode::METHOD_NOT_ALLOWED,
+                StatusCode::MISDIRECTED_REQUEST,
+                StatusCode::NOT_IMPLEMENTED,
+            ];
+            matches!(refusal.said, Said::Html { .. }) || statuses.contains(&refusal.status)
+        }
+        failure => failure.is_bad_answer() || failure.is_of_connection(),
+    };
+    request.writes && request.without_login.is_some() && is_strange
+}
+
+/// What to do about that.
+fn astray(request: &RequestError) -> String {
+    let registry = request.repository.registry();
+    let place = request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    format!(
+        "{registry} itself sends the upload to {place}: correct the registry's external address (its own setting, or the headers Host, \
+         X-Forwarded-Host and X-Forwarded-Proto that the proxy in front of it sends), or let this pod reach {place}"
+    )
+}
+
+/// What to do about a refusal that may be the answer of a proxy.
+fn of_refusal(request: &RequestError, refusal: &Refusal) -> Option<String> {
+    let action = refused::action(request, refusal);
+    let Some(proxy) = request.through.as_ref().filter(|_| !matches!(refusal.said, Said::Errors(_))) else {
+        return action;
+    };
+    let registry = request.repository.registry();
+    let own = format!(
+        "if this is the answer of the proxy of {}, let it ask {registry}, or put {registry} into NO_PROXY if it can be reached without",
+        proxy.variable
+    );
+    Some(action.map_or_else(|| own.clone(), |action| format!("{own}; else {action}")))
+}
+
 fn of_proxy(variable: &str, failure: &Failure, registry: &str) -> String {
     match failure {
-        Failure::Refused(refusal) if refusal.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            format!("give the proxy's user and password in {variable}, as USER:PASSWORD@ before its host")
+        Failure::ProxyLogin { schemes, .. }
+            if !schemes.is_empty() && !schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic")) =>
+        {
+            format!(
+                "only Basic logins are supported: let the proxy offer them, or let requests to {registry} pass without a login, or put \
+                 {registry} into NO_PROXY if it can be reached without"
+            )
         }
+        Failure::ProxyLogin { sent: true, .. } => format!(
+            "the proxy refused this login: correct the user and the password in {variable}, with special characters percent-encoded (@ is \
+             %40, / is %2F)"
+        ),
+        Failure::ProxyLogin { sent: false, .. } => format!(
+            "give the proxy's user and password in {variable}: USER:PASSWORD@ before the proxy's host, with special characters \
+             percent-encoded (@ is %40, / is %2F)"
+        ),
         Failure::Refused(_) => {
             format!(
                 "let the proxy connect to {registry}, or put {registry} into NO_PROXY if it can be reached without"

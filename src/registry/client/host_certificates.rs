@@ -23,8 +23,8 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::client_keys::ClientKeys;
 use super::der::Parts;
-use super::error::{ClientKeyFault, SetupError};
 use super::options::ClientOptions;
+use super::setup_error::{ClientKeyFault, SetupError};
 use super::tls::{CA_BYTES, CA_FILES, certificates};
 use crate::input::{self, Folder, InputError};
 use crate::registry::reference::DEFAULT_REGISTRY;

@@ -130,10 +130,15 @@ fn read(reply: &Reply, target: &Target) -> Result<Manifest, Failure> {
     let answer = &reply.answer;
     answer.not_html()?;
     let digest = Digest::of(&answer.body);
-    right_bytes(reply, target, &digest).map_err(|failure| match failure {
-        Failure::WrongBytes { expected, .. } if is_schema_1(answer) => Failure::Schema1 { expected },
-        other => other,
+    right_bytes(reply, target, &digest).map_err(|failure| match (failure, answer.encoded()) {
+        (Failure::WrongBytes { .. }, Some(encoded)) => encoded,
+        (Failure::WrongBytes { expected, .. }, None) if is_schema_1(answer) => Failure::Schema1 { expected },
+        (other, _) => other,
     })?;
+    // A tag's digest isn't always announced.
+    if let Some(encoded) = answer.encoded().filter(|_| !answer.body.trim_ascii_start().starts_with(b"{")) {
+        return Err(encoded);
+    }
     let bytes = answer.body.clone();
     let header = answer.header(CONTENT_TYPE).map(essence).filter(|kind| is_specific(kind));
     let media_type = match header {

@@ -63,6 +63,7 @@ mod rejected;
 pub mod retry;
 mod send;
 mod session;
+mod setup_error;
 mod throttle;
 mod tls;
 mod token;
@@ -88,7 +89,7 @@ use transport::Transport;
 
 pub use blobs::Upload;
 pub use distrust::Distrust;
-pub use error::{BadAnswer, ClientKeyFault, Failure, RegistryError, RequestError, SetupError};
+pub use error::{BadAnswer, Failure, RegistryError, RequestError, ThroughProxy};
 pub use options::{
     Access, ClientOptions, Environment, IDLE_LIMIT, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles,
 };
@@ -96,6 +97,7 @@ pub use peer::Peer;
 pub(crate) use referrers::MAX_DESCRIPTOR_BYTES;
 pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, NoApi, Referrers};
 pub use refusal::{ListedError, Refusal, Said};
+pub use setup_error::{ClientKeyFault, SetupError};
 
 use super::digest::Digest;
 use super::keychain::Keychain;
@@ -258,6 +260,7 @@ impl Inner {
                 advice: None,
                 until: None,
                 without_login: None,
+                through: None,
                 attempts: 0,
                 given_up: false,
             }))

@@ -3,10 +3,12 @@
 //!
 //! This machine itself is never asked for through a proxy, as with Go's clients: a proxy elsewhere would
 //! reach its own loopback. The names below `localhost` are this machine too, as [`super::dns`] looks them up. A value that is not a
-//! proxy's address is an error, not "no proxy": the request would go round a proxy that somebody wanted it to go through.
+//! proxy's address is an error for each address that it is for, not "no proxy": the request would go round a proxy that somebody wanted it to go
+//! through. A value that nothing needs does no harm.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,17 +19,30 @@ use zeroize::Zeroizing;
 
 use super::dns::is_localhost;
 use super::endpoint;
-use super::error::SetupError;
+use super::error::ThroughProxy;
 use super::no_proxy::NoProxy;
 use super::options::Environment;
+use super::setup_error::SetupError;
 use crate::secret::Secret;
 
 /// The proxies that the environment names, and what is asked directly.
 #[derive(Debug, Default)]
 pub(crate) struct Proxies {
-    https: Option<Arc<Proxy>>,
-    http: Option<Arc<Proxy>>,
+    https: Option<Named>,
+    http: Option<Named>,
     except: NoProxy,
+    /// The origins to which a proxy has led on.
+    led: Mutex<HashSet<String>>,
+}
+
+/// What a variable names: a proxy, or nothing that can be one.
+type Named = Result<Arc<Proxy>, NotAProxy>;
+
+/// A value that is not the address of an HTTP proxy.
+#[derive(Clone, Copy, Debug)]
+struct NotAProxy {
+    variable: &'static str,
+    is_socks: bool,
 }
 
 /// A proxy. `Debug` shows neither its user nor its password.
@@ -45,29 +60,55 @@ impl fmt::Debug for Proxy {
 
 impl Proxies {
     /// Reads the variables.
-    ///
-    /// # Errors
-    ///
-    /// [`SetupError::Proxy`]: a value that is not the address of an HTTP proxy.
-    pub(crate) fn new(environment: &Environment) -> Result<Self, SetupError> {
+    pub(crate) fn new(environment: &Environment) -> Self {
         let read = |named: &Option<(&'static str, String)>| {
-            named.as_ref().map(|(name, value)| Proxy::read(name, value).map(Arc::new)).transpose()
+            named.as_ref().map(|(name, value)| Proxy::read(name, value).map(Arc::new))
         };
-        Ok(Self {
-            https: read(&environment.https_proxy)?,
-            http: read(&environment.http_proxy)?,
+        Self {
+            https: read(&environment.https_proxy),
+            http: read(&environment.http_proxy),
             except: environment.no_proxy.as_deref().map(NoProxy::read).unwrap_or_default(),
-        })
+            led: Mutex::default(),
+        }
     }
 
     /// The proxy that `url` is asked through; `None`: it is asked directly.
-    pub(crate) fn of(&self, url: &Url) -> Option<&Arc<Proxy>> {
-        let proxy = match url.scheme() {
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError::Proxy`]: it would be asked through a proxy, and what is named is not the address of an HTTP proxy.
+    pub(crate) fn of(&self, url: &Url) -> Result<Option<&Arc<Proxy>>, SetupError> {
+        let named = match url.scheme() {
             "https" => self.https.as_ref(),
             "http" => self.http.as_ref(),
             _ => None,
-        }?;
-        (!is_this_machine(url) && !self.except.names(url)).then_some(proxy)
+        };
+        match named.filter(|_| !is_this_machine(url) && !self.except.names(url)) {
+            None => Ok(None),
+            Some(Ok(proxy)) => Ok(Some(proxy)),
+            Some(Err(NotAProxy { variable, is_socks })) => {
+                Err(SetupError::Proxy { name: variable, is_socks: *is_socks })
+            }
+        }
+    }
+
+    /// The same where an address that can't be used has been an error already.
+    pub(super) fn used(&self, url: &Url) -> Option<&Arc<Proxy>> {
+        self.of(url).ok().flatten()
+    }
+
+    /// Notes that a proxy has led on to the server of `url`.
+    pub(super) fn note_led(&self, url: &Url) {
+        self.led().insert(endpoint::origin(url).to_owned());
+    }
+
+    /// The proxy that has yet to lead on to the server of `url`: what takes too long is its fault as far as anybody knows.
+    pub(super) fn not_led_yet(&self, url: &Url) -> Option<&Arc<Proxy>> {
+        self.used(url).filter(|_| !self.led().contains(endpoint::origin(url)))
+    }
+
+    fn led(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.led.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,13 +122,19 @@ fn is_this_machine(url: &Url) -> bool {
 }
 
 impl Proxy {
-    fn read(variable: &'static str, value: &str) -> Result<Self, SetupError> {
-        let refused = || SetupError::Proxy { name: variable };
-        let url = Url::parse(&with_scheme(value)).map_err(|_| refused())?;
+    fn read(variable: &'static str, value: &str) -> Result<Self, NotAProxy> {
+        let is_socks = value.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("socks"));
+        let refused = NotAProxy { variable, is_socks: is_socks && value.contains("://") };
+        let url = Url::parse(&with_scheme(value)).map_err(|_| refused)?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(refused());
+            return Err(refused);
         }
         Ok(Self { variable, url })
+    }
+
+    /// How it is told: address and variable.
+    pub(super) fn told(&self) -> ThroughProxy {
+        ThroughProxy { variable: self.variable, address: self.address() }
     }
 
     /// Its address with the user and the password.
@@ -144,6 +191,7 @@ fn with_scheme(value: &str) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::Explain as _;
 
     fn environment(https: &str, http: &str, no_proxy: &str) -> Environment {
         Environment {
@@ -167,20 +215,39 @@ mod tests {
 
     #[test]
     fn a_value_that_is_no_address_is_refused_and_not_shown() {
-        for value in ["socks5://u:hunter2@proxy:1080", "http://:hunter2@", "http://u:hunter2@h:99999", "://"]
-        {
-            let error = Proxies::new(&environment(value, "http://proxy", "")).unwrap_err();
-            assert_eq!(error.to_string(), "HTTPS_PROXY is not the address of an HTTP proxy");
-            assert!(!format!("{error:?}").contains("hunter2"));
+        for value in [
+            "socks5://u:hunter2@proxy:1080",
+            "SOCKS5H://proxy",
+            "http://:hunter2@",
+            "http://u:hunter2/p#@proxy:1",
+            "http://u:hunter2@h:99999",
+            "://",
+        ] {
+            let proxies = Proxies::new(&environment(value, "http://proxy", "direct.example"));
+            let of = |url: &str| proxies.of(&Url::parse(url).unwrap());
+            let error = of("https://r.example/").unwrap_err();
+            let want = match value.to_ascii_lowercase().starts_with("socks") {
+                true => "HTTPS_PROXY names a SOCKS proxy, which is not supported",
+                false => "HTTPS_PROXY is not the address of an HTTP proxy",
+            };
+            assert_eq!(error.to_string(), want);
+            let hint = error.hint().unwrap();
+            assert!(hint.contains("percent-encoded"), "{hint}");
+            assert!(!format!("{error:?} {proxies:?} {hint}").contains("hunter2"));
+            // Where nothing would go through it, it does no harm.
+            for direct in ["https://direct.example/", "https://127.0.0.1:5000/"] {
+                assert!(of(direct).unwrap().is_none(), "{value} {direct}");
+            }
+            assert_eq!(of("http://r.example/").unwrap().unwrap().address(), "http://proxy");
         }
-        let proxies = Proxies::new(&environment("http://u:hunter2@proxy:1", "http://proxy", "")).unwrap();
+        let proxies = Proxies::new(&environment("http://u:hunter2@proxy:1", "http://proxy", ""));
         assert!(!format!("{proxies:?}").contains("hunter2"), "{proxies:?}");
     }
 
     #[test]
     fn each_scheme_has_its_proxy_and_this_machine_has_none() {
-        let proxies = Proxies::new(&environment("secure:1", "https://plain", "a.example")).unwrap();
-        let of = |url: &str| proxies.of(&Url::parse(url).unwrap()).map(|proxy| proxy.address());
+        let proxies = Proxies::new(&environment("secure:1", "https://plain", "a.example"));
+        let of = |url: &str| proxies.of(&Url::parse(url).unwrap()).unwrap().map(|proxy| proxy.address());
         assert_eq!(of("https://r.example/v2/").as_deref(), Some("http://secure:1"));
         assert_eq!(of("http://r.example:443/").as_deref(), Some("https://plain"));
         for direct in [
@@ -202,6 +269,6 @@ mod tests {
             assert!(of(proxied).is_some(), "{proxied}");
         }
         let one = Environment { no_proxy: None, http_proxy: None, ..environment("secure:1", "", "") };
-        assert!(Proxies::new(&one).unwrap().of(&Url::parse("http://r.example/").unwrap()).is_none());
+        assert!(Proxies::new(&one).of(&Url::parse("http://r.example/").unwrap()).unwrap().is_none());
     }
 }

@@ -80,7 +80,7 @@ impl Inner {
     where
         F: Future<Output = Result<T, RegistryError>>,
     {
-        let mut number = 0;
+        let (mut number, mut before) = (0, None);
         loop {
             match attempt().await {
                 Err(error) if error.is_transient() => {
@@ -88,6 +88,11 @@ impl Inner {
                         return Err(given_up(error, number + 1));
                     }
                     number += 1;
+                    before = Some(error);
+                }
+                // What went wrong says more than that it wasn't sent once more.
+                Err(error) if is_too_late(&error) => {
+                    return Err(before.map_or(error, |before| given_up(before, number)));
                 }
                 result => return result,
             }
@@ -189,7 +194,12 @@ impl Inner {
             leaves_origin: true,
         };
         self.transport.exchange(&call).await.map_err(|error| {
-            let failed = |fault: Fault| request_error(request, &request.method, &fault.url, fault.failure);
+            let failed = |fault: Fault| {
+                let mut error = self.request_error(request, &request.method, &fault.url, fault.failure);
+                error.without_login =
+                    (!request.is_home(&fault.url)).then(|| endpoint::host(&fault.url).to_owned());
+                error
+            };
             error.into_error(|fault| self.error(failed(fault), authorization))
         })
     }
@@ -209,8 +219,9 @@ impl Inner {
 
     /// The error of an answer that can't be used.
     pub(super) fn failed(&self, request: &Request<'_>, reply: &Reply, failure: Failure) -> RegistryError {
-        let mut error = request_error(request, &request.method, &reply.answer.url, failure);
-        error.used = reply.used.iter().map(ToString::to_string).collect();
+        let mut error = self.request_error(request, &request.method, &reply.answer.url, failure);
+        let used = reply.used.iter().filter(|_| !reply.answer.withheld);
+        error.used = used.map(ToString::to_string).collect();
         error.denied = refuses_login(&reply.answer);
         if let (Some(used), Failure::Refused(refusal)) = (&reply.used, &error.failure)
             && ecr::refuses(used, refusal)
@@ -231,7 +242,33 @@ impl Inner {
         url: &Url,
         failure: Failure,
     ) -> RegistryError {
-        self.error(request_error(request, method, url, failure), None)
+        self.error(self.request_error(request, method, url, failure), None)
+    }
+
+    fn request_error(
+        &self,
+        request: &Request<'_>,
+        method: &Method,
+        url: &Url,
+        failure: Failure,
+    ) -> RequestError {
+        RequestError {
+            method: method.clone(),
+            url: endpoint::redacted(url),
+            peer: request.peer(url),
+            repository: request.repository.clone(),
+            writes: request.writes,
+            through: self.transport.through(url, &failure),
+            failure,
+            used: Vec::new(),
+            denied: false,
+            unread: None,
+            advice: None,
+            until: None,
+            without_login: None,
+            attempts: 1,
+            given_up: false,
+        }
     }
 
     /// The error of a question for a token.
@@ -242,7 +279,7 @@ impl Inner {
         url: &Url,
         failure: Failure,
     ) -> RegistryError {
-        let error = request_error(request, method, url, failure);
+        let error = self.request_error(request, method, url, failure);
         self.error(RequestError { peer: Peer::TokenService, ..error }, None)
     }
 
@@ -266,7 +303,7 @@ impl Inner {
         tried: AuthAttempts,
     ) -> RegistryError {
         let deadline = Failure::Deadline;
-        let mut error = request_error(request, &request.method, &request.url, deadline);
+        let mut error = self.request_error(request, &request.method, &request.url, deadline);
         let order = tried.logins.iter().copied();
         let rest = (0..credentials.len()).filter(|at| !tried.logins.contains(at));
         error.used =
@@ -286,6 +323,8 @@ impl Inner {
                 ))
             });
             error.failure = Failure::Refused(last.refusal);
+            let url = Url::parse(&error.url).ok();
+            error.through = url.and_then(|url| self.transport.through(&url, &error.failure));
         }
         self.error(error, None)
     }
@@ -301,23 +340,8 @@ fn asks_too_much(tried: &AuthAttempts, credentials: &[Arc<Credential>]) -> bool 
     })
 }
 
-fn request_error(request: &Request<'_>, method: &Method, url: &Url, failure: Failure) -> RequestError {
-    RequestError {
-        method: method.clone(),
-        url: endpoint::redacted(url),
-        peer: request.peer(url),
-        repository: request.repository.clone(),
-        writes: request.writes,
-        failure,
-        used: Vec::new(),
-        denied: false,
-        unread: None,
-        advice: None,
-        until: None,
-        without_login: None,
-        attempts: 1,
-        given_up: false,
-    }
+fn is_too_late(error: &RegistryError) -> bool {
+    error.request().is_some_and(|request| matches!(request.failure, Failure::Deadline))
 }
 
 /// The error of what was sent `attempts` times, and won't be again.

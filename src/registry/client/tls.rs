@@ -17,9 +17,9 @@ use url::Url;
 
 use super::client_keys::ClientKeys;
 use super::endpoint;
-use super::error::SetupError;
 use super::host_certificates::{HostCertificates, OfHost};
 use super::options::{ClientOptions, Environment};
+use super::setup_error::SetupError;
 use super::verifier::{Given, Verifier, may_issue};
 use crate::input::{self, Folder, InputError};
 

@@ -22,17 +22,19 @@ use url::Url;
 
 use super::Stats;
 pub(super) use super::answer::Answer;
+use super::answer::offered;
 use super::auth::Auth;
 use super::body::{Size, beginning, body};
-use super::classify::{at_proxy, classify};
-use super::connect::Connector;
+use super::classify::{at_proxy, classify, refused};
+use super::connect::{Connector, MAX_HEADERS};
 use super::dns::Dns;
 use super::endpoint;
-use super::error::{BadAnswer, Failure, RegistryError, SetupError};
+use super::error::{BadAnswer, Failure, RegistryError, ThroughProxy};
 use super::options::ClientOptions;
 use super::proxy::{Proxies, Proxy};
 use super::refusal;
 use super::retry::{self, Until};
+use super::setup_error::SetupError;
 use super::throttle::Throttle;
 use super::tls::Tls;
 
@@ -82,7 +84,7 @@ pub(super) struct Fault {
 
 impl Transport {
     pub(super) fn new(options: ClientOptions) -> Result<Self, SetupError> {
-        let proxies = Arc::new(Proxies::new(&options.environment)?);
+        let proxies = Arc::new(Proxies::new(&options.environment));
         let tls = Arc::new(Tls::new(&options)?);
         let dns = Dns::new(options.files.clone());
         let connector = Connector::new(dns, Arc::clone(&proxies), Arc::clone(&tls), &options.user_agent);
@@ -91,6 +93,10 @@ impl Transport {
             .pool_idle_timeout(options.idle_limit)
             // Challenges may be folded over several lines.
             .http1_allow_obsolete_multiline_headers_in_responses(true)
+            // What Go's clients, and others, take too.
+            .http1_max_headers(MAX_HEADERS)
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
             .build(connector);
         Ok(Self {
             http,
@@ -115,6 +121,18 @@ impl Transport {
             throttled: read(&self.throttled),
             tokens: read(&self.tokens),
         }
+    }
+
+    /// The proxy that a request to `url` went through, where that can have to do with `failure`: over plain HTTP each answer may be the
+    /// proxy's own; over HTTPS what the server behind it answers is the server's.
+    pub(super) fn through(&self, url: &Url, failure: &Failure) -> Option<ThroughProxy> {
+        let proxy = match failure {
+            Failure::Proxy { .. } | Failure::LeftAlone { .. } => None,
+            Failure::Deadline => self.proxies.not_led_yet(url),
+            failure if url.scheme() == "http" || failure.is_of_connection() => self.proxies.used(url),
+            _ => None,
+        };
+        proxy.map(|proxy| proxy.told())
     }
 
     /// The time that the quickest answer took.
@@ -164,12 +182,13 @@ impl Transport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Exchange> {
         let fault = |failure| Fault { url: url.clone(), failure };
+        // What can't be set up is said before anything is sent.
+        let proxy = self.proxies.of(url)?;
         if url.scheme() == "https" {
-            // What can't be set up is said before anything is sent.
             self.tls.of(url)?;
         }
         // The one that a request over plain HTTP is sent to; others are led through.
-        let proxy = self.proxies.of(url).filter(|_| url.scheme() == "http");
+        let proxy = proxy.filter(|_| url.scheme() == "http").map(Arc::as_ref);
         let deadline = self.deadline();
         // Waiting for a place doesn't count against the request's own time, only against the run's.
         let permit = self.throttle.permit(endpoint::origin(url), call.urgent, deadline);
@@ -185,10 +204,13 @@ impl Transport {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let until = deadline.min(begun + self.options.request_limit);
         let size = Size { limit_bytes: call.limit_bytes, large: self.large.as_ref() };
-        let sent = timeout_at(until, self.answer(call, url, authorization, proxy.map(Arc::as_ref), size));
+        let sent = timeout_at(until, self.answer(call, url, authorization, proxy, size));
         let result = sent
             .await
-            .unwrap_or(Err(Failure::TimedOut { after: until - begun }))
+            .unwrap_or_else(|_| {
+                let at = proxy.or_else(|| self.proxies.not_led_yet(url).map(Arc::as_ref));
+                Err(at_proxy(Failure::TimedOut { after: until - begun }, at))
+            })
             .map(|(status, headers, body)| {
                 let withheld = call.authorization.is_some() && authorization.is_none();
                 let sent = call.authorization.cloned();
@@ -248,7 +270,7 @@ impl Transport {
         // Whatever the proxy says itself can be the registry's too, but for this.
         if let (Some(proxy), StatusCode::PROXY_AUTHENTICATION_REQUIRED) = (proxy, head.status) {
             let refusal = super::answer::refusal(head.status, &head.headers, &body);
-            return Err(at_proxy(Failure::Refused(refusal), Some(proxy)));
+            return Err(at_proxy(refused(proxy, refusal, offered(&head.headers)), Some(proxy)));
         }
         Ok((head.status, head.headers, body))
     }
@@ -285,6 +307,9 @@ fn request(
 /// Where a `Location` leads, if it may be followed from `url`.
 pub(super) fn follow(location: &HeaderValue, url: &Url) -> Result<Url, BadAnswer> {
     let text = String::from_utf8_lossy(location.as_bytes());
+    if text.trim().is_empty() {
+        return Err(BadAnswer::EmptyLocation);
+    }
     let Some(next) = endpoint::named_by(&text, url) else {
         return Err(BadAnswer::Location(crate::foreign::shown(
             text.split('?').next().unwrap_or_default(),

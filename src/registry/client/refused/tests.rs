@@ -26,6 +26,7 @@ fn failed(method: Method, below: &str, status: u16, body: &str) -> RequestError 
         advice: None,
         until: None,
         without_login: None,
+        through: None,
         attempts: 1,
         given_up: false,
     }

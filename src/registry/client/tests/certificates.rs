@@ -311,6 +311,15 @@ fn client_pair(ca: &Ca) -> (String, String) {
 
 /// A server's configuration that asks for a certificate which `ca` issued; with `must`, it answers nobody else.
 fn asking(ca: &Ca, server: &Ca, must: bool) -> rustls::ServerConfig {
+    asking_over(rustls::ALL_VERSIONS, ca, server, must)
+}
+
+fn asking_over(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+    ca: &Ca,
+    server: &Ca,
+    must: bool,
+) -> rustls::ServerConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -320,7 +329,7 @@ fn asking(ca: &Ca, server: &Ca, must: bool) -> rustls::ServerConfig {
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
     let certificate = params.signed_by(&key, server.issuer()).unwrap().der().clone();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(versions);
     builder.unwrap().with_client_cert_verifier(verifier).with_single_cert(vec![certificate], key).unwrap()
 }
 
@@ -361,6 +370,48 @@ async fn a_registry_gets_the_client_certificate_of_its_folder() {
     let is_told = text.contains("it does not accept this client's certificate")
         && text.contains("--registry-certs-dir");
     assert!(is_told || text.contains("connection"), "{text}");
+}
+
+/// Leads to the server at `to`, and says "handshake failure" where that says "certificate required": as OpenSSL does over TLS 1.2.
+async fn vague(to: std::net::SocketAddr) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    const REQUIRED: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (mut from_client, mut to_client) = stream.into_split();
+            let (mut from_server, mut to_server) =
+                tokio::net::TcpStream::connect(to).await.unwrap().into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+                    if buffer[..length] == REQUIRED {
+                        buffer[6] = 40;
+                    }
+                    if to_client.write_all(&buffer[..length]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_without_a_client_certificate_says_that_one_is_wanted() {
+    let (clients, servers, dir) = (ca(), ca(), tempfile::tempdir().unwrap());
+    let server = serve(asking_over(&[&rustls::version::TLS12], &clients, &servers, true)).await;
+    let address = vague(server.address).await;
+    let mut options = Way::File.options(dir.path(), &servers.pem, "");
+    options.deadline = Instant::now() + Duration::from_secs(2);
+    let client = Client::new(options, keys(&["ci"])).unwrap();
+    let repository = format!("{address}/team/app").parse().unwrap();
+    let text = shown(&client.manifest(&repository, &tag("v1")).await.unwrap_err());
+    assert!(text.contains("it does not accept this client's certificate"), "{text}");
+    assert!(text.contains(&format!("{address}/client.cert")), "{text}");
 }
 
 #[tokio::test]

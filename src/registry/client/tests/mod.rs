@@ -2,8 +2,10 @@
 
 mod absence;
 mod answers;
+mod astray;
 mod certificates;
 mod logins;
+mod malformed;
 mod network;
 mod other_hosts;
 mod passwords;

@@ -65,7 +65,7 @@ async fn what_a_proxy_says_when_it_refuses_is_told_and_repeated_only_where_that_
             407,
             "",
             "407 Proxy Authentication Required",
-            "give the proxy's user and password in HTTPS_PROXY",
+            "the proxy refused this login: correct the user and the password in HTTPS_PROXY",
             false,
         ),
         (403, "no access", "403 Forbidden: no access", "let the proxy connect to secure.example", false),
@@ -101,6 +101,166 @@ async fn what_a_proxy_says_when_it_refuses_is_told_and_repeated_only_where_that_
         "{text}"
     );
     assert_eq!(proxy.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_to_do_about_a_proxys_login_depends_on_what_it_got_and_offers() {
+    let (user, none) = (format!("user:{SECRET}@"), String::new());
+    let give =
+        "do:    give the proxy's user and password in HTTPS_PROXY: USER:PASSWORD@ before the proxy's host";
+    let wrong =
+        "do:    the proxy refused this login: correct the user and the password in HTTPS_PROXY, with special";
+    let basic = "do:    only Basic logins are supported: let the proxy offer them";
+    for (login, offers, shown, want) in [
+        (&none, &[][..], "\n", give),
+        (&none, &["Basic realm=\"a, b\""], "; it offers Basic\n", give),
+        (&user, &["Basic realm=\"x\"", "NTLM"], "; it offers Basic, NTLM\n", wrong),
+        (&user, &["NTLM, basic realm=x"], "; it offers NTLM, basic\n", wrong),
+        (&user, &[], "\n", wrong),
+        (&none, &["NTLM"], "; it offers NTLM\n", basic),
+        (&user, &["Negotiate", "NTLM TlRM=="], "; it offers Negotiate, NTLM\n", basic),
+        (&user, &["Digest realm=\"x\", nonce=\"y\""], "; it offers Digest\n", basic),
+    ] {
+        let proxy = Server::start(move |_, _| {
+            let headers: Vec<_> = offers.iter().map(|offer| ("Proxy-Authenticate", *offer)).collect();
+            answer(407, &headers, "")
+        })
+        .await;
+        let address = format!("http://{login}{}", proxy.host());
+        for host in ["secure.example", "plain.example"] {
+            let (text, _) = told(through(&address, &address), host).await;
+            let want = match host {
+                "plain.example" => want.replace("HTTPS_PROXY", "http_proxy"),
+                _ => want.to_owned(),
+            };
+            let is_told = text.contains(&format!("407 Proxy Authentication Required{shown}"));
+            assert!(is_told && text.contains(&want), "{offers:?}: {text}");
+            assert!(!text.contains("[hidden]"), "{text}");
+        }
+        assert_eq!(proxy.seen().len(), 2, "{offers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_says_nothing_is_named_when_time_is_over() {
+    let proxy = Server::start(|_, _| Reply::Stall).await;
+    let address = format!("http://{}", proxy.host());
+    for (host, variable) in [("secure.example", "HTTPS_PROXY"), ("plain.example", "http_proxy")] {
+        for is_request_limit in [true, false] {
+            let mut options = through(&address, &address);
+            options.deadline = Instant::now() + Duration::from_secs(1);
+            if is_request_limit {
+                options.request_limit = Duration::from_millis(300);
+            }
+            let (text, _) = told(options, host).await;
+            let at = format!("the proxy {address} of {variable}: no complete answer within");
+            let hint = format!("do:    check the proxy's address in {variable}, or put {host} into NO_PROXY");
+            assert!(text.contains(&at) && text.contains(&hint), "{text}");
+        }
+    }
+    // What has to wait for the others, and is never sent.
+    let mut options = through(&address, &address);
+    options.deadline = Instant::now() + Duration::from_secs(1);
+    options.requests_per_host = 1;
+    let client = Client::new(options, keys(&["ci"])).unwrap();
+    let repository: Repository = "secure.example/team/app".parse().unwrap();
+    let (first, second) = (tag("v1"), tag("v2"));
+    let (first, second) =
+        tokio::join!(client.manifest(&repository, &first), client.manifest(&repository, &second));
+    for error in [first, second] {
+        let text = shown(&error.unwrap_err());
+        assert!(text.contains(&format!("the proxy {address} of HTTPS_PROXY")), "{text}");
+        assert!(text.contains("do:    check the proxy's address in HTTPS_PROXY"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxys_refusal_counts_though_its_body_does_not_end_and_204_is_one() {
+    let ask = async |reply: fn() -> Vec<u8>| {
+        let proxy = Server::start(move |_, _| Reply::Bytes(reply())).await;
+        let address = format!("http://{}", proxy.host());
+        let (text, _) = told(through(&address, &address), "secure.example").await;
+        assert_eq!(proxy.seen().len(), 1, "{text}");
+        text
+    };
+    let (login, page, empty) = tokio::join!(
+        ask(|| b"HTTP/1.1 407 X\r\nProxy-Authenticate: Basic\r\n\r\n".to_vec()),
+        ask(|| b"HTTP/1.1 403 X\r\nContent-Length: 999\r\n\r\nnot you".to_vec()),
+        ask(|| b"HTTP/1.1 204 X\r\n\r\n".to_vec()),
+    );
+    assert!(login.contains("HTTPS_PROXY: 407 Proxy Authentication Required; it offers Basic\n"), "{login}");
+    assert!(page.contains("HTTPS_PROXY: 403 Forbidden: not you\n"), "{page}");
+    assert!(empty.contains("HTTPS_PROXY: 204 No Content\n"), "{empty}");
+}
+
+#[tokio::test]
+async fn over_plain_http_each_error_says_that_it_went_through_the_proxy() {
+    let page = "<html><head><title>ERROR: Cache Access Denied</title></head></html>";
+    let listed = r#"{"errors":[{"code":"DENIED"}]}"#;
+    for (status, body, is_own, rest) in [
+        (403, page, true, "; else allow this user to pull from team/app"),
+        (404, page, true, "; else check that plain.example is an OCI registry"),
+        (503, page, true, "; else look at the registry's own log"),
+        (502, "", true, "; else look at the registry's own log"),
+        (504, "upstream", true, "; else look at the registry's own log"),
+        (400, page, true, "; else check that plain.example"),
+        (403, listed, false, "do:    allow this user to pull"),
+        (404, listed, false, ""),
+    ] {
+        let kind = if body == page { "text/html" } else { "text/plain" };
+        let proxy = Server::start(move |_, _| answer(status, &[("Content-Type", kind)], body)).await;
+        let address = format!("http://{}", proxy.host());
+        let mut options = through("http://unused", &address);
+        options.deadline = Instant::now() + Duration::from_secs(1);
+        let client = Client::new(options, keys(&["ci"])).unwrap();
+        let repository = "plain.example/team/app".parse().unwrap();
+        let text = shown(&client.subject(&repository, &tag("v1")).await.unwrap_err());
+        let through = format!(" (through the proxy {address} of http_proxy)");
+        assert!(text.contains(&through) && text.contains(rest), "{status}: {text}");
+        let own = "do:    if this is the answer of the proxy of http_proxy, let it ask plain.example, or put plain.example into \
+                   NO_PROXY";
+        assert_eq!(text.contains(own), is_own, "{status}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_proxy_puts_in_place_of_tls_is_told_with_the_proxy() {
+    // As proxies and captive portals do: they lead on, and then answer themselves.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n").await;
+        }
+    });
+    let proxy = leading_to(to, None).await;
+    let (text, _) = told(through(&format!("http://{proxy}"), "http://unused"), "secure.example").await;
+    let cause = format!("it does not speak HTTPS (through the proxy http://{proxy} of HTTPS_PROXY)\n");
+    let hint = "do:    if the proxy of HTTPS_PROXY answers in the registry's place, put secure.example into NO_PROXY";
+    assert!(text.contains(&cause) && text.contains(hint), "{text}");
+}
+
+#[tokio::test]
+async fn a_variable_that_names_no_http_proxy_matters_only_where_it_is_needed() {
+    let registry = Server::start(|_, _| answer(200, &[], "{}")).await;
+    for value in [format!("socks5://user:{SECRET}@proxy:1080"), format!("http://user:{SECRET}/x#@proxy:1")] {
+        let mut options = through(&value, &value);
+        options.insecure.push(registry.host());
+        let client = Client::new(options, keys(&["ci"])).unwrap();
+        client.manifest(&registry.repository(), &tag("v1")).await.unwrap();
+        for (host, variable) in [("secure.example", "HTTPS_PROXY"), ("plain.example", "http_proxy")] {
+            let repository = format!("{host}/team/app").parse().unwrap();
+            let error = client.manifest(&repository, &tag("v1")).await.unwrap_err();
+            let text = shown(&error);
+            assert!(text.starts_with(&format!("error: {variable} ")), "{text}");
+            assert!(
+                text.contains("special characters in a user's name or a password are percent-encoded"),
+                "{text}"
+            );
+            assert_eq!(error.exit(), crate::exit::ExitCode::Usage);
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,154 @@
+//! Why no client can be made, or no request begun: options, variables and files that can't be used. Nothing is sent then.
+
+use std::path::PathBuf;
+
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::input::InputError;
+
+/// Options or files that no client can be made with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A file of trusted certificates can't be read.
+    #[error("cannot read the CA file {}", .path.display())]
+    ReadRoots {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: InputError,
+    },
+    /// A file of trusted certificates has none.
+    #[error("{} holds no certificate in PEM form", .path.display())]
+    NoCertificate {
+        /// The file, or the folder.
+        path: PathBuf,
+    },
+    /// One of the certificates in a file can't be used.
+    #[error("certificate number {number} in {} is damaged", .path.display())]
+    DamagedCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Which: the first is 1.
+        number: usize,
+    },
+    /// A proxy variable's value; it isn't shown, as it may hold a password.
+    #[error("{name} {}", not_a_proxy(*.is_socks))]
+    Proxy {
+        /// The variable.
+        name: &'static str,
+        /// Whether it names a SOCKS proxy.
+        is_socks: bool,
+    },
+    /// An `--insecure-registry` that is no registry's name.
+    #[error("\"{0}\" is not a registry, HOST or HOST:PORT")]
+    Insecure(String),
+    /// TLS can't be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+    /// A folder with certificates of registries can't be read.
+    #[error("cannot read the certificates in {}", .path.display())]
+    CertsDir {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: InputError,
+    },
+    /// A client certificate or its key can't be used.
+    #[error("cannot use {} as a client certificate: {fault}", .path.display())]
+    ClientKey {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        fault: ClientKeyFault,
+    },
+}
+
+/// Why a client certificate or its key can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientKeyFault {
+    /// One of the two files isn't there.
+    #[error("there is no {} for it", .missing.display())]
+    Alone {
+        /// The file that isn't there.
+        missing: PathBuf,
+    },
+    /// It can't be read.
+    #[error("{0}")]
+    Unread(InputError),
+    /// There is no certificate in it.
+    #[error("it holds no certificate in PEM form that can be used")]
+    NoCertificate,
+    /// There is no key in it.
+    #[error("it holds no private key in PEM form")]
+    NoKey,
+    /// The key can't be read, or is of a kind that isn't known.
+    #[error(
+        "its key is damaged, or not an RSA key from 2048 bits, an ECDSA key (P-256, P-384) or an Ed25519 key"
+    )]
+    BadKey,
+    /// The key is encrypted.
+    #[error("its key is encrypted")]
+    Encrypted,
+    /// The key is another certificate's.
+    #[error("its key is not the one of the certificate {}", .certificate.display())]
+    OtherKey {
+        /// The certificate.
+        certificate: PathBuf,
+    },
+}
+
+impl ClientKeyFault {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Alone { .. } => {
+                "put both NAME.cert and NAME.key there, or name a CA's certificate NAME.crt"
+            }
+            Self::Encrypted => {
+                "decrypt the key (openssl pkey -in FILE): nobody is there to ask for its password"
+            }
+            Self::OtherKey { .. } => "put the key there that the certificate was made for",
+            _ => "put the client certificate into NAME.cert and its private key into NAME.key, in PEM form",
+        }
+    }
+}
+
+fn not_a_proxy(is_socks: bool) -> &'static str {
+    match is_socks {
+        true => "names a SOCKS proxy, which is not supported",
+        false => "is not the address of an HTTP proxy",
+    }
+}
+
+impl Explain for SetupError {
+    fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::ReadRoots { source, .. } if source.hint().is_some() => return source.hint(),
+            Self::ReadRoots { .. } | Self::NoCertificate { .. } => {
+                "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE), and mount it into this step"
+            }
+            Self::DamagedCertificate { .. } => {
+                "copy that certificate again, from -----BEGIN to -----END, or take it out of the file"
+            }
+            Self::Proxy { name, .. } => {
+                return Some(format!(
+                    "set {name} to the address of an HTTP proxy, http://HOST:PORT, or unset it, or put the registry into NO_PROXY; \
+                     special characters in a user's name or a password are percent-encoded there (@ is %40, / is %2F)"
+                ));
+            }
+            Self::Insecure(_) => "name the registry as the images name it: --insecure-registry HOST:PORT",
+            Self::CertsDir { source, .. } if source.hint().is_some() => return source.hint(),
+            Self::CertsDir { .. } => {
+                "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"
+            }
+            Self::ClientKey { fault, .. } => fault.hint(),
+            Self::Tls(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
