@@ -19,7 +19,7 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
-use x509_cert::Certificate;
+use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode as _;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
@@ -105,7 +105,8 @@ fn check_given(
 ) -> Result<(), rustls::Error> {
     let parsed = ParsedCertificate::try_from(certificate)?;
     let bad = |_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding);
-    let whole = Certificate::from_der(certificate).map_err(bad)?;
+    // `Raw` takes serial numbers of more than 20 bytes too, which private CAs make, and which mean nothing here.
+    let whole = CertificateInner::<Raw>::from_der(certificate).map_err(bad)?;
     let body = &whole.tbs_certificate;
     let time = |at: Duration| UnixTime::since_unix_epoch(at);
     let not_before = time(body.validity.not_before.to_unix_duration());

@@ -92,6 +92,21 @@ async fn a_place_that_refuses_for_another_reason_keeps_its_hint() {
 }
 
 #[tokio::test]
+async fn an_upload_at_another_name_of_the_registry_that_asks_for_a_login_says_to_correct_the_address() {
+    for status in [401, 403] {
+        let other = Server::start(move |_, _| answer(status, &[], "")).await;
+        let place = format!("localhost:{}", other.address.port());
+        let server = leading_to(format!("http://{place}/upload")).await;
+        let text = told(&server, options()).await;
+        let hint = format!(
+            "do:    let {place} take uploads without a login, or, if it is the registry itself, correct the registry's external \
+             address (its own setting, or the headers Host,"
+        );
+        assert!(text.contains(&hint), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_location_is_called_that() {
     for status in [302, 307] {
         let server = Server::start(move |_, _| answer(status, &[("Location", "")], "")).await;

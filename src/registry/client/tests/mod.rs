@@ -4,6 +4,7 @@ mod absence;
 mod answers;
 mod astray;
 mod certificates;
+mod client_certificates;
 mod logins;
 mod malformed;
 mod network;
