@@ -7,6 +7,9 @@ use super::error::{BadAnswer, Failure, RequestError};
 use super::refusal::{Refusal, Said};
 use super::{peer, refused};
 
+/// Where a registry has its external address from.
+const EXTERNAL: &str = "its own setting, or the headers Host, X-Forwarded-Host and X-Forwarded-Proto that the proxy in front of it sends";
+
 /// The next action; and for a refused login also which credentials were not read.
 pub(super) fn of(request: &RequestError) -> Option<String> {
     let all =
@@ -100,6 +103,10 @@ fn action(request: &RequestError) -> Option<String> {
         Failure::OtherHost { upgraded: true, .. } => {
             format!("the registry redirects to HTTPS: drop --insecure-registry {registry}")
         }
+        Failure::OtherHost { host, .. } if request.writes => format!(
+            "let {host} take uploads without a login, or, if it is the registry itself, correct the registry's external address ({EXTERNAL}); \
+             if {host} is the registry to use, name the images by it"
+        ),
         Failure::OtherHost { host, .. } => format!(
             "let {host} answer without a login, as storage and CDNs do, or stop {registry} from sending requests there; \
              if {host} is the registry to use, name the images by it"
@@ -178,8 +185,7 @@ fn astray(request: &RequestError) -> String {
     let registry = request.repository.registry();
     let place = request.url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     format!(
-        "{registry} itself sends the upload to {place}: correct the registry's external address (its own setting, or the headers Host, \
-         X-Forwarded-Host and X-Forwarded-Proto that the proxy in front of it sends), or let this pod reach {place}"
+        "{registry} itself sends the upload to {place}: correct the registry's external address ({EXTERNAL}), or let this pod reach {place}"
     )
 }
 

@@ -75,6 +75,22 @@ pub(super) struct Call<'a> {
     pub(super) leaves_origin: bool,
 }
 
+impl Call<'_> {
+    /// Logs the request and what came of it, at the level `debug`.
+    fn log(&self, url: &Url, result: &Result<Answer, Fault>, begun: Instant) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let status = result.as_ref().map(|answer| answer.status.as_u16()).ok();
+        let mask = self.auth.mask(self.authorization);
+        let error = result.as_ref().map_err(|fault| fault.failure.to_string()).err();
+        let error = error.as_deref().map(|error| mask.text(error)).map(tracing::field::display);
+        let url = endpoint::redacted(url);
+        let ms = begun.elapsed().as_millis();
+        tracing::debug!(method = %self.method, url = %mask.text(&url), status, error, ms, "request");
+    }
+}
+
 /// A failure, and the address it happened at.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -217,15 +233,7 @@ impl Transport {
                 Answer { status, headers, body, url: url.clone(), sent, withheld }
             })
             .map_err(fault);
-        if tracing::enabled!(tracing::Level::DEBUG) {
-            let status = result.as_ref().map(|answer| answer.status.as_u16()).ok();
-            let mask = call.auth.mask(call.authorization);
-            let error = result.as_ref().map_err(|fault| fault.failure.to_string()).err();
-            let error = error.as_deref().map(|error| mask.text(error)).map(tracing::field::display);
-            let url = endpoint::redacted(url);
-            let ms = begun.elapsed().as_millis();
-            tracing::debug!(method = %call.method, url = %mask.text(&url), status, error, ms, "request");
-        }
+        call.log(url, &result, begun);
         let answer = result?;
         if url.scheme() == "http" && answer.status.is_client_error() && refusal::wants_https(&answer.body) {
             return Err(fault(Failure::NotHttp).into());
