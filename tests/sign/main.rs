@@ -26,3 +26,4 @@ mod product_answers;
 mod products;
 mod running;
 mod step;
+mod token_service;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
-use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -57,22 +57,6 @@ pub(super) enum NoToken {
     Rejected(AuthRejection),
     /// The service can't be worked with.
     Failed(RegistryError),
-}
-
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: Option<String>,
-    access_token: Option<String>,
-    #[serde(default)]
-    expires_in: serde_json::Value,
-    #[serde(default, deserialize_with = "text_or_nothing")]
-    refresh_token: Option<String>,
-}
-
-/// What isn't text is none.
-fn text_or_nothing<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
-    let value = serde_json::Value::deserialize(value)?;
-    Ok(if let serde_json::Value::String(text) = value { Some(text) } else { None })
 }
 
 /// What some servers and editors put before a text.
@@ -266,13 +250,19 @@ fn append(pairs: &mut String, name: &str, value: &[u8]) {
 }
 
 fn read(body: &[u8]) -> Option<Token> {
-    let TokenAnswer { token, access_token, expires_in, refresh_token } =
-        serde_json::from_slice(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)).ok()?;
-    let [token, access_token] = [token, access_token].map(|text| text.filter(|text| !text.is_empty()));
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let mut answer: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
+    // What isn't text is none.
+    let mut text = |name: &str| match answer.remove(name) {
+        Some(Value::String(text)) if !text.is_empty() => Some(text),
+        _ => None,
+    };
+    let (token, access_token, refresh_token) = (text("token"), text("access_token"), text("refresh_token"));
+    let expires_in = answer.remove("expires_in").unwrap_or_default();
     let token = Zeroizing::new(token.or(access_token)?);
     // Made with `echo`, or read from a file with a mark.
     let token = Some(token.trim_matches(['\r', '\n', '\u{feff}'])).filter(|token| !token.is_empty())?;
-    let refresh = refresh_token.filter(|token| !token.is_empty()).map(Secret::from);
+    let refresh = refresh_token.map(Secret::from);
     let refresh_bytes = refresh.as_ref().map_or(0, |token| token.expose().len());
     if token.len().max(refresh_bytes) > MAX_TOKEN_BYTES {
         return None;
@@ -281,7 +271,7 @@ fn read(body: &[u8]) -> Option<Token> {
 }
 
 /// Three quarters of its life: the rest is for requests under way, and for clocks that differ.
-fn use_for(expires_in: &serde_json::Value) -> Duration {
+fn use_for(expires_in: &Value) -> Duration {
     let seconds = expires_in.as_u64().filter(|seconds| *seconds > 0);
     // Past a day it makes no difference, and no sum with it overflows.
     let life = seconds.map_or(DEFAULT_LIFE, |seconds| Duration::from_secs(seconds.min(86_400)));
@@ -316,6 +306,8 @@ mod tests {
             r#"{"token":"a","refresh_token":{"a":1},"expires_in":"x"}"#,
             "\u{feff}{\"token\":\"a\"}",
             r#"{"token":"a\n"}"#,
+            r#"{"token":"b","token":"a"}"#,
+            r#"{"token":1,"access_token":"a"}"#,
             r#"{"token":"\ufeffa\r\n","refresh_token":null}"#,
         ] {
             assert_eq!(read(good), Some(("Bearer a".into(), 45)), "{good}");
