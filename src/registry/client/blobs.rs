@@ -58,7 +58,7 @@ impl Client {
                 }
                 Ok(Some(reply.answer.body))
             }
-            StatusCode::NOT_FOUND if request.is_answered_by_registry(&reply.answer.url) => Ok(None),
+            StatusCode::NOT_FOUND if request.is_answered_by_registry(&reply.answer) => Ok(None),
             status => Err(inner.failed(&request, &reply, unexpected(status, &reply))),
         }
     }

@@ -271,6 +271,7 @@ impl Inner {
             url: below(&base),
             home: base,
             writes: false,
+            only_reads: self.transport.options.access == Access::Pull,
             tells_of_login: true,
             urgent: false,
             accept: None,

@@ -2,13 +2,22 @@
 //!
 //! Only the registry itself can say that something isn't there, or that it has no referrers API, and only in answer to the very request.
 //! What a token service answers, or a host that the registry redirects to, says nothing about that: a signature that "isn't there" would be
-//! overwritten.
+//! overwritten. But to who only reads, a host that the registry redirects to answers for it, where it says so in the specification's own
+//! words: registry.k8s.io sends whoever pulls on to other registries, with each request.
 
+use http::StatusCode;
 use url::Url;
 
 use super::endpoint;
 use super::error::{Failure, RequestError};
+use super::refusal::Refusal;
 use super::send::Request;
+use super::transport::Answer;
+
+/// How the specification says that something isn't there.
+///
+/// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>
+const UNKNOWN: [&str; 3] = ["BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "NAME_UNKNOWN"];
 
 /// Who gave an answer, or was to give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +41,23 @@ impl Request<'_> {
         }
     }
 
-    /// Whether the answer from `url` is the registry's own.
-    pub(super) fn is_answered_by_registry(&self, url: &Url) -> bool {
-        self.peer(url) == Peer::Registry
+    /// Whether this refusing answer is the registry's own, or given for it.
+    pub(super) fn is_answered_by_registry(&self, answer: &Answer) -> bool {
+        self.peer(&answer.url) == Peer::Registry || (self.only_reads && says_unknown(&answer.refusal()))
     }
+
+    /// Who this request failed at, from `url`.
+    pub(super) fn failed_at(&self, url: &Url, failure: &Failure) -> Peer {
+        match failure {
+            Failure::Refused(refusal) if self.only_reads && says_unknown(refusal) => Peer::Registry,
+            _ => self.peer(url),
+        }
+    }
+}
+
+/// Whether a registry says that something isn't there.
+fn says_unknown(refusal: &Refusal) -> bool {
+    refusal.status == StatusCode::NOT_FOUND && refusal.codes().any(|code| UNKNOWN.contains(&code))
 }
 
 /// What to do about a token service that doesn't speak what its address says: the registry named it so.

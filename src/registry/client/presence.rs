@@ -71,7 +71,7 @@ impl Inner {
         let reply = self.send(&request).await?;
         match reply.answer.status {
             StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND if request.is_answered_by_registry(&reply.answer.url) => Ok(false),
+            StatusCode::NOT_FOUND if request.is_answered_by_registry(&reply.answer) => Ok(false),
             status => Err(self.failed(&request, &reply, unexpected(status, &reply))),
         }
     }

@@ -181,7 +181,7 @@ impl Client {
                 Err(error) => return failed(error),
             };
             if page == 0
-                && request.is_answered_by_registry(&reply.answer.url)
+                && request.is_answered_by_registry(&reply.answer)
                 && let Some(why) = NoApi::of(&reply.answer, subject)
             {
                 return Ok(Walked::NoApi(why));

@@ -33,6 +33,8 @@ pub(super) struct Request<'a> {
     pub(super) home: Url,
     /// Whether it needs to be allowed to push.
     pub(super) writes: bool,
+    /// Whether the command writes nothing to registries.
+    pub(super) only_reads: bool,
     /// Whether a 401 says that the login doesn't do. Registries that lack an address refuse it to everyone.
     pub(super) tells_of_login: bool,
     /// Whether it goes before what waits for a place: little time may pass since what was read before it.
@@ -255,7 +257,7 @@ impl Inner {
         RequestError {
             method: method.clone(),
             url: endpoint::redacted(url),
-            peer: request.peer(url),
+            peer: request.failed_at(url, &failure),
             repository: request.repository.clone(),
             writes: request.writes,
             through: self.transport.through(url, &failure),

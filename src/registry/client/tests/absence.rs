@@ -2,7 +2,7 @@
 //! redirects to.
 
 use super::other_hosts::{Tls, lead_to, realm, token, wants};
-use super::server::{Server, answer};
+use super::server::{Server, answer, refusal};
 use super::*;
 use std::sync::atomic::AtomicBool;
 
@@ -116,6 +116,31 @@ async fn what_another_host_answers_is_not_about_what_the_registry_holds() {
                     assert!(!error.is_absence() && error.refusal().is_none(), "{what}");
                     let text = shown(&error);
                     assert!(text.contains("http://localhost:") && text.contains("do:    "), "{what}: {text}");
+                }
+            }
+        }
+    }
+}
+
+/// registry.k8s.io sends whoever pulls on to another registry, which then answers for it.
+#[tokio::test]
+async fn a_registry_that_is_led_to_may_say_that_nothing_is_there() {
+    for code in ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN"] {
+        for question in [Question::Manifest, Question::Subject, Question::Blob, Question::Referrers] {
+            for status in [404, 403] {
+                let other = Server::start(move |_, _| refusal(status, &[], code, "not here")).await;
+                let there = format!("http://localhost:{}", other.address.port());
+                let registry =
+                    Server::start(move |seen, _| lead_to(307, &format!("{there}{}", seen.target))).await;
+                for access in [Access::Pull, Access::PullPush] {
+                    let client = client_with(ClientOptions { access, ..options() }, &registry, &[]);
+                    let found = question.ask(&client, &registry.repository()).await;
+                    let what = format!("{question:?} {code} {access:?}");
+                    match (status, access) {
+                        (404, Access::Pull) => assert!(!found.unwrap(), "{what}"),
+                        // Who writes would overwrite what the registry itself may hold.
+                        _ => assert!(!found.unwrap_err().is_absence(), "{what}"),
+                    }
                 }
             }
         }
