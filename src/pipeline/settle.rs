@@ -2,14 +2,13 @@
 //!
 //! A registry has no compare-and-swap. Two things make up for it, and both are needed:
 //!
-//! - Who replaces a list learns what it replaced (the store reads in the same moment), and puts back what it
-//!   hadn't known of.
+//! - Who replaces a list has read it right before, and merges what it hadn't known of.
 //! - Who has written reads again after a while that is longer than the moment between another signer's read
 //!   and write. So whoever is overwritten by a signer that hadn't seen it is still there to notice.
 //!
-//! That while is about what lies between the read and the write of a signer that sends both at once: the
-//! unevenness of the network, the registry and the machine, as far as our own requests showed it. It is a few
-//! milliseconds where nobody else is at work, and grows with the load and with any sign of another writer.
+//! That while is about what lies between the read and the write of another signer, which sends one when the other is answered: the time
+//! and the unevenness of the network, the registry and the machine, as far as our own requests showed them. It is a few
+//! milliseconds nearby where nobody else is at work, and grows with the load and with any sign of another writer.
 //!
 //! Some registries delete what was overwritten. The store puts back what it knows; `lost.rs` says what becomes of the rest.
 
@@ -23,10 +22,10 @@ use crate::registry::RegistryError;
 use crate::store::{Depth, Entry, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written};
 use crate::verify::Own;
 
-/// The least time between a write and the read that confirms it.
+/// The least time between a write and the read that confirms it, nearby.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
-/// The same where what is overwritten may be deleted: only its own signer can put it back then.
-const LEAST_WAIT_IF_DELETED: Duration = Duration::from_millis(60);
+/// The same where another signer's write may come late, or what is overwritten may be deleted: only its own signer can put it back then.
+const LONGER_WAIT: Duration = Duration::from_millis(60);
 /// The most, where the registry's answers are very uneven.
 const MOST_WAIT: Duration = Duration::from_secs(2);
 /// Up to this unevenness nothing is overloaded; beyond it, another signer's requests may be more uneven still.
@@ -285,10 +284,8 @@ impl Pipeline {
 
     /// How long after a write that took so long the confirming read is sent.
     fn confirm_after(&self, took: Duration, settling: &Settling<'_>) -> Duration {
-        let least = match self.store.may_lose(&settling.wanted, &settling.subject.image) {
-            true => LEAST_WAIT_IF_DELETED,
-            false => LEAST_WAIT,
-        };
+        let may_lose = || self.store.may_lose(&settling.wanted, &settling.subject.image);
+        let least = if !self.client.is_near() || may_lose() { LONGER_WAIT } else { LEAST_WAIT };
         let uneven = took.saturating_sub(self.client.fastest());
         (least + uneven + uneven.saturating_sub(CALM)).min(MOST_WAIT)
     }

@@ -64,7 +64,6 @@ impl OciReferrers {
             name: format!("sha256-{}", image.digest.hex()),
             subject: &image.digest,
             field: "manifests",
-            reads_first: self.parts.may_be_lost(self.repository(image)),
         }
     }
 
@@ -287,7 +286,7 @@ impl Store for OciReferrers {
     }
 
     fn may_lose(&self, shelf: &Shelf, image: &ImageRef) -> bool {
-        !shelf.listed && self.tag(image).reads_first
+        !shelf.listed && self.parts.may_be_lost(self.repository(image))
     }
 
     fn own(&self, subject: &Subject, signed: &[Signed]) -> Result<Vec<Own>, StoreError> {

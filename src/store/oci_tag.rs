@@ -128,7 +128,6 @@ impl OciTag {
             name: format!("sha256-{}.{}", image.digest.hex(), self.contents.suffix()),
             subject: &image.digest,
             field: "layers",
-            reads_first: self.parts.may_be_lost(repository),
         }
     }
 
@@ -298,7 +297,7 @@ impl Store for OciTag {
     }
 
     fn may_lose(&self, _: &Shelf, image: &ImageRef) -> bool {
-        self.tag(image).reads_first
+        self.parts.may_be_lost(self.tag(image).repository)
     }
 
     fn own(&self, _: &Subject, signed: &[Signed]) -> Result<Vec<Own>, StoreError> {

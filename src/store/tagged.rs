@@ -1,6 +1,5 @@
 //! Writing a list of descriptors under a tag that others write too.
 
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,8 +14,8 @@ use crate::registry::{Digest, ImageRef, Repository};
 /// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests>
 const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long a write waits for the read before it to be answered.
-const HEAD_START: Duration = Duration::from_millis(4);
+/// How old a list may be that is written without being read again.
+const FRESH: Duration = Duration::from_millis(4);
 
 /// A tag that holds a list of signatures.
 pub(super) struct Tag<'a> {
@@ -27,8 +26,6 @@ pub(super) struct Tag<'a> {
     pub(super) subject: &'a Digest,
     /// The manifest's field with the list: `layers` or `manifests`.
     pub(super) field: &'static str,
-    /// Whether a write always waits for the read before it: what it replaces may be deleted, and then can't be written again.
-    pub(super) reads_first: bool,
 }
 
 impl Tag<'_> {
@@ -48,12 +45,9 @@ impl Tag<'_> {
 
     /// Puts `bytes`, unless what was there has changed since `merged` was read.
     ///
-    /// What was read just now isn't read again. Otherwise:
-    ///
-    /// A registry can't compare and swap, so the read goes right before the write. Over a slow network they
-    /// leave together, the read a little earlier: the registry answers it, then carries out the write,
-    /// whatever the latency. What such a write replaced is then known, and can be written again: where the registry is known
-    /// to keep it.
+    /// What was read just now isn't read again. Otherwise it is, and the write waits for the answer, however often it takes: a registry can't compare
+    /// and swap, so what lies there has to be known right before. A write beside a read that then failed, or was sent again after it,
+    /// would replace what another signer wrote, and nobody would know.
     pub(super) async fn replace(
         &self,
         image: &ImageRef,
@@ -64,36 +58,19 @@ impl Tag<'_> {
         if bytes.len() > MAX_MANIFEST_BYTES {
             return Err(StoreError::Full { location: self.location(), size: bytes.len() });
         }
-        let ours = Digest::of(&bytes);
         let target = Target::Tag(self.name.clone());
         let begun = Instant::now();
         if merged.read_at.is_some_and(|at| self.is_fresh(at)) {
             self.put(image, &target, media_type, bytes).await?;
             return Ok(Written::Alone { took: begun.elapsed() });
         }
-        let mut read = pin!(self.read());
-        let early = match self.reads_first {
-            true => Some((&mut read).await),
-            false => tokio::time::timeout(HEAD_START, &mut read).await.ok(),
-        };
-        if let Some(before) = early {
-            let before = before?;
-            if before.version != merged.version {
-                return Ok(Written::Met(before));
-            }
-            let begun = Instant::now();
-            self.put(image, &target, media_type, bytes).await?;
-            return Ok(Written::Alone { took: begun.elapsed() });
+        let before = self.read().await?;
+        if before.version != merged.version {
+            return Ok(Written::Met(before));
         }
-        let (before, put) = tokio::join!(biased; read, self.put(image, &target, media_type, bytes));
-        put?;
-        let took = begun.elapsed();
-        Ok(match before {
-            Ok(before) if before.version != merged.version && before.version.as_ref() != Some(&ours) => {
-                Written::Met(before)
-            }
-            _ => Written::Alone { took },
-        })
+        let begun = Instant::now();
+        self.put(image, &target, media_type, bytes).await?;
+        Ok(Written::Alone { took: begun.elapsed() })
     }
 
     async fn put(
@@ -109,6 +86,6 @@ impl Tag<'_> {
 
     /// Whether a list was read just now, and from nearby: nothing lies between that and a write.
     fn is_fresh(&self, read_at: Instant) -> bool {
-        read_at.elapsed() < HEAD_START && self.client.is_near()
+        read_at.elapsed() < FRESH && self.client.is_near()
     }
 }
