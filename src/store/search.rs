@@ -18,7 +18,7 @@ use super::memory::Memory;
 use super::pace::{MAX_FETCHED_BYTES, Pace};
 use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
-use crate::registry::client::{Client, Manifest, NoApi, Referrers};
+use crate::registry::client::{Client, Manifest, NoApi, Peer, Referrers};
 use crate::registry::{Digest, ImageRef, Repository};
 
 pub use super::candidates::Looks;
@@ -90,6 +90,15 @@ pub struct Looked {
     pub failures: Failures,
     /// How the registry refuses its referrers API to a login that may read manifests; `None`: it does not.
     pub refused_api: Option<String>,
+}
+
+/// What asking the referrers API showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// It lists what it holds.
+    Listed,
+    /// There is none, for this image or everywhere in the registry.
+    NoApi { is_everywhere: bool },
 }
 
 /// Where signatures are looked for.
@@ -238,8 +247,8 @@ impl Place<'_> {
             Api::Ask => None,
             Api::AskFirst(asking) => Some(asking),
         };
-        let no_api = match self.ask(reader, &mut listed).await {
-            Ok(no_api) => no_api,
+        let asked = match self.ask(reader, &mut listed).await {
+            Ok(asked) => asked,
             Err(error) => {
                 // Nothing is known of the registry: the next one asks first. A registry that fails or throttles is asked nothing more.
                 drop(asking);
@@ -247,7 +256,7 @@ impl Place<'_> {
                 return listed;
             }
         };
-        match (asking, no_api.is_some_and(|why| why.is_everywhere())) {
+        match (asking, asked == Asked::NoApi { is_everywhere: true }) {
             (Some(asking), true) if is_tagged.await == Ok(true) => {
                 asking.absent(true);
                 self.fallback(reader, &mut listed).await;
@@ -283,16 +292,16 @@ impl Place<'_> {
                 self.fallback(reader, listed).await;
             }
             Left::Api => match self.ask(reader, listed).await {
-                Ok(None) => self.search.apis.is_there(self.repository().registry()).await,
-                Ok(Some(_)) => {}
+                Ok(Asked::Listed) => self.search.apis.is_there(self.repository().registry()).await,
+                Ok(Asked::NoApi { .. }) => {}
                 Err(error) => listed.failures.add(error),
             },
         }
         pace.referrers(listed.take()).await
     }
 
-    /// Adds what the referrers API lists; returns why there is none, if there is none.
-    async fn ask(&self, reader: &Reader<'_>, listed: &mut Listed) -> Result<Option<NoApi>, StoreError> {
+    /// Adds what the referrers API lists.
+    async fn ask(&self, reader: &Reader<'_>, listed: &mut Listed) -> Result<Asked, StoreError> {
         let keeps = |descriptor: &Value| reader.may_be_wanted(descriptor);
         let failed = |source| StoreError::read(self.listed_at(), source);
         let client = &self.search.client;
@@ -300,13 +309,19 @@ impl Place<'_> {
             Referrers::Listed(mut listing) => {
                 listed.failures.extend(listing.failed.take().map(|source| failed(*source)));
                 listed.add(Candidates::listed(listing, &self.search.looks));
-                Ok(None)
+                Ok(Asked::Listed)
             }
             Referrers::NoApi(why) => {
-                if let NoApi::Refused(error) = &why {
-                    listed.refused_api = Some(error.to_string());
+                let is_everywhere = why.is_everywhere();
+                match why {
+                    // A token service that refuses may be at fault itself: the list may have what is wanted.
+                    NoApi::Refused(error) if error.peer() == Some(Peer::TokenService) => {
+                        listed.failures.add(failed(*error));
+                    }
+                    NoApi::Refused(error) => listed.refused_api = Some(error.to_string()),
+                    NoApi::Unknown | NoApi::NotAList => {}
                 }
-                Ok(Some(why))
+                Ok(Asked::NoApi { is_everywhere })
             }
         }
     }

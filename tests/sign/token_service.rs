@@ -70,3 +70,33 @@ fn what_a_token_service_hides_is_not_overwritten() {
         }
     }
 }
+
+/// One refusal of the token service, at the look-up of the referrers: the list may have what is wanted.
+#[test]
+fn what_a_token_service_hides_once_is_not_called_absent() {
+    for status in [400, 401, 403, 404, 405] {
+        let step = Step::with(Options { auth: Auth::Bearer, ..Options::default() });
+        let image = format!("{}/team/app@{}", step.host(), step.built("team/app"));
+        step.sign(&[BUNDLE]);
+        let (refused, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        step.registry.faults().answer_instead(move |asked| {
+            let answer = |status: u16| {
+                Response::builder().status(status).body(Bytes::from_static(b"default backend - 404")).unwrap()
+            };
+            let path = asked.path_and_query;
+            if path.starts_with("/token") && refused.load(Ordering::Relaxed) {
+                return (!failed.swap(true, Ordering::Relaxed)).then(|| answer(status));
+            }
+            let looks = path.contains("/referrers/") && authorization(asked).starts_with("Bearer ");
+            (looks && !refused.swap(true, Ordering::Relaxed)).then(|| answer(401))
+        });
+        let key = step.path("keys/cosign.pub");
+        std::fs::write(&key, &crate::step::pair().public_pem).unwrap();
+        let key = format!("--key={}", key.display());
+        let ended = step.run(&["verify", "--insecure-ignore-tlog", image.as_str(), &key]);
+        let told = &ended.stderr;
+        let is_told = told.contains("cannot tell whether") && told.contains("/token");
+        assert!(ended.code == 0 || is_told, "{status}: {} {told}", ended.code);
+        assert!(!told.contains("has no signature that counts"), "{status}: {told}");
+    }
+}

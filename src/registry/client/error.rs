@@ -442,9 +442,11 @@ impl RegistryError {
         }
     }
 
-    /// Whether the registry says that what was asked for isn't there.
+    /// Whether the registry says that what was asked for isn't there. One that throttles says nothing about that.
     pub fn is_absence(&self) -> bool {
-        self.refusal().is_some_and(|refusal| refusal.status == StatusCode::NOT_FOUND)
+        self.refusal().is_some_and(|refusal| {
+            refusal.status == StatusCode::NOT_FOUND && !refusal.has_code("TOOMANYREQUESTS")
+        })
     }
 
     /// Whether the answer is a web page, which no registry gives.

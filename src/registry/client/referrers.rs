@@ -236,8 +236,9 @@ impl Client {
 fn is_refused(error: &RegistryError) -> bool {
     let Some(request) = error.request() else { return false };
     match (request.peer, &request.failure) {
+        (_, Failure::Refused(refusal)) if refusal.has_code("TOOMANYREQUESTS") => false,
         (Peer::TokenService, Failure::Refused(refusal)) => {
-            refusal.status.is_client_error() && !refusal.has_code("TOOMANYREQUESTS") && !error.is_transient()
+            refusal.status.is_client_error() && !error.is_transient()
         }
         (peer, _) => peer == Peer::Registry && error.is_denied(),
     }
