@@ -84,7 +84,10 @@ impl Distrust {
     pub(super) fn hint(self, whose: &str) -> String {
         match self {
             Self::Issuer => {
-                format!("give the certificate of the CA that issued {whose} with --registry-ca FILE")
+                format!(
+                    "give the certificate of the CA that issued {whose} with --registry-ca FILE (one with CA:TRUE), or {whose} \
+                     own certificate"
+                )
             }
             Self::Authority => format!(
                 "give {whose} certificate itself with --registry-ca FILE: it is then trusted for the names in it; or \

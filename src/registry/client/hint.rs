@@ -63,7 +63,7 @@ fn action(request: &RequestError) -> Option<String> {
                 .to_owned()
         }
         Failure::Untrusted { reason: Distrust::Issuer, .. } => {
-            "give the certificate of the CA that issued it with --registry-ca FILE".to_owned()
+            "give the certificate of the CA that issued it with --registry-ca FILE (one with CA:TRUE), or its own certificate".to_owned()
         }
         Failure::Untrusted { reason, .. } => reason.hint("the registry's"),
         Failure::CertificateTime(_) => {
@@ -140,6 +140,11 @@ fn action(request: &RequestError) -> Option<String> {
         }
         Failure::BadAnswer(BadAnswer::TokenService(_)) => {
             "let the registry name its token service by https://HOST/PATH, without a user name or password in it".to_owned()
+        }
+        Failure::BadAnswer(BadAnswer::WriteRedirect { to, .. })
+            if request.url.starts_with("http://") && to.starts_with("https://") =>
+        {
+            format!("if {registry} is spoken to over HTTPS, drop --insecure-registry {registry}: it leads there")
         }
         Failure::BadAnswer(BadAnswer::WriteRedirect { .. }) => {
             "what is written follows only a 307 or 308 to the same scheme, host and port: name the images by the address that \

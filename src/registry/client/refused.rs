@@ -229,6 +229,9 @@ fn by_another(request: &RequestError, refusal: &Refusal) -> Option<String> {
             "check the token service that {registry} names, and whatever stands in front of it: without a token nobody can tell what \
              {registry} holds; it is safe to run again"
         )),
+        Peer::Elsewhere if refusal.status.is_server_error() => {
+            Some(format!("look at the log of the host that {registry} redirects to; it is safe to run again"))
+        }
         Peer::Elsewhere if refusal.status.is_client_error() => Some(format!(
             "check the host that {registry} redirects to (storage, a CDN): only an answer of {registry} itself tells what it holds; it is safe \
              to run again"

@@ -126,7 +126,8 @@ impl Explain for SetupError {
         let text = match self {
             Self::ReadRoots { source, .. } if source.hint().is_some() => return source.hint(),
             Self::ReadRoots { .. } | Self::NoCertificate { .. } => {
-                "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE), and mount it into this step"
+                "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE, or *.crt in certs.d), and mount it into this step; \
+                 openssl x509 -inform DER -in FILE -out FILE.pem makes PEM of DER"
             }
             Self::DamagedCertificate { .. } => {
                 "copy that certificate again, from -----BEGIN to -----END, or take it out of the file"

@@ -67,7 +67,7 @@ async fn a_certificate_is_trusted_if_its_root_is_given() {
         shown(&error),
         format!(
             "error: GET https://{}/v2/team/app/manifests/v1: its certificate is not trusted: it was issued by \
-             \"Example Root CA\"\n  do:    give the certificate of the CA that issued it with --registry-ca FILE",
+             \"Example Root CA\"\n  do:    give the certificate of the CA that issued it with --registry-ca FILE (one with CA:TRUE), or its own certificate",
             server.host()
         )
     );
