@@ -370,6 +370,34 @@ impl Failure {
     }
 }
 
+impl RequestError {
+    /// A request that was sent once, without a login, to `peer`: what else is known of it is set afterwards.
+    pub(super) fn new(
+        (method, url): (Method, String),
+        (repository, writes): (Repository, bool),
+        peer: Peer,
+        failure: Failure,
+    ) -> Self {
+        Self {
+            method,
+            url,
+            peer,
+            repository,
+            writes,
+            failure,
+            used: Vec::new(),
+            denied: false,
+            unread: None,
+            advice: None,
+            until: None,
+            without_login: None,
+            through: None,
+            attempts: 1,
+            given_up: false,
+        }
+    }
+}
+
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: ", self.method, self.url)?;

@@ -247,23 +247,10 @@ impl Inner {
         below: impl FnOnce(&Url) -> Url,
     ) -> Result<Request<'a>, RegistryError> {
         let base = endpoint::base(repository, self.is_insecure(repository)).map_err(|_| {
-            RegistryError::Request(Box::new(RequestError {
-                peer: Peer::Registry,
-                method: Method::GET,
-                url: repository.to_string(),
-                repository: repository.clone(),
-                writes: false,
-                failure: Failure::BadAnswer(BadAnswer::Address),
-                used: Vec::new(),
-                denied: false,
-                unread: None,
-                advice: None,
-                until: None,
-                without_login: None,
-                through: None,
-                attempts: 0,
-                given_up: false,
-            }))
+            let (sent, failure) =
+                ((Method::GET, repository.to_string()), Failure::BadAnswer(BadAnswer::Address));
+            let error = RequestError::new(sent, (repository.clone(), false), Peer::Registry, failure);
+            RegistryError::Request(Box::new(RequestError { attempts: 0, ..error }))
         })?;
         Ok(Request {
             repository,

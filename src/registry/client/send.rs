@@ -254,23 +254,11 @@ impl Inner {
         url: &Url,
         failure: Failure,
     ) -> RequestError {
-        RequestError {
-            method: method.clone(),
-            url: endpoint::redacted(url),
-            peer: request.failed_at(url, &failure),
-            repository: request.repository.clone(),
-            writes: request.writes,
-            through: self.transport.through(url, &failure),
-            failure,
-            used: Vec::new(),
-            denied: false,
-            unread: None,
-            advice: None,
-            until: None,
-            without_login: None,
-            attempts: 1,
-            given_up: false,
-        }
+        let sent = (method.clone(), endpoint::redacted(url));
+        let through = self.transport.through(url, &failure);
+        let peer = request.failed_at(url, &failure);
+        let error = RequestError::new(sent, (request.repository.clone(), request.writes), peer, failure);
+        RequestError { through, ..error }
     }
 
     /// The error of a question for a token.

@@ -13,23 +13,11 @@ const SIG: &str = "sha256-4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11
 fn failed(method: Method, below: &str, status: u16, body: &str) -> RequestError {
     let status = StatusCode::from_u16(status).unwrap();
     let refusal = Refusal { status, said: read(None, body.as_bytes()), retry_after: None };
-    RequestError {
-        writes: method != Method::GET,
-        method,
-        url: format!("https://registry.example/v2/team/app/{below}"),
-        peer: Peer::Registry,
-        repository: REPOSITORY.parse().unwrap(),
-        failure: Failure::Refused(refusal),
-        used: vec!["user \"ci-bot\"".to_owned()],
-        denied: false,
-        unread: None,
-        advice: None,
-        until: None,
-        without_login: None,
-        through: None,
-        attempts: 1,
-        given_up: false,
-    }
+    let writes = method != Method::GET;
+    let sent = (method, format!("https://registry.example/v2/team/app/{below}"));
+    let repository = REPOSITORY.parse().unwrap();
+    let error = RequestError::new(sent, (repository, writes), Peer::Registry, Failure::Refused(refusal));
+    RequestError { used: vec!["user \"ci-bot\"".to_owned()], ..error }
 }
 
 fn hinted(method: Method, below: &str, status: u16, body: &str) -> String {
