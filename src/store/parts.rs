@@ -122,7 +122,7 @@ impl Parts {
         self.risk(repository) >= Risk::Met
     }
 
-    /// Whether a write must know what it replaces before it does.
+    /// Whether the registry may delete what a write replaces.
     pub(super) fn may_be_lost(&self, repository: &Repository) -> bool {
         self.are_lost(repository) || !self.client.keeps_overwritten(repository)
     }
