@@ -30,6 +30,7 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(super::forged::cases());
     cases.extend(super::logged::cases());
     cases.extend(super::shifted::cases());
+    cases.extend(super::tolerated::cases());
     cases
 }
 

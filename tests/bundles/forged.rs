@@ -314,19 +314,6 @@ fn certificates() -> Vec<Case> {
             &leaf(Leaf { is_ca: true, ..Leaf::default() }),
         ),
         Case::bad(
-            "root-in-bundle",
-            "certificate",
-            "the bundle brings a root",
-            &Recipe {
-                media_type: V0_2,
-                chain: Some(vec![
-                    intermediate(&Authorities::default()),
-                    root_certificate(&Authorities::default()),
-                ]),
-                ..Recipe::rekor1()
-            },
-        ),
-        Case::bad(
             "sct-missing",
             "SCT",
             "the certificate was never logged",

@@ -24,3 +24,4 @@ mod logged;
 mod recipe;
 mod shifted;
 mod sigstore;
+mod tolerated;

@@ -104,7 +104,14 @@ pub(crate) fn certificate(spec: &Spec<'_>, issuer: &SigningKey) -> Vec<u8> {
     seq(&[tbs, ecdsa_sha256(), bits(&signature)])
 }
 
-fn authority(subject: &str, issuer: &str, key_name: &str, issuer_key: &str, validity: (i64, i64)) -> Vec<u8> {
+/// The certificate of an authority.
+pub(crate) fn authority(
+    subject: &str,
+    issuer: &str,
+    key_name: &str,
+    issuer_key: &str,
+    validity: (i64, i64),
+) -> Vec<u8> {
     let extensions = vec![
         extension("2.5.29.19", true, &seq(&[tlv(1, &[0xff])])),
         extension("2.5.29.15", true, &[3, 2, 1, 6]),
@@ -144,7 +151,11 @@ pub(crate) struct Leaf {
     pub(crate) key_usage: u8,
     pub(crate) is_ca: bool,
     pub(crate) issued_by: &'static str,
-    /// The issuer, as the old and the new extension say it.
+    /// The common name of whoever issued it.
+    pub(crate) issuer: &'static str,
+    /// The subject alternative name; no extension if it is empty.
+    pub(crate) identity: &'static str,
+    /// The issuer, as the old and the new extension say it; no extension where it is empty.
     pub(crate) issuers: (&'static str, &'static str),
     /// When the certificate transparency log says it saw it; no SCT without.
     pub(crate) sct: Option<i64>,
@@ -160,6 +171,8 @@ impl Default for Leaf {
             key_usage: 0x80,
             is_ca: false,
             issued_by: "intermediate",
+            issuer: "Example intermediate",
+            identity: IDENTITY,
             issuers: (ISSUER, ISSUER),
             sct: Some(SIGNED - 300),
             ct_log: "ct log",
@@ -173,23 +186,23 @@ pub(crate) fn leaf(leaf: &Leaf) -> Vec<u8> {
     let mut extensions = vec![
         extension("2.5.29.15", true, &[3, 2, 7, leaf.key_usage]),
         extension("2.5.29.37", false, &seq(&[oid(leaf.usage)])),
-        extension("2.5.29.17", true, &seq(&[tlv(0x86, IDENTITY.as_bytes())])),
-        extension("1.3.6.1.4.1.57264.1.1", false, leaf.issuers.0.as_bytes()),
-        extension("1.3.6.1.4.1.57264.1.8", false, &utf8(leaf.issuers.1)),
-        extension("1.3.6.1.4.1.57264.1.12", false, &utf8("https://git.example/team/app")),
     ];
+    if !leaf.identity.is_empty() {
+        extensions.push(extension("2.5.29.17", true, &seq(&[tlv(0x86, leaf.identity.as_bytes())])));
+    }
+    if !leaf.issuers.0.is_empty() {
+        extensions.push(extension("1.3.6.1.4.1.57264.1.1", false, leaf.issuers.0.as_bytes()));
+    }
+    if !leaf.issuers.1.is_empty() {
+        extensions.push(extension("1.3.6.1.4.1.57264.1.8", false, &utf8(leaf.issuers.1)));
+    }
+    extensions.push(extension("1.3.6.1.4.1.57264.1.12", false, &utf8("https://git.example/team/app")));
     if leaf.is_ca {
         extensions.push(extension("2.5.29.19", true, &seq(&[tlv(1, &[0xff])])));
     }
     let (key, issuer) = (key("signer"), key(leaf.issued_by));
-    let mut spec = Spec {
-        serial: 42,
-        subject: "",
-        issuer: "Example intermediate",
-        validity: leaf.validity,
-        key: &key,
-        extensions,
-    };
+    let mut spec =
+        Spec { serial: 42, subject: "", issuer: leaf.issuer, validity: leaf.validity, key: &key, extensions };
     if let Some(at) = leaf.sct {
         let list = sct(&tbs(&spec), &spki(&issuer), at, leaf);
         spec.extensions.push(extension("1.3.6.1.4.1.11129.2.4.2", false, &octets(&list)));

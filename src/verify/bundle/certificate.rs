@@ -2,7 +2,8 @@
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc5280>, <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>. Paths are built by
 //! `rustls-webpki`; what it leaves to others is checked here: the validity of the root itself, the window that the trusted root
-//! gives the authority, the key usage. Certificates that a bundle brings may stand between, but never be where a path ends.
+//! gives the authority, the key usage. Certificates that a bundle brings may stand between, but never be where a path ends; roots among
+//! them are passed over (<https://github.com/sigstore/protobuf-specs/issues/191>).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,7 +56,8 @@ pub struct SignerCertificate {
     pub(super) der: Vec<u8>,
     pub(super) parsed: Certificate,
     pub(super) key: PublicKey,
-    others: Vec<Vec<u8>>,
+    /// What came with it, but for what vouches for itself.
+    between: Vec<Vec<u8>>,
 }
 
 /// Whose a certificate is.
@@ -70,17 +72,19 @@ pub struct Identity {
 }
 
 impl SignerCertificate {
-    /// Reads a certificate and what came with it.
+    /// Reads a certificate and what came with it, of which what vouches for itself is passed over.
     ///
     /// # Errors
     ///
-    /// It is none, its key can't be used or isn't for signatures, or a root came with it.
+    /// It is none, its key can't be used or isn't for signatures, or something that is not a certificate came with it.
     pub fn parse(der: &[u8], others: &[Vec<u8>]) -> Result<Self, CertificateError> {
         let parsed = parse(der)?;
-        for other in others {
-            let other = parse(other)?.tbs_certificate;
-            if other.issuer == other.subject {
-                return Err(CertificateError::RootInBundle);
+        let mut between = Vec::new();
+        for der in others {
+            let other = parse(der)?.tbs_certificate;
+            // A root: it vouches for itself alone, and believing it is up to the trusted root.
+            if other.issuer != other.subject {
+                between.push(der.clone());
             }
         }
         let usage = extension::<x509_cert::ext::pkix::KeyUsage>(&parsed, "key usage")?;
@@ -93,7 +97,7 @@ impl SignerCertificate {
             return Err(CertificateError::ExtendedKeyUsage);
         }
         let key = PublicKey::from_der(&spki(&parsed)?).map_err(CertificateError::Key)?;
-        Ok(Self { der: der.to_vec(), parsed, key, others: others.to_vec() })
+        Ok(Self { der: der.to_vec(), parsed, key, between })
     }
 
     /// The key in it.
@@ -116,7 +120,7 @@ impl SignerCertificate {
         let mut failed = CertificateError::NoAuthority { at };
         for authority in trust.authorities.iter().filter(|authority| authority.valid_at(at)) {
             let between: Vec<&[u8]> =
-                authority.intermediates.iter().chain(&self.others).map(Vec::as_slice).collect();
+                authority.intermediates.iter().chain(&self.between).map(Vec::as_slice).collect();
             match path(&self.der, &between, authority, at, &CODE_SIGNING) {
                 Ok(issuer) => return Ok(issuer),
                 Err(error) => failed = error,

@@ -216,9 +216,6 @@ pub enum CertificateError {
     /// Its key is of a kind that can't be used.
     #[error("its key cannot be used")]
     Key(#[source] Malformed),
-    /// The bundle brings a root.
-    #[error("the bundle brings a root certificate; roots come from the trusted root alone")]
-    RootInBundle,
     /// It may not sign.
     #[error("it is not meant for signatures: its key usage is something else")]
     KeyUsage,

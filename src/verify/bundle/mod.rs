@@ -22,8 +22,10 @@
 //! lacks its beginning makes the whole trusted root unusable. A signature by a key needs no time: where
 //! none is proven, its log's key must have begun to be valid.
 //!
-//! With `ignore_tlog` entries aren't looked at; for a key, whose trust hangs on no time, a timestamp by an authority that the trusted root doesn't
-//! have is passed over then too, unless timestamps are asked for: often there is no trusted root at all.
+//! With `ignore_tlog` entries aren't looked at.
+//!
+//! The certificates that come with the signer's may stand between it and an authority of the trusted root. Those that vouch for themselves are
+//! passed over: a path ends in the trusted root or nowhere.
 //!
 //! # What is taken from sigstore-rs, and what isn't
 //!
