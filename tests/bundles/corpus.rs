@@ -45,14 +45,12 @@ impl Found {
         let path = |path: PathBuf| path.to_str().unwrap().to_owned();
         let mut flags = vec!["--bundle".to_owned(), path(self.folder.join("bundle.sigstore.json"))];
         flags.extend(["--trusted-root".to_owned(), path(self.own("trusted_root.json"))]);
+        let more = fs::read_to_string(self.folder.join("flags")).unwrap_or_default();
         let key = self.folder.join("key.pub");
         match key.exists() {
             true => flags.extend(["--key".to_owned(), path(key)]),
-            false => flags.extend(
-                ["--certificate-identity", IDENTITY, "--certificate-oidc-issuer", ISSUER].map(str::to_owned),
-            ),
+            false => flags.extend(signer(&more)),
         }
-        let more = fs::read_to_string(self.folder.join("flags")).unwrap_or_default();
         flags.extend(more.split_whitespace().map(str::to_owned));
         flags
     }
@@ -67,6 +65,12 @@ impl Found {
             .output()
             .unwrap()
     }
+}
+
+/// Who must have signed, but for what a case's own flags say of it.
+fn signer(more: &str) -> Vec<String> {
+    let pairs = [["--certificate-identity", IDENTITY], ["--certificate-oidc-issuer", ISSUER]];
+    pairs.into_iter().filter(|[flag, _]| !more.contains(flag)).flatten().map(str::to_owned).collect()
 }
 
 fn write(case: &Case, into: &Path) {

@@ -9,6 +9,7 @@ use serde_json::json;
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = roots();
     cases.extend(believed_roots());
+    cases.extend(issuers());
     cases
 }
 
@@ -118,5 +119,39 @@ fn believed_roots() -> Vec<Case> {
                 ..chained(V0_2, vec![leaf(&Leaf { issued_by: "signer", issuer: "", ..Leaf::default() })])
             },
         ),
+    ]
+}
+
+fn issuers() -> Vec<Case> {
+    let none = || Recipe { leaf: Leaf { issuers: ("", ""), ..Leaf::default() }, ..Recipe::rekor1() };
+    let nameless = || Recipe { leaf: Leaf { identity: "", ..Leaf::default() }, ..Recipe::rekor1() };
+    vec![
+        Case::good(
+            "issuer-none-and-any-accepted",
+            "the certificate names no issuer, and an expression that matches nothing is accepted",
+            &none(),
+        )
+        .flags(&["--certificate-oidc-issuer-regexp", ".*"]),
+        Case::bad(
+            "issuer-none-and-some-wanted",
+            "identity",
+            "the certificate names no issuer, and the expression wants some text",
+            &none(),
+        )
+        .flags(&["--certificate-oidc-issuer-regexp", "."]),
+        Case::bad(
+            "issuer-none",
+            "identity",
+            "the certificate names no issuer, and one is wanted by name",
+            &none(),
+        ),
+        Case::bad(
+            "identity-none-and-any-accepted",
+            "identity",
+            "a certificate without a name is nobody's, whatever name is accepted",
+            &nameless(),
+        )
+        .flags(&["--certificate-identity-regexp", ".*"]),
+        Case::bad("identity-none", "identity", "a certificate without a name is nobody's", &nameless()),
     ]
 }

@@ -32,14 +32,15 @@ fn flags(case: &Path) -> Vec<String> {
         "--trusted-root".into(),
         text(own(case, "trusted_root.json")),
     ];
+    let more = std::fs::read_to_string(case.join("flags")).unwrap_or_default();
     match case.join("key.pub") {
         key if key.exists() => flags.extend(["--key".into(), text(key)]),
         _ => {
-            let identity = ["--certificate-identity", IDENTITY, "--certificate-oidc-issuer", ISSUER];
-            flags.extend(identity.map(str::to_owned));
+            let pairs = [["--certificate-identity", IDENTITY], ["--certificate-oidc-issuer", ISSUER]];
+            let pairs = pairs.into_iter().filter(|[flag, _]| !more.contains(flag)).flatten();
+            flags.extend(pairs.map(str::to_owned));
         }
     }
-    let more = std::fs::read_to_string(case.join("flags")).unwrap_or_default();
     flags.extend(more.split_whitespace().map(str::to_owned));
     flags.push(text(own(case, "artifact")));
     flags

@@ -318,11 +318,7 @@ impl Verifier {
         };
         let identity = certificate.identity().map_err(BundleError::Certificate)?;
         let issuer = identity.issuer.clone().unwrap_or_default();
-        let accepted = |wanted: &Match, found: &str| match wanted {
-            Match::Any => true,
-            _ => !found.is_empty() && wanted.accepts(found),
-        };
-        if !accepted(&wanted.issuer, &issuer) {
+        if !wanted.issuer.accepts(&issuer) {
             let found = format!("\"{}\"", crate::foreign::shown(&issuer, 300));
             return Err(BundleError::Identity {
                 what: "the issuer",
@@ -330,7 +326,7 @@ impl Verifier {
                 wanted: wanted.issuer.to_string(),
             });
         }
-        match identity.names.iter().find(|(_, name)| accepted(&wanted.identity, name)) {
+        match identity.names.iter().find(|(_, name)| wanted.identity.accepts(name)) {
             Some((kind, name)) => Ok(Who::Identity {
                 kind,
                 name: name.clone(),

@@ -87,10 +87,11 @@ impl Match {
         Ok(Self::Regexp { text: text.into(), expression: all.compile(text)? })
     }
 
-    /// Whether `text` is what it must be.
+    /// Whether `text` is what it must be. An empty one, which stands for what a certificate doesn't say, is that only for an expression that it
+    /// matches, as in cosign: `.*` does, and nothing that is wanted by name.
     pub fn accepts(&self, text: &str) -> bool {
         match self {
-            Self::Exact(wanted) => **wanted == *text,
+            Self::Exact(wanted) => !text.is_empty() && **wanted == *text,
             // A clone has a working memory of its own, which goes with it: those of all expressions of a policy would add up.
             Self::Regexp { expression, .. } => expression.clone().is_match(text),
             Self::Any => true,

@@ -28,7 +28,9 @@ var (
 	keyPath    = flag.String("key", "", "the public key, PEM")
 	rootPath   = flag.String("trusted-root", "", "the logs and authorities that are believed")
 	identity   = flag.String("certificate-identity", "", "the certificate's subject alternative name")
+	identityRE = flag.String("certificate-identity-regexp", "", "an expression that it matches")
 	issuer     = flag.String("certificate-oidc-issuer", "", "who vouches for it")
+	issuerRE   = flag.String("certificate-oidc-issuer-regexp", "", "an expression that it matches")
 	ignoreTlog = flag.Bool("insecure-ignore-tlog", false, "demand no log entry, and look at none")
 	ignoreSCT  = flag.Bool("insecure-ignore-sct", false, "demand no proof that the certificate was logged")
 	timestamps = flag.Bool("use-signed-timestamps", false, "demand an RFC 3161 timestamp")
@@ -93,7 +95,7 @@ func verifier() (*verify.Verifier, verify.PolicyOption, error) {
 		made, err := verify.NewVerifier(append(material, key), options...)
 		return made, verify.WithKey(), err
 	}
-	who, err := verify.NewShortCertificateIdentity(*issuer, "", *identity, "")
+	who, err := verify.NewShortCertificateIdentity(*issuer, *issuerRE, *identity, *identityRE)
 	if err != nil {
 		return nil, nil, err
 	}
