@@ -224,5 +224,6 @@ fn with_bundle(name: &str, blob: &Blob, bundle: &Path, verifier: Verifier) -> Re
             .iter()
             .map(|entry| format!("  logged in {} as entry {}", entry.log, entry.index)),
     );
+    lines.extend(verified.unknown_timestamps.iter().map(|stamp| format!("  note: {stamp}")));
     Ok(lines)
 }

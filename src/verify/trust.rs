@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::bundle::{
-    Artifact, Bundle, BundleError, Policy, TimeSource, TrustMaterial, Verified, VerifiedTime, Verifier, Who,
+    Artifact, Bundle, BundleError, Policy, TimeSource, TrustMaterial, UnknownTimestamp, Verified,
+    VerifiedTime, Verifier, Who,
 };
 use crate::foreign;
 use crate::json::{self, Limit};
@@ -72,6 +73,8 @@ pub struct By {
 
 /// Why a signature doesn't count.
 #[derive(Debug, thiserror::Error)]
+    /// Its timestamps by authorities that the trusted root doesn't have, of which nothing was used.
+    pub unknown_timestamps: Vec<UnknownTimestamp>,
 #[non_exhaustive]
 pub enum Distrust {
     /// None of the accepted signers made it.
@@ -283,6 +286,7 @@ impl By {
         let (who, identity) = match &verified.who {
             Who::Key { key_id, .. } => (format!("key {key_id}"), None),
             Who::Identity { kind, name, issuer, .. } => {
+            unknown_timestamps: Vec::new(),
                 let issued =
                     issuer.as_ref().map_or_else(String::new, |issuer| format!(", vouched for by {issuer}"));
                 (format!("{kind} {name}{issued}"), Some((name.clone(), issuer.clone())))
@@ -303,6 +307,7 @@ impl By {
 /// The bundle that a signature is together with what hangs on its layer.
 fn assembled(field: &str, content: &Value, signer: &Signer, attached: &Attached) -> Result<Value, Distrust> {
     let mut material = match signer {
+            unknown_timestamps: verified.unknown_timestamps.clone(),
         Signer::Key(key) => json!({ "publicKey": { "hint": key.hint() } }),
         Signer::Identity(_) => {
             let pem = attached.certificate.as_deref().ok_or(Distrust::Attached("certificate"))?;

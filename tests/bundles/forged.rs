@@ -364,7 +364,7 @@ fn timestamps() -> Vec<Case> {
             "timestamp-unknown-authority-without-certificate",
             "timestamp",
             "the same, without its certificate",
-            Stamp { by: "somebody", embedded: false, ..Stamp::at(SIGNED) },
+            Stamp { by: "somebody", brings: Brings::Nothing, ..Stamp::at(SIGNED) },
         ),
         stamped(
             "timestamp-before-certificate",

@@ -152,7 +152,7 @@ fn timestamps() -> Vec<Case> {
         Case::good(
             "timestamp-without-certificate",
             "the timestamp brings no certificate: the trusted root has it",
-            &stamped(Stamp { embedded: false, ..Stamp::at(SIGNED) }),
+            &stamped(Stamp { brings: Brings::Nothing, ..Stamp::at(SIGNED) }),
         ),
         Case::good(
             "rekor1-and-timestamp",

@@ -235,27 +235,52 @@ fn sct(tbs: &[u8], issuer: &[u8], at: i64, leaf: &Leaf) -> Vec<u8> {
 #[derive(Clone)]
 pub(crate) struct Stamp {
     pub(crate) at: i64,
-    pub(crate) embedded: bool,
+    pub(crate) brings: Brings,
     pub(crate) by: &'static str,
+    /// The common name of whoever issued its signer's certificate.
+    pub(crate) issuer: &'static str,
     /// The bytes stamped; the signature if there are none.
     pub(crate) of: Option<&'static [u8]>,
     pub(crate) usages: &'static [&'static str],
 }
 
+/// The certificates that a timestamp brings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Brings {
+    Nothing,
+    Own,
+    /// Its signer's twice, as timestamp-authority does if the chain that it is given has it too.
+    OwnTwice,
+    /// The whole chain, in no order.
+    Chain,
+}
+
 impl Stamp {
     pub(crate) fn at(at: i64) -> Self {
-        Self { at, embedded: true, by: "stamper", of: None, usages: &["1.3.6.1.5.5.7.3.8"] }
+        Self {
+            at,
+            brings: Brings::Own,
+            by: "stamper",
+            issuer: "Example root",
+            of: None,
+            usages: &["1.3.6.1.5.5.7.3.8"],
+        }
+    }
+
+    /// Of an authority that the trusted root doesn't have.
+    pub(crate) fn unknown() -> Self {
+        Self { by: "another stamper", issuer: "Another root", ..Self::at(SIGNED + 1) }
     }
 }
 
-fn stamper(own: &Authorities, by: &str, usages: &[&str]) -> Vec<u8> {
+fn stamper(own: &Authorities, by: &str, issuer: &str, usages: &[&str]) -> Vec<u8> {
     let usages: Vec<Vec<u8>> = usages.iter().map(|usage| oid(usage)).collect();
     let extensions =
         vec![extension("2.5.29.15", true, &[3, 2, 7, 0x80]), extension("2.5.29.37", true, &seq(&usages))];
     let spec = Spec {
         serial: 99,
         subject: "Example timestamps",
-        issuer: "Example root",
+        issuer,
         validity: own.stamper,
         key: &key(by),
         extensions,
@@ -265,7 +290,14 @@ fn stamper(own: &Authorities, by: &str, usages: &[&str]) -> Vec<u8> {
 
 /// A timestamp authority's whole response.
 pub(crate) fn timestamp(own: &Authorities, stamp: &Stamp, signature: &[u8]) -> Vec<u8> {
-    let certificate = stamper(own, stamp.by, stamp.usages);
+    let certificate = stamper(own, stamp.by, stamp.issuer, stamp.usages);
+    let root = root_certificate(own);
+    let brought: &[&[u8]] = match stamp.brings {
+        Brings::Nothing => &[],
+        Brings::Own => &[&certificate],
+        Brings::OwnTwice => &[&certificate, &certificate],
+        Brings::Chain => &[&root, &certificate, &root],
+    };
     let imprint = seq(&[sha256_id(), octets(&sha256(stamp.of.unwrap_or(signature)))]);
     let info = seq(&[int(1), oid("1.3.6.1.4.1.57264.2"), imprint, int(5), generalized_time(stamp.at)]);
     let attribute = |id: &str, value: Vec<u8>| seq(&[oid(id), set(&[value])]);
@@ -279,7 +311,7 @@ pub(crate) fn timestamp(own: &Authorities, stamp: &Stamp, signature: &[u8]) -> V
     signed[0] = 0xa0;
     let signer = seq(&[
         int(1),
-        seq(&[name("Example root"), int(99)]),
+        seq(&[name(stamp.issuer), int(99)]),
         sha256_id(),
         signed,
         ecdsa_sha256(),
@@ -289,7 +321,7 @@ pub(crate) fn timestamp(own: &Authorities, stamp: &Stamp, signature: &[u8]) -> V
         int(3),
         set(&[sha256_id()]),
         seq(&[oid("1.2.840.113549.1.9.16.1.4"), explicit(0, &octets(&info))]),
-        if stamp.embedded { explicit(0, &certificate) } else { Vec::new() },
+        if brought.is_empty() { Vec::new() } else { explicit(0, &brought.concat()) },
         set(&[signer]),
     ]);
     seq(&[seq(&[int(0)]), seq(&[oid("1.2.840.113549.1.7.2"), explicit(0, &data)])])
@@ -430,7 +462,7 @@ pub(crate) fn trusted_root(windows: &Windows, own: &Authorities) -> Value {
         "ctlogs": [log("ct.example", ct.clone(), "PKIX_ECDSA_P256_SHA_256", sha256(&ct), windows.ct_log)],
         "timestampAuthorities": [{
             "subject": {"organization": "example", "commonName": "Example timestamps"}, "uri": "https://time.example",
-            "certChain": {"certificates": [raw(stamper(own, "stamper", &["1.3.6.1.5.5.7.3.8"])), raw(root_certificate(own))]},
+            "certChain": {"certificates": [raw(stamper(own, "stamper", "Example root", &["1.3.6.1.5.5.7.3.8"])), raw(root_certificate(own))]},
             "validFor": window(windows.timestamps),
         }],
     })

@@ -1,15 +1,20 @@
 //! What a bundle may bring that proves nothing, and is passed over: roots, timestamps by authorities that nobody knows, certificates twice. Each
 //! beside the case in which it would have to count, which is refused.
 
-use super::cases::{Case, at};
+use super::cases::{Case, at, flip};
 use super::recipe::*;
 use super::sigstore::*;
 use serde_json::json;
+
+const STAMP: &str = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps/0/signedTimestamp";
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = roots();
     cases.extend(believed_roots());
     cases.extend(issuers());
+    cases.extend(unknown_authorities());
+    cases.extend(false_timestamps());
+    cases.extend(tokens());
     cases
 }
 
@@ -153,5 +158,144 @@ fn issuers() -> Vec<Case> {
         )
         .flags(&["--certificate-identity-regexp", ".*"]),
         Case::bad("identity-none", "identity", "a certificate without a name is nobody's", &nameless()),
+    ]
+}
+
+fn unknown(recipe: Recipe) -> Recipe {
+    Recipe { stamps: vec![Stamp::unknown()], ..recipe }
+}
+
+fn unknown_authorities() -> Vec<Case> {
+    let bare =
+        |recipe| Recipe { stamps: vec![Stamp { brings: Brings::Nothing, ..Stamp::unknown() }], ..recipe };
+    let both = |recipe| Recipe { stamps: vec![Stamp::unknown(), Stamp::at(SIGNED)], ..recipe };
+    let late = Recipe { stamps: vec![Stamp { at: SIGNED + YEAR, ..Stamp::unknown() }], ..Recipe::rekor1() };
+    vec![
+        Case::good(
+            "rekor1-and-unknown-timestamp",
+            "the log proves the time; a timestamp by an authority that nobody knows proves nothing",
+            &unknown(Recipe::rekor1()),
+        ),
+        Case::good(
+            "rekor1-and-unknown-timestamp-without-certificate",
+            "the same, without its certificate",
+            &bare(Recipe::rekor1()),
+        ),
+        Case::good("rekor1-and-unknown-timestamp-late", "the same, whatever time is in it", &late),
+        Case::good(
+            "rekor2-and-unknown-timestamp",
+            "a known authority proves the time, beside one that nobody knows",
+            &both(Recipe::rekor2()),
+        ),
+        Case::good(
+            "key-rekor2-and-unknown-timestamp",
+            "a key's trust hangs on no time",
+            &unknown(Recipe::rekor2().with_key()),
+        ),
+        Case::bad(
+            "rekor1-and-unknown-timestamp-demanded",
+            "timestamp",
+            "a timestamp is demanded, and one by nobody known does not count",
+            &unknown(Recipe::rekor1()),
+        )
+        .flags(&["--use-signed-timestamps"]),
+        Case::bad(
+            "key-unknown-timestamp-demanded",
+            "timestamp",
+            "the same of a key",
+            &unknown(Recipe::rekor1().with_key()),
+        )
+        .flags(&["--use-signed-timestamps"]),
+        Case::bad(
+            "rekor2-unknown-timestamp",
+            "timestamp",
+            "Rekor 2 tells no time, and an authority that nobody knows proves none",
+            &unknown(Recipe::rekor2()),
+        ),
+        Case::bad(
+            "rekor1-unknown-timestamp-without-promise",
+            "timestamp",
+            "without its promise the log proves no time either",
+            &unknown(Recipe { promise: false, ..Recipe::rekor1() }),
+        ),
+        Case::bad(
+            "unknown-timestamp-unlogged",
+            "timestamp",
+            "no log is asked for, and an authority that nobody knows proves no time",
+            &unknown(Recipe { logged: Logged::Nowhere, ..Recipe::rekor1() }),
+        )
+        .flags(&["--insecure-ignore-tlog"]),
+    ]
+}
+
+/// The log proves the time, and the timestamp beside it is wrong.
+fn false_timestamps() -> Vec<Case> {
+    let stamped = |name, why, stamp| {
+        Case::bad(name, "timestamp", why, &Recipe { stamps: vec![stamp], ..Recipe::rekor1() })
+    };
+    vec![
+        stamped(
+            "rekor1-and-false-timestamp",
+            "another key under the name of the known authority",
+            Stamp { by: "somebody", ..Stamp::at(SIGNED) },
+        ),
+        stamped(
+            "rekor1-and-false-timestamp-without-certificate",
+            "the same, without its certificate",
+            Stamp { by: "somebody", brings: Brings::Nothing, ..Stamp::at(SIGNED) },
+        ),
+        stamped(
+            "rekor1-and-timestamp-of-something-else",
+            "the known authority stamped other bytes",
+            Stamp { of: Some(b"other bytes"), ..Stamp::at(SIGNED) },
+        ),
+        stamped(
+            "rekor1-and-unknown-timestamp-of-something-else",
+            "nobody knows the authority, and it stamped other bytes",
+            Stamp { of: Some(b"other bytes"), ..Stamp::unknown() },
+        ),
+        stamped(
+            "rekor1-and-unknown-timestamp-changed",
+            "nobody knows the authority, and the certificate that it brings did not sign this",
+            Stamp::unknown(),
+        )
+        .but(|b| {
+            let value = at(b, STAMP);
+            let mut bytes =
+                base64::Engine::decode(&base64::engine::general_purpose::STANDARD, value.as_str().unwrap())
+                    .unwrap();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            *value = json!(super::sigstore::base64(&bytes));
+        }),
+        stamped("rekor1-and-unknown-timestamp-flipped", "a bit in its middle is another", Stamp::unknown())
+            .but(|b| flip(b, STAMP)),
+        stamped("rekor1-and-timestamp-not-der", "what should be a timestamp is none", Stamp::unknown())
+            .but(|b| *at(b, STAMP) = json!(super::sigstore::base64("timestamp"))),
+    ]
+}
+
+fn tokens() -> Vec<Case> {
+    let brings = |brings| Recipe { stamps: vec![Stamp { brings, ..Stamp::at(SIGNED) }], ..Recipe::rekor2() };
+    vec![
+        Case::good(
+            "timestamp-certificate-twice",
+            "the timestamp brings its signer's certificate twice",
+            &brings(Brings::OwnTwice),
+        ),
+        Case::good(
+            "timestamp-with-chain",
+            "the timestamp brings its whole chain, in no order and the root twice",
+            &brings(Brings::Chain),
+        ),
+        Case::bad(
+            "timestamp-certificate-twice-by-another",
+            "timestamp",
+            "another key under the known authority's name brings its own certificate twice",
+            &Recipe {
+                stamps: vec![Stamp { by: "somebody", brings: Brings::OwnTwice, ..Stamp::at(SIGNED) }],
+                ..Recipe::rekor2()
+            },
+        ),
     ]
 }

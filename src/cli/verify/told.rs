@@ -85,7 +85,7 @@ fn is_attestation(good: &Good) -> bool {
     matches!(&good.said, Said::Statement { statement, .. } if statement.predicate_type != PREDICATE_TYPE)
 }
 
-fn lines(asked: &Asked, good: &Good) -> [String; 5] {
+fn lines(asked: &Asked, good: &Good) -> Vec<String> {
     let by = &good.by;
     let what = match &good.said {
         Said::Claim(claim) => format!(
@@ -107,13 +107,15 @@ fn lines(asked: &Asked, good: &Good) -> [String; 5] {
     };
     let name = foreign::shown(&by.name, 200);
     let who = foreign::shown(&by.who, 400);
-    [
+    let mut lines = vec![
         format!("good       {}", asked.image),
         format!("           by {who} ({name})"),
         format!("           {what}"),
         format!("           {when}"),
         format!("           stored at {}", good.place),
-    ]
+    ];
+    lines.extend(by.unknown_timestamps.iter().map(|stamp| format!("           note: {stamp}")));
+    lines
 }
 
 fn annotations(optional: &serde_json::Map<String, serde_json::Value>) -> String {

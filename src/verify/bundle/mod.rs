@@ -9,7 +9,7 @@
 //! | `signature.rs`, `dsse.rs`, `artifact.rs` | is this the key's signature, and of this artifact? |
 //! | `body.rs` | is what is logged this very signature? |
 //! | `log.rs`, `checkpoint.rs`, `merkle.rs` | does the log have the entry, by its promise or its proof? |
-//! | `timestamp.rs` | does an authority vouch for a time? |
+//! | `timestamp.rs`, `token.rs` | does an authority vouch for a time? |
 //! | `certificate.rs`, `sct.rs` | was the certificate good at every such time, and logged? |
 //! | `policy.rs` | may this signer sign? |
 //! | `trust.rs` | which logs and authorities are believed, and in which times? |
@@ -17,6 +17,8 @@
 //! # What must hold
 //!
 //! Every log entry and every timestamp of a bundle must be good, not only one of them: a bundle that holds something false was tampered with.
+//! A timestamp by an authority that the trusted root doesn't have is neither good nor false: it is passed over and named, unless a
+//! timestamp is asked for, or nothing else proves a time that a certificate needs.
 //! Every time they prove must lie within the certificate's validity and that of its authority, so that one early time can't hide a late
 //! one. The windows of the trusted root are closed on both ends; a member without a window is believed always, one whose window
 //! lacks its beginning makes the whole trusted root unusable. A signature by a key needs no time: where
@@ -56,6 +58,7 @@ mod policy;
 mod sct;
 mod signature;
 mod timestamp;
+mod token;
 mod trust;
 mod verified;
 
@@ -73,12 +76,13 @@ pub use error::{
 pub use expressions::{EXPRESSION_BYTES, ExpressionError, Expressions};
 pub use format::{BUNDLE_BYTES, Bundle, Content, Entry, Material, Proof, Version};
 pub use policy::{IdentityPolicy, Match, Policy, Signer};
-pub use timestamp::Token;
+pub use token::Token;
 pub use trust::{TRUST_BYTES, TrustError, TrustMaterial};
-pub use verified::{LogEntry, Signed, TimeSource, Verified, VerifiedTime, Who};
+pub use verified::{LogEntry, Signed, TimeSource, UnknownTimestamp, Verified, VerifiedTime, Who};
 
 use body::{By, Logged};
 use log::Generation;
+use timestamp::Stamped;
 
 /// Verifies bundles by one policy and one trusted root.
 #[derive(Clone, Debug)]
@@ -149,8 +153,9 @@ impl Verifier {
         let with = self.signed_with(certificate.as_ref())?;
         let signed = content(bundle, artifact, &with)?;
         let log_entries = self.log_entries(bundle, &signed, &with)?;
-        let mut times = self.timestamps(bundle)?;
-        times.extend(log_entries.iter().filter_map(LogEntry::time));
+        let logged: Vec<VerifiedTime> = log_entries.iter().filter_map(LogEntry::time).collect();
+        let (mut times, unknown_timestamps) = self.timestamps(bundle, &logged)?;
+        times.extend(logged);
         self.log_windows(bundle, &times, &with)?;
         times.sort_by_key(|time| time.at);
         let who = match with.certificate {
@@ -160,7 +165,7 @@ impl Verifier {
             }
             None => Who::Key { key_id: with.key.key_id(), hint: with.key.hint() },
         };
-        Ok(Verified { who, times, log_entries, content: verified::signed(bundle) })
+        Ok(Verified { who, times, log_entries, unknown_timestamps, content: verified::signed(bundle) })
     }
 
     /// The certificate that the bundle is signed with; `None` if it is signed with a key.
@@ -172,7 +177,7 @@ impl Verifier {
             (Material::PublicKey { .. }, Signer::Identity(_)) => {
                 Err(BundleError::Signer(SignerMismatch::Key))
             }
-            (Material::Certificate { leaf, others }, Signer::Identity(_)) => {
+            (Material::Certificate { leaf, others, .. }, Signer::Identity(_)) => {
                 SignerCertificate::parse(leaf, others).map(Some).map_err(BundleError::Certificate)
             }
             (Material::PublicKey { .. }, Signer::Key(_)) => Ok(None),
@@ -241,25 +246,32 @@ impl Verifier {
         })
     }
 
-    /// The times of the timestamps, each of them good.
-    fn timestamps(&self, bundle: &Bundle) -> Result<Vec<VerifiedTime>, BundleError> {
-        let mut times = Vec::new();
+    /// The times of the timestamps, each of them good, and those by authorities that nobody knows. `logged` are the times of the log.
+    fn timestamps(
+        &self,
+        bundle: &Bundle,
+        logged: &[VerifiedTime],
+    ) -> Result<(Vec<VerifiedTime>, Vec<UnknownTimestamp>), BundleError> {
+        let (mut times, mut unknown) = (Vec::new(), Vec::new());
         for stamp in &bundle.timestamps {
-            match timestamp::verify(stamp, bundle.content.signature(), &self.trust) {
-                Ok(stamped) => {
-                    times.push(VerifiedTime { at: stamped.at, by: TimeSource::Authority(stamped.authority) });
+            let stamped = timestamp::verify(stamp, bundle.content.signature(), &self.trust);
+            match stamped.map_err(BundleError::Timestamp)? {
+                Stamped::By { at, authority } => {
+                    times.push(VerifiedTime { at, by: TimeSource::Authority(authority) });
                 }
-                Err(TimestampError::UnknownAuthority)
-                    if matches!(self.policy.signer, Signer::Key(_))
-                        && self.policy.ignore_tlog
-                        && !self.policy.signed_timestamps => {}
-                Err(error) => return Err(BundleError::Timestamp(error)),
+                Stamped::Unknown(stamp) => unknown.push(stamp),
             }
         }
-        if times.is_empty() && self.policy.signed_timestamps {
-            return Err(BundleError::NoTime { timestamp: true });
+        // A key's trust hangs on no time.
+        let needed = match self.policy.signer {
+            Signer::Key(_) => self.policy.signed_timestamps,
+            Signer::Identity(_) => self.policy.signed_timestamps || logged.is_empty(),
+        };
+        match (times.is_empty() && needed, unknown.is_empty()) {
+            (true, false) => Err(BundleError::Timestamp(TimestampError::UnknownAuthority)),
+            (true, true) if self.policy.signed_timestamps => Err(BundleError::NoTime { timestamp: true }),
+            _ => Ok((times, unknown)),
         }
-        Ok(times)
     }
 
     /// An entry without a time of its own was made about when the timestamp was: then the log's key must have been valid.

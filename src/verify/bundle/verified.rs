@@ -1,6 +1,7 @@
 //! What a bundle proves, once it is verified.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -16,8 +17,26 @@ pub struct Verified {
     pub times: Vec<VerifiedTime>,
     /// The log entries; empty if they were not to be looked at.
     pub log_entries: Vec<LogEntry>,
+    /// The timestamps that prove nothing, as the trusted root doesn't have their authorities.
+    pub unknown_timestamps: Vec<UnknownTimestamp>,
     /// What is signed.
     pub content: Signed,
+}
+
+/// A timestamp by an authority that the trusted root doesn't have: its time is nobody's word, and was not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownTimestamp {
+    /// The time in it.
+    pub at: Timestamp,
+    /// Who made it, as it says itself; made fit to be shown.
+    pub by: String,
+}
+
+impl fmt::Display for UnknownTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, by } = self;
+        write!(f, "the timestamp of {at} by {by} is not used: the trusted root does not have this authority")
+    }
 }
 
 /// Who signed.

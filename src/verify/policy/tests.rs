@@ -292,6 +292,7 @@ fn different_signers_are_counted_and_not_signatures() {
             times: Vec::new(),
             logged: false,
             timestamped: false,
+            unknown_timestamps: Vec::new(),
         };
         Good { place: "here".into(), by, said: Said::Claim(Box::new(claim)) }
     };

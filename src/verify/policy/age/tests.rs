@@ -19,8 +19,15 @@ fn time(text: &str) -> Timestamp {
 
 fn good(said: Said, times: &[(&str, TimeSource)]) -> Good {
     let times = times.iter().map(|(at, by)| VerifiedTime { at: time(at), by: by.clone() }).collect();
-    let by =
-        By { name: "ci".into(), who: "key".into(), identity: None, times, logged: false, timestamped: false };
+    let by = By {
+        name: "ci".into(),
+        who: "key".into(),
+        identity: None,
+        times,
+        logged: false,
+        timestamped: false,
+        unknown_timestamps: Vec::new(),
+    };
     Good { place: "here".into(), by, said }
 }
 
