@@ -361,6 +361,7 @@ fn signers(command: Command) -> Command {
         .arg(switch("insecure-ignore-tlog", "Demand no entry in a transparency log, and look at none"))
         .arg(switch("insecure-ignore-sct", "Demand no proof that the certificate was logged"))
         .arg(switch("use-signed-timestamps", "Demand a timestamp of an RFC 3161 authority"))
+        .arg(switch("allow-certificate-chain", "Accept a certificate chain in a bundle 0.3"))
         .arg(accepted("offline"))
         .arg(accepted("new-bundle-format"))
         .arg(accepted("private-infrastructure"))

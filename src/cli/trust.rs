@@ -90,6 +90,7 @@ pub(super) fn policy(matches: &ArgMatches, environment: &Environment) -> Result<
     policy.ignore_tlog = switch(matches, "insecure-ignore-tlog");
     policy.ignore_sct = switch(matches, "insecure-ignore-sct");
     policy.signed_timestamps = switch(matches, "use-signed-timestamps");
+    policy.allow_certificate_chain = switch(matches, "allow-certificate-chain");
     Ok(policy)
 }
 

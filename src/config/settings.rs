@@ -219,6 +219,7 @@ settings! {
 
 settings! {
     VERIFY_REGISTRY_SETTINGS "The settings of the verify commands that ask a registry.":
+    ALLOW_CERTIFICATE_CHAIN: "allow-certificate-chain" "STEPSEAL_ALLOW_CERTIFICATE_CHAIN" Switch "" "off" "Accept a certificate chain in a bundle 0.3, which has a certificate alone";
     VERIFY_RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also verify each manifest of an image index";
     VERIFY_REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
     VERIFY_INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";

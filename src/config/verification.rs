@@ -27,6 +27,8 @@ pub struct Verification {
     pub ignore_sct: bool,
     /// Whether a timestamp is required.
     pub signed_timestamps: bool,
+    /// Whether bundles 0.3 may have a certificate chain.
+    pub allow_certificate_chain: bool,
     /// Whether JSON is printed.
     pub json: bool,
     /// The time limit of the whole run.
@@ -91,6 +93,7 @@ impl Verification {
             ignore_tlog: read.switch(&settings::IGNORE_TLOG)?,
             ignore_sct: read.switch(&settings::IGNORE_SCT)?,
             signed_timestamps: read.switch(&settings::SIGNED_TIMESTAMPS)?,
+            allow_certificate_chain: read.switch(&settings::ALLOW_CERTIFICATE_CHAIN)?,
             json: read.one(&settings::VERIFY_OUTPUT, "json or text", |text| match text {
                 "json" => Some(true),
                 "text" | "human" => Some(false),

@@ -20,8 +20,8 @@ use crate::store::{Attached, Content};
 #[derive(Debug, Default)]
 pub(super) struct SignerNumbers(HashMap<SignerName, usize>);
 
-/// Who a signer is, its demands for a log, a timestamp and a proof of logging, and the trust that it is verified with.
-type SignerName = (String, String, [bool; 3], usize);
+/// Who a signer is, its demands for a log, a timestamp, a proof of logging and the form of a certificate, and the trust that it is verified with.
+type SignerName = (String, String, [bool; 4], usize);
 
 impl SignerNumbers {
     /// The numbers of the signers in `trust`, in their order.
@@ -34,7 +34,12 @@ impl SignerNumbers {
                     (policy.identity.to_string(), format!("identity {}", policy.issuer))
                 }
             };
-            let demands = [accepted.log_required, accepted.timestamp_required, accepted.ignore_sct];
+            let demands = [
+                accepted.log_required,
+                accepted.timestamp_required,
+                accepted.ignore_sct,
+                accepted.allow_certificate_chain,
+            ];
             let next = self.0.len();
             *self.0.entry((one, two, demands, material)).or_insert(next)
         });

@@ -132,6 +132,7 @@ pub fn trust(key: &PublicKey) -> Trust {
         log_required: false,
         timestamp_required: false,
         ignore_sct: false,
+        allow_certificate_chain: false,
     };
     Trust { signers: vec![accepted], material: Arc::new(TrustMaterial::none()) }
 }

@@ -45,6 +45,8 @@ pub struct Accepted {
     pub ignore_sct: bool,
 }
 
+    /// Whether a bundle 0.3 of it may have a certificate chain in place of a certificate.
+    pub allow_certificate_chain: bool,
 /// Whose signatures are accepted.
 #[derive(Clone, Debug)]
 pub struct Trust {
@@ -260,6 +262,7 @@ impl Trust {
             };
             Verifier::new(Arc::clone(&self.material), policy).verify(bundle, artifact)
         };
+                allow_certificate_chain: accepted.allow_certificate_chain,
         // An entry that isn't demanded still tells the time, if it is good.
         let verified = match accepted.log_required {
             true => verify(false),

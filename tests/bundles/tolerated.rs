@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend(unknown_authorities());
     cases.extend(false_timestamps());
     cases.extend(tokens());
+    cases.extend(forms());
     cases
 }
 
@@ -297,5 +298,33 @@ fn tokens() -> Vec<Case> {
                 ..Recipe::rekor2()
             },
         ),
+    ]
+}
+
+fn forms() -> Vec<Case> {
+    let with = |chain| chained(V0_3, chain);
+    vec![
+        Case::good(
+            "v0.3-with-chain-allowed",
+            "a chain in version 0.3, which is allowed",
+            &with(vec![between()]),
+        )
+        .flags(&["--allow-certificate-chain"]),
+        Case::good(
+            "v0.3-with-chain-and-root-allowed",
+            "the same with its root, which is passed over",
+            &with(vec![between(), root()]),
+        )
+        .flags(&["--allow-certificate-chain"]),
+        Case::bad(
+            "v0.3-with-own-chain-allowed",
+            "certificate",
+            "a chain is allowed, and ends in a root that the bundle alone has",
+            &Recipe {
+                leaf: Leaf { issued_by: "own root", issuer: "Own root", ..Leaf::default() },
+                ..with(vec![own_root("Own root")])
+            },
+        )
+        .flags(&["--allow-certificate-chain"]),
     ]
 }

@@ -152,6 +152,7 @@ fn what_cosign_hung_onto_a_layer_is_judged_as_a_bundle() {
             log_required: true,
             timestamp_required: false,
             ignore_sct: false,
+            allow_certificate_chain: false,
         }],
         material: Arc::new(TrustMaterial::parse(&root).unwrap()),
     };

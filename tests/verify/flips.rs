@@ -25,6 +25,7 @@ fn trust() -> Trust {
             log_required: false,
             timestamp_required: false,
             ignore_sct: false,
+            allow_certificate_chain: false,
         }],
         material: std::sync::Arc::new(stepseal::verify::bundle::TrustMaterial::none()),
     }

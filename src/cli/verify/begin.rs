@@ -245,6 +245,7 @@ fn policy(
         || config.ignore_tlog
         || config.ignore_sct
         || config.signed_timestamps
+        || config.allow_certificate_chain
         || !config.annotations.is_empty();
     if flags {
         return Err(BeginError::Contradiction);
@@ -342,6 +343,7 @@ pub(super) fn trust(
         log_required: !config.ignore_tlog,
         timestamp_required: config.signed_timestamps,
         ignore_sct: config.ignore_sct,
+        allow_certificate_chain: config.allow_certificate_chain,
     };
     Ok(Trust { signers: signers.into_iter().map(accepted).collect(), material: Arc::new(material) })
 }

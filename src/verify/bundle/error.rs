@@ -486,6 +486,9 @@ impl Explain for BundleError {
             Self::Content(_) => "see that the artifact is the very file that was signed",
             Self::Signer(SignerMismatch::Certificate) => {
                 "say whose signature is accepted: --certificate-identity and --certificate-oidc-issuer in place of --key"
+            Self::Format(FormatError::Chain) => {
+                "give --allow-certificate-chain, if the signer's tool writes such bundles"
+            }
             }
             Self::Signer(SignerMismatch::Key) => {
                 "give the signer's public key with --key, in place of an identity"

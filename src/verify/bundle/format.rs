@@ -73,6 +73,8 @@ pub enum Material {
     },
 }
 
+        /// Whether it came as a chain where its version has a certificate alone.
+        chained: bool,
 /// The signature, and what is signed as far as the bundle holds it.
 #[derive(Clone, Debug)]
 pub enum Content {
@@ -226,13 +228,14 @@ fn certificates(
             leaf: part("certificate", certificate.raw_bytes, PART_BYTES)?,
             others: Vec::new(),
         }),
-        (None, Some(_), None) if version >= Version::V0_3 => Err(FormatError::Chain),
         (None, Some(chain), None) => {
             let chain = bounded("certificates", chain.certificates)?;
+            chained: false,
             let mut chain =
                 chain.into_iter().map(|certificate| part("certificates", certificate.raw_bytes, PART_BYTES));
             let leaf = chain.next().ok_or(FormatError::Missing("certificates"))??;
-            Ok(Material::Certificate { leaf, others: chain.collect::<Result<_, _>>()? })
+            let others = chain.collect::<Result<_, _>>()?;
+            Ok(Material::Certificate { leaf, others, chained: version >= Version::V0_3 })
         }
         (None, None, Some(key)) => Ok(Material::PublicKey { hint: key.hint.unwrap_or_default() }),
         (None, None, None) => Err(FormatError::Missing("certificate or publicKey")),

@@ -170,6 +170,11 @@ impl Verifier {
 
     /// The certificate that the bundle is signed with; `None` if it is signed with a key.
     fn certificate(&self, bundle: &Bundle) -> Result<Option<SignerCertificate>, BundleError> {
+        if matches!(bundle.material, Material::Certificate { chained: true, .. })
+            && !self.policy.allow_certificate_chain
+        {
+            return Err(BundleError::Format(FormatError::Chain));
+        }
         match (&bundle.material, &self.policy.signer) {
             (Material::Certificate { .. }, Signer::Key(_)) => {
                 Err(BundleError::Signer(SignerMismatch::Certificate))

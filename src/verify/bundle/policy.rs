@@ -19,12 +19,20 @@ pub struct Policy {
     pub ignore_sct: bool,
     /// A timestamp of an RFC 3161 authority must be there; the log's own time doesn't do.
     pub signed_timestamps: bool,
+    /// A bundle 0.3 may have a certificate chain in place of a certificate; it is read as those of older versions are.
+    pub allow_certificate_chain: bool,
 }
 
 impl Policy {
     /// A log entry, and for certificates an SCT, as cosign demands by default.
     pub fn new(signer: Signer) -> Self {
-        Self { signer, ignore_tlog: false, ignore_sct: false, signed_timestamps: false }
+        Self {
+            signer,
+            ignore_tlog: false,
+            ignore_sct: false,
+            signed_timestamps: false,
+            allow_certificate_chain: false,
+        }
     }
 }
 

@@ -291,6 +291,7 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
             log_required: log.unwrap_or(!matches!(signer, Signer::Key(_))),
             timestamp_required: timestamp,
             ignore_sct: false,
+            allow_certificate_chain: false,
             signer: signer.clone(),
         });
     }

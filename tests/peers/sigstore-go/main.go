@@ -33,6 +33,7 @@ var (
 	issuerRE   = flag.String("certificate-oidc-issuer-regexp", "", "an expression that it matches")
 	ignoreTlog = flag.Bool("insecure-ignore-tlog", false, "demand no log entry, and look at none")
 	ignoreSCT  = flag.Bool("insecure-ignore-sct", false, "demand no proof that the certificate was logged")
+	_          = flag.Bool("allow-certificate-chain", false, "nothing: this version of the library always refuses a chain in a bundle 0.3")
 	timestamps = flag.Bool("use-signed-timestamps", false, "demand an RFC 3161 timestamp")
 )
 
