@@ -1,7 +1,8 @@
 //! Whose signatures count, and what has to come with them.
 //!
 //! What cosign hangs onto a `.sig` or `.att` layer, a certificate, a log entry, a timestamp, is put together to the bundle that it
-//! would be today, so that there is one verifier for all of them.
+//! would be today, so that there is one verifier for all of them. The certificates above the signer's that a layer has are not looked at: as
+//! cosign does with a trusted root, the path is built from what that holds.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -20,6 +21,7 @@ use super::bundle::{
 use crate::foreign;
 use crate::json::{self, Limit};
 use crate::payload::dsse::{self, Envelope};
+use crate::sign::Hash;
 use crate::store::Attached;
 
 pub use super::bundle::Signer;
@@ -43,10 +45,10 @@ pub struct Accepted {
     pub timestamp_required: bool,
     /// Whether its certificate counts without a proof that it was logged.
     pub ignore_sct: bool,
-}
-
     /// Whether a bundle 0.3 of it may have a certificate chain in place of a certificate.
     pub allow_certificate_chain: bool,
+}
+
 /// Whose signatures are accepted.
 #[derive(Clone, Debug)]
 pub struct Trust {
@@ -71,12 +73,12 @@ pub struct By {
     pub logged: bool,
     /// Whether a timestamp authority has seen it.
     pub timestamped: bool,
+    /// Its timestamps by authorities that the trusted root doesn't have, of which nothing was used.
+    pub unknown_timestamps: Vec<UnknownTimestamp>,
 }
 
 /// Why a signature doesn't count.
 #[derive(Debug, thiserror::Error)]
-    /// Its timestamps by authorities that the trusted root doesn't have, of which nothing was used.
-    pub unknown_timestamps: Vec<UnknownTimestamp>,
 #[non_exhaustive]
 pub enum Distrust {
     /// None of the accepted signers made it.
@@ -201,7 +203,9 @@ impl Trust {
             signer => {
                 let content: Value = serde_json::from_slice(bytes).map_err(dsse::DsseError::Json)?;
                 let bundle = assembled("dsseEnvelope", &content, signer, attached)?;
-                self.bundle_by(accepted, &Bundle::parse(bundle.to_string().as_bytes())?)
+                let mut bundle = Bundle::parse(bundle.to_string().as_bytes())?;
+                bundle.stored = Some(Hash::Sha256.digest(bytes));
+                self.bundle_by(accepted, &bundle)
             }
         }
     }
@@ -258,11 +262,11 @@ impl Trust {
                 ignore_tlog,
                 ignore_sct: accepted.ignore_sct,
                 signed_timestamps: accepted.timestamp_required,
+                allow_certificate_chain: accepted.allow_certificate_chain,
                 ..Policy::new(accepted.signer.clone())
             };
             Verifier::new(Arc::clone(&self.material), policy).verify(bundle, artifact)
         };
-                allow_certificate_chain: accepted.allow_certificate_chain,
         // An entry that isn't demanded still tells the time, if it is good.
         let verified = match accepted.log_required {
             true => verify(false),
@@ -282,6 +286,7 @@ impl By {
             times: Vec::new(),
             logged: false,
             timestamped: false,
+            unknown_timestamps: Vec::new(),
         }
     }
 
@@ -289,7 +294,6 @@ impl By {
         let (who, identity) = match &verified.who {
             Who::Key { key_id, .. } => (format!("key {key_id}"), None),
             Who::Identity { kind, name, issuer, .. } => {
-            unknown_timestamps: Vec::new(),
                 let issued =
                     issuer.as_ref().map_or_else(String::new, |issuer| format!(", vouched for by {issuer}"));
                 (format!("{kind} {name}{issued}"), Some((name.clone(), issuer.clone())))
@@ -303,6 +307,7 @@ impl By {
             times: vouched.clone().cloned().collect(),
             logged: !verified.log_entries.is_empty(),
             timestamped: vouched.clone().any(|time| matches!(time.by, TimeSource::Authority(_))),
+            unknown_timestamps: verified.unknown_timestamps.clone(),
         }
     }
 }
@@ -310,7 +315,6 @@ impl By {
 /// The bundle that a signature is together with what hangs on its layer.
 fn assembled(field: &str, content: &Value, signer: &Signer, attached: &Attached) -> Result<Value, Distrust> {
     let mut material = match signer {
-            unknown_timestamps: verified.unknown_timestamps.clone(),
         Signer::Key(key) => json!({ "publicKey": { "hint": key.hint() } }),
         Signer::Identity(_) => {
             let pem = attached.certificate.as_deref().ok_or(Distrust::Attached("certificate"))?;

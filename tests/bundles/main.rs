@@ -20,6 +20,7 @@ mod flips;
 mod forged;
 mod good;
 mod hammer;
+mod layers;
 mod logged;
 mod recipe;
 mod shifted;

@@ -25,6 +25,8 @@ pub(crate) enum Logged {
     Rekor1,
     /// As the older kind of entry for attestations.
     Intoto,
+    /// As the oldest kind of entry for attestations, which holds the hash of the stored envelope.
+    IntotoHash,
     Rekor2,
     /// As the kind that Rekor 2 had for envelopes at first.
     Rekor2Dsse,
@@ -94,7 +96,7 @@ impl Recipe {
         Self { what: What::Envelope, ..self }
     }
 
-    fn statement(&self) -> Vec<u8> {
+    pub(crate) fn statement(&self) -> Vec<u8> {
         serde_json::to_vec(&json!({
             "_type": self.statement_type, "subject": [{"name": "app", "digest": {"sha256": hex(&sha256(self.subject))}}],
             "predicateType": "https://slsa.dev/provenance/v1", "predicate": {},
@@ -176,6 +178,11 @@ impl Recipe {
                     "envelope": {"payloadType": self.payload_type, "signatures": [{"publicKey": base64(pem), "sig": base64(base64(signature))}]},
                     "hash": hash(b"as it was sent"), "payloadHash": hash(statement)}}});
                 entry_v1("intoto", "0.0.2", &body, self.integrated)
+            }
+            (Logged::IntotoHash, _) => {
+                let body = json!({"apiVersion": "0.0.1", "kind": "intoto", "spec": {
+                    "content": {"hash": hash(b"as it was stored"), "payloadHash": hash(statement)}, "publicKey": base64(pem)}});
+                entry_v1("intoto", "0.0.1", &body, self.integrated)
             }
             (Logged::Rekor2Dsse, _) => {
                 let body = json!({"apiVersion": "0.0.2", "kind": "dsse", "spec": {"dsseV002": {

@@ -326,5 +326,11 @@ fn forms() -> Vec<Case> {
             },
         )
         .flags(&["--allow-certificate-chain"]),
+        Case::bad(
+            "dsse-intoto-0.0.1",
+            "log entry",
+            "an entry that is of an envelope's bytes as a registry stores them, which a bundle doesn't keep",
+            &Recipe { logged: Logged::IntotoHash, ..Recipe::rekor1().envelope() },
+        ),
     ]
 }

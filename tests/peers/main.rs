@@ -39,6 +39,8 @@ mod kube_roles;
 #[cfg(test)]
 mod kube_runs;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod logged;
 #[cfg(test)]
 mod peers;

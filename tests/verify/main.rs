@@ -19,6 +19,7 @@ mod flips;
 mod good;
 mod inputs;
 mod kit;
+mod layers;
 mod lists;
 mod policy;
 mod products;

@@ -17,6 +17,8 @@ use crate::sign::{Hash, PublicKey};
 /// What an entry must be of.
 pub(super) struct Logged<'a> {
     pub(super) content: &'a Content,
+    /// The SHA-256 of the envelope as it is stored; `None` in a bundle, which keeps its parts and not its bytes.
+    pub(super) stored: Option<&'a [u8]>,
     /// The artifact, or the envelope's encoding: what the signature covers.
     pub(super) signed: &'a Artifact,
     /// The signer's certificate, or the key.
@@ -35,7 +37,8 @@ pub(super) fn matches(entry: &Entry, logged: &Logged<'_>) -> Result<(), LogError
         ("hashedrekord", _) => hashed_v2(read(entry, "hashedrekord")?, logged),
         ("dsse", "0.0.1") => dsse_v1(read(entry, "dsse")?, logged),
         ("dsse", _) => dsse_v2(read(entry, "dsse")?, logged),
-        _ => intoto(read(entry, "intoto")?, logged),
+        (_, "0.0.1") => intoto_v1(&read(entry, "intoto")?, logged),
+        _ => intoto_v2(read(entry, "intoto")?, logged),
     }
 }
 
@@ -191,6 +194,35 @@ fn dsse_v1(spec: DsseV1, logged: &Logged<'_>) -> Result<(), LogError> {
 }
 
 #[derive(Deserialize)]
+struct IntotoV1 {
+    content: IntotoContentV1,
+    #[serde(rename = "publicKey")]
+    public_key: Bytes,
+}
+
+#[derive(Deserialize)]
+struct IntotoContentV1 {
+    hash: HexHash,
+    /// Not in the oldest entries.
+    #[serde(rename = "payloadHash")]
+    payload_hash: Option<HexHash>,
+}
+
+/// The signature itself isn't in the entry: the hash of the stored envelope covers it, and who checks an entry has verified it.
+fn intoto_v1(spec: &IntotoV1, logged: &Logged<'_>) -> Result<(), LogError> {
+    logged.is_pem(&spec.public_key.0)?;
+    if let Some(payload) = &spec.content.payload_hash {
+        let (hash, digest) = payload.parts();
+        logged.is_payload(hash, digest.as_deref())?;
+    }
+    let stored = logged.stored.ok_or(LogError::NotStored)?;
+    match spec.content.hash.parts() {
+        (Some(Hash::Sha256), Some(digest)) if digest == stored => Ok(()),
+        _ => Err(LogError::Mismatch("the envelope")),
+    }
+}
+
+#[derive(Deserialize)]
 struct Intoto {
     content: IntotoContent,
 }
@@ -216,7 +248,7 @@ struct IntotoSignature {
     public_key: Bytes,
 }
 
-fn intoto(spec: Intoto, logged: &Logged<'_>) -> Result<(), LogError> {
+fn intoto_v2(spec: Intoto, logged: &Logged<'_>) -> Result<(), LogError> {
     let [signature] = spec.content.envelope.signatures.as_slice() else {
         return Err(LogError::Mismatch("the signature"));
     };

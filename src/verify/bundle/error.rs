@@ -305,6 +305,11 @@ pub enum LogError {
         /// What is wrong with it.
         reason: String,
     },
+    /// An entry of bytes that a bundle doesn't keep.
+    #[error(
+        "it is of kind intoto 0.0.1, which holds the hash of an envelope as a registry stores it, and a bundle does not keep those bytes"
+    )]
+    NotStored,
     /// It is an entry of something else.
     #[error("it is the entry of something else: {0} logged there is not the bundle's")]
     Mismatch(&'static str),
@@ -448,7 +453,7 @@ impl LogError {
     fn check(&self) -> &'static str {
         match self {
             Self::UnknownLog => "log",
-            Self::Kind { .. } | Self::Body { .. } | Self::Mismatch(_) => "log entry",
+            Self::Kind { .. } | Self::Body { .. } | Self::NotStored | Self::Mismatch(_) => "log entry",
             Self::Promise | Self::PromiseInV2 | Self::Future { .. } => "inclusion promise",
             Self::Window { .. } => "log validity",
             Self::Unproven | Self::Proof | Self::ProofIndex { .. } | Self::ProofLength { .. } => {
@@ -465,6 +470,10 @@ impl LogError {
                  signature by a key that is in no log"
             }
             Self::Kind { .. } => "sign again with a current client",
+            Self::NotStored => {
+                "verify the attestation where it is stored with the image (stepseal verify-attestation), or sign again with a \
+                 current client"
+            }
             Self::Window { .. } | Self::Future { .. } => {
                 "take no such signature; if the clock here is right and the log's key is still used, get a newer trusted root"
             }
@@ -477,6 +486,9 @@ impl Explain for BundleError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Format(FormatError::MediaType { .. }) => "sign again with a client that writes bundles 0.3",
+            Self::Format(FormatError::Chain) => {
+                "give --allow-certificate-chain, if the signer's tool writes such bundles"
+            }
             Self::Format(_) => "get the bundle again from where it was made",
             Self::Content(ContentError::Signature(_)) => {
                 "see that the artifact is the very file that was signed, and that the key or certificate is the signer's"
@@ -486,9 +498,6 @@ impl Explain for BundleError {
             Self::Content(_) => "see that the artifact is the very file that was signed",
             Self::Signer(SignerMismatch::Certificate) => {
                 "say whose signature is accepted: --certificate-identity and --certificate-oidc-issuer in place of --key"
-            Self::Format(FormatError::Chain) => {
-                "give --allow-certificate-chain, if the signer's tool writes such bundles"
-            }
             }
             Self::Signer(SignerMismatch::Key) => {
                 "give the signer's public key with --key, in place of an identity"

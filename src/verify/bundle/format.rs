@@ -5,7 +5,7 @@
 //!
 //! An unknown field is refused, as protobuf's own readers do: who reads a bundle that says more than he understands must not
 //! call it verified. What a version demands is checked here as well: a bundle 0.1 needs the log's promise, later ones its proof,
-//! and since 0.3 a certificate comes alone, without a chain.
+//! and since 0.3 a certificate comes alone: a chain is read there too, and it is the policy that allows it.
 
 use serde::Deserialize;
 
@@ -43,6 +43,9 @@ pub struct Bundle {
     pub timestamps: Vec<Vec<u8>>,
     /// The signature.
     pub content: Content,
+    /// The SHA-256 of the envelope's JSON where the bundle was put together from a stored one; `None`: it was read as a bundle, which
+    /// doesn't keep those bytes. Entries of the kind intoto 0.0.1 are of it.
+    pub stored: Option<Vec<u8>>,
 }
 
 /// The versions of the format.
@@ -70,11 +73,11 @@ pub enum Material {
         leaf: Vec<u8>,
         /// What came with it, towards the root.
         others: Vec<Vec<u8>>,
+        /// Whether it came as a chain where its version has a certificate alone.
+        chained: bool,
     },
 }
 
-        /// Whether it came as a chain where its version has a certificate alone.
-        chained: bool,
 /// The signature, and what is signed as far as the bundle holds it.
 #[derive(Clone, Debug)]
 pub enum Content {
@@ -179,6 +182,7 @@ impl Bundle {
             )?,
             entries,
             content,
+            stored: None,
         };
         bundle.demands_of_version()?;
         Ok(bundle)
@@ -227,10 +231,10 @@ fn certificates(
         (Some(certificate), None, None) => Ok(Material::Certificate {
             leaf: part("certificate", certificate.raw_bytes, PART_BYTES)?,
             others: Vec::new(),
+            chained: false,
         }),
         (None, Some(chain), None) => {
             let chain = bounded("certificates", chain.certificates)?;
-            chained: false,
             let mut chain =
                 chain.into_iter().map(|certificate| part("certificates", certificate.raw_bytes, PART_BYTES));
             let leaf = chain.next().ok_or(FormatError::Missing("certificates"))??;

@@ -28,7 +28,7 @@ pub(super) enum Generation {
 /// Which generation's an entry is, by its kind.
 pub(super) fn generation(entry: &Entry) -> Result<Generation, LogError> {
     match (entry.kind.as_str(), entry.version.as_str()) {
-        ("hashedrekord" | "dsse", "0.0.1") | ("intoto", "0.0.2") => Ok(Generation::V1),
+        ("hashedrekord" | "dsse" | "intoto", "0.0.1") | ("intoto", "0.0.2") => Ok(Generation::V1),
         ("hashedrekord" | "dsse", "0.0.2") => Ok(Generation::V2),
         (kind, version) => {
             Err(LogError::Kind { kind: foreign::shown(kind, 40), version: foreign::shown(version, 40) })

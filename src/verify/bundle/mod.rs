@@ -219,7 +219,8 @@ impl Verifier {
             Some(certificate) => By::Certificate(&certificate.der),
             None => By::Key(with.key),
         };
-        let logged = Logged { content: &bundle.content, signed, by };
+        let stored = bundle.stored.as_deref();
+        let logged = Logged { content: &bundle.content, stored, signed, by };
         bundle.entries.iter().map(|entry| self.log_entry(entry, &logged, with)).collect()
     }
 
