@@ -152,6 +152,27 @@ fn every_case_has_its_verdict_and_every_bad_one_its_reason() {
 }
 
 #[test]
+fn a_timestamp_that_is_not_used_is_named_with_its_time_and_its_maker() {
+    let mut named = 0;
+    for found in found().iter().filter(|found| !found.name.ends_with("_fail")) {
+        let output = found.ours(found.artifact().to_str().unwrap());
+        let text = String::from_utf8(output.stderr).unwrap();
+        let unknown = found.name.contains("unknown-timestamp");
+        assert_eq!(text.contains("  note: the timestamp of 20"), unknown, "{}: {text}", found.name);
+        if unknown {
+            let by = match found.name.contains("without-certificate") {
+                true => "a certificate of CN=Another root",
+                false => "CN=Example timestamps",
+            };
+            let said = format!(" by {by} is not used: the trusted root does not have this authority");
+            assert!(text.contains(&said), "{}: {text}", found.name);
+            named += 1;
+        }
+    }
+    assert!(named >= 5, "{named}");
+}
+
+#[test]
 fn a_digest_in_place_of_the_file_gives_the_same_verdicts() {
     for found in found() {
         let digest = format!(

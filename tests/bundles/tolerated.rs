@@ -182,6 +182,11 @@ fn unknown_authorities() -> Vec<Case> {
             "the same, without its certificate",
             &bare(Recipe::rekor1()),
         ),
+        Case::good(
+            "dsse-rekor1-and-unknown-timestamp",
+            "the same of an attestation",
+            &unknown(Recipe::rekor1().envelope()),
+        ),
         Case::good("rekor1-and-unknown-timestamp-late", "the same, whatever time is in it", &late),
         Case::good(
             "rekor2-and-unknown-timestamp",

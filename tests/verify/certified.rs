@@ -87,6 +87,17 @@ fn a_key_with_its_log_entry_needs_no_flag() {
 }
 
 #[test]
+fn a_timestamp_by_nobody_known_is_named_and_counts_for_nothing() {
+    let (step, image) = attested("dsse-rekor1-and-unknown-timestamp");
+    let who = ["--certificate-identity", IDENTITY, "--certificate-oidc-issuer", ISSUER];
+    let ended = passes(verify(&step, &[&who[..], &[&image]].concat()));
+    assert!(ended.stderr.contains("by a transparency log"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("note: the timestamp of 2026-01-10T12:00:01Z by"), "{}", ended.stderr);
+    let demanded = verify(&step, &[&who[..], &["--use-signed-timestamps", &image]].concat());
+    fails(demanded, &["by an authority that the trusted root does not have"]);
+}
+
+#[test]
 fn a_policy_names_identities_logs_and_ages() {
     let (step, image) = attested("dsse-rekor1");
     let gate = |more: &str| {
