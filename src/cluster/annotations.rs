@@ -334,7 +334,7 @@ fn refused(object: String, error: ClusterError, ours: &Annotations) -> Result<Ap
     let Some(refusal) = error.request().and_then(|request| request.refusal()) else {
         return Err(AnnotationError::Cluster { object, source: error });
     };
-    if refusal.status == 404 {
+    if error.is_not_found() {
         return Err(AnnotationError::Deleted { object, again: "" });
     }
     if matches!(refusal.status, 413 | 422) && refusal.message.contains("annotations") {

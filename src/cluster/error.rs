@@ -226,6 +226,13 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// Whether a 404 is about the object: an address that the API server doesn't know gets the text "404 page not found".
+    fn is_of_the_object(&self) -> bool {
+        self.reason == "NotFound"
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;
@@ -318,6 +325,7 @@ impl RequestError {
                     object.namespace(),
                     self.rule()
                 ),
+                404 if !refusal.is_of_the_object() => return Some(unserved(kind)),
                 404 => format!("see whether {kind} {} is there, in namespace {}", object.name(), object.namespace()),
                 409 => "run again: somebody changed it at the same moment".into(),
                 _ => return None,
@@ -328,9 +336,23 @@ impl RequestError {
             Failure::Login(_) => "see whether `kubectl version` works with the same kubeconfig".into(),
             Failure::Token(..) => "let this step's user read the token: fsGroup of the pod".into(),
             Failure::TooLarge(_) | Failure::NotTheObject(_) | Failure::Pages(_) => {
-                "see what answers at this address: it is no Kubernetes API server".into()
+                "see what answers at this address: it is not a Kubernetes API server".into()
             }
         })
+    }
+}
+
+/// What to do where the API server doesn't know the resource itself.
+fn unserved(kind: Kind) -> String {
+    match kind {
+        Kind::TaskRun | Kind::PipelineRun => format!(
+            "this says nothing of the {kind}: the API server does not serve {}; see kubectl api-versions, and install Tekton Pipelines 0.43 \
+             or newer (older ones serve tekton.dev/v1beta1 alone: pass such a run with --run FILE)",
+            kind.api_version()
+        ),
+        Kind::Pod | Kind::Secret | Kind::ServiceAccount => {
+            "see what answers at this address: it is not a Kubernetes API server".into()
+        }
     }
 }
 
@@ -438,9 +460,10 @@ impl ClusterError {
         self.request().and_then(RequestError::refusal).map(|refusal| refusal.status)
     }
 
-    /// Whether the object isn't there.
+    /// Whether the object isn't there. Where the API server doesn't serve its kind, or something else answers, nothing is known of it.
     pub fn is_not_found(&self) -> bool {
-        self.status() == Some(404)
+        let refusal = self.request().and_then(RequestError::refusal);
+        refusal.is_some_and(|refusal| refusal.status == 404 && refusal.is_of_the_object())
     }
 
     /// Whether what was asked may have been done all the same: an answer was lost, or is none.
@@ -543,6 +566,25 @@ mod tests {
             request.unread = Some("/home/.kube/config was not read".into());
             let hint = ClusterError::Request(request).hint().unwrap_or_default();
             assert_eq!(hint.contains("/home/.kube/config"), [401, 403].contains(&status), "{status}: {hint}");
+        }
+    }
+
+    /// What a real API server answers for an object that is not there, and for an API group or version that it doesn't serve.
+    #[test]
+    fn a_404_says_whether_the_object_or_its_api_is_missing() {
+        let not_found = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"taskruns.tekton.dev \"build\" not found",
+            "reason":"NotFound","details":{"name":"build","group":"tekton.dev","kind":"taskruns"},"code":404}"#;
+        for (status, body, is_missing, hint) in [
+            (404, not_found, true, Some("see whether TaskRun build is there, in namespace ci")),
+            (404, "404 page not found\n", false, Some("the API server does not serve tekton.dev/v1;")),
+            (404, "<html>default backend - 404</html>", false, Some("does not serve tekton.dev/v1;")),
+            (404, "", false, Some("does not serve tekton.dev/v1;")),
+            (410, not_found, false, None),
+        ] {
+            let error = refused(status, body);
+            assert_eq!(error.is_not_found(), is_missing, "{status} {body}");
+            let said = error.hint().unwrap_or_default();
+            assert!(hint.map_or(said.is_empty(), |hint| said.contains(hint)), "{status} {body}: {said}");
         }
     }
 

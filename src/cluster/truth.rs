@@ -132,17 +132,15 @@ pub fn check(run: &Value, pod: Option<&Value>) -> Truth {
         return truth;
     }
     if !run.pointer("/status/completionTime").is_some_and(Value::is_string) {
-        truth
-            .unchecked
-            .push("it goes on still: results and step images were not compared with its Pod".into());
+        let what = match text_at(run, "/status/podName") {
+            "" => "it has no Pod yet: it has not started, and no step has run",
+            _ => "it goes on still: results and step images were not compared with its Pod",
+        };
+        truth.unchecked.push(what.into());
         return truth;
     }
     let Some(pod) = pod else {
-        let gone = format!(
-            "Pod {:?} is gone: results and step images were not compared",
-            text_at(run, "/status/podName")
-        );
-        truth.unchecked.push(foreign::shown(&gone, 300));
+        truth.unchecked.push(without_pod(run));
         return truth;
     };
     let uid = text_at(run, "/metadata/uid");
@@ -156,6 +154,20 @@ pub fn check(run: &Value, pod: Option<&Value>) -> Truth {
     images(run, pod, &mut truth);
     results(run, pod, &mut truth);
     truth
+}
+
+/// Why a TaskRun that is over is not compared with a Pod.
+fn without_pod(run: &Value) -> String {
+    match text_at(run, "/status/podName") {
+        "" if steps(run).is_empty() && list(run, "/status/results").is_empty() => {
+            "it never had a Pod: it was refused, cancelled or timed out before it got one, so no step ran"
+                .into()
+        }
+        "" => "its status names no Pod: its results and step images were not compared".into(),
+        name => {
+            foreign::shown(&format!("Pod {name:?} is gone: results and step images were not compared"), 300)
+        }
+    }
 }
 
 /// Who has written the status, by `managedFields`.

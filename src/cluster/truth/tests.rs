@@ -141,6 +141,29 @@ fn what_can_not_be_compared_is_told_and_refused_only_if_asked() {
 }
 
 #[test]
+fn a_run_without_a_pod_says_why() {
+    for (status, what) in [
+        (json!({"podName": "build-pod", "completionTime": "t"}), "Pod \"build-pod\" is gone:"),
+        (json!({"podName": "", "completionTime": "t"}), "it never had a Pod:"),
+        (json!({"completionTime": "t", "steps": [], "results": []}), "it never had a Pod:"),
+        // Only somebody who changed the status makes these.
+        (json!({"completionTime": "t", "steps": [{"name": "a"}]}), "its status names no Pod:"),
+        (
+            json!({"completionTime": "t", "results": [{"name": "a", "value": "b"}]}),
+            "its status names no Pod:",
+        ),
+        (json!({}), "it has no Pod yet:"),
+        (json!({"podName": "build-pod"}), "it goes on still:"),
+    ] {
+        let mut run = run();
+        run["status"] = status;
+        let truth = check(&run, None);
+        assert!(truth.unchecked[0].starts_with(what), "{run}: {:?}", truth.unchecked);
+        assert!(truth.differences.is_empty() && truth.verdict(true).is_err(), "{run}");
+    }
+}
+
+#[test]
 fn a_message_that_is_not_tektons_is_a_difference() {
     let mut pod = pod();
     pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = json!("hello \u{1b}[2J");
