@@ -128,11 +128,9 @@ fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
         let unchecked = truth::Differences(vec![unchecked.clone()]);
         Explanation::of(&TruthError::Unchecked { run: name, unchecked })
     });
-    Ok(Found {
-        runs: vec![FoundRun { run, notes: vec![unchecked], blocked, known: None }],
-        outside: true,
-        requests: 0,
-    })
+    let passed_over = run.passed_over().map(str::to_owned);
+    let notes = std::iter::once(unchecked).chain(passed_over).collect();
+    Ok(Found { runs: vec![FoundRun { run, notes, blocked, known: None }], outside: true, requests: 0 })
 }
 
 async fn from_cluster(config: &Config, environment: &Environment) -> Result<Found, FindError> {

@@ -123,13 +123,31 @@ fn a_run_comes_from_standard_input_or_the_environment_too() {
 #[test]
 fn what_is_no_run_is_bad_usage() {
     let place = Place::new();
-    for runs in [&[json!({ "kind": "Pod" })][..], &[json!([])], &[task_run(&[]), task_run(&[])]] {
+    let mut second = task_run(&[]);
+    second["metadata"]["name"] = "second".into();
+    for runs in [&[json!({ "kind": "Pod" })][..], &[json!([])], &[task_run(&[]), second]] {
         let ended = place.run("plan", runs, &["artifacts.taskrun.storage=tekton"], &[]);
         assert_eq!(ended.code, 2, "{}", ended.stderr);
         assert!(ended.stderr.contains("no run that can be signed"), "{}", ended.stderr);
     }
     let ended = ended(place.step.command(&["plan", "--run", "/nonexistent"]).output().unwrap());
     assert_eq!(ended.code, 2);
+}
+
+/// As `kubectl get taskruns,pods -o json` writes it.
+#[test]
+fn objects_of_other_kinds_beside_a_run_are_a_note() {
+    let place = Place::new();
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "build-pod" } });
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": [pod, task_run(&[]), pod] });
+    let ended = place.run("plan", &[list], &["artifacts.taskrun.storage=tekton"], &["--output", "json"]);
+    let plan: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(plan["payloads"].as_array().unwrap().len(), 1);
+    assert!(
+        plan["notes"].to_string().contains("2 objects of kind Pod in the file: not read"),
+        "{}",
+        plan["notes"]
+    );
 }
 
 #[test]

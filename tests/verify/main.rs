@@ -15,6 +15,7 @@ mod certified;
 mod contents;
 mod covered;
 mod crowded;
+mod embedded;
 mod flips;
 mod good;
 mod inputs;

@@ -45,6 +45,9 @@ use crate::tekton::run::{Gap, Run, RunKind, StatusError};
 /// The builder that Chains names where it isn't told another.
 pub const DEFAULT_BUILDER_ID: &str = "https://tekton.dev/chains/v2";
 
+/// Fields of a status that v1beta1 has, and v1 does not.
+const V1BETA1: [&str; 4] = ["taskRuns", "runs", "taskResults", "pipelineResults"];
+
 /// The most that a statement may repeat of a Pipeline's tasks: once for each TaskRun that ran them.
 const MAX_REPEATED_BYTES: usize = 64 * 1024 * 1024;
 
@@ -259,6 +262,10 @@ pub enum ProvenanceError {
 impl Explain for ProvenanceError {
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::NotAStatus { source: StatusError::Field(field), .. } if V1BETA1.contains(&field.raw()) => {
+                "that is a field of tekton.dev/v1beta1, and the object says tekton.dev/v1: give it as the cluster has it (kubectl get -o yaml)"
+                    .into()
+            }
             Self::NotAStatus { source: StatusError::Field(_), .. } => {
                 "if a newer Tekton wrote that field, which this version does not know in a status, use a newer Stepseal, or another format \
                  than tekton"
@@ -290,7 +297,7 @@ pub fn payload(
     options: &ProvenanceOptions,
 ) -> Result<Provenance, ProvenanceError> {
     if format == RunFormat::Tekton {
-        return Ok(Provenance { payload: tekton::payload(run)?, gaps: Vec::new() });
+        return Ok(Provenance { payload: tekton::payload(run)?, gaps: run.not_in_status() });
     }
     let mut gaps = run.gaps();
     let statement = statement(run, format, options, &mut gaps)?;

@@ -11,10 +11,11 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 use super::RunError;
 use super::object;
+use super::other;
 use super::room;
 
 /// The most that is read: a PipelineRun with hundreds of TaskRuns, each of which the API server bounds at 1.5 MiB.
@@ -49,8 +50,16 @@ pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
     if bytes.len() > MAX_RUN_BYTES {
         return Err(RunError::TooBig);
     }
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = bytes {
+        return Err(RunError::Utf16);
+    }
     let text = std::str::from_utf8(bytes).map_err(|_| RunError::NotText)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match text.trim_start().bytes().next() {
+        None => return Err(RunError::Empty),
+        Some(b'<') => return Err(other::markup()),
+        Some(_) => {}
+    }
     // JSON with `---` between its documents is YAML.
     let several = text.lines().any(|line| line.trim_end() == "---");
     let documents = room::within(max_memory(text.len()), || {
@@ -74,22 +83,29 @@ fn flatten(value: Value, found: &mut Vec<Value>, depth: usize) -> Result<(), Run
     match value {
         Value::Array(items) => items.into_iter().try_for_each(|item| flatten(item, found, depth + 1)),
         Value::Object(mut fields) => {
-            let list = fields.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
-            match fields.remove("items") {
-                Some(Value::Array(items)) if list => {
-                    items.into_iter().try_for_each(|item| flatten(item, found, depth + 1))
-                }
-                _ if list => Ok(()),
-                items => {
-                    fields.extend(items.map(|items| ("items".to_owned(), items)));
-                    found.push(Value::Object(fields));
-                    Ok(())
+            let Some(kind) = text(&fields, "kind").strip_suffix("List").map(str::to_owned) else {
+                found.push(Value::Object(fields));
+                return Ok(());
+            };
+            let version = text(&fields, "apiVersion").to_owned();
+            let Some(Value::Array(mut items)) = fields.remove("items") else { return Ok(()) };
+            // The API server's own lists don't say again what each item is; kubectl's, of kind List, do.
+            for item in items.iter_mut().filter_map(Value::as_object_mut).filter(|_| !kind.is_empty()) {
+                for (name, text) in [("kind", &kind), ("apiVersion", &version)] {
+                    item.entry(name).or_insert_with(|| text.as_str().into());
                 }
             }
+            items.into_iter().try_for_each(|item| flatten(item, found, depth + 1))
         }
         Value::Null => Ok(()),
+        Value::String(words) => Err(other::no_object(&words)),
         other => Err(RunError::NotAnObject(object::type_name(&other))),
     }
+}
+
+/// The text in the field `name`, or "".
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a str {
+    fields.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn json(text: &str) -> Result<Vec<Value>, RunError> {

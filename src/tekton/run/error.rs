@@ -31,6 +31,12 @@ pub enum RunError {
     /// Some other bytes.
     #[error("the run is not UTF-8 text")]
     NotText,
+    /// Text of another encoding.
+    #[error("the run is UTF-16, and UTF-8 is needed")]
+    Utf16,
+    /// No bytes, or blanks alone.
+    #[error("it is empty: there is no TaskRun or PipelineRun in it")]
+    Empty,
     /// Begins like JSON and is none.
     #[error("the run is not JSON that can be read")]
     Json(#[source] serde_json::Error),
@@ -47,21 +53,37 @@ pub enum RunError {
     #[error("an entry of it is a JSON {0}, and a Kubernetes object is needed")]
     NotAnObject(&'static str),
     /// Several runs, and one is signed at a time.
-    #[error("it holds {count} objects of kind {kind}, and one run is signed at a time")]
+    #[error("it holds {count} objects of kind {kind}, and one run is signed at a time: {names}")]
     Several {
         /// Their kind.
         kind: RunKind,
         /// How many.
         count: usize,
+        /// Their names, as far as they are listed, for people.
+        names: String,
     },
-    /// Some other object.
-    #[error("it holds an object of kind {kind:.NAME_SHOWN_BYTES$?}, which is no run")]
+    /// Something else, and no run beside it.
+    #[error("it holds {what}, and a TaskRun or PipelineRun is needed")]
+    NoRun {
+        /// What it is, for people.
+        what: String,
+        /// What to give in its place.
+        instead: &'static str,
+    },
+    /// A run was asked for by its kind, and this is of another.
+    #[error("an object of kind {kind:.NAME_SHOWN_BYTES$?} is not a run")]
     OtherKind {
         /// The object's kind.
         kind: Text,
     },
+    /// An object that doesn't say of which API it is.
+    #[error("a {kind} has no API version")]
+    NoVersion {
+        /// What it is.
+        kind: RunKind,
+    },
     /// Another API than Tekton's, or a version that isn't known.
-    #[error("{version:.NAME_SHOWN_BYTES$?} is no API version of Tekton's runs")]
+    #[error("{version:.NAME_SHOWN_BYTES$?} is not an API version of Tekton's runs")]
     OtherVersion {
         /// The object's apiVersion.
         version: Text,
@@ -120,11 +142,33 @@ pub enum RunError {
         /// The object's name.
         name: Text,
     },
-    /// Two children of one name.
-    #[error("TaskRun {name:.NAME_SHOWN_BYTES$} stands in it twice")]
+    /// Two objects of one name.
+    #[error("{kind} {name:.NAME_SHOWN_BYTES$} stands in it twice, and not as the same")]
     Twice {
+        /// What it is.
+        kind: RunKind,
+        /// Its name.
+        name: Text,
+    },
+    /// A part of the status that holds children and is of another type.
+    #[error("PipelineRun {name:.NAME_SHOWN_BYTES$}: {field} is a JSON {found}, and an object is needed")]
+    Embedded {
+        /// The PipelineRun's name.
+        name: Text,
+        /// The path of the field.
+        field: String,
+        /// What JSON calls its type.
+        found: &'static str,
+    },
+    /// A child that is known in two ways, which differ.
+    #[error(
+        "TaskRun {name:.NAME_SHOWN_BYTES$} differs from what the status of the PipelineRun says of it: {what}"
+    )]
+    Contradiction {
         /// The TaskRun's name.
         name: Text,
+        /// What differs.
+        what: &'static str,
     },
     /// A child from elsewhere.
     #[error("TaskRun {name:.NAME_SHOWN_BYTES$} is of another namespace than the PipelineRun")]
@@ -143,10 +187,30 @@ impl Explain for RunError {
             Self::NotText | Self::Json(_) | Self::Yaml(_) | Self::NotAnObject(_) => {
                 "give it as kubectl get -o yaml or -o json writes it"
             }
-            Self::Nothing | Self::Several { .. } | Self::OtherKind { .. } | Self::NotATaskRun { .. } => {
+            Self::Utf16 => "write it as UTF-8: in PowerShell, kubectl get … | Out-File -Encoding utf8 FILE",
+            Self::Empty => {
+                "see whether the command that wrote it failed (kubectl get taskrun NAME -n NAMESPACE -o yaml)"
+            }
+            Self::NoRun { instead, .. } => instead,
+            Self::Several { kind: RunKind::TaskRun, .. } => {
+                "give one of them (kubectl get taskrun NAME -o yaml), or the PipelineRun that they belong to with them"
+            }
+            Self::Several { kind: RunKind::PipelineRun, .. } => {
+                "give one of them (kubectl get pipelinerun NAME -o yaml) and its TaskRuns \
+                 (kubectl get taskruns -l tekton.dev/pipelineRun=NAME -o yaml)"
+            }
+            Self::Nothing | Self::OtherKind { .. } | Self::NotATaskRun { .. } => {
                 "give one TaskRun, or one PipelineRun followed by its own TaskRuns"
             }
-            Self::OtherVersion { .. } => "give the object as tekton.dev/v1 or tekton.dev/v1beta1",
+            Self::NoVersion { .. } | Self::OtherVersion { .. } => {
+                "give the object as tekton.dev/v1 or tekton.dev/v1beta1"
+            }
+            Self::Embedded { .. } => {
+                "don't trust it: Tekton never writes that; give it as the cluster has it (kubectl get -o yaml)"
+            }
+            Self::Contradiction { .. } => {
+                "give both as the cluster has them now (kubectl get -o yaml); if they still differ, don't trust them: Tekton writes the same in both"
+            }
             Self::Condition { .. } => {
                 "don't trust it: Tekton gives each run one condition \"Succeeded\"; give it as the cluster has it \
                  (kubectl get -o yaml)"
@@ -157,7 +221,7 @@ impl Explain for RunError {
             Self::NoName { .. } | Self::NoUid { .. } | Self::Field { .. } => {
                 "give the object as the cluster has it (kubectl get -o yaml), not the file it was created from"
             }
-            Self::Twice { .. } => "give each TaskRun once",
+            Self::Twice { .. } => "give each run once, as the cluster has it now (without --watch)",
             Self::OtherNamespace { .. } => "give the TaskRuns that the PipelineRun's childReferences name",
         };
         Some(hint.to_owned())

@@ -9,11 +9,15 @@
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.15.0/docs/pipeline-api.md>
 
+mod children;
 mod document;
+mod embedded;
 mod error;
+mod gap;
 mod hints;
 mod name;
 mod object;
+mod other;
 mod outcome;
 mod room;
 mod size;
@@ -29,18 +33,20 @@ use std::fmt;
 
 use serde_json::Value;
 
+use embedded::Embedded;
 pub use error::RunError;
+pub use gap::{Gap, GapReason};
 pub use hints::{HintOptions, hints};
 pub use name::RunName;
 pub use object::{RefSource, RunObject, RunResult, Step};
 pub(crate) use object::{field, list, text};
+use other::{Others, Role};
 pub use outcome::ConditionError;
 pub use status::{StatusError, check_status};
 pub use value::ParamValue;
 
 use super::NAME_SHOWN_BYTES;
 use crate::cluster::Uid;
-use crate::foreign::Text;
 
 /// What a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +81,8 @@ pub struct Run {
     /// The places of the children that ran a task of the Pipeline, by its name.
     by_task: HashMap<String, Vec<usize>>,
     gaps: Vec<Gap>,
+    /// What stood in the file beside the run.
+    passed_over: Option<String>,
 }
 
 /// The most TaskRuns of one PipelineRun; the API server bounds the list of their names at about three times as many.
@@ -83,105 +91,38 @@ const MAX_CHILDREN: usize = 4096;
 /// 2 KiB of memory.
 const MAX_STEPS: usize = 16_384;
 
-/// A part of a run that is not known here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// The TaskRun's name.
-    pub name: Text,
-    /// The task of the Pipeline that it ran; empty for none.
-    pub pipeline_task: Text,
-    /// Why it is not known.
-    pub why: GapReason,
-}
-
-/// Why a part of a run is not known, or not as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GapReason {
-    /// The PipelineRun names it, and its object was not given, or is gone.
-    NotGiven,
-    /// It is no TaskRun: a CustomRun, or a nested PipelineRun.
-    Other(Text),
-    /// It has not completed yet.
-    Running,
-    /// Its object was given, and the PipelineRun doesn't name it among its children.
-    NoChild,
-    /// It completed, and no task of the Pipeline that ran has the name in its label.
-    NoTask,
-    /// It completed, and its object doesn't say when it began.
-    NoStart,
-    /// Its specification and its status don't fit together: what is wrong.
-    Torn(&'static str),
-    /// This step of it has no image by digest: it never ran, or the node doesn't say.
-    StepImage(Text),
-    /// This sidecar of it has no image by digest.
-    SidecarImage(Text),
-    /// It names a git commit, and no repository that has it.
-    NoGitUrl,
-    /// An integer of more digits than readers of provenance keep.
-    Rounded(Text),
-}
-
-impl fmt::Display for Gap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.NAME_SHOWN_BYTES$}: ", self.name)?;
-        match &self.why {
-            GapReason::NotGiven => f.write_str("the object of this TaskRun was not given, or is gone"),
-            GapReason::Other(kind) => {
-                write!(f, "this child is a {kind:.NAME_SHOWN_BYTES$}, of which nothing is known")
-            }
-            GapReason::Running => f.write_str("this TaskRun has not completed"),
-            GapReason::NoChild => f.write_str("this TaskRun was given and is no child of the PipelineRun"),
-            GapReason::NoTask => {
-                f.write_str("the label tekton.dev/pipelineTask of this TaskRun names no task of the Pipeline")
-            }
-            GapReason::NoStart => f.write_str("this TaskRun doesn't say when it began"),
-            GapReason::Torn(what) => write!(f, "the steps of this TaskRun are left out: {what}"),
-            GapReason::StepImage(step) => {
-                write!(f, "step {step:.NAME_SHOWN_BYTES$} has no image by digest, so its image is left out")
-            }
-            GapReason::SidecarImage(sidecar) => {
-                write!(
-                    f,
-                    "sidecar {sidecar:.NAME_SHOWN_BYTES$} has no image by digest, so its image is left out"
-                )
-            }
-            GapReason::NoGitUrl => f.write_str("a CHAINS-GIT_COMMIT is given without a CHAINS-GIT_URL"),
-            GapReason::Rounded(number) => write!(
-                f,
-                "the number {number:.NAME_SHOWN_BYTES$} stands rounded in the provenance, whose readers keep 53 bits"
-            ),
-        }
-    }
-}
-
 impl Run {
     /// Reads a TaskRun, or a PipelineRun and its TaskRuns, from YAML or JSON.
     ///
-    /// Several documents, arrays and `List` objects are taken; one run must be among them.
+    /// Several documents, arrays and lists are taken; one run must be among them. Objects of other kinds are passed over, and so is a run
+    /// that stands there again as it is.
     ///
     /// # Errors
     ///
     /// When the text is neither, is too large or too deep, has a key twice, or holds no run or several, or an object that is larger than
     /// one of a cluster.
     pub fn parse(bytes: &[u8]) -> Result<Self, RunError> {
-        let (mut pipeline_runs, mut task_runs) = (Vec::new(), Vec::new());
+        let (mut pipeline_runs, mut task_runs, mut others) = (Vec::new(), Vec::new(), Others::default());
         for value in document::objects(bytes)? {
-            match kind_of(&value)? {
-                Some(RunKind::PipelineRun) => pipeline_runs.push(value),
-                Some(RunKind::TaskRun) => task_runs.push(value),
-                None => {}
+            match other::role(&value)? {
+                Role::Run(RunKind::PipelineRun) => pipeline_runs.push(value),
+                Role::Run(RunKind::TaskRun) => task_runs.push(value),
+                Role::CustomRun => {}
+                Role::Other => others.add(&value),
             }
         }
-        if pipeline_runs.len() > 1 {
-            return Err(RunError::Several { kind: RunKind::PipelineRun, count: pipeline_runs.len() });
-        }
-        if let Some(pipeline_run) = pipeline_runs.pop() {
-            return Self::from_objects(pipeline_run, task_runs);
-        }
-        if task_runs.len() > 1 {
-            return Err(RunError::Several { kind: RunKind::TaskRun, count: task_runs.len() });
-        }
-        Self::from_objects(task_runs.pop().ok_or(RunError::Nothing)?, Vec::new())
+        let mut pipeline_runs = distinct(RunKind::PipelineRun, pipeline_runs)?;
+        let mut task_runs = distinct(RunKind::TaskRun, task_runs)?;
+        let passed_over = others.passed_over();
+        let run = match (pipeline_runs.len(), task_runs.len()) {
+            (2.., _) => return Err(other::several(RunKind::PipelineRun, &pipeline_runs)),
+            (0, 2..) => return Err(other::several(RunKind::TaskRun, &task_runs)),
+            _ => match pipeline_runs.pop() {
+                Some(pipeline_run) => Self::from_objects(pipeline_run, task_runs)?,
+                None => Self::from_objects(task_runs.pop().ok_or_else(|| others.no_run())?, Vec::new())?,
+            },
+        };
+        Ok(Self { passed_over, ..run })
     }
 
     /// A run from its object and, for a PipelineRun, the TaskRuns that are known of it, in any order.
@@ -190,11 +131,13 @@ impl Run {
     ///
     /// When `object` is no TaskRun or PipelineRun, one of `task_runs` is no TaskRun, one has no name or is larger than
     /// an object of a cluster, one says in two ways whether it succeeded, or they have too many steps.
-    pub fn from_objects(object: Value, task_runs: Vec<Value>) -> Result<Self, RunError> {
+    pub fn from_objects(mut object: Value, task_runs: Vec<Value>) -> Result<Self, RunError> {
+        let embedded = Embedded::take(&mut object)?;
         let object = RunObject::new(object)?;
+        let embedded = embedded.map(|embedded| embedded.read(&object)).transpose()?.unwrap_or_default();
         let given = task_runs.into_iter().map(RunObject::new).collect::<Result<Vec<_>, _>>()?;
         let steps = |of: &RunObject| list(of.status(), "steps").len() + list(of.status(), "sidecars").len();
-        let count = std::iter::once(&object).chain(&given).map(steps).sum();
+        let count = std::iter::once(&object).chain(&given).chain(&embedded.task_runs).map(steps).sum();
         if count > MAX_STEPS {
             return Err(RunError::TooManySteps { count });
         }
@@ -203,21 +146,34 @@ impl Run {
         }
         if object.kind() == RunKind::TaskRun {
             return match given.first() {
-                Some(_) => Err(RunError::Several { kind: RunKind::TaskRun, count: given.len() + 1 }),
-                None => Ok(Self { object, children: Vec::new(), by_task: HashMap::new(), gaps: Vec::new() }),
+                Some(_) => {
+                    let runs = std::iter::once(&object).chain(&given).map(|run| run.value().clone());
+                    Err(other::several(RunKind::TaskRun, &runs.collect::<Vec<_>>()))
+                }
+                None => Ok(Self::new(object, Vec::new(), Vec::new())),
             };
         }
-        if given.len() > MAX_CHILDREN {
-            return Err(RunError::TooManyChildren { count: given.len() });
+        let count = given.len() + embedded.task_runs.len();
+        if count > MAX_CHILDREN {
+            return Err(RunError::TooManyChildren { count });
         }
-        let (children, gaps) = children(&object, given)?;
+        let (children, gaps) = children::of(&object, given, embedded)?;
+        Ok(Self::new(object, children, gaps))
+    }
+
+    fn new(object: RunObject, children: Vec<RunObject>, gaps: Vec<Gap>) -> Self {
         let mut by_task: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, child) in children.iter().enumerate() {
             if let Some(task) = child.pipeline_task() {
                 by_task.entry(task.to_owned()).or_default().push(at);
             }
         }
-        Ok(Self { object, children, by_task, gaps })
+        Self { object, children, by_task, gaps, passed_over: None }
+    }
+
+    /// What stood in the file beside the run, and was not read, for people.
+    pub fn passed_over(&self) -> Option<&str> {
+        self.passed_over.as_deref()
     }
 
     /// What it is.
@@ -300,34 +256,26 @@ impl Run {
             true => child.before_its_end(),
             false => child.clone(),
         });
-        Self {
-            object: self.object.before_its_end(),
-            children: children.collect(),
-            by_task: self.by_task.clone(),
-            gaps: self.gaps.clone(),
-        }
+        let (object, children) = (self.object.before_its_end(), children.collect());
+        Self { object, children, ..self.clone() }
     }
 
     /// The run with the sidecars of each of its objects in the order of `rank`, which is of their images. Its JSON stays what it is.
     pub(crate) fn with_sidecars_by(&self, rank: impl Fn(&str) -> usize) -> Self {
-        Self {
-            object: self.object.with_sidecars_by(&rank),
-            children: self.children.iter().map(|child| child.with_sidecars_by(&rank)).collect(),
-            by_task: self.by_task.clone(),
-            gaps: self.gaps.clone(),
-        }
+        let children = self.children.iter().map(|child| child.with_sidecars_by(&rank)).collect();
+        Self { object: self.object.with_sidecars_by(&rank), children, ..self.clone() }
     }
 
     /// What of a PipelineRun is not known, each with its reason.
     pub fn gaps(&self) -> Vec<Gap> {
-        let tasks: HashSet<&str> =
-            self.object.pipeline_tasks().into_iter().map(|task| text(task, "name")).collect();
-        let children = self.children.iter().filter_map(|child| match child.completion_time() {
-            None => Some(child.gap(GapReason::Running)),
-            Some(_) if child.pipeline_task().is_some_and(|task| tasks.contains(task)) => None,
-            Some(_) => Some(child.gap(GapReason::NoTask)),
-        });
-        self.gaps.iter().cloned().chain(children).collect()
+        children::gaps(self)
+    }
+
+    /// What of a PipelineRun stood in its status and does not in the status that it has as an object of v1.
+    pub fn not_in_status(&self) -> Vec<Gap> {
+        let children = self.children.iter().filter(|child| child.is_embedded());
+        let others = self.gaps.iter().filter(|gap| matches!(gap.why, GapReason::EmbeddedOther(_)));
+        children.map(|child| child.gap(GapReason::NotInStatus)).chain(others.cloned()).collect()
     }
 
     /// `taskrun-UID` or `pipelinerun-UID`: the name of its signature among others of the same run.
@@ -357,47 +305,25 @@ impl Run {
     }
 }
 
-/// The kind of run that `value` is; `None` for a CustomRun, of which nothing is used.
-fn kind_of(value: &Value) -> Result<Option<RunKind>, RunError> {
-    match text(value, "kind") {
-        "TaskRun" => Ok(Some(RunKind::TaskRun)),
-        "PipelineRun" => Ok(Some(RunKind::PipelineRun)),
-        "CustomRun" | "Run" => Ok(None),
-        other => Err(RunError::OtherKind { kind: other.into() }),
-    }
-}
-
-/// The TaskRuns that `run` names as its children, in its order, and what is missing of them.
-fn children(run: &RunObject, given: Vec<RunObject>) -> Result<(Vec<RunObject>, Vec<Gap>), RunError> {
-    let mut by_name: HashMap<String, RunObject> = HashMap::new();
-    let mut names = Vec::new();
-    for child in given {
-        let (own, other) = (run.namespace(), child.namespace());
-        if own != other && !own.is_empty() && !other.is_empty() {
-            return Err(RunError::OtherNamespace { name: child.name().into() });
-        }
-        let name = child.name().to_owned();
-        if by_name.insert(name.clone(), child).is_some() {
-            return Err(RunError::Twice { name: name.into() });
-        }
-        names.push(name);
-    }
-    let (mut children, mut gaps) = (Vec::new(), Vec::new());
-    for reference in list(run.status(), "childReferences") {
-        let name = text(reference, "name");
-        let pipeline_task = text(reference, "pipelineTaskName").into();
-        match text(reference, "kind") {
-            "TaskRun" | "" => match by_name.remove(name) {
-                Some(child) => children.push(child),
-                None => gaps.push(Gap { name: name.into(), pipeline_task, why: GapReason::NotGiven }),
-            },
-            other => {
-                let why = GapReason::Other(other.into());
-                gaps.push(Gap { name: name.into(), pipeline_task, why });
-            }
+/// `runs` of one kind, each once.
+///
+/// # Errors
+///
+/// One is there in two states.
+fn distinct(kind: RunKind, runs: Vec<Value>) -> Result<Vec<Value>, RunError> {
+    let mut kept: Vec<Value> = Vec::new();
+    let mut places: HashMap<(String, String), usize> = HashMap::new();
+    for run in runs {
+        let metadata = field(&run, "metadata");
+        let name = |of: &str| text(metadata, of).to_owned();
+        let at = *places.entry((name("namespace"), name("name"))).or_insert(kept.len());
+        match kept.get(at) {
+            None => kept.push(run),
+            Some(same) if *same == run => {}
+            // Of objects without a name, which are no runs of a cluster, it is not known whether they are the same.
+            Some(_) if name("name").is_empty() => kept.push(run),
+            Some(_) => return Err(RunError::Twice { kind, name: name("name").into() }),
         }
     }
-    let strangers = names.iter().filter_map(|name| by_name.get(name));
-    gaps.extend(strangers.map(|child| child.gap(GapReason::NoChild)));
-    Ok((children, gaps))
+    Ok(kept)
 }

@@ -28,6 +28,8 @@ pub struct RunObject {
     goes_on: bool,
     /// The places of its sidecars in another order than the status has; empty: as the status has them.
     sidecars: Arc<[usize]>,
+    /// The task of the Pipeline that it ran, where it is known from the status of its PipelineRun alone.
+    embedded: Option<Arc<str>>,
 }
 
 /// A named value that a run, or a step, left behind.
@@ -71,6 +73,7 @@ impl RunObject {
         match text(&value, "apiVersion") {
             "tekton.dev/v1" => {}
             "tekton.dev/v1beta1" => v1beta1::convert(kind, &mut value),
+            "" => return Err(RunError::NoVersion { kind }),
             other => return Err(RunError::OtherVersion { version: other.into() }),
         }
         let metadata = field(&value, "metadata");
@@ -93,7 +96,29 @@ impl RunObject {
         let outcome = outcome.map_err(|source| RunError::Condition { kind, name: shown.into(), source })?;
         let name = RunName::new(namespace, name);
         let value = Arc::new(value);
-        Ok(Self { kind, name, uid, value, outcome, goes_on: false, sidecars: Arc::default() })
+        let (goes_on, sidecars, embedded) = (false, Arc::default(), None);
+        Ok(Self { kind, name, uid, value, outcome, goes_on, sidecars, embedded })
+    }
+
+    /// The TaskRun `name` that ran `pipeline_task` of `parent`, whose status alone says something of it, as v1beta1.
+    pub(super) fn embedded(
+        parent: &Self,
+        name: &str,
+        pipeline_task: &str,
+        status: Map<String, Value>,
+    ) -> Result<Self, RunError> {
+        let mut metadata = Map::from_iter([("name".to_owned(), Value::from(name))]);
+        if !parent.namespace().is_empty() {
+            metadata.insert("namespace".to_owned(), parent.namespace().into());
+        }
+        let fields = [
+            ("apiVersion", Value::from("tekton.dev/v1beta1")),
+            ("kind", RunKind::TaskRun.name().into()),
+            ("metadata", Value::Object(metadata)),
+            ("status", Value::Object(status)),
+        ];
+        let child = Self::new(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())?;
+        Ok(Self { embedded: Some(pipeline_task.into()), ..child })
     }
 
     /// The same before it ended: without its completion time and, of a PipelineRun, its results. Its JSON stays what it is.
@@ -181,8 +206,16 @@ impl RunObject {
         list(spec, "tasks").iter().chain(list(spec, "finally")).collect()
     }
 
+    /// Whether it is known from the status of its PipelineRun alone: it has no UID, no labels, no annotations and no spec.
+    pub fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
     /// The task of its Pipeline that a TaskRun ran.
     pub fn pipeline_task(&self) -> Option<&str> {
+        if let Some(task) = &self.embedded {
+            return Some(task);
+        }
         field(self.metadata(), "labels").get(PIPELINE_TASK_LABEL).and_then(Value::as_str)
     }
 
@@ -243,9 +276,10 @@ impl RunObject {
         named_values(self.spec(), "value")
     }
 
-    /// The defaults of the parameters of the specification that ran.
+    /// The defaults of the parameters of the specification that ran; none where it isn't known which values were given in their place.
     pub fn default_parameters(&self) -> Vec<(&str, ParamValue)> {
-        let values = self.resolved_spec().map(|spec| named_values(spec, "default"));
+        let spec = self.resolved_spec().filter(|_| !self.is_embedded());
+        let values = spec.map(|spec| named_values(spec, "default"));
         values.unwrap_or_default()
     }
 

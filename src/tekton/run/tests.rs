@@ -1,3 +1,6 @@
+mod documents;
+mod embedded;
+
 use serde_json::json;
 
 use super::*;
@@ -93,45 +96,6 @@ fn a_task_run_of_another_namespace_is_no_child() {
     assert_eq!(error.to_string(), "TaskRun a is of another namespace than the PipelineRun");
     child["metadata"].as_object_mut().unwrap().remove("namespace");
     assert_eq!(Run::from_objects(pipeline_run(&references), vec![child]).unwrap().children().len(), 1);
-}
-
-#[test]
-fn lists_arrays_and_several_documents_are_the_same() {
-    let (run, child) = (pipeline_run(&json!([reference("TaskRun", "a")])), task_run("a", "one"));
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": [child, run]});
-    let nested = json!([{"kind": "PipelineRunList", "items": [run]}, [child]]);
-    let yaml = format!("---\n{run}\n---\n# nothing\n---\n{child}\n");
-    let stream = format!("{run}\n{child}");
-    for text in [list.to_string(), nested.to_string(), yaml, stream] {
-        let read = Run::parse(text.as_bytes()).unwrap();
-        assert_eq!((read.name(), read.children().len(), read.gaps().len()), ("pr", 1, 0), "{text}");
-    }
-}
-
-#[test]
-fn what_is_no_run_is_refused_with_its_reason() {
-    let two = format!("{}\n{}", task_run("a", "x"), task_run("b", "x"));
-    let twice = format!("{}\n{}\n{}", pipeline_run(&json!([])), task_run("a", "x"), task_run("a", "x"));
-    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
-    for (text, want) in [
-        ("", "no TaskRun or PipelineRun"),
-        ("null", "no TaskRun or PipelineRun"),
-        ("{", "not JSON"),
-        ("a: b: c", "not YAML"),
-        ("just text", "JSON string"),
-        (deep.as_str(), "not JSON"),
-        ("kind: Pod\nmetadata: {name: x}", "kind \"Pod\""),
-        ("kind: TaskRun\nmetadata: {name: x}", "no API version"),
-        ("kind: TaskRun\napiVersion: tekton.dev/v1", "no metadata.name"),
-        ("kind: TaskRun\nkind: TaskRun\napiVersion: tekton.dev/v1", "not YAML"),
-        (r#"{"kind":"TaskRun","kind":"TaskRun"}"#, "not JSON"),
-        (r#"{"kind":"TaskRun","n":123456789012345678901234567890}"#, "not JSON"),
-        (two.as_str(), "2 objects of kind TaskRun"),
-        (twice.as_str(), "stands in it twice"),
-    ] {
-        let error = Run::parse(text.as_bytes()).unwrap_err().to_string();
-        assert!(error.contains(want), "{text}: {error}");
-    }
 }
 
 #[test]

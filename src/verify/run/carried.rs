@@ -15,7 +15,7 @@ use crate::payload::cosign_statement::PREDICATE_TYPE;
 use crate::payload::provenance::{self, ProvenanceOptions, RunFormat};
 use crate::payload::{CosignStatement, Format as _};
 use crate::store::Attached;
-use crate::tekton::run::{Run, RunKind, check_status};
+use crate::tekton::run::{Run, RunKind, RunObject, check_status};
 use crate::verify::claim::Claim;
 use crate::verify::require::Require;
 use crate::verify::statement::Statement;
@@ -134,7 +134,11 @@ impl<'a> Judge<'a> {
             check_status(kind, document).map_err(|source| RunRefusal::NotAStatus { kind, source })?;
             &[RunFormat::Tekton]
         };
-        let coverage = |formats: &[RunFormat]| Coverage::of(kind, formats, options(document).build_type);
+        let embedded = self.run.children().iter().any(RunObject::is_embedded);
+        let coverage = |formats: &[RunFormat]| {
+            let coverage = Coverage::of(kind, formats, options(document).build_type);
+            if embedded { coverage.of_embedded() } else { coverage }
+        };
         let run = sidecars::as_signed(self.run, document);
         let mut best = match self.nearest(document, &run, formats)? {
             Nearest::Same(formats) => return Ok(Said::new(&formats, None, coverage(&formats))),

@@ -95,7 +95,16 @@ const STATUS_ALONE: &str = "the format tekton signs the status alone: every run 
 const IMAGE_ALONE: &str =
     "this is the signature of an image that the run's results name, and covers its digest alone";
 
+/// What must be known where TaskRuns are known from the status of their PipelineRun alone.
+const EMBEDDED: &str = "TaskRuns that stand in status.taskRuns alone have no UID, labels, annotations, spec and params to cover, and the \
+                        defaults of their params are not covered";
+
 impl Coverage {
+    /// The same of a PipelineRun with TaskRuns that its status alone has.
+    pub(super) fn of_embedded(self) -> Self {
+        Self { note: self.note.or(Some(EMBEDDED)), ..self }
+    }
+
     /// Of a payload that a run of this `kind` gives in each of `formats`, with this build type. Where it could be of several,
     /// what the least of them covers.
     pub(super) fn of(kind: RunKind, formats: &[RunFormat], build_type: BuildType) -> Self {

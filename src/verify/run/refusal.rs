@@ -37,7 +37,7 @@ pub enum RunRefusal {
     #[error("the payload is of an image that the run's results don't name")]
     OtherImage,
     /// An image's statement is an attestation.
-    #[error("the payload of an image states {0:?}, and is no signature of it")]
+    #[error("the payload of an image states {0:?}, and is not a signature of it")]
     NoSignature(String),
     /// The payload isn't JSON.
     #[error("the payload is not JSON that says each thing once")]

@@ -2,6 +2,7 @@
 
 mod any_object;
 mod behaviour;
+mod embedded;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
