@@ -36,9 +36,10 @@ fuzz_target!(|bytes: &[u8]| {
             "{uid}"
         );
     }
-    for gap in run.gaps() {
+    for gap in run.gaps().iter().chain(&run.not_in_status()) {
         assert!(!gap.to_string().chars().any(char::is_control), "{gap}");
     }
+    assert!(!run.passed_over().unwrap_or_default().chars().any(char::is_control), "{:?}", run.passed_over());
     for format in FORMATS {
         for build_type in [BuildType::Slsa, BuildType::SlsaTekton] {
             let options =

@@ -3,6 +3,8 @@
 //! An error says what was being done to which object, what came back, as whom it was asked, and what would help: for a 403 that
 //! is the rule that a Role lacks, word for word.
 
+mod fault;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use http::Method;
 use kube::core::Status;
+
+pub use fault::{KubeconfigFault, SetupFault};
 
 use super::name::{Kind, ObjectName};
 use super::who::Who;
@@ -361,74 +365,6 @@ fn and(hint: String, unread: Option<&str>) -> String {
     unread.map(|unread| format!("{hint}; {unread}")).unwrap_or(hint)
 }
 
-/// What is wrong with a kubeconfig, without anything of what is in it: it holds tokens.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KubeconfigFault {
-    /// It is not YAML, or not a kubeconfig.
-    #[error("line {line}, column {column} is not what a kubeconfig has there")]
-    Yaml {
-        /// The line, counted from 1.
-        line: u64,
-        /// The column, counted from 1.
-        column: u64,
-    },
-    /// The user's token.
-    #[error("the user's token has line breaks or other characters that no HTTP header can have")]
-    Token,
-    /// What it names can't be found or read.
-    #[error(transparent)]
-    Other(Box<kube::config::KubeconfigError>),
-}
-
-impl From<kube::config::KubeconfigError> for KubeconfigFault {
-    fn from(error: kube::config::KubeconfigError) -> Self {
-        use kube::config::KubeconfigError;
-        match error {
-            // Its own words show the lines around the fault.
-            KubeconfigError::Parse(error) => {
-                let at = error.location();
-                let (line, column) = at.map_or((0, 0), |at| (at.line(), at.column()));
-                Self::Yaml { line, column }
-            }
-            error => Self::Other(Box::new(error)),
-        }
-    }
-}
-
-/// Why the connection can't be set up, without what an exec plugin printed: that is a login.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SetupFault {
-    /// The plugin failed.
-    #[error("the exec plugin \"{program}\" ended with {status}")]
-    Plugin {
-        /// Its command, cut and escaped.
-        program: String,
-        /// How it ended.
-        status: std::process::ExitStatus,
-    },
-    /// The plugin answered something else than a login.
-    #[error("the answer of the exec plugin is not an ExecCredential")]
-    PluginAnswer,
-    /// Anything else.
-    #[error(transparent)]
-    Other(Box<kube::Error>),
-}
-
-impl From<kube::Error> for SetupFault {
-    fn from(error: kube::Error) -> Self {
-        use kube::client::AuthError;
-        match error {
-            kube::Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
-                Self::Plugin { program: crate::foreign::shown(&cmd, 200), status: out.status }
-            }
-            kube::Error::Auth(AuthError::AuthExecParse(_)) => Self::PluginAnswer,
-            error => Self::Other(Box::new(error)),
-        }
-    }
-}
-
 impl Failure {
     /// What it means that a request was not sent, or not answered. kube's own words show what an exec plugin printed.
     pub(super) fn unsent(error: kube::Error) -> Self {
@@ -525,74 +461,4 @@ impl Explain for ClusterError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::explain::Explanation;
-
-    fn refused(status: u16, body: &str) -> ClusterError {
-        ClusterError::Request(Box::new(RequestError {
-            verb: Verb::Get,
-            kind: Kind::TaskRun,
-            object: "ci/build".parse().unwrap(),
-            who: Who { origin: "token of /t".into(), claims: None },
-            exchange: Exchange {
-                method: Method::GET,
-                url: "https://10.0.0.1/apis/tekton.dev/v1/namespaces/ci/taskruns/build".into(),
-                failure: Failure::Refused(Refusal::new(status, body.as_bytes(), None, &Mask::default())),
-                attempts: 1,
-            },
-            unread: None,
-        }))
-    }
-
-    #[test]
-    fn a_refusal_names_the_rule_that_is_missing() {
-        let body = r#"{"kind":"Status","status":"Failure","reason":"Forbidden","code":403,"message":"no \u001b[2J"}"#;
-        let shown = Explanation::of(&refused(403, body));
-        assert_eq!(
-            shown.to_string(),
-            "error: cannot read TaskRun ci/build\n  cause: GET https://10.0.0.1/apis/tekton.dev/v1/namespaces/ci/taskruns/build: \
-             403 Forbidden: no \\u{1b}[2J\n  used:  token of /t\n  do:    in namespace ci, give it a Role with the rule \
-             {apiGroups: [\"tekton.dev\"], resources: [\"taskruns\"], resourceNames: [\"build\"], verbs: [\"get\"]} (the smallest \
-             Roles are in tasks/sign-images/0.1/rbac)"
-        );
-        assert_eq!(shown.exit, ExitCode::Refused);
-    }
-
-    #[test]
-    fn a_refused_login_mentions_the_kubeconfig_that_was_not_read() {
-        for status in [401, 403, 404, 418, 500] {
-            let ClusterError::Request(mut request) = refused(status, "{}") else { unreachable!() };
-            request.unread = Some("/home/.kube/config was not read".into());
-            let hint = ClusterError::Request(request).hint().unwrap_or_default();
-            assert_eq!(hint.contains("/home/.kube/config"), [401, 403].contains(&status), "{status}: {hint}");
-        }
-    }
-
-    /// What a real API server answers for an object that is not there, and for an API group or version that it doesn't serve.
-    #[test]
-    fn a_404_says_whether_the_object_or_its_api_is_missing() {
-        let not_found = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"taskruns.tekton.dev \"build\" not found",
-            "reason":"NotFound","details":{"name":"build","group":"tekton.dev","kind":"taskruns"},"code":404}"#;
-        for (status, body, is_missing, hint) in [
-            (404, not_found, true, Some("see whether TaskRun build is there, in namespace ci")),
-            (404, "404 page not found\n", false, Some("the API server does not serve tekton.dev/v1;")),
-            (404, "<html>default backend - 404</html>", false, Some("does not serve tekton.dev/v1;")),
-            (404, "", false, Some("does not serve tekton.dev/v1;")),
-            (410, not_found, false, None),
-        ] {
-            let error = refused(status, body);
-            assert_eq!(error.is_not_found(), is_missing, "{status} {body}");
-            let said = error.hint().unwrap_or_default();
-            assert!(hint.map_or(said.is_empty(), |hint| said.contains(hint)), "{status} {body}: {said}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_status_is_shown_cut() {
-        let error = refused(502, &"x".repeat(5000));
-        let text = Explanation::of(&error).causes.concat();
-        assert!(text.contains("502: xxx") && text.len() < 800, "{text}");
-        assert_eq!(error.exit(), ExitCode::Failed);
-    }
-}
+mod tests;
