@@ -113,7 +113,7 @@ fn a_policy_names_identities_logs_and_ages() {
     passes(gate(""));
     passes(gate(", log: true, maxAge: 100years"));
     fails(gate(", timestamp: true"), &["the rule \"provenance\""]);
-    fails(gate(", maxAge: 1s"), &["and may be 1s old at most"]);
+    fails(gate(", maxAge: 1s"), &["and may be 1 second old at most"]);
 }
 
 /// What cosign hung onto a `.sig` layer for this bundle, before there were bundles.

@@ -69,7 +69,7 @@ fn attestations_are_demanded_with_what_they_say_and_their_age() {
     fails(gate(&step, &other, &[&image]), &["it says \"https://tekton.dev/chains/v2\""]);
     fails(
         gate(&step, &rules("maxAge: 30d"), &[&image]),
-        &["2020-01-01T00:00:00Z, and may be 30days old at most"],
+        &["2020-01-01T00:00:00Z, and may be 30 days old at most"],
     );
     passes(gate(&step, &rules("maxAge: 100years"), &[&image]));
     fails(gate(&step, &rules("log: true"), &[&image]), &["no entry in a transparency log"]);
@@ -158,7 +158,7 @@ fn stamping_old_provenance_anew_does_not_make_it_young() {
     attested(&provenance(&digest, "2020-01-01T00:00:00Z"));
     fails(
         gate(&step, &rules("30d"), &[&image]),
-        &["30days old at most (predicate.runDetails.metadata.finishedOn says so)"],
+        &["30 days old at most (predicate.runDetails.metadata.finishedOn says so)"],
     );
     let ended = passes(gate(&step, &rules("100years"), &[&image]));
     let counted = "its age counts from 2020-01-01T00:00:00Z, from predicate.runDetails.metadata.finishedOn";

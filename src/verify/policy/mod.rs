@@ -5,6 +5,7 @@
 //! its place: a misspelt demand must not be no demand.
 
 pub mod age;
+mod max_age;
 mod node;
 pub mod schema;
 
@@ -27,6 +28,7 @@ use crate::plan::Pattern;
 use crate::registry::Repository;
 use crate::sign::PublicKey;
 use age::Age;
+pub use max_age::MaxAge;
 use node::Node;
 
 /// The largest policy file.
@@ -59,7 +61,7 @@ pub struct Need {
     /// How many different signers there must be.
     pub at_least: usize,
     /// How old they may be; `None`: as old as they are.
-    pub max_age: Option<Duration>,
+    pub max_age: Option<MaxAge>,
 }
 
 /// Why a policy can't be used.
@@ -309,7 +311,7 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
             demands,
         },
         at_least: at_least.map_or(1, |node| node.number()),
-        max_age: node.get("maxAge")?.map(|node| node.duration()),
+        max_age: node.get("maxAge")?.map(|node| MaxAge::new(node.text(), node.duration())),
     })
 }
 
@@ -354,12 +356,11 @@ impl Need {
     ///
     /// Why it doesn't count, for people: it is too old, or nothing says how old it is.
     pub fn age(&self, good: &Good, now: jiff::Timestamp) -> Result<Option<Age>, String> {
-        let Some(max_age) = self.max_age else { return Ok(None) };
+        let Some(max_age) = &self.max_age else { return Ok(None) };
         let age = age::age(good, now)?;
-        if Duration::try_from(now.duration_since(age.since)).is_ok_and(|since| since > max_age) {
-            let limit = humantime::format_duration(max_age);
+        if Duration::try_from(now.duration_since(age.since)).is_ok_and(|since| since > max_age.limit) {
             return Err(format!(
-                "it was made at {}, and may be {limit} old at most ({} says so)",
+                "it was made at {}, and may be {max_age} old at most ({} says so)",
                 age.since, age.from
             ));
         }

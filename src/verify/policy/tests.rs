@@ -41,7 +41,7 @@ fn a_rule_counts_for_the_images_that_its_patterns_match() {
     assert_eq!(names("registry.example/team/app"), ["team", "all"]);
     assert_eq!(names("registry.example/other"), ["all"]);
     let need = &policy.rules[0].needs[0];
-    assert_eq!(need.max_age, Some(Duration::from_secs(30 * 24 * 3600)));
+    assert_eq!(need.max_age, Some(MaxAge::new("30d", Duration::from_secs(30 * 24 * 3600))));
     assert_eq!(need.check.demands.annotations["env"], "prod");
     assert_eq!(policy.rules[0].needs[1].check.demands.requires.len(), 1);
 }

@@ -27,6 +27,7 @@ fn good(said: Said, times: &[(&str, TimeSource)]) -> Good {
         logged: false,
         timestamped: false,
         unknown_timestamps: Vec::new(),
+        waived: None,
     };
     Good { place: "here".into(), by, said }
 }
@@ -205,7 +206,8 @@ fn a_need_says_how_old_it_may_be() {
         material: std::sync::Arc::new(crate::verify::bundle::TrustMaterial::none()),
     };
     let check = crate::verify::Check { trust: key, demands: crate::verify::Demands::default() };
-    let days = |days: u64| Some(Duration::from_secs(days * 24 * 3600));
+    use super::super::MaxAge;
+    let days = |days: u64| Some(MaxAge::new(&format!("{days}d"), Duration::from_secs(days * 24 * 3600)));
     let mut need = super::super::Need { check, at_least: 1, max_age: days(30) };
     let verdict = |at: &str| Verdict { good: vec![good(claim(), &[(at, log())])], ..Verdict::default() };
     let unmet = |at: &str| need.unmet(&verdict(at), time(NOW));
@@ -213,7 +215,7 @@ fn a_need_says_how_old_it_may_be() {
     assert_eq!(unmet("2026-01-30T00:00:00Z"), None);
     assert_eq!(unmet("2026-03-01T00:04:00Z"), None);
     let reason = unmet("2026-01-29T23:59:59Z").unwrap().reasons.remove(0);
-    assert!(reason.contains("30days old at most (the transparency log says so)"), "{reason}");
+    assert!(reason.contains("30 days old at most (the transparency log says so)"), "{reason}");
     assert!(unmet("2026-03-01T00:06:00Z").unwrap().reasons[0].contains("not yet"));
     need.max_age = None;
     assert_eq!(need.age(&good(claim(), &[]), time(NOW)), Ok(None));
