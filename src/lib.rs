@@ -21,6 +21,8 @@ pub mod explain;
 pub mod foreign;
 pub mod input;
 pub mod json;
+pub mod json_lines;
+pub mod known_format;
 pub mod mask;
 mod pattern;
 pub mod payload;

@@ -5,8 +5,9 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
+use stepseal::explain::Explain as _;
 use stepseal::verify::bundle::{
-    Artifact, Bundle, IdentityPolicy, Match, Policy, Signer, TrustMaterial, Verifier,
+    Artifact, Bundle, Bundles, IdentityPolicy, Match, Policy, Signer, TrustMaterial, Verifier,
 };
 
 static TRUST: LazyLock<Arc<TrustMaterial>> = LazyLock::new(|| {
@@ -15,6 +16,9 @@ static TRUST: LazyLock<Arc<TrustMaterial>> = LazyLock::new(|| {
 });
 
 fuzz_target!(|bytes: &[u8]| {
+    if let Err(error) = Bundles::parse(bytes) {
+        assert!(!error.reason().is_empty() && error.hint().is_some());
+    }
     let Ok(bundle) = Bundle::parse(bytes) else { return };
     let nobody = IdentityPolicy { identity: Match::exact("nobody"), issuer: Match::exact("nowhere") };
     let verifier = Verifier::new(TRUST.clone(), Policy::new(Signer::Identity(nobody)));

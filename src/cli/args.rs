@@ -318,7 +318,7 @@ fn verify_blob() -> Command {
                 .help("The file, - for standard input, or its digest as sha256:HEX, sha384:HEX or sha512:HEX"),
         )
         .arg(value("signature", "FILE|BASE64", "The signature, made with --key over the file"))
-        .arg(value("bundle", "FILE", "The Sigstore bundle, version 0.1 to 0.3"))
+        .arg(value("bundle", "FILE", "The Sigstore bundle, version 0.1 to 0.3, or several, one a line"))
         .after_help(
             "Nothing is fetched. Without --trusted-root the public-good Sigstore is believed, as it was when this\n\
              program was built (stepseal --version); STEPSEAL_TRUSTED_ROOT or SIGSTORE_ROOT_FILE name another.",
@@ -356,7 +356,7 @@ fn signers(command: Command) -> Command {
         .arg(value(
             "trusted-root",
             "FILE",
-            "The logs and authorities that are believed, as trusted_root.json",
+            "The logs and authorities that are believed, as trusted_root.json; several one a line",
         ))
         .arg(switch("insecure-ignore-tlog", "Demand no entry in a transparency log, and look at none"))
         .arg(switch("insecure-ignore-sct", "Demand no proof that the certificate was logged"))

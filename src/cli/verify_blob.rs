@@ -19,7 +19,8 @@ use crate::input::{self, InputError};
 use crate::sign::{Algorithm, PublicKey};
 use crate::verify::bundle::dsse::Envelope;
 use crate::verify::bundle::{
-    Artifact, BUNDLE_BYTES, Bundle, BundleError, Policy, Signer, TrustMaterial, Verifier, Wanted, Who,
+    Artifact, BUNDLE_BYTES, BundleError, Bundles, Policy, Signer, TOLD, TrustMaterial, Verified, Verifier,
+    Wanted, Who,
 };
 
 /// The largest signature of its own: an RSA 8192 one in base64 has 1.4 KiB.
@@ -202,11 +203,27 @@ fn with_bundle(name: &str, blob: &Blob, bundle: &Path, verifier: Verifier) -> Re
         source,
     })?;
     let refused = |source| BlobError::Bundle { artifact: name.to_owned(), source };
-    let bundle = Bundle::parse(&bytes).map_err(refused)?;
-    let artifact = blob.read(verifier.wanted(&bundle).map_err(refused)?)?;
-    let verified = verifier.verify(&bundle, &artifact).map_err(refused)?;
+    let mut bundles = Bundles::parse(&bytes).map_err(refused)?;
+    let artifact = blob.read(bundles.wanted(&verifier).map_err(refused)?)?;
+    let counted = bundles.verify(&verifier, &artifact).map_err(refused)?;
     let mut lines = vec![OK.to_owned()];
-    lines.push(match &verified.who {
+    for (line, verified) in &counted.good {
+        if counted.is_several() {
+            lines.push(format!("  line {line}:"));
+        }
+        lines.extend(described(verified));
+    }
+    let told = counted.refused.iter().take(TOLD);
+    lines.extend(told.map(|(line, error)| format!("  line {line} does not count: {}", error.reason())));
+    if counted.refused.len() > TOLD {
+        lines.push(format!("  and {} more lines do not count", counted.refused.len() - TOLD));
+    }
+    Ok(lines)
+}
+
+/// Who signed, when, and where it is logged.
+fn described(verified: &Verified) -> Vec<String> {
+    let mut lines = vec![match &verified.who {
         Who::Key { key_id, .. } => format!("  signed by the key {key_id}"),
         Who::Identity { name, issuer, .. } => {
             let issuer = issuer.as_deref().unwrap_or("nobody");
@@ -216,7 +233,7 @@ fn with_bundle(name: &str, blob: &Blob, bundle: &Path, verifier: Verifier) -> Re
                 foreign::shown(issuer, 300)
             )
         }
-    });
+    }];
     lines.extend(verified.times.first().map(|time| format!("  at {} at the latest", time.at)));
     lines.extend(
         verified
@@ -225,5 +242,5 @@ fn with_bundle(name: &str, blob: &Blob, bundle: &Path, verifier: Verifier) -> Re
             .map(|entry| format!("  logged in {} as entry {}", entry.log, entry.index)),
     );
     lines.extend(verified.unknown_timestamps.iter().map(|stamp| format!("  note: {stamp}")));
-    Ok(lines)
+    lines
 }

@@ -208,7 +208,7 @@ settings! {
     CERTIFICATE_IDENTITY_REGEXP: "certificate-identity-regexp" "STEPSEAL_CERTIFICATE_IDENTITY_REGEXP" One "REGEXP" "none" "The same as a regular expression, found anywhere in it unless it has ^ and $";
     CERTIFICATE_ISSUER: "certificate-oidc-issuer" "STEPSEAL_CERTIFICATE_OIDC_ISSUER" One "URL" "none" "The issuer that a certificate must have";
     CERTIFICATE_ISSUER_REGEXP: "certificate-oidc-issuer-regexp" "STEPSEAL_CERTIFICATE_OIDC_ISSUER_REGEXP" One "REGEXP" "none" "The same as a regular expression, found anywhere in it unless it has ^ and $";
-    TRUSTED_ROOT: "trusted-root" "STEPSEAL_TRUSTED_ROOT" One "FILE" "Sigstore's public one" "Trusted root with the logs, authorities and CAs";
+    TRUSTED_ROOT: "trusted-root" "STEPSEAL_TRUSTED_ROOT" One "FILE" "Sigstore's public one" "Trusted root with the logs, authorities and CAs, or several, one a line";
     IGNORE_TLOG: "insecure-ignore-tlog" "STEPSEAL_INSECURE_IGNORE_TLOG" Switch "" "off" "Accept signatures without an entry in a transparency log";
     IGNORE_SCT: "insecure-ignore-sct" "STEPSEAL_INSECURE_IGNORE_SCT" Switch "" "off" "Accept certificates without a proof that they were logged";
     SIGNED_TIMESTAMPS: "use-signed-timestamps" "STEPSEAL_USE_SIGNED_TIMESTAMPS" Switch "" "off" "Require an RFC 3161 timestamp";

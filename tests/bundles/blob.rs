@@ -8,10 +8,10 @@ use std::process::{Command, Output, Stdio};
 use super::recipe::{ARTIFACT, Recipe};
 use super::sigstore::{IDENTITY, ISSUER, base64, key, pem, sha256, sign, spki};
 
-struct Scratch(tempfile::TempDir);
+pub(crate) struct Scratch(tempfile::TempDir);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let scratch = Self(tempfile::tempdir().unwrap());
         let recipe = Recipe::rekor1();
         scratch.write("artifact", ARTIFACT);
@@ -22,27 +22,27 @@ impl Scratch {
         scratch
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.0.path().join(name), bytes).unwrap();
     }
 
-    fn command(&self, flags: &[&str]) -> Command {
+    pub(crate) fn command(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stepseal"));
         command.env_clear().current_dir(self.0.path()).arg("verify-blob").args(flags);
         command
     }
 
-    fn run(&self, flags: &[&str]) -> (Option<i32>, String) {
+    pub(crate) fn run(&self, flags: &[&str]) -> (Option<i32>, String) {
         told(self.command(flags).output().unwrap())
     }
 }
 
-fn told(output: Output) -> (Option<i32>, String) {
+pub(crate) fn told(output: Output) -> (Option<i32>, String) {
     assert!(output.stdout.is_empty(), "standard output is for programs");
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-const IDENTIFIED: [&str; 8] = [
+pub(crate) const IDENTIFIED: [&str; 8] = [
     "--bundle",
     "bundle.json",
     "--trusted-root",

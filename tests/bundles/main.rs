@@ -23,6 +23,8 @@ mod hammer;
 mod layers;
 mod logged;
 mod recipe;
+mod roots;
+mod several;
 mod shifted;
 mod sigstore;
 mod tolerated;

@@ -105,6 +105,11 @@ impl SignerCertificate {
         &self.key
     }
 
+    /// Since when it is valid.
+    pub(super) fn not_before(&self) -> Timestamp {
+        time(&self.parsed.tbs_certificate.validity.not_before)
+    }
+
     /// Checks its validity at a time.
     pub(super) fn valid_at(&self, at: Timestamp) -> Result<(), CertificateError> {
         valid_at(&self.parsed, at)

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::json_lines::LinesError;
+use crate::known_format::{Known, Wanted};
 use crate::payload::dsse::DsseError;
 use crate::sign::{Algorithm, Malformed, VerifyError};
 
@@ -58,6 +60,9 @@ pub enum BundleError {
         /// Only a timestamp authority's would do.
         timestamp: bool,
     },
+    /// Several bundles, none of which counts.
+    #[error("none of the {} bundles in the file counts: {}", .0.len(), super::several::reasons(.0))]
+    None(Vec<(usize, BundleError)>),
 }
 
 /// Why bytes are no bundle.
@@ -67,6 +72,12 @@ pub enum FormatError {
     /// Not the JSON of a bundle.
     #[error("its JSON is not that of a bundle: {0}")]
     Json(serde_json::Error),
+    /// Something else, which is known.
+    #[error("it is {}", .0.name())]
+    Other(Known),
+    /// Several documents that can't be read.
+    #[error(transparent)]
+    Lines(LinesError),
     /// Not an envelope that can be read.
     #[error(transparent)]
     Envelope(DsseError),
@@ -445,6 +456,11 @@ impl BundleError {
             Self::NoLogEntry => "log entry",
             Self::Timestamp(_) => "timestamp",
             Self::NoTime { .. } => "time",
+            Self::None(refused) => {
+                let mut checks = refused.iter().map(|(_, error)| error.check());
+                let first = checks.next().unwrap_or("format");
+                if checks.all(|check| check == first) { first } else { "every bundle" }
+            }
         }
     }
 }
@@ -485,6 +501,9 @@ impl LogError {
 impl Explain for BundleError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::None(refused) => return refused.iter().find_map(|(_, error)| error.hint()),
+            Self::Format(FormatError::Other(known)) => known.hint(Wanted::Bundle),
+            Self::Format(FormatError::Lines(LinesError::TooMany { .. })) => "give fewer bundles at a time",
             Self::Format(FormatError::MediaType { .. }) => "sign again with a client that writes bundles 0.3",
             Self::Format(FormatError::Chain) => {
                 "give --allow-certificate-chain, if the signer's tool writes such bundles"

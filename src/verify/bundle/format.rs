@@ -13,6 +13,8 @@ use super::dsse::Envelope;
 use super::error::{BundleError, FormatError};
 use super::field::{Bytes, Few, Number};
 use crate::json::{self, Limit};
+use crate::json_lines::without_mark;
+use crate::known_format::{Known, Wanted};
 use crate::payload::dsse;
 use crate::sign::Hash;
 
@@ -145,7 +147,8 @@ impl Bundle {
     ///
     /// [`BundleError::Format`]: not a bundle, of an unknown version, or without something that its version demands.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        Self::read(bytes).map_err(BundleError::Format)
+        let other = || Known::other_than(Wanted::Bundle, bytes).map(FormatError::Other);
+        Self::read(without_mark(bytes)).map_err(|error| BundleError::Format(other().unwrap_or(error)))
     }
 
     fn read(bytes: &[u8]) -> Result<Self, FormatError> {

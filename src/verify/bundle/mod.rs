@@ -13,6 +13,8 @@
 //! | `certificate.rs`, `sct.rs` | was the certificate good at every such time, and logged? |
 //! | `policy.rs` | may this signer sign? |
 //! | `trust.rs` | which logs and authorities are believed, and in which times? |
+//! | `roots.rs` | which of several trusted roots vouches for all of it? |
+//! | `several.rs` | which of several bundles in a file count? |
 //!
 //! # What must hold
 //!
@@ -55,7 +57,9 @@ mod format;
 mod log;
 mod merkle;
 mod policy;
+mod roots;
 mod sct;
+mod several;
 mod signature;
 mod timestamp;
 mod token;
@@ -76,8 +80,10 @@ pub use error::{
 pub use expressions::{EXPRESSION_BYTES, ExpressionError, Expressions};
 pub use format::{BUNDLE_BYTES, Bundle, Content, Entry, Material, Proof, Version};
 pub use policy::{IdentityPolicy, Match, Policy, Signer};
+pub use roots::{Waived, Waivers};
+pub use several::{BUNDLES, Bundles, Counted, TOLD};
 pub use token::Token;
-pub use trust::{TRUST_BYTES, TrustError, TrustMaterial};
+pub use trust::{ROOTS, TRUST_BYTES, TrustError, TrustMaterial};
 pub use verified::{LogEntry, Signed, TimeSource, UnknownTimestamp, Verified, VerifiedTime, Who};
 
 use body::{By, Logged};
@@ -143,12 +149,17 @@ impl Verifier {
         Ok(signature::wanted(bundle, self.signed_with(certificate.as_ref())?.key))
     }
 
-    /// Verifies a bundle that has been read.
+    /// Verifies a bundle that has been read, by any of the trusted roots.
     ///
     /// # Errors
     ///
     /// The first check that failed.
     pub fn verify(&self, bundle: &Bundle, artifact: &Artifact) -> Result<Verified, BundleError> {
+        self.by_roots(bundle, artifact)
+    }
+
+    /// Verifies it by the first trusted root alone.
+    fn by_one(&self, bundle: &Bundle, artifact: &Artifact) -> Result<Verified, BundleError> {
         let certificate = self.certificate(bundle)?;
         let with = self.signed_with(certificate.as_ref())?;
         let signed = content(bundle, artifact, &with)?;
@@ -165,7 +176,8 @@ impl Verifier {
             }
             None => Who::Key { key_id: with.key.key_id(), hint: with.key.hint() },
         };
-        Ok(Verified { who, times, log_entries, unknown_timestamps, content: verified::signed(bundle) })
+        let content = verified::signed(bundle);
+        Ok(Verified { who, times, log_entries, unknown_timestamps, content, waived: None })
     }
 
     /// The certificate that the bundle is signed with; `None` if it is signed with a key.

@@ -3,7 +3,11 @@
 //! Spec: <https://github.com/sigstore/protobuf-specs/blob/v0.5.1/protos/sigstore_trustroot.proto>. `sigstore-trust-root` reads it and brings the
 //! public-good one; the windows are applied here. An algorithm that isn't known doesn't make the rest unusable: that member is
 //! left out, and what needs it is refused as coming from nobody known.
+//!
+//! A file may hold several trusted roots, one a line, as `gh attestation trusted-root` prints them. Each vouches by itself: what one of them
+//! says counts nothing beside what another says. `roots.rs` goes through them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,8 +17,11 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
 use super::certificate::is_ca;
+use super::roots::Waivers;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::json_lines::{self, LinesError};
+use crate::known_format::{Known, Wanted};
 use crate::sign::{Hash, PublicKey};
 
 /// The largest trusted root that is read; the public-good one has 7 KiB.
@@ -23,13 +30,20 @@ pub const TRUST_BYTES: u64 = 4 * 1024 * 1024;
 /// The most logs and authorities of each kind, each of which costs a key or a chain to read; the public-good root has five at most.
 const MEMBERS: usize = 1024;
 
-/// What is believed.
+/// The most trusted roots, each of which costs a verification; GitHub's file has two.
+pub const ROOTS: usize = 32;
+
+/// What is believed: a trusted root, and others beside it.
 #[derive(Clone, Debug, Default)]
 pub struct TrustMaterial {
     pub(super) logs: Vec<Log>,
     pub(super) authorities: Vec<Authority>,
     pub(super) ct_logs: Vec<Log>,
     pub(super) timestamp_authorities: Vec<Authority>,
+    /// What isn't demanded of a signature that this root vouches for.
+    pub(super) waivers: Waivers,
+    /// The other roots; they have none beside them.
+    pub(super) others: Vec<Arc<Self>>,
     newest: Option<Timestamp>,
 }
 
@@ -60,19 +74,61 @@ pub(super) struct Authority {
 #[non_exhaustive]
 pub enum TrustError {
     /// Not one.
-    #[error("this is no trusted root: {0}")]
+    #[error("this is not a trusted root: {0}")]
     Json(#[source] sigstore_trust_root::Error),
+    /// Something else, which is known.
+    #[error("this is {}, not a trusted root", .0.name())]
+    Other(Known),
+    /// The file isn't JSON, or holds more than anybody believes.
+    #[error("this is not a trusted root: {0}")]
+    Lines(LinesError),
+    /// One of several, by the line that it begins on.
+    #[error("line {line}: {source}")]
+    Line {
+        /// The line.
+        line: usize,
+        /// What is wrong with it.
+        source: Box<TrustError>,
+    },
+    /// More than anybody believes, of several files together.
+    #[error(
+        "these are more than {ROOTS} trusted roots, or more than {MEMBERS} logs or authorities of one kind"
+    )]
+    TooMany,
+    /// Two roots have a log of one id, and different keys of it.
+    #[error("the log {name} has one key in one trusted root and another key in another, under the same id")]
+    TwoKeys {
+        /// The log's name in the second.
+        name: String,
+    },
+    /// No root has that authority.
+    #[error("no certificate authority in it is at \"{wanted}\"; there are {}", if .there.is_empty() { "none" } else { .there })]
+    NoAuthority {
+        /// What is wanted.
+        wanted: String,
+        /// Those that are there.
+        there: String,
+    },
+    /// What is not demanded must be said for one root.
+    #[error("it holds {count} trusted roots, and nothing says of which of them less is demanded")]
+    Which {
+        /// How many there are.
+        count: usize,
+    },
+    /// A time is proven by nobody where the log isn't demanded.
+    #[error("it has no timestamp authority: without a log entry nothing proves when a signature was made")]
+    NoStamps,
     /// Not text, or too large.
-    #[error("this is no trusted root: it is not text, or larger than {TRUST_BYTES} bytes")]
+    #[error("this is not a trusted root: it is not text, or larger than {TRUST_BYTES} bytes")]
     Text,
     /// Another format.
-    #[error("this is no trusted root: its media type is \"{found}\"")]
+    #[error("this is not a trusted root: its media type is \"{found}\"")]
     MediaType {
         /// The media type, made fit to be shown.
         found: String,
     },
     /// More than anybody believes.
-    #[error("this is no trusted root: it has more than {MEMBERS} logs or authorities of one kind")]
+    #[error("this is not a trusted root: it has more than {MEMBERS} logs or authorities of one kind")]
     Members,
     /// A window that ends before it begins, two logs of one id, a chain that is empty or no certificate.
     #[error("the trusted root cannot be used: {what} of {name}")]
@@ -86,7 +142,22 @@ pub enum TrustError {
 
 impl Explain for TrustError {
     fn hint(&self) -> Option<String> {
-        Some("give a trusted_root.json, as Sigstore's TUF repository has it, or as `cosign trusted-root create` makes it".into())
+        Some(match self {
+            Self::Other(known) => known.hint(Wanted::TrustedRoot).into(),
+            Self::Line { source, .. } => return source.hint(),
+            Self::TwoKeys { .. } => "find out which of them is right, and leave the other root out".into(),
+            Self::NoAuthority { there, .. } if there.is_empty() => {
+                "give the trusted root with that authority".into()
+            }
+            Self::NoAuthority { .. } => "write one of them as authority".into(),
+            Self::Which { .. } => {
+                "add authority, with the host of that root's certificate authority, as fulcio.githubapp.com"
+                    .into()
+            }
+            Self::NoStamps => "leave out log: false, or add the timestamp authority to the root".into(),
+            Self::TooMany => "leave out what no signature needs".into(),
+            _ => Wanted::TrustedRoot.hint().into(),
+        })
     }
 
     fn exit(&self) -> ExitCode {
@@ -109,16 +180,39 @@ impl TrustMaterial {
         Self::default()
     }
 
-    /// Reads a trusted root.
+    /// Reads a trusted root, or several: one a line, or one after the other.
     ///
     /// # Errors
     ///
-    /// It is none, or something in it can't be.
-    pub fn parse(json: &[u8]) -> Result<Self, TrustError> {
-        let json = std::str::from_utf8(json).ok().filter(|json| json.len() as u64 <= TRUST_BYTES);
-        let root = TrustedRoot::from_json(json.ok_or(TrustError::Text)?).map_err(TrustError::Json)?;
+    /// It is none, or something in it can't be; of several, the line says which.
+    pub fn parse(bytes: &[u8]) -> Result<Self, TrustError> {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= TRUST_BYTES);
+        let text = text.ok_or_else(|| other(bytes).unwrap_or(TrustError::Text))?;
+        let roots = match json_lines::documents(text.as_bytes(), ROOTS) {
+            Ok(roots) => roots,
+            Err(error) => return Err(other(bytes).unwrap_or(TrustError::Lines(error))),
+        };
+        match roots.as_slice() {
+            [] => Self::one(text.as_bytes()),
+            [root] => Self::one(root.bytes),
+            roots => {
+                let one = |root: &json_lines::Document<'_>| {
+                    let line = |source| TrustError::Line { line: root.line, source: Box::new(source) };
+                    Self::one(root.bytes).map_err(line)
+                };
+                Self::together(roots.iter().map(one).collect::<Result<_, _>>()?)
+            }
+        }
+    }
+
+    /// Reads one trusted root.
+    fn one(bytes: &[u8]) -> Result<Self, TrustError> {
+        let json = std::str::from_utf8(bytes).map_err(|_| TrustError::Text)?;
+        let wrong = |error| other(bytes).unwrap_or(TrustError::Json(error));
+        let root = TrustedRoot::from_json(json).map_err(wrong)?;
         if !root.media_type.starts_with("application/vnd.dev.sigstore.trustedroot") {
-            return Err(TrustError::MediaType { found: crate::foreign::shown(&root.media_type, 120) });
+            let found = crate::foreign::shown(&root.media_type, 120);
+            return Err(other(bytes).unwrap_or(TrustError::MediaType { found }));
         }
         let counts = [
             root.tlogs.len(),
@@ -130,29 +224,11 @@ impl TrustMaterial {
             return Err(TrustError::Members);
         }
         let mut trust = Self::default();
-        for log in &root.tlogs {
-            let hash = signed_hash(log.public_key.key_details.as_str());
-            let window = log.public_key.valid_for;
-            trust.add_log(
-                true,
-                &log.base_url,
-                log.log_id.key_id.as_bytes(),
-                log.public_key.raw_bytes.as_bytes(),
-                hash,
-                window,
-            )?;
-        }
-        for log in &root.ctlogs {
-            let hash = signed_hash(log.public_key.key_details.as_str());
-            let window = log.public_key.valid_for;
-            trust.add_log(
-                false,
-                &log.base_url,
-                log.log_id.key_id.as_bytes(),
-                log.public_key.raw_bytes.as_bytes(),
-                hash,
-                window,
-            )?;
+        let logs = root.tlogs.iter().map(|log| (true, &log.base_url, &log.log_id, &log.public_key));
+        let ct_logs = root.ctlogs.iter().map(|log| (false, &log.base_url, &log.log_id, &log.public_key));
+        for (rekor, url, id, key) in logs.chain(ct_logs) {
+            let (hash, der) = (signed_hash(key.key_details.as_str()), key.raw_bytes.as_bytes());
+            trust.add_log(rekor, url, id.key_id.as_bytes(), der, hash, key.valid_for)?;
         }
         for authority in &root.certificate_authorities {
             let chain = authority.cert_chain.certificates.iter().map(|one| one.raw_bytes.as_bytes().to_vec());
@@ -169,6 +245,98 @@ impl TrustMaterial {
             trust.timestamp_authorities.push(authority);
         }
         Ok(trust)
+    }
+
+    /// Several as one, each of which vouches by itself.
+    ///
+    /// # Errors
+    ///
+    /// They are too many, or two of them have different keys for one log.
+    pub fn together(several: Vec<Self>) -> Result<Self, TrustError> {
+        let mut roots = Vec::new();
+        for mut material in several {
+            let others = std::mem::take(&mut material.others);
+            roots.push(Arc::new(material));
+            roots.extend(others);
+        }
+        let sum = |count: fn(&Self) -> usize| roots.iter().map(|root| count(root)).sum::<usize>();
+        let counts = [
+            sum(|root| root.logs.len()),
+            sum(|root| root.ct_logs.len()),
+            sum(|root| root.authorities.len()),
+            sum(|root| root.timestamp_authorities.len()),
+        ];
+        if roots.len() > ROOTS || counts.into_iter().any(|count| count > MEMBERS) {
+            return Err(TrustError::TooMany);
+        }
+        let logs: [fn(&Self) -> &[Log]; 2] = [|root| &root.logs, |root| &root.ct_logs];
+        for logs in logs {
+            let mut keys: HashMap<&[u8], &PublicKey> = HashMap::new();
+            for log in roots.iter().flat_map(|root| logs(root)) {
+                if *keys.entry(&log.id).or_insert(&log.key) != &log.key {
+                    return Err(TrustError::TwoKeys { name: log.name.clone() });
+                }
+            }
+        }
+        let mut roots = roots.into_iter();
+        let first = roots.next().map(Arc::unwrap_or_clone).unwrap_or_default();
+        Ok(Self { others: roots.collect(), ..first })
+    }
+
+    /// What a policy takes of a file: the root or roots with a certificate authority at the host `authority`, and of their certificate
+    /// authorities only that one; `None`: everything. Of a signature that it vouches for `waivers` aren't demanded.
+    ///
+    /// # Errors
+    ///
+    /// There is no such authority; or nothing says for which of several roots less is demanded; or nothing else would prove a time.
+    pub fn chosen(self, authority: Option<&str>, waivers: Waivers) -> Result<Self, TrustError> {
+        let mut roots = self.apart();
+        if let Some(wanted) = authority.map(host) {
+            let is_wanted = |one: &Authority| one.name.eq_ignore_ascii_case(&wanted);
+            let mut there: Vec<String> = Vec::new();
+            for root in &mut roots {
+                there.extend(root.authorities.iter().map(|one| one.name.clone()));
+                root.authorities.retain(is_wanted);
+            }
+            roots.retain(|root| !root.authorities.is_empty());
+            if roots.is_empty() {
+                there.sort();
+                there.dedup();
+                let there = crate::foreign::shown(&there.join(", "), 600);
+                return Err(TrustError::NoAuthority { wanted, there });
+            }
+        }
+        if waivers != Waivers::default() {
+            if authority.is_none() && roots.len() > 1 {
+                return Err(TrustError::Which { count: roots.len() });
+            }
+            if waivers.log && roots.iter().any(|root| root.timestamp_authorities.is_empty()) {
+                return Err(TrustError::NoStamps);
+            }
+            roots.iter_mut().for_each(|root| root.waivers = waivers);
+        }
+        Self::together(roots)
+    }
+
+    /// The same, of which each demands a log entry.
+    #[must_use]
+    pub fn demanding_log(&self) -> Self {
+        let mut roots = self.clone().apart();
+        roots.iter_mut().for_each(|root| root.waivers.log = false);
+        let mut roots = roots.into_iter();
+        let first = roots.next().unwrap_or_default();
+        Self { others: roots.map(Arc::new).collect(), ..first }
+    }
+
+    /// Each root by itself.
+    fn apart(mut self) -> Vec<Self> {
+        let others = std::mem::take(&mut self.others);
+        std::iter::once(self).chain(others.into_iter().map(Arc::unwrap_or_clone)).collect()
+    }
+
+    /// What the root is known by: the host of its certificate authority.
+    pub(super) fn name(&self) -> String {
+        self.authorities.first().map(|authority| authority.name.clone()).unwrap_or_default()
     }
 
     fn add_log(
@@ -210,7 +378,7 @@ impl TrustMaterial {
 
     /// When the youngest member began to be valid: how new this is.
     pub fn newest(&self) -> Option<Timestamp> {
-        self.newest
+        self.others.iter().map(|root| root.newest).fold(self.newest, Option::max)
     }
 
     /// For a [`Verifier`](super::Verifier).
@@ -261,6 +429,11 @@ impl Authority {
     pub(super) fn valid_at(&self, at: Timestamp) -> bool {
         self.window.is_none_or(|window| window.contains(at))
     }
+}
+
+/// What a file is that isn't a trusted root, where that is known.
+fn other(bytes: &[u8]) -> Option<TrustError> {
+    Known::other_than(Wanted::TrustedRoot, bytes).map(TrustError::Other)
 }
 
 fn check_window(window: Option<TimeRange>, name: &str) -> Result<(), TrustError> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::format::{Bundle, Content};
+use super::roots::Waived;
 
 /// What a bundle proves.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Verified {
     pub unknown_timestamps: Vec<UnknownTimestamp>,
     /// What is signed.
     pub content: Signed,
+    /// What it lacks, which its trusted root doesn't demand; `None`: nothing.
+    pub waived: Option<Waived>,
 }
 
 /// A timestamp by an authority that the trusted root doesn't have: its time is nobody's word, and was not used.

@@ -1,0 +1,294 @@
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+/// A file of each format, by the name of its row.
+fn examples() -> Vec<(&'static str, String)> {
+    let bundle =
+        json!({ "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial": {} });
+    let root =
+        json!({ "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "tlogs": [] });
+    let pep740 = json!({
+        "version": 1,
+        "verification_material": { "certificate": "AAAA", "transparency_entries": [{ "logIndex": "1" }] },
+        "envelope": { "statement": "e30=", "signature": "BBBB" },
+    });
+    let dsse = json!({ "payloadType": "application/vnd.in-toto+json", "payload": "e30=", "signatures": [{ "sig": "AAAA" }] });
+    let entry =
+        json!({ "body": "e30=", "integratedTime": 1, "logID": "c0d2", "logIndex": 1, "verification": {} });
+    let pem = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    let json: Vec<(&'static str, Value)> = vec![
+        (rows::BUNDLE, bundle.clone()),
+        (rows::TRUSTED_ROOT, root.clone()),
+        (
+            "a signing configuration of Sigstore",
+            json!({ "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json" }),
+        ),
+        (
+            "a client trust configuration of Sigstore",
+            json!({ "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json", "trustedRoot": root, "signingConfig": {} }),
+        ),
+        (
+            "a provenance object of PyPI (PEP 740)",
+            json!({ "version": 1, "attestation_bundles": [{ "publisher": { "kind": "GitHub" }, "attestations": [pep740] }] }),
+        ),
+        ("an attestation of PyPI (PEP 740)", pep740.clone()),
+        (
+            "npm's list of attestations",
+            json!({ "attestations": [{ "predicateType": "https://slsa.dev/provenance/v1", "bundle": bundle }] }),
+        ),
+        (
+            "GitHub's list of attestations",
+            json!({ "attestations": [{ "bundle": bundle, "repository_id": 1 }] }),
+        ),
+        (
+            "GitHub's list of attestations, which names bundles and holds none",
+            json!({ "attestations": [{ "bundle": null, "bundle_url": "https://tmaproduction.blob.example/1.json.sn" }] }),
+        ),
+        (
+            "npm's description of a package",
+            json!({ "name": "sigstore", "dist": { "attestations": { "url": "https://registry.npmjs.org/-/npm/v1/attestations/sigstore@1.3.0" } } }),
+        ),
+        (
+            "what `gh attestation verify --format json` prints",
+            json!([{ "attestation": { "bundle": bundle }, "verificationResult": {} }]),
+        ),
+        ("a list of bundles", json!([bundle, bundle])),
+        ("a list of trusted roots", json!([root])),
+        (
+            "a bundle in cosign's own old format",
+            json!({ "base64Signature": "AAAA", "cert": "AAAA", "rekorBundle": {} }),
+        ),
+        (
+            "the log entry that cosign hangs onto a signature",
+            json!({ "SignedEntryTimestamp": "AAAA", "Payload": { "body": "e30=" } }),
+        ),
+        ("an entry of a Rekor log", json!({ "108e9186e8c5677a": entry })),
+        ("an entry of a Rekor log", json!([{ "108e9186e8c5677a": entry }])),
+        ("an envelope (DSSE) without a bundle around it", dsse),
+        (
+            "an in-toto statement, which is not signed",
+            json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1", "subject": [] }),
+        ),
+        (
+            "metadata of a TUF repository",
+            json!({ "signed": { "_type": "root", "version": 1 }, "signatures": [] }),
+        ),
+        ("a CycloneDX document", json!({ "bomFormat": "CycloneDX", "specVersion": "1.6" })),
+        ("an SPDX document", json!({ "spdxVersion": "SPDX-2.3" })),
+        (
+            "an SPDX document",
+            json!({ "@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [] }),
+        ),
+        (
+            "what a signature of an image is over (simple signing)",
+            json!({ "critical": { "identity": {}, "image": { "docker-manifest-digest": "sha256:00" }, "type": "cosign container image signature" } }),
+        ),
+        (
+            "a signature of the Notary Project",
+            json!({ "payload": "e30", "protected": "e30", "header": {}, "signature": "AAAA" }),
+        ),
+        ("a manifest of an image or of an index", json!({ "schemaVersion": 2, "config": {}, "layers": [] })),
+        ("a manifest of an image or of an index", json!({ "schemaVersion": 2, "manifests": [] })),
+        (rows::RUN, json!({ "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {} })),
+        ("an object of Kubernetes", json!({ "apiVersion": "v1", "kind": "Pod", "metadata": {} })),
+        (
+            "an answer of GitHub's API that is an error",
+            json!({ "message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404" }),
+        ),
+    ];
+    let mut all: Vec<_> = json.into_iter().map(|(name, value)| (name, value.to_string())).collect();
+    all.extend([
+        (rows::RUN, "apiVersion: tekton.dev/v1\nkind: \"PipelineRun\"\nmetadata:\n  name: a\n".to_owned()),
+        ("an object of Kubernetes", "# a Task\nkind: Task\napiVersion: tekton.dev/v1\n".to_owned()),
+        ("a private key", pem("ENCRYPTED SIGSTORE PRIVATE KEY")),
+        ("a public key", pem("PUBLIC KEY")),
+        ("a certificate", pem("CERTIFICATE")),
+        ("a signature of OpenPGP", pem("PGP SIGNATURE")),
+        ("a signature of minisign or signify", "untrusted comment: signature\nAAAA\n".to_owned()),
+        (
+            "a pointer of Git LFS in place of the file",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n".to_owned(),
+        ),
+        ("a page of HTML", "<!DOCTYPE html>\n<html><body>Sign in</body></html>".to_owned()),
+        (
+            "a CycloneDX document",
+            "<?xml version=\"1.0\"?><bom xmlns=\"http://cyclonedx.org/schema/bom/1.6\"/>".to_owned(),
+        ),
+        ("an SPDX document", "SPDXVersion: SPDX-2.3\n".to_owned()),
+        ("empty", " \r\n".to_owned()),
+        ("compressed", "PK\u{3}\u{4}rest".to_owned()),
+        ("a signature in base64, and nothing else", format!("{}\n", "MEUC".repeat(24))),
+    ]);
+    all
+}
+
+#[test]
+fn every_row_is_recognized() {
+    let examples = examples();
+    for (name, file) in &examples {
+        assert_eq!(Known::of(file.as_bytes()).map(|known| known.row.name), Some(*name), "{file}");
+        let with_mark = format!("\u{feff}{file}\r\n");
+        assert_eq!(Known::of(with_mark.as_bytes()).map(|known| known.row.name), Some(*name), "{file}");
+    }
+    for row in ROWS {
+        assert!(examples.iter().any(|(name, _)| *name == row.name), "no example of {}", row.name);
+    }
+    assert_eq!(Known::of(b"\x1f\x8b\x08\x00").map(|known| known.row.name), Some("compressed"));
+}
+
+#[test]
+fn what_is_not_known_is_not_guessed() {
+    for file in [
+        "{}",
+        "[]",
+        "null",
+        "1",
+        "{\"a\":1}",
+        "text",
+        "AAAA",
+        "key: value",
+        "{\"kind\":\"hashedrekord\"",
+        "\u{0}\u{1}",
+    ] {
+        assert!(Known::of(file.as_bytes()).is_none(), "{file}");
+    }
+    assert!(Known::other_than(Wanted::Bundle, examples()[0].1.as_bytes()).is_none());
+    assert!(Known::other_than(Wanted::TrustedRoot, examples()[1].1.as_bytes()).is_none());
+}
+
+#[test]
+fn what_a_file_says_of_itself_is_shown_escaped() {
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod\u{1b}[2J" }).to_string();
+    assert_eq!(Known::of(pod.as_bytes()).unwrap().name(), "an object of Kubernetes (Pod\\u{1b}[2J of v1)");
+}
+
+#[test]
+fn each_command_makes_of_its_example_what_is_wanted() {
+    let mut ran = 0;
+    for (name, file) in examples() {
+        let known = Known::of(file.as_bytes()).unwrap();
+        for (wanted, prefix) in [
+            (Wanted::Bundle, "application/vnd.dev.sigstore.bundle"),
+            (Wanted::TrustedRoot, "application/vnd.dev.sigstore.trustedroot"),
+        ] {
+            let hint = known.hint(wanted);
+            assert!(!hint.is_empty() && hint.len() < 600, "{name}");
+            let Some((_, rest)) = hint.split_once("jq -c ") else { continue };
+            let program = match rest.strip_prefix('\'') {
+                Some(quoted) => quoted.split_once('\'').unwrap().0,
+                None => rest.split_once(' ').unwrap().0,
+            };
+            // The program of npm's description is for what its address gives.
+            let input = if hint.contains("curl") {
+                json!({ "attestations": [{ "bundle": { "mediaType": prefix } }] })
+            } else {
+                serde_json::from_str(&file).unwrap()
+            };
+            let made = Jq(program).pipeline(vec![input]);
+            assert!(!made.is_empty(), "{name}: {program}");
+            for one in made {
+                assert!(one["mediaType"].as_str().unwrap().starts_with(prefix), "{name}: {one}");
+                ran += 1;
+            }
+        }
+    }
+    assert!(ran >= 9, "{ran}");
+}
+
+#[test]
+fn an_attestation_of_pypi_becomes_a_whole_bundle() {
+    let (_, file) =
+        examples().into_iter().find(|(name, _)| *name == "an attestation of PyPI (PEP 740)").unwrap();
+    let hint = Known::of(file.as_bytes()).unwrap().hint(Wanted::Bundle);
+    let program = hint.split('\'').nth(1).unwrap();
+    let made = Jq(program).pipeline(vec![serde_json::from_str(&file).unwrap()]);
+    let bundle = json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": { "certificate": { "rawBytes": "AAAA" }, "tlogEntries": [{ "logIndex": "1" }] },
+        "dsseEnvelope": { "payload": "e30=", "payloadType": "application/vnd.in-toto+json", "signatures": [{ "sig": "BBBB" }] },
+    });
+    assert_eq!(made, [bundle]);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_looked_into() {
+    let mut file = examples().remove(0).1.into_bytes();
+    file.resize(LOOKED_BYTES + 1, b' ');
+    assert!(Known::of(&file).is_none());
+}
+
+/// As much of jq as the commands need: paths, pipes, objects, lists and texts.
+struct Jq<'a>(&'a str);
+
+impl Jq<'_> {
+    fn pipeline(&mut self, mut values: Vec<Value>) -> Vec<Value> {
+        loop {
+            let program = self.0;
+            let mut rest = program;
+            values = values
+                .into_iter()
+                .flat_map(|value| {
+                    self.0 = program;
+                    let made = self.term(&value);
+                    rest = self.0;
+                    made
+                })
+                .collect();
+            self.0 = rest.trim_start();
+            match self.0.strip_prefix('|') {
+                Some(next) => self.0 = next,
+                None => return values,
+            }
+        }
+    }
+
+    fn term(&mut self, input: &Value) -> Vec<Value> {
+        self.0 = self.0.trim_start();
+        match self.0.as_bytes()[0] {
+            b'"' => {
+                let (text, rest) = self.0[1..].split_once('"').unwrap();
+                self.0 = rest;
+                vec![text.into()]
+            }
+            b'[' => {
+                self.0 = &self.0[1..];
+                let made = self.term(input);
+                self.0 = self.0.strip_prefix(']').unwrap();
+                vec![made.into()]
+            }
+            b'{' => vec![self.object(input).into()],
+            b'.' => self.path(input),
+            other => panic!("{:?} at {}", char::from(other), self.0),
+        }
+    }
+
+    fn object(&mut self, input: &Value) -> Map<String, Value> {
+        let mut object = Map::new();
+        while !self.0.starts_with('}') {
+            let (key, rest) = self.0[1..].split_once(':').unwrap();
+            self.0 = rest;
+            object.insert(key.to_owned(), self.term(input).remove(0));
+        }
+        self.0 = &self.0[1..];
+        object
+    }
+
+    fn path(&mut self, input: &Value) -> Vec<Value> {
+        let mut values = vec![input.clone()];
+        loop {
+            if let Some(rest) = self.0.strip_prefix("[]").or_else(|| self.0.strip_prefix(".[]")) {
+                self.0 = rest;
+                values = values.iter().flat_map(|value| value.as_array().unwrap().clone()).collect();
+            } else if let Some(rest) = self.0.strip_prefix('.') {
+                let end =
+                    rest.find(|sign: char| !sign.is_alphanumeric() && sign != '_').unwrap_or(rest.len());
+                let (key, rest) = rest.split_at(end);
+                self.0 = rest;
+                values = values.into_iter().map(|value| value[key].clone()).collect();
+            } else {
+                return values;
+            }
+        }
+    }
+}
