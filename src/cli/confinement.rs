@@ -251,10 +251,8 @@ impl<'a> Draft<'a> {
         self.input(path);
         let folder = path.parent().unwrap_or(Path::new(""));
         let bytes = input::read(path, policy::MAX_BYTES as u64).unwrap_or_default();
-        let (keys, root) = Policy::places(&bytes);
-        if let Some(root) = root {
-            self.input(&folder.join(root));
-        }
+        let (keys, roots) = Policy::places(&bytes);
+        roots.iter().for_each(|root| self.input(&folder.join(root)));
         let whole = |place: String| match place.contains("://") {
             true => place,
             false => folder.join(place).display().to_string(),

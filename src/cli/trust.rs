@@ -15,6 +15,7 @@ use crate::sign::{KeyError, PublicKey, PublicKeySource};
 use crate::verify::bundle::{
     ExpressionError, IdentityPolicy, Match, Policy, Signer, TRUST_BYTES, TrustError, TrustMaterial,
 };
+use crate::verify::policy::RootFile;
 
 /// cosign's own variable for a trusted root's file, and Stepseal's.
 const ROOT_VARIABLES: [&str; 2] = ["STEPSEAL_TRUSTED_ROOT", "SIGSTORE_ROOT_FILE"];
@@ -154,13 +155,35 @@ pub(super) fn material_of(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<TrustMaterial, TrustFlagError> {
     match root_place(named, env) {
-        Some(path) => {
-            let bytes = input::read(&path, TRUST_BYTES)
-                .map_err(|source| TrustFlagError::ReadRoot { path: path.clone(), source })?;
-            TrustMaterial::parse(&bytes).map_err(|source| TrustFlagError::Root { path, source })
-        }
+        Some(path) => read_roots(&path),
         None => TrustMaterial::public_good().map_err(TrustFlagError::OwnRoot),
     }
+}
+
+/// The trusted roots of a policy whose file lies in `folder`; where it names none, the usual one.
+pub(super) fn material_of_policy(
+    files: &[RootFile],
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<TrustMaterial, TrustFlagError> {
+    if files.is_empty() {
+        return material_of(None, env);
+    }
+    let mut last = PathBuf::new();
+    let mut all = Vec::new();
+    for file in files {
+        last = folder.join(&file.file);
+        let chosen = read_roots(&last)?.chosen(file.authority.as_deref(), file.waivers);
+        all.push(chosen.map_err(|source| TrustFlagError::Root { path: last.clone(), source })?);
+    }
+    TrustMaterial::together(all).map_err(|source| TrustFlagError::Root { path: last, source })
+}
+
+/// The trusted roots in a file.
+fn read_roots(path: &Path) -> Result<TrustMaterial, TrustFlagError> {
+    let bytes = input::read(path, TRUST_BYTES)
+        .map_err(|source| TrustFlagError::ReadRoot { path: path.into(), source })?;
+    TrustMaterial::parse(&bytes).map_err(|source| TrustFlagError::Root { path: path.into(), source })
 }
 
 /// The file of the trusted root: the one that is named, or that the environment names; `None`: the one in the program.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::bundle::{
     Artifact, Bundle, BundleError, Policy, TimeSource, TrustMaterial, UnknownTimestamp, Verified,
-    VerifiedTime, Verifier, Who,
+    VerifiedTime, Verifier, Waived, Who,
 };
 use crate::foreign;
 use crate::json::{self, Limit};
@@ -75,6 +75,8 @@ pub struct By {
     pub timestamped: bool,
     /// Its timestamps by authorities that the trusted root doesn't have, of which nothing was used.
     pub unknown_timestamps: Vec<UnknownTimestamp>,
+    /// What it lacks, which its trusted root doesn't demand; `None`: nothing.
+    pub waived: Option<Waived>,
 }
 
 /// Why a signature doesn't count.
@@ -287,6 +289,7 @@ impl By {
             logged: false,
             timestamped: false,
             unknown_timestamps: Vec::new(),
+            waived: None,
         }
     }
 
@@ -308,6 +311,7 @@ impl By {
             logged: !verified.log_entries.is_empty(),
             timestamped: vouched.clone().any(|time| matches!(time.by, TimeSource::Authority(_))),
             unknown_timestamps: verified.unknown_timestamps.clone(),
+            waived: verified.waived.clone(),
         }
     }
 }

@@ -116,6 +116,80 @@ fn a_policy_names_identities_logs_and_ages() {
     fails(gate(", maxAge: 1s"), &["and may be 1 second old at most"]);
 }
 
+/// A file of two trusted roots, one a line: the public-good one, and the corpus' without its logs.
+fn two_roots(step: &Step) -> PathBuf {
+    let mut weak: Value = serde_json::from_slice(&fs::read(corpus("trusted_root.json")).unwrap()).unwrap();
+    weak["tlogs"] = json!([]);
+    weak["ctlogs"] = json!([]);
+    weak["certificateAuthorities"][0]["uri"] = "https://weak.example".into();
+    let good: Value = serde_json::from_str(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT).unwrap();
+    let file = step.path("roots.jsonl");
+    fs::write(&file, format!("{good}\r\n\n{weak}\n")).unwrap();
+    file
+}
+
+#[test]
+fn a_policy_says_for_one_trusted_root_what_is_not_demanded_and_the_output_tells() {
+    let (step, image) = attested("rekor2-dsse");
+    let file = two_roots(&step);
+    let gate = |roots: &str, rule: &str| {
+        let policy = format!(
+            "version: 1\n{}\nsigners:\n  ci: {{ identity: \"{IDENTITY}\", issuer: \"{ISSUER}\" }}\nrules:\n  - name: provenance\n    images: ['**']\n    attestations: [{{ type: slsaprovenance1, by: [ci]{rule} }}]\n",
+            roots.replace("FILE", &file.display().to_string())
+        );
+        let place = step.path("policy.yaml");
+        fs::write(&place, policy).unwrap();
+        let mut command = step.command(&["verify", "--policy", place.to_str().unwrap(), &image]);
+        crate::step::ended(command.env_remove("STEPSEAL_KEY").output().unwrap())
+    };
+    let of = |weak: &str| {
+        format!(
+            "trustedRoots: [{{ file: FILE, authority: fulcio.sigstore.dev }}, {{ file: FILE, authority: weak.example{weak} }}]"
+        )
+    };
+    let ended = passes(gate(&of(", sct: false, log: false"), ""));
+    let told = "without a log entry and without a proof that the certificate was logged (SCT), which the policy does not demand of weak.example";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(printed[0]["waived"], json!({ "root": "weak.example", "what": ["log", "sct"] }));
+    let refused = ["the rule \"provenance\""];
+    for weak in ["", ", sct: true, log: true", ", sct: false", ", log: false"] {
+        fails(gate(&of(weak), ""), &refused);
+    }
+    // What the rule itself demands, no root waives.
+    fails(gate(&of(", sct: false, log: false"), ", log: true"), &refused);
+    passes(gate(&of(", sct: false, log: false"), ", timestamp: true"));
+    for (roots, told) in [
+        (of(", stc: false"), "the key \"stc\" is unknown"),
+        (of(", sct: \"false\""), "is no true or false"),
+        ("trustedRoots: [{ file: FILE, sct: false, log: false }]".to_owned(), "nothing says of which"),
+        ("trustedRoots: []".to_owned(), "the list is empty"),
+        ("trustedRoots: [{ authority: weak.example }]".to_owned(), "file is missing"),
+        (
+            "trustedRoots: [{ file: FILE, authority: nowhere.example }]".to_owned(),
+            "fulcio.sigstore.dev, weak.example",
+        ),
+        ("trustedRoot: FILE\ntrustedRoots: [{ file: FILE }]".to_owned(), "there is trustedRoots too"),
+    ] {
+        let ended = gate(&roots, "");
+        assert_eq!(ended.code, 2, "{roots}: {}", ended.stderr);
+        assert!(ended.stderr.contains(told), "{roots}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn every_line_of_a_file_of_trusted_roots_counts() {
+    let (step, image) = attested("dsse-rekor1");
+    let own = fs::read_to_string(corpus("trusted_root.json")).unwrap();
+    let good = sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT;
+    let file = step.path("both.json");
+    fs::write(&file, format!("{good}\n{own}")).unwrap();
+    let root = ["verify-attestation", "--type=slsaprovenance1", "--trusted-root", file.to_str().unwrap()];
+    let who = ["--certificate-identity", IDENTITY, "--certificate-oidc-issuer", ISSUER, &image];
+    let mut command = step.command(&[&root[..], &who].concat());
+    passes(crate::step::ended(command.env_remove("STEPSEAL_KEY").output().unwrap()));
+}
+
 /// What cosign hung onto a `.sig` layer for this bundle, before there were bundles.
 fn attached(bundle: &Value) -> Attached {
     let material = &bundle["verificationMaterial"];

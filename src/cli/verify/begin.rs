@@ -269,8 +269,8 @@ fn policy(
     let read = Policy::read(&bytes, &read_key);
     let mut policy = read.map_err(|source| BeginError::Policy { path: shown(), source, exit: exit.get() })?;
     if policy.needs_trusted_root() {
-        let own = policy.trusted_root.as_ref().map(|place| folder.join(place));
-        policy.believe(&Arc::new(trust::material_of(own.as_deref(), &|name| environment.get(name))?));
+        let roots = trust::material_of_policy(&policy.trusted_roots, folder, &|name| environment.get(name));
+        policy.believe(&Arc::new(roots?));
     }
     Ok(policy)
 }

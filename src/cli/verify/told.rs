@@ -32,6 +32,9 @@ pub(super) fn good(
 ) {
     for (one, age) in good.iter().take(TOLD) {
         out.lines(lines(asked, one));
+        if let Some(waived) = &one.by.waived {
+            out.line(&format!("           {waived}"));
+        }
         if let Some(age) = age {
             out.line(&format!("           its age counts from {age}"));
         }
@@ -57,8 +60,10 @@ pub(super) fn good(
     if !begun.json {
         return;
     }
-    let (envelopes, payloads): (Vec<_>, Vec<_>) =
-        good.into_iter().partition(|(one, age)| begun.attestations || (age.is_none() && is_attestation(one)));
+    let (envelopes, payloads): (Vec<_>, Vec<_>) = good.into_iter().partition(|(one, age)| {
+        let told = age.is_some() || one.by.waived.is_some();
+        begun.attestations || (!told && is_attestation(one))
+    });
     if !payloads.is_empty() {
         let all = payloads.iter().map(|(one, age)| json(asked, one, age.as_ref())).collect();
         out.json(&format!("\n{}\n", Value::Array(all)));
@@ -70,12 +75,16 @@ pub(super) fn good(
     }
 }
 
-/// What programs get of a signature, or of an attestation whose age a policy asks for.
+/// What programs get of a signature, or of an attestation whose age a policy asks for or that lacks what a policy doesn't demand.
 fn json(asked: &Asked, good: &Good, age: Option<&Age>) -> Value {
     let mut told = good.to_json(&asked.name, &asked.image.digest);
     if let (Some(age), Some(told)) = (age, told.as_object_mut()) {
         let said = json!({ "since": age.since.to_string(), "from": age.from.name() });
         told.insert("age".to_owned(), said);
+    }
+    if let (Some(waived), Some(told)) = (&good.by.waived, told.as_object_mut()) {
+        let what: Vec<&str> = waived.what.names().collect();
+        told.insert("waived".to_owned(), json!({ "root": waived.root, "what": what }));
     }
     told
 }

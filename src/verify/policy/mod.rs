@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::attestation_type;
-use super::bundle::{ExpressionError, Expressions, IdentityPolicy, Match, TrustMaterial};
+use super::bundle::{ExpressionError, Expressions, IdentityPolicy, Match, ROOTS, TrustMaterial, Waivers};
 use super::images::Check;
 use super::judge::{Demands, Good, Verdict};
 use super::require::Require;
@@ -39,8 +39,19 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 pub struct Policy {
     /// Its rules.
     pub rules: Vec<Rule>,
-    /// The trusted root's file, as it is written.
-    pub trusted_root: Option<String>,
+    /// The files of trusted roots; none: the usual one.
+    pub trusted_roots: Vec<RootFile>,
+}
+
+/// A file with trusted roots, and what of it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootFile {
+    /// Its place, as it is written.
+    pub file: String,
+    /// The host of the one certificate authority in it that counts; `None`: all of it.
+    pub authority: Option<String>,
+    /// What its signatures need not have.
+    pub waivers: Waivers,
 }
 
 /// What images of some repositories need.
@@ -62,6 +73,8 @@ pub struct Need {
     pub at_least: usize,
     /// How old they may be; `None`: as old as they are.
     pub max_age: Option<MaxAge>,
+    /// Whether the rule itself says that a log entry is needed, so that no trusted root waives it.
+    pub log_always: bool,
 }
 
 /// Why a policy can't be used.
@@ -123,23 +136,24 @@ impl Policy {
         if let Some(twice) = rules.iter().find(|rule| !names.insert(&rule.name)) {
             return Err(root.need("rules")?.wrong(format!("two rules have the name {:?}", twice.name)));
         }
-        let trusted_root = root.get("trustedRoot")?.map(|node| node.text().to_owned());
-        let mut policy = Self { rules, trusted_root };
+        let mut policy = Self { rules, trusted_roots: trusted_roots(&root)? };
         // One for all: a signer whom different rules believe for the same reasons is verified once.
         policy.believe(&Arc::new(TrustMaterial::none()));
         Ok(policy)
     }
 
-    /// The places of keys that the policy in `bytes` names, and the file of its trusted root. What is wrong with it,
+    /// The places of keys that the policy in `bytes` names, and the files of its trusted roots. What is wrong with it,
     /// [`read`](Self::read) says.
-    pub fn places(bytes: &[u8]) -> (Vec<String>, Option<String>) {
+    pub fn places(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
         let value: Option<Value> =
             (bytes.len() <= MAX_BYTES).then(|| serde_saphyr::from_slice(bytes).ok()).flatten();
         let value = value.unwrap_or_default();
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let signers = value.get("signers").and_then(Value::as_object).into_iter().flatten();
         let keys = signers.filter_map(|(_, signer)| signer.get("key").and_then(text));
-        (keys.collect(), value.get("trustedRoot").and_then(text))
+        let roots = value.get("trustedRoots").and_then(Value::as_array).into_iter().flatten();
+        let files = roots.filter_map(|root| root.get("file")).chain(value.get("trustedRoot"));
+        (keys.collect(), files.filter_map(text).collect())
     }
 
     /// Whether anything of it asks for logs, authorities or times, so that a trusted root is needed.
@@ -156,8 +170,9 @@ impl Policy {
 
     /// Lets all of it believe the logs and authorities in `material`.
     pub fn believe(&mut self, material: &Arc<TrustMaterial>) {
+        let demanding = Arc::new(material.demanding_log());
         for need in self.rules.iter_mut().flat_map(|rule| &mut rule.needs) {
-            need.check.trust.material = Arc::clone(material);
+            need.check.trust.material = Arc::clone(if need.log_always { &demanding } else { material });
         }
     }
 
@@ -172,6 +187,37 @@ impl Policy {
         let matches = move |pattern: &Pattern| names.iter().any(|name| pattern.allows(name));
         self.rules.iter().filter(move |rule| rule.images.iter().any(&matches))
     }
+}
+
+/// The trusted roots: one, or a list.
+fn trusted_roots(root: &Node<'_>) -> Result<Vec<RootFile>, PolicyError> {
+    let one = root.get("trustedRoot")?;
+    let Some(several) = root.get("trustedRoots")? else {
+        let whole = |node: Node<'_>| RootFile {
+            file: node.text().to_owned(),
+            authority: None,
+            waivers: Waivers::default(),
+        };
+        return Ok(one.map(whole).into_iter().collect());
+    };
+    if let Some(one) = one {
+        return Err(one.wrong("there is trustedRoots too: list this file there"));
+    }
+    let items = several.items()?;
+    if items.len() > ROOTS {
+        return Err(several.wrong(format!("there are more than {ROOTS}")));
+    }
+    let demanded = |node: &Node<'_>, name: &str| {
+        Ok::<_, PolicyError>(node.get(name)?.is_none_or(|switch| switch.is_true()))
+    };
+    let file = |node: &Node<'_>| {
+        Ok(RootFile {
+            file: node.need("file")?.text().to_owned(),
+            authority: node.get("authority")?.map(|node| node.text().to_owned()),
+            waivers: Waivers { sct: !demanded(node, "sct")?, log: !demanded(node, "log")? },
+        })
+    };
+    items.iter().map(file).collect()
 }
 
 fn signers(node: &Node<'_>, read_key: KeyReader<'_>) -> Result<BTreeMap<String, Signer>, PolicyError> {
@@ -312,6 +358,7 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
         },
         at_least: at_least.map_or(1, |node| node.number()),
         max_age: node.get("maxAge")?.map(|node| MaxAge::new(node.text(), node.duration())),
+        log_always: log == Some(true),
     })
 }
 

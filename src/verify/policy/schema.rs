@@ -57,6 +57,11 @@ macro_rules! fields {
 fields! {
     "version" Number needed "the version of this layout: 1";
     "trustedRoot" Text optional "file with the logs, authorities and CAs, in place of Sigstore's public ones; relative to the policy";
+    "trustedRoots" List optional "several trusted roots in place of `trustedRoot`; each vouches by itself";
+    "trustedRoots[].file" Text needed "file with one trusted root, or one a line; relative to the policy";
+    "trustedRoots[].authority" Text optional "host of a certificate authority: only this authority counts, with the logs and timestamp authorities of its root; needed where a file has several roots and `sct` or `log` is false";
+    "trustedRoots[].sct" Switch optional "whether certificates of this root need a proof that they were logged, an SCT (default true)";
+    "trustedRoots[].log" Switch optional "whether signatures with certificates of this root need an entry in a transparency log (default true); without it they need a timestamp by an authority of this root";
     "signers" Object needed "who may sign, under names that the rules use";
     "signers.NAME" Object optional "one signer: a key, or an identity in certificates";
     "signers.NAME.key" Text optional "place of a public key: a file (relative to the policy), a folder with `cosign.pub`, `env://NAME`, or `k8s://NAMESPACE/NAME`";

@@ -293,6 +293,7 @@ fn different_signers_are_counted_and_not_signatures() {
             logged: false,
             timestamped: false,
             unknown_timestamps: Vec::new(),
+            waived: None,
         };
         Good { place: "here".into(), by, said: Said::Claim(Box::new(claim)) }
     };

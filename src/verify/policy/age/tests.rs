@@ -208,7 +208,7 @@ fn a_need_says_how_old_it_may_be() {
     let check = crate::verify::Check { trust: key, demands: crate::verify::Demands::default() };
     use super::super::MaxAge;
     let days = |days: u64| Some(MaxAge::new(&format!("{days}d"), Duration::from_secs(days * 24 * 3600)));
-    let mut need = super::super::Need { check, at_least: 1, max_age: days(30) };
+    let mut need = super::super::Need { check, at_least: 1, max_age: days(30), log_always: false };
     let verdict = |at: &str| Verdict { good: vec![good(claim(), &[(at, log())])], ..Verdict::default() };
     let unmet = |at: &str| need.unmet(&verdict(at), time(NOW));
     assert_eq!(unmet("2026-02-28T00:00:00Z"), None);
