@@ -8,10 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ArgMatches;
 
-use super::confinement;
-use super::environment::Environment;
-use super::output::Output;
-use super::trust::{self, TrustFlagError};
+use crate::cli::confinement;
+use crate::cli::environment::Environment;
+use crate::cli::output::Output;
+use crate::cli::trust::{self, TrustFlagError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
