@@ -20,6 +20,10 @@ use crate::registry::{Digest, ImageRef, Repository};
 /// The statement type that `cosign attest` and Chains' `slsa/v1` write.
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v0.1";
 
+/// The statement types that are read, a whole list: of another version nobody knows what its subjects mean. The two differ in
+/// nothing that is read here.
+pub const STATEMENT_TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", STATEMENT_TYPE];
+
 #[derive(Serialize)]
 struct Head<'a> {
     _type: &'static str,

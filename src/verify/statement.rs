@@ -7,10 +7,8 @@ use serde_json::{Map, Value};
 
 use super::require::Require;
 use crate::json::{self, Limit};
+use crate::payload::statement::STATEMENT_TYPES;
 use crate::registry::Digest;
-
-/// The versions of the layout; they differ in nothing that is read here.
-const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
 
 /// What a statement without its predicate may take in memory: tens of thousands of subjects.
 const HEAD: Limit = Limit::memory(32 * 1024 * 1024);
@@ -70,7 +68,7 @@ impl Statement {
     pub fn read_any(bytes: &[u8]) -> Result<Self, StatementError> {
         let document = json::value_without(bytes, "predicate", HEAD).map_err(StatementError::Json)?;
         let text = |name: &str| document.get(name).and_then(Value::as_str);
-        if !text("_type").is_some_and(|kind| TYPES.contains(&kind)) {
+        if !text("_type").is_some_and(|kind| STATEMENT_TYPES.contains(&kind)) {
             return Err(StatementError::Shape("its _type is none of in-toto's"));
         }
         let predicate_type = text("predicateType")

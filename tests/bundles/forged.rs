@@ -207,6 +207,12 @@ fn contents() -> Vec<Case> {
             &Recipe { payload_type: "text/plain", ..envelope(Recipe::rekor1()) },
         ),
         Case::bad(
+            "dsse-statement-version",
+            "artifact",
+            "the statement is of a version that in-toto never defined",
+            &Recipe { statement_type: "https://in-toto.io/Statement/v2", ..envelope(Recipe::rekor1()) },
+        ),
+        Case::bad(
             "dsse-statement-type",
             "artifact",
             "the payload is JSON of another kind",

@@ -16,11 +16,9 @@ use super::{Asked, MAX_IMAGES, Malformed, one, strict};
 use crate::agent::Kind;
 use crate::blank::is_blank;
 use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE, is_signature};
+use crate::payload::statement::STATEMENT_TYPES;
 use crate::payload::{Claims, CosignStatement, Envelope, Payload};
 use crate::registry::{Digest, ImageRef};
-
-/// The versions of statements that are signed.
-const TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"];
 
 /// A statement. Unknown fields are refused. The predicate is free; it is checked, and not kept.
 #[derive(Deserialize)]
@@ -120,7 +118,7 @@ impl<'de> Deserialize<'de> for Digests {
 pub(super) fn read(bytes: Vec<u8>, images: Vec<ImageRef>) -> Result<Asked, Malformed> {
     strict(&bytes)?;
     let Object(statement) = serde_json::from_slice::<Object<Statement<'_>>>(&bytes)?;
-    if !TYPES.contains(&statement._type.as_ref()) {
+    if !STATEMENT_TYPES.contains(&statement._type.as_ref()) {
         return Err(Malformed::NotAStatement);
     }
     if statement.predicate.is_none() {

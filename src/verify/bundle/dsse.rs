@@ -11,6 +11,7 @@ use super::signature;
 use crate::json::{self, Limit};
 use crate::payload::cosign_statement::PAYLOAD_TYPE;
 use crate::payload::dsse::{self, KeyedSignature};
+use crate::payload::statement::STATEMENT_TYPES;
 use crate::sign::PublicKey;
 
 /// An envelope with one signature, which may or may not be right.
@@ -87,7 +88,7 @@ impl Envelope {
         }
         let head = json::value_without(&self.payload, "predicate", HEAD).map_err(ContentError::Statement)?;
         let statement: Statement = serde_json::from_value(head).map_err(ContentError::Statement)?;
-        if !statement._type.starts_with("https://in-toto.io/Statement/") {
+        if !STATEMENT_TYPES.contains(&statement._type.as_str()) {
             return Err(ContentError::StatementType { found: crate::foreign::shown(&statement._type, 120) });
         }
         let digests = statement.subject.iter().flat_map(|subject| subject.digest.iter().flatten());
