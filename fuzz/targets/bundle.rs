@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!error.reason().is_empty() && error.hint().is_some());
     }
     let Ok(bundle) = Bundle::parse(bytes) else { return };
-    let nobody = IdentityPolicy { identity: Match::exact("nobody"), issuer: Match::exact("nowhere") };
+    let nobody = IdentityPolicy::new(Match::exact("nobody"), Match::exact("nowhere"));
     let verifier = Verifier::new(TRUST.clone(), Policy::new(Signer::Identity(nobody)));
     let artifact = Artifact::of(*b"what the pipeline built\n");
     assert!(verifier.verify(&bundle, &artifact).is_err());

@@ -107,10 +107,20 @@ pub(super) fn verify(config: &Verification, matches: &ArgMatches, environment: &
     draft.enforce()
 }
 
-/// Confines `verify-blob`.
+/// Confines `verify-blob` and `verify-blob-attestation`.
 pub(super) fn verify_blob(matches: &ArgMatches, environment: &Environment) -> Protection {
     let mut draft = Draft::new(environment);
-    ["blob", "signature", "bundle"].iter().for_each(|name| draft.inputs(matches, name));
+    let files = [
+        "blob",
+        "signature",
+        "bundle",
+        "certificate",
+        "certificate-chain",
+        "ca-roots",
+        "ca-intermediates",
+        "rfc3161-timestamp",
+    ];
+    files.iter().for_each(|name| draft.inputs(matches, name));
     draft.trusted_root(matches.get_one::<String>("trusted-root").map(Path::new));
     let key = matches.get_one::<String>("key").and_then(|text| text.parse::<PublicKeySource>().ok());
     if let Some(key) = &key {

@@ -111,7 +111,12 @@ fn dispatch(
         Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
         Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),
-        Some(("verify-blob", matches)) => verify_blob::run(matches, environment, out),
+        Some(("verify-blob", matches)) => {
+            verify_blob::run(verify_blob::Command::Blob, matches, environment, out)
+        }
+        Some(("verify-blob-attestation", matches)) => {
+            verify_blob::run(verify_blob::Command::Attestation, matches, environment, out)
+        }
         Some(("completions", matches)) => completions::completions(matches, out),
         Some(("man", _)) => completions::man(out),
         _ => ExitCode::Usage,

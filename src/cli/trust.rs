@@ -10,15 +10,24 @@ use super::runtime;
 use crate::cluster::{self, Cluster, Reach};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::foreign;
 use crate::input::{self, InputError};
-use crate::sign::{KeyError, PublicKey, PublicKeySource};
+use crate::sign::{Hash, KeyError, PublicKey, PublicKeySource};
 use crate::verify::bundle::{
     ExpressionError, IdentityPolicy, Match, Policy, Signer, TRUST_BYTES, TrustError, TrustMaterial,
+    WORKFLOW_CLAIMS,
 };
 use crate::verify::policy::RootFile;
 
 /// cosign's own variable for a trusted root's file, and Stepseal's.
 const ROOT_VARIABLES: [&str; 2] = ["STEPSEAL_TRUSTED_ROOT", "SIGSTORE_ROOT_FILE"];
+
+/// What a certificate must say of a workflow, of what is given by the ends of the flags.
+pub(super) fn claims(given: impl Iterator<Item = (&'static str, String)>) -> Vec<(&'static str, String)> {
+    // An end that is none of them is a name that no certificate has: it accepts nothing.
+    let name = |end| WORKFLOW_CLAIMS.iter().find(|(of, ..)| *of == end).map_or(end, |(_, name, _)| *name);
+    given.map(|(end, text)| (name(end), text)).collect()
+}
 
 /// What can be wrong with what the flags say.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +40,12 @@ pub(super) enum TrustFlagError {
     KeyAndIdentity,
     #[error("{given} is given without {missing}")]
     Half { given: &'static str, missing: &'static str },
+    #[error(
+        "--certificate-github-workflow flags are given without an identity, and a key has no certificate"
+    )]
+    WorkflowOfNobody,
+    #[error("--signature-digest-algorithm is \"{0}\", which is not verified")]
+    Hash(String),
     #[error("both --{0} and --{0}-regexp are given")]
     Both(&'static str),
     #[error("--{flag} is no regular expression")]
@@ -67,6 +82,11 @@ impl Explain for TrustFlagError {
             Self::Half { missing, .. } => {
                 format!("give {missing} as well: an identity counts only with who vouched for it")
             }
+            Self::WorkflowOfNobody => {
+                "give --certificate-identity and --certificate-oidc-issuer as well, or leave these flags out"
+                    .into()
+            }
+            Self::Hash(_) => "give sha256, sha384 or sha512, or leave it out: each of them is tried".into(),
             Self::Both(_) => "give one of them".into(),
             Self::Regexp { .. } => "write it as RE2 does, and quote it for the shell".into(),
             Self::ReadRoot { source, .. } => {
@@ -92,6 +112,10 @@ pub(super) fn policy(matches: &ArgMatches, environment: &Environment) -> Result<
     policy.ignore_sct = switch(matches, "insecure-ignore-sct");
     policy.signed_timestamps = switch(matches, "use-signed-timestamps");
     policy.allow_certificate_chain = switch(matches, "allow-certificate-chain");
+    policy.hash = match matches.get_one::<String>("signature-digest-algorithm") {
+        Some(text) => Some(Hash::asked(text).ok_or_else(|| TrustFlagError::Hash(foreign::shown(text, 40)))?),
+        None => None,
+    };
     Ok(policy)
 }
 
@@ -99,10 +123,20 @@ pub(super) fn policy(matches: &ArgMatches, environment: &Environment) -> Result<
 pub(super) fn signer(matches: &ArgMatches, environment: &Environment) -> Result<Signer, TrustFlagError> {
     let identity = one_of(matches, "certificate-identity", "certificate-identity-regexp")?;
     let issuer = one_of(matches, "certificate-oidc-issuer", "certificate-oidc-issuer-regexp")?;
+    let workflow = WORKFLOW_CLAIMS.iter().filter_map(|(end, ..)| {
+        let text = matches.get_one::<String>(&format!("certificate-github-workflow-{end}"))?;
+        Some((*end, text.clone()))
+    });
+    let claims = claims(workflow);
+    if !claims.is_empty() && identity.is_none() && issuer.is_none() {
+        return Err(TrustFlagError::WorkflowOfNobody);
+    }
     match (key(matches, environment)?, identity, issuer) {
         (Some(key), None, None) => Ok(Signer::Key(Box::new(key))),
         (Some(_), _, _) => Err(TrustFlagError::KeyAndIdentity),
-        (None, Some(identity), Some(issuer)) => Ok(Signer::Identity(IdentityPolicy { identity, issuer })),
+        (None, Some(identity), Some(issuer)) => {
+            Ok(Signer::Identity(IdentityPolicy { claims, ..IdentityPolicy::new(identity, issuer) }))
+        }
         (None, Some(_), None) => {
             Err(TrustFlagError::Half { given: "an identity", missing: "--certificate-oidc-issuer" })
         }

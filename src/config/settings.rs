@@ -37,6 +37,7 @@ impl Setting {
     /// Whether it is left out of `--help`, so that this fits a screen: it is for manifests, where the environment serves.
     pub fn is_rare(&self) -> bool {
         ["taskrun-uid", "cluster-credentials", "registry-certs-dir"].contains(&self.flag)
+            || self.flag.starts_with("certificate-github-workflow-")
     }
 }
 
@@ -208,10 +209,16 @@ settings! {
     CERTIFICATE_IDENTITY_REGEXP: "certificate-identity-regexp" "STEPSEAL_CERTIFICATE_IDENTITY_REGEXP" One "REGEXP" "none" "The same as a regular expression, found anywhere in it unless it has ^ and $";
     CERTIFICATE_ISSUER: "certificate-oidc-issuer" "STEPSEAL_CERTIFICATE_OIDC_ISSUER" One "URL" "none" "The issuer that a certificate must have";
     CERTIFICATE_ISSUER_REGEXP: "certificate-oidc-issuer-regexp" "STEPSEAL_CERTIFICATE_OIDC_ISSUER_REGEXP" One "REGEXP" "none" "The same as a regular expression, found anywhere in it unless it has ^ and $";
+    WORKFLOW_NAME: "certificate-github-workflow-name" "STEPSEAL_CERTIFICATE_GITHUB_WORKFLOW_NAME" One "TEXT" "none" "The name of GitHub's workflow that a certificate must have";
+    WORKFLOW_REF: "certificate-github-workflow-ref" "STEPSEAL_CERTIFICATE_GITHUB_WORKFLOW_REF" One "TEXT" "none" "The git ref that the workflow ran on";
+    WORKFLOW_REPOSITORY: "certificate-github-workflow-repository" "STEPSEAL_CERTIFICATE_GITHUB_WORKFLOW_REPOSITORY" One "TEXT" "none" "The repository that the workflow ran on";
+    WORKFLOW_SHA: "certificate-github-workflow-sha" "STEPSEAL_CERTIFICATE_GITHUB_WORKFLOW_SHA" One "TEXT" "none" "The commit that the workflow ran on";
+    WORKFLOW_TRIGGER: "certificate-github-workflow-trigger" "STEPSEAL_CERTIFICATE_GITHUB_WORKFLOW_TRIGGER" One "TEXT" "none" "The event that triggered the workflow";
     TRUSTED_ROOT: "trusted-root" "STEPSEAL_TRUSTED_ROOT" One "FILE" "Sigstore's public one" "Trusted root with the logs, authorities and CAs, or several, one a line";
     IGNORE_TLOG: "insecure-ignore-tlog" "STEPSEAL_INSECURE_IGNORE_TLOG" Switch "" "off" "Accept signatures without an entry in a transparency log";
     IGNORE_SCT: "insecure-ignore-sct" "STEPSEAL_INSECURE_IGNORE_SCT" Switch "" "off" "Accept certificates without a proof that they were logged";
     SIGNED_TIMESTAMPS: "use-signed-timestamps" "STEPSEAL_USE_SIGNED_TIMESTAMPS" Switch "" "off" "Require an RFC 3161 timestamp";
+    SIGNATURE_DIGEST: "signature-digest-algorithm" "STEPSEAL_SIGNATURE_DIGEST_ALGORITHM" One "HASH" "any of them" "Accept only signatures over this digest: sha256, sha384 or sha512";
     VERIFY_OUTPUT: "output" "STEPSEAL_OUTPUT" One "json|text" "json" "What standard output gets: JSON as cosign's, or nothing";
     VERIFY_CLUSTER_CREDENTIALS: "cluster-credentials" "STEPSEAL_CLUSTER_CREDENTIALS" One "DIR" "/var/run/secrets/kubernetes.io/serviceaccount" "token, ca.crt and namespace for the Kubernetes API";
     VERIFY_TIMEOUT: "timeout" "STEPSEAL_TIMEOUT" One "DURATION" "5m" "Time limit for the whole run";

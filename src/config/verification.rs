@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{ConfigError, Reader, Sources, bad, settings, timeout};
 use crate::registry::Repository;
 use crate::registry::reference::is_host;
+use crate::sign::Hash;
 
 /// The configuration of the verify commands, checked.
 #[derive(Debug)]
@@ -19,6 +20,10 @@ pub struct Verification {
     pub identity: Option<(String, bool)>,
     /// The issuer of certificates: text and whether it is a regular expression.
     pub issuer: Option<(String, bool)>,
+    /// What else certificates must say of a workflow of GitHub's, by the ends of the flags.
+    pub workflow: Vec<(&'static str, String)>,
+    /// The one hash that signatures may be of; `None`: any.
+    pub hash: Option<Hash>,
     /// Another trusted root than the public one.
     pub trusted_root: Option<PathBuf>,
     /// Whether signatures count without a log entry.
@@ -89,6 +94,12 @@ impl Verification {
                 .exact_or_regexp(&settings::CERTIFICATE_IDENTITY, &settings::CERTIFICATE_IDENTITY_REGEXP)?,
             issuer: read
                 .exact_or_regexp(&settings::CERTIFICATE_ISSUER, &settings::CERTIFICATE_ISSUER_REGEXP)?,
+            workflow: read.workflow()?,
+            hash: read.optional(
+                &settings::SIGNATURE_DIGEST,
+                "a hash that is verified: sha256, sha384 or sha512",
+                Hash::asked,
+            )?,
             trusted_root: given(&settings::TRUSTED_ROOT)?,
             ignore_tlog: read.switch(&settings::IGNORE_TLOG)?,
             ignore_sct: read.switch(&settings::IGNORE_SCT)?,
@@ -131,6 +142,22 @@ impl Verification {
 }
 
 impl Reader<'_> {
+    /// What certificates must say of a workflow.
+    fn workflow(&self) -> Result<Vec<(&'static str, String)>, ConfigError> {
+        let settings = [
+            ("name", settings::WORKFLOW_NAME),
+            ("ref", settings::WORKFLOW_REF),
+            ("repository", settings::WORKFLOW_REPOSITORY),
+            ("sha", settings::WORKFLOW_SHA),
+            ("trigger", settings::WORKFLOW_TRIGGER),
+        ];
+        let mut given = Vec::new();
+        for (end, setting) in settings {
+            given.extend(self.last(&setting)?.map(|(text, _)| (end, text)));
+        }
+        Ok(given)
+    }
+
     /// A text, or a regular expression in its place; both at once contradict each other.
     fn exact_or_regexp(
         &self,

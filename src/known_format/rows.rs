@@ -88,7 +88,7 @@ rows! {
     "a list of trusted roots", |seen| seen.string("/0/mediaType").starts_with("application/vnd.dev.sigstore.trustedroot"),
         root "write them one a line: jq -c '.[]' FILE > trusted_root.jsonl, and give trusted_root.jsonl";
     "a bundle in cosign's own old format", |seen| seen.has("/base64Signature"),
-        bundle "make a Sigstore bundle of it: cosign bundle create --bundle FILE --artifact ARTIFACT --out ARTIFACT.sigstore.json";
+        bundle "give it in a file of its own: stepseal verify-blob --bundle FILE reads it";
     "the log entry that cosign hangs onto a signature", |seen| seen.has_all(&["/SignedEntryTimestamp", "/Payload/body"]), bundle VERIFY_IMAGE;
     "an entry of a Rekor log", |seen| is_rekor_entry(seen),
         bundle "give the bundle that was made with the signature: an entry only says that there was one";

@@ -17,6 +17,28 @@ pub enum Hash {
 }
 
 impl Hash {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+
+    /// The hash of that [name](Self::name).
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|hash| hash.name() == name)
+    }
+
+    /// The hash that cosign's `--signature-digest-algorithm` names, in either case. cosign knows SHA-224 too, which no Sigstore client signs.
+    pub fn asked(text: &str) -> Option<Self> {
+        Self::named(&text.trim().to_ascii_lowercase())
+    }
+
+    /// How many bytes its digests have.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
     /// The digest of `bytes`.
     pub fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {

@@ -68,7 +68,7 @@ pub use malformed::Malformed;
 pub use memory::MemoryKey;
 pub use other_form::OtherForm;
 pub use parse::{ParsedKey, parse_private};
-pub use public::{PublicKey, VerifyError};
+pub use public::{Opened, PublicKey, VerifyError};
 pub use public_source::PublicKeySource;
 pub use remote::{AgentAddress, AgentError};
 pub use sealed::SealedKey;

@@ -40,6 +40,28 @@ pub enum VerifyError {
     /// A signature, but not of these bytes by this key.
     #[error("the signature was not made over these bytes with this {0} key")]
     Mismatch(Algorithm),
+    /// An RSA signature by this key, of other bytes.
+    #[error("this {0} key made the signature, over other bytes (their {1})")]
+    OtherBytes(Algorithm, Hash),
+    /// An RSA signature by this key, of a hash that isn't verified.
+    #[error("this {0} key made the signature, over another hash than SHA-256, SHA-384 and SHA-512")]
+    OtherHash(Algorithm),
+}
+
+impl VerifyError {
+    /// Whether the key made the signature all the same: RSA signatures can be opened, others only compared.
+    pub fn is_by_key(self) -> bool {
+        matches!(self, Self::OtherBytes(..) | Self::OtherHash(_))
+    }
+}
+
+/// What an RSA signature says it is of, once the key has opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// A digest by this hash.
+    Digest(Hash),
+    /// Something else, well padded.
+    Unknown,
 }
 
 #[derive(Clone)]
@@ -198,6 +220,31 @@ impl PublicKey {
                 }
             };
         verified.map_err(|_| VerifyError::Mismatch(self.algorithm()))
+    }
+
+    /// Opens the RSA PKCS#1 v1.5 `signature`, to see which hash it is of: <https://www.rfc-editor.org/rfc/rfc8017#section-9.2>. `None`: it is not
+    /// this key's, or this is no RSA key. What it is of is for [`verify_digest`](Self::verify_digest) to say.
+    pub fn open(&self, signature: &[u8]) -> Option<Opened> {
+        let Verifier::Rsa(key) = &self.verifier else { return None };
+        let key = rsa(key);
+        if signature.len() != key.size() {
+            return None;
+        }
+        let number = rsa::BoxedUint::from_be_slice(signature, key.n_bits_precision()).ok()?;
+        if number >= **key.n() {
+            return None;
+        }
+        let opened = rsa::hazmat::rsa_encrypt(key, &number).ok()?.to_be_bytes();
+        // The number's storage may be longer than the modulus.
+        let opened = opened.get(opened.len().checked_sub(key.size())?..)?;
+        let padded = opened.strip_prefix(&[0, 1])?;
+        let end = padded.iter().position(|byte| *byte != 0xff).filter(|count| *count >= 8)?;
+        let info = padded.get(end..)?.strip_prefix(&[0])?;
+        let is_of = |hash: &Hash| {
+            let digest = info.strip_prefix(&*hash.pkcs1v15().prefix);
+            digest.is_some_and(|digest| digest.len() == hash.size())
+        };
+        Some(Hash::ALL.into_iter().find(is_of).map_or(Opened::Unknown, Opened::Digest))
     }
 
     /// Checks an Ed25519ph signature over the message that `hasher` has read: what transparency logs keep of Ed25519 keys,

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::bundle::{Bundle, Content as Signed, Signer};
 use super::trust::{By, Distrust, Simple, Trust, enveloped};
 use crate::payload::dsse::{self, Envelope};
+use crate::sign::Hash;
 use crate::store::{Attached, Content};
 
 /// The numbers of signers, by which it is known who was asked for before: a signer that has another number differs in itself, or
@@ -20,8 +21,9 @@ use crate::store::{Attached, Content};
 #[derive(Debug, Default)]
 pub(super) struct SignerNumbers(HashMap<SignerName, usize>);
 
-/// Who a signer is, its demands for a log, a timestamp, a proof of logging and the form of a certificate, and the trust that it is verified with.
-type SignerName = (String, String, [bool; 4], usize);
+/// Who a signer is, its demands for a log, a timestamp, a proof of logging, the form of a certificate and a hash, and the trust that it is
+/// verified with.
+type SignerName = (String, String, ([bool; 4], Option<Hash>), usize);
 
 impl SignerNumbers {
     /// The numbers of the signers in `trust`, in their order.
@@ -31,7 +33,7 @@ impl SignerNumbers {
             let (one, two) = match &accepted.signer {
                 Signer::Key(key) => (key.key_id(), "key".to_owned()),
                 Signer::Identity(policy) => {
-                    (policy.identity.to_string(), format!("identity {}", policy.issuer))
+                    (policy.identity.to_string(), format!("identity {} {:?}", policy.issuer, policy.claims))
                 }
             };
             let demands = [
@@ -40,6 +42,7 @@ impl SignerNumbers {
                 accepted.ignore_sct,
                 accepted.allow_certificate_chain,
             ];
+            let demands = (demands, accepted.hash);
             let next = self.0.len();
             *self.0.entry((one, two, demands, material)).or_insert(next)
         });

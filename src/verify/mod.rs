@@ -6,6 +6,7 @@
 
 pub mod attestation_type;
 pub mod claim;
+pub mod detached;
 mod evidence;
 pub mod images;
 pub mod judge;

@@ -133,6 +133,7 @@ pub fn trust(key: &PublicKey) -> Trust {
         timestamp_required: false,
         ignore_sct: false,
         allow_certificate_chain: false,
+        hash: None,
     };
     Trust { signers: vec![accepted], material: Arc::new(TrustMaterial::none()) }
 }

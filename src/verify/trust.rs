@@ -47,6 +47,8 @@ pub struct Accepted {
     pub ignore_sct: bool,
     /// Whether a bundle 0.3 of it may have a certificate chain in place of a certificate.
     pub allow_certificate_chain: bool,
+    /// The one hash that its signatures may be of; `None`: any of the SHA-2 family.
+    pub hash: Option<Hash>,
 }
 
 /// Whose signatures are accepted.
@@ -165,7 +167,7 @@ impl Trust {
         let Simple { artifact, content } = simple;
         // Most of what anyone may have put there ends here, before anything that hangs on it is read.
         if let Signer::Key(key) = &accepted.signer {
-            Verifier::verify_signature(key, artifact, signature)?;
+            Verifier::verify_signature(key, artifact, signature, accepted.hash)?;
         }
         let bundle = assembled("messageSignature", content, &accepted.signer, attached)?;
         self.verified(accepted, &Bundle::parse(bundle.to_string().as_bytes())?, artifact)
@@ -195,12 +197,16 @@ impl Trust {
             Signer::Key(key) if !accepted.log_required && !accepted.timestamp_required => {
                 let signed = sigstore_types::pae(&envelope.payload_type, &envelope.payload);
                 let artifact = Artifact::of(signed);
-                let mut all = envelope.signatures.iter();
-                if all.any(|one| Verifier::verify_signature(key, &artifact, &one.signature).is_ok()) {
-                    return Ok(By::key(accepted, &key.key_id()));
-                }
                 // Who is accepted is said where all of them are known.
-                Err(Distrust::Nobody(String::new()))
+                let mut refused = Distrust::Nobody(String::new());
+                for one in &envelope.signatures {
+                    match Verifier::verify_signature(key, &artifact, &one.signature, accepted.hash) {
+                        Ok(()) => return Ok(By::key(accepted, &key.key_id())),
+                        Err(error) if error.is_by_key() => refused = error.into(),
+                        Err(_) => {}
+                    }
+                }
+                Err(refused)
             }
             signer => {
                 let content: Value = serde_json::from_slice(bytes).map_err(dsse::DsseError::Json)?;
@@ -250,12 +256,24 @@ impl Trust {
                     said = Some(Distrust::NoTimestamp.into());
                 }
                 Distrust::Nobody(_) => {}
+                // An RSA key can tell its own signature of something else from another key's.
+                Distrust::Bundle(why) if why.is_by_key() => said = said.or(Some(error)),
                 Distrust::Bundle(error) if matches!(error.check(), "signature" | "signer") => {}
                 _ if said.is_none() => said = Some(error),
                 _ => {}
             }
         }
-        Err(said.unwrap_or_else(|| Distrust::Nobody(self.to_string()).into()))
+        Err(said.unwrap_or_else(|| Distrust::Nobody(format!("{self}{}", self.tried())).into()))
+    }
+
+    /// What is said beside "nobody": a signature of other content can't be told from another key's, and was tried with these hashes.
+    fn tried(&self) -> String {
+        match self.signers.first().and_then(|accepted| accepted.hash) {
+            Some(hash) => {
+                format!("; or it is of other content, or not of its {hash} digest, which alone is accepted")
+            }
+            None => "; or it is of other content (tried: sha256, sha384, sha512)".to_owned(),
+        }
     }
 
     fn verified(&self, accepted: &Accepted, bundle: &Bundle, artifact: &Artifact) -> Result<By, Distrust> {
@@ -265,6 +283,7 @@ impl Trust {
                 ignore_sct: accepted.ignore_sct,
                 signed_timestamps: accepted.timestamp_required,
                 allow_certificate_chain: accepted.allow_certificate_chain,
+                hash: accepted.hash,
                 ..Policy::new(accepted.signer.clone())
             };
             Verifier::new(Arc::clone(&self.material), policy).verify(bundle, artifact)
@@ -317,7 +336,12 @@ impl By {
 }
 
 /// The bundle that a signature is together with what hangs on its layer.
-fn assembled(field: &str, content: &Value, signer: &Signer, attached: &Attached) -> Result<Value, Distrust> {
+pub(super) fn assembled(
+    field: &str,
+    content: &Value,
+    signer: &Signer,
+    attached: &Attached,
+) -> Result<Value, Distrust> {
     let mut material = match signer {
         Signer::Key(key) => json!({ "publicKey": { "hint": key.hint() } }),
         Signer::Identity(_) => {
@@ -381,7 +405,9 @@ fn entry(text: &str) -> Option<Value> {
 pub fn identified(signer: &Signer) -> String {
     match signer {
         Signer::Key(key) => format!("key {}", key.hint()),
-        Signer::Identity(of) => format!("identity {:?}", (of.identity.to_string(), of.issuer.to_string())),
+        Signer::Identity(of) => {
+            format!("identity {:?}", (of.identity.to_string(), of.issuer.to_string(), &of.claims))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use super::recipe::{ARTIFACT, Recipe};
 use super::sigstore::{IDENTITY, ISSUER, base64, key, pem, sha256, sign, spki};
 
+/// A folder with an artifact and what is needed to verify it.
 pub(crate) struct Scratch(tempfile::TempDir);
 
 impl Scratch {
@@ -30,6 +31,13 @@ impl Scratch {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stepseal"));
         command.env_clear().current_dir(self.0.path()).arg("verify-blob").args(flags);
         command
+    }
+
+    /// Runs `verify-blob-attestation`.
+    pub(crate) fn attested(&self, flags: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stepseal"));
+        command.env_clear().current_dir(self.0.path()).arg("verify-blob-attestation").args(flags);
+        told(command.output().unwrap())
     }
 
     pub(crate) fn run(&self, flags: &[&str]) -> (Option<i32>, String) {
@@ -223,6 +231,34 @@ fn usage_that_makes_no_sense_ends_with_2_before_anything_is_read() {
         (&["artifact", "--key", "missing.pub", "--signature", "signature"], "missing.pub"),
         (&["missing", "--key", "cosign.pub", "--signature", "signature"], "missing"),
         (&["artifact", "--key", "trusted_root.json", "--signature", "signature"], "trusted_root.json"),
+        (
+            &[
+                "artifact",
+                "--key",
+                "cosign.pub",
+                "--signature",
+                "signature",
+                "--signature-digest-algorithm",
+                "sha224",
+            ],
+            "sha224",
+        ),
+        (
+            &["artifact", "--key", "cosign.pub", "--signature", "signature", "--certificate", "cosign.pub"],
+            "both --key and --certificate",
+        ),
+        (
+            &[
+                "artifact",
+                "--key",
+                "cosign.pub",
+                "--signature",
+                "signature",
+                "--certificate-github-workflow-ref",
+                "main",
+            ],
+            "a key has no certificate",
+        ),
     ] {
         let (code, text) = scratch.run(flags);
         assert_eq!(code, Some(2), "{flags:?}: {text}");

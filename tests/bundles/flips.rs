@@ -15,10 +15,7 @@ fn verifier(recipe: &Recipe) -> Verifier {
         true => {
             Signer::Key(Box::new(PublicKey::from_pem(&pem("PUBLIC KEY", &spki(&key("signer")))).unwrap()))
         }
-        false => Signer::Identity(IdentityPolicy {
-            identity: Match::exact(IDENTITY),
-            issuer: Match::exact(ISSUER),
-        }),
+        false => Signer::Identity(IdentityPolicy::new(Match::exact(IDENTITY), Match::exact(ISSUER))),
     };
     Verifier::new(trust.shared(), Policy::new(signer))
 }

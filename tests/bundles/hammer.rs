@@ -83,7 +83,7 @@ fn decoded(path: &str) -> Vec<Vec<u8>> {
 fn bundles() {
     let recipe = Recipe::rekor2();
     let trust = TrustMaterial::parse(&serde_json::to_vec(&recipe.trusted_root()).unwrap()).unwrap();
-    let nobody = IdentityPolicy { identity: Match::exact("nobody"), issuer: Match::exact("nowhere") };
+    let nobody = IdentityPolicy::new(Match::exact("nobody"), Match::exact("nowhere"));
     let verifier = Verifier::new(trust.shared(), Policy::new(Signer::Identity(nobody)));
     let artifact = Artifact::of(ARTIFACT);
     let seeds: Vec<Vec<u8>> = cases::all().into_iter().map(|case| case.bundle).collect();

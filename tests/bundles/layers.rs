@@ -90,10 +90,7 @@ impl Layer {
             true => {
                 Signer::Key(Box::new(PublicKey::from_pem(&pem("PUBLIC KEY", &spki(&key("signer")))).unwrap()))
             }
-            false => Signer::Identity(IdentityPolicy {
-                identity: Match::exact(IDENTITY),
-                issuer: Match::exact(ISSUER),
-            }),
+            false => Signer::Identity(IdentityPolicy::new(Match::exact(IDENTITY), Match::exact(ISSUER))),
         };
         let root = serde_json::to_vec(&Recipe::rekor1().trusted_root()).unwrap();
         let accepted = Accepted {
@@ -103,6 +100,7 @@ impl Layer {
             timestamp_required: false,
             ignore_sct: false,
             allow_certificate_chain: false,
+            hash: None,
         };
         let trust =
             Trust { signers: vec![accepted], material: TrustMaterial::parse(&root).unwrap().shared() };

@@ -13,9 +13,11 @@
 )]
 
 mod asn1;
+mod attested;
 mod blob;
 mod cases;
 mod corpus;
+mod detached;
 mod flips;
 mod forged;
 mod good;

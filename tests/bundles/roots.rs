@@ -50,7 +50,7 @@ fn lines(roots: &[Value]) -> Vec<u8> {
 
 fn identity() -> Policy {
     let (identity, issuer) = (Match::exact(IDENTITY), Match::exact(ISSUER));
-    Policy::new(Signer::Identity(IdentityPolicy { identity, issuer }))
+    Policy::new(Signer::Identity(IdentityPolicy::new(identity, issuer)))
 }
 
 fn verify(trust: TrustMaterial, policy: Policy, recipe: &Recipe) -> Result<Verified, BundleError> {

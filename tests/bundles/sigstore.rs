@@ -161,6 +161,8 @@ pub(crate) struct Leaf {
     pub(crate) sct: Option<i64>,
     pub(crate) ct_log: &'static str,
     pub(crate) sct_extensions: &'static [u8],
+    /// What the older extensions say of a workflow of GitHub's.
+    pub(crate) workflow: &'static [(&'static str, &'static str)],
 }
 
 impl Default for Leaf {
@@ -177,6 +179,7 @@ impl Default for Leaf {
             sct: Some(SIGNED - 300),
             ct_log: "ct log",
             sct_extensions: &[],
+            workflow: &[],
         }
     }
 }
@@ -197,6 +200,7 @@ pub(crate) fn leaf(leaf: &Leaf) -> Vec<u8> {
         extensions.push(extension("1.3.6.1.4.1.57264.1.8", false, &utf8(leaf.issuers.1)));
     }
     extensions.push(extension("1.3.6.1.4.1.57264.1.12", false, &utf8("https://git.example/team/app")));
+    extensions.extend(leaf.workflow.iter().map(|(oid, text)| extension(oid, false, text.as_bytes())));
     if leaf.is_ca {
         extensions.push(extension("2.5.29.19", true, &seq(&[tlv(1, &[0xff])])));
     }

@@ -229,7 +229,7 @@ fn what_cosign_hung_onto_a_layer_is_judged_as_a_bundle() {
         serde_json::from_slice(&fs::read(corpus("v0.1/bundle.sigstore.json")).unwrap()).unwrap();
     let signature = STANDARD.decode(bundle["messageSignature"]["signature"].as_str().unwrap()).unwrap();
     let root = fs::read(corpus("trusted_root.json")).unwrap();
-    let identity = IdentityPolicy { identity: Match::exact(IDENTITY), issuer: Match::exact(ISSUER) };
+    let identity = IdentityPolicy::new(Match::exact(IDENTITY), Match::exact(ISSUER));
     let trust = Trust {
         signers: vec![Accepted {
             name: "ci".into(),
@@ -238,6 +238,7 @@ fn what_cosign_hung_onto_a_layer_is_judged_as_a_bundle() {
             timestamp_required: false,
             ignore_sct: false,
             allow_certificate_chain: false,
+            hash: None,
         }],
         material: Arc::new(TrustMaterial::parse(&root).unwrap()),
     };

@@ -26,6 +26,7 @@ fn trust() -> Trust {
             timestamp_required: false,
             ignore_sct: false,
             allow_certificate_chain: false,
+            hash: None,
         }],
         material: std::sync::Arc::new(stepseal::verify::bundle::TrustMaterial::none()),
     }

@@ -248,3 +248,37 @@ fn the_results_and_files_name_images_as_for_sign() {
     step.result("IMAGE_DIGEST", "sha256:1");
     assert_eq!(verify(&step, &[]).code, 3);
 }
+
+/// As an RSA key of a KMS does it, or `openssl dgst -sha512`.
+#[test]
+fn a_signature_over_another_hash_counts_unless_one_is_demanded() {
+    use p256::ecdsa::signature::hazmat::PrehashSigner as _;
+    use p256::pkcs8::EncodePublicKey as _;
+    use sha2::Digest as _;
+    let step = step();
+    let digest = step.built("team/app");
+    let image = name(&step, "team/app", &digest);
+    let payload = crate::kit::payload(&step, "team/app", &digest);
+    let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+    let der = key.verifying_key().to_public_key_der().unwrap();
+    let public = step.path("another.pub");
+    std::fs::write(&public, stepseal::sign::PublicKey::from_der(der.as_bytes()).unwrap().to_pem()).unwrap();
+    let flags = ["--key", public.to_str().unwrap()];
+    for (hash, signed) in [
+        ("sha384", sha2::Sha384::digest(&payload).to_vec()),
+        ("sha512", sha2::Sha512::digest(&payload).to_vec()),
+    ] {
+        let signature: p256::ecdsa::Signature = key.sign_prehash(&signed).unwrap();
+        let signature =
+            base64::Engine::encode(&base64::engine::general_purpose::STANDARD, signature.to_der().as_bytes());
+        crate::kit::tag(&step, "team/app", &digest, "sig", &[(crate::kit::SIMPLE, &payload[..], signature)]);
+        let demanding = |demand: &str| {
+            verify(&step, &[&flags[..], &["--signature-digest-algorithm", demand, &image]].concat())
+        };
+        passes(verify(&step, &[&flags[..], &[&image]].concat()));
+        passes(demanding(hash));
+        fails(demanding("sha256"), &["none of the accepted signers", "not of its sha256 digest"]);
+        let ended = demanding("sha224");
+        assert!(ended.code == 2 && ended.stderr.contains("sha224"), "{}", ended.stderr);
+    }
+}

@@ -95,6 +95,7 @@ pub(crate) fn trust() -> Trust {
             timestamp_required: false,
             ignore_sct: false,
             allow_certificate_chain: false,
+            hash: None,
         }],
         material: std::sync::Arc::new(stepseal::verify::bundle::TrustMaterial::none()),
     }

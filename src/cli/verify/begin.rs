@@ -246,6 +246,8 @@ fn policy(
         || config.ignore_sct
         || config.signed_timestamps
         || config.allow_certificate_chain
+        || config.hash.is_some()
+        || !config.workflow.is_empty()
         || !config.annotations.is_empty();
     if flags {
         return Err(BeginError::Contradiction);
@@ -314,13 +316,17 @@ pub(super) fn trust(
         Ok::<_, TrustFlagError>((place.clone(), Signer::Key(Box::new(key))))
     };
     let signers = match (&config.identity, &config.issuer) {
+        (None, None) if !config.workflow.is_empty() => return Err(TrustFlagError::WorkflowOfNobody.into()),
         (None, None) => config.keys.iter().map(key).collect::<Result<Vec<_>, _>>()?,
         (Some(_), Some(_)) if config.keys_named => return Err(TrustFlagError::KeyAndIdentity.into()),
         (Some(identity), Some(issuer)) => {
             let identity = matched("certificate-identity-regexp", identity)?;
             let issuer = matched("certificate-oidc-issuer-regexp", issuer)?;
             let name = format!("{identity}, vouched for by {issuer}");
-            vec![(name, Signer::Identity(IdentityPolicy { identity, issuer }))]
+            let claims = config.workflow.iter().cloned();
+            let policy =
+                IdentityPolicy { claims: trust::claims(claims), ..IdentityPolicy::new(identity, issuer) };
+            vec![(name, Signer::Identity(policy))]
         }
         (Some(_), None) => {
             return Err(
@@ -344,6 +350,7 @@ pub(super) fn trust(
         timestamp_required: config.signed_timestamps,
         ignore_sct: config.ignore_sct,
         allow_certificate_chain: config.allow_certificate_chain,
+        hash: config.hash,
     };
     Ok(Trust { signers: signers.into_iter().map(accepted).collect(), material: Arc::new(material) })
 }

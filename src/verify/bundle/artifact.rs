@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
@@ -25,30 +26,70 @@ pub enum Artifact {
 /// What of the bytes a signature's check needs, beside their SHA-256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Their SHA-384 and SHA-512: other keys than P-256 ones, and statements that name them.
-    pub wide: bool,
-    /// The bytes themselves: Ed25519.
+    /// Their SHA-384.
+    pub sha384: bool,
+    /// Their SHA-512.
+    pub sha512: bool,
+    /// The bytes themselves: Ed25519. Of them each digest can be had.
     pub whole: bool,
 }
 
-/// The digests of bytes that have been read.
+impl Wanted {
+    /// Every digest.
+    pub const DIGESTS: Self = Self { sha384: true, sha512: true, whole: false };
+
+    /// What either wants.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            sha384: self.sha384 || other.sha384,
+            sha512: self.sha512 || other.sha512,
+            whole: self.whole || other.whole,
+        }
+    }
+
+    /// The same and this digest.
+    #[must_use]
+    pub fn and(self, hash: Hash) -> Self {
+        match hash {
+            Hash::Sha256 => self,
+            Hash::Sha384 => Self { sha384: true, ..self },
+            Hash::Sha512 => Self { sha512: true, ..self },
+        }
+    }
+}
+
+/// The digests of bytes that have been read. Where the bytes were kept, what nobody asked for yet is made once it is needed.
 #[derive(Clone)]
 pub struct Digests {
     sha256: [u8; 32],
-    wide: Option<(Vec<u8>, Sha512)>,
+    sha384: OnceLock<Vec<u8>>,
+    /// The state, which Ed25519ph wants.
+    sha512: OnceLock<Sha512>,
     whole: Option<Vec<u8>>,
     size: u64,
+}
+
+impl Digests {
+    fn sha384(&self) -> Option<&Vec<u8>> {
+        let made = || self.whole.as_ref().map(|whole| Hash::Sha384.digest(whole));
+        self.sha384.get().or_else(|| made().map(|digest| self.sha384.get_or_init(|| digest)))
+    }
+
+    fn sha512(&self) -> Option<&Sha512> {
+        let made = || self.whole.as_ref().map(Sha512::new_with_prefix);
+        self.sha512.get().or_else(|| made().map(|state| self.sha512.get_or_init(|| state)))
+    }
 }
 
 impl Artifact {
     /// The artifact with these bytes.
     pub fn of(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        let mut hasher = Sha512::new();
-        hasher.update(&bytes);
         Self::Read(Box::new(Digests {
             sha256: Sha256::digest(&bytes).into(),
-            wide: Some((Sha384::digest(&bytes).to_vec(), hasher)),
+            sha384: OnceLock::new(),
+            sha512: OnceLock::new(),
             size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             whole: Some(bytes),
         }))
@@ -61,7 +102,8 @@ impl Artifact {
     /// Reading fails, or the whole of it is wanted and is larger than [`WHOLE_BYTES`].
     pub fn read(mut from: impl Read, wanted: Wanted) -> io::Result<Self> {
         let mut sha256 = Sha256::new();
-        let mut wide = wanted.wide.then(|| (Sha384::new(), Sha512::new()));
+        let mut sha384 = wanted.sha384.then(Sha384::new);
+        let mut sha512 = wanted.sha512.then(Sha512::new);
         let mut whole = wanted.whole.then(Vec::new);
         let mut size = 0;
         let mut buffer = vec![0; 256 * 1024];
@@ -75,8 +117,10 @@ impl Artifact {
             let piece = buffer.get(..count).unwrap_or_default();
             size += u64::try_from(count).unwrap_or_default();
             sha256.update(piece);
-            if let Some((sha384, sha512)) = &mut wide {
+            if let Some(sha384) = &mut sha384 {
                 sha384.update(piece);
+            }
+            if let Some(sha512) = &mut sha512 {
                 sha512.update(piece);
             }
             if let Some(whole) = &mut whole {
@@ -91,17 +135,25 @@ impl Artifact {
                 whole.extend_from_slice(piece);
             }
         }
-        let wide = wide.map(|(sha384, sha512)| (sha384.finalize().to_vec(), sha512));
-        Ok(Self::Read(Box::new(Digests { sha256: sha256.finalize().into(), wide, whole, size })))
+        Ok(Self::Read(Box::new(Digests {
+            sha256: sha256.finalize().into(),
+            sha384: sha384.map(|sha384| sha384.finalize().to_vec().into()).unwrap_or_default(),
+            sha512: sha512.map(OnceLock::from).unwrap_or_default(),
+            whole,
+            size,
+        })))
     }
 
     /// The artifact of a digest as `sha256:HEX`, `sha384:HEX` or `sha512:HEX`; `None` for any other text.
     pub fn named(text: &str) -> Option<Self> {
         let (algorithm, hex) = text.split_once(':')?;
-        let hash = hash(algorithm)?;
-        unhex(hex)
-            .filter(|digest| digest.len() == hash.digest(b"").len())
-            .map(|digest| Self::Digest(hash, digest))
+        let hash = Hash::named(algorithm)?;
+        unhex(hex).filter(|digest| digest.len() == hash.size()).map(|digest| Self::Digest(hash, digest))
+    }
+
+    /// The same by this digest alone; `None` if it isn't known.
+    pub fn by_digest(&self, hash: Hash) -> Option<Self> {
+        self.by(hash).map(|digest| Self::Digest(hash, digest))
     }
 
     /// The SHA-256; `None` if it isn't known.
@@ -118,8 +170,10 @@ impl Artifact {
         match (self, hash) {
             (Self::Digest(known, digest), hash) => (*known == hash).then(|| digest.clone()),
             (_, Hash::Sha256) => self.sha256().map(|digest| digest.to_vec()),
-            (Self::Read(digests), Hash::Sha384) => digests.wide.as_ref().map(|(sha384, _)| sha384.clone()),
-            (Self::Read(_), Hash::Sha512) => self.sha512().map(|sha512| sha512.finalize().to_vec()),
+            (Self::Read(digests), Hash::Sha384) => digests.sha384().cloned(),
+            (Self::Read(digests), Hash::Sha512) => {
+                digests.sha512().map(|state| state.clone().finalize().to_vec())
+            }
             _ => None,
         }
     }
@@ -127,7 +181,7 @@ impl Artifact {
     /// The state of the SHA-512, which Ed25519ph wants.
     pub(super) fn sha512(&self) -> Option<Sha512> {
         match self {
-            Self::Read(digests) => digests.wide.as_ref().map(|(_, sha512)| sha512.clone()),
+            Self::Read(digests) => digests.sha512().cloned(),
             _ => None,
         }
     }
@@ -142,14 +196,9 @@ impl Artifact {
 
     /// Whether this is the artifact's digest by the algorithm of that name.
     pub(super) fn has_digest(&self, name: &str, hex: &str) -> bool {
-        let known = hash(name).and_then(|hash| self.by(hash));
+        let known = Hash::named(name).and_then(|hash| self.by(hash));
         known.is_some_and(|known| unhex(hex).is_some_and(|claimed| claimed == known))
     }
-}
-
-/// The hash of that name.
-fn hash(name: &str) -> Option<Hash> {
-    [Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(|hash| hash.name() == name)
 }
 
 /// The bytes of a text in hexadecimal digits.
@@ -197,13 +246,24 @@ mod tests {
     #[test]
     fn reading_in_pieces_gives_the_digests_of_the_whole() {
         let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
-        let read = Artifact::read(&*bytes, Wanted { wide: true, whole: true }).unwrap();
+        let read = Artifact::read(&*bytes, Wanted::DIGESTS).unwrap();
+        let kept = Artifact::read(&*bytes, Wanted { whole: true, ..Wanted::default() }).unwrap();
         let whole = Artifact::of(bytes.clone());
-        for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
-            assert_eq!(read.by(hash), whole.by(hash));
-            assert_eq!(read.by(hash), Some(hash.digest(&bytes)));
+        for hash in Hash::ALL {
+            for artifact in [&read, &kept, &whole] {
+                assert_eq!(artifact.by(hash), Some(hash.digest(&bytes)));
+            }
+            let one = Artifact::read(&*bytes, Wanted::default().and(hash)).unwrap();
+            for other in Hash::ALL {
+                let known = other == hash || other == Hash::Sha256;
+                assert_eq!(
+                    one.by(other),
+                    known.then(|| other.digest(&bytes)),
+                    "what isn't wanted costs nothing"
+                );
+            }
         }
-        assert_eq!(read.whole(), Some(&*bytes));
+        assert_eq!((read.whole(), kept.whole()), (None, Some(&*bytes)));
         let bare = Artifact::read(&*bytes, Wanted::default()).unwrap();
         assert_eq!((bare.by(Hash::Sha512), bare.whole()), (None, None), "what isn't wanted costs nothing");
     }

@@ -42,6 +42,16 @@ pub(super) fn matches(entry: &Entry, logged: &Logged<'_>) -> Result<(), LogError
     }
 }
 
+/// The hash of the digest that `entry` has of an artifact; `None`: it has none, or can't be read.
+pub(super) fn hash(entry: &Entry) -> Option<Hash> {
+    let name = match (entry.kind.as_str(), entry.version.as_str()) {
+        ("hashedrekord", "0.0.1") => read::<HashedV1>(entry, "hashedrekord").ok()?.data.hash.algorithm,
+        ("hashedrekord", _) => read::<HashedV2>(entry, "hashedrekord").ok()?.inner.data.algorithm,
+        _ => return None,
+    };
+    named(&name)
+}
+
 #[derive(Deserialize)]
 struct Body<S> {
     kind: String,
@@ -119,7 +129,7 @@ fn is_key(key: &PublicKey, der: &[u8]) -> bool {
 }
 
 /// A hash algorithm, as Rekor 1 and 2 write it.
-fn hash(name: &str) -> Option<Hash> {
+fn named(name: &str) -> Option<Hash> {
     match name {
         "sha256" | "SHA2_256" => Some(Hash::Sha256),
         "sha384" | "SHA2_384" => Some(Hash::Sha384),
@@ -136,7 +146,7 @@ struct HexHash {
 
 impl HexHash {
     fn parts(&self) -> (Option<Hash>, Option<Vec<u8>>) {
-        (hash(&self.algorithm), unhex(&self.value))
+        (named(&self.algorithm), unhex(&self.value))
     }
 }
 
@@ -305,7 +315,7 @@ fn hashed_v2(spec: HashedV2, logged: &Logged<'_>) -> Result<(), LogError> {
     let HashedInner { data, signature } = spec.inner;
     logged.is_signature(&signature.content.0)?;
     logged.is_der(&signature.verifier)?;
-    logged.is_digest(hash(&data.algorithm), Some(&data.digest.0))
+    logged.is_digest(named(&data.algorithm), Some(&data.digest.0))
 }
 
 #[derive(Deserialize)]
@@ -328,5 +338,5 @@ fn dsse_v2(spec: DsseV2, logged: &Logged<'_>) -> Result<(), LogError> {
     logged.is_signature(&signature.content.0)?;
     logged.is_der(&signature.verifier)?;
     let payload = &spec.inner.payload_hash;
-    logged.is_payload(hash(&payload.algorithm), Some(&payload.digest.0))
+    logged.is_payload(named(&payload.algorithm), Some(&payload.digest.0))
 }

@@ -50,6 +50,16 @@ const CLAIMS: [(&str, Oid); 14] = [
     ("sourceRepositoryVisibility", Oid::new_unwrap("1.3.6.1.4.1.57264.1.22")),
 ];
 
+/// Fulcio's older extensions, of GitHub's workflows, whose value is the text itself; each with the end of cosign's flag
+/// `--certificate-github-workflow-` for it.
+pub const WORKFLOW_CLAIMS: [(&str, &str, Oid); 5] = [
+    ("trigger", "githubWorkflowTrigger", Oid::new_unwrap("1.3.6.1.4.1.57264.1.2")),
+    ("sha", "githubWorkflowSHA", Oid::new_unwrap("1.3.6.1.4.1.57264.1.3")),
+    ("name", "githubWorkflowName", Oid::new_unwrap("1.3.6.1.4.1.57264.1.4")),
+    ("repository", "githubWorkflowRepository", Oid::new_unwrap("1.3.6.1.4.1.57264.1.5")),
+    ("ref", "githubWorkflowRef", Oid::new_unwrap("1.3.6.1.4.1.57264.1.6")),
+];
+
 /// The certificate that a bundle is signed with.
 #[derive(Debug)]
 pub struct SignerCertificate {
@@ -156,6 +166,11 @@ impl SignerCertificate {
         for (name, oid) in CLAIMS {
             if let Some(value) = utf8(&self.parsed, oid)? {
                 claims.insert(name, value);
+            }
+        }
+        for (_, name, oid) in WORKFLOW_CLAIMS {
+            if let Some(value) = raw(&self.parsed, oid).and_then(|value| std::str::from_utf8(value).ok()) {
+                claims.insert(name, value.to_owned());
             }
         }
         Ok(Identity { names, issuer: v2.or(v1), claims })

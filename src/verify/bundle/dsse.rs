@@ -74,7 +74,7 @@ impl Envelope {
     /// [`BundleError::Content`]: it did not.
     pub fn verify(&self, key: &PublicKey) -> Result<&[u8], BundleError> {
         let signed = Artifact::of(self.signed_bytes());
-        signature::verify(key, &signed, &self.signature)?;
+        signature::verify(key, &signed, &self.signature, None)?;
         Ok(&self.payload)
     }
 

@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 
+use super::signature::Tried;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::json_lines::LinesError;
 use crate::known_format::{Known, Wanted};
 use crate::payload::dsse::DsseError;
-use crate::sign::{Algorithm, Malformed, VerifyError};
+use crate::sign::{Algorithm, Hash, Malformed, VerifyError};
 
 /// Why a bundle is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -151,8 +152,21 @@ pub enum FormatError {
 #[non_exhaustive]
 pub enum ContentError {
     /// Not by this key over these bytes.
-    #[error(transparent)]
-    Signature(VerifyError),
+    #[error("{error}{tried}")]
+    Signature {
+        /// What is wrong with it.
+        error: VerifyError,
+        /// Which hashes were tried, where the signature doesn't say which it is of.
+        tried: Tried,
+    },
+    /// Of another hash than the one that is accepted.
+    #[error("it is over a {found} digest, and {wanted} alone is accepted")]
+    Hash {
+        /// What it is of.
+        found: Hash,
+        /// What is accepted.
+        wanted: Hash,
+    },
     /// The bundle's own digest differs.
     #[error("it is of {claimed}, and the artifact is {actual}")]
     Digest {
@@ -446,7 +460,9 @@ impl BundleError {
     pub fn check(&self) -> &'static str {
         match self {
             Self::Format(_) => "format",
-            Self::Content(ContentError::Signature(_) | ContentError::NeedsFile { .. }) => "signature",
+            Self::Content(
+                ContentError::Signature { .. } | ContentError::Hash { .. } | ContentError::NeedsFile { .. },
+            ) => "signature",
             Self::Content(_) => "artifact",
             Self::Signer(_) => "signer",
             Self::Certificate(_) => "certificate",
@@ -509,7 +525,17 @@ impl Explain for BundleError {
                 "give --allow-certificate-chain, if the signer's tool writes such bundles"
             }
             Self::Format(_) => "get the bundle again from where it was made",
-            Self::Content(ContentError::Signature(_)) => {
+            Self::Content(ContentError::Hash { .. }) => {
+                "give --signature-digest-algorithm the hash that the signer uses, or leave it out"
+            }
+            Self::Content(ContentError::Signature { error, .. }) if error.is_by_key() => {
+                "see that the artifact is the very file that was signed, and signed over SHA-256, SHA-384 or SHA-512"
+            }
+            Self::Content(ContentError::Signature { tried, .. }) if tried.more() => {
+                "see that it is of the very file that was signed and by this key or certificate; give the file itself in place of its digest or \
+                 of standard input, to try other hashes"
+            }
+            Self::Content(ContentError::Signature { .. }) => {
                 "see that the artifact is the very file that was signed, and that the key or certificate is the signer's"
             }
             Self::Content(ContentError::NeedsFile { .. }) => "give the file instead of its digest",

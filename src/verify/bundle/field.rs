@@ -20,7 +20,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, BASE64
 pub(super) struct Bytes(pub(super) Vec<u8>);
 
 /// Decodes base64 in either alphabet, with or without its padding, in one line or several.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
+pub(in crate::verify) fn base64(text: &str) -> Option<Vec<u8>> {
     // A text may have many megabytes, and this way of looking for a byte is quick in any build.
     let has = |byte: u8| text.as_bytes().contains(&byte);
     let engine = if has(b'-') || has(b'_') { URL_SAFE } else { STANDARD };

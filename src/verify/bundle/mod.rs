@@ -71,8 +71,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use artifact::{Artifact, Digests, WHOLE_BYTES, Wanted};
-pub use certificate::{Identity, SignerCertificate};
+pub use certificate::{Identity, SignerCertificate, WORKFLOW_CLAIMS};
 pub use checkpoint::Checkpoint;
+pub(super) use field::base64;
+
 pub use error::{
     BundleError, CertificateError, ContentError, FormatError, LogError, SctError, SignerMismatch,
     TimestampError,
@@ -82,6 +84,7 @@ pub use format::{BUNDLE_BYTES, Bundle, Content, Entry, Material, Proof, Version}
 pub use policy::{IdentityPolicy, Match, Policy, Signer};
 pub use roots::{Waived, Waivers};
 pub use several::{BUNDLES, Bundles, Counted, TOLD};
+pub use signature::Tried;
 pub use token::Token;
 pub use trust::{ROOTS, TRUST_BYTES, TrustError, TrustMaterial};
 pub use verified::{LogEntry, Signed, TimeSource, UnknownTimestamp, Verified, VerifiedTime, Who};
@@ -126,7 +129,7 @@ impl Verifier {
         self.verify(&Bundle::parse(bytes)?, artifact)
     }
 
-    /// Verifies a bare signature: that `key` made it over `artifact`.
+    /// Verifies a bare signature: that `key` made it over `artifact`, and by the hash `only`, if there is one.
     ///
     /// # Errors
     ///
@@ -135,8 +138,9 @@ impl Verifier {
         key: &crate::sign::PublicKey,
         artifact: &Artifact,
         signature: &[u8],
+        only: Option<crate::sign::Hash>,
     ) -> Result<(), BundleError> {
-        signature::verify(key, artifact, signature)
+        signature::verify(key, artifact, signature, only)
     }
 
     /// What must be read of the artifact, for [`verify`](Self::verify) to have all it needs.
@@ -146,7 +150,8 @@ impl Verifier {
     /// The bundle is not of the policy's kind, or its certificate can't be read.
     pub fn wanted(&self, bundle: &Bundle) -> Result<Wanted, BundleError> {
         let certificate = self.certificate(bundle)?;
-        Ok(signature::wanted(bundle, self.signed_with(certificate.as_ref())?.key))
+        let key = self.signed_with(certificate.as_ref())?.key;
+        Ok(signature::wanted(bundle, key, self.policy.hash))
     }
 
     /// Verifies a bundle that has been read, by any of the trusted roots.
@@ -162,7 +167,7 @@ impl Verifier {
     fn by_one(&self, bundle: &Bundle, artifact: &Artifact) -> Result<Verified, BundleError> {
         let certificate = self.certificate(bundle)?;
         let with = self.signed_with(certificate.as_ref())?;
-        let signed = content(bundle, artifact, &with)?;
+        let signed = self.content(bundle, artifact, &with)?;
         let log_entries = self.log_entries(bundle, &signed, &with)?;
         let logged: Vec<VerifiedTime> = log_entries.iter().filter_map(LogEntry::time).collect();
         let (mut times, unknown_timestamps) = self.timestamps(bundle, &logged)?;
@@ -356,6 +361,17 @@ impl Verifier {
                 wanted: wanted.issuer.to_string(),
             });
         }
+        for (claim, wanted) in &wanted.claims {
+            let found = identity.claims.get(claim);
+            if found != Some(wanted) {
+                let found = found.map_or_else(
+                    || "not there".to_owned(),
+                    |found| format!("\"{}\"", crate::foreign::shown(found, 300)),
+                );
+                let wanted = format!("\"{}\"", crate::foreign::shown(wanted, 300));
+                return Err(BundleError::Identity { what: claim, found, wanted });
+            }
+        }
         match identity.names.iter().find(|(_, name)| wanted.identity.accepts(name)) {
             Some((kind, name)) => Ok(Who::Identity {
                 kind,
@@ -370,31 +386,36 @@ impl Verifier {
             }),
         }
     }
-}
 
-/// Checks the signature, and that it is of the artifact; gives what the signature covers.
-fn content(bundle: &Bundle, artifact: &Artifact, with: &SignedWith<'_>) -> Result<Artifact, BundleError> {
-    match &bundle.content {
-        Content::Message { digest, signature } => {
-            if matches!(artifact, Artifact::Unchecked) {
-                return Err(BundleError::Content(ContentError::NoArtifact));
+    /// Checks the signature, and that it is of the artifact; gives what the signature covers.
+    fn content(
+        &self,
+        bundle: &Bundle,
+        artifact: &Artifact,
+        with: &SignedWith<'_>,
+    ) -> Result<Artifact, BundleError> {
+        match &bundle.content {
+            Content::Message { digest, signature } => {
+                if matches!(artifact, Artifact::Unchecked) {
+                    return Err(BundleError::Content(ContentError::NoArtifact));
+                }
+                if let Some((hash, claimed)) = digest
+                    && let Some(actual) = artifact.by(*hash)
+                    && actual != *claimed
+                {
+                    let shown = |digest: &[u8]| format!("{hash}:{}", artifact::hex(digest));
+                    let (claimed, actual) = (shown(claimed), shown(&actual));
+                    return Err(BundleError::Content(ContentError::Digest { claimed, actual }));
+                }
+                signature::verify(with.key, artifact, signature, self.policy.hash)?;
+                Ok(artifact.clone())
             }
-            if let Some((hash, claimed)) = digest
-                && let Some(actual) = artifact.by(*hash)
-                && actual != *claimed
-            {
-                let shown = |digest: &[u8]| format!("{hash}:{}", artifact::hex(digest));
-                let (claimed, actual) = (shown(claimed), shown(&actual));
-                return Err(BundleError::Content(ContentError::Digest { claimed, actual }));
+            Content::Dsse(envelope) => {
+                let signed = Artifact::of(envelope.signed_bytes());
+                signature::verify(with.key, &signed, envelope.signature(), self.policy.hash)?;
+                envelope.is_about(artifact).map_err(BundleError::Content)?;
+                Ok(signed)
             }
-            signature::verify(with.key, artifact, signature)?;
-            Ok(artifact.clone())
-        }
-        Content::Dsse(envelope) => {
-            let signed = Artifact::of(envelope.signed_bytes());
-            signature::verify(with.key, &signed, envelope.signature())?;
-            envelope.is_about(artifact).map_err(BundleError::Content)?;
-            Ok(signed)
         }
     }
 }

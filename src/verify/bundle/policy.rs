@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::expressions::{ExpressionError, Expressions};
-use crate::sign::PublicKey;
+use crate::sign::{Hash, PublicKey};
 
 /// What is demanded of a bundle.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Policy {
     pub signed_timestamps: bool,
     /// A bundle 0.3 may have a certificate chain in place of a certificate; it is read as those of older versions are.
     pub allow_certificate_chain: bool,
+    /// The one hash that signatures may be of; `None`: any of the SHA-2 family. Ed25519 leaves no choice, and isn't held to it.
+    pub hash: Option<Hash>,
 }
 
 impl Policy {
@@ -32,6 +34,7 @@ impl Policy {
             ignore_sct: false,
             signed_timestamps: false,
             allow_certificate_chain: false,
+            hash: None,
         }
     }
 }
@@ -52,6 +55,15 @@ pub struct IdentityPolicy {
     pub identity: Match,
     /// The OIDC issuer that vouched for it.
     pub issuer: Match,
+    /// What else the certificate must say, by the names of [`Identity::claims`](super::Identity::claims).
+    pub claims: Vec<(&'static str, String)>,
+}
+
+impl IdentityPolicy {
+    /// This identity and issuer, and nothing else.
+    pub fn new(identity: Match, issuer: Match) -> Self {
+        Self { identity, issuer, claims: Vec::new() }
+    }
 }
 
 /// What a text must be.

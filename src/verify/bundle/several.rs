@@ -21,17 +21,19 @@ pub const TOLD: usize = 20;
 /// The bundles of a file.
 #[derive(Debug)]
 pub struct Bundles {
+    /// Those that aren't judged yet.
     bundles: Vec<(usize, Bundle)>,
+    good: Vec<(usize, Verified)>,
     refused: Vec<(usize, BundleError)>,
 }
 
 /// What counts of several bundles, and what does not.
 #[derive(Debug)]
-pub struct Counted<T> {
+pub struct Counted<T, E = BundleError> {
     /// What counts, at least one, with the lines of the file.
     pub good: Vec<(usize, T)>,
     /// What does not count, and why.
-    pub refused: Vec<(usize, BundleError)>,
+    pub refused: Vec<(usize, E)>,
 }
 
 impl Bundles {
@@ -48,14 +50,14 @@ impl Bundles {
             Ok(documents) if documents.len() > 1 => documents,
             // The reader of one bundle says what is wrong with it.
             Err(json_lines::LinesError::Json { line: 1, .. }) | Ok(_) => {
-                return Ok(Self { bundles: vec![(1, Bundle::parse(bytes)?)], refused: Vec::new() });
+                return Ok(Self::new(vec![(1, Bundle::parse(bytes)?)]));
             }
             Err(error) => {
                 let other = Known::other_than(known_format::Wanted::Bundle, bytes).map(FormatError::Other);
                 return Err(BundleError::Format(other.unwrap_or(FormatError::Lines(error))));
             }
         };
-        let mut all = Self { bundles: Vec::new(), refused: Vec::new() };
+        let mut all = Self::new(Vec::new());
         for Document { line, bytes } in documents {
             match Bundle::parse(bytes) {
                 Ok(bundle) => all.bundles.push((line, bundle)),
@@ -76,7 +78,7 @@ impl Bundles {
         for (line, bundle) in std::mem::take(&mut self.bundles) {
             match verifier.wanted(&bundle) {
                 Ok(wanted) => {
-                    all = Wanted { wide: all.wide || wanted.wide, whole: all.whole || wanted.whole };
+                    all = all.or(wanted);
                     kept.push((line, bundle));
                 }
                 Err(error) => self.refused.push((line, error)),
@@ -89,37 +91,53 @@ impl Bundles {
         }
     }
 
-    /// Judges each of them.
-    ///
-    /// # Errors
-    ///
-    /// None counts.
-    pub fn verify(self, verifier: &Verifier, artifact: &Artifact) -> Result<Counted<Verified>, BundleError> {
-        self.judge(|bundle| verifier.verify(bundle, artifact))
+    fn new(bundles: Vec<(usize, Bundle)>) -> Self {
+        Self { bundles, good: Vec::new(), refused: Vec::new() }
     }
 
-    /// Judges each of them by `judge`.
+    /// Judges those that are left. With `again` those for which a digest of the artifact lacks stay, to be judged once more is known of it.
+    pub fn judge(&mut self, verifier: &Verifier, artifact: &Artifact, again: bool) {
+        for (line, bundle) in std::mem::take(&mut self.bundles) {
+            match verifier.verify(&bundle, artifact) {
+                Ok(verified) => self.good.push((line, verified)),
+                Err(error) if again && error.lacks_digest() => self.bundles.push((line, bundle)),
+                Err(error) => self.refused.push((line, error)),
+            }
+        }
+    }
+
+    /// Whether some aren't judged yet.
+    pub fn are_left(&self) -> bool {
+        !self.bundles.is_empty()
+    }
+
+    /// What counts of those that were judged.
     ///
     /// # Errors
     ///
     /// None counts.
-    pub fn judge<T>(
-        self,
-        judge: impl Fn(&Bundle) -> Result<T, BundleError>,
-    ) -> Result<Counted<T>, BundleError> {
-        let Self { bundles, mut refused } = self;
-        let mut good = Vec::new();
-        for (line, bundle) in bundles {
-            match judge(&bundle) {
-                Ok(verified) => good.push((line, verified)),
-                Err(error) => refused.push((line, error)),
-            }
-        }
+    pub fn counted(self) -> Result<Counted<Verified>, BundleError> {
+        let Self { mut good, mut refused, .. } = self;
         if good.is_empty() {
             return Err(none(refused));
         }
+        good.sort_by_key(|(line, _)| *line);
         refused.sort_by_key(|(line, _)| *line);
         Ok(Counted { good, refused })
+    }
+
+    /// Judges each of them, with all that will ever be known of the artifact.
+    ///
+    /// # Errors
+    ///
+    /// None counts.
+    pub fn verify(
+        mut self,
+        verifier: &Verifier,
+        artifact: &Artifact,
+    ) -> Result<Counted<Verified>, BundleError> {
+        self.judge(verifier, artifact, false);
+        self.counted()
     }
 }
 
@@ -146,10 +164,16 @@ pub(super) fn reasons(refused: &[(usize, BundleError)]) -> String {
     all.join("; ")
 }
 
-impl<T> Counted<T> {
+impl<T, E> Counted<T, E> {
     /// Whether the file holds several bundles, so that lines are worth naming.
     pub fn is_several(&self) -> bool {
         self.good.len() + self.refused.len() > 1
+    }
+}
+
+impl From<Verified> for Counted<Verified> {
+    fn from(verified: Verified) -> Self {
+        Self { good: vec![(1, verified)], refused: Vec::new() }
     }
 }
 

@@ -366,6 +366,21 @@ impl TrustMaterial {
         self.newest = self.newest.max(window.map(|window| window.start));
     }
 
+    /// The same logs and timestamp authorities, and in place of the certificate authorities these `roots`, with what may stand between, in DER.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not a certificate.
+    pub fn with_roots(self, roots: Vec<Vec<u8>>, between: &[Vec<u8>]) -> Result<Self, TrustError> {
+        let chain = |root| between.iter().cloned().chain([root]).collect();
+        let authorities =
+            roots.into_iter().map(|root| Authority::new("the given roots", chain(root), None, false));
+        let authorities: Vec<Authority> = authorities.collect::<Result<_, _>>()?;
+        let mut trusted = self.apart();
+        trusted.iter_mut().for_each(|root| root.authorities.clone_from(&authorities));
+        Self::together(trusted)
+    }
+
     /// The transparency log of that id.
     pub(super) fn log(&self, id: &[u8]) -> Option<&Log> {
         self.logs.iter().find(|log| log.id == id)

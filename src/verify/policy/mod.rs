@@ -265,7 +265,7 @@ fn signer(
             let identity =
                 one_of(node, identity.as_ref(), identity_regexp.as_ref(), "identity", expressions)?;
             let issuer = one_of(node, issuer.as_ref(), issuer_regexp.as_ref(), "issuer", expressions)?;
-            Ok(Signer::Identity(IdentityPolicy { identity, issuer }))
+            Ok(Signer::Identity(IdentityPolicy::new(identity, issuer)))
         }
         _ => Err(node.wrong("a signer is one of key, publicKey, or an identity with its issuer")),
     }
@@ -340,6 +340,7 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
             timestamp_required: timestamp,
             ignore_sct: false,
             allow_certificate_chain: false,
+            hash: None,
             signer: signer.clone(),
         });
     }

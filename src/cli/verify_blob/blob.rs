@@ -1,0 +1,123 @@
+//! What is verified: a file, standard input, a digest, or nothing at all.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+
+use super::Command;
+use super::error::{BlobError, MAX_FILE_BYTES};
+use crate::input::{self, InputError};
+use crate::sign::Hash;
+use crate::verify::bundle::{Artifact, Wanted};
+
+/// As much of standard input is kept, to be hashed once more where the signature turns out to be of another hash.
+const KEPT_BYTES: usize = 16 * 1024 * 1024;
+
+/// What is verified.
+pub(super) struct Blob {
+    source: Source,
+    /// The digest that alone counts, and what it must be.
+    only: Option<(Hash, Option<String>)>,
+    /// Standard input, if it was short.
+    kept: Option<Vec<u8>>,
+}
+
+enum Source {
+    File(PathBuf),
+    Known(Artifact),
+}
+
+impl Blob {
+    /// What the arguments of `command` name.
+    pub(super) fn new(matches: &ArgMatches, command: Command) -> Result<Self, BlobError> {
+        let file = matches.get_one::<String>("blob");
+        if command == Command::Blob {
+            return Ok(Self::of(Source::named(file.map(String::as_str).unwrap_or_default())));
+        }
+        if matches.get_one::<String>("check-claims").is_some_and(|text| text == "false") {
+            return Ok(Self::of(Source::Known(Artifact::Unchecked)));
+        }
+        let text = |flag| matches.get_one::<String>(flag);
+        match (file, text("digest"), text("digestAlg")) {
+            (Some(file), None, None) => Ok(Self::of(Source::named(file))),
+            (Some(file), digest, algorithm) => {
+                let name = algorithm.map_or("sha256", String::as_str);
+                let hash = Hash::named(name).ok_or(BlobError::Digest)?;
+                let wanted = digest.map(|hex| digested(name, hex)).transpose()?;
+                let only = Some((hash, wanted.map(|wanted| wanted.to_string())));
+                Ok(Self { only, ..Self::of(Source::named(file)) })
+            }
+            (None, Some(digest), Some(algorithm)) => {
+                Ok(Self::of(Source::Known(digested(algorithm, digest)?)))
+            }
+            (None, ..) => Err(BlobError::NoSubject),
+        }
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, only: None, kept: None }
+    }
+
+    /// Reads as much of it as is `wanted`.
+    pub(super) fn read(&mut self, name: &str, wanted: Wanted) -> Result<Artifact, BlobError> {
+        let only = self.only.clone();
+        let wanted = only.iter().fold(wanted, |wanted, (hash, _)| wanted.and(*hash));
+        let artifact = self.whole(wanted)?;
+        let Some((hash, digest)) = only else { return Ok(artifact) };
+        let found = artifact.by_digest(hash).ok_or(BlobError::Digest)?;
+        match digest {
+            Some(wanted) if wanted != found.to_string() => {
+                Err(BlobError::OtherDigest { artifact: name.to_owned(), found: found.to_string(), wanted })
+            }
+            _ => Ok(found),
+        }
+    }
+
+    fn whole(&mut self, wanted: Wanted) -> Result<Artifact, BlobError> {
+        let path = match &self.source {
+            Source::File(path) => path,
+            Source::Known(artifact) => return Ok(artifact.clone()),
+        };
+        let failed = |source| BlobError::Read { what: "the file", path: path.clone(), source };
+        // A file that grew says so in the reader's own words, with its hint.
+        let own = |error: io::Error| error.downcast::<InputError>().unwrap_or_else(InputError::Io);
+        if let Some(kept) = &self.kept {
+            return Artifact::read(&**kept, wanted).map_err(|error| failed(own(error)));
+        }
+        let mut file = input::open_or_stdin(path, MAX_FILE_BYTES).map_err(failed)?;
+        if !input::is_stdin(path) {
+            return Artifact::read(file, wanted).map_err(|error| failed(own(error)));
+        }
+        let mut start = Vec::new();
+        let limit = KEPT_BYTES as u64 + 1;
+        file.by_ref().take(limit).read_to_end(&mut start).map_err(|error| failed(own(error)))?;
+        let artifact = Artifact::read(start.as_slice().chain(file), wanted);
+        let artifact = artifact.map_err(|error| failed(own(error)))?;
+        self.kept = Some(start).filter(|start| start.len() <= KEPT_BYTES);
+        Ok(artifact)
+    }
+
+    /// Whether it can be read once more.
+    pub(super) fn is_there_again(&self) -> bool {
+        match &self.source {
+            Source::File(path) => !input::is_stdin(path) || self.kept.is_some(),
+            Source::Known(_) => false,
+        }
+    }
+}
+
+impl Source {
+    /// A file of that name comes before a digest, as in cosign.
+    fn named(text: &str) -> Self {
+        match Artifact::named(text) {
+            Some(digest) if !Path::new(text).exists() => Self::Known(digest),
+            _ => Self::File(text.into()),
+        }
+    }
+}
+
+/// The artifact with this digest, in hexadecimal digits.
+fn digested(algorithm: &str, hex: &str) -> Result<Artifact, BlobError> {
+    Artifact::named(&format!("{algorithm}:{hex}")).ok_or(BlobError::Digest)
+}

@@ -1,0 +1,167 @@
+//! Why a file is not verified, and what to do.
+
+use std::path::PathBuf;
+
+use crate::cli::trust::TrustFlagError;
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::foreign;
+use crate::input::InputError;
+use crate::verify::attestation_type::TypeError;
+use crate::verify::bundle::{BundleError, CertificateError, TrustError};
+use crate::verify::detached::{DetachedError, PartsError};
+use crate::verify::statement::StatementError;
+
+/// The largest file that is hashed here: at a gigabyte in a second or two, this takes minutes. A sparse file can be far larger.
+pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+
+/// What proves the time of a signature by a certificate that came without a bundle.
+const TIMES: &str = "give the log's entry with --bundle (the file that cosign sign-blob --bundle wrote); for a signature that was never logged \
+                     --insecure-ignore-tlog with --rfc3161-timestamp, or without: then the certificate must be valid now";
+
+/// Why a file is not verified.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BlobError {
+    #[error(transparent)]
+    Flags(#[from] TrustFlagError),
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    #[error("both --signature and --bundle are given")]
+    SignatureAndBundle,
+    #[error("neither --signature nor --bundle is given")]
+    NoSignature,
+    #[error("--signature alone is verified with a key, and none is given")]
+    NoKey,
+    #[error("both --{0} and --{1} are given")]
+    Both(&'static str, &'static str),
+    #[error("--{0} is given with a Sigstore bundle, which holds everything of its kind")]
+    WithBundle(&'static str),
+    #[error("--ca-intermediates is given without --ca-roots")]
+    NoRoots,
+    #[error("neither a file nor --digest with --digestAlg is given")]
+    NoSubject,
+    #[error(
+        "--digestAlg with --digest is not the name of a hash with a digest of its length in hexadecimal digits"
+    )]
+    Digest,
+    #[error("cannot read {what} {}", foreign::shown(&.path.display().to_string(), 512))]
+    Read { what: &'static str, path: PathBuf, source: InputError },
+    #[error("cannot use {what} {}", foreign::shown(.place, 512))]
+    Form { what: &'static str, place: String, source: DetachedError },
+    #[error("cannot use the certificates of --{flag}")]
+    Roots { flag: &'static str, source: TrustError },
+    #[error("{} is not verified: its bundle holds no signature, and --signature is not given", foreign::shown(.artifact, 512))]
+    BundleWithoutSignature { artifact: String },
+    #[error("{} is not verified: {what} that is given is not that of the bundle", foreign::shown(.artifact, 512))]
+    Another { artifact: String, what: &'static str },
+    #[error("{} is not verified: the signature is a DSSE envelope, an attestation of the type \"{kind}\", whose signature is not over the file", foreign::shown(.artifact, 512))]
+    Envelope { artifact: String, kind: String },
+    #[error("{} is not verified: it is signed, and an attestation is asked for", foreign::shown(.artifact, 512))]
+    NotAnAttestation { artifact: String },
+    #[error("{} is not verified: the envelope's payload is of the type \"{found}\", not an in-toto statement", foreign::shown(.artifact, 512))]
+    PayloadType { artifact: String, found: String },
+    #[error("{} is not verified: the attestation cannot be read", foreign::shown(.artifact, 512))]
+    Statement { artifact: String, source: StatementError },
+    #[error("{} is not verified: the attestation is of the type \"{found}\", and \"{wanted}\" is asked for", foreign::shown(.artifact, 512))]
+    OtherType { artifact: String, found: String, wanted: String },
+    #[error("{} is not verified: it is {found}, and --digest says {wanted}", foreign::shown(.artifact, 512))]
+    OtherDigest { artifact: String, found: String, wanted: String },
+    #[error("line {line}: {source}")]
+    Line { line: usize, source: Box<BlobError> },
+    #[error("{} is not verified", foreign::shown(.artifact, 512))]
+    Parts { artifact: String, source: PartsError },
+    #[error("{} is not verified (check: {}): a certificate alone does not prove when it signed", foreign::shown(.artifact, 512), .source.check())]
+    CertificateAlone { artifact: String, source: BundleError },
+    #[error("{} is not verified (check: {})", foreign::shown(.artifact, 512), .source.check())]
+    Bundle { artifact: String, source: BundleError },
+}
+
+impl BlobError {
+    /// A refusal of what is about `artifact`; `alone`: its certificate came without what proves a time.
+    pub(super) fn refused(artifact: &str, source: BundleError, alone: bool) -> Self {
+        let artifact = artifact.to_owned();
+        let no_time = matches!(
+            source,
+            BundleError::NoLogEntry | BundleError::Certificate(CertificateError::Validity { .. })
+        );
+        match alone && no_time {
+            true => Self::CertificateAlone { artifact, source },
+            false => Self::Bundle { artifact, source },
+        }
+    }
+}
+
+impl Explain for BlobError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Flags(error) => error.used(),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Flags(error) => return error.hint(),
+            Self::Line { source, .. } => return source.hint(),
+            Self::Type(error) => return error.hint(),
+            Self::Bundle { source, .. } => return source.hint(),
+            Self::Parts { source: PartsError::Bundle(source), .. } => return source.hint(),
+            Self::Form { source, .. } => return source.hint(),
+            Self::SignatureAndBundle => "give one of them: a bundle holds its signature".into(),
+            Self::NoSignature => "give the bundle with --bundle, or the signature and its --key".into(),
+            Self::NoKey => "give --key; for a signature by an identity --bundle, or --certificate".into(),
+            Self::Both(..) => "give one of them".into(),
+            Self::WithBundle(flag) => {
+                format!("leave out --{flag}: it goes with --signature or a bundle of cosign's old format")
+            }
+            Self::NoRoots => "give the roots as well, or --certificate-chain".into(),
+            Self::NoSubject => {
+                "give the file that is attested, or its digest; --check-claims=false asks for neither".into()
+            }
+            Self::Digest => {
+                "give --digestAlg sha256, sha384 or sha512, and --digest in hexadecimal digits".into()
+            }
+            Self::Read { source: InputError::TooLarge { limit: MAX_FILE_BYTES }, .. } => {
+                "give its digest in place of the file, as sha256:HEX: sha256sum prints it".into()
+            }
+            Self::Read { source, .. } => {
+                source.hint().unwrap_or_else(|| "give a file that can be read".into())
+            }
+            Self::Roots { .. } => "give CA certificates in PEM".into(),
+            Self::BundleWithoutSignature { .. } => "give the signature with --signature".into(),
+            Self::Another { what, .. } => format!("leave out {what}, or take no such bundle"),
+            Self::Envelope { kind, .. } => format!(
+                "verify it with stepseal verify-blob-attestation --type {kind}, or give --type; for a run of Tekton's use stepseal verify-run"
+            ),
+            Self::NotAnAttestation { .. } => "verify it with stepseal verify-blob, without --type".into(),
+            Self::OtherType { found, .. } => {
+                format!("give --type {found}, if that is the attestation that you mean to trust")
+            }
+            Self::OtherDigest { .. } => "see that the file is the very one that is attested".into(),
+            Self::CertificateAlone { .. } => TIMES.into(),
+            Self::PayloadType { .. }
+            | Self::Statement { .. }
+            | Self::Parts { source: PartsError::Log, .. } => {
+                "get the bundle again from where it was made".into()
+            }
+        })
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Flags(error) => error.exit(),
+            Self::Type(error) => error.exit(),
+            Self::SignatureAndBundle
+            | Self::NoSignature
+            | Self::NoKey
+            | Self::Both(..)
+            | Self::WithBundle(_)
+            | Self::NoRoots
+            | Self::NoSubject
+            | Self::Digest
+            | Self::Roots { .. }
+            | Self::Read { .. } => ExitCode::Usage,
+            _ => ExitCode::Failed,
+        }
+    }
+}
