@@ -113,6 +113,12 @@ fn the_documented_procedure_says_verified_ok() {
     )
     .ok()
     .says("Verified OK");
+    desk.types(&format!(
+        "{} verify-blob-attestation --insecure-ignore-tlog=true --key $KEY --signature sig --type slsaprovenance --check-claims=false /dev/null",
+        binary().display()
+    ))
+    .ok()
+    .says("Verified OK");
     let run = desk.namespace.get("taskrun", "build");
     assert_eq!(run["metadata"]["annotations"]["chains.tekton.dev/signed"], "true");
     // Two signatures of the run, and the newest is the one that says what the run says: ours verifies as well.

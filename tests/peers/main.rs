@@ -43,6 +43,8 @@ mod layers;
 #[cfg(test)]
 mod logged;
 #[cfg(test)]
+mod old_format;
+#[cfg(test)]
 mod peers;
 #[cfg(test)]
 mod refusals;

@@ -153,15 +153,17 @@ fn what_lies_in_a_folder_is_verified_as_a_blob() {
         let signature = folder.join(format!("signature-taskrun-{UID}"));
         let payload = folder.join(format!("payload-taskrun-{UID}"));
         let command = if format == "tekton" { "verify-blob" } else { "verify-blob-attestation" };
-        let mut verify = scene.cosign(&[command, "--insecure-ignore-tlog=true", "--key"]);
-        verify.arg(scene.public_key()).arg("--signature").arg(signature);
-        if format == "tekton" {
-            verify.arg(payload);
-        } else {
-            let digest = image.digest.trim_start_matches("sha256:");
-            verify.args(["--type", "slsaprovenance1", "--digest", digest, "--digestAlg", "sha256"]);
+        let flags = [command, "--insecure-ignore-tlog=true", "--key"];
+        for mut verify in [scene.cosign(&flags), scene.stepseal(&[], &flags)] {
+            verify.arg(scene.public_key()).arg("--signature").arg(&signature);
+            if format == "tekton" {
+                verify.arg(&payload);
+            } else {
+                let digest = image.digest.trim_start_matches("sha256:");
+                verify.args(["--type", "slsaprovenance1", "--digest", digest, "--digestAlg", "sha256"]);
+            }
+            run(&mut verify).ok();
         }
-        run(&mut verify).ok();
     }
 }
 
