@@ -15,7 +15,9 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::{Claims, Format};
 use crate::pipeline::RunJob;
-use crate::plan::{self, Note, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions};
+use crate::plan::{
+    self, Note, NoteKind, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions,
+};
 use crate::registry::{ImageRef, PlainHttp};
 use crate::report::{About, Expected, Label};
 use crate::store::StoreKind;
@@ -279,9 +281,11 @@ fn plan_runs(config: &Config, found: &Found, allowed: &PlanOptions, plan: &mut P
         if to.stores.is_empty() {
             let key = format!("artifacts.{}.storage", run.artifact());
             let what = format!("nothing is signed for the run itself: {key} is empty");
-            plan.notes.push(Note { place, what });
+            plan.notes.push(Note { place, what, kind: NoteKind::Other });
         } else {
-            plan.notes.extend(run.notes.iter().map(|what| Note { place: place.clone(), what: what.clone() }));
+            let note =
+                |what: &String| Note { place: place.clone(), what: what.clone(), kind: NoteKind::Other };
+            plan.notes.extend(run.notes.iter().map(note));
         }
         runs.push(run);
     }

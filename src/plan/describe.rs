@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::{Note, Plan, Problem, Subject};
+use super::{Note, NoteKind, Plan, Problem, Subject};
 use crate::foreign;
 
 /// How many lines of one kind are shown; the JSON form has all of them.
@@ -11,7 +11,7 @@ const LINES: usize = 200;
 /// How many sources of one subject are shown.
 const SOURCES: usize = 8;
 
-/// The plan, for people: the lines of images, other artifacts, problems, notes.
+/// The plan, for people: the lines of images, other artifacts, problems, results that are not taken, other notes.
 pub fn describe(plan: &Plan) -> Vec<String> {
     let mut out = Vec::new();
     let signed: HashSet<(String, &str)> = plan
@@ -32,9 +32,12 @@ pub fn describe(plan: &Plan) -> Vec<String> {
     section(&mut out, "problem", "problems", &plan.problems, |Problem { place, what }| {
         vec![format!("  {place}: {what}")]
     });
-    section(&mut out, "result not taken", "results not taken", &plan.notes, |Note { place, what }| {
-        vec![format!("  {place}: {what}")]
-    });
+    let (others, results): (Vec<&Note>, Vec<&Note>) =
+        plan.notes.iter().partition(|note| note.kind == NoteKind::Other);
+    for (one, many, notes) in [("result not taken", "results not taken", results), ("note", "notes", others)]
+    {
+        section(&mut out, one, many, &notes, |note| vec![format!("  {}: {}", note.place, note.what)]);
+    }
     out.extend(plan.nothing_to_sign());
     out
 }

@@ -28,7 +28,7 @@ pub use run::{PlannedRun, RunPlanOptions, plan_run, refused_outcome};
 
 use crate::registry::{ImageRef, PlainHttp, Repository};
 use crate::tekton::{Discovered, Looked};
-pub use crate::tekton::{Note, Problem};
+pub use crate::tekton::{Note, NoteKind, Problem};
 
 /// What the user decides about a plan.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +64,7 @@ pub struct Plan {
     pub images: Vec<PlannedImage>,
     /// What is wrong. Unless this is empty, nothing is signed without the user's leave.
     pub problems: Vec<Problem>,
-    /// What looks like a hint and is rightly not signed.
+    /// What is rightly not signed, and what else the user should know.
     pub notes: Vec<Note>,
     /// Where was looked.
     #[serde(skip)]

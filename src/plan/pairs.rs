@@ -92,7 +92,7 @@ impl Planner<'_> {
             let other_name = half_name(family, prefix, which.other());
             match (&hint.value, other.map(|other| &other.value)) {
                 (Err(error), _) => self.problem(hint.place(), reason::with_cause(error)),
-                (Ok(Value::Blank), _) => self.note(hint.place(), "it is blank, so it is no hint".to_owned()),
+                (Ok(Value::Blank), _) => self.note_blank(hint, "it is blank, so it is no hint"),
                 (Ok(_), Some(Err(_))) => {
                     self.problem(hint.place(), format!("half a pair: {other_name} can't be taken"));
                 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::pairs;
 use super::reason;
-use super::{Note, Plan, PlanOptions, PlannedImage, Problem, Subject};
+use super::{Note, NoteKind, Plan, PlanOptions, PlannedImage, Problem, Subject};
 use crate::foreign;
 use crate::registry::ImageRef;
 use crate::tekton::{Discovered, Hint, Value};
@@ -65,15 +65,21 @@ impl<'a> Planner<'a> {
         self.plan.problems.push(Problem { place, what });
     }
 
-    pub(super) fn note(&mut self, place: String, what: String) {
-        self.plan.notes.push(Note { place, what });
+    pub(super) fn note(&mut self, place: String, what: String, kind: NoteKind) {
+        self.plan.notes.push(Note { place, what, kind });
+    }
+
+    /// What `hint` says is blank, and rightly not signed.
+    pub(super) fn note_blank(&mut self, hint: &Hint, what: &str) {
+        let kind = if hint.scope.has_results() { NoteKind::Result } else { NoteKind::Other };
+        self.note(hint.place(), what.to_owned(), kind);
     }
 
     /// A hint that needs no other.
     fn single(&mut self, hint: &Hint) {
         match &hint.value {
             Err(error) => self.problem(hint.place(), reason::with_cause(error)),
-            Ok(Value::Blank) => self.note(hint.place(), "it is blank, so it names nothing".to_owned()),
+            Ok(Value::Blank) => self.note_blank(hint, "it is blank, so it names nothing"),
             Ok(Value::Text(name)) => self.listed(hint, &mut std::iter::once(name.as_str())),
             Ok(Value::Names(names)) => self.listed(hint, &mut names.lines()),
             Ok(Value::Outputs(outputs)) => {
@@ -172,7 +178,7 @@ impl<'a> Planner<'a> {
             .collect();
         for unsigned in std::mem::take(&mut self.unsigned) {
             if !signed.contains(&unsigned.subject) {
-                self.note(unsigned.place, unsigned.what);
+                self.note(unsigned.place, unsigned.what, NoteKind::Other);
             }
         }
     }

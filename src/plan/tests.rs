@@ -391,7 +391,7 @@ fn a_wrong_line_of_a_file_is_not_shown() {
 #[test]
 fn json_has_the_documented_names_and_order() {
     let mut plan = task(&[("IMAGE_DIGEST", A), ("IMAGE_URL", "registry.example/a"), ("x-IMAGE_URL", "y")]);
-    plan.notes.push(Note { place: "result image_url".into(), what: "no".into() });
+    plan.notes.push(Note { place: "result image_url".into(), what: "no".into(), kind: NoteKind::Result });
     assert_eq!(
         serde_json::to_string(&plan).unwrap(),
         format!(
@@ -420,7 +420,7 @@ fn people_read_subjects_then_problems_then_notes() {
              from result jar-ARTIFACT_URI, result jar-ARTIFACT_DIGEST\n\
              1 problem:\n  result x-IMAGE_URL: half a pair: there is no x-IMAGE_DIGEST beside it, and an image is named \
              by both\n\
-             1 result not taken:\n  result jar-ARTIFACT_URI: an artifact, which gets no image signature (IMAGE_URL and \
+             1 note:\n  result jar-ARTIFACT_URI: an artifact, which gets no image signature (IMAGE_URL and \
              IMAGE_DIGEST name images)"
         )
     );

@@ -129,6 +129,11 @@ impl Scope {
         }
     }
 
+    /// Whether what belongs to it are results.
+    pub fn has_results(&self) -> bool {
+        !matches!(self, Self::Arguments | Self::File)
+    }
+
     /// Whether a wrong value may be shown to the user.
     pub fn shows_values(&self) -> bool {
         !matches!(self, Self::File)
@@ -145,14 +150,26 @@ pub struct Problem {
     pub what: String,
 }
 
-/// Something that looks like a hint and is rightly not signed.
+/// Something that the user should know, and that keeps nothing from being signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// Where: a result, an argument, a line of a file.
+    /// Where: a result, an argument, a line of a file, a run.
     #[serde(rename = "where")]
     pub place: String,
-    /// Why it is not signed.
+    /// Why it is not signed, or what is not known.
     pub what: String,
+    /// What it is about.
+    #[serde(skip)]
+    pub kind: NoteKind,
+}
+
+/// What a note is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteKind {
+    /// A result that is not a hint.
+    Result,
+    /// Something else: a run, an artifact, an argument.
+    Other,
 }
 
 /// One place that was looked at.

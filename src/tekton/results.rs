@@ -8,7 +8,7 @@ use std::path::Path;
 use super::folder::Budget;
 use super::hints::{ResultKind, classify};
 use super::value::{ValueError, parse_value};
-use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Note, Scope, TektonError};
+use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Note, NoteKind, Scope, TektonError};
 use crate::foreign;
 use crate::input::{Folder, InputError};
 
@@ -99,7 +99,8 @@ pub(super) fn take(
     let mut notes = Vec::new();
     for (at, (name, kind)) in names.iter().zip(kinds).enumerate() {
         if let Some(what) = note(&kind, any_hint) {
-            notes.push(Note { place: scope.place(&String::from_utf8_lossy(name)), what });
+            let place = scope.place(&String::from_utf8_lossy(name));
+            notes.push(Note { place, what, kind: NoteKind::Result });
         }
         if kind.names_a_subject() {
             let value = read(at).and_then(|bytes| parse_value(&kind, &bytes));
@@ -111,7 +112,8 @@ pub(super) fn take(
     let more = notes.len().saturating_sub(MAX_NOTES);
     notes.truncate(MAX_NOTES);
     if more > 0 {
-        notes.push(Note { place, what: format!("{more} more results look like type hints and are none") });
+        let what = format!("{more} more results look like type hints and are none");
+        notes.push(Note { place, what, kind: NoteKind::Result });
     }
     found.notes.extend(notes);
 }
