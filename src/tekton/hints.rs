@@ -28,13 +28,65 @@ pub enum ResultKind {
     NearMiss {
         /// The name that was probably meant.
         meant: &'static str,
-        /// Whether it is only worth a word where no hint stands beside it.
-        weak: bool,
+        /// How surely.
+        sign: Sign,
     },
     /// Ends like a hint, but no result can have this name.
     NoResultName,
     /// Any other result.
     Other,
+}
+
+/// How surely a near miss was meant as a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// The whole name says so.
+    Strong,
+    /// Only where no hint is beside it.
+    Weak,
+    /// Only where a digest of that kind is beside it too, and no source: most results `url` are of a repository or a page.
+    WithDigest,
+}
+
+/// What is among the results of one place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beside {
+    hint: bool,
+    digest: bool,
+    source: bool,
+}
+
+impl Beside {
+    /// Of results with these `names`, which are of these `kinds`.
+    pub(super) fn of(names: &[&[u8]], kinds: &[ResultKind]) -> Self {
+        let is_digest = |kind: &ResultKind| matches!(kind, ResultKind::NearMiss { meant: IMAGE_DIGEST, .. });
+        let is_commit = |name: &&[u8]| name.eq_ignore_ascii_case(b"commit");
+        Self {
+            hint: kinds.iter().any(ResultKind::names_a_subject),
+            digest: kinds.iter().any(is_digest),
+            source: kinds.contains(&ResultKind::Material) || names.iter().any(is_commit),
+        }
+    }
+
+    /// Whether a near miss is worth a note here.
+    pub(super) fn makes_likely(self, sign: Sign) -> bool {
+        match sign {
+            Sign::Strong => true,
+            Sign::Weak => !self.hint,
+            Sign::WithDigest => !self.hint && self.digest && !self.source,
+        }
+    }
+}
+
+/// The other half of the pair that the hint `name` is half of.
+pub(super) fn other_half(name: &str) -> Option<&'static str> {
+    match name {
+        IMAGE_URL => Some(IMAGE_DIGEST),
+        IMAGE_DIGEST => Some(IMAGE_URL),
+        ARTIFACT_URI => Some(ARTIFACT_DIGEST),
+        ARTIFACT_DIGEST => Some(ARTIFACT_URI),
+        _ => None,
+    }
 }
 
 impl ResultKind {
@@ -109,8 +161,8 @@ fn is_result_name(name: &str) -> bool {
 fn near_miss(name: &str) -> Option<ResultKind> {
     let squeezed: String =
         name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
-    let near = |meant| Some(ResultKind::NearMiss { meant, weak: false });
-    let weak = |meant| Some(ResultKind::NearMiss { meant, weak: true });
+    let near = |meant| Some(ResultKind::NearMiss { meant, sign: Sign::Strong });
+    let weak = |meant| Some(ResultKind::NearMiss { meant, sign: Sign::Weak });
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| squeezed.ends_with(suffix));
     if ends(&["IMAGEURL", "IMAGEURLS", "IMAGEURI", "IMAGEURIS"]) {
         near(IMAGE_URL)
@@ -129,7 +181,7 @@ fn near_miss(name: &str) -> Option<ResultKind> {
     } else if name.ends_with(IMAGES) || matches!(squeezed.as_str(), "IMAGE" | "IMAGEREF" | "IMAGEREFS") {
         weak(IMAGES)
     } else if matches!(squeezed.as_str(), "URL" | "URI") {
-        weak(IMAGE_URL)
+        Some(ResultKind::NearMiss { meant: IMAGE_URL, sign: Sign::WithDigest })
     } else if squeezed == "DIGEST" {
         weak(IMAGE_DIGEST)
     } else {
@@ -183,26 +235,22 @@ mod tests {
 
     #[test]
     fn near_misses_name_what_was_meant() {
-        for (name, want, want_weak) in [
-            ("image_url", IMAGE_URL, false),
-            ("IMAGE-URL", IMAGE_URL, false),
-            ("imageUrl", IMAGE_URL, false),
-            ("IMAGE_URLS", IMAGE_URL, false),
-            ("IMAGE_URI", IMAGE_URL, false),
-            ("app-image-digest", IMAGE_DIGEST, false),
-            ("images", IMAGES, false),
-            ("BUILT_IMAGES", IMAGES, true),
-            ("IMAGE_REF", IMAGES, true),
-            ("URL", IMAGE_URL, true),
-            ("DIGEST", IMAGE_DIGEST, true),
-            ("artifact-uri", ARTIFACT_URI, false),
-            ("ARTIFACT_OUTPUT", ARTIFACT_OUTPUTS, false),
+        for (name, meant, sign) in [
+            ("image_url", IMAGE_URL, Sign::Strong),
+            ("IMAGE-URL", IMAGE_URL, Sign::Strong),
+            ("imageUrl", IMAGE_URL, Sign::Strong),
+            ("IMAGE_URLS", IMAGE_URL, Sign::Strong),
+            ("IMAGE_URI", IMAGE_URL, Sign::Strong),
+            ("app-image-digest", IMAGE_DIGEST, Sign::Strong),
+            ("images", IMAGES, Sign::Strong),
+            ("BUILT_IMAGES", IMAGES, Sign::Weak),
+            ("IMAGE_REF", IMAGES, Sign::Weak),
+            ("URL", IMAGE_URL, Sign::WithDigest),
+            ("DIGEST", IMAGE_DIGEST, Sign::Weak),
+            ("artifact-uri", ARTIFACT_URI, Sign::Strong),
+            ("ARTIFACT_OUTPUT", ARTIFACT_OUTPUTS, Sign::Strong),
         ] {
-            assert_eq!(
-                classify(name.as_bytes()),
-                ResultKind::NearMiss { meant: want, weak: want_weak },
-                "{name}"
-            );
+            assert_eq!(classify(name.as_bytes()), ResultKind::NearMiss { meant, sign }, "{name}");
         }
     }
 

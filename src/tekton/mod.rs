@@ -26,7 +26,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub use hints::{ResultKind, SIGNED_IMAGES, classify};
+pub use hints::{ResultKind, SIGNED_IMAGES, Sign, classify};
 pub use images::{from_arguments, from_file};
 pub use results::texts;
 pub use standing::Standing;

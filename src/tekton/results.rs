@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::folder::Budget;
-use super::hints::{ResultKind, classify};
+use super::hints::{Beside, ResultKind, classify, other_half};
 use super::value::{ValueError, parse_value};
 use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Note, NoteKind, Scope, TektonError};
 use crate::foreign;
@@ -95,10 +95,10 @@ pub(super) fn take(
             .collect(),
     });
     let kinds: Vec<ResultKind> = names.iter().map(|name| classify(name)).collect();
-    let any_hint = kinds.iter().any(ResultKind::names_a_subject);
+    let beside = Beside::of(names, &kinds);
     let mut notes = Vec::new();
     for (at, (name, kind)) in names.iter().zip(kinds).enumerate() {
-        if let Some(what) = note(&kind, any_hint) {
+        if let Some(what) = note(&kind, beside) {
             let place = scope.place(&String::from_utf8_lossy(name));
             notes.push(Note { place, what, kind: NoteKind::Result });
         }
@@ -118,22 +118,25 @@ pub(super) fn take(
     found.notes.extend(notes);
 }
 
-fn note(kind: &ResultKind, any_hint: bool) -> Option<String> {
+fn note(kind: &ResultKind, beside: Beside) -> Option<String> {
     match kind {
         ResultKind::NoResultName => Some(
             "it ends like a type hint, but Tekton gives no result such a name (letters, digits, - _ . only, with a \
              letter or digit at both ends)"
                 .to_owned(),
         ),
-        ResultKind::NearMiss { meant: "IMAGES", weak } if !weak || !any_hint => Some(
-            "no type hint has this name; if it lists images that were built, call it IMAGES, exactly".to_owned(),
-        ),
-        ResultKind::NearMiss { meant, weak } if !weak || !any_hint => {
-            let example = format!("app-{meant}");
-            Some(format!(
-                "no type hint has this name; if it names what was built, let it end in {meant} (as {example})"
-            ))
-        }
+        ResultKind::NearMiss { meant, sign } if beside.makes_likely(*sign) => Some(match other_half(meant) {
+            Some(other) => format!(
+                "no type hint has this name; if it names what was built, let it end in {meant} (as app-{meant}, with \
+                 app-{other} beside it)"
+            ),
+            None if *meant == "IMAGES" => {
+                "no type hint has this name; if it lists images that were built, call it IMAGES, exactly".to_owned()
+            }
+            None => format!(
+                "no type hint has this name; if it names what was built, let it end in {meant} (as app-{meant})"
+            ),
+        }),
         _ => None,
     }
 }

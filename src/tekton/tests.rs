@@ -260,12 +260,44 @@ fn near_misses_are_noted_unread_and_weak_ones_only_where_no_hint_is() {
     assert_eq!(noted, ["result IMAGE_REF", "result image_url"]);
     assert_eq!(
         found.notes[1].what,
-        "no type hint has this name; if it names what was built, let it end in IMAGE_URL (as app-IMAGE_URL)"
+        "no type hint has this name; if it names what was built, let it end in IMAGE_URL (as app-IMAGE_URL, with \
+         app-IMAGE_DIGEST beside it)"
     );
     tree.write("results/IMAGES", "x");
     let found = tree.discover();
     let noted: Vec<&str> = found.notes.iter().map(|note| note.place.as_str()).collect();
     assert_eq!(noted, ["result image_url"]);
+}
+
+/// The results of public Tasks (tektoncd/catalog and others), and which of them are noted.
+#[test]
+fn results_of_a_source_or_a_page_get_no_advice() {
+    for (results, noted) in [
+        // git-clone, git-cli, github-open-pr, github-create-deployment, gist, buildah-manifest-push.
+        (&["commit", "url", "committer-date"][..], &[][..]),
+        (&["url", "short-commit", "commit-timestamp", "CHAINS-GIT_URL", "CHAINS-GIT_COMMIT"], &[]),
+        (&["NUMBER", "URL"], &[]),
+        (&["ID", "URL", "STATUSES_URL"], &[]),
+        (&["gist_url", "server-url", "uri"], &[]),
+        (&["MANIFEST_DIGEST", "MANIFEST_URL"], &[]),
+        (&["commit", "url", "digest"], &["digest"]),
+        (&["CHAINS-GIT_COMMIT", "URI", "digest"], &["digest"]),
+        // kaniko before 0.6, and what its users write.
+        (&["IMAGE-DIGEST"], &["IMAGE-DIGEST"]),
+        (&["url", "digest"], &["digest", "url"]),
+        (&["DIGEST", "URI"], &["DIGEST", "URI"]),
+        (&["IMAGE-DIGEST", "URL"], &["IMAGE-DIGEST", "URL"]),
+        (&["IMAGE_DIGEST", "digest", "url"], &[]),
+        (&["commit", "image_url"], &["image_url"]),
+    ] {
+        let tree = Tree::new();
+        for name in results {
+            tree.write(&format!("results/{name}"), "x");
+        }
+        let found: Vec<String> = tree.discover().notes.into_iter().map(|note| note.place).collect();
+        let noted: Vec<String> = noted.iter().map(|name| format!("result {name}")).collect();
+        assert_eq!(found, noted, "{results:?}");
+    }
 }
 
 #[test]
