@@ -22,7 +22,7 @@ use crate::report::own_results::OwnResults;
 use crate::report::{Event, Pending, Recorder, Report};
 
 /// How many notes on one run the log shows: of hundreds of TaskRuns each may have one.
-const SHOWN_NOTES: usize = 10;
+const SHOWN_NOTES: usize = 20;
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let begun = Instant::now();
@@ -57,7 +57,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
             Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
         },
     };
-    let report = report.noting(subjects.run_notes()).protected_by(protection);
+    let report = report.noting(subjects.report_notes()).protected_by(protection);
     conclude(&report, exit, subjects.config.output, file, Some(own_results), out)
 }
 

@@ -13,6 +13,7 @@ use crate::config::settings::{AGENT_SETTINGS, SETTINGS};
 use crate::config::{Config, ConfigError, Flags, RunArtifact, Sources};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::payload::provenance::RunFormat;
 use crate::payload::{Claims, Format};
 use crate::pipeline::RunJob;
 use crate::plan::{
@@ -21,7 +22,7 @@ use crate::plan::{
 use crate::registry::{ImageRef, PlainHttp};
 use crate::report::{About, Expected, Label};
 use crate::store::StoreKind;
-use crate::tekton::run::{self, HintOptions, RunKind};
+use crate::tekton::run::{self, HintOptions, Run, RunKind};
 use crate::tekton::{self, Discovered, Places, Standing, TektonError};
 
 /// Configuration and plan.
@@ -108,10 +109,10 @@ impl Subjects {
         out: &mut Output,
     ) -> Result<Self, SubjectsError> {
         let found = runs::find(&config, environment)?;
-        let discovered = discover(matches, &config, &found)?;
-        let standing = Standing::find(&config.steps_dir);
         // Images that were named are not what a later step can change.
         let named = matches.contains_id("image") || matches.contains_id("images-file");
+        let discovered = discover(matches, &config, &found)?;
+        let standing = Standing::find(&config.steps_dir);
         if let Some(warning) = standing.as_ref().filter(|_| !named).and_then(not_the_last) {
             out.line(&format!("warning: {warning}"));
         }
@@ -124,7 +125,7 @@ impl Subjects {
             plain_http: PlainHttp::new(&config.insecure_registries),
         };
         let mut plan = crate::plan::plan(&discovered, &options);
-        let runs = plan_runs(&config, &found, &options, &mut plan);
+        let runs = plan_runs(&config, &found, named, &options, &mut plan);
         let images_blocked = found.runs.first().filter(|_| found.outside).and_then(|first| {
             let refused = plan::refused_outcome(&first.run, config.include_failed);
             refused.or_else(|| first.blocked.clone())
@@ -173,7 +174,7 @@ impl Subjects {
         let nothing = self.plan.nothing_to_sign()?;
         Some(Explanation {
             error: "there is nothing to sign".into(),
-            causes: vec![nothing],
+            causes: std::iter::once(nothing).chain(self.plan.half_pairs()).collect(),
             used: None,
             hint: Some(
                 "let the build write IMAGE_URL and IMAGE_DIGEST (or IMAGES) as results, or name the images: \
@@ -234,9 +235,25 @@ impl Subjects {
 
     /// What is to be known of the runs that are signed for: what was not checked, what is missing.
     pub(super) fn run_notes(&self) -> Vec<(String, Vec<String>)> {
-        let signed = self.runs.iter().filter(|run| !artifact(&self.config, run.kind).stores.is_empty());
-        let noted = signed.filter(|run| !run.notes.is_empty());
-        noted.map(|run| (run.shown(), run.notes.clone())).collect()
+        let of_run = |run: &PlannedRun| {
+            let signed = !artifact(&self.config, run.kind).stores.is_empty();
+            let notes = run.notes.iter().filter(|_| signed);
+            (run.shown(), notes.chain(&run.half_pairs).cloned().collect())
+        };
+        self.runs.iter().map(of_run).filter(|(_, notes): &(_, Vec<_>)| !notes.is_empty()).collect()
+    }
+
+    /// The same by what the report names as where outcomes come from. A run for which nothing is signed itself has no outcome:
+    /// the first of its images has its notes.
+    pub(super) fn report_notes(&self) -> Vec<(String, Vec<String>)> {
+        let signed: Vec<String> = self.run_artifacts().map(|(run, _)| run.shown()).collect();
+        let first = self.plan.images.first().and_then(|planned| planned.from.first());
+        let noted = self.run_notes().into_iter();
+        noted
+            .filter_map(|(run, notes)| {
+                Some((if signed.contains(&run) { run } else { first?.clone() }, notes))
+            })
+            .collect()
     }
 
     /// What payloads say of an image.
@@ -258,10 +275,17 @@ pub(super) fn artifact(config: &Config, kind: RunKind) -> &RunArtifact {
     }
 }
 
-/// Plans what is signed for each run; what is to be said of them goes into `plan`.
-fn plan_runs(config: &Config, found: &Found, allowed: &PlanOptions, plan: &mut Plan) -> Vec<PlannedRun> {
+/// Plans what is signed for each run; what is to be said of them goes into `plan`, which is of the first run's results, if it is
+/// from outside and no images were `named`.
+fn plan_runs(
+    config: &Config,
+    all: &Found,
+    named: bool,
+    allowed: &PlanOptions,
+    plan: &mut Plan,
+) -> Vec<PlannedRun> {
     let mut runs = Vec::new();
-    for found in &found.runs {
+    for (at, found) in all.runs.iter().enumerate() {
         let to = artifact(config, found.run.kind());
         let options = RunPlanOptions {
             format: to.format,
@@ -271,6 +295,11 @@ fn plan_runs(config: &Config, found: &Found, allowed: &PlanOptions, plan: &mut P
         let mut run = plan::plan_run(&found.run, &options);
         run.blocked = run.blocked.or_else(|| found.blocked.clone());
         run.notes.extend(found.notes.iter().cloned());
+        if at == 0 && all.outside && !named {
+            run.half_pairs = plan.half_pairs();
+        } else {
+            run.notes.extend(left_out(config, &found.run, allowed));
+        }
         let place = run.shown();
         let (images, others): (Vec<ImageRef>, Vec<ImageRef>) =
             run.images.into_iter().partition(|image| allowed.allows(&image.repository));
@@ -290,6 +319,25 @@ fn plan_runs(config: &Config, found: &Found, allowed: &PlanOptions, plan: &mut P
         runs.push(run);
     }
     runs
+}
+
+/// What the results of a run name that its statement leaves out, where they are not what the plan was made of.
+fn left_out(config: &Config, run: &Run, allowed: &PlanOptions) -> Vec<String> {
+    let format = artifact(config, run.kind()).format;
+    // The run of this very step goes on still: the plan is of its results, which are in its folders.
+    let is_own = run.kind() == RunKind::TaskRun && run.run().completion_time().is_none();
+    if is_own || format == RunFormat::Tekton {
+        return Vec::new();
+    }
+    let discovered = run::hints(run, &hint_options(config, run.kind()));
+    let any = PlanOptions { allow: Vec::new(), plain_http: allowed.plain_http.clone() };
+    plan::plan(&discovered, &any).left_out()
+}
+
+/// Which of a run's results name what it built.
+fn hint_options(config: &Config, kind: RunKind) -> HintOptions {
+    let steps = artifact(config, kind).format.reads_step_results();
+    HintOptions { deep: config.runs.provenance.deep_inspection, steps }
 }
 
 /// What is expected of a store for a run: in registries, something beside each image.
@@ -347,10 +395,7 @@ fn discover(matches: &ArgMatches, config: &Config, found: &Found) -> Result<Disc
         && found.outside
         && let Some(first) = found.runs.first()
     {
-        let format = artifact(config, first.run.kind()).format;
-        let options =
-            HintOptions { deep: config.runs.provenance.deep_inspection, steps: format.reads_step_results() };
-        return Ok(run::hints(&first.run, &options));
+        return Ok(run::hints(&first.run, &hint_options(config, first.run.kind())));
     }
     if images.is_empty() && files.is_empty() {
         return tekton::discover(&Places {

@@ -2,7 +2,7 @@
 //!
 //! Pairs are put together, names and digests checked, the same subject from several results made one. A hint
 //! that names something wrongly is a [`Problem`] with its reason; one that rightly isn't signed is a
-//! [`Note`]. Where Tekton Chains drops a hint and only its controller's log knows, the user is told.
+//! [`Note`], and so is half a pair in a PipelineRun's TaskRun, whose Task may be anyone's. Where Tekton Chains drops a hint and only its controller's log knows, the user is told.
 //!
 //! Pure: no file, no clock, no network. The same hints in the same order give the same plan.
 //!
@@ -98,7 +98,39 @@ pub fn plan(discovered: &Discovered, options: &PlanOptions) -> Plan {
     planner::Planner::new(options).run(discovered)
 }
 
+/// How many half pairs are listed of one run; `plan` shows all.
+const HALF_PAIRS_LISTED: usize = 64;
+
 impl Plan {
+    /// The half pairs in TaskRuns of a PipelineRun, as a report lists them: of very many only the first.
+    pub fn half_pairs(&self) -> Vec<String> {
+        let halves = self.notes.iter().filter(|note| note.kind == NoteKind::HalfPair);
+        let mut listed: Vec<String> = halves
+            .clone()
+            .take(HALF_PAIRS_LISTED)
+            .map(|note| format!("{}: {}", note.place, note.what))
+            .collect();
+        let more = halves.count() - listed.len();
+        if more > 0 {
+            listed.push(format!("{more} more half pairs, which stepseal plan shows"));
+        }
+        listed
+    }
+
+    /// What a run that is signed names and its statement leaves out: what is wrong, and half pairs.
+    pub fn left_out(&self) -> Vec<String> {
+        let wrong = self.problems.iter().take(HALF_PAIRS_LISTED);
+        let mut listed: Vec<String> = wrong
+            .map(|problem| format!("not among its subjects: {}: {}", problem.place, problem.what))
+            .collect();
+        let more = self.problems.len() - listed.len();
+        if more > 0 {
+            listed.push(format!("{more} more results are not among its subjects"));
+        }
+        listed.extend(self.half_pairs());
+        listed
+    }
+
     /// Why there is no image to sign, and where one was looked for; `None` when there is one.
     pub fn nothing_to_sign(&self) -> Option<String> {
         self.images.is_empty().then(|| describe::nothing(self))

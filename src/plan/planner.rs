@@ -10,7 +10,7 @@ use crate::registry::ImageRef;
 use crate::tekton::{Discovered, Hint, Value};
 
 /// How many wrong entries of one list are told each on its own.
-const ENTRIES_TOLD: usize = 16;
+pub(super) const ENTRIES_TOLD: usize = 16;
 /// How many patterns a refusal names.
 const PATTERNS_TOLD: usize = 8;
 
@@ -24,7 +24,7 @@ struct Unsigned {
 /// A plan in the making.
 pub(super) struct Planner<'a> {
     options: &'a PlanOptions,
-    plan: Plan,
+    pub(super) plan: Plan,
     subjects: HashMap<(String, String), usize>,
     images: HashMap<ImageRef, usize>,
     unsigned: Vec<Unsigned>,
@@ -82,6 +82,7 @@ impl<'a> Planner<'a> {
             Ok(Value::Blank) => self.note_blank(hint, "it is blank, so it names nothing"),
             Ok(Value::Text(name)) => self.listed(hint, &mut std::iter::once(name.as_str())),
             Ok(Value::Names(names)) => self.listed(hint, &mut names.lines()),
+            Ok(Value::List(names)) => self.listed(hint, &mut names.iter().map(String::as_str)),
             Ok(Value::Outputs(outputs)) => {
                 let several = outputs.len() > 1;
                 for (at, output) in outputs.iter().enumerate() {

@@ -31,6 +31,8 @@ pub struct PlannedRun {
     pub blocked: Option<Explanation>,
     /// What is missing in the payload, and what was not checked.
     pub notes: Vec<String>,
+    /// What its results name by half a pair alone, so that nothing is signed for it.
+    pub half_pairs: Vec<String>,
 }
 
 /// What the user decides about runs.
@@ -108,6 +110,7 @@ pub fn plan_run(run: &Run, options: &RunPlanOptions<'_>) -> PlannedRun {
         images: provenance::image_subjects(run, options.format, options.provenance),
         blocked,
         notes,
+        half_pairs: Vec::new(),
     }
 }
 

@@ -129,6 +129,23 @@ impl Scope {
         }
     }
 
+    /// Whether it belongs to a TaskRun of a PipelineRun, whose Task may be anyone's.
+    pub fn is_of_a_child(&self) -> bool {
+        matches!(self, Self::TaskRun(_) | Self::TaskRunStep(..))
+    }
+
+    /// Whether both belong to one TaskRun, or to a PipelineRun itself.
+    pub fn shares_run_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Task | Self::Step(_), Self::Task | Self::Step(_)) => true,
+            (
+                Self::TaskRun(one) | Self::TaskRunStep(one, _),
+                Self::TaskRun(two) | Self::TaskRunStep(two, _),
+            ) => one == two,
+            _ => self == other,
+        }
+    }
+
     /// Whether what belongs to it are results.
     pub fn has_results(&self) -> bool {
         !matches!(self, Self::Arguments | Self::File)
@@ -168,6 +185,8 @@ pub struct Note {
 pub enum NoteKind {
     /// A result that is not a hint.
     Result,
+    /// Half a pair among the results of a PipelineRun's TaskRun.
+    HalfPair,
     /// Something else: a run, an artifact, an argument.
     Other,
 }

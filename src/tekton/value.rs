@@ -20,6 +20,9 @@ pub enum Value {
     Blank,
     /// The one text of a URL, URI or digest; trimmed, not empty.
     Text(String),
+    /// The texts of an array of URLs, URIs or digests, as a matrix leaves them: each trimmed, in their order, with a blank one as an
+    /// empty text, since a name and a digest belong together by their positions. At least one is not blank.
+    List(Vec<String>),
     /// The names in `IMAGES`, one a line; trimmed, none empty, at least one. (One text and not many, so that a
     /// list of half a million commas costs no more memory than its file.)
     Names(String),
@@ -61,8 +64,19 @@ pub enum ValueError {
     #[error("it is not UTF-8 text")]
     NotUtf8,
     /// JSON of another type where one text belongs.
-    #[error("it is a JSON {0}, and a string is needed")]
+    #[error("it is a JSON {0}, and a string or an array of strings is needed")]
     NotText(&'static str),
+    /// An array of something else.
+    #[error("its entry {at} is a JSON {kind}, and a string is needed")]
+    EntryNotText {
+        /// Which one; the first is 1.
+        at: usize,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// More than a matrix has TaskRuns.
+    #[error("it has more than {MAX_ENTRIES} entries")]
+    TooManyEntries,
     /// JSON that is no list of names.
     #[error(
         "it is a JSON {0}; write NAME@sha256:… entries separated by commas or newlines, or an array of them"
@@ -78,6 +92,9 @@ pub enum ValueError {
 
 /// The most objects in one `ARTIFACT_OUTPUTS`: each is reported on its own.
 const MAX_OUTPUTS: usize = 1024;
+
+/// The most entries in one array of URLs, URIs or digests: as many as a PipelineRun has TaskRuns.
+const MAX_ENTRIES: usize = 4096;
 
 /// Why one object of `ARTIFACT_OUTPUTS` can't be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,7 +124,7 @@ pub fn parse_value(kind: &ResultKind, bytes: &[u8]) -> Result<Value, ValueError>
         ResultKind::ImageUrl(_)
         | ResultKind::ImageDigest(_)
         | ResultKind::ArtifactUri(_)
-        | ResultKind::ArtifactDigest(_) => one_text(text),
+        | ResultKind::ArtifactDigest(_) => texts(text),
         ResultKind::Images => names(text),
         ResultKind::ArtifactOutputs => outputs(text),
         ResultKind::Material | ResultKind::NearMiss { .. } | ResultKind::NoResultName | ResultKind::Other => {
@@ -116,15 +133,31 @@ pub fn parse_value(kind: &ResultKind, bytes: &[u8]) -> Result<Value, ValueError>
     }
 }
 
-fn one_text(text: &str) -> Result<Value, ValueError> {
+/// One text, or an array of them.
+fn texts(text: &str) -> Result<Value, ValueError> {
     let text = match structure(text) {
         Some(Json::String(inner)) => inner,
         Some(Json::Null) => String::new(),
+        Some(Json::Array(items)) => return list(items),
         Some(json) => return Err(ValueError::NotText(type_name(&json))),
         None => text.to_owned(),
     };
     let text = text.trim();
     Ok(if text.is_empty() { Value::Blank } else { Value::Text(text.to_owned()) })
+}
+
+fn list(items: Vec<Json>) -> Result<Value, ValueError> {
+    if items.len() > MAX_ENTRIES {
+        return Err(ValueError::TooManyEntries);
+    }
+    let text = |(at, item)| match item {
+        Json::String(text) => Ok(text.trim().to_owned()),
+        // Tekton reads it as an empty text.
+        Json::Null => Ok(String::new()),
+        other => Err(ValueError::EntryNotText { at: at + 1, kind: type_name(&other) }),
+    };
+    let texts = items.into_iter().enumerate().map(text).collect::<Result<Vec<_>, _>>()?;
+    Ok(if texts.iter().all(String::is_empty) { Value::Blank } else { Value::List(texts) })
 }
 
 fn names(text: &str) -> Result<Value, ValueError> {
@@ -267,12 +300,40 @@ mod tests {
 
     #[test]
     fn other_types_are_refused_where_one_text_belongs() {
-        assert!(matches!(parse_value(&url(), b"[\"a\"]"), Err(ValueError::NotText("array"))));
         assert!(matches!(parse_value(&url(), b"{\"a\":1}"), Err(ValueError::NotText("object"))));
         assert!(matches!(parse_value(&url(), b"\xff"), Err(ValueError::NotUtf8)));
         assert!(matches!(parse_value(&ResultKind::Images, b"{}"), Err(ValueError::NotNames("object"))));
         assert!(matches!(parse_value(&ResultKind::Images, b"[1]"), Err(ValueError::NotNames(_))));
         assert!(matches!(parse_value(&ResultKind::ArtifactOutputs, b"a@b"), Err(ValueError::NotOutputs)));
+    }
+
+    #[test]
+    fn arrays_of_texts_keep_each_position() {
+        let list = |texts: &[&str]| Value::List(texts.iter().map(|text| (*text).to_owned()).collect());
+        for (bytes, want) in [
+            ("[\"a\"]", list(&["a"])),
+            (" [\"a\\n\", \"\", \"b\"]\n", list(&["a", "", "b"])),
+            ("[null, \"b\"]", list(&["", "b"])),
+            ("[]", Value::Blank),
+            ("[\"\", \" \", null]", Value::Blank),
+            ("[\"a\"", text("[\"a\"")),
+        ] {
+            assert_eq!(parse_value(&url(), bytes.as_bytes()).unwrap(), want, "{bytes:?}");
+        }
+        for (bytes, want) in
+            [("[\"a\", 1]", (2, "number")), ("[[\"a\"]]", (1, "array")), ("[{}]", (1, "object"))]
+        {
+            let Err(ValueError::EntryNotText { at, kind }) = parse_value(&url(), bytes.as_bytes()) else {
+                panic!("{bytes}");
+            };
+            assert_eq!((at, kind), want, "{bytes}");
+        }
+        let long = |count| format!("[{}\"a\"]", "\"a\",".repeat(count - 1));
+        assert!(parse_value(&url(), long(MAX_ENTRIES).as_bytes()).is_ok());
+        assert!(matches!(
+            parse_value(&url(), long(MAX_ENTRIES + 1).as_bytes()),
+            Err(ValueError::TooManyEntries)
+        ));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod attest;
 mod large;
 mod misleading;
 mod names;
+mod pairs;
 mod place;
 mod plan;
 mod sign;

@@ -11,6 +11,7 @@ use super::digest;
 use super::{RunFormat, StatementSubject};
 use crate::registry::{Digest, ImageRef, Named};
 use crate::tekton::run::{ParamValue, Run, RunKind, RunObject, RunResult};
+use crate::tekton::{ResultKind, Value, classify, parse_value};
 
 /// The subjects of the statement for `run`.
 pub(super) fn of_run(run: &Run, format: RunFormat, deep: bool) -> Vec<StatementSubject> {
@@ -100,14 +101,10 @@ fn images(results: &[RunResult<'_>]) -> Vec<ImageRef> {
         found.extend(image(&url, &digest));
     }
     for result in results.iter().filter(|result| result.name == "IMAGES") {
-        let texts = match &result.value {
-            ParamValue::Text(text) => std::slice::from_ref(text),
-            // Chains reads none of these in an array.
-            ParamValue::Array(items) => items.as_slice(),
-            ParamValue::Object(_) => &[],
-        };
-        let names = texts.iter().flat_map(|text| text.split([',', '\n'])).map(str::trim);
-        found.extend(names.filter_map(|name| name.parse::<ImageRef>().ok()));
+        // Chains reads none of these in an array.
+        if let Ok(Value::Names(names)) = parse_value(&ResultKind::Images, result.value.to_file().as_bytes()) {
+            found.extend(names.lines().filter_map(|name| name.parse::<ImageRef>().ok()));
+        }
     }
     for (uri, digest) in outputs(results, true) {
         found.extend(image(uri, digest));
@@ -122,10 +119,34 @@ fn image(name: &str, digest: &str) -> Option<ImageRef> {
     same.then_some(ImageRef { repository: named.repository, digest })
 }
 
-/// Pairs of texts whose names differ in their ends only, in the order of the first of each. Of duplicates the last
-/// wins, and a blank one is none.
+/// Half of a pair.
+enum Half<'a> {
+    /// A text, which Chains takes as it is.
+    Text(&'a str),
+    /// An array, as [`plan`](crate::plan) takes it. `None`: it can't be taken.
+    List(Option<Vec<String>>),
+}
+
+impl<'a> Half<'a> {
+    /// The half in a result; `None`: it is blank.
+    fn of(result: &'a RunResult<'_>, kind: &ResultKind) -> Option<Self> {
+        let text = result.value.text().trim();
+        if !text.is_empty() && !text.starts_with('[') {
+            return Some(Self::Text(text));
+        }
+        match (&result.value, parse_value(kind, result.value.to_file().as_bytes())) {
+            (_, Ok(Value::List(texts))) => Some(Self::List(Some(texts))),
+            (ParamValue::Text(_), Ok(Value::Text(_))) => Some(Self::Text(text)),
+            (ParamValue::Object(_), _) | (_, Ok(_)) => None,
+            (_, Err(_)) => Some(Self::List(None)),
+        }
+    }
+}
+
+/// Pairs of texts whose names differ in their ends only, in the order of the first of each; of two arrays those of each
+/// position, if they are of one length. Of duplicates the last wins, and a blank one is none.
 fn pairs(results: &[RunResult<'_>], name_end: &str, digest_end: &str) -> Vec<(String, String)> {
-    let mut found: Vec<(Option<&str>, Option<&str>)> = Vec::new();
+    let mut found: Vec<(Option<Half<'_>>, Option<Half<'_>>)> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
     for result in results {
         let (prefix, is_name) = match result.name.strip_suffix(name_end) {
@@ -135,19 +156,25 @@ fn pairs(results: &[RunResult<'_>], name_end: &str, digest_end: &str) -> Vec<(St
                 None => continue,
             },
         };
-        let text = result.value.text().trim();
-        if text.is_empty() {
-            continue;
-        }
+        let Some(half) = Half::of(result, &classify(result.name.as_bytes())) else { continue };
         let at = *places.entry(prefix).or_insert_with(|| {
             found.push((None, None));
             found.len() - 1
         });
         if let Some((name, digest)) = found.get_mut(at) {
-            *(if is_name { name } else { digest }) = Some(text);
+            *(if is_name { name } else { digest }) = Some(half);
         }
     }
-    found.into_iter().filter_map(|(name, digest)| Some((name?.to_owned(), digest?.to_owned()))).collect()
+    let both = found.into_iter().filter_map(|(name, digest)| Some((name?, digest?)));
+    both.flat_map(|pair| match pair {
+        (Half::Text(name), Half::Text(digest)) => vec![(name.to_owned(), digest.to_owned())],
+        (Half::List(Some(names)), Half::List(Some(digests))) if names.len() == digests.len() => {
+            let each = names.into_iter().zip(digests);
+            each.filter(|(name, digest)| !name.is_empty() && !digest.is_empty()).collect()
+        }
+        _ => Vec::new(),
+    })
+    .collect()
 }
 
 /// URI and digest of each `*ARTIFACT_OUTPUTS` object that is whole; only build artifacts, if asked.

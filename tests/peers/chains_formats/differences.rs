@@ -22,6 +22,8 @@ pub(super) enum Reason {
     NameWithDigest,
     /// Chains drops a repository of one letter.
     OneLetter,
+    /// Chains takes no arrays for pairs.
+    Array,
     /// Chains gives up on a step or sidecar without an image digest.
     NoImage,
     /// Chains panics at a child without its beginning.
@@ -41,6 +43,9 @@ impl Reason {
             Self::Semicolon => "| `IMAGES` separated by `;`",
             Self::NameWithDigest => "| an image name that already holds its digest",
             Self::OneLetter => "| a repository of one letter",
+            Self::Array => {
+                "| `*IMAGE_URL` and `*IMAGE_DIGEST`, or `*ARTIFACT_URI` and `*ARTIFACT_DIGEST`, as arrays"
+            }
             Self::NoImage => "| a step or sidecar without an image by digest",
             Self::NoStart => "| a child without `startTime`",
         }
@@ -79,13 +84,14 @@ fn statements(given: &Given, ours: &Value, theirs: &Value) -> Result<Vec<Reason>
 /// Takes a difference out of both statements; whether there was one.
 type Even = fn(&mut Value, &mut Value, &Given) -> bool;
 
-const EVENED: [(Reason, Even); 7] = [
+const EVENED: [(Reason, Even); 8] = [
     (Reason::StepActions, step_actions),
     (Reason::Scheme, schemes),
     (Reason::Semicolon, semicolons),
     (Reason::NameWithDigest, |ours, theirs, given| {
         ours_only(ours, theirs, |subject| has_own_digest(subject, given))
     }),
+    (Reason::Array, |ours, theirs, given| ours_only(ours, theirs, |subject| is_in_an_array(subject, given))),
     (Reason::OneLetter, |ours, theirs, _| ours_only(ours, theirs, is_one_letter)),
     (Reason::BuiltImage, |ours, theirs, given| ours_only(ours, theirs, |subject| is_built(subject, given))),
     (Reason::Order, order),
@@ -160,6 +166,15 @@ fn is_one_letter(subject: &Value) -> bool {
 fn has_own_digest(subject: &Value, given: &Given) -> bool {
     let whole = format!("{}@{}", name(subject), digest(subject));
     anywhere(given, &|value| value.as_str().is_some_and(|text| text.trim() == whole))
+}
+
+/// Whether a result of the run has its digest in an array.
+fn is_in_an_array(subject: &Value, given: &Given) -> bool {
+    let digests = subject["digest"].as_object().into_iter().flatten();
+    let hexes: Vec<&str> = digests.filter_map(|(_, hex)| hex.as_str()).collect();
+    let has =
+        |item: &Value| item.as_str().is_some_and(|text| hexes.iter().any(|hex| text.trim().ends_with(hex)));
+    anywhere(given, &|value| value["value"].as_array().is_some_and(|items| items.iter().any(has)))
 }
 
 /// Whether it is a build artifact of the run under its full name.

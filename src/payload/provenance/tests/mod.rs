@@ -1,6 +1,7 @@
 //! What Chains v0.29.2 makes of given runs: `tests/data/chains-cases`, a folder a case.
 
 mod any_object;
+mod arrays;
 mod behaviour;
 mod embedded;
 

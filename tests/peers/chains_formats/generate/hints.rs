@@ -116,6 +116,18 @@ fn hint() -> impl Strategy<Value = Vec<Value>> {
             },
         )
     };
+    let arrays = move |first: &'static str, second: &'static str, names: BoxedStrategy<String>| {
+        (prefix(), vec((names, digest()), 0..4), 0..8_u8).prop_map(move |(prefix, pairs, lost)| {
+            let (mut names, digests): (Vec<String>, Vec<_>) = pairs.into_iter().unzip();
+            if lost == 0 {
+                names.pop();
+            }
+            vec![
+                result(format!("{prefix}{first}"), json!(names)),
+                result(format!("{prefix}{second}"), json!(digests)),
+            ]
+        })
+    };
     let artifact = |end: &'static str| {
         let flag = option::of(select(vec!["true", "false", "True", ""]));
         (prefix(), uri(), digest(), flag, 0..8_u8).prop_map(move |(prefix, uri, digest, flag, broken)| {
@@ -134,6 +146,8 @@ fn hint() -> impl Strategy<Value = Vec<Value>> {
     prop_oneof![
         3 => pair("IMAGE_URL", "IMAGE_DIGEST", image_name().boxed()),
         2 => pair("ARTIFACT_URI", "ARTIFACT_DIGEST", uri().boxed()),
+        1 => arrays("IMAGE_URL", "IMAGE_DIGEST", image_name().boxed()),
+        1 => arrays("ARTIFACT_URI", "ARTIFACT_DIGEST", uri().boxed()),
         2 => artifact("ARTIFACT_OUTPUTS"),
         2 => artifact("ARTIFACT_INPUTS"),
         1 => (images, select(vec![",", "\n", ", \n", ";"]))
