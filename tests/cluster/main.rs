@@ -22,5 +22,6 @@ mod in_force;
 mod inputs;
 mod kit;
 mod neighbour;
+mod results;
 mod runs;
 mod secrecy;

@@ -15,11 +15,11 @@ use crate::kit::steps::{build, locked_down, shell, sign, task, task_run};
 use crate::kit::{FEATURE_FLAGS, Place, given, output, registry, scenario, succeed};
 
 const SMALLEST: &str = include_str!("../../tasks/sign-images/0.1/rbac/taskrun-annotations.yaml");
-const SMALLEST_OF_PIPELINE_RUN: &str =
+pub(crate) const SMALLEST_OF_PIPELINE_RUN: &str =
     include_str!("../../tasks/sign-images/0.1/rbac/pipelinerun-annotations.yaml");
 
 /// Gives the ServiceAccount of the steps a Role of the catalog.
-fn allow(place: &Place, role: &str) {
+pub(crate) fn allow(place: &Place, role: &str) {
     place.apply_text(role);
     let name = role.lines().find_map(|line| line.strip_prefix("  name: ")).unwrap();
     let account = format!("--serviceaccount={}:default", place.namespace);
@@ -28,7 +28,7 @@ fn allow(place: &Place, role: &str) {
 }
 
 /// A signing step that signs the runs too.
-fn sign_runs(artifacts: &[&str], format: &str) -> Value {
+pub(crate) fn sign_runs(artifacts: &[&str], format: &str) -> Value {
     let mut step = sign(&[]);
     for artifact in artifacts {
         for (key, value) in [("STORAGE", "tekton,oci"), ("FORMAT", format)] {
@@ -54,7 +54,7 @@ fn judges_folder(place: &Place) -> PathBuf {
 }
 
 /// Stepseal outside of the cluster, with the administrator's kubeconfig.
-fn outside(place: &Place, arguments: &[&str]) -> Output {
+pub(crate) fn outside(place: &Place, arguments: &[&str]) -> Output {
     let registry = registry::main();
     let docker = judges_folder(place);
     let mut command = Command::new(given("STEPSEAL_BINARY"));
@@ -71,7 +71,7 @@ fn outside(place: &Place, arguments: &[&str]) -> Output {
     output(&mut command)
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
@@ -96,7 +96,7 @@ fn verify_run(place: &Place, kind: &str, name: &str) -> Output {
 }
 
 /// The same, which must pass; what it says.
-fn run_verified(place: &Place, kind: &str, name: &str) -> String {
+pub(crate) fn run_verified(place: &Place, kind: &str, name: &str) -> String {
     let verified = verify_run(place, kind, name);
     let words = said(&verified);
     assert!(verified.status.success(), "{kind} {name}: {words}");
@@ -104,7 +104,7 @@ fn run_verified(place: &Place, kind: &str, name: &str) -> String {
 }
 
 /// The attestations beside an image, which cosign must accept: their statements.
-fn attested(place: &Place, image: &str, kind: &str) -> Vec<Value> {
+pub(crate) fn attested(place: &Place, image: &str, kind: &str) -> Vec<Value> {
     let mut cosign = Command::new("cosign");
     cosign.args(["verify-attestation", "--insecure-ignore-tlog=true", "--key", "cosign.pub", "--type", kind]);
     cosign.arg(image).current_dir(place.folder.path()).env("DOCKER_CONFIG", judges_folder(place));
@@ -118,7 +118,7 @@ fn attested(place: &Place, image: &str, kind: &str) -> Vec<Value> {
 }
 
 /// What the documentation of Tekton Chains has users type, with tkn, base64 and cosign; the payload.
-fn annotated(place: &Place, kind: &str, name: &str, judge: &str) -> Value {
+pub(crate) fn annotated(place: &Place, kind: &str, name: &str, judge: &str) -> Value {
     let line = format!(
         "uid=$(tkn -n $NS {kind} describe {name} -o jsonpath='{{.metadata.uid}}')\n\
          for part in payload signature; do tkn -n $NS {kind} describe {name} -o \
@@ -140,7 +140,7 @@ fn of_blob(place: &Place) -> String {
 }
 
 /// The judge of the in-toto formats.
-fn of_envelope(kind: &str) -> String {
+pub(crate) fn of_envelope(kind: &str) -> String {
     format!(
         "cosign verify-blob-attestation --insecure-ignore-tlog=true --key cosign.pub --signature envelope \
          --type {kind} --check-claims=false /dev/null"
