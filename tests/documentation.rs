@@ -176,6 +176,7 @@ fn every_flag_named_in_prose_exists() {
         "--long",
         "--registry-referrers-mode",
         "--experimental-oci",
+        "--watch",
     ];
     let pages = ["configuration", "agent", "runs", "verify", "policy", "threat-model"]
         .map(|page| format!("docs/{page}.md"));

@@ -3,7 +3,8 @@
 //! The objects come from a file or from the cluster, and are untrusted like everything a build wrote: bounded, kept
 //! as they are, and read leniently; a field of the wrong type is a field that isn't there. Names, namespaces and UIDs are
 //! the exception: one that Kubernetes allows nobody is an error. What a PipelineRun says of a child that nobody gave is a
-//! [`Gap`] with its name, never a guess and never silence. Other texts that are kept of it are shown escaped ([`Text`]).
+//! [`Gap`] with its name, never a guess and never silence. Other texts that are kept of it are shown escaped
+//! ([`Text`](crate::foreign::Text)).
 //!
 //! Objects of the API version `v1beta1` are converted as Tekton's own webhook converts them.
 //!
