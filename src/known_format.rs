@@ -9,13 +9,15 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::foreign;
 use crate::json::{self, Limit};
 use crate::json_lines::without_mark;
 
-pub use rows::ROWS;
+pub use rows::{NO_RUN, ROWS};
 
 /// The largest file that is looked into: larger ones are no metadata, and the message isn't worth the memory.
 const LOOKED_BYTES: usize = 16 * 1024 * 1024;
@@ -45,13 +47,15 @@ pub struct Row {
     pub to_bundle: Option<&'static str>,
     /// What the reader does to get a trusted root.
     pub to_trusted_root: Option<&'static str>,
+    /// What the reader does to get a run.
+    pub to_run: Option<&'static str>,
 }
 
 /// A file, as far as it could be read.
 struct Seen<'a> {
     bytes: &'a [u8],
     text: &'a str,
-    json: Value,
+    json: Cow<'a, Value>,
 }
 
 /// A format that a file was recognized as.
@@ -72,14 +76,31 @@ impl Known {
         let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
         let json =
             if text.starts_with(['{', '[']) { json::value(text.as_bytes(), VALUES).ok() } else { None };
-        let seen = Seen { bytes, text, json: json.unwrap_or_default() };
-        let row = ROWS.iter().find(|row| (row.is)(&seen))?;
-        Some(Self { row, says: says(&seen) })
+        Self::seen(&Seen { bytes, text, json: Cow::Owned(json.unwrap_or_default()) })
+    }
+
+    /// The format of one document of a file, which was read already.
+    pub fn of_document(json: &Value) -> Option<Self> {
+        // That nothing was written is said of files.
+        if json.is_null() {
+            return None;
+        }
+        Self::seen(&Seen { bytes: &[], text: "", json: Cow::Borrowed(json) })
+    }
+
+    fn seen(seen: &Seen<'_>) -> Option<Self> {
+        let row = ROWS.iter().find(|row| (row.is)(seen))?;
+        Some(Self { row, says: says(seen) })
     }
 
     /// The format of a file that isn't `wanted`; `None`: it isn't known, or it is just that, and something else is wrong with it.
     pub fn other_than(wanted: Wanted, bytes: &[u8]) -> Option<Self> {
         Self::of(bytes).filter(|known| known.row.name != wanted.name())
+    }
+
+    /// Whether it is an object of a cluster.
+    pub fn is_kubernetes(&self) -> bool {
+        matches!(self.row.name, rows::RUN | rows::OBJECT)
     }
 
     /// What it is, with its article.
@@ -95,7 +116,7 @@ impl Known {
         let own = match wanted {
             Wanted::Bundle => self.row.to_bundle,
             Wanted::TrustedRoot => self.row.to_trusted_root,
-            Wanted::Run => None,
+            Wanted::Run => self.row.to_run,
         };
         own.unwrap_or(wanted.hint())
     }
@@ -127,7 +148,7 @@ impl Wanted {
                 "give a trusted_root.json, as Sigstore's TUF repository has it, or as `cosign trusted-root create` or \
                  `gh attestation trusted-root` prints it"
             }
-            Self::Run => "give a TaskRun or PipelineRun, as `kubectl get -o yaml` prints it",
+            Self::Run => "give one TaskRun, or one PipelineRun followed by its own TaskRuns",
         }
     }
 }
@@ -156,6 +177,11 @@ impl<'a> Seen<'a> {
         values.map(|value| value.trim().trim_matches(['"', '\''])).next().unwrap_or_default()
     }
 
+    /// Whether it is a Kubernetes object of one of these kinds.
+    fn is_kind(&self, kinds: &[&str]) -> bool {
+        self.kubernetes().is_some_and(|(_, kind)| kinds.contains(&kind))
+    }
+
     /// The `apiVersion` and the `kind` of a Kubernetes object, in JSON or YAML.
     fn kubernetes(&self) -> Option<(&str, &str)> {
         let (version, kind) = match self.json.is_object() {
@@ -168,7 +194,9 @@ impl<'a> Seen<'a> {
 
 /// What a file says that it is, beyond its format.
 fn says(seen: &Seen<'_>) -> Option<String> {
-    if let Some((version, kind)) = seen.kubernetes() {
+    if let Some((version, kind)) = seen.kubernetes()
+        && !(kind == "Status" && seen.has("/message"))
+    {
         return Some(format!("{kind} of {version}"));
     }
     if rows::is_tuf(seen) {

@@ -11,6 +11,10 @@ pub(super) const BUNDLE: &str = "a Sigstore bundle";
 pub(super) const TRUSTED_ROOT: &str = "a trusted root";
 /// The name of a run.
 pub(super) const RUN: &str = "a run of Tekton";
+/// The name of other objects of Kubernetes.
+pub(super) const OBJECT: &str = "an object of Kubernetes";
+/// The name of what the API server answers in place of an object.
+pub(super) const ANSWER: &str = "an answer of the Kubernetes API server";
 
 /// What makes a bundle of an attestation in PyPI's own layout: <https://peps.python.org/pep-0740/#attestation-objects>.
 macro_rules! pep740 {
@@ -38,13 +42,14 @@ macro_rules! extracted {
 }
 
 macro_rules! rows {
-    ($($name:expr, $is:expr $(, bundle $bundle:expr)? $(, root $root:expr)?;)*) => {
+    ($($name:expr, $is:expr $(, bundle $bundle:expr)? $(, root $root:expr)? $(, run $run:expr)?;)*) => {
         /// Every format that is recognized, those that are told apart by more first.
         pub const ROWS: &[Row] = &[$(Row {
             name: $name,
             is: $is,
             to_bundle: rows!(@ $($bundle)?),
             to_trusted_root: rows!(@ $($root)?),
+            to_run: rows!(@ $($run)?),
         }),*];
     };
     (@) => { None };
@@ -55,6 +60,11 @@ macro_rules! rows {
 const WRITE_AGAIN: &str = "see why the program that should have written it failed";
 /// What to do about a page or an error in place of a file.
 const DOWNLOAD_AGAIN: &str = "download it again: see that the address is right, and that the server asks for no login (curl -fL fails where it does)";
+/// What to do about what is signed for a run.
+const SIGNED: &str = "it is what is signed for a run, and not the run: give the TaskRun or PipelineRun itself (kubectl get taskrun NAME -o yaml)";
+/// What to do about what a program wrote that found no run.
+pub const NO_RUN: &str =
+    "see why the command that wrote it found no run (kubectl get taskrun NAME -n NAMESPACE -o yaml)";
 /// How an image is verified.
 const VERIFY_IMAGE: &str = "verify an image by its name, which finds what is stored beside it: stepseal verify IMAGE, or stepseal verify-attestation IMAGE";
 /// Where the trusted root of a TUF repository is.
@@ -62,7 +72,7 @@ const OF_TUF: &str = "give the trusted_root.json that is one of this repository'
                       ~/.sigstore/root/HOST/targets/trusted_root.json";
 
 rows! {
-    BUNDLE, |seen| is_bundle(seen.string("/mediaType")) || is_bundle(seen.string("/media_type"));
+    BUNDLE, |seen| is_bundle(seen.string("/mediaType")) || is_bundle(seen.string("/media_type")), run SIGNED;
     TRUSTED_ROOT, |seen| seen.string("/mediaType").starts_with("application/vnd.dev.sigstore.trustedroot"),
         bundle "give it with --trusted-root, and the bundle with --bundle";
     "a signing configuration of Sigstore", |seen| seen.string("/mediaType").starts_with("application/vnd.dev.sigstore.signingconfig"),
@@ -92,27 +102,38 @@ rows! {
     "the log entry that cosign hangs onto a signature", |seen| seen.has_all(&["/SignedEntryTimestamp", "/Payload/body"]), bundle VERIFY_IMAGE;
     "an entry of a Rekor log", |seen| is_rekor_entry(seen),
         bundle "give the bundle that was made with the signature: an entry only says that there was one";
-    "an envelope (DSSE) without a bundle around it", |seen| seen.has_all(&["/payload", "/payloadType", "/signatures"]),
+    "a DSSE envelope", |seen| seen.has_all(&["/payload", "/payloadType"]),
         bundle "give the bundle that holds it; an envelope alone, by a key, is verified with stepseal verify-blob-attestation --key KEY \
-                --signature FILE ARTIFACT";
-    "an in-toto statement, which is not signed", |seen| seen.string("/_type").starts_with("https://in-toto.io/Statement/"),
-        bundle "give the bundle that holds the statement, signed: a statement alone proves nothing";
+                --signature FILE ARTIFACT", run SIGNED;
+    "an in-toto statement", |seen| seen.string("/_type").starts_with("https://in-toto.io/Statement/"),
+        bundle "give the bundle that holds the statement, signed: a statement alone proves nothing", run SIGNED;
     "metadata of a TUF repository", is_tuf, root OF_TUF;
-    "a CycloneDX document", |seen| seen.string("/bomFormat") == "CycloneDX" || seen.text.contains("xmlns=\"http://cyclonedx.org/schema/bom"),
+    "a CycloneDX document", |seen| seen.string("/bomFormat") == "CycloneDX" || is_xml(seen) && seen.text.contains("xmlns=\"http://cyclonedx.org/schema/bom"),
         bundle "give the bundle of the document, and the document as the artifact";
     "an SPDX document", |seen| seen.has("/spdxVersion") || seen.string("/@context").contains("spdx.org/rdf") || seen.text.starts_with("SPDXVersion:"),
         bundle "give the bundle of the document, and the document as the artifact";
-    "what a signature of an image is over (simple signing)", |seen| seen.has("/critical/image/docker-manifest-digest"), bundle VERIFY_IMAGE;
+    "the payload of an image's signature (simple signing)", |seen| seen.is_object("/critical"), bundle VERIFY_IMAGE, run SIGNED;
     "a signature of the Notary Project", |seen| seen.has_all(&["/payload", "/protected", "/signature"]),
         bundle "verify it with notation verify IMAGE: it is not Sigstore's";
     "a manifest of an image or of an index", |seen| seen.has("/schemaVersion") && (seen.has("/manifests") || seen.has("/layers") || seen.has("/config")),
         bundle VERIFY_IMAGE;
     RUN, |seen| seen.kubernetes().is_some_and(|(version, kind)| version.starts_with("tekton.dev/") && matches!(kind, "TaskRun" | "PipelineRun")),
         bundle "check a run with stepseal verify-run --run FILE: its signature is in its annotations";
-    "an object of Kubernetes", |seen| seen.kubernetes().is_some();
+    ANSWER, |seen| seen.is_kind(&["Status"]) && seen.has("/message"), run NO_RUN;
+    OBJECT, |seen| seen.is_kind(&["Task", "ClusterTask", "StepAction"]),
+        run "it is what a TaskRun runs: give the TaskRun (kubectl get taskrun NAME -o yaml)";
+    OBJECT, |seen| seen.is_kind(&["Pipeline"]),
+        run "it is what a PipelineRun runs: give the PipelineRun (kubectl get pipelinerun NAME -o yaml) and its TaskRuns";
+    OBJECT, |seen| seen.is_kind(&["Pod"]),
+        run "give the TaskRun that it belongs to: its label tekton.dev/taskRun names it (kubectl get taskrun NAME -o yaml)";
+    OBJECT, |seen| seen.kubernetes().is_some();
+    "an event of a watch", |seen| !seen.string("/type").is_empty() && seen.is_object("/object"),
+        run "give the object as it is now: kubectl get taskrun NAME -o yaml, without --watch";
     "an answer of GitHub's API that is an error", |seen| seen.has_all(&["/message", "/documentation_url"]),
         bundle "ask again: see that the repository and the digest are right, and that the token may read them",
         root "print the trusted root with gh attestation trusted-root";
+    "the status of a run alone", |seen| ["/conditions", "/pipelineSpec", "/taskSpec", "/podName"].iter().any(|part| seen.has(part)),
+        run "give the whole object, with its metadata (kubectl get taskrun NAME -o yaml)";
     "a private key", |seen| is_pem(seen, "PRIVATE KEY"), bundle "give a key only to what signs; a bundle is verified with the public key: --key cosign.pub";
     "a public key", |seen| is_pem(seen, "PUBLIC KEY"), bundle "give the key with --key, and the bundle with --bundle",
         root "give a public key with --key; a key needs a trusted root only for the log that its signatures are in";
@@ -120,10 +141,11 @@ rows! {
         root "make a trusted root with it: cosign trusted-root create --fulcio=\"url=https://CA,certificate-chain=FILE\" --out trusted_root.json";
     "a signature of OpenPGP", |seen| is_pem(seen, "PGP SIGNATURE"), bundle "verify it with gpg --verify FILE ARTIFACT: it is not Sigstore's";
     "a signature of minisign or signify", |seen| seen.text.starts_with("untrusted comment:"), bundle "verify it with minisign or signify: it is not Sigstore's";
-    "a pointer of Git LFS in place of the file", |seen| seen.text.starts_with("version https://git-lfs.github.com/spec/"), bundle "fetch the file: git lfs pull", root "fetch the file: git lfs pull";
-    "a page of HTML", |seen| is_html(seen.text), bundle DOWNLOAD_AGAIN, root DOWNLOAD_AGAIN;
-    "empty", |seen| seen.bytes.trim_ascii().is_empty(), bundle WRITE_AGAIN, root WRITE_AGAIN;
-    "compressed", |seen| is_compressed(seen.bytes), bundle "unpack it first", root "unpack it first";
+    "a pointer of Git LFS in place of the file", |seen| seen.text.starts_with("version https://git-lfs.github.com/spec/"), bundle "fetch the file: git lfs pull", root "fetch the file: git lfs pull", run "fetch the file: git lfs pull";
+    "a page of HTML", |seen| is_html(seen.text), bundle DOWNLOAD_AGAIN, root DOWNLOAD_AGAIN, run NO_RUN;
+    "an XML document", is_xml, bundle DOWNLOAD_AGAIN, root DOWNLOAD_AGAIN, run NO_RUN;
+    "an empty file", |seen| seen.json.is_null() && seen.bytes.trim_ascii().is_empty(), bundle WRITE_AGAIN, root WRITE_AGAIN, run WRITE_AGAIN;
+    "a compressed file", |seen| is_compressed(seen.bytes), bundle "unpack it first", root "unpack it first", run "unpack it first";
     "a signature in base64, and nothing else", |seen| is_base64(seen.text), bundle "give it with --signature in place of --bundle, and the signer's --key";
 }
 
@@ -133,7 +155,7 @@ fn is_bundle(media_type: &str) -> bool {
 
 /// Rekor's API answers with an object of one entry, under its UUID, or a list of such.
 fn is_rekor_entry(seen: &Seen<'_>) -> bool {
-    let entry = if seen.json.is_array() { seen.json.pointer("/0") } else { Some(&seen.json) };
+    let entry = if seen.json.is_array() { seen.json.pointer("/0") } else { Some(&*seen.json) };
     let mut entries =
         entry.and_then(serde_json::Value::as_object).into_iter().flat_map(|object| object.values());
     let first = entries.next();
@@ -153,6 +175,13 @@ fn is_pem(seen: &Seen<'_>, label: &str) -> bool {
 fn is_html(text: &str) -> bool {
     let begin = text.get(..15).unwrap_or(text).to_ascii_lowercase();
     begin.starts_with("<!doctype html") || begin.starts_with("<html")
+}
+
+/// As an object store answers that has no such file. `<<:` is YAML.
+fn is_xml(seen: &Seen<'_>) -> bool {
+    seen.text
+        .strip_prefix('<')
+        .is_some_and(|rest| rest.starts_with(|sign: char| sign.is_alphabetic() || "?!".contains(sign)))
 }
 
 fn is_compressed(bytes: &[u8]) -> bool {

@@ -65,9 +65,9 @@ fn examples() -> Vec<(&'static str, String)> {
         ),
         ("an entry of a Rekor log", json!({ "108e9186e8c5677a": entry })),
         ("an entry of a Rekor log", json!([{ "108e9186e8c5677a": entry }])),
-        ("an envelope (DSSE) without a bundle around it", dsse),
+        ("a DSSE envelope", dsse),
         (
-            "an in-toto statement, which is not signed",
+            "an in-toto statement",
             json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1", "subject": [] }),
         ),
         (
@@ -81,7 +81,7 @@ fn examples() -> Vec<(&'static str, String)> {
             json!({ "@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [] }),
         ),
         (
-            "what a signature of an image is over (simple signing)",
+            "the payload of an image's signature (simple signing)",
             json!({ "critical": { "identity": {}, "image": { "docker-manifest-digest": "sha256:00" }, "type": "cosign container image signature" } }),
         ),
         (
@@ -91,7 +91,15 @@ fn examples() -> Vec<(&'static str, String)> {
         ("a manifest of an image or of an index", json!({ "schemaVersion": 2, "config": {}, "layers": [] })),
         ("a manifest of an image or of an index", json!({ "schemaVersion": 2, "manifests": [] })),
         (rows::RUN, json!({ "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {} })),
-        ("an object of Kubernetes", json!({ "apiVersion": "v1", "kind": "Pod", "metadata": {} })),
+        (rows::OBJECT, json!({ "apiVersion": "v1", "kind": "Pod", "metadata": {} })),
+        (rows::OBJECT, json!({ "apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {} })),
+        (rows::OBJECT, json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {} })),
+        (rows::ANSWER, json!({ "apiVersion": "v1", "kind": "Status", "code": 404, "message": "not found" })),
+        (
+            "an event of a watch",
+            json!({ "type": "ADDED", "object": { "apiVersion": "tekton.dev/v1", "kind": "TaskRun" } }),
+        ),
+        ("the status of a run alone", json!({ "conditions": [], "podName": "build-pod" })),
         (
             "an answer of GitHub's API that is an error",
             json!({ "message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404" }),
@@ -100,7 +108,7 @@ fn examples() -> Vec<(&'static str, String)> {
     let mut all: Vec<_> = json.into_iter().map(|(name, value)| (name, value.to_string())).collect();
     all.extend([
         (rows::RUN, "apiVersion: tekton.dev/v1\nkind: \"PipelineRun\"\nmetadata:\n  name: a\n".to_owned()),
-        ("an object of Kubernetes", "# a Task\nkind: Task\napiVersion: tekton.dev/v1\n".to_owned()),
+        (rows::OBJECT, "# a Task\nkind: Task\napiVersion: tekton.dev/v1\n".to_owned()),
         ("a private key", pem("ENCRYPTED SIGSTORE PRIVATE KEY")),
         ("a public key", pem("PUBLIC KEY")),
         ("a certificate", pem("CERTIFICATE")),
@@ -111,13 +119,14 @@ fn examples() -> Vec<(&'static str, String)> {
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n".to_owned(),
         ),
         ("a page of HTML", "<!DOCTYPE html>\n<html><body>Sign in</body></html>".to_owned()),
+        ("an XML document", "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>".to_owned()),
         (
             "a CycloneDX document",
             "<?xml version=\"1.0\"?><bom xmlns=\"http://cyclonedx.org/schema/bom/1.6\"/>".to_owned(),
         ),
         ("an SPDX document", "SPDXVersion: SPDX-2.3\n".to_owned()),
-        ("empty", " \r\n".to_owned()),
-        ("compressed", "PK\u{3}\u{4}rest".to_owned()),
+        ("an empty file", " \r\n".to_owned()),
+        ("a compressed file", "PK\u{3}\u{4}rest".to_owned()),
         ("a signature in base64, and nothing else", format!("{}\n", "MEUC".repeat(24))),
     ]);
     all
@@ -134,7 +143,7 @@ fn every_row_is_recognized() {
     for row in ROWS {
         assert!(examples.iter().any(|(name, _)| *name == row.name), "no example of {}", row.name);
     }
-    assert_eq!(Known::of(b"\x1f\x8b\x08\x00").map(|known| known.row.name), Some("compressed"));
+    assert_eq!(Known::of(b"\x1f\x8b\x08\x00").map(|known| known.row.name), Some("a compressed file"));
 }
 
 #[test]
@@ -148,6 +157,8 @@ fn what_is_not_known_is_not_guessed() {
         "text",
         "AAAA",
         "key: value",
+        "<<: *a",
+        "a: <bom xmlns=\"http://cyclonedx.org/schema/bom/1.6\"/>",
         "{\"kind\":\"hashedrekord\"",
         "\u{0}\u{1}",
     ] {
@@ -155,6 +166,23 @@ fn what_is_not_known_is_not_guessed() {
     }
     assert!(Known::other_than(Wanted::Bundle, examples()[0].1.as_bytes()).is_none());
     assert!(Known::other_than(Wanted::TrustedRoot, examples()[1].1.as_bytes()).is_none());
+}
+
+/// A document that was read already is recognized as its file is.
+#[test]
+fn a_document_is_what_its_file_is() {
+    let documents = examples().into_iter().filter(|(_, file)| file.starts_with('{'));
+    for (name, file) in documents {
+        let (known, document) = (Known::of(file.as_bytes()).unwrap(), serde_json::from_str(&file).unwrap());
+        let same = Known::of_document(&document).unwrap();
+        assert_eq!((same.row.name, same.name()), (name, known.name()));
+        assert_eq!(same.hint(Wanted::Run), known.hint(Wanted::Run));
+    }
+    assert!(
+        [json!({}), json!([]), json!(null), json!("text")]
+            .iter()
+            .all(|value| Known::of_document(value).is_none())
+    );
 }
 
 #[test]

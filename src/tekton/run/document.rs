@@ -47,6 +47,15 @@ const MAX_REPEATED: usize = 100_000;
 
 /// Every object in `bytes`, in their order.
 pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
+    read(bytes).map_err(|error| match error {
+        RunError::NotText | RunError::Json(_) | RunError::Yaml(_) | RunError::NoRun { .. } => {
+            other::known(bytes).unwrap_or(error)
+        }
+        error => error,
+    })
+}
+
+fn read(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
     if bytes.len() > MAX_RUN_BYTES {
         return Err(RunError::TooBig);
     }
@@ -57,7 +66,7 @@ pub(super) fn objects(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match text.trim_start().bytes().next() {
         None => return Err(RunError::Empty),
-        Some(b'<') => return Err(other::markup()),
+        Some(b'<') => other::known(bytes).map_or(Ok(()), Err)?,
         Some(_) => {}
     }
     // JSON with `---` between its documents is YAML.

@@ -6,16 +6,12 @@ use serde_json::Value;
 
 use super::{NAME_SHOWN_BYTES, RunError, RunKind, field, text};
 use crate::foreign::shown;
+use crate::known_format::{Known, NO_RUN, Wanted};
 
 /// How many kinds, or names, are listed.
 const LISTED: usize = 10;
 /// How much of a text is shown that is not a run, in bytes.
 const TEXT_BYTES: usize = 200;
-
-const RUN: &str = "give one TaskRun, or one PipelineRun followed by its own TaskRuns";
-const SIGNED: &str = "it is what is signed for a run, and not the run: give the TaskRun or PipelineRun itself (kubectl get taskrun NAME -o yaml)";
-const COMMAND: &str =
-    "see why the command that wrote it found no run (kubectl get taskrun NAME -n NAMESPACE -o yaml)";
 
 /// What kind of object a document is.
 pub(super) enum Role {
@@ -110,56 +106,29 @@ pub(super) fn several(kind: RunKind, runs: &[Value]) -> RunError {
 
 /// That a document is a text, and no object.
 pub(super) fn no_object(words: &str) -> RunError {
-    RunError::NoRun { what: format!("the text \"{}\"", shown(words.trim(), TEXT_BYTES)), instead: COMMAND }
+    RunError::NoRun { what: format!("the text \"{}\"", shown(words.trim(), TEXT_BYTES)), instead: NO_RUN }
 }
 
-/// That a file is a page of a web server's.
-pub(super) fn markup() -> RunError {
-    RunError::NoRun { what: "HTML or XML".to_owned(), instead: COMMAND }
+/// What a file is, where it is known by more than its documents; `None`: it may hold objects of a cluster.
+pub(super) fn known(bytes: &[u8]) -> Option<RunError> {
+    let known = Known::other_than(Wanted::Run, bytes).filter(|known| !known.is_kubernetes())?;
+    Some(RunError::NoRun { what: known.name(), instead: known.hint(Wanted::Run) })
 }
 
 /// What `value` is, which is not a run.
 fn no_run(value: &Value) -> RunError {
-    let has = |name: &str| value.get(name).is_some();
-    let kind = text(value, "kind");
-    let (what, instead) = match kind {
-        "" if has("_type") => ("an in-toto statement".to_owned(), SIGNED),
-        "" if has("payloadType") => ("a DSSE envelope".to_owned(), SIGNED),
-        "" if has("critical") => ("the payload of an image's signature".to_owned(), SIGNED),
-        "" if text(value, "mediaType").starts_with("application/vnd.dev.sigstore.bundle") => {
-            ("a Sigstore bundle".to_owned(), SIGNED)
+    let (known, kind) = (Known::of_document(value), text(value, "kind"));
+    let instead = known.as_ref().map_or(Wanted::Run.hint(), |known| known.hint(Wanted::Run));
+    let what = match known.filter(|known| !known.is_kubernetes()) {
+        Some(known) => known.name(),
+        None if kind.is_empty() => {
+            match value.as_object().map(|fields| fields.iter().collect::<Vec<_>>()).as_deref() {
+                // What a program says of its failure is YAML: "error: …".
+                Some([(key, Value::String(words))]) => return no_object(&format!("{key}: {words}")),
+                _ => "an object without a kind".to_owned(),
+            }
         }
-        "" if has("type") && has("object") => (
-            "an event of a watch".to_owned(),
-            "give the object as it is now: kubectl get taskrun NAME -o yaml, without --watch",
-        ),
-        "" if has("conditions") || has("pipelineSpec") || has("taskSpec") || has("podName") => (
-            "the status of a run alone".to_owned(),
-            "give the whole object, with its metadata (kubectl get taskrun NAME -o yaml)",
-        ),
-        "" => match value.as_object().map(|fields| fields.iter().collect::<Vec<_>>()).as_deref() {
-            // What a program says of its failure is YAML: "error: …".
-            Some([(key, Value::String(words))]) => return no_object(&format!("{key}: {words}")),
-            _ => ("an object without a kind".to_owned(), RUN),
-        },
-        "Status" if has("message") => {
-            (format!("the API server's answer \"{}\"", shown(text(value, "message"), TEXT_BYTES)), COMMAND)
-        }
-        _ => {
-            let instead = match kind {
-                "Task" | "ClusterTask" | "StepAction" => {
-                    "it is what a TaskRun runs: give the TaskRun (kubectl get taskrun NAME -o yaml)"
-                }
-                "Pipeline" => {
-                    "it is what a PipelineRun runs: give the PipelineRun (kubectl get pipelinerun NAME -o yaml) and its TaskRuns"
-                }
-                "Pod" => {
-                    "give the TaskRun that it belongs to: its label tekton.dev/taskRun names it (kubectl get taskrun NAME -o yaml)"
-                }
-                _ => RUN,
-            };
-            (format!("an object of kind {}", shown(kind, NAME_SHOWN_BYTES)), instead)
-        }
+        None => format!("an object of kind {}", shown(kind, NAME_SHOWN_BYTES)),
     };
     RunError::NoRun { what, instead }
 }

@@ -92,6 +92,8 @@ fn what_is_no_run_is_refused_with_its_reason() {
         (r#"{"kind":"TaskRun","kind":"TaskRun"}"#, "not JSON", get),
         (r#"{"kind":"TaskRun","n":123456789012345678901234567890}"#, "not JSON", get),
     ]);
+    let compressed = Run::parse(b"\x1f\x8b\x08\xff").unwrap_err().to_string();
+    assert!(compressed.contains("a compressed file"), "{compressed}");
     for utf16 in [&b"\xff\xfe{\0}\0"[..], b"\xfe\xff\0{\0}"] {
         let error = Run::parse(utf16).unwrap_err();
         assert!(
@@ -105,6 +107,7 @@ fn what_is_no_run_is_refused_with_its_reason() {
 /// What a user may give in place of a run, or what a program prints that found none.
 #[test]
 fn another_document_is_called_what_it_is() {
+    let get = "kubectl get -o yaml";
     let kind = |kind: &str| of(kind, "x").to_string();
     let (task, pipeline, pod, config) = (kind("Task"), kind("Pipeline"), kind("Pod"), kind("ConfigMap"));
     let status = json!({ "conditions": [], "startTime": "t" }).to_string();
@@ -112,14 +115,18 @@ fn another_document_is_called_what_it_is() {
         "message": "taskruns.tekton.dev \"x\" not found" });
     let several = json!({ "apiVersion": "v1", "kind": "List", "items": [of("Pod", "a"), of("Pod", "b"), of("Task", "c")] });
     let watch = json!({ "type": "ADDED", "object": task_run("a", "x") }).to_string();
-    let beside = format!("{}\n{}", task_run("a", "x"), json!({ "_type": "s", "subject": [] }));
+    let beside = format!(
+        "{}\n{}",
+        task_run("a", "x"),
+        json!({ "_type": "https://in-toto.io/Statement/v1", "subject": [] })
+    );
     refused(&[
         (task.as_str(), "it holds an object of kind Task, and", "give the TaskRun"),
         (pipeline.as_str(), "it holds an object of kind Pipeline, and", "give the PipelineRun"),
         (pod.as_str(), "it holds an object of kind Pod, and", "tekton.dev/taskRun"),
         (config.as_str(), "it holds an object of kind ConfigMap, and", "give one TaskRun"),
         (&several.to_string(), "2 objects of kind Pod, an object of kind Task", "tekton.dev/taskRun"),
-        (&refusal.to_string(), "the API server's answer \"taskruns.tekton.dev", "found no run"),
+        (&refusal.to_string(), "an answer of the Kubernetes API server (taskruns.tekton.dev", "found no run"),
         (
             "No resources found in ci namespace.\n",
             "the text \"No resources found in ci namespace.\"",
@@ -135,8 +142,36 @@ fn another_document_is_called_what_it_is() {
             "the text \"error: the server",
             "found no run",
         ),
-        ("<!DOCTYPE html>\n<html><head>", "HTML or XML", "found no run"),
-        ("<?xml version=\"1.0\"?>", "HTML or XML", "found no run"),
+        ("<!DOCTYPE html>\n<html><head>", "a page of HTML", "found no run"),
+        ("<?xml version=\"1.0\"?>", "an XML document", "found no run"),
+        ("<a: b>", "an XML document", "found no run"),
+        ("<<: {a: b}", "not YAML", get),
+        // What a bundle or a trusted root is taken for is recognized here too.
+        (
+            "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n",
+            "it holds a private key, and",
+            "give one TaskRun",
+        ),
+        ("PK\u{3}\u{4}", "it holds a compressed file, and", "unpack it"),
+        (&"MEUC".repeat(24), "a signature in base64", "give one TaskRun"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+            "a pointer of Git LFS",
+            "git lfs pull",
+        ),
+        (r#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#, "a CycloneDX document", "give one TaskRun"),
+        (
+            r#"[{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}]"#,
+            "a Sigstore bundle",
+            "not the run",
+        ),
+        (
+            r#"{"message":"Not Found","documentation_url":"https://docs.github.com/rest"}"#,
+            "an answer of GitHub's API",
+            "give one TaskRun",
+        ),
+        // An object of a cluster that can't be read is not called what its kind says.
+        ("kind: Pod\napiVersion: v1\nkind: Pod", "not YAML", get),
         (r#"{"_type":"https://in-toto.io/Statement/v1"}"#, "an in-toto statement", "not the run"),
         (r#"{"payloadType":"application/vnd.in-toto+json","payload":""}"#, "a DSSE envelope", "not the run"),
         (
