@@ -1,5 +1,7 @@
 //! The client against servers that answer as a test says: what a real API server won't do when it is asked to.
 
+mod any_text;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -412,60 +414,6 @@ async fn a_kubeconfig_that_can_not_be_used_is_named() {
         let text = shown(&error);
         assert!(text.contains(&format!("cannot use the kubeconfig {}", path.display())), "{text}");
         assert_eq!(Explain::exit(&error).number(), 2);
-    }
-}
-
-mod any_text {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn json() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            ".{0,8}".prop_map(Value::from)
-        ];
-        let key = prop_oneof![
-            Just("metadata"),
-            Just("status"),
-            Just("steps"),
-            Just("results"),
-            Just("containerStatuses"),
-            Just("name"),
-            Just("value"),
-            Just("managedFields"),
-            Just("fieldsV1"),
-            Just("f:status"),
-            Just("spec"),
-            Just("containers"),
-            Just("ownerReferences"),
-            Just("uid"),
-        ];
-        leaf.prop_recursive(5, 64, 6, move |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::vec((key.clone(), inner), 0..6).prop_map(|pairs| pairs
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value))
-                    .collect::<serde_json::Map<_, _>>()
-                    .into()),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn a_token_is_read(text in ".{0,200}") {
-            let _ = Claims::of_token(&text);
-        }
-
-        #[test]
-        fn a_run_and_its_pod_are_held_against_each_other(run in json(), pod in json()) {
-            let truth = truth::check(&run, Some(&pod));
-            prop_assert!(truth.differences.iter().all(|text| !text.contains('\n')));
-            let known = so_far(run.clone(), Some(&pod), &[("R".into(), json!("x"))]);
-            prop_assert!(known == run || known.is_object());
-        }
     }
 }
 
