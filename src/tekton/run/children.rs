@@ -100,7 +100,7 @@ impl Known {
     }
 }
 
-/// What of `run` is not known.
+/// What of `run`, and of its TaskRuns, is not known.
 pub(super) fn gaps(run: &Run) -> Vec<Gap> {
     let own = run.run();
     let tasks: Vec<&str> = own.pipeline_tasks().into_iter().map(|task| text(task, "name")).collect();
@@ -116,6 +116,7 @@ pub(super) fn gaps(run: &Run) -> Vec<Gap> {
         }
     };
     let mut gaps = run.gaps.clone();
+    gaps.extend(run.old_sources());
     gaps.extend(run.children.iter().filter_map(|child| Some(child.gap(why(child)?))));
     // Of a run that succeeded, each task was run or skipped.
     if own.succeeded() == Some(true) && own.completion_time().is_some() {

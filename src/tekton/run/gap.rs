@@ -49,6 +49,8 @@ pub enum GapReason {
     StepImage(Text),
     /// This sidecar of it has no image by digest.
     SidecarImage(Text),
+    /// It names the source of its Task or Pipeline as Tekton Pipelines 0.41 to 0.46 did, which later ones don't read.
+    OldSource(Text),
     /// It names a git commit, and no repository that has it.
     NoGitUrl,
     /// An integer of more digits than readers of provenance keep.
@@ -101,6 +103,11 @@ impl fmt::Display for Gap {
                     "sidecar {sidecar:.NAME_SHOWN_BYTES$} has no image by digest, so its image is left out"
                 )
             }
+            GapReason::OldSource(uri) => write!(
+                f,
+                "the source of its definition, \"{uri:.NAME_SHOWN_BYTES$}\", is left out: it stands in status.provenance.configSource, \
+                 which Tekton Pipelines 0.47 and later do not read"
+            ),
             GapReason::NoGitUrl => f.write_str("a CHAINS-GIT_COMMIT is given without a CHAINS-GIT_URL"),
             GapReason::Rounded(number) => write!(
                 f,

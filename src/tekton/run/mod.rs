@@ -267,7 +267,7 @@ impl Run {
         Self { object: self.object.with_sidecars_by(&rank), children, ..self.clone() }
     }
 
-    /// What of a PipelineRun is not known, each with its reason.
+    /// What of it is not known, each with its reason.
     pub fn gaps(&self) -> Vec<Gap> {
         children::gaps(self)
     }
@@ -277,6 +277,11 @@ impl Run {
         let children = self.children.iter().filter(|child| child.is_embedded());
         let others = self.gaps.iter().filter(|gap| matches!(gap.why, GapReason::EmbeddedOther(_)));
         children.map(|child| child.gap(GapReason::NotInStatus)).chain(others.cloned()).collect()
+    }
+
+    /// The sources that it and its TaskRuns name where nothing reads them any more.
+    fn old_sources(&self) -> impl Iterator<Item = Gap> + use<'_> {
+        std::iter::once(&self.object).chain(&self.children).filter_map(RunObject::old_source)
     }
 
     /// `taskrun-UID` or `pipelinerun-UID`: the name of its signature among others of the same run.

@@ -304,6 +304,16 @@ impl RunObject {
         ref_source(self.status())
     }
 
+    /// Where its Task or Pipeline was taken from, as Tekton Pipelines 0.41 to 0.46 wrote it alone; since 0.47 Tekton writes the same under
+    /// `refSource`, and converts nothing else.
+    pub(super) fn old_source(&self) -> Option<Gap> {
+        let provenance = field(self.status(), "provenance");
+        let old = provenance
+            .get("configSource")
+            .filter(|old| old.as_object().is_some_and(|old| !old.is_empty()))?;
+        self.ref_source().is_none().then(|| self.gap(GapReason::OldSource(text(old, "uri").into())))
+    }
+
     /// Whether its Task or Pipeline came through a resolver, other than the cluster's own.
     pub fn is_remote(&self) -> bool {
         let name = match self.kind {

@@ -1,5 +1,6 @@
 mod documents;
 mod embedded;
+mod old_source;
 
 use serde_json::json;
 

@@ -1,7 +1,8 @@
 //! From the API version v1beta1 to v1, as Tekton's webhook converts what it stores.
 //!
 //! What v1 has under another name is moved, and what it doesn't have is dropped (`bundle`, PipelineResources, cloud
-//! events; the webhook keeps the last two in annotations for the way back).
+//! events; the webhook keeps the last two in annotations for the way back). `status.provenance.configSource` isn't converted by it, and
+//! stays where it is: a [`Gap`](super::Gap) names it.
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.15.0/docs/migrating-v1beta1-to-v1.md>
 

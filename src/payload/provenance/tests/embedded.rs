@@ -134,3 +134,22 @@ fn a_field_of_v1beta1_in_a_status_of_v1_is_called_that() {
         assert!(error.hint().unwrap().contains(hint), "{field}: {:?}", error.hint());
     }
 }
+
+/// Tekton's conversion drops the source of its own older versions, and so does each statement; what is signed without it says so.
+#[test]
+fn a_source_that_tekton_no_longer_reads_is_in_no_statement_and_is_named() {
+    let uri = "git+https://example.com/of-old";
+    let mut status = status("1");
+    status["provenance"] = json!({ "configSource": { "uri": uri, "digest": { "sha1": "00" } } });
+    let object = json!({ "apiVersion": "tekton.dev/v1beta1", "kind": "TaskRun", "status": status, "spec": {},
+        "metadata": { "name": "build", "namespace": "ci", "uid": "u" } });
+    let run = Run::from_objects(object, Vec::new()).unwrap();
+    for format in [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4, RunFormat::Tekton] {
+        let (statement, gaps) = made(&run, format, BuildType::Slsa, false);
+        // The status as it is has it.
+        let left_out = format != RunFormat::Tekton;
+        assert_eq!(statement.to_string().contains(uri), !left_out, "{format:?}: {statement}");
+        let named = gaps.iter().filter(|gap| gap.contains(uri)).count();
+        assert_eq!(named, usize::from(left_out), "{format:?}: {gaps:?}");
+    }
+}
