@@ -125,20 +125,6 @@ impl Bundles {
         refused.sort_by_key(|(line, _)| *line);
         Ok(Counted { good, refused })
     }
-
-    /// Judges each of them, with all that will ever be known of the artifact.
-    ///
-    /// # Errors
-    ///
-    /// None counts.
-    pub fn verify(
-        mut self,
-        verifier: &Verifier,
-        artifact: &Artifact,
-    ) -> Result<Counted<Verified>, BundleError> {
-        self.judge(verifier, artifact, false);
-        self.counted()
-    }
 }
 
 impl BundleError {
