@@ -77,6 +77,17 @@ impl Explanation {
     }
 }
 
+/// An error and its causes on one line, of at most `limit` bytes.
+pub fn line(error: &dyn Error, limit: usize) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        line = format!("{line}: {cause}");
+        next = cause.source();
+    }
+    foreign::shown(&line, limit)
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines().join("\n"))

@@ -1,7 +1,7 @@
 //! What a search could not look up.
 
 use super::StoreError;
-use crate::foreign;
+use crate::explain;
 
 /// How many failures are kept; the others are counted.
 const KEPT: usize = 20;
@@ -39,19 +39,8 @@ impl Failures {
     /// Each in one line, and how many more there are.
     pub fn notes(&self) -> Vec<String> {
         let more = (self.others > 0).then(|| format!("{} more look-ups failed", self.others));
-        self.first.iter().map(note).chain(more).collect()
+        self.first.iter().map(|error| explain::line(error, 1000)).chain(more).collect()
     }
-}
-
-/// An error with its causes, for people.
-fn note(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    foreign::shown(&text, 1000)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::evidence::{Evidence, SignerNumbers};
 use super::require::Require;
 use super::statement::{self, Statement, StatementError};
 use super::trust::{By, Distrust, Trust};
+use crate::explain;
 use crate::foreign;
 use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
 use crate::payload::dsse::Envelope;
@@ -274,13 +275,7 @@ fn identity(position: Position, by: &By, said: &Said, simple: Option<(&Bytes, &[
 
 /// A refusal with its causes, for people.
 pub(super) fn told(refusal: &Refusal) -> String {
-    let mut why = refusal.to_string();
-    let mut next = std::error::Error::source(refusal);
-    while let Some(cause) = next {
-        why = format!("{why}: {cause}");
-        next = cause.source();
-    }
-    foreign::shown(&why, 1000)
+    explain::line(refusal, 1000)
 }
 
 /// What is asked of something that was found.

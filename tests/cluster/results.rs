@@ -9,7 +9,8 @@ use crate::kit::place::Run;
 use crate::kit::steps::{build, shell, sign, task, task_run};
 use crate::kit::{FEATURE_FLAGS, Place, scenario};
 use crate::runs::{
-    SMALLEST_OF_PIPELINE_RUN, allow, annotated, attested, of_envelope, outside, run_verified, said, sign_runs,
+    SMALLEST_OF_PIPELINE_RUN, allow, annotated, attested, of_envelope, outside, run_verified, said,
+    signs_at_the_end,
 };
 
 /// The Tasks of the Tekton catalog (github.com/tektoncd/catalog) that write a digest and no name, the last versions that do, with
@@ -60,17 +61,12 @@ fn half_pairs_of_public_tasks_are_notes() {
         let mut tasks: Vec<Value> =
             HALVES.iter().map(|(name, result)| json!({"name": name, "taskSpec": stand_in(result)})).collect();
         tasks.push(json!({"name": "build", "taskSpec": task(&[build(&repository)])}));
-        let mut step = sign_runs(&["PIPELINERUN"], "slsa/v2alpha4");
-        let deep = json!({"name": "STEPSEAL_ARTIFACTS_PIPELINERUN_ENABLE_DEEP_INSPECTION", "value": "true"});
-        step["env"].as_array_mut().unwrap().push(deep);
-        let mut signing = task(&[step]);
-        signing["results"] = json!([]);
         place.start(
             "PipelineRun",
             "public",
             &json!({
                 "taskRunTemplate": {"podTemplate": {"automountServiceAccountToken": true}},
-                "pipelineSpec": {"tasks": tasks, "finally": [{"name": "sign", "taskSpec": signing}]},
+                "pipelineSpec": {"tasks": tasks, "finally": signs_at_the_end(&["PIPELINERUN"])},
             }),
         );
         let run = place.ended("PipelineRun", "public");

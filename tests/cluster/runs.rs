@@ -39,6 +39,17 @@ pub(crate) fn sign_runs(artifacts: &[&str], format: &str) -> Value {
     step
 }
 
+/// A `finally` task that signs these kinds of runs, and what their TaskRuns built.
+pub(crate) fn signs_at_the_end(artifacts: &[&str]) -> Value {
+    // Its own results come at the end: which images a PipelineRun built is known from its TaskRuns alone.
+    let mut step = sign_runs(artifacts, "slsa/v2alpha4");
+    let deep = json!({"name": "STEPSEAL_ARTIFACTS_PIPELINERUN_ENABLE_DEEP_INSPECTION", "value": "true"});
+    step["env"].as_array_mut().unwrap().push(deep);
+    let mut signing = task(&[step]);
+    signing["results"] = json!([]);
+    json!([{"name": "sign", "taskSpec": signing}])
+}
+
 /// The run's steps have the token of their ServiceAccount.
 fn with_token(mut spec: Value) -> Value {
     spec["podTemplate"]["automountServiceAccountToken"] = json!(true);
@@ -336,12 +347,6 @@ fn a_finally_task_signs_the_runs_of_its_pipeline() {
         allow(place, SMALLEST_OF_PIPELINE_RUN);
         let building =
             |name: &str| json!({"name": name, "taskSpec": task(&[build(&format!("{repository}/{name}"))])});
-        // Its own results come at the end: which images it built is known from its TaskRuns alone.
-        let mut step = sign_runs(&["TASKRUN", "PIPELINERUN"], "slsa/v2alpha4");
-        let deep = json!({"name": "STEPSEAL_ARTIFACTS_PIPELINERUN_ENABLE_DEEP_INSPECTION", "value": "true"});
-        step["env"].as_array_mut().unwrap().push(deep);
-        let mut signing = task(&[step]);
-        signing["results"] = json!([]);
         place.start(
             "PipelineRun",
             "pipeline",
@@ -349,7 +354,7 @@ fn a_finally_task_signs_the_runs_of_its_pipeline() {
                 "taskRunTemplate": {"podTemplate": {"automountServiceAccountToken": true}},
                 "pipelineSpec": {
                     "tasks": [building("one"), building("two")],
-                    "finally": [{"name": "sign", "taskSpec": signing}],
+                    "finally": signs_at_the_end(&["TASKRUN", "PIPELINERUN"]),
                 },
             }),
         );

@@ -8,7 +8,7 @@ use super::error::{BundleError, FormatError};
 use super::format::{BUNDLE_BYTES, Bundle};
 use super::verified::Verified;
 use super::{Artifact, Verifier, Wanted};
-use crate::foreign;
+use crate::explain;
 use crate::json_lines::{self, Document};
 use crate::known_format::{self, Known};
 
@@ -130,13 +130,7 @@ impl Bundles {
 impl BundleError {
     /// The error and its causes on one line.
     pub fn reason(&self) -> String {
-        let mut reason = self.to_string();
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            reason = format!("{reason}: {cause}");
-            next = cause.source();
-        }
-        foreign::shown(&reason, 600)
+        explain::line(self, 600)
     }
 }
 
