@@ -22,6 +22,7 @@ mod flips;
 mod forged;
 mod good;
 mod hammer;
+mod hidden;
 mod layers;
 mod logged;
 mod recipe;

@@ -277,7 +277,7 @@ impl Stamp {
     }
 }
 
-fn stamper(own: &Authorities, by: &str, issuer: &str, usages: &[&str]) -> Vec<u8> {
+pub(crate) fn stamper(own: &Authorities, by: &str, issuer: &str, usages: &[&str]) -> Vec<u8> {
     let usages: Vec<Vec<u8>> = usages.iter().map(|usage| oid(usage)).collect();
     let extensions =
         vec![extension("2.5.29.15", true, &[3, 2, 7, 0x80]), extension("2.5.29.37", true, &seq(&usages))];

@@ -1,16 +1,13 @@
 //! The signer's certificate: its path to an authority of the trusted root when it signed, and whose it is.
 //!
-//! Spec: <https://www.rfc-editor.org/rfc/rfc5280>, <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>. Paths are built by
-//! `rustls-webpki`; what it leaves to others is checked here: the validity of the root itself, the window that the trusted root
+//! Spec: <https://www.rfc-editor.org/rfc/rfc5280>, <https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md>. Paths are found in `path.rs` and judged by
+//! `rustls-webpki`; what it leaves to others is checked there and here: the validity of the root itself, the window that the trusted root
 //! gives the authority, the key usage. Certificates that a bundle brings may stand between, but never be where a path ends; roots among
 //! them are passed over (<https://github.com/sigstore/protobuf-specs/issues/191>).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls_pki_types::{CertificateDer, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::Utf8StringRef;
 use x509_cert::der::oid::ObjectIdentifier as Oid;
@@ -20,7 +17,8 @@ use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName};
 use x509_cert::time::Time;
 
 use super::error::CertificateError;
-use super::trust::{Authority, TrustMaterial};
+use super::path::{Effort, Search, X509};
+use super::trust::TrustMaterial;
 use crate::foreign;
 use crate::sign::PublicKey;
 
@@ -63,11 +61,10 @@ pub const WORKFLOW_CLAIMS: [(&str, &str, Oid); 5] = [
 /// The certificate that a bundle is signed with.
 #[derive(Debug)]
 pub struct SignerCertificate {
-    pub(super) der: Vec<u8>,
-    pub(super) parsed: Certificate,
+    pub(super) own: X509,
     pub(super) key: PublicKey,
     /// What came with it, but for what vouches for itself.
-    between: Vec<Vec<u8>>,
+    between: Vec<X509>,
 }
 
 /// Whose a certificate is.
@@ -88,26 +85,22 @@ impl SignerCertificate {
     ///
     /// It is none, its key can't be used or isn't for signatures, or something that is not a certificate came with it.
     pub fn parse(der: &[u8], others: &[Vec<u8>]) -> Result<Self, CertificateError> {
-        let parsed = parse(der)?;
-        let mut between = Vec::new();
-        for der in others {
-            let other = parse(der)?.tbs_certificate;
-            // A root: it vouches for itself alone, and believing it is up to the trusted root.
-            if other.issuer != other.subject {
-                between.push(der.clone());
-            }
-        }
-        let usage = extension::<x509_cert::ext::pkix::KeyUsage>(&parsed, "key usage")?;
+        let own = X509::parse(der)?;
+        let parsed = &own.parsed;
+        let mut between = others.iter().map(|der| X509::parse(der)).collect::<Result<Vec<_>, _>>()?;
+        // A root: it vouches for itself alone, and believing it is up to the trusted root.
+        between.retain(|other| !other.is_self_issued());
+        let usage = extension::<x509_cert::ext::pkix::KeyUsage>(parsed, "key usage")?;
         if usage.is_some_and(|usage| !usage.digital_signature()) {
             return Err(CertificateError::KeyUsage);
         }
         // An authority that doesn't say what it issues certificates for may issue any; the signer's must say it.
-        let usage = extension::<ExtendedKeyUsage>(&parsed, "extended key usage")?;
+        let usage = extension::<ExtendedKeyUsage>(parsed, "extended key usage")?;
         if !usage.is_some_and(|usage| usage.0.contains(&CODE_SIGNING)) {
             return Err(CertificateError::ExtendedKeyUsage);
         }
-        let key = PublicKey::from_der(&spki(&parsed)?).map_err(CertificateError::Key)?;
-        Ok(Self { der: der.to_vec(), parsed, key, between })
+        let key = PublicKey::from_der(&spki(parsed)?).map_err(CertificateError::Key)?;
+        Ok(Self { own, key, between })
     }
 
     /// The key in it.
@@ -117,12 +110,12 @@ impl SignerCertificate {
 
     /// Since when it is valid.
     pub(super) fn not_before(&self) -> Timestamp {
-        time(&self.parsed.tbs_certificate.validity.not_before)
+        time(&self.own.parsed.tbs_certificate.validity.not_before)
     }
 
     /// Checks its validity at a time.
     pub(super) fn valid_at(&self, at: Timestamp) -> Result<(), CertificateError> {
-        valid_at(&self.parsed, at)
+        valid_at(&self.own.parsed, at)
     }
 
     /// Checks that it led to an authority of the trusted root at a time; gives the key of whoever issued it.
@@ -130,13 +123,13 @@ impl SignerCertificate {
         &self,
         at: Timestamp,
         trust: &TrustMaterial,
+        effort: &Effort,
     ) -> Result<Vec<u8>, CertificateError> {
         self.valid_at(at)?;
+        let search = Search { between: &self.between, at, usage: &CODE_SIGNING, effort };
         let mut failed = CertificateError::NoAuthority { at };
         for authority in trust.authorities.iter().filter(|authority| authority.valid_at(at)) {
-            let between: Vec<&[u8]> =
-                authority.intermediates.iter().chain(&self.between).map(Vec::as_slice).collect();
-            match path(&self.der, &between, authority, at, &CODE_SIGNING) {
+            match search.path(&self.own, authority) {
                 Ok(issuer) => return Ok(issuer),
                 Err(error) => failed = error,
             }
@@ -150,10 +143,10 @@ impl SignerCertificate {
     ///
     /// A part that can't be read, or two that contradict each other.
     pub fn identity(&self) -> Result<Identity, CertificateError> {
-        let names = extension::<SubjectAltName>(&self.parsed, "subject alternative name")?;
+        let names = extension::<SubjectAltName>(&self.own.parsed, "subject alternative name")?;
         let names = names.iter().flat_map(|names| &names.0).filter_map(name).collect();
-        let v2 = utf8(&self.parsed, FULCIO_ISSUER_V2)?;
-        let v1 = raw(&self.parsed, FULCIO_ISSUER_V1)
+        let v2 = utf8(&self.own.parsed, FULCIO_ISSUER_V2)?;
+        let v1 = raw(&self.own.parsed, FULCIO_ISSUER_V1)
             .map(|bytes| std::str::from_utf8(bytes).map(str::to_owned))
             .transpose()
             .map_err(|_| CertificateError::Identity { what: "issuer" })?;
@@ -164,12 +157,13 @@ impl SignerCertificate {
         }
         let mut claims = BTreeMap::new();
         for (name, oid) in CLAIMS {
-            if let Some(value) = utf8(&self.parsed, oid)? {
+            if let Some(value) = utf8(&self.own.parsed, oid)? {
                 claims.insert(name, value);
             }
         }
         for (_, name, oid) in WORKFLOW_CLAIMS {
-            if let Some(value) = raw(&self.parsed, oid).and_then(|value| std::str::from_utf8(value).ok()) {
+            if let Some(value) = raw(&self.own.parsed, oid).and_then(|value| std::str::from_utf8(value).ok())
+            {
                 claims.insert(name, value.to_owned());
             }
         }
@@ -208,54 +202,6 @@ fn time(time: &Time) -> Timestamp {
     let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
-
-/// Builds a path from `leaf` over `between` to the root of `authority` and gives the key, in DER, of the leaf's issuer.
-///
-/// That the leaf itself is for `usage` is the caller's to check: webpki either wants it of every authority as well, or of nobody.
-pub(super) fn path(
-    leaf: &[u8],
-    between: &[&[u8]],
-    authority: &Authority,
-    at: Timestamp,
-    usage: &'static Oid,
-) -> Result<Vec<u8>, CertificateError> {
-    let chain = |error: webpki::Error| CertificateError::Chain { reason: error.to_string() };
-    let root = parse(&authority.root)?;
-    valid_at(&root, at)?;
-    let root_der = CertificateDer::from(authority.root.as_slice());
-    let anchors = [anchor_from_trusted_cert(&root_der).map_err(chain)?];
-    let between: Vec<CertificateDer<'_>> = between.iter().map(|der| CertificateDer::from(*der)).collect();
-    let leaf = CertificateDer::from(leaf);
-    let leaf = EndEntityCert::try_from(&leaf).map_err(chain)?;
-    let seconds = u64::try_from(at.as_second()).unwrap_or_default();
-    let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    let path = leaf.verify_for_usage(
-        ALGORITHMS,
-        &anchors,
-        &between,
-        at,
-        KeyUsage::required_if_present(usage.as_bytes()),
-        None,
-        None,
-    );
-    let path = path.map_err(chain)?;
-    match path.intermediate_certificates().next() {
-        Some(issuer) => Ok(issuer.subject_public_key_info().as_ref().to_vec()),
-        None => spki(&root),
-    }
-}
-
-/// What certificates may be signed with.
-static ALGORITHMS: &[&dyn rustls_pki_types::SignatureVerificationAlgorithm] = &[
-    webpki::ring::ECDSA_P256_SHA256,
-    webpki::ring::ECDSA_P256_SHA384,
-    webpki::ring::ECDSA_P384_SHA256,
-    webpki::ring::ECDSA_P384_SHA384,
-    webpki::ring::ED25519,
-    webpki::ring::RSA_PKCS1_2048_8192_SHA256,
-    webpki::ring::RSA_PKCS1_2048_8192_SHA384,
-    webpki::ring::RSA_PKCS1_2048_8192_SHA512,
-];
 
 fn extension<'a, T>(certificate: &'a Certificate, what: &'static str) -> Result<Option<T>, CertificateError>
 where

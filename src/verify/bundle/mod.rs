@@ -9,8 +9,8 @@
 //! | `signature.rs`, `dsse.rs`, `artifact.rs` | is this the key's signature, and of this artifact? |
 //! | `body.rs` | is what is logged this very signature? |
 //! | `log.rs`, `checkpoint.rs`, `merkle.rs` | does the log have the entry, by its promise or its proof? |
-//! | `timestamp.rs`, `token.rs` | does an authority vouch for a time? |
-//! | `certificate.rs`, `sct.rs` | was the certificate good at every such time, and logged? |
+//! | `timestamp.rs`, `token.rs`, `names.rs` | does an authority vouch for a time? |
+//! | `certificate.rs`, `path.rs`, `sct.rs` | was the certificate good at every such time, and logged? |
 //! | `policy.rs` | may this signer sign? |
 //! | `trust.rs` | which logs and authorities are believed, and in which times? |
 //! | `roots.rs` | which of several trusted roots vouches for all of it? |
@@ -56,6 +56,8 @@ mod field;
 mod format;
 mod log;
 mod merkle;
+mod names;
+mod path;
 mod policy;
 mod roots;
 mod sct;
@@ -91,6 +93,7 @@ pub use verified::{LogEntry, Signed, TimeSource, UnknownTimestamp, Verified, Ver
 
 use body::{By, Logged};
 use log::Generation;
+use path::Effort;
 use timestamp::Stamped;
 
 /// Verifies bundles by one policy and one trusted root.
@@ -163,26 +166,34 @@ impl Verifier {
         self.by_roots(bundle, artifact)
     }
 
-    /// Verifies it by the first trusted root alone.
-    fn by_one(&self, bundle: &Bundle, artifact: &Artifact) -> Result<Verified, BundleError> {
-        let certificate = self.certificate(bundle)?;
-        let with = self.signed_with(certificate.as_ref())?;
-        let signed = self.content(bundle, artifact, &with)?;
-        let log_entries = self.log_entries(bundle, &signed, &with)?;
+    /// Verifies what the first trusted root has a say in, by it alone.
+    fn by_one(
+        &self,
+        bundle: &Bundle,
+        signed: &Artifact,
+        with: &SignedWith<'_>,
+        effort: &Effort,
+    ) -> Result<Verified, BundleError> {
+        let waivers = self.waivers();
+        let log_entries = self.log_entries(bundle, signed, with)?;
         let logged: Vec<VerifiedTime> = log_entries.iter().filter_map(LogEntry::time).collect();
-        let (mut times, unknown_timestamps) = self.timestamps(bundle, &logged)?;
+        // A root that doesn't demand the log proves the time by its timestamps.
+        let unlogged = waivers.log && log_entries.is_empty();
+        let (mut times, unknown_timestamps) = self.timestamps(bundle, &logged, unlogged, effort)?;
         times.extend(logged);
-        self.log_windows(bundle, &times, &with)?;
+        self.log_windows(bundle, &times, with)?;
         times.sort_by_key(|time| time.at);
+        let mut what = Waivers { log: unlogged && !self.policy.ignore_tlog, sct: false };
         let who = match with.certificate {
             Some(certificate) => {
-                self.chain(certificate, bundle, &mut times)?;
+                what.sct = self.chain(certificate, bundle, &mut times, effort)?;
                 self.identity(certificate)?
             }
             None => Who::Key { key_id: with.key.key_id(), hint: with.key.hint() },
         };
         let content = verified::signed(bundle);
-        Ok(Verified { who, times, log_entries, unknown_timestamps, content, waived: None })
+        let waived = (what != Waivers::default()).then(|| Waived { root: self.trust.name(), what });
+        Ok(Verified { who, times, log_entries, unknown_timestamps, content, waived })
     }
 
     /// The certificate that the bundle is signed with; `None` if it is signed with a key.
@@ -219,7 +230,7 @@ impl Verifier {
         }
     }
 
-    /// The entries, each of them good, and at least one.
+    /// The entries, each of them good, and at least one, unless the root doesn't demand it: then those of logs that it has, each of them good.
     fn log_entries(
         &self,
         bundle: &Bundle,
@@ -229,16 +240,18 @@ impl Verifier {
         if self.policy.ignore_tlog {
             return Ok(Vec::new());
         }
-        if bundle.entries.is_empty() {
+        let waived = self.waivers().log;
+        if bundle.entries.is_empty() && !waived {
             return Err(BundleError::NoLogEntry);
         }
         let by = match with.certificate {
-            Some(certificate) => By::Certificate(&certificate.der),
+            Some(certificate) => By::Certificate(&certificate.own.der),
             None => By::Key(with.key),
         };
         let stored = bundle.stored.as_deref();
         let logged = Logged { content: &bundle.content, stored, signed, by };
-        bundle.entries.iter().map(|entry| self.log_entry(entry, &logged, with)).collect()
+        let known = |entry: &&Entry| !waived || self.trust.log(&entry.log_id).is_some();
+        bundle.entries.iter().filter(known).map(|entry| self.log_entry(entry, &logged, with)).collect()
     }
 
     fn log_entry(
@@ -269,15 +282,18 @@ impl Verifier {
         })
     }
 
-    /// The times of the timestamps, each of them good, and those by authorities that nobody knows. `logged` are the times of the log.
+    /// The times of the timestamps, each of them good, and those by authorities that nobody knows. `logged` are the times of the log;
+    /// where it is `unlogged`, a timestamp must be there.
     fn timestamps(
         &self,
         bundle: &Bundle,
         logged: &[VerifiedTime],
+        unlogged: bool,
+        effort: &Effort,
     ) -> Result<(Vec<VerifiedTime>, Vec<UnknownTimestamp>), BundleError> {
         let (mut times, mut unknown) = (Vec::new(), Vec::new());
         for stamp in &bundle.timestamps {
-            let stamped = timestamp::verify(stamp, bundle.content.signature(), &self.trust);
+            let stamped = timestamp::verify(stamp, bundle.content.signature(), &self.trust, effort);
             match stamped.map_err(BundleError::Timestamp)? {
                 Stamped::By { at, authority } => {
                     times.push(VerifiedTime { at, by: TimeSource::Authority(authority) });
@@ -285,14 +301,15 @@ impl Verifier {
                 Stamped::Unknown(stamp) => unknown.push(stamp),
             }
         }
+        let demanded = self.policy.signed_timestamps || unlogged;
         // A key's trust hangs on no time.
         let needed = match self.policy.signer {
-            Signer::Key(_) => self.policy.signed_timestamps,
-            Signer::Identity(_) => self.policy.signed_timestamps || logged.is_empty(),
+            Signer::Key(_) => demanded,
+            Signer::Identity(_) => demanded || logged.is_empty(),
         };
         match (times.is_empty() && needed, unknown.is_empty()) {
             (true, false) => Err(BundleError::Timestamp(TimestampError::UnknownAuthority)),
-            (true, true) if self.policy.signed_timestamps => Err(BundleError::NoTime { timestamp: true }),
+            (true, true) if demanded => Err(BundleError::NoTime { timestamp: true }),
             _ => Ok((times, unknown)),
         }
     }
@@ -324,13 +341,14 @@ impl Verifier {
         Ok(())
     }
 
-    /// The certificate, at every time, and its SCT.
+    /// The certificate, at every time, and its SCT; gives whether it has none that counts, which the root doesn't demand.
     fn chain(
         &self,
         certificate: &SignerCertificate,
         bundle: &Bundle,
         times: &mut Vec<VerifiedTime>,
-    ) -> Result<(), BundleError> {
+        effort: &Effort,
+    ) -> Result<bool, BundleError> {
         // Without log and timestamp a certificate proves what it says while it is valid: now.
         if times.is_empty() && self.policy.ignore_tlog && bundle.timestamps.is_empty() {
             let at = self.now.unwrap_or_else(Timestamp::now);
@@ -338,13 +356,18 @@ impl Verifier {
         }
         let mut issuer = Err(BundleError::NoTime { timestamp: false });
         for time in times.iter() {
-            issuer = Ok(certificate.verify_at(time.at, &self.trust).map_err(BundleError::Certificate)?);
+            issuer =
+                Ok(certificate.verify_at(time.at, &self.trust, effort).map_err(BundleError::Certificate)?);
         }
         let issuer = issuer?;
         if self.policy.ignore_sct {
-            return Ok(());
+            return Ok(false);
         }
-        sct::verify(certificate, &issuer, &self.trust).map_err(BundleError::Sct)
+        match sct::verify(certificate, &issuer, &self.trust) {
+            Ok(()) => Ok(false),
+            Err(SctError::Missing | SctError::UnknownLog { .. }) if self.waivers().sct => Ok(true),
+            Err(error) => Err(BundleError::Sct(error)),
+        }
     }
 
     fn identity(&self, certificate: &SignerCertificate) -> Result<Who, BundleError> {

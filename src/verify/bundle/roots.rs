@@ -7,18 +7,18 @@
 //!
 //! A root may say that it demands no log entry, or no proof that certificates were logged: GitHub's has neither for private
 //! repositories. That holds for certificates of its own authorities alone. A key is no authority's, so nothing is waived for it. What is
-//! there must be good nevertheless: only what is missing, or of a log that the root doesn't have, is passed over. Without the log
-//! a timestamp of the same root must prove the time.
+//! there must be good nevertheless: only what is missing, or of a log that the root doesn't have, is passed over, each entry by itself. Without
+//! an entry that counts, a timestamp of the same root must prove the time, whoever else doesn't demand the log either.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::error::{BundleError, LogError, SctError};
-use super::format::{Bundle, Material};
+use super::error::BundleError;
+use super::format::Bundle;
+use super::path::{self, Effort};
 use super::policy::Signer;
-use super::trust::TrustMaterial;
 use super::verified::Verified;
-use super::{Artifact, SignerCertificate, Verifier};
+use super::{Artifact, SignedWith, Verifier};
 
 /// What isn't demanded of signatures that a trusted root vouches for. By default all is demanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,21 +43,6 @@ impl Waivers {
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         [(self.log, "log"), (self.sct, "sct")].into_iter().filter(|(waived, _)| *waived).map(|(_, name)| name)
     }
-
-    /// Waives what an error is about, too; `None`: the root demands it, or it was waived already.
-    fn and(self, allowed: Self, error: &BundleError) -> Option<Self> {
-        match error {
-            BundleError::Sct(SctError::Missing | SctError::UnknownLog { .. }) if allowed.sct && !self.sct => {
-                Some(Self { sct: true, ..self })
-            }
-            BundleError::NoLogEntry | BundleError::Log { source: LogError::UnknownLog, .. }
-                if allowed.log && !self.log =>
-            {
-                Some(Self { log: true, ..self })
-            }
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for Waived {
@@ -79,71 +64,55 @@ impl fmt::Display for Waived {
     }
 }
 
+/// How many signatures of certificates may be checked to find out which root a signature is from, that the right reason is told.
+const CHECKS: usize = 16;
+
 impl Verifier {
     /// Verifies a bundle by the first root that vouches for all of it.
+    ///
+    /// What no root has a say in is verified once. Beside that a bundle costs, for each root, what its log entries, timestamps and SCTs cost, of which
+    /// a bundle has a limited number; and for all roots together the signature checks of certificates that [`path::CHECKS`] allows, and [`CHECKS`].
     pub(super) fn by_roots(&self, bundle: &Bundle, artifact: &Artifact) -> Result<Verified, BundleError> {
-        let first = self.by_root(&self.trust, bundle, artifact);
-        if self.trust.others.is_empty() || first.is_ok() {
-            return first;
-        }
-        let mut reason = first;
-        let mut leads = self.leads_to(&self.trust, bundle);
-        for root in &self.trust.others {
-            let verified = self.by_root(root, bundle, artifact);
-            if verified.is_ok() {
-                return verified;
-            }
-            // The reason of the root that the signature is from says most.
-            if !leads && self.leads_to(root, bundle) {
-                (reason, leads) = (verified, true);
-            }
-        }
-        reason
-    }
-
-    /// Verifies a bundle by one root, with what that doesn't demand.
-    fn by_root(
-        &self,
-        root: &Arc<TrustMaterial>,
-        bundle: &Bundle,
-        artifact: &Artifact,
-    ) -> Result<Verified, BundleError> {
-        let allowed = match self.policy.signer {
-            Signer::Identity(_) => root.waivers,
-            Signer::Key(_) => Waivers::default(),
-        };
-        let mut what = Waivers::default();
-        let mut verifier = Self { trust: Arc::clone(root), ..self.clone() };
-        loop {
-            let error = match verifier.by_one(bundle, artifact) {
-                Ok(verified) if what == Waivers::default() => return Ok(verified),
-                Ok(verified) => {
-                    let waived = Some(Waived { root: root.name(), what });
-                    return Ok(Verified { waived, ..verified });
-                }
+        let certificate = self.certificate(bundle)?;
+        let with = self.signed_with(certificate.as_ref())?;
+        let signed = self.content(bundle, artifact, &with)?;
+        let (effort, reasons) = (Effort::new(path::CHECKS), Effort::new(CHECKS));
+        let mut reason = None;
+        let mut leads = false;
+        for root in std::iter::once(&self.trust).chain(&self.trust.others) {
+            let verifier = Self { trust: Arc::clone(root), ..self.clone() };
+            let error = match verifier.by_one(bundle, &signed, &with, &effort) {
+                Ok(verified) => return Ok(verified),
                 Err(error) => error,
             };
-            let Some(next) = what.and(allowed, &error) else { return Err(error) };
-            what = next;
-            verifier.policy.ignore_sct |= what.sct;
-            verifier.policy.ignore_tlog |= what.log;
-            verifier.policy.signed_timestamps |= what.log;
+            // The reason of the root that the signature is from says most.
+            let says_most =
+                !leads && !self.trust.others.is_empty() && verifier.leads_to(bundle, &with, &error, &reasons);
+            leads |= says_most;
+            if says_most || reason.is_none() {
+                reason = Some(error);
+            }
+        }
+        Err(reason.unwrap_or(BundleError::NoLogEntry))
+    }
+
+    /// What the root doesn't demand of this bundle: nothing is waived for a key.
+    pub(super) fn waivers(&self) -> Waivers {
+        match self.policy.signer {
+            Signer::Identity(_) => self.trust.waivers,
+            Signer::Key(_) => Waivers::default(),
         }
     }
 
-    /// Whether a bundle's certificate is of an authority of `root`, or its log entries of the root's logs, whatever else is wrong.
-    fn leads_to(&self, root: &TrustMaterial, bundle: &Bundle) -> bool {
-        match &bundle.material {
-            Material::Certificate { leaf, others, .. } => {
-                let leads = |certificate: SignerCertificate| {
-                    let issued = certificate.not_before();
-                    certificate.verify_at(issued, root).map(drop)
-                };
-                SignerCertificate::parse(leaf, others).and_then(leads).is_ok()
+    /// Whether a bundle's certificate is of an authority of the root, or its log entries of the root's logs, whatever else is wrong.
+    fn leads_to(&self, bundle: &Bundle, with: &SignedWith<'_>, error: &BundleError, effort: &Effort) -> bool {
+        match (with.certificate, error) {
+            // What is looked at after the path.
+            (Some(_), BundleError::Sct(_) | BundleError::Identity { .. }) => true,
+            (Some(certificate), _) => {
+                certificate.verify_at(certificate.not_before(), &self.trust, effort).is_ok()
             }
-            Material::PublicKey { .. } => {
-                bundle.entries.iter().any(|entry| root.log(&entry.log_id).is_some())
-            }
+            (None, _) => bundle.entries.iter().any(|entry| self.trust.log(&entry.log_id).is_some()),
         }
     }
 }

@@ -9,10 +9,12 @@
 //!
 //! # By a known authority, or not
 //!
-//! A timestamp is by an authority of the trusted root if it names that authority's certificate as its signer (issuer and serial number, or
-//! the key's id), or, where the trusted root has none, if it brings a certificate that leads to the authority's root. It must be good then: it is
-//! false if another key signed it, whoever's name it bears. Any other one is by an authority that isn't known. It proves nothing; what can be
-//! checked of it still must be right: its form, that it is of this signature, and that the certificate that it brings signed it.
+//! Where the trusted root has the authority's certificate, a timestamp is by that authority if it names that certificate as its signer (issuer, in any spelling, and serial
+//! number; or the key's id), or if the certificate's key signed it, whatever it says of its signer. Where the trusted root has none, it is by that authority if it brings a
+//! certificate that the authority issued, valid or not. It must be good then: it is false if another key signed it, whoever's name it bears.
+//! Any other one is by an authority that isn't known. It proves nothing; what can be checked of it still must be right: its form, that it is of this
+//! signature, and that the certificate that it brings signed it. What can't be told: without certificates in the timestamp, a timestamp by an authority of which the
+//! trusted root has no certificate; and one whose certificates between are left out.
 
 use const_oid::db::rfc5912::{
     ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, ID_EC_PUBLIC_KEY, RSA_ENCRYPTION,
@@ -26,13 +28,11 @@ use x509_cert::ext::pkix::ExtendedKeyUsage;
 use super::certificate::{self, TIME_STAMPING};
 use super::error::TimestampError;
 use super::log::signed_by;
+use super::path::{Effort, Search, X509};
 use super::token::Token;
 use super::trust::{Authority, TrustMaterial};
 use super::verified::UnknownTimestamp;
 use crate::sign::{Hash, PublicKey};
-
-/// The most certificates of a timestamp that may stand between its signer's and a root.
-const CERTIFICATES: usize = 16;
 
 /// What a timestamp is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ pub(super) fn verify(
     timestamp: &[u8],
     signature: &[u8],
     trust: &TrustMaterial,
+    effort: &Effort,
 ) -> Result<Stamped, TimestampError> {
     let token = Token::parse(timestamp)?;
     let (hash, digest) = &token.imprint;
@@ -61,7 +62,7 @@ pub(super) fn verify(
     }
     let mut failed = TimestampError::UnknownAuthority;
     for authority in &trust.timestamp_authorities {
-        match token.by(authority) {
+        match token.by(authority, effort) {
             Ok(()) => return Ok(Stamped::By { at: token.time, authority: authority.name.clone() }),
             // What another authority says of it is more than that it isn't this one's.
             Err(TimestampError::UnknownAuthority) => {}
@@ -69,7 +70,7 @@ pub(super) fn verify(
         }
     }
     match failed {
-        TimestampError::UnknownAuthority => token.by_itself(),
+        TimestampError::UnknownAuthority => token.by_itself(effort),
         known => return Err(known),
     }?;
     Ok(Stamped::Unknown(UnknownTimestamp { at: token.time, by: token.claimed() }))
@@ -77,25 +78,63 @@ pub(super) fn verify(
 
 impl Token {
     /// Whether `authority` made it, in its time.
-    fn by(&self, authority: &Authority) -> Result<(), TimestampError> {
-        let named;
-        let (der, leaf) = match &authority.leaf {
-            Some(der) => {
-                named = certificate::parse(der).ok().filter(|leaf| self.signer.is(leaf));
-                (der, named.as_ref().ok_or(TimestampError::UnknownAuthority)?)
-            }
-            None => {
-                let own = self.own().ok_or(TimestampError::UnknownAuthority)?;
-                (&own.der, &own.parsed)
-            }
-        };
-        let name = || authority.name.clone();
-        // RFC 3161 §2.4.1: a timestamp that brings certificates brings its signer's.
-        if !self.certificates.is_empty() && !self.certificates.iter().any(|one| one.der == *der) {
-            return Err(TimestampError::Certificate { authority: name() });
+    fn by(&self, authority: &Authority, effort: &Effort) -> Result<(), TimestampError> {
+        match &authority.leaf {
+            Some(leaf) => self.by_leaf(leaf, authority, effort),
+            None => self.by_root(authority, effort),
         }
-        self.path(der, leaf, authority)?;
-        self.signed_by(leaf, name)?;
+    }
+
+    /// The same for an authority of which the trusted root has the certificate that signs.
+    fn by_leaf(&self, leaf: &X509, authority: &Authority, effort: &Effort) -> Result<(), TimestampError> {
+        let other = || TimestampError::Certificate { authority: authority.name.clone() };
+        if !self.signer.is(&leaf.parsed) {
+            // Whoever it says has signed it: the key tells.
+            return Err(match self.signed_by(&leaf.parsed, String::new) {
+                Ok(()) => other(),
+                Err(_) => TimestampError::UnknownAuthority,
+            });
+        }
+        // RFC 3161 §2.4.1: a timestamp that brings certificates brings its signer's.
+        if !self.certificates.is_empty() && !self.certificates.iter().any(|one| one.der == leaf.der) {
+            return Err(other());
+        }
+        self.good(leaf, authority, &[], effort)
+    }
+
+    /// The same for an authority of which it has none: the timestamp brings it.
+    fn by_root(&self, authority: &Authority, effort: &Effort) -> Result<(), TimestampError> {
+        let own = || authority.intermediates.iter().chain([&authority.root]);
+        // What can't be told any more counts as the authority's, and must be good.
+        let issued = |one: &X509| {
+            own().any(|issuer| issuer.is_named_by(one) && (!effort.spend() || issuer.issued(one)))
+        };
+        effort.on(|| {
+            if !self.certificates.iter().any(|one| !one.is_self_issued() && issued(one)) {
+                return Err(TimestampError::UnknownAuthority);
+            }
+            let mut failed = TimestampError::Certificate { authority: authority.name.clone() };
+            for leaf in self.own().take_while(|_| effort.spend()) {
+                match self.good(leaf, authority, &self.certificates, effort) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => failed = error,
+                }
+            }
+            Err(failed)
+        })
+    }
+
+    /// Checks that `leaf` is a certificate of `authority`, and signed it in their time.
+    fn good(
+        &self,
+        leaf: &X509,
+        authority: &Authority,
+        between: &[X509],
+        effort: &Effort,
+    ) -> Result<(), TimestampError> {
+        let name = || authority.name.clone();
+        self.path(leaf, authority, between, effort)?;
+        self.signed_by(&leaf.parsed, name)?;
         if !authority.valid_at(self.time) {
             return Err(TimestampError::Window { at: self.time, authority: name() });
         }
@@ -103,40 +142,44 @@ impl Token {
     }
 
     /// Checks what a timestamp by nobody known says of itself, as far as its algorithms are known.
-    fn by_itself(&self) -> Result<(), TimestampError> {
-        let checked = match self.own() {
-            Some(own) => self.signed_by(&own.parsed, || self.claimed()),
-            None if self.certificates.is_empty() => self.signer.is_of(&self.info).map(drop),
-            // Some of what names the signer is signed by nobody, and may have been changed.
-            None => Err(TimestampError::Malformed("its certificates lack its signer's")),
-        };
-        match checked {
-            Err(TimestampError::Algorithm(_)) => Ok(()),
-            checked => checked,
+    fn by_itself(&self, effort: &Effort) -> Result<(), TimestampError> {
+        if self.certificates.is_empty() {
+            return known(self.signer.is_of(&self.info).map(drop));
         }
+        // Some of what names the signer is signed by nobody, and may have been changed.
+        let mut failed = TimestampError::Malformed("its certificates lack its signer's");
+        effort.on(|| {
+            for own in self.own().take_while(|_| effort.spend()) {
+                match known(self.signed_by(&own.parsed, || self.claimed())) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => failed = error,
+                }
+            }
+            Err(failed)
+        })
     }
 
-    fn path(&self, der: &[u8], leaf: &Certificate, authority: &Authority) -> Result<(), TimestampError> {
+    fn path(
+        &self,
+        leaf: &X509,
+        authority: &Authority,
+        between: &[X509],
+        effort: &Effort,
+    ) -> Result<(), TimestampError> {
         let at = self.time;
         let refused =
             |reason: String| TimestampError::Chain { authority: authority.name.clone(), at, reason };
         // RFC 3161 §2.3: for timestamps and nothing else, and whoever doesn't know that may not go on.
-        let usage = leaf.tbs_certificate.get::<ExtendedKeyUsage>().ok().flatten();
-        let only = usage.is_some_and(|(critical, usage)| critical && usage.0 == [TIME_STAMPING]);
+        let usage = leaf.parsed.tbs_certificate.get::<ExtendedKeyUsage>().ok().flatten();
+        if !usage.is_some_and(|(critical, usage)| critical && usage.0 == [TIME_STAMPING]) {
+            return Err(refused("it may be used for other things as well".to_owned()));
+        }
         // Of a self-signed certificate in the trusted root nothing leads further.
-        if only && authority.root == der {
-            return certificate::valid_at(leaf, at).map_err(|error| refused(error.to_string()));
-        }
-        let brought = self.certificates.iter().map(|one| one.der.as_slice()).take(CERTIFICATES);
-        let brought = brought.filter(|_| authority.leaf.is_none());
-        let between: Vec<&[u8]> = authority.intermediates.iter().map(Vec::as_slice).chain(brought).collect();
-        match certificate::path(der, &between, authority, at, &TIME_STAMPING) {
-            // Somebody else's root: the timestamp brought its own certificate, and it isn't this authority's.
-            Err(_) if authority.leaf.is_none() => Err(TimestampError::UnknownAuthority),
-            _ if !only => Err(refused("it may be used for other things as well".to_owned())),
-            Ok(_) => Ok(()),
-            Err(error) => Err(refused(error.to_string())),
-        }
+        let led = match authority.root.der == leaf.der {
+            true => certificate::valid_at(&leaf.parsed, at),
+            false => Search { between, at, usage: &TIME_STAMPING, effort }.path(leaf, authority).map(drop),
+        };
+        led.map_err(|error| refused(error.to_string()))
     }
 
     fn signed_by(
@@ -161,5 +204,13 @@ impl Token {
         } else {
             Err(TimestampError::Signature { authority: authority() })
         }
+    }
+}
+
+/// What isn't known of a timestamp by nobody known can't be checked.
+fn known(checked: Result<(), TimestampError>) -> Result<(), TimestampError> {
+    match checked {
+        Err(TimestampError::Algorithm(_)) => Ok(()),
+        checked => checked,
     }
 }

@@ -19,6 +19,8 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::AlgorithmIdentifierRef;
 
 use super::error::TimestampError;
+use super::names::same;
+use super::path::X509;
 use crate::foreign;
 use crate::sign::Hash;
 
@@ -37,14 +39,7 @@ pub struct Token {
     pub(super) info: Vec<u8>,
     pub(super) signer: SignerInfo,
     /// The certificates in it, each of them once.
-    pub(super) certificates: Vec<Brought>,
-}
-
-/// A certificate that a timestamp brings.
-#[derive(Debug)]
-pub(super) struct Brought {
-    pub(super) der: Vec<u8>,
-    pub(super) parsed: Certificate,
+    pub(super) certificates: Vec<X509>,
 }
 
 /// Who signed, and how.
@@ -98,14 +93,14 @@ impl Token {
         Ok(Self { time, imprint, info, signer, certificates })
     }
 
-    /// The certificate in it that its signer names.
-    pub(super) fn own(&self) -> Option<&Brought> {
-        self.certificates.iter().find(|one| self.signer.is(&one.parsed))
+    /// The certificates in it that its signer names: one, unless somebody put another under the same name and number beside it.
+    pub(super) fn own(&self) -> impl Iterator<Item = &X509> {
+        self.certificates.iter().filter(|one| self.signer.is(&one.parsed))
     }
 
     /// Who made it, as far as it says so itself.
     pub(super) fn claimed(&self) -> String {
-        let name = match (self.own(), &self.signer.id) {
+        let name = match (self.own().next(), &self.signer.id) {
             (Some(own), _) => own.parsed.tbs_certificate.subject.to_string(),
             (None, SignerId::Issued(issuer, _)) => format!("a certificate of {issuer}"),
             (None, SignerId::Key(id)) => format!("the key {}", super::artifact::hex(id)),
@@ -158,7 +153,7 @@ impl SignerInfo {
     pub(super) fn is(&self, certificate: &Certificate) -> bool {
         let tbs = &certificate.tbs_certificate;
         match &self.id {
-            SignerId::Issued(issuer, serial) => *issuer == tbs.issuer && *serial == tbs.serial_number,
+            SignerId::Issued(issuer, serial) => *serial == tbs.serial_number && same(issuer, &tbs.issuer),
             SignerId::Key(id) => {
                 let known = tbs.get::<SubjectKeyIdentifier>();
                 matches!(known, Ok(Some((_, known))) if known.0.as_bytes() == id)
@@ -238,14 +233,14 @@ fn content(encapsulated: &[u8]) -> Result<&[u8], TimestampError> {
 }
 
 /// The certificates of a set, each once; what is of another kind is passed over.
-fn brought(set: &[u8]) -> der::Result<Vec<Brought>> {
-    let mut all: Vec<Brought> = Vec::new();
+fn brought(set: &[u8]) -> der::Result<Vec<X509>> {
+    let mut all: Vec<X509> = Vec::new();
     let mut members = SliceReader::new(set)?;
     while !members.is_finished() {
         let der = members.tlv_bytes()?;
         let is_certificate = SliceReader::new(der)?.peek_tag()? == Tag::Sequence;
         if is_certificate && !all.iter().any(|one| one.der == der) {
-            all.push(Brought { der: der.to_vec(), parsed: Certificate::from_der(der)? });
+            all.push(X509 { der: der.to_vec(), parsed: Certificate::from_der(der)? });
         }
     }
     Ok(all)

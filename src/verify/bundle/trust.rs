@@ -15,10 +15,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sigstore_trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, TrustedRoot};
 use sigstore_types::TimeRange;
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
 
 use super::certificate::is_ca;
+use super::path::X509;
 use super::roots::Waivers;
 use crate::json_lines;
 use crate::known_format::{Known, Wanted};
@@ -65,9 +64,9 @@ pub(super) struct Log {
 pub(super) struct Authority {
     pub(super) name: String,
     /// The certificate that signs timestamps, where the trusted root names it.
-    pub(super) leaf: Option<Vec<u8>>,
-    pub(super) intermediates: Vec<Vec<u8>>,
-    pub(super) root: Vec<u8>,
+    pub(super) leaf: Option<X509>,
+    pub(super) intermediates: Vec<X509>,
+    pub(super) root: X509,
     window: Option<TimeRange>,
 }
 
@@ -323,19 +322,19 @@ impl Log {
 impl Authority {
     fn new(
         name: &str,
-        mut chain: Vec<Vec<u8>>,
+        chain: Vec<Vec<u8>>,
         window: Option<TimeRange>,
         timestamps: bool,
     ) -> Result<Self, TrustError> {
         let name = host(name);
         check_window(window, &name)?;
         let wrong = |what| TrustError::Member { what, name: name.clone() };
-        let parsed: Vec<Certificate> = chain
+        let mut chain: Vec<X509> = chain
             .iter()
-            .map(|der| Certificate::from_der(der))
+            .map(|der| X509::parse(der))
             .collect::<Result<_, _>>()
             .map_err(|_| wrong("a certificate, which is malformed,"))?;
-        let has_leaf = timestamps && parsed.first().is_some_and(|first| !is_ca(first));
+        let has_leaf = timestamps && chain.first().is_some_and(|first| !is_ca(&first.parsed));
         let root = chain.pop().ok_or_else(|| wrong("the certificate chain, which is empty,"))?;
         let leaf = match has_leaf {
             // A self-signed one is its own root.
