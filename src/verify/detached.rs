@@ -16,11 +16,11 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::bundle::dsse::Envelope;
-use super::bundle::{BUNDLE_BYTES, Bundle, BundleError, Content, Signer, SignerMismatch, base64};
+use super::bundle::{BUNDLE_BYTES, Bundle, BundleError, Content, Signer, SignerMismatch, Stored, base64};
 use super::trust::{self, Distrust};
 use crate::explain::Explain;
 use crate::json::{self, Limit};
-use crate::sign::{Hash, PublicKey};
+use crate::sign::PublicKey;
 use crate::store::Attached;
 
 /// The largest file with one signature, timestamp or list of certificates.
@@ -141,7 +141,8 @@ pub fn signature(bytes: &[u8]) -> Result<Vec<u8>, DetachedError> {
 pub fn envelope(bytes: &[u8]) -> Option<Vec<u8>> {
     let trimmed = bytes.trim_ascii();
     let decoded = match trimmed.first() {
-        Some(b'{') => trimmed.to_vec(),
+        // As it is: an entry of the log may be of all of its bytes.
+        Some(b'{') => bytes.to_vec(),
         _ => std::str::from_utf8(trimmed).ok().and_then(base64)?,
     };
     Envelope::parse(&decoded).is_ok().then_some(decoded)
@@ -340,8 +341,8 @@ pub enum PartsError {
 pub struct Contents {
     /// A signature of the file itself, or each signature of an envelope.
     pub each: Vec<Content>,
-    /// The SHA-256 of an envelope's bytes, of which a log entry may be; `None`: it has several signatures, or there is no envelope.
-    stored: Option<Vec<u8>>,
+    /// An envelope's bytes, of which a log entry may be.
+    stored: Stored,
 }
 
 /// What an old bundle or a file holds in a signature's place: a signature of the file itself, or each signature of an envelope.
@@ -354,11 +355,11 @@ pub fn contents(bytes: &[u8]) -> Result<Contents, DetachedError> {
         && let Some(envelope) = envelope(bytes)
         && let Ok(envelopes) = Envelope::parse(&envelope)
     {
-        let stored = (envelopes.len() == 1).then(|| Hash::Sha256.digest(&envelope));
+        let stored = Stored::of(&envelope, envelopes.len());
         return Ok(Contents { each: envelopes.into_iter().map(Content::Dsse).collect(), stored });
     }
     let message = Content::Message { digest: None, signature: signature(bytes)? };
-    Ok(Contents { each: vec![message], stored: None })
+    Ok(Contents { each: vec![message], stored: Stored::Parts })
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::bundle::{
-    Artifact, Bundle, BundleError, Policy, TimeSource, TrustMaterial, UnknownTimestamp, Verified,
-    VerifiedTime, Verifier, Waived, Who,
+    self, Artifact, Bundle, BundleError, Content, Policy, Stored, TimeSource, TrustMaterial,
+    UnknownTimestamp, Verified, VerifiedTime, Verifier, Waived, Who,
 };
 use crate::foreign;
 use crate::json::{self, Limit};
@@ -209,13 +209,43 @@ impl Trust {
                 Err(refused)
             }
             signer => {
-                let content: Value = serde_json::from_slice(bytes).map_err(dsse::DsseError::Json)?;
-                let bundle = assembled("dsseEnvelope", &content, signer, attached)?;
-                let mut bundle = Bundle::parse(bundle.to_string().as_bytes())?;
-                bundle.stored = Some(Hash::Sha256.digest(bytes));
-                self.bundle_by(accepted, &bundle)
+                // The content is put in afterwards, from the parts that an envelope has: others may stand in it.
+                let bundle =
+                    assembled("messageSignature", &json!({ "signature": "AA==" }), signer, attached)?;
+                let bundle = Bundle::parse(bundle.to_string().as_bytes())?;
+                let stored = Stored::of(bytes, envelope.signatures.len());
+                let of =
+                    |one| Bundle { content: Content::Dsse(one), stored: stored.clone(), ..bundle.clone() };
+                self.any_of(accepted, envelope, of)
             }
         }
+    }
+
+    /// Who signed the first of an envelope's signatures that counts.
+    fn any_of(
+        &self,
+        accepted: &Accepted,
+        envelope: &Envelope,
+        of: impl Fn(bundle::dsse::Envelope) -> Bundle,
+    ) -> Result<By, Distrust> {
+        let mut refused = Distrust::Nobody(String::new());
+        for (at, one) in bundle::dsse::Envelope::each(envelope).enumerate() {
+            // Copies say nothing more, and each costs a hash of the payload.
+            if envelope.signatures.iter().take(at).any(|other| other.signature == one.signature()) {
+                continue;
+            }
+            match self.bundle_by(accepted, &of(one)) {
+                Ok(by) => return Ok(by),
+                // What is wrong with a good signature says more than that another isn't one.
+                Err(error)
+                    if at == 0 || !matches!(&error, Distrust::Bundle(why) if why.check() == "signature") =>
+                {
+                    refused = error
+                }
+                Err(_) => {}
+            }
+        }
+        Err(refused)
     }
 
     /// Who signed a bundle, and what. Whether its statement is about the right image is the caller's to see.

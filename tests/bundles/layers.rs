@@ -59,8 +59,12 @@ impl Layer {
     /// What cosign hung onto the layer.
     fn annotations(&self) -> Value {
         let spec = json!({"content": self.content, "publicKey": base64(&self.public_key)});
-        let body = json!({"apiVersion": "0.0.1", "kind": "intoto", "spec": spec});
-        let entry = entry_v1("intoto", "0.0.1", &body, SIGNED);
+        self.annotated("intoto", &json!({"apiVersion": "0.0.1", "kind": "intoto", "spec": spec}))
+    }
+
+    /// The same with another entry, of version 0.0.1 of its kind.
+    fn annotated(&self, kind: &str, body: &Value) -> Value {
+        let entry = entry_v1(kind, "0.0.1", body, SIGNED);
         let number = |field: &str| entry[field].as_str().unwrap().parse::<u64>().unwrap();
         let log = json!({
             "SignedEntryTimestamp": entry["inclusionPromise"]["signedEntryTimestamp"],
@@ -86,6 +90,10 @@ impl Layer {
 
     /// What the library says of the layer; `Ok` is whether the log counted.
     fn judged(&self) -> Result<bool, String> {
+        self.judged_with(&self.annotations())
+    }
+
+    fn judged_with(&self, annotations: &Value) -> Result<bool, String> {
         let signer = match self.with_key {
             true => {
                 Signer::Key(Box::new(PublicKey::from_pem(&pem("PUBLIC KEY", &spki(&key("signer")))).unwrap()))
@@ -104,7 +112,6 @@ impl Layer {
         };
         let trust =
             Trust { signers: vec![accepted], material: TrustMaterial::parse(&root).unwrap().shared() };
-        let annotations = self.annotations();
         let text = |name: &str| annotations.get(name).and_then(Value::as_str).map(str::to_owned);
         let attached = Attached {
             certificate: text("dev.sigstore.cosign/certificate"),
@@ -205,7 +212,7 @@ const CASES: [Case; 13] = [
     Case(
         "intoto-two-signatures",
         "two signatures, and the entry is of one signer",
-        Some("2 signatures"),
+        Some("this envelope has several"),
         |mut layer| {
             let one = layer.envelope["signatures"][0].clone();
             layer.envelope["signatures"].as_array_mut().unwrap().push(one);
@@ -303,6 +310,48 @@ fn an_entry_counts_for_the_stored_bytes_and_their_signer_alone() {
             (judged, None) => assert_eq!(judged, Ok(true), "{name}"),
             (Err(error), Some(why)) => assert!(error.contains(why), "{name}: {error}"),
             (Ok(_), Some(_)) => panic!("{name} is accepted"),
+        }
+    }
+}
+
+/// The specification of DSSE lets an envelope have other fields, and cosign reads over them.
+#[test]
+fn an_envelope_may_have_fields_that_nobody_knows() {
+    for with_key in [true, false] {
+        let more = |mut layer: Layer| {
+            layer.envelope["x"] = json!({"a": [1]});
+            layer.envelope["signatures"][0]["cert"] = json!("-----BEGIN CERTIFICATE-----");
+            layer
+        };
+        assert_eq!(more(Layer::new(with_key)).logged_anew().judged(), Ok(true), "key: {with_key}");
+        // They are part of what was logged.
+        let error = more(Layer::new(with_key)).judged().unwrap_err();
+        assert!(error.contains("the envelope"), "{error}");
+    }
+}
+
+/// Each signature is judged with the entry, which says of which it is.
+#[test]
+fn one_good_signature_of_several_is_enough_where_the_entry_says_which_it_is() {
+    let other = json!({"keyid": "", "sig": base64(sign(&key("somebody"), b"x"))});
+    for with_key in [true, false] {
+        for (at, of_good, counts) in [(0, true, true), (1, true, true), (0, false, false), (1, false, false)]
+        {
+            let mut layer = Layer::new(with_key);
+            let good = layer.envelope["signatures"][0].clone();
+            layer.envelope["signatures"].as_array_mut().unwrap().insert(at, other.clone());
+            let logged = if of_good { &good } else { &other };
+            let payload = STANDARD.decode(layer.envelope["payload"].as_str().unwrap()).unwrap();
+            let spec = json!({
+                "payloadHash": hash(&payload), "envelopeHash": hash(layer.envelope.to_string().as_bytes()),
+                "signatures": [{"signature": logged["sig"], "verifier": base64(&layer.public_key)}],
+            });
+            let body = json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": spec});
+            let judged = layer.judged_with(&layer.annotated("dsse", &body));
+            assert_eq!(judged.is_ok(), counts, "key: {with_key}, other at {at}: {judged:?}");
+            if let Err(error) = judged {
+                assert!(error.contains("the entry of something else"), "{error}");
+            }
         }
     }
 }

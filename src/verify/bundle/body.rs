@@ -17,12 +17,34 @@ use crate::sign::{Hash, PublicKey};
 /// What an entry must be of.
 pub(super) struct Logged<'a> {
     pub(super) content: &'a Content,
-    /// The SHA-256 of the envelope as it is stored; `None` in a bundle, which keeps its parts and not its bytes.
-    pub(super) stored: Option<&'a [u8]>,
+    /// What is known of the envelope as it is stored.
+    pub(super) stored: &'a Stored,
     /// The artifact, or the envelope's encoding: what the signature covers.
     pub(super) signed: &'a Artifact,
     /// The signer's certificate, or the key.
     pub(super) by: By<'a>,
+}
+
+/// What is known of the bytes that an envelope was stored as, of which entries of the kind intoto 0.0.1 are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stored {
+    /// Nothing: it was read as a bundle, which keeps the parts and not the bytes.
+    #[default]
+    Parts,
+    /// Their SHA-256.
+    Sha256(Vec<u8>),
+    /// They have several signatures, and such an entry doesn't say of which it is.
+    Several,
+}
+
+impl Stored {
+    /// The bytes of an envelope with that many signatures.
+    pub fn of(bytes: &[u8], signatures: usize) -> Self {
+        match signatures {
+            1 => Self::Sha256(Hash::Sha256.digest(bytes)),
+            _ => Self::Several,
+        }
+    }
 }
 
 pub(super) enum By<'a> {
@@ -225,9 +247,13 @@ fn intoto_v1(spec: &IntotoV1, logged: &Logged<'_>) -> Result<(), LogError> {
         let (hash, digest) = payload.parts();
         logged.is_payload(hash, digest.as_deref())?;
     }
-    let stored = logged.stored.ok_or(LogError::NotStored)?;
+    let stored = match logged.stored {
+        Stored::Sha256(digest) => digest,
+        Stored::Parts => return Err(LogError::NotStored),
+        Stored::Several => return Err(LogError::SeveralSignatures),
+    };
     match spec.content.hash.parts() {
-        (Some(Hash::Sha256), Some(digest)) if digest == stored => Ok(()),
+        (Some(Hash::Sha256), Some(digest)) if digest == *stored => Ok(()),
         _ => Err(LogError::Mismatch("the envelope")),
     }
 }

@@ -144,7 +144,9 @@ impl SignerCertificate {
     /// A part that can't be read, or two that contradict each other.
     pub fn identity(&self) -> Result<Identity, CertificateError> {
         let names = extension::<SubjectAltName>(&self.own.parsed, "subject alternative name")?;
-        let names = names.iter().flat_map(|names| &names.0).filter_map(name).collect();
+        let names = names.iter().flat_map(|names| &names.0).filter_map(name);
+        // An empty name is nobody's, and an empty issuer is none.
+        let names = names.filter(|(_, name)| !name.is_empty()).collect();
         let v2 = utf8(&self.own.parsed, FULCIO_ISSUER_V2)?;
         let v1 = raw(&self.own.parsed, FULCIO_ISSUER_V1)
             .map(|bytes| std::str::from_utf8(bytes).map(str::to_owned))
@@ -167,7 +169,7 @@ impl SignerCertificate {
                 claims.insert(name, value.to_owned());
             }
         }
-        Ok(Identity { names, issuer: v2.or(v1), claims })
+        Ok(Identity { names, issuer: v2.or(v1).filter(|issuer| !issuer.is_empty()), claims })
     }
 }
 

@@ -34,12 +34,17 @@ impl Envelope {
     /// [`BundleError::Format`]: it is no envelope, has no signature, or more than one can mean well.
     pub fn parse(bytes: &[u8]) -> Result<Vec<Self>, BundleError> {
         let read = dsse::read(bytes).map_err(|e| BundleError::Format(FormatError::Envelope(e)))?;
-        let payload_type: Arc<str> = read.payload_type.into();
+        Ok(Self::each(&read).collect())
+    }
+
+    /// An envelope that was read: one for each of its signatures.
+    pub(crate) fn each(read: &dsse::Envelope) -> impl Iterator<Item = Self> {
+        let payload_type: Arc<str> = read.payload_type.as_str().into();
         // A payload may have many megabytes, and is shared by all of them.
-        let one = |signature: KeyedSignature| {
-            Self::new(Arc::clone(&payload_type), read.payload.clone(), signature.signature)
+        let one = move |signature: &KeyedSignature| {
+            Self::new(Arc::clone(&payload_type), read.payload.clone(), signature.signature.clone())
         };
-        Ok(read.signatures.into_iter().map(one).collect())
+        read.signatures.iter().map(one)
     }
 
     /// The payload's type; not verified.

@@ -45,9 +45,8 @@ pub struct Bundle {
     pub timestamps: Vec<Vec<u8>>,
     /// The signature.
     pub content: Content,
-    /// The SHA-256 of the envelope's JSON where the bundle was put together from a stored one; `None`: it was read as a bundle, which
-    /// doesn't keep those bytes. Entries of the kind intoto 0.0.1 are of it.
-    pub stored: Option<Vec<u8>>,
+    /// What is known of the envelope's JSON, where the bundle was put together from a stored one.
+    pub stored: super::body::Stored,
 }
 
 /// The versions of the format.
@@ -185,7 +184,7 @@ impl Bundle {
             )?,
             entries,
             content,
-            stored: None,
+            stored: super::body::Stored::Parts,
         };
         bundle.demands_of_version()?;
         Ok(bundle)

@@ -73,6 +73,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use artifact::{Artifact, Digests, WHOLE_BYTES, Wanted};
+pub use body::Stored;
 pub use certificate::{Identity, SignerCertificate, WORKFLOW_CLAIMS};
 pub use checkpoint::Checkpoint;
 pub(super) use field::base64;
@@ -248,8 +249,7 @@ impl Verifier {
             Some(certificate) => By::Certificate(&certificate.own.der),
             None => By::Key(with.key),
         };
-        let stored = bundle.stored.as_deref();
-        let logged = Logged { content: &bundle.content, stored, signed, by };
+        let logged = Logged { content: &bundle.content, stored: &bundle.stored, signed, by };
         let known = |entry: &&Entry| !waived || self.trust.log(&entry.log_id).is_some();
         bundle.entries.iter().filter(known).map(|entry| self.log_entry(entry, &logged, with)).collect()
     }

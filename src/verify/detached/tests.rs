@@ -129,3 +129,17 @@ proptest::proptest! {
         let _ = (OldBundle::parse(&bytes), contents(&bytes), envelope(&bytes));
     }
 }
+
+#[test]
+fn an_envelope_is_hashed_as_it_is() {
+    let one = json!({"payloadType": "t", "payload": "e30=", "signatures": [{"sig": "AQ=="}]}).to_string();
+    for text in [one.clone(), format!("{one}\n"), format!(" \r\n{one} ")] {
+        let hash = Stored::Sha256(crate::sign::Hash::Sha256.digest(text.as_bytes()));
+        for given in [text.clone(), STANDARD.encode(&text), format!("{}\n", STANDARD.encode(&text))] {
+            assert_eq!(contents(given.as_bytes()).unwrap().stored, hash, "{given:?}");
+        }
+    }
+    let two = one.replace("]}", ", {\"sig\": \"Ag==\"}]}");
+    let two = contents(two.as_bytes()).unwrap();
+    assert_eq!((two.each.len(), two.stored), (2, Stored::Several));
+}

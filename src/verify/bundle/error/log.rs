@@ -30,6 +30,11 @@ pub enum LogError {
         "it is of kind intoto 0.0.1, which holds the hash of an envelope as a registry stores it, and a bundle does not keep those bytes"
     )]
     NotStored,
+    /// An entry that doesn't say which of several signatures it is of.
+    #[error(
+        "it is of kind intoto 0.0.1, which holds the hash of an envelope with one signature, and this envelope has several"
+    )]
+    SeveralSignatures,
     /// It is an entry of something else.
     #[error("it is the entry of something else: {0} logged there is not the bundle's")]
     Mismatch(&'static str),
@@ -97,7 +102,11 @@ impl LogError {
     pub(super) fn check(&self) -> &'static str {
         match self {
             Self::UnknownLog => "log",
-            Self::Kind { .. } | Self::Body { .. } | Self::NotStored | Self::Mismatch(_) => "log entry",
+            Self::Kind { .. }
+            | Self::Body { .. }
+            | Self::NotStored
+            | Self::SeveralSignatures
+            | Self::Mismatch(_) => "log entry",
             Self::Promise | Self::PromiseInV2 | Self::Future { .. } => "inclusion promise",
             Self::Window { .. } => "log validity",
             Self::Unproven | Self::Proof | Self::ProofIndex { .. } | Self::ProofLength { .. } => {
@@ -113,7 +122,7 @@ impl LogError {
                 "give the trusted root of the Sigstore that was signed with (--trusted-root), or --insecure-ignore-tlog for a \
                  signature by a key that is in no log"
             }
-            Self::Kind { .. } => "sign again with a current client",
+            Self::Kind { .. } | Self::SeveralSignatures => "sign again with a current client",
             Self::NotStored => {
                 "verify the attestation where it is stored with the image (stepseal verify-attestation), or sign again with a \
                  current client"
