@@ -1,7 +1,7 @@
 //! What a run built, from the type hints in its results.
 //!
-//! Images as [`plan`](crate::plan) takes them; artifacts as Chains does. A hint that is wrong is left out here: that it
-//! is wrong is the plan's to say.
+//! Values are read as [`plan`](crate::plan) reads them, so that what the plan calls blank or malformed is no subject, and each image
+//! that is signed is one. A hint that is wrong is left out here: that it is wrong is the plan's to say.
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/slsa-provenance.md#type-hinting>
 
@@ -11,7 +11,7 @@ use super::digest;
 use super::{RunFormat, StatementSubject};
 use crate::registry::{Digest, ImageRef, Named};
 use crate::tekton::run::{ParamValue, Run, RunKind, RunObject, RunResult};
-use crate::tekton::{ResultKind, Value, classify, parse_value};
+use crate::tekton::{Output, ResultKind, Value, classify, parse_value};
 
 /// The subjects of the statement for `run`.
 pub(super) fn of_run(run: &Run, format: RunFormat, deep: bool) -> Vec<StatementSubject> {
@@ -55,8 +55,8 @@ impl Subjects {
 
     /// What the results call built: outputs that are build artifacts, and images.
     fn built(&mut self, results: &[RunResult<'_>]) {
-        for (uri, digest) in outputs(results, true) {
-            self.artifact(uri, digest);
+        for output in outputs(results, true) {
+            self.artifact(&output.uri, &output.digest);
         }
         for image in images(results) {
             self.image(&image);
@@ -68,11 +68,11 @@ impl Subjects {
         for image in images(results) {
             self.image(&image);
         }
-        for (uri, digest) in pairs(results, "ARTIFACT_URI", "ARTIFACT_DIGEST") {
+        for (uri, digest) in pairs(results, Family::Artifact) {
             self.artifact(&uri, &digest);
         }
-        for (uri, digest) in outputs(results, false) {
-            self.artifact(uri, digest);
+        for output in outputs(results, false) {
+            self.artifact(&output.uri, &output.digest);
         }
     }
 
@@ -97,17 +97,18 @@ impl Subjects {
 /// The images among `results`: pairs, then `IMAGES`, then build artifacts that are images.
 fn images(results: &[RunResult<'_>]) -> Vec<ImageRef> {
     let mut found = Vec::new();
-    for (url, digest) in pairs(results, "IMAGE_URL", "IMAGE_DIGEST") {
+    for (url, digest) in pairs(results, Family::Image) {
         found.extend(image(&url, &digest));
     }
     for result in results.iter().filter(|result| result.name == "IMAGES") {
         // Chains reads none of these in an array.
-        if let Ok(Value::Names(names)) = parse_value(&ResultKind::Images, result.value.to_file().as_bytes()) {
+        if let Some(Value::Names(names)) = value(result) {
             found.extend(names.lines().filter_map(|name| name.parse::<ImageRef>().ok()));
         }
     }
-    for (uri, digest) in outputs(results, true) {
-        found.extend(image(uri, digest));
+    for output in outputs(results, true) {
+        let digest = digest::parse(&output.digest).map(|(algorithm, hex)| format!("{algorithm}:{hex}"));
+        found.extend(digest.and_then(|digest| image(&output.uri, &digest)));
     }
     found
 }
@@ -119,56 +120,49 @@ fn image(name: &str, digest: &str) -> Option<ImageRef> {
     same.then_some(ImageRef { repository: named.repository, digest })
 }
 
-/// Half of a pair.
-enum Half<'a> {
-    /// A text, which Chains takes as it is.
-    Text(&'a str),
-    /// An array, as [`plan`](crate::plan) takes it. `None`: it can't be taken.
-    List(Option<Vec<String>>),
+/// The value of the hint in `result`, read as [`plan`](crate::plan) reads it; `None`: it is malformed.
+fn value(result: &RunResult<'_>) -> Option<Value> {
+    parse_value(&classify(result.name.as_bytes()), result.value.to_file().as_bytes()).ok()
 }
 
-impl<'a> Half<'a> {
-    /// The half in a result; `None`: it is blank.
-    fn of(result: &'a RunResult<'_>, kind: &ResultKind) -> Option<Self> {
-        let text = result.value.text().trim();
-        if !text.is_empty() && !text.starts_with('[') {
-            return Some(Self::Text(text));
-        }
-        match (&result.value, parse_value(kind, result.value.to_file().as_bytes())) {
-            (_, Ok(Value::List(texts))) => Some(Self::List(Some(texts))),
-            (ParamValue::Text(_), Ok(Value::Text(_))) => Some(Self::Text(text)),
-            (ParamValue::Object(_), _) | (_, Ok(_)) => None,
-            (_, Err(_)) => Some(Self::List(None)),
-        }
+/// What a pair names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Image,
+    Artifact,
+}
+
+/// The family of a pair of which a result of this kind is half, its prefix, and whether it is the name.
+fn half(kind: &ResultKind) -> Option<(Family, &str, bool)> {
+    match kind {
+        ResultKind::ImageUrl(prefix) => Some((Family::Image, prefix, true)),
+        ResultKind::ImageDigest(prefix) => Some((Family::Image, prefix, false)),
+        ResultKind::ArtifactUri(prefix) => Some((Family::Artifact, prefix, true)),
+        ResultKind::ArtifactDigest(prefix) => Some((Family::Artifact, prefix, false)),
+        _ => None,
     }
 }
 
 /// Pairs of texts whose names differ in their ends only, in the order of the first of each; of two arrays those of each
-/// position, if they are of one length. Of duplicates the last wins, and a blank one is none.
-fn pairs(results: &[RunResult<'_>], name_end: &str, digest_end: &str) -> Vec<(String, String)> {
-    let mut found: Vec<(Option<Half<'_>>, Option<Half<'_>>)> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
+/// position, if they are of one length. Of duplicates the last wins, whatever it holds.
+fn pairs(results: &[RunResult<'_>], family: Family) -> Vec<(String, String)> {
+    let mut found: Vec<(Option<Value>, Option<Value>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for result in results {
-        let (prefix, is_name) = match result.name.strip_suffix(name_end) {
-            Some(prefix) => (prefix, true),
-            None => match result.name.strip_suffix(digest_end) {
-                Some(prefix) => (prefix, false),
-                None => continue,
-            },
-        };
-        let Some(half) = Half::of(result, &classify(result.name.as_bytes())) else { continue };
-        let at = *places.entry(prefix).or_insert_with(|| {
+        let kind = classify(result.name.as_bytes());
+        let Some((_, prefix, is_name)) = half(&kind).filter(|half| half.0 == family) else { continue };
+        let at = *places.entry(prefix.to_owned()).or_insert_with(|| {
             found.push((None, None));
             found.len() - 1
         });
         if let Some((name, digest)) = found.get_mut(at) {
-            *(if is_name { name } else { digest }) = Some(half);
+            *(if is_name { name } else { digest }) = value(result);
         }
     }
     let both = found.into_iter().filter_map(|(name, digest)| Some((name?, digest?)));
     both.flat_map(|pair| match pair {
-        (Half::Text(name), Half::Text(digest)) => vec![(name.to_owned(), digest.to_owned())],
-        (Half::List(Some(names)), Half::List(Some(digests))) if names.len() == digests.len() => {
+        (Value::Text(name), Value::Text(digest)) => vec![(name, digest)],
+        (Value::List(names), Value::List(digests)) if names.len() == digests.len() => {
             let each = names.into_iter().zip(digests);
             each.filter(|(name, digest)| !name.is_empty() && !digest.is_empty()).collect()
         }
@@ -177,13 +171,17 @@ fn pairs(results: &[RunResult<'_>], name_end: &str, digest_end: &str) -> Vec<(St
     .collect()
 }
 
-/// URI and digest of each `*ARTIFACT_OUTPUTS` object that is whole; only build artifacts, if asked.
-fn outputs<'a>(results: &'a [RunResult<'_>], built: bool) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let results = results.iter().filter(move |result| match built {
-        true => is_build_artifact(result) == Ok(true),
-        false => result.name.ends_with("ARTIFACT_OUTPUTS"),
+/// Each object in `*ARTIFACT_OUTPUTS` that is whole; only build artifacts, if asked.
+fn outputs(results: &[RunResult<'_>], built: bool) -> impl Iterator<Item = Output> {
+    let values = results.iter().filter(|result| result.name.ends_with("ARTIFACT_OUTPUTS")).filter_map(value);
+    let objects = values.flat_map(|value| match value {
+        Value::Outputs(outputs) => outputs,
+        _ => Vec::new(),
     });
-    results.filter_map(|result| whole_object(result))
+    objects
+        .flatten()
+        .filter(|output| digest::parse(&output.digest).is_some())
+        .filter(move |output| !built || output.is_build_artifact.as_deref() == Some("true"))
 }
 
 /// A result's `uri` and `digest`, if it is an object that has both and the digest is one.
@@ -205,7 +203,7 @@ pub(super) fn is_build_artifact(result: &RunResult<'_>) -> Result<bool, Malforme
         return Ok(false);
     }
     let ParamValue::Object(fields) = &result.value else { return Err(Malformed) };
-    if fields.get("isBuildArtifact").map(String::as_str) != Some("true") {
+    if fields.get("isBuildArtifact").map(|flag| flag.trim()) != Some("true") {
         return Ok(false);
     }
     whole_object(result).map(|_| true).ok_or(Malformed)

@@ -1,5 +1,7 @@
 //! The type hints in a run's results: what [`discover`](crate::tekton::discover) gives for a step's folders.
 
+use std::collections::HashSet;
+
 use super::{Run, RunKind, RunObject, RunResult};
 use crate::foreign;
 use crate::tekton::results::take;
@@ -46,12 +48,17 @@ pub fn hints(run: &Run, options: &HintOptions) -> Discovered {
 }
 
 fn steps(object: &RunObject, scope: &dyn Fn(&str) -> Scope, found: &mut Discovered) {
+    let mut names = HashSet::new();
     for (at, step) in object.steps().into_iter().enumerate() {
         let results = step.results();
         if results.is_empty() {
             continue;
         }
-        let name = if step.name().is_empty() { at.to_string() } else { step.name().to_owned() };
+        let mut name = if step.name().is_empty() { at.to_string() } else { step.name().to_owned() };
+        // Halves in two steps are no pair, whatever the steps are called; Tekton refuses two of one name.
+        if !names.insert(name.clone()) {
+            name = format!("{name} (number {})", at + 1);
+        }
         let place =
             format!("step {} of {}", foreign::shown(&name, NAME_SHOWN_BYTES), shown("TaskRun", object));
         read(&results, &scope(&name), place, found);

@@ -4,18 +4,19 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const FORMATS: [RunFormat; 3] = [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4];
+pub(super) const FORMATS: [RunFormat; 3] =
+    [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4];
 
 fn hex(byte: &str) -> String {
     byte.repeat(32)
 }
 
-fn sha256(byte: &str) -> String {
+pub(super) fn sha256(byte: &str) -> String {
     format!("sha256:{}", hex(byte))
 }
 
 /// A TaskRun with these results, one with them as its step's, a PipelineRun with them, and one whose TaskRun has them.
-fn runs(results: &Value) -> Vec<(Run, bool)> {
+pub(super) fn runs(results: &Value) -> Vec<(Run, bool)> {
     let task_run = |results: Value, of_step: Value| {
         json!({"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
             "metadata": {"name": "build", "namespace": "ci", "uid": "uid-build", "labels": {"tekton.dev/pipelineTask": "build"}},

@@ -4,6 +4,7 @@ mod any_object;
 mod arrays;
 mod behaviour;
 mod embedded;
+mod same_as_plan;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
