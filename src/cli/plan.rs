@@ -126,7 +126,11 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
             out.explanation(&refusal);
             refusal.exit
         }
-        None => ExitCode::Done,
+        None => {
+            let (failures, exit) = subjects.shortfall();
+            failures.iter().for_each(|(_, failure)| out.explanation(failure));
+            exit
+        }
     }
 }
 
@@ -196,12 +200,14 @@ fn place(config: &Config, image: &ImageRef, contents: Contents) -> String {
 
 /// What is wrong: of hints, and of runs.
 fn problems(subjects: &Subjects) -> Vec<Problem> {
+    let (failures, _) = subjects.shortfall();
+    let failures = failures.into_iter().map(|(place, failure)| Problem { place, what: failure.error });
     let of_runs = subjects.runs.iter().filter_map(|run| {
         let blocked = run.blocked.as_ref()?;
         let causes: String = blocked.causes.iter().map(|cause| format!(": {cause}")).collect();
         Some(Problem { place: run.shown(), what: format!("{}{causes}", blocked.error) })
     });
-    subjects.plan.problems.iter().cloned().chain(of_runs).collect()
+    subjects.plan.problems.iter().cloned().chain(of_runs).chain(failures).collect()
 }
 
 /// A file name that two payloads never share.
@@ -221,14 +227,15 @@ fn human(subjects: &Subjects, payloads: &[Payload]) -> Vec<String> {
     if subjects.refusal().is_none() {
         for payload in payloads {
             let keys = &payload.keys;
-            lines.push(format!("would sign  {} ({})", keys.full_key, payload.format));
-            for store in &payload.stores {
-                let at: Vec<String> = match *store {
-                    "oci" => keys.signature.iter().chain(&keys.attestations).cloned().collect(),
-                    "tekton" => vec![format!("annotation {}", keys.annotations.signature)],
-                    store => vec![format!("store {store}")],
-                };
-                lines.extend(at.iter().map(|at| format!("        at  {at}")));
+            let places = payload.stores.iter().flat_map(|store| match *store {
+                "oci" => keys.signature.iter().chain(&keys.attestations).cloned().collect(),
+                "tekton" => vec![format!("annotation {}", keys.annotations.signature)],
+                store => vec![format!("store {store}")],
+            });
+            let places: Vec<String> = places.map(|at| format!("        at  {at}")).collect();
+            if !places.is_empty() {
+                lines.push(format!("would sign  {} ({})", keys.full_key, payload.format));
+                lines.extend(places);
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::payload::provenance::RunFormat;
 use crate::payload::{Claims, Format};
-use crate::pipeline::RunJob;
+use crate::pipeline::{RunJob, WholeError};
 use crate::plan::{
     self, Note, NoteKind, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions,
 };
@@ -183,6 +183,24 @@ impl Subjects {
             ),
             exit: ExitCode::Results,
         })
+    }
+
+    /// What `sign` fails of although it begins, and the exit code that it ends with then; nothing, where all can be signed.
+    pub(super) fn shortfall(&self) -> (Vec<(String, Explanation)>, ExitCode) {
+        let mut failures = Vec::new();
+        let of_images = self.config.images.iter().filter(|_| !self.plan.images.is_empty());
+        let mut codes: Vec<ExitCode> = of_images.map(|_| ExitCode::Done).collect();
+        for (run, to) in self.run_artifacts() {
+            for store in &to.stores {
+                let no_place = *store == StoreKind::Oci && run.images.is_empty();
+                let no_place = no_place.then(|| Explanation::of(&WholeError::NoImage(run.shown())));
+                let failure = run.blocked.clone().or(no_place);
+                codes.push(failure.as_ref().map_or(ExitCode::Done, |failure| failure.exit));
+                // What blocks a run is among the problems already.
+                failures.extend(failure.filter(|_| run.blocked.is_none()).map(|why| (run.shown(), why)));
+            }
+        }
+        (failures, codes.into_iter().reduce(ExitCode::and).unwrap_or(ExitCode::Done))
     }
 
     /// How the report names images' signatures.

@@ -95,6 +95,51 @@ fn the_plan_has_the_documented_shape() {
     assert_eq!(plan["payloads"][1]["statement"]["predicateType"], "https://slsa.dev/provenance/v0.2");
 }
 
+/// A run that names no image has no place in a registry: `plan` says what `sign` says, and ends with its exit code.
+#[test]
+fn the_plan_ends_as_signing_does_where_an_attestation_has_no_place() {
+    let place = Place::new();
+    let (image, digest) = place.image("team/app");
+    let half = child("jib", &[("IMAGE_DIGEST", digest.as_str())]);
+    let built = child("push", &[("IMAGE_URL", &image), ("IMAGE_DIGEST", digest.as_str())]);
+    let deep = "artifacts.pipelinerun.enable-deep-inspection=true";
+    let keyed = |storage: &str| format!("artifacts.pipelinerun.storage={storage}");
+    let (oci, both) = (keyed("oci"), keyed("oci,directory"));
+    let folder = place.step.path("signatures");
+    let of = |child: &Value| vec![pipeline_run(from_ref(child)), child.clone()];
+    let no_image = "names no image that was built";
+    for (runs, keys, code, lacks) in [
+        (vec![pipeline_run(&[])], vec![&oci[..]], 3, true),
+        (of(&half), vec![&oci[..], deep], 3, true),
+        (of(&built), vec![&oci[..], deep], 0, false),
+        (vec![pipeline_run(&[])], vec![&both[..]], 5, true),
+        (vec![task_run(&[])], vec!["artifacts.taskrun.storage=oci"], 3, true),
+    ] {
+        let flags = ["--signatures-dir", folder.to_str().unwrap()];
+        let (planned, signed) =
+            (place.run("plan", &runs, &keys, &flags), place.run("sign", &runs, &keys, &flags));
+        assert_eq!(
+            (planned.code, signed.code),
+            (code, code),
+            "{keys:?}: {} {}",
+            planned.stderr,
+            signed.stderr
+        );
+        for ended in [&planned, &signed] {
+            assert_eq!(ended.stderr.contains(no_image), lacks, "{keys:?}: {}", ended.stderr);
+        }
+        assert_eq!(planned.stdout.contains("would sign"), code != 3, "{keys:?}: {}", planned.stdout);
+        let json = place.run("plan", &runs, &keys, &[&flags[..], &["--output", "json"]].concat());
+        let plan: Value = serde_json::from_str(&json.stdout).unwrap();
+        let problems = plan["problems"].as_array().unwrap();
+        assert_eq!(
+            problems.iter().any(|problem| problem["what"].as_str().unwrap().contains(no_image)),
+            lacks,
+            "{plan:#}"
+        );
+    }
+}
+
 #[test]
 fn without_a_storage_nothing_is_planned_for_the_run_itself_and_that_is_said() {
     let place = Place::new();
