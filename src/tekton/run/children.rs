@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::embedded::{EmbeddedChildren, agree};
+use super::two_versions;
 use super::{Gap, GapReason, Run, RunError, RunKind, RunObject, field, list, text};
 
 /// The TaskRuns that `run` names as its children: in the order of its childReferences, then those that its status alone has. What is
@@ -25,11 +26,15 @@ pub(super) fn of(
     known.embedded = embedded.task_runs.into_iter().map(|child| (child.name().to_owned(), child)).collect();
     let (mut children, mut gaps) = (Vec::new(), Vec::new());
     let mut others = embedded.others;
+    let mut named = HashSet::new();
     for reference in list(run.status(), "childReferences") {
         let name = text(reference, "name");
         let pipeline_task = text(reference, "pipelineTaskName");
         let gap = |why| Gap { name: name.into(), pipeline_task: pipeline_task.into(), why };
         match text(reference, "kind") {
+            "TaskRun" | "" if !name.is_empty() && !named.insert(name) => {
+                gaps.push(gap(GapReason::NamedTwice))
+            }
             "TaskRun" | "" => match known.take(name, Some(pipeline_task))? {
                 Some(child) => children.push(child),
                 None if strangers.iter().any(|stranger| stranger.name() == name) => {
@@ -48,6 +53,8 @@ pub(super) fn of(
     }
     gaps.extend(others);
     gaps.extend(unread(run));
+    gaps.extend(two_versions::not_of_v1(run));
+    gaps.extend(children.iter().flat_map(two_versions::not_of_v1));
     let left = known.names.iter().filter_map(|name| known.given.get(name));
     gaps.extend(left.chain(&strangers).map(|child| child.gap(GapReason::NoChild)));
     Ok((children, gaps))
@@ -88,7 +95,7 @@ impl Known {
     /// The TaskRun `name`: its own object where there is one. `pipeline_task` is the task that a reference to it names.
     fn take(&mut self, name: &str, pipeline_task: Option<&str>) -> Result<Option<RunObject>, RunError> {
         let (given, embedded) = (self.given.remove(name), self.embedded.remove(name));
-        if let (Some(embedded), Some(task)) = (&embedded, pipeline_task)
+        if let (Some(embedded), Some(task)) = (&embedded, pipeline_task.filter(|task| !task.is_empty()))
             && embedded.pipeline_task() != Some(task)
         {
             return Err(RunError::Contradiction { name: name.into(), what: "the task of the Pipeline" });

@@ -170,6 +170,18 @@ pub enum RunError {
         /// What differs.
         what: &'static str,
     },
+    /// The results of a run stand under two names, and are not the same.
+    #[error(
+        "{kind} {name:.NAME_SHOWN_BYTES$} has results under two names, status.{field} and status.results, and they are not the same"
+    )]
+    TwoResults {
+        /// What it is.
+        kind: RunKind,
+        /// Its name.
+        name: Text,
+        /// The name of v1beta1.
+        field: &'static str,
+    },
     /// A child from elsewhere.
     #[error("TaskRun {name:.NAME_SHOWN_BYTES$} is of another namespace than the PipelineRun")]
     OtherNamespace {
@@ -207,6 +219,9 @@ impl Explain for RunError {
             }
             Self::Embedded { .. } => {
                 "don't trust it: Tekton never writes that; give it as the cluster has it (kubectl get -o yaml)"
+            }
+            Self::TwoResults { .. } => {
+                "don't trust it: tekton.dev/v1beta1 has one of these names; give it as the cluster has it (kubectl get -o yaml)"
             }
             Self::Contradiction { .. } => {
                 "give both as the cluster has them now (kubectl get -o yaml); if they still differ, don't trust them: Tekton writes the same in both"

@@ -21,6 +21,8 @@ pub struct Gap {
 pub enum GapReason {
     /// The PipelineRun names it, and its object was not given, or is gone.
     NotGiven,
+    /// The PipelineRun names it among its children before.
+    NamedTwice,
     /// It is no TaskRun: a CustomRun, or a nested PipelineRun.
     Other(Text),
     /// It has not completed yet.
@@ -39,6 +41,8 @@ pub enum GapReason {
     EmbeddedOther(&'static str),
     /// It stands in the status of a PipelineRun of v1, whose status has no TaskRuns.
     NotOfVersion,
+    /// Its status has results under a name that v1 doesn't have: which.
+    ResultsNotOfVersion(&'static str),
     /// The PipelineRun succeeded, and names no child that ran this task, nor that it was skipped.
     Untold,
     /// It completed, and its object doesn't say when it began.
@@ -86,6 +90,14 @@ impl fmt::Display for Gap {
             GapReason::NotOfVersion => f.write_str(
                 "this TaskRun stands in status.taskRuns, which tekton.dev/v1 does not have, and is left out (give it as \
                  tekton.dev/v1beta1 if it is)",
+            ),
+            GapReason::NamedTwice => {
+                f.write_str("the PipelineRun names this TaskRun twice among its children, and it is taken once")
+            }
+            GapReason::ResultsNotOfVersion(field) => write!(
+                f,
+                "the results in status.{field}, which tekton.dev/v1 does not have, are left out (give the object as tekton.dev/v1beta1 if it \
+                 is)"
             ),
             GapReason::Untold => write!(
                 f,

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
+use super::two_versions;
 use super::{Run, RunKind, RunObject, RunResult};
 use crate::foreign;
 use crate::tekton::results::take;
-use crate::tekton::{Discovered, NAME_SHOWN_BYTES, Problem, Scope};
+use crate::tekton::{Discovered, NAME_SHOWN_BYTES, Problem, Scope, classify};
 
 /// Which results count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,7 @@ const MAX_PLACES: usize = 8192;
 pub fn hints(run: &Run, options: &HintOptions) -> Discovered {
     let mut found = Discovered::default();
     let own = run.run();
+    unread(own, &mut found);
     match run.kind() {
         RunKind::TaskRun => {
             read(&own.results(), &Scope::Task, shown("TaskRun", own), &mut found);
@@ -35,6 +37,7 @@ pub fn hints(run: &Run, options: &HintOptions) -> Discovered {
         RunKind::PipelineRun => {
             read(&own.results(), &Scope::Pipeline, shown("PipelineRun", own), &mut found);
             for child in run.executed().into_iter().filter(|_| options.deep) {
+                unread(child, &mut found);
                 let scope = Scope::TaskRun(child.name().into());
                 read(&child.results(), &scope, shown("TaskRun", child), &mut found);
                 if options.steps {
@@ -67,6 +70,20 @@ fn steps(object: &RunObject, scope: &dyn Fn(&str) -> Scope, found: &mut Discover
 
 fn shown(kind: &str, object: &RunObject) -> String {
     format!("the results of {kind} {}", foreign::shown(object.name(), NAME_SHOWN_BYTES))
+}
+
+/// Names the hints that `object` has where they are not read: without them, a part of what was built would not be signed, in silence.
+fn unread(object: &RunObject, found: &mut Discovered) {
+    for (field, results) in two_versions::unread(object) {
+        let is_hint = |result: &&RunResult<'_>| classify(result.name.as_bytes()).names_a_subject();
+        let Some(first) = results.iter().find(is_hint) else { continue };
+        let name = foreign::shown(first.name, NAME_SHOWN_BYTES);
+        let what = format!(
+            "{name} stands in status.{field}, which tekton.dev/v1 does not have, and is not read; give the object as the cluster has it, \
+             with the apiVersion tekton.dev/v1beta1 if it is of that version"
+        );
+        found.problems.push(Problem { place: shown(object.kind().name(), object), what });
+    }
 }
 
 fn read(results: &[RunResult<'_>], scope: &Scope, place: String, found: &mut Discovered) {

@@ -23,6 +23,7 @@ mod outcome;
 mod room;
 mod size;
 mod status;
+mod two_versions;
 mod v1beta1;
 mod value;
 
@@ -137,8 +138,13 @@ impl Run {
         let object = RunObject::new(object)?;
         let embedded = embedded.map(|embedded| embedded.read(&object)).transpose()?.unwrap_or_default();
         let given = task_runs.into_iter().map(RunObject::new).collect::<Result<Vec<_>, _>>()?;
+        // What the status has of a TaskRun whose own object is given is only compared with it.
+        let counted: Vec<&RunObject> = {
+            let own: HashSet<&str> = given.iter().map(RunObject::name).collect();
+            embedded.task_runs.iter().filter(|child| !own.contains(child.name())).chain(&given).collect()
+        };
         let steps = |of: &RunObject| list(of.status(), "steps").len() + list(of.status(), "sidecars").len();
-        let count = std::iter::once(&object).chain(&given).chain(&embedded.task_runs).map(steps).sum();
+        let count = std::iter::once(&object).chain(counted.iter().copied()).map(steps).sum();
         if count > MAX_STEPS {
             return Err(RunError::TooManySteps { count });
         }
@@ -151,10 +157,13 @@ impl Run {
                     let runs = std::iter::once(&object).chain(&given).map(|run| run.value().clone());
                     Err(other::several(RunKind::TaskRun, &runs.collect::<Vec<_>>()))
                 }
-                None => Ok(Self::new(object, Vec::new(), Vec::new())),
+                None => {
+                    let gaps = two_versions::not_of_v1(&object).collect();
+                    Ok(Self::new(object, Vec::new(), gaps))
+                }
             };
         }
-        let count = given.len() + embedded.task_runs.len();
+        let count = counted.len();
         if count > MAX_CHILDREN {
             return Err(RunError::TooManyChildren { count });
         }
@@ -275,7 +284,10 @@ impl Run {
     /// What of a PipelineRun stood in its status and does not in the status that it has as an object of v1.
     pub fn not_in_status(&self) -> Vec<Gap> {
         let children = self.children.iter().filter(|child| child.is_embedded());
-        let others = self.gaps.iter().filter(|gap| matches!(gap.why, GapReason::EmbeddedOther(_)));
+        let others = self
+            .gaps
+            .iter()
+            .filter(|gap| matches!(gap.why, GapReason::EmbeddedOther(_) | GapReason::ResultsNotOfVersion(_)));
         children.map(|child| child.gap(GapReason::NotInStatus)).chain(others.cloned()).collect()
     }
 

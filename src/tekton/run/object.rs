@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::outcome::Outcome;
 use super::{Gap, GapReason, ParamValue, RunError, RunKind, RunName};
-use super::{size, v1beta1};
+use super::{size, two_versions, v1beta1};
 use crate::cluster::{Name, NameError, Uid};
 
 /// The label by which Tekton says which task of a Pipeline a TaskRun ran.
@@ -72,7 +72,11 @@ impl RunObject {
         size::check(kind, text(field(&value, "metadata"), "name"), &value)?;
         match text(&value, "apiVersion") {
             "tekton.dev/v1" => {}
-            "tekton.dev/v1beta1" => v1beta1::convert(kind, &mut value),
+            "tekton.dev/v1beta1" => {
+                let (metadata, status) = (field(&value, "metadata"), field(&value, "status"));
+                two_versions::check_v1beta1(kind, text(metadata, "name"), status)?;
+                v1beta1::convert(kind, &mut value);
+            }
             "" => return Err(RunError::NoVersion { kind }),
             other => return Err(RunError::OtherVersion { version: other.into() }),
         }
@@ -253,7 +257,7 @@ impl RunObject {
         if self.goes_on && self.kind == RunKind::PipelineRun {
             return Vec::new();
         }
-        results(self.status())
+        results(self.status(), "results")
     }
 
     /// `status.steps`.
@@ -343,7 +347,7 @@ impl<'a> Step<'a> {
 
     /// Its results.
     pub fn results(self) -> Vec<RunResult<'a>> {
-        results(self.0)
+        results(self.0, "results")
     }
 
     /// Where its StepAction was taken from, if Tekton knows.
@@ -360,9 +364,10 @@ fn named_values<'a>(of: &'a Value, value: &str) -> Vec<(&'a str, ParamValue)> {
     given.map(|entry| (text(entry, "name"), ParamValue::read(entry.get(value)))).collect()
 }
 
-fn results(of: &Value) -> Vec<RunResult<'_>> {
+/// The results in the list `name`.
+pub(super) fn results<'a>(of: &'a Value, name: &str) -> Vec<RunResult<'a>> {
     // Tekton writes none without a value.
-    let entries = list(of, "results").iter().filter(|entry| entry.get("value").is_some());
+    let entries = list(of, name).iter().filter(|entry| entry.get("value").is_some());
     entries
         .map(|entry| RunResult {
             name: text(entry, "name"),

@@ -1,6 +1,7 @@
 mod documents;
 mod embedded;
 mod old_source;
+mod two_versions;
 
 use serde_json::json;
 

@@ -125,10 +125,14 @@ fn each(fields: &mut Fields, name: &str, change: impl Fn(&mut Fields)) {
     entries.filter_map(Value::as_object_mut).for_each(change);
 }
 
-/// Results under their name in v1beta1. Where a status has both names both stay, so that `verify-run` sees a name that stands in both.
+/// Results under their name in v1. Where a status has both names, one of them is empty or both hold the same: others are refused before.
 fn rename_results(status: &mut Fields, from: &str) {
-    if !status.contains_key("results") {
-        rename(status, from, "results");
+    if let Some(results) = status.remove(from)
+        && status
+            .get("results")
+            .is_none_or(|known| known.is_null() || known.as_array().is_some_and(Vec::is_empty))
+    {
+        status.insert("results".to_owned(), results);
     }
 }
 
