@@ -25,6 +25,9 @@ const MASKED_BYTES: usize = 4096;
 /// How much of a text is searched for secrets beyond what is shown of it, in bytes: a secret that begins in what is shown may end there.
 const SEARCHED_BYTES: usize = 8 * 1024;
 
+/// How much is shown of the content of a file that was given in place of its name, in bytes.
+const CONTENT_BYTES: usize = 40;
+
 /// The longest line that is printed for people, in bytes.
 const LINE_BYTES: usize = 16 * 1024;
 
@@ -169,6 +172,13 @@ pub fn shown(text: &str, limit: usize) -> String {
     out
 }
 
+/// The value of an argument as [`shown`] text. Of one with several lines, or in PEM, which is what a file holds rather than its name, the beginning
+/// alone is shown.
+pub fn shown_value(text: &str, limit: usize) -> String {
+    let is_content = text.contains('\n') || text.contains("-----BEGIN ");
+    shown(text, if is_content { limit.min(CONTENT_BYTES) } else { limit })
+}
+
 /// Bytes as [`shown`] text; what isn't UTF-8 becomes U+FFFD.
 pub fn shown_bytes(bytes: &[u8], limit: usize) -> String {
     // What is searched, and a character that is cut.
@@ -220,6 +230,22 @@ mod tests {
     #[test]
     fn escapes_what_would_move_the_cursor_or_turn_the_text() {
         assert_eq!(shown("\u{1b}[2Jx\u{202e}y\u{9b}", 80), "\\u{1b}[2Jx\\u{202e}y\\u{9b}");
+    }
+
+    #[test]
+    fn the_content_of_a_file_is_not_shown_whole() {
+        let pem =
+            "-----BEGIN CERTIFICATE-----\nMIICiTCCAi+gAwIBAgIUeAyfKJO+S2KuEYF36WilSAU1HecwCgYIKoZIzj0E\n";
+        for text in
+            [pem.to_owned(), pem.replace('\n', " "), pem.replace('\n', "\\n"), format!("--certificate={pem}")]
+        {
+            let shown = shown_value(&text, 512);
+            assert!(
+                shown.contains("-----BEGIN") && shown.ends_with('…') && shown.len() <= CONTENT_BYTES + 3,
+                "{shown}"
+            );
+        }
+        assert_eq!(shown_value("/long/name/of/a/file/that/has/more/than/forty/bytes", 512).len(), 51);
     }
 
     #[test]

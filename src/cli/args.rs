@@ -101,6 +101,13 @@ impl TypedValueParser for Given {
             );
             return Err(clap::Error::raw(ErrorKind::ValueValidation, message));
         }
+        // What may begin with hyphens, as PEM does, must not swallow the next flag.
+        if let Some(long) = arg.filter(|arg| arg.is_allow_hyphen_values_set()).and_then(Arg::get_long)
+            && let Some(flag) = value.to_str().filter(|text| is_flag(text))
+        {
+            let message = format!("--{long} has no value: {flag} follows\n  do:    give it a value\n");
+            return Err(clap::Error::raw(ErrorKind::ValueValidation, message));
+        }
         if self.0.is_empty() {
             return StringValueParser::new().parse_ref(command, arg, value);
         }
@@ -110,6 +117,11 @@ impl TypedValueParser for Given {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         (!self.0.is_empty()).then(|| Box::new(self.0.iter().cloned()) as Box<dyn Iterator<Item = _>>)
     }
+}
+
+/// Whether a text is a flag rather than a value: `-----BEGIN` is none.
+fn is_flag(text: &str) -> bool {
+    text.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// What `sign` and `plan` share: the subjects and every setting.
@@ -320,7 +332,7 @@ fn verify_blob() -> Command {
                 "The file, - for standard input, or its digest as sha256:HEX, sha384:HEX or sha512:HEX",
             ),
         )
-        .arg(value("signature", "FILE|BASE64", "The signature over the file"))
+        .arg(content("signature", "FILE|BASE64", "The signature over the file"))
         .arg(value(
             "type",
             "TYPE",
@@ -332,7 +344,7 @@ fn verify_blob() -> Command {
 fn verify_blob_attestation() -> Command {
     parts(signers(Command::new("verify-blob-attestation").about(VERIFY_BLOB_ATTESTATION_ABOUT)))
         .arg(Arg::new("blob").value_name("FILE").help("The file that is attested, - for standard input"))
-        .arg(value("signature", "FILE", "The DSSE envelope with the attestation"))
+        .arg(content("signature", "FILE", "The DSSE envelope with the attestation"))
         .arg(
             value(
                 "type",
@@ -358,20 +370,29 @@ fn parts(command: Command) -> Command {
             "FILE",
             "The bundle: Sigstore's, 0.1 to 0.3, one or several (one a line), or cosign's old format",
         ))
-        .arg(value(
+        .arg(content(
             "certificate",
-            "FILE|BASE64",
+            "FILE|PEM|BASE64",
             "The signer's certificate, beside --signature or an old bundle",
         ))
-        .arg(value("certificate-chain", "FILE", "CA certificates up to the root, which is believed, in PEM"))
-        .arg(value("ca-roots", "FILE", "Root CA certificates that are believed, in PEM"))
-        .arg(value("ca-intermediates", "FILE", "CA certificates between them and the signer's, in PEM"))
-        .arg(value("rfc3161-timestamp", "FILE", "The timestamp of the signature, as cosign writes it"))
+        .arg(content(
+            "certificate-chain",
+            "FILE",
+            "CA certificates up to the root, which is believed, in PEM",
+        ))
+        .arg(content("ca-roots", "FILE", "Root CA certificates that are believed, in PEM"))
+        .arg(content("ca-intermediates", "FILE", "CA certificates between them and the signer's, in PEM"))
+        .arg(content("rfc3161-timestamp", "FILE", "The timestamp of the signature, as cosign writes it"))
 }
 
 /// A flag with one value.
 fn value(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(value).help(help)
+}
+
+/// A flag whose value may be what a file holds, which may begin with hyphens.
+fn content(name: &'static str, form: &'static str, help: &'static str) -> Arg {
+    value(name, form, help).allow_hyphen_values(true)
 }
 
 /// A flag that is on or off, as cosign's are.

@@ -450,3 +450,35 @@ fn an_entry_of_another_hash_is_of_the_same_artifact() {
         }
     }
 }
+
+/// `--certificate "$(cat leaf.pem)"`: PEM begins with hyphens, and is not a flag.
+#[test]
+fn pem_is_a_value_of_the_flags_and_no_message_shows_it_whole() {
+    let (scratch, _) = scratch(&Recipe::rekor1());
+    let certificate = pem("CERTIFICATE", &leaf(&Leaf::default()));
+    let trimmed = certificate.trim_end();
+    let joined = format!("--certificate={certificate}");
+    let old: &[&str] = &["--bundle", "old.json", "artifact"];
+    for given in [&["--certificate", &certificate][..], &["--certificate", trimmed], &[&joined]] {
+        passes(&scratch, &[old, &ROOT, &IDENTIFIED, given]);
+    }
+    // What isn't taken as a value, or is in the wrong place.
+    let escaped = certificate.replace('\n', "\\n");
+    let body = certificate.lines().nth(2).unwrap();
+    for (code, says, given) in [
+        (2, "cannot read the certificate", ["--certificate", &escaped]),
+        (2, "cannot read the CA certificates", ["--certificate-chain", &certificate]),
+        (2, "cannot read the CA certificates", ["--ca-roots", trimmed]),
+        (2, "cannot read the timestamp", ["--rfc3161-timestamp", &certificate]),
+        (2, "--certificate has no value: --signature follows", ["--certificate", "--signature"]),
+    ] {
+        let (ended, text) = scratch.run(&[old, &ROOT, &IDENTIFIED, &given].concat());
+        assert!(ended == Some(code) && text.contains(says), "{given:?}: {text}");
+        assert!(text.contains("  do:") && !text.contains(body), "{given:?}: {text}");
+    }
+    let (code, text) = scratch.run(&["--key", "cosign.pub", "--signature", &certificate, "artifact"]);
+    assert!(code == Some(2) && text.contains("cannot read the signature") && !text.contains(body), "{text}");
+    // An unknown flag with it shows its beginning alone.
+    let (code, text) = scratch.run(&["--unknown", &certificate, "artifact"]);
+    assert!(code == Some(2) && !text.contains(body), "{text}");
+}

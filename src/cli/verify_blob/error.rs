@@ -44,9 +44,9 @@ pub(super) enum BlobError {
         "--digestAlg with --digest is not the name of a hash with a digest of its length in hexadecimal digits"
     )]
     Digest,
-    #[error("cannot read {what} {}", foreign::shown(&.path.display().to_string(), 512))]
+    #[error("cannot read {what} {}", foreign::shown_value(&.path.display().to_string(), 512))]
     Read { what: &'static str, path: PathBuf, source: InputError },
-    #[error("cannot use {what} {}", foreign::shown(.place, 512))]
+    #[error("cannot use {what} {}", .place)]
     Form { what: &'static str, place: String, source: DetachedError },
     #[error("cannot use the certificates of --{flag}")]
     Roots { flag: &'static str, source: TrustError },

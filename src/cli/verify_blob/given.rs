@@ -217,7 +217,7 @@ impl<'a> Given<'a> {
 }
 
 fn form(what: &'static str, place: &str, source: DetachedError) -> BlobError {
-    BlobError::Form { what, place: foreign::shown(place, 200), source }
+    BlobError::Form { what, place: foreign::shown_value(place, 200), source }
 }
 
 fn read_bundle(path: &Path) -> Result<Vec<u8>, BlobError> {
