@@ -31,6 +31,7 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(super::logged::cases());
     cases.extend(super::shifted::cases());
     cases.extend(super::tolerated::cases());
+    cases.extend(super::hashes::cases());
     cases
 }
 
@@ -42,7 +43,7 @@ impl Case {
             check: None,
             bundle: serde_json::to_vec_pretty(&recipe.bundle()).unwrap(),
             trusted_root: recipe.trusted_root(),
-            key: recipe.with_key.then(|| pem("PUBLIC KEY", &spki(&key("signer")))),
+            key: recipe.with_key.then(|| pem("PUBLIC KEY", &recipe.leaf.kind.spki())),
             artifact: None,
             flags: &[],
         }

@@ -264,7 +264,7 @@ fn roots_that_are_given_stand_for_those_of_the_trusted_root() {
         subject: "Other",
         issuer: "Other",
         validity: (SIGNED - YEAR, SIGNED + YEAR),
-        key: &key("other root"),
+        key: spki(&key("other root")),
         extensions: Vec::new(),
     };
     scratch.write("other.pem", pem("CERTIFICATE", &certificate(&other, &key("other root"))));

@@ -23,6 +23,8 @@ mod forged;
 mod good;
 mod hammer;
 mod hidden;
+mod hashes;
+mod keys;
 mod layers;
 mod logged;
 mod recipe;

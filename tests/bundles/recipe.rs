@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use stepseal::sign::Hash;
+
 use super::sigstore::*;
 
 /// The artifact of every case that has none of its own.
@@ -54,6 +56,10 @@ pub(crate) struct Recipe {
     pub(crate) statement_type: &'static str,
     pub(crate) subject: &'static [u8],
     pub(crate) signed_by: &'static str,
+    /// The hash that is signed, and logged where the entry has one of what is signed.
+    pub(crate) hash: Hash,
+    /// This in place of a signature.
+    pub(crate) signature: Option<Vec<u8>>,
     /// Chain instead of a certificate alone: what stands behind the leaf.
     pub(crate) chain: Option<Vec<Vec<u8>>>,
 }
@@ -78,6 +84,8 @@ impl Recipe {
             statement_type: "https://in-toto.io/Statement/v1",
             subject: ARTIFACT,
             signed_by: "signer",
+            hash: Hash::Sha256,
+            signature: None,
             chain: None,
         }
     }
@@ -112,9 +120,16 @@ impl Recipe {
             What::Message => ARTIFACT.to_vec(),
             What::Envelope => sigstore_types::pae(self.payload_type, &statement),
         };
-        let signature = sign(&key(self.signed_by), &signed);
+        let signature = match (&self.signature, self.signed_by) {
+            (Some(signature), _) => signature.clone(),
+            (None, "signer") => self.leaf.kind.sign(self.hash, &signed),
+            (None, other) => sign(&key(other), &signed),
+        };
+        let envelope = json!({
+            "payload": base64(&statement), "payloadType": self.payload_type, "signatures": [{"sig": base64(&signature)}],
+        });
         let mut material = match (&self.chain, self.with_key) {
-            (_, true) => json!({"publicKey": {"hint": base64(sha256(spki(&key("signer"))))}}),
+            (_, true) => json!({"publicKey": {"hint": base64(sha256(self.leaf.kind.spki()))}}),
             (Some(others), false) => {
                 let chain = std::iter::once(&certificate).chain(others);
                 let chain: Vec<Value> = chain.map(|der| json!({"rawBytes": base64(der)})).collect();
@@ -123,7 +138,7 @@ impl Recipe {
             (None, false) => json!({"certificate": {"rawBytes": base64(&certificate)}}),
         };
         if self.logged != Logged::Nowhere {
-            material["tlogEntries"] = json!([self.entry(&certificate, &statement, &signed, &signature)]);
+            material["tlogEntries"] = json!([self.entry(&certificate, &statement, &signed, &envelope)]);
         }
         if !self.stamps.is_empty() {
             let stamps = self.stamps.iter().map(|stamp| timestamp(&self.authorities, stamp, &signature));
@@ -134,48 +149,51 @@ impl Recipe {
         match self.what {
             What::Message => {
                 bundle["messageSignature"] = json!({
-                    "messageDigest": {"algorithm": "SHA2_256", "digest": base64(sha256(&signed))}, "signature": base64(&signature),
+                    "messageDigest": {"algorithm": self.algorithm(), "digest": base64(self.hash.digest(&signed))}, "signature": base64(&signature),
                 });
             }
-            What::Envelope => {
-                bundle["dsseEnvelope"] = json!({
-                    "payload": base64(&statement), "payloadType": self.payload_type, "signatures": [{"sig": base64(&signature)}],
-                });
-            }
+            What::Envelope => bundle["dsseEnvelope"] = envelope,
         }
         bundle
     }
 
-    fn entry(&self, certificate: &[u8], statement: &[u8], signed: &[u8], signature: &[u8]) -> Value {
-        let public = spki(&key("signer"));
+    /// The name of the hash as Sigstore's messages have it.
+    fn algorithm(&self) -> String {
+        format!("SHA2_{}", self.hash.size() * 8)
+    }
+
+    fn entry(&self, certificate: &[u8], statement: &[u8], signed: &[u8], envelope: &Value) -> Value {
+        let public = self.leaf.kind.spki();
+        let details = self.leaf.kind.details(self.hash);
+        let signature = &envelope["signatures"][0]["sig"];
         let pem = match self.with_key {
             true => pem("PUBLIC KEY", &public),
             false => pem("CERTIFICATE", certificate),
         };
         let verifier = match self.with_key {
             true => {
-                json!({"keyDetails": "PKIX_ECDSA_P256_SHA_256", "publicKey": {"rawBytes": base64(&public)}})
+                json!({"keyDetails": details, "publicKey": {"rawBytes": base64(&public)}})
             }
             false => {
-                json!({"keyDetails": "PKIX_ECDSA_P256_SHA_256", "x509Certificate": {"rawBytes": base64(certificate)}})
+                json!({"keyDetails": details, "x509Certificate": {"rawBytes": base64(certificate)}})
             }
         };
         let hash = |bytes: &[u8]| json!({"algorithm": "sha256", "value": hex(&sha256(bytes))});
         let mut entry = match (self.logged, self.what) {
             (Logged::Rekor1, What::Message) => {
                 let body = json!({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
-                    "data": {"hash": hash(signed)}, "signature": {"content": base64(signature), "publicKey": {"content": base64(pem)}}}});
+                    "data": {"hash": {"algorithm": self.hash.name(), "value": hex(&self.hash.digest(signed))}}, "signature": {"content": signature, "publicKey": {"content": base64(pem)}}}});
                 entry_v1("hashedrekord", "0.0.1", &body, self.integrated)
             }
             (Logged::Rekor1, What::Envelope) => {
                 let body = json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": {
                     "envelopeHash": hash(b"as it was sent"), "payloadHash": hash(statement),
-                    "signatures": [{"signature": base64(signature), "verifier": base64(pem)}]}});
+                    "signatures": [{"signature": signature, "verifier": base64(pem)}]}});
                 entry_v1("dsse", "0.0.1", &body, self.integrated)
             }
             (Logged::Intoto, _) => {
                 let body = json!({"apiVersion": "0.0.2", "kind": "intoto", "spec": {"content": {
-                    "envelope": {"payloadType": self.payload_type, "signatures": [{"publicKey": base64(pem), "sig": base64(base64(signature))}]},
+                    "envelope": {"payloadType": self.payload_type, "signatures": [{"publicKey": base64(pem), "sig": base64(signature.as_str().unwrap())}]},
                     "hash": hash(b"as it was sent"), "payloadHash": hash(statement)}}});
                 entry_v1("intoto", "0.0.2", &body, self.integrated)
             }
@@ -187,13 +205,13 @@ impl Recipe {
             (Logged::Rekor2Dsse, _) => {
                 let body = json!({"apiVersion": "0.0.2", "kind": "dsse", "spec": {"dsseV002": {
                     "payloadHash": {"algorithm": "SHA2_256", "digest": base64(sha256(statement))},
-                    "signatures": [{"content": base64(signature), "verifier": verifier}]}}});
+                    "signatures": [{"content": signature, "verifier": verifier}]}}});
                 entry_v2("dsse", &body, self.witnesses.0, self.witnesses.1)
             }
             _ => {
                 let body = json!({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": {
-                    "data": {"algorithm": "SHA2_256", "digest": base64(sha256(signed))},
-                    "signature": {"content": base64(signature), "verifier": verifier}}}});
+                    "data": {"algorithm": self.algorithm(), "digest": base64(self.hash.digest(signed))},
+                    "signature": {"content": signature, "verifier": verifier}}}});
                 entry_v2("hashedrekord", &body, self.witnesses.0, self.witnesses.1)
             }
         };

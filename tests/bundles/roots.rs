@@ -15,12 +15,12 @@ use super::sigstore::{
 };
 
 /// The trusted root of the Sigstore that the corpus is from.
-fn strict() -> Value {
+pub(crate) fn strict() -> Value {
     Recipe::rekor1().trusted_root()
 }
 
 /// Another one, in the shape of GitHub's: an authority and a timestamp authority, no logs.
-fn weak() -> Value {
+pub(crate) fn weak() -> Value {
     let extensions = vec![
         extension("2.5.29.19", true, &seq(&[tlv(1, &[0xff])])),
         extension("2.5.29.15", true, &[3, 2, 1, 6]),
@@ -28,8 +28,10 @@ fn weak() -> Value {
     let own = key("weak");
     let name = "Example intermediate";
     let validity = (SIGNED - YEAR, SIGNED + YEAR);
-    let root =
-        certificate(&Spec { serial: 8, subject: name, issuer: name, validity, key: &own, extensions }, &own);
+    let root = certificate(
+        &Spec { serial: 8, subject: name, issuer: name, validity, key: spki(&own), extensions },
+        &own,
+    );
     let mut weak = strict();
     weak["tlogs"] = json!([]);
     weak["ctlogs"] = json!([]);
@@ -39,12 +41,12 @@ fn weak() -> Value {
 }
 
 /// A signature as GitHub makes them: neither SCT nor log entry, and a timestamp.
-fn unlogged() -> Recipe {
+pub(crate) fn unlogged() -> Recipe {
     let leaf = Leaf { issued_by: "weak", sct: None, ..Leaf::default() };
     Recipe { leaf, logged: Logged::Nowhere, stamps: vec![Stamp::at(SIGNED)], ..Recipe::rekor1() }
 }
 
-fn lines(roots: &[Value]) -> Vec<u8> {
+pub(crate) fn lines(roots: &[Value]) -> Vec<u8> {
     roots.iter().map(|root| format!("{root}\n")).collect::<String>().into_bytes()
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::asn1::*;
+use super::keys::Kind;
 
 /// When everything is signed: 2026-01-10T12:00:00Z.
 pub(crate) const SIGNED: i64 = 1_768_046_400;
@@ -81,7 +82,8 @@ pub(crate) struct Spec<'a> {
     pub(crate) subject: &'a str,
     pub(crate) issuer: &'a str,
     pub(crate) validity: (i64, i64),
-    pub(crate) key: &'a SigningKey,
+    /// The SubjectPublicKeyInfo of the key that it is of.
+    pub(crate) key: Vec<u8>,
     pub(crate) extensions: Vec<Vec<u8>>,
 }
 
@@ -93,7 +95,7 @@ fn tbs(spec: &Spec<'_>) -> Vec<u8> {
         name(spec.issuer),
         seq(&[utc_time(spec.validity.0), utc_time(spec.validity.1)]),
         name(spec.subject),
-        spki(spec.key),
+        spec.key.clone(),
         explicit(3, &seq(&spec.extensions)),
     ])
 }
@@ -116,7 +118,7 @@ pub(crate) fn authority(
         extension("2.5.29.19", true, &seq(&[tlv(1, &[0xff])])),
         extension("2.5.29.15", true, &[3, 2, 1, 6]),
     ];
-    let spec = Spec { serial: 7, subject, issuer, validity, key: &key(key_name), extensions };
+    let spec = Spec { serial: 7, subject, issuer, validity, key: spki(&key(key_name)), extensions };
     certificate(&spec, &key(issuer_key))
 }
 
@@ -146,6 +148,8 @@ fn intermediate_certificate(own: &Authorities) -> Vec<u8> {
 /// What the signer's certificate says.
 #[derive(Clone)]
 pub(crate) struct Leaf {
+    /// The kind of the key `signer`, which it is of.
+    pub(crate) kind: Kind,
     pub(crate) validity: (i64, i64),
     pub(crate) usage: &'static str,
     pub(crate) key_usage: u8,
@@ -168,6 +172,7 @@ pub(crate) struct Leaf {
 impl Default for Leaf {
     fn default() -> Self {
         Self {
+            kind: Kind::P256,
             validity: (SIGNED - 300, SIGNED + 300),
             usage: "1.3.6.1.5.5.7.3.3",
             key_usage: 0x80,
@@ -204,9 +209,15 @@ pub(crate) fn leaf(leaf: &Leaf) -> Vec<u8> {
     if leaf.is_ca {
         extensions.push(extension("2.5.29.19", true, &seq(&[tlv(1, &[0xff])])));
     }
-    let (key, issuer) = (key("signer"), key(leaf.issued_by));
-    let mut spec =
-        Spec { serial: 42, subject: "", issuer: leaf.issuer, validity: leaf.validity, key: &key, extensions };
+    let issuer = key(leaf.issued_by);
+    let mut spec = Spec {
+        serial: 42,
+        subject: "",
+        issuer: leaf.issuer,
+        validity: leaf.validity,
+        key: leaf.kind.spki(),
+        extensions,
+    };
     if let Some(at) = leaf.sct {
         let list = sct(&tbs(&spec), &spki(&issuer), at, leaf);
         spec.extensions.push(extension("1.3.6.1.4.1.11129.2.4.2", false, &octets(&list)));
@@ -286,7 +297,7 @@ pub(crate) fn stamper(own: &Authorities, by: &str, issuer: &str, usages: &[&str]
         subject: "Example timestamps",
         issuer,
         validity: own.stamper,
-        key: &key(by),
+        key: spki(&key(by)),
         extensions,
     };
     certificate(&spec, &key(if by == "stamper" { "root" } else { by }))

@@ -34,6 +34,7 @@ var (
 	ignoreTlog = flag.Bool("insecure-ignore-tlog", false, "demand no log entry, and look at none")
 	ignoreSCT  = flag.Bool("insecure-ignore-sct", false, "demand no proof that the certificate was logged")
 	_          = flag.Bool("allow-certificate-chain", false, "nothing: this version of the library always refuses a chain in a bundle 0.3")
+	hash       = flag.String("signature-digest-algorithm", "sha256", "the hash that a key signs; a certificate's key has its own")
 	timestamps = flag.Bool("use-signed-timestamps", false, "demand an RFC 3161 timestamp")
 )
 
@@ -60,7 +61,8 @@ func keyMaterial() (root.TrustedMaterial, error) {
 	if err != nil {
 		return nil, err
 	}
-	load, err := signature.LoadVerifier(key, crypto.SHA256)
+	hashes := map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
+	load, err := signature.LoadVerifier(key, hashes[*hash])
 	if err != nil {
 		return nil, err
 	}
