@@ -4,17 +4,33 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::folder::BUNDLE;
 use super::recipe::*;
 use super::sigstore::*;
+
+/// How a bad case is refused.
+#[derive(Clone, Copy)]
+pub(crate) enum Refusal {
+    /// By that check of a bundle.
+    Check(&'static str),
+    /// With an error that says this: what is given doesn't get as far as a check, or passes all of them and is of something else.
+    Says(&'static str),
+}
 
 /// A case.
 pub(crate) struct Case {
     pub(crate) name: String,
     /// Why it is good, or bad.
     pub(crate) why: String,
-    /// The check that refuses it; `None` for a good one.
-    pub(crate) check: Option<&'static str>,
+    /// What refuses it; `None` for a good one.
+    pub(crate) refusal: Option<Refusal>,
+    /// The command that it is for.
+    pub(crate) command: &'static str,
+    /// The name of the file with what is verified.
+    pub(crate) file: &'static str,
     pub(crate) bundle: Vec<u8>,
+    /// Files beside it.
+    pub(crate) beside: Vec<(&'static str, Vec<u8>)>,
     pub(crate) trusted_root: Value,
     /// The public key, where the bundle is of one.
     pub(crate) key: Option<String>,
@@ -32,6 +48,10 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(super::shifted::cases());
     cases.extend(super::tolerated::cases());
     cases.extend(super::hashes::cases());
+    cases.extend(super::old::cases());
+    cases.extend(super::lines::cases());
+    cases.extend(super::github::cases());
+    cases.extend(super::attestations::cases());
     cases
 }
 
@@ -40,8 +60,11 @@ impl Case {
         Self {
             name: name.to_owned(),
             why: why.to_owned(),
-            check: None,
+            refusal: None,
+            command: "verify-blob",
+            file: BUNDLE,
             bundle: serde_json::to_vec_pretty(&recipe.bundle()).unwrap(),
+            beside: Vec::new(),
             trusted_root: recipe.trusted_root(),
             key: recipe.with_key.then(|| pem("PUBLIC KEY", &recipe.leaf.kind.spki())),
             artifact: None,
@@ -56,7 +79,7 @@ impl Case {
 
     /// A bundle that is refused, by that check.
     pub(crate) fn bad(name: &str, check: &'static str, why: &str, recipe: &Recipe) -> Self {
-        Self { check: Some(check), name: format!("{name}_fail"), ..Self::new(name, why, recipe) }
+        Self::new(name, why, recipe).refused(Refusal::Check(check))
     }
 
     /// The same with something done to it.
@@ -67,8 +90,32 @@ impl Case {
         self
     }
 
+    /// The same, refused.
+    pub(crate) fn refused(self, refusal: Refusal) -> Self {
+        Self { refusal: Some(refusal), name: format!("{}_fail", self.name), ..self }
+    }
+
+    /// The same in a file of that name.
+    pub(crate) fn named(self, file: &'static str) -> Self {
+        Self { file, ..self }
+    }
+
+    pub(crate) fn beside(mut self, file: &'static str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.beside.push((file, bytes.into()));
+        self
+    }
+
+    pub(crate) fn trusting(self, trusted_root: Value) -> Self {
+        Self { trusted_root, ..self }
+    }
+
     pub(crate) fn of(self, artifact: &[u8]) -> Self {
         Self { artifact: Some(artifact.to_vec()), ..self }
+    }
+
+    /// The same for `verify-blob-attestation`.
+    pub(crate) fn attestation(self, flags: &'static [&'static str]) -> Self {
+        Self { command: "verify-blob-attestation", flags, ..self }
     }
 
     pub(crate) fn flags(self, flags: &'static [&'static str]) -> Self {

@@ -4,43 +4,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha384, Sha512};
 
 use super::blob::Scratch;
+use super::old::old;
 use super::recipe::{ARTIFACT, Recipe};
 use super::sigstore::*;
 
 const IDENTIFIED: [&str; 4] = ["--certificate-identity", IDENTITY, "--certificate-oidc-issuer", ISSUER];
 const ROOT: [&str; 2] = ["--trusted-root", "trusted_root.json"];
-
-/// cosign's old form of a bundle of the corpus.
-fn old(bundle: &Value) -> Value {
-    let material = &bundle["verificationMaterial"];
-    let entry = &material["tlogEntries"][0];
-    let bytes = |value: &Value| {
-        use base64::Engine as _;
-        base64::engine::general_purpose::STANDARD.decode(value.as_str().unwrap()).unwrap()
-    };
-    let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
-    let cert = match &material["certificate"]["rawBytes"] {
-        Value::Null => pem("PUBLIC KEY", &spki(&key("signer"))),
-        der => pem("CERTIFICATE", &bytes(der)),
-    };
-    let signature = match &bundle["dsseEnvelope"] {
-        Value::Null => bundle["messageSignature"]["signature"].clone(),
-        envelope => json!(base64(envelope.to_string())),
-    };
-    json!({
-        "base64Signature": signature,
-        "cert": base64(cert),
-        "rekorBundle": {
-            "SignedEntryTimestamp": entry["inclusionPromise"]["signedEntryTimestamp"],
-            "Payload": {
-                "body": entry["canonicalizedBody"],
-                "integratedTime": number(&entry["integratedTime"]),
-                "logIndex": number(&entry["logIndex"]),
-                "logID": hex(&bytes(&entry["logId"]["keyId"])),
-            },
-        },
-    })
-}
 
 fn scratch(recipe: &Recipe) -> (Scratch, Value) {
     let scratch = Scratch::new();

@@ -25,6 +25,8 @@ pub(crate) enum What {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Logged {
     Rekor1,
+    /// In Rekor 1 by the hash of what is signed, whatever it is.
+    Rekor1Hashed,
     /// As the older kind of entry for attestations.
     Intoto,
     /// As the oldest kind of entry for attestations, which holds the hash of the stored envelope.
@@ -60,6 +62,8 @@ pub(crate) struct Recipe {
     pub(crate) hash: Hash,
     /// This in place of a signature.
     pub(crate) signature: Option<Vec<u8>>,
+    /// Whether the log was sent the envelope as it is stored: its hash is in entries, and cosign's old bundles keep those bytes.
+    pub(crate) sent_as_stored: bool,
     /// Chain instead of a certificate alone: what stands behind the leaf.
     pub(crate) chain: Option<Vec<Vec<u8>>>,
 }
@@ -86,6 +90,7 @@ impl Recipe {
             signed_by: "signer",
             hash: Hash::Sha256,
             signature: None,
+            sent_as_stored: false,
             chain: None,
         }
     }
@@ -179,27 +184,29 @@ impl Recipe {
             }
         };
         let hash = |bytes: &[u8]| json!({"algorithm": "sha256", "value": hex(&sha256(bytes))});
+        let envelope = envelope.to_string();
+        let sent = if self.sent_as_stored { hash(envelope.as_bytes()) } else { hash(b"as it was sent") };
         let mut entry = match (self.logged, self.what) {
-            (Logged::Rekor1, What::Message) => {
+            (Logged::Rekor1, What::Message) | (Logged::Rekor1Hashed, _) => {
                 let body = json!({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
                     "data": {"hash": {"algorithm": self.hash.name(), "value": hex(&self.hash.digest(signed))}}, "signature": {"content": signature, "publicKey": {"content": base64(pem)}}}});
                 entry_v1("hashedrekord", "0.0.1", &body, self.integrated)
             }
             (Logged::Rekor1, What::Envelope) => {
                 let body = json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": {
-                    "envelopeHash": hash(b"as it was sent"), "payloadHash": hash(statement),
+                    "envelopeHash": sent, "payloadHash": hash(statement),
                     "signatures": [{"signature": signature, "verifier": base64(pem)}]}});
                 entry_v1("dsse", "0.0.1", &body, self.integrated)
             }
             (Logged::Intoto, _) => {
                 let body = json!({"apiVersion": "0.0.2", "kind": "intoto", "spec": {"content": {
                     "envelope": {"payloadType": self.payload_type, "signatures": [{"publicKey": base64(pem), "sig": base64(signature.as_str().unwrap())}]},
-                    "hash": hash(b"as it was sent"), "payloadHash": hash(statement)}}});
+                    "hash": sent, "payloadHash": hash(statement)}}});
                 entry_v1("intoto", "0.0.2", &body, self.integrated)
             }
             (Logged::IntotoHash, _) => {
                 let body = json!({"apiVersion": "0.0.1", "kind": "intoto", "spec": {
-                    "content": {"hash": hash(b"as it was stored"), "payloadHash": hash(statement)}, "publicKey": base64(pem)}});
+                    "content": {"hash": hash(envelope.as_bytes()), "payloadHash": hash(statement)}, "publicKey": base64(pem)}});
                 entry_v1("intoto", "0.0.1", &body, self.integrated)
             }
             (Logged::Rekor2Dsse, _) => {

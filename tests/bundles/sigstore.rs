@@ -11,13 +11,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::asn1::*;
+pub(crate) use super::folder::{IDENTITY, ISSUER};
 use super::keys::Kind;
 
 /// When everything is signed: 2026-01-10T12:00:00Z.
 pub(crate) const SIGNED: i64 = 1_768_046_400;
 pub(crate) const YEAR: i64 = 365 * 24 * 3600;
-pub(crate) const IDENTITY: &str = "https://ci.example/team/app/build.yaml@refs/heads/main";
-pub(crate) const ISSUER: &str = "https://issuer.example";
 /// The names that the two logs sign with.
 pub(crate) const REKOR: &str = "rekor.example";
 pub(crate) const TILES: &str = "tiles.example";

@@ -4,62 +4,24 @@
 //! that isn't listed fails, and so does a line for which there is none any more.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::folder::{BUNDLE, Found, corpus, found};
 use crate::kit::command::{Ran, peer, run};
 use crate::kit::scene::binary;
 
-const IDENTITY: &str = "https://ci.example/team/app/build.yaml@refs/heads/main";
-const ISSUER: &str = "https://issuer.example";
-
-fn corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bundles")
-}
-
-fn own(case: &Path, file: &str) -> PathBuf {
-    let own = case.join(file);
-    if own.exists() { own } else { corpus().join(file) }
-}
-
-/// The flags that all of them take.
-fn flags(case: &Path) -> Vec<String> {
-    let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-    let mut flags: Vec<String> = vec![
-        "--bundle".into(),
-        text(case.join("bundle.sigstore.json")),
-        "--trusted-root".into(),
-        text(own(case, "trusted_root.json")),
-    ];
-    let more = std::fs::read_to_string(case.join("flags")).unwrap_or_default();
-    match case.join("key.pub") {
-        key if key.exists() => flags.extend(["--key".into(), text(key)]),
-        _ => {
-            let pairs = [["--certificate-identity", IDENTITY], ["--certificate-oidc-issuer", ISSUER]];
-            let pairs = pairs.into_iter().filter(|[flag, _]| !more.contains(flag)).flatten();
-            flags.extend(pairs.map(str::to_owned));
-        }
-    }
-    flags.extend(more.split_whitespace().map(str::to_owned));
-    flags.push(text(own(case, "artifact")));
-    flags
-}
-
-/// Compares the verdicts of whoever `asks` with ours, but for the differences in the list of that name.
-fn compare(list: &str, asks: impl Fn(&[String]) -> Ran) {
-    let listed = std::fs::read_to_string(corpus().join(list)).unwrap();
+/// Compares the verdicts of whoever `asks` on `cases` with ours, but for the differences in the list of that name.
+fn compare(list: &str, cases: &[Found], asks: impl Fn(&Found, &str) -> Ran) {
+    let listed = fs::read_to_string(corpus().join(list)).unwrap();
     let mut listed: BTreeMap<&str, &str> = listed.lines().filter_map(|line| line.split_once(": ")).collect();
-    let mut cases: Vec<PathBuf> =
-        std::fs::read_dir(corpus()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.retain(|path| path.is_dir());
-    cases.sort();
     let mut unlisted = Vec::new();
-    for case in &cases {
-        let name = case.file_name().unwrap().to_str().unwrap();
-        let flags = flags(case);
-        let theirs = asks(&flags);
-        let ours = run(Command::new(binary()).env_clear().arg("verify-blob").args(&flags));
+    for case in cases {
+        let name = case.name.as_str();
+        let artifact = case.artifact().to_str().unwrap().to_owned();
+        let theirs = asks(case, &artifact);
+        let ours = run(Command::new(binary()).env_clear().args(case.arguments(&artifact)));
         // The table for whoever wants to see it: one line a case.
         #[expect(clippy::disallowed_methods, reason = "libtest captures the other ways")]
         let mut out = std::io::stdout();
@@ -82,15 +44,53 @@ fn verdict(code: i32) -> &'static str {
 #[ignore = "needs the real peers: tests/peers/run"]
 fn cosign_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
     let home = tempfile::tempdir().unwrap();
-    compare("DIFFERENCES", |flags| run(peer("cosign", home.path()).arg("verify-blob").args(flags)));
+    compare("DIFFERENCES", &found(), |case, artifact| {
+        let mut cosign = peer("cosign", home.path());
+        match is_old(case) {
+            true => old_format(&mut cosign, case, artifact),
+            false => cosign.args(case.arguments(artifact)),
+        };
+        run(&mut cosign)
+    });
+}
+
+/// Whether it is what cosign wrote before it knew bundles.
+fn is_old(case: &Found) -> bool {
+    case.has("bundle.cosign.json") || case.has("signature")
+}
+
+/// For its old formats cosign has no trusted root: it takes the pieces.
+fn old_format<'a>(cosign: &'a mut Command, case: &Found, artifact: &str) -> &'a mut Command {
+    let path = |file: &str| corpus().join(file).to_str().unwrap().to_owned();
+    let mut arguments = case.arguments(artifact);
+    let at = arguments.iter().position(|argument| argument == "--trusted-root").unwrap();
+    arguments.drain(at..at + 2);
+    let mut pairs = Vec::new();
+    if !case.has("key.pub") {
+        pairs.extend([("--ca-roots", "root.pem"), ("--ca-intermediates", "intermediate.pem")]);
+    }
+    if case.has("timestamp.json") {
+        pairs.push(("--timestamp-certificate-chain", "timestamps.pem"));
+    }
+    let pairs = pairs.into_iter().flat_map(|(flag, file)| [flag.to_owned(), path(file)]);
+    arguments.splice(1..1, pairs);
+    cosign.args(arguments).args(["--new-bundle-format=false", "--offline"]);
+    cosign.env("SIGSTORE_REKOR_PUBLIC_KEY", path("rekor.pub"));
+    cosign.env("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", path("ctlog.pub"))
+}
+
+/// One Sigstore bundle about an artifact, and one trusted root: what sigstore-go can be asked about.
+fn is_common(case: &Found) -> bool {
+    case.has(BUNDLE) && !case.has("trusted_root.jsonl") && case.command() == "verify-blob"
 }
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
 fn sigstore_go_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
     let home = tempfile::tempdir().unwrap();
-    compare("DIFFERENCES.sigstore-go", |flags| {
-        let ran = run(peer("sigstore-go", home.path()).args(flags));
+    let cases: Vec<Found> = found().into_iter().filter(is_common).collect();
+    compare("DIFFERENCES.sigstore-go", &cases, |case, artifact| {
+        let ran = run(peer("sigstore-go", home.path()).args(case.flags()).arg(artifact));
         // Wrong use, or a key or trusted root that it can't read, is no verdict.
         assert!([0, 1].contains(&ran.code), "{ran}");
         ran

@@ -19,6 +19,9 @@ mod crowd;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+#[path = "../bundles/folder.rs"]
+mod folder;
+#[cfg(test)]
 mod go_types;
 #[cfg(test)]
 mod image;
