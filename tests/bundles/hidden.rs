@@ -7,12 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::verify::bundle::{
     Artifact, Bundle, BundleError, Bundles, CertificateError, IdentityPolicy, Match, Policy, Signer,
-    TimeSource, TimestampError, TrustMaterial, Verified, Verifier, Waivers,
+    SignerCertificate, TimeSource, TimestampError, TrustMaterial, Verified, Verifier, Waivers,
 };
 
+use super::asn1::{extension, oid, seq, tlv, utf8};
 use super::recipe::{ARTIFACT, Logged, Recipe};
 use super::sigstore::{
-    Authorities, Brings, IDENTITY, ISSUER, Leaf, SIGNED, Stamp, YEAR, authority, base64, stamper,
+    Authorities, Brings, IDENTITY, ISSUER, Leaf, SIGNED, Spec, Stamp, YEAR, authority, base64, certificate,
+    key, stamper,
 };
 
 const STAMP: &str = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps/0/signedTimestamp";
@@ -251,5 +253,33 @@ fn a_root_without_the_log_demands_a_timestamp_though_nobody_asks_for_the_log() {
         let verified =
             Verifier::new(Arc::new(trust), policy.clone()).at(now).verify(&bundle, &Artifact::of(ARTIFACT));
         assert_eq!(verified.is_ok(), good, "waived: {log}: {verified:?}");
+    }
+}
+
+#[test]
+fn an_empty_name_is_nobodys_and_an_empty_issuer_is_none() {
+    for (name, v1, v2, names, issuer) in [
+        ("", Some(""), Some(""), 0, None),
+        ("", None, Some(ISSUER), 0, Some(ISSUER)),
+        (IDENTITY, Some(""), None, 1, None),
+        (IDENTITY, None, Some(""), 1, None),
+        (IDENTITY, Some(ISSUER), Some(ISSUER), 1, Some(ISSUER)),
+    ] {
+        let mut extensions = vec![
+            extension("2.5.29.37", false, &seq(&[oid("1.3.6.1.5.5.7.3.3")])),
+            extension("2.5.29.17", true, &seq(&[tlv(0x86, name.as_bytes())])),
+        ];
+        extensions.extend(v1.map(|text| extension("1.3.6.1.4.1.57264.1.1", false, text.as_bytes())));
+        extensions.extend(v2.map(|text| extension("1.3.6.1.4.1.57264.1.8", false, &utf8(text))));
+        let key = key("signer");
+        let spec =
+            Spec { serial: 1, subject: "", issuer: "Example root", validity: long(), key: &key, extensions };
+        let parsed = SignerCertificate::parse(&certificate(&spec, &key), &[]).unwrap();
+        let identity = parsed.identity().unwrap();
+        assert_eq!(
+            (identity.names.len(), identity.issuer.as_deref()),
+            (names, issuer),
+            "{name:?} {v1:?} {v2:?}"
+        );
     }
 }

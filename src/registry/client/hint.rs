@@ -57,7 +57,13 @@ fn action(request: &RequestError) -> Option<String> {
              it is safe to run again"
                 .to_owned()
         }
-        Failure::TimedOut { .. } | Failure::Deadline => {
+        // This request tells nothing of the registry: what came before took the time.
+        Failure::Deadline => {
+            "allow more time with --timeout: what came before this request took it, earlier answers of the registry or the signatures that were \
+             verified; it is safe to run again"
+                .to_owned()
+        }
+        Failure::TimedOut { .. } => {
             "check that the registry is reachable and quick, or allow more time with --timeout; \
              it is safe to run again"
                 .to_owned()

@@ -222,7 +222,10 @@ async fn the_deadline_ends_everything() {
 
     let late = client_with(soon(0), &server, &["ci"]);
     let error = late.manifest(&server.repository(), &tag("a")).await.unwrap_err();
-    assert!(shown(&error).contains("not sent: the time limit of the run is over"));
+    let text = shown(&error);
+    assert!(text.contains("not sent: the time limit of the run is over"), "{text}");
+    // Nobody has asked the registry.
+    assert!(text.contains("do:    allow more time with --timeout") && !text.contains("reachable"), "{text}");
     assert_eq!(server.seen().len(), sent);
 
     let stall = Server::start(|_, _| Reply::Stall).await;
