@@ -382,6 +382,11 @@ fn parts(command: Command) -> Command {
         ))
         .arg(content("ca-roots", "FILE", "Root CA certificates that are believed, in PEM"))
         .arg(content("ca-intermediates", "FILE", "CA certificates between them and the signer's, in PEM"))
+        .arg(content(
+            "timestamp-certificate-chain",
+            "FILE",
+            "The timestamp authority that is believed, its root last, in PEM; demands a timestamp",
+        ))
         .arg(content("rfc3161-timestamp", "FILE", "The timestamp of the signature, as cosign writes it"))
 }
 

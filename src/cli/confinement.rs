@@ -119,6 +119,7 @@ pub(super) fn verify_blob(matches: &ArgMatches, environment: &Environment) -> Pr
         "ca-roots",
         "ca-intermediates",
         "rfc3161-timestamp",
+        "timestamp-certificate-chain",
     ];
     files.iter().for_each(|name| draft.inputs(matches, name));
     draft.trusted_root(matches.get_one::<String>("trusted-root").map(Path::new));

@@ -173,6 +173,10 @@ impl Malformed {
     pub(super) fn public_hint(&self) -> Option<&'static str> {
         match self {
             Self::Form(form) => Some(form.public_hint()),
+            Self::Curve { .. } | Self::NoCurve | Self::Algorithm { .. } | Self::RsaSize { .. } => Some(
+                "signatures by such a key are not verified here: have it signed by a key of ECDSA P-256, P-384 or P-521, Ed25519, or RSA with \
+                 2048 bits or more",
+            ),
             Self::EncodedTwice | Self::PublicCertificate | Self::PrivateKey => Some(self.hint()),
             _ => None,
         }

@@ -35,7 +35,7 @@ pub struct PublicKey {
 #[non_exhaustive]
 pub enum VerifyError {
     /// Not a signature of this key's algorithm.
-    #[error("the signature is malformed: it is none of {0}")]
+    #[error("the signature is malformed: it is not an {0} signature")]
     Malformed(Algorithm),
     /// A signature, but not of these bytes by this key.
     #[error("the signature was not made over these bytes with this {0} key")]
@@ -44,14 +44,19 @@ pub enum VerifyError {
     #[error("this {0} key made the signature, over other bytes (their {1})")]
     OtherBytes(Algorithm, Hash),
     /// An RSA signature by this key, of a hash that isn't verified.
-    #[error("this {0} key made the signature, over another hash than SHA-256, SHA-384 and SHA-512")]
-    OtherHash(Algorithm),
+    #[error("this {0} key made the signature, over {1}; SHA-256, SHA-384 and SHA-512 are verified")]
+    OtherHash(Algorithm, &'static str),
+    /// An RSA signature that isn't padded as PKCS #1 v1.5 has it, and ends as PSS does.
+    #[error(
+        "opened with this {0} key, the signature is not of PKCS #1 v1.5; it ends as RSA-PSS does, which is not verified"
+    )]
+    Pss(Algorithm),
 }
 
 impl VerifyError {
     /// Whether the key made the signature all the same: RSA signatures can be opened, others only compared.
     pub fn is_by_key(self) -> bool {
-        matches!(self, Self::OtherBytes(..) | Self::OtherHash(_))
+        matches!(self, Self::OtherBytes(..) | Self::OtherHash(..))
     }
 }
 
@@ -60,8 +65,10 @@ impl VerifyError {
 pub enum Opened {
     /// A digest by this hash.
     Digest(Hash),
-    /// Something else, well padded.
-    Unknown,
+    /// Something else, well padded: the hash by its name, or "another hash".
+    Unknown(&'static str),
+    /// Not padded as PKCS #1 v1.5 has it, but with the last byte of RSA-PSS, which one in 256 other texts has too.
+    Pss,
 }
 
 #[derive(Clone)]
@@ -237,14 +244,13 @@ impl PublicKey {
         let opened = rsa::hazmat::rsa_encrypt(key, &number).ok()?.to_be_bytes();
         // The number's storage may be longer than the modulus.
         let opened = opened.get(opened.len().checked_sub(key.size())?..)?;
-        let padded = opened.strip_prefix(&[0, 1])?;
-        let end = padded.iter().position(|byte| *byte != 0xff).filter(|count| *count >= 8)?;
-        let info = padded.get(end..)?.strip_prefix(&[0])?;
+        let Some(info) = unpadded(opened) else { return opened.ends_with(&[0xbc]).then_some(Opened::Pss) };
         let is_of = |hash: &Hash| {
             let digest = info.strip_prefix(&*hash.pkcs1v15().prefix);
             digest.is_some_and(|digest| digest.len() == hash.size())
         };
-        Some(Hash::ALL.into_iter().find(is_of).map_or(Opened::Unknown, Opened::Digest))
+        let known = Hash::ALL.into_iter().find(is_of).map(Opened::Digest);
+        known.or_else(|| Some(Opened::Unknown(other_hash(info))))
     }
 
     /// Checks an Ed25519ph signature over the message that `hasher` has read: what transparency logs keep of Ed25519 keys,
@@ -307,6 +313,25 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({}, {})", self.algorithm(), self.key_id())
     }
+}
+
+/// What PKCS #1 v1.5 pads: <https://www.rfc-editor.org/rfc/rfc8017#section-9.2>.
+fn unpadded(opened: &[u8]) -> Option<&[u8]> {
+    let padded = opened.strip_prefix(&[0, 1])?;
+    let end = padded.iter().position(|byte| *byte != 0xff).filter(|count| *count >= 8)?;
+    padded.get(end..)?.strip_prefix(&[0])
+}
+
+/// The hash of a DigestInfo that isn't verified, by the DER of its object identifier.
+fn other_hash(info: &[u8]) -> &'static str {
+    const HASHES: [(&[u8], &str); 4] = [
+        (b"\x06\x05\x2b\x0e\x03\x02\x1a", "SHA-1"),
+        (b"\x06\x08\x2a\x86\x48\x86\xf7\x0d\x02\x05", "MD5"),
+        (b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x04", "SHA-224"),
+        (b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x08", "SHA3-256"),
+    ];
+    let named = info.get(4..).unwrap_or_default();
+    HASHES.iter().find(|(oid, _)| named.starts_with(oid)).map_or("another hash", |(_, name)| name)
 }
 
 fn rsa(key: &rsa::pkcs1v15::VerifyingKey<Sha256>) -> &rsa::PublicKey {

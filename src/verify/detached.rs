@@ -16,10 +16,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::bundle::dsse::Envelope;
-use super::bundle::{BUNDLE_BYTES, Bundle, BundleError, Content, Signer, SignerMismatch, Stored, base64};
+use super::bundle::{
+    BUNDLE_BYTES, Bundle, BundleError, Content, FormatError, Signer, SignerMismatch, Stored, base64,
+};
+use super::statement::Statement;
 use super::trust::{self, Distrust};
 use crate::explain::Explain;
 use crate::json::{self, Limit};
+use crate::payload::dsse::DsseError;
 use crate::sign::PublicKey;
 use crate::store::Attached;
 
@@ -45,6 +49,9 @@ pub enum DetachedError {
         /// What to do.
         hint: &'static str,
     },
+    /// An envelope that can't be used.
+    #[error(transparent)]
+    Envelope(DsseError),
     /// Text, and not base64.
     #[error("it is text, and not base64")]
     Text,
@@ -64,20 +71,27 @@ pub enum DetachedError {
     #[error("it has more than {CERTIFICATES} certificates")]
     Certificates,
     /// No timestamp.
-    #[error("it is no RFC 3161 timestamp as cosign writes it, in base64, or in DER")]
+    #[error("it is not an RFC 3161 timestamp as cosign writes it, in base64, or in DER")]
     Timestamp,
 }
 
 impl Explain for DetachedError {
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Empty => "sign again: the program that should have written it wrote nothing".into(),
+            Self::Empty => "see why the program that should have written it wrote nothing".into(),
+            Self::Envelope(DsseError::Signatures(0)) => {
+                "sign it: an envelope without a signature proves nothing".into()
+            }
+            Self::Envelope(_) => "get the envelope again from where it was made".into(),
             Self::Other { hint, .. } => (*hint).to_owned(),
             Self::Text => "give the signature as base64, or its bytes".into(),
             Self::Json(_) | Self::Base64(_) | Self::Field(_) => {
                 "get the bundle again from where it was made".into()
             }
-            Self::NoCertificate => "give what cosign sign-blob --output-certificate wrote".into(),
+            Self::NoCertificate => {
+                "give a certificate in PEM, as cosign sign-blob --output-certificate writes the signer's"
+                    .into()
+            }
             Self::Certificates => "give the certificates of one chain alone".into(),
             Self::Timestamp => "give what cosign sign-blob --rfc3161-timestamp wrote".into(),
         })
@@ -129,6 +143,12 @@ pub fn signature(bytes: &[u8]) -> Result<Vec<u8>, DetachedError> {
     if begins.is_empty() {
         return Err(DetachedError::Empty);
     }
+    if Statement::read_any(begins).is_ok() {
+        return Err(DetachedError::Other {
+            what: "an in-toto statement that nobody signed",
+            hint: "give the envelope or the bundle that holds it, signed: a statement alone proves nothing",
+        });
+    }
     for (start, what, hint) in FORMS {
         if begins.starts_with(start.as_bytes()) {
             return Err(DetachedError::Other { what, hint });
@@ -137,15 +157,15 @@ pub fn signature(bytes: &[u8]) -> Result<Vec<u8>, DetachedError> {
     if is_text { Err(DetachedError::Text) } else { Ok(signature) }
 }
 
-/// The bytes of an envelope that stands in a signature's place; `None`: it is something else.
-pub fn envelope(bytes: &[u8]) -> Option<Vec<u8>> {
+/// The JSON, or the bytes in base64, that may be an envelope; `None`: it is something else.
+fn maybe_envelope(bytes: &[u8]) -> Option<Vec<u8>> {
     let trimmed = bytes.trim_ascii();
     let decoded = match trimmed.first() {
         // As it is: an entry of the log may be of all of its bytes.
         Some(b'{') => bytes.to_vec(),
         _ => std::str::from_utf8(trimmed).ok().and_then(base64)?,
     };
-    Envelope::parse(&decoded).is_ok().then_some(decoded)
+    decoded.trim_ascii_start().starts_with(b"{").then_some(decoded)
 }
 
 /// The certificates in PEM, in base64 of PEM, or one in DER.
@@ -265,18 +285,25 @@ impl OldBundle {
     }
 }
 
-/// A certificate or a public key, in PEM or in base64 of PEM.
+/// Whether a signature may look like this: DER of ECDSA, or as long as those of Ed25519 and RSA are. What is no longer than a name of a file isn't.
+pub fn is_plausible(signature: &[u8]) -> bool {
+    match signature.len() {
+        ..64 => false,
+        64 | 96 | 132 | 256.. => true,
+        _ => signature.first() == Some(&0x30),
+    }
+}
+
+/// A certificate, which its chain may follow, or a public key; in PEM or in base64 of PEM.
 fn by(text: &str) -> Result<By, DetachedError> {
     let decoded = base64(text.trim()).and_then(|bytes| String::from_utf8(bytes).ok());
     let pem = decoded.as_deref().unwrap_or(text);
     if let Ok(key) = PublicKey::from_pem(pem) {
         return Ok(By::Key(Box::new(key)));
     }
-    let mut certificates = certificates(pem.as_bytes()).map_err(|_| DetachedError::Field("cert"))?;
-    match certificates.len() {
-        1 => Ok(By::Certificate(certificates.remove(0))),
-        _ => Err(DetachedError::Field("cert")),
-    }
+    let certificates = certificates(pem.as_bytes()).ok();
+    let first = certificates.and_then(|certificates| certificates.into_iter().next());
+    first.map(By::Certificate).ok_or(DetachedError::Field("cert"))
 }
 
 /// What is put together to a bundle.
@@ -298,7 +325,7 @@ impl Parts {
     /// A part can't be read, or there is no certificate where an identity is asked for.
     pub fn bundles(self, signer: &Signer, contents: Contents) -> Result<Vec<Bundle>, PartsError> {
         if matches!(signer, Signer::Identity(_)) && self.certificate.is_none() {
-            return Err(BundleError::Signer(SignerMismatch::Key).into());
+            return Err(BundleError::Signer(SignerMismatch::NoCertificate).into());
         }
         let pem = |der: Vec<u8>| {
             pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, &der).unwrap_or_default()
@@ -352,11 +379,19 @@ pub struct Contents {
 /// It is neither.
 pub fn contents(bytes: &[u8]) -> Result<Contents, DetachedError> {
     if bytes.len() as u64 <= BUNDLE_BYTES
-        && let Some(envelope) = envelope(bytes)
-        && let Ok(envelopes) = Envelope::parse(&envelope)
+        && let Some(envelope) = maybe_envelope(bytes)
     {
-        let stored = Stored::of(&envelope, envelopes.len());
-        return Ok(Contents { each: envelopes.into_iter().map(Content::Dsse).collect(), stored });
+        match Envelope::parse(&envelope) {
+            Ok(envelopes) => {
+                let stored = Stored::of(&envelope, envelopes.len());
+                return Ok(Contents { each: envelopes.into_iter().map(Content::Dsse).collect(), stored });
+            }
+            // It is one, and something is wrong with it.
+            Err(BundleError::Format(FormatError::Envelope(
+                error @ (DsseError::Signatures(_) | DsseError::Base64(_)),
+            ))) => return Err(DetachedError::Envelope(error)),
+            Err(_) => {}
+        }
     }
     let message = Content::Message { digest: None, signature: signature(bytes)? };
     Ok(Contents { each: vec![message], stored: Stored::Parts })

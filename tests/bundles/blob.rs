@@ -124,7 +124,7 @@ fn another_file_another_key_and_another_signature_are_refused_with_what_to_do() 
     for flags in [
         ["--key", "cosign.pub", "--signature", "signature", "other"],
         ["--key", "other.pub", "--signature", "signature", "artifact"],
-        ["--key", "cosign.pub", "--signature", "AAAA", "artifact"],
+        ["--key", "cosign.pub", "--signature", &"MAAA".repeat(24), "artifact"],
     ] {
         let (code, text) = scratch.run(&flags);
         assert_eq!(code, Some(1), "{flags:?}");
@@ -315,4 +315,53 @@ fn a_large_file_is_read_in_pieces() {
     );
     let output = Command::new("sh").args(["-c", &script]).current_dir(scratch.0.path()).output().unwrap();
     assert_eq!(told(output).0, Some(0));
+}
+
+#[test]
+fn what_is_no_signature_no_digest_and_no_file_is_named() {
+    let scratch = Scratch::new();
+    let envelope = |count: usize| {
+        let sigs = vec![serde_json::json!({ "sig": "AAAA" }); count];
+        serde_json::json!({ "payload": "e30=", "payloadType": "application/json", "signatures": sigs })
+            .to_string()
+    };
+    let statement = String::from_utf8(Recipe::rekor1().envelope().statement()).unwrap();
+    let signed = [
+        ("none", envelope(0)),
+        ("many", envelope(65)),
+        ("statement", statement.clone()),
+        ("coded", base64(statement)),
+    ];
+    signed.iter().for_each(|(name, text)| scratch.write(name, text));
+    scratch.write("rsa", base64([7; 256]));
+    scratch.write("raw", base64([7; 64]));
+    for (code, says, signature) in [
+        (1, "has 0 signatures", "none"),
+        (1, "has 65 signatures", "many"),
+        (1, "nobody signed", "statement"),
+        (1, "nobody signed", "coded"),
+        (1, "the form of an RSA signature, and the key is ECDSA P-256", "rsa"),
+        (1, "IEEE P1363", "raw"),
+        (2, "cannot read the signature signature1", "signature1"),
+        (2, "give a file that exists", "blobsigs"),
+        (
+            2,
+            "give a file that exists",
+            "out/signature/of/the/whole/bundle/that/is/not/there/ab/cd/ef/gh/ijkl/mnop/qrst/uvwxyz/0123",
+        ),
+    ] {
+        let (ended, text) = scratch.run(&["--key", "cosign.pub", "--signature", signature, "artifact"]);
+        assert!(ended == Some(code) && text.contains(says) && text.contains("  do:"), "{says}: {text}");
+    }
+    for digest in ["sha256:abcd", "sha256:", "SHA256:00", "md5:900150983cd24fb0d6963f7d28e17f72"] {
+        let (ended, text) = scratch.run(&["--key", "cosign.pub", "--signature", "signature", digest]);
+        assert!(ended == Some(2) && text.contains("nor a whole digest") && text.contains("do:"), "{text}");
+    }
+    // A digest of another hash than the likeliest is tried, and is not said to be the wrong one.
+    let digest = format!("sha384:{}", "0".repeat(96));
+    let (ended, text) = scratch.run(&["--key", "cosign.pub", "--signature", "signature", &digest]);
+    assert!(
+        ended == Some(1) && text.contains("(tried: sha384)") && text.contains("give the file itself"),
+        "{text}"
+    );
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha384, Sha512};
 
+use super::asn1::*;
 use super::blob::Scratch;
 use super::old::old;
 use super::recipe::{ARTIFACT, Recipe};
@@ -65,14 +66,14 @@ fn an_old_bundle_is_verified_as_the_bundle_it_would_be_today() {
     fails(
         &scratch,
         1,
-        "--signature that is given is not that of the bundle",
+        "another signature than --signature gives",
         &[flags, &ROOT, &IDENTIFIED, &["--signature", "other.sig"]],
     );
     scratch.write("another.pem", pem("CERTIFICATE", &root_certificate(&Authorities::default())));
     fails(
         &scratch,
         1,
-        "--certificate that is given is not that of the bundle",
+        "another certificate than --certificate gives",
         &[flags, &ROOT, &IDENTIFIED, &["--certificate", "another.pem"]],
     );
 }
@@ -85,12 +86,7 @@ fn an_old_bundle_by_a_key_counts_with_that_key_alone() {
     let flags: &[&str] = &["--bundle", "old.json", "artifact"];
     let text = passes(&scratch, &[flags, &ROOT, &["--key", "cosign.pub"]]);
     assert!(text.contains("signed by the key SHA256:"), "{text}");
-    fails(
-        &scratch,
-        1,
-        "--key that is given is not that of the bundle",
-        &[flags, &ROOT, &["--key", "other.pub"]],
-    );
+    fails(&scratch, 1, "another key than --key gives", &[flags, &ROOT, &["--key", "other.pub"]]);
     fails(&scratch, 1, "check: signer", &[flags, &ROOT, &IDENTIFIED]);
     // Without a log entry it counts where none is demanded.
     let bare = json!({ "base64Signature": bundle["base64Signature"] });
@@ -212,7 +208,7 @@ fn a_timestamp_beside_a_certificate_proves_the_time() {
     fails(
         &scratch,
         1,
-        "no RFC 3161 timestamp",
+        "not an RFC 3161 timestamp",
         &[flags, &ROOT, &IDENTIFIED, &["--rfc3161-timestamp", "no.der"]],
     );
 }
@@ -450,4 +446,149 @@ fn pem_is_a_value_of_the_flags_and_no_message_shows_it_whole() {
     // An unknown flag with it shows its beginning alone.
     let (code, text) = scratch.run(&["--unknown", &certificate, "artifact"]);
     assert!(code == Some(2) && !text.contains(body), "{text}");
+}
+
+#[test]
+fn a_time_that_nothing_proves_is_called_now() {
+    let (scratch, _) = scratch(&Recipe::rekor1());
+    // The log's entry is there, and would prove the time.
+    let old: &[&str] = &["--bundle", "old.json", "artifact", "--insecure-ignore-tlog"];
+    fails(&scratch, 1, "is checked as of now", &[old, &ROOT, &IDENTIFIED]);
+    fails(&scratch, 1, "do:    leave out --insecure-ignore-tlog", &[old, &ROOT, &IDENTIFIED]);
+    let long = Leaf { validity: (SIGNED - 300, SIGNED + 20 * YEAR), ..Leaf::default() };
+    let far = (SIGNED - 5 * YEAR, SIGNED + 20 * YEAR);
+    let far = Authorities { root: far, intermediate: far, ..Authorities::default() };
+    scratch.write("leaf.pem", pem("CERTIFICATE", &leaf(&long)));
+    scratch.write("trusted_root.json", trusted_root(&Windows::default(), &far).to_string());
+    let flags =
+        ["--certificate", "leaf.pem", "--signature", "signature", "artifact", "--insecure-ignore-tlog"];
+    let text = passes(&scratch, &[&flags, &ROOT, &IDENTIFIED]);
+    assert!(text.contains("as of now (20") && !text.contains("at the latest"), "{text}");
+}
+
+#[test]
+fn an_error_about_given_roots_names_the_flag_in_words() {
+    let (scratch, _) = scratch(&Recipe::rekor1());
+    let old: &[&str] = &["--bundle", "old.json", "artifact"];
+    scratch.write("empty.pem", "");
+    for (code, says, roots) in [
+        (1, "authority of --ca-roots: none of them issued it", ["--ca-roots", "root.pem"]),
+        (1, "authority of --certificate-chain: none of them", ["--certificate-chain", "root.pem"]),
+        (1, "wrote nothing", ["--ca-roots", "empty.pem"]),
+    ] {
+        fails(&scratch, code, says, &[old, &ROOT, &IDENTIFIED, &roots]);
+        let (_, text) = scratch.run(&[old, &ROOT, &IDENTIFIED, &roots].concat());
+        assert!(!text.contains("UnknownIssuer") && !text.contains("--trusted-root"), "{text}");
+    }
+}
+
+/// The first is the signer's, as for `--certificate`; what follows is not looked at.
+#[test]
+fn an_old_bundle_may_have_the_chain_behind_the_certificate() {
+    let (scratch, mut bundle) = scratch(&Recipe::rekor1());
+    let own = pem("CERTIFICATE", &leaf(&Leaf::default()));
+    let above = pem("CERTIFICATE", &intermediate(&Authorities::default()));
+    let old: &[&str] = &["--bundle", "old.json", "artifact"];
+    for (chain, code) in [(own.clone() + &above, 0), (above + &own, 1)] {
+        bundle["cert"] = json!(base64(chain));
+        scratch.write("old.json", bundle.to_string());
+        assert_eq!(scratch.run(&[old, &ROOT, &IDENTIFIED].concat()).0, Some(code));
+    }
+}
+
+#[test]
+fn a_timestamp_authority_that_is_given_stands_for_those_of_the_trusted_root() {
+    let (scratch, _) = scratch(&Recipe::rekor1());
+    let own = Authorities::default();
+    let root: Value = serde_json::from_str(&trusted_root(&Windows::default(), &own).to_string()).unwrap();
+    let chain = root["timestampAuthorities"][0]["certChain"]["certificates"].as_array().unwrap();
+    let pems: String = chain
+        .iter()
+        .map(|one| {
+            format!(
+                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+                one["rawBytes"].as_str().unwrap()
+            )
+        })
+        .collect();
+    scratch.write("stamper.pem", pems);
+    let mut without = root;
+    without["timestampAuthorities"] = json!([]);
+    scratch.write("trusted_root.json", without.to_string());
+    let signature = sign(&key("signer"), ARTIFACT);
+    scratch.write("stamp.der", timestamp(&own, &Stamp::at(SIGNED), &signature));
+    let stamped = [
+        "--signature",
+        "signature",
+        "artifact",
+        "--insecure-ignore-tlog",
+        "--rfc3161-timestamp",
+        "stamp.der",
+    ];
+    let stamper = ["--timestamp-certificate-chain", "stamper.pem"];
+    let with_leaf = ["--certificate", "leaf.pem"];
+    passes(&scratch, &[&stamped, &ROOT, &IDENTIFIED, &with_leaf, &stamper]);
+    passes(&scratch, &[&stamped, &ROOT, &["--key", "cosign.pub"], &stamper]);
+    let bundle = Recipe { stamps: vec![Stamp::at(SIGNED)], ..Recipe::rekor1() }.bundle();
+    scratch.write("bundle.json", bundle.to_string());
+    let new = ["--bundle", "bundle.json", "artifact"];
+    passes(&scratch, &[&new, &ROOT, &IDENTIFIED, &stamper]);
+    // What must stay refused: no authority, another one, and no timestamp at all.
+    fails(&scratch, 1, "check: timestamp", &[&stamped, &ROOT, &IDENTIFIED, &with_leaf]);
+    let spec = Spec {
+        serial: 1,
+        subject: "Other",
+        issuer: "Other",
+        validity: own.root,
+        key: spki(&key("other root")),
+        extensions: Vec::new(),
+    };
+    scratch.write("other.pem", pem("CERTIFICATE", &certificate(&spec, &key("other root"))));
+    let other = ["--timestamp-certificate-chain", "other.pem"];
+    fails(&scratch, 1, "check: timestamp", &[&stamped, &ROOT, &IDENTIFIED, &with_leaf, &other]);
+    fails(&scratch, 1, "check: time", &[&["--bundle", "old.json", "artifact"], &ROOT, &IDENTIFIED, &stamper]);
+    fails(
+        &scratch,
+        2,
+        "cannot read",
+        &[&new, &ROOT, &IDENTIFIED, &["--timestamp-certificate-chain", "none"]],
+    );
+}
+
+/// Any of several names may be the one that is asked for; an address is none.
+#[test]
+fn a_dns_name_of_a_certificate_counts_and_an_address_does_not() {
+    let far = (SIGNED - 5 * YEAR, SIGNED + 20 * YEAR);
+    let far = Authorities { root: far, intermediate: far, ..Authorities::default() };
+    let (scratch, _) = scratch(&Recipe { authorities: far, ..Recipe::rekor1() });
+    scratch.write("trusted_root.json", trusted_root(&Windows::default(), &far).to_string());
+    let names = [tlv(0x81, b"dev@ci.example"), tlv(0x82, b"ci.example"), tlv(0x87, &[127, 0, 0, 1])];
+    let code_signing = extension("2.5.29.37", false, &seq(&[oid("1.3.6.1.5.5.7.3.3")]));
+    for (usage, codes) in [(Some(code_signing), [0, 0, 1, 1]), (None, [1; 4])] {
+        let mut extensions = vec![
+            extension("2.5.29.17", true, &seq(&names)),
+            extension("1.3.6.1.4.1.57264.1.8", false, &utf8(ISSUER)),
+        ];
+        extensions.extend(usage);
+        let signer = key("signer");
+        let spec = Spec {
+            serial: 9,
+            subject: "",
+            issuer: "Example intermediate",
+            validity: far.root,
+            key: spki(&signer),
+            extensions,
+        };
+        scratch.write("leaf.pem", pem("CERTIFICATE", &certificate(&spec, &key("intermediate"))));
+        for (name, code) in ["dev@ci.example", "ci.example", "127.0.0.1", "example"].iter().zip(codes) {
+            let identity = ["--certificate-identity", name, "--certificate-oidc-issuer", ISSUER];
+            let flags = ["--certificate", "leaf.pem", "--signature", "signature", "artifact"];
+            let waived = ["--insecure-ignore-tlog", "--insecure-ignore-sct"];
+            let (ended, text) = scratch.run(&[&flags[..], &ROOT, &identity, &waived].concat());
+            assert_eq!(ended, Some(code), "{name}: {text}");
+            assert!(code == 1 || text.contains(&format!("signed by {name},")), "{text}");
+            let wanted = if codes == [1; 4] { "no extended key usage" } else { "check: identity" };
+            assert!(code == 0 || text.contains(wanted), "{text}");
+        }
+    }
 }

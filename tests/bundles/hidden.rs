@@ -69,7 +69,7 @@ fn a_maze_of_certificates_is_left_after_a_number_of_checks() {
     let root = Recipe::rekor1().trusted_root();
     let error = path(&root, &recipe).unwrap_err();
     assert!(
-        matches!(&error, BundleError::Certificate(CertificateError::Chain { reason }) if reason.starts_with("after 64 signatures")),
+        matches!(&error, BundleError::Certificate(CertificateError::Chain { reason, .. }) if reason.starts_with("after 64 signatures")),
         "{error:?}"
     );
     // Nor does any number of them hide what counts.
@@ -272,8 +272,14 @@ fn an_empty_name_is_nobodys_and_an_empty_issuer_is_none() {
         extensions.extend(v1.map(|text| extension("1.3.6.1.4.1.57264.1.1", false, text.as_bytes())));
         extensions.extend(v2.map(|text| extension("1.3.6.1.4.1.57264.1.8", false, &utf8(text))));
         let key = key("signer");
-        let spec =
-            Spec { serial: 1, subject: "", issuer: "Example root", validity: long(), key: &key, extensions };
+        let spec = Spec {
+            serial: 1,
+            subject: "",
+            issuer: "Example root",
+            validity: long(),
+            key: super::sigstore::spki(&key),
+            extensions,
+        };
         let parsed = SignerCertificate::parse(&certificate(&spec, &key), &[]).unwrap();
         let identity = parsed.identity().unwrap();
         assert_eq!(

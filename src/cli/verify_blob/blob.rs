@@ -33,20 +33,20 @@ impl Blob {
     pub(super) fn new(matches: &ArgMatches, command: Command) -> Result<Self, BlobError> {
         let file = matches.get_one::<String>("blob");
         if command == Command::Blob {
-            return Ok(Self::of(Source::named(file.map(String::as_str).unwrap_or_default())));
+            return Ok(Self::of(Source::named(file.map(String::as_str).unwrap_or_default())?));
         }
         if matches.get_one::<String>("check-claims").is_some_and(|text| text == "false") {
             return Ok(Self::of(Source::Known(Artifact::Unchecked)));
         }
         let text = |flag| matches.get_one::<String>(flag);
         match (file, text("digest"), text("digestAlg")) {
-            (Some(file), None, None) => Ok(Self::of(Source::named(file))),
+            (Some(file), None, None) => Ok(Self::of(Source::named(file)?)),
             (Some(file), digest, algorithm) => {
                 let name = algorithm.map_or("sha256", String::as_str);
-                let hash = Hash::named(name).ok_or(BlobError::Digest)?;
+                let hash = Hash::named(name).ok_or_else(|| BlobError::DigestAlg(name.to_owned()))?;
                 let wanted = digest.map(|hex| digested(name, hex)).transpose()?;
                 let only = Some((hash, wanted.map(|wanted| wanted.to_string())));
-                Ok(Self { only, ..Self::of(Source::named(file)) })
+                Ok(Self { only, ..Self::of(Source::named(file)?) })
             }
             (None, Some(digest), Some(algorithm)) => {
                 Ok(Self::of(Source::Known(digested(algorithm, digest)?)))
@@ -65,7 +65,7 @@ impl Blob {
         let wanted = only.iter().fold(wanted, |wanted, (hash, _)| wanted.and(*hash));
         let artifact = self.whole(wanted)?;
         let Some((hash, digest)) = only else { return Ok(artifact) };
-        let found = artifact.by_digest(hash).ok_or(BlobError::Digest)?;
+        let found = artifact.by_digest(hash).ok_or_else(|| BlobError::OtherAlg(hash, name.to_owned()))?;
         match digest {
             Some(wanted) if wanted != found.to_string() => {
                 Err(BlobError::OtherDigest { artifact: name.to_owned(), found: found.to_string(), wanted })
@@ -109,15 +109,26 @@ impl Blob {
 
 impl Source {
     /// A file of that name comes before a digest, as in cosign.
-    fn named(text: &str) -> Self {
+    fn named(text: &str) -> Result<Self, BlobError> {
+        let is_digest = is_digest(text) && !Path::new(text).exists();
         match Artifact::named(text) {
-            Some(digest) if !Path::new(text).exists() => Self::Known(digest),
-            _ => Self::File(text.into()),
+            Some(digest) if is_digest => Ok(Self::Known(digest)),
+            None if is_digest => Err(BlobError::NotADigest(text.to_owned())),
+            _ => Ok(Self::File(text.into())),
         }
     }
 }
 
 /// The artifact with this digest, in hexadecimal digits.
 fn digested(algorithm: &str, hex: &str) -> Result<Artifact, BlobError> {
-    Artifact::named(&format!("{algorithm}:{hex}")).ok_or(BlobError::Digest)
+    let hash = Hash::named(algorithm).ok_or_else(|| BlobError::DigestAlg(algorithm.to_owned()))?;
+    Artifact::named(&format!("{algorithm}:{hex}")).ok_or(BlobError::Digest(hash))
+}
+
+/// Whether a text means a digest, whole and verified here or not: the name of a hash, a colon, hexadecimal digits.
+fn is_digest(text: &str) -> bool {
+    let Some((name, hex)) = text.split_once(':') else { return false };
+    let name = name.to_ascii_lowercase();
+    let is_hash = name.starts_with("sha") || name.starts_with("md5") || name.starts_with("blake");
+    is_hash && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -7,6 +7,7 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::input::InputError;
+use crate::sign::Hash;
 use crate::verify::attestation_type::TypeError;
 use crate::verify::bundle::{BundleError, CertificateError, TrustError};
 use crate::verify::detached::{DetachedError, PartsError};
@@ -18,6 +19,40 @@ pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 /// What proves the time of a signature by a certificate that came without a bundle.
 const TIMES: &str = "give the log's entry with --bundle (the file that cosign sign-blob --bundle wrote); for a signature that was never logged \
                      --insecure-ignore-tlog with --rfc3161-timestamp, or without: then the certificate must be valid now";
+
+/// How the signature is called.
+pub(super) const SIGNATURE: &str = "the signature";
+/// How the signer's certificate is called.
+pub(super) const CERTIFICATE: &str = "the certificate";
+
+/// A part that a flag gives and that the bundle has too.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Key,
+    Signature,
+    Certificate,
+}
+
+impl Part {
+    /// What is said where the two differ.
+    fn other(self) -> &'static str {
+        match self {
+            Self::Key => "its bundle was made with another key than --key gives",
+            Self::Signature => "its bundle holds another signature than --signature gives",
+            Self::Certificate => "its bundle holds another certificate than --certificate gives",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::Key => {
+                "give the bundle that was made with this key; if you trust another signer, give that signer's key"
+            }
+            Self::Signature => "give the bundle that was made with this signature",
+            Self::Certificate => "give the bundle that was made with this certificate",
+        }
+    }
+}
 
 /// Why a file is not verified.
 #[derive(Debug, thiserror::Error)]
@@ -40,20 +75,24 @@ pub(super) enum BlobError {
     NoRoots,
     #[error("neither a file nor --digest with --digestAlg is given")]
     NoSubject,
-    #[error(
-        "--digestAlg with --digest is not the name of a hash with a digest of its length in hexadecimal digits"
-    )]
-    Digest,
+    #[error("--digestAlg is \"{}\", which is not verified", foreign::shown(.0, 40))]
+    DigestAlg(String),
+    #[error("--digest is not a {hash} digest, which has {digits} hexadecimal digits", hash = .0, digits = .0.size() * 2)]
+    Digest(Hash),
+    #[error("--digestAlg is {hash}, and {place} is a digest by another hash", hash = .0, place = foreign::shown(.1, 200))]
+    OtherAlg(Hash, String),
+    #[error("{} is neither a file nor a whole digest", foreign::shown(.0, 200))]
+    NotADigest(String),
     #[error("cannot read {what} {}", foreign::shown_value(&.path.display().to_string(), 512))]
     Read { what: &'static str, path: PathBuf, source: InputError },
     #[error("cannot use {what} {}", .place)]
     Form { what: &'static str, place: String, source: DetachedError },
-    #[error("cannot use the certificates of --{flag}")]
+    #[error("cannot use the certificates of {flag}")]
     Roots { flag: &'static str, source: TrustError },
     #[error("{} is not verified: its bundle holds no signature, and --signature is not given", foreign::shown(.artifact, 512))]
     BundleWithoutSignature { artifact: String },
-    #[error("{} is not verified: {what} that is given is not that of the bundle", foreign::shown(.artifact, 512))]
-    Another { artifact: String, what: &'static str },
+    #[error("{} is not verified: {}", foreign::shown(.artifact, 512), .what.other())]
+    Another { artifact: String, what: Part },
     #[error("{} is not verified: the signature is a DSSE envelope, an attestation of the type \"{kind}\", whose signature is not over the file", foreign::shown(.artifact, 512))]
     Envelope { artifact: String, kind: String },
     #[error("{} is not verified: it is signed, and an attestation is asked for", foreign::shown(.artifact, 512))]
@@ -82,7 +121,10 @@ impl BlobError {
         let artifact = artifact.to_owned();
         let no_time = matches!(
             source,
-            BundleError::NoLogEntry | BundleError::Certificate(CertificateError::Validity { .. })
+            BundleError::NoLogEntry
+                | BundleError::Certificate(
+                    CertificateError::Validity { .. } | CertificateError::NotNow { logged: false, .. }
+                )
         );
         match alone && no_time {
             true => Self::CertificateAlone { artifact, source },
@@ -118,18 +160,27 @@ impl Explain for BlobError {
             Self::NoSubject => {
                 "give the file that is attested, or its digest; --check-claims=false asks for neither".into()
             }
-            Self::Digest => {
-                "give --digestAlg sha256, sha384 or sha512, and --digest in hexadecimal digits".into()
+            Self::DigestAlg(_) => "give sha256, sha384 or sha512".into(),
+            Self::Digest(_) => "give the whole digest, and its hash with --digestAlg: sha256sum FILE prints one of sha256".into(),
+            Self::OtherAlg(..) => "give the file, or a digest by that hash".into(),
+            Self::NotADigest(_) => {
+                "write a digest as sha256:, sha384: or sha512: and 64, 96 or 128 hexadecimal digits, or give a file that exists".into()
             }
             Self::Read { source: InputError::TooLarge { limit: MAX_FILE_BYTES }, .. } => {
                 "give its digest in place of the file, as sha256:HEX: sha256sum prints it".into()
+            }
+            Self::Read { source, what: SIGNATURE, .. } if source.is_missing() => {
+                "give a file that exists, or the signature itself in base64".into()
+            }
+            Self::Read { source, what: CERTIFICATE, .. } if source.is_missing() => {
+                "give a file that exists, or the certificate itself in PEM or base64".into()
             }
             Self::Read { source, .. } => {
                 source.hint().unwrap_or_else(|| "give a file that can be read".into())
             }
             Self::Roots { .. } => "give CA certificates in PEM".into(),
             Self::BundleWithoutSignature { .. } => "give the signature with --signature".into(),
-            Self::Another { what, .. } => format!("leave out {what}, or take no such bundle"),
+            Self::Another { what, .. } => what.hint().into(),
             Self::Envelope { kind, .. } => format!(
                 "verify it with stepseal verify-blob-attestation --type {kind}, or give --type; for a run of Tekton's use stepseal verify-run"
             ),
@@ -158,7 +209,10 @@ impl Explain for BlobError {
             | Self::WithBundle(_)
             | Self::NoRoots
             | Self::NoSubject
-            | Self::Digest
+            | Self::DigestAlg(_)
+            | Self::Digest(_)
+            | Self::OtherAlg(..)
+            | Self::NotADigest(_)
             | Self::Roots { .. }
             | Self::Read { .. } => ExitCode::Usage,
             _ => ExitCode::Failed,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ArgMatches;
 
-use super::error::BlobError;
+use super::error::{BlobError, CERTIFICATE, Part, SIGNATURE};
 use crate::cli::trust;
 use crate::foreign;
 use crate::input::{self, InputError};
@@ -41,6 +41,9 @@ pub(super) struct Given<'a> {
 /// The flags that go with a signature that isn't in a Sigstore bundle.
 const PARTS: [&str; 5] =
     ["certificate", "certificate-chain", "ca-roots", "ca-intermediates", "rfc3161-timestamp"];
+
+/// The flag with the timestamp authority that is believed.
+const STAMPER: &str = "timestamp-certificate-chain";
 
 impl<'a> Given<'a> {
     /// What the flags give, which don't contradict each other as far as can be seen without reading a file.
@@ -83,12 +86,12 @@ impl<'a> Given<'a> {
             }
             Signer::Identity(_) => {}
         }
-        // A timestamp is given to be believed.
-        policy.signed_timestamps |= self.text("rfc3161-timestamp").is_some();
+        // A timestamp is given to be believed, and so is its authority.
+        policy.signed_timestamps |= self.text("rfc3161-timestamp").is_some() || self.text(STAMPER).is_some();
         Ok(())
     }
 
-    /// `material`, with the roots that the flags give in place of its certificate authorities.
+    /// `material`, with the roots that the flags give in place of its certificate authorities and timestamp authorities.
     pub(super) fn roots(&self, material: TrustMaterial) -> Result<TrustMaterial, BlobError> {
         let read = |flag| {
             let Some(path) = self.text(flag) else { return Ok(None) };
@@ -97,12 +100,18 @@ impl<'a> Given<'a> {
             let found = detached::certificates(&bytes);
             found.map(Some).map_err(|source| form(what, path, source))
         };
+        let material = match read(STAMPER)? {
+            Some(chain) => {
+                material.with_stamper(chain).map_err(|source| BlobError::Roots { flag: STAMPER, source })?
+            }
+            None => material,
+        };
         let (flag, roots, between) = match (read("certificate-chain")?, read("ca-roots")?) {
-            (Some(mut chain), _) => ("certificate-chain", chain.pop().into_iter().collect(), chain),
-            (None, Some(roots)) => ("ca-roots", roots, read("ca-intermediates")?.unwrap_or_default()),
+            (Some(mut chain), _) => ("--certificate-chain", chain.pop().into_iter().collect(), chain),
+            (None, Some(roots)) => ("--ca-roots", roots, read("ca-intermediates")?.unwrap_or_default()),
             (None, None) => return Ok(material),
         };
-        material.with_roots(roots, &between).map_err(|source| BlobError::Roots { flag, source })
+        material.with_roots(roots, &between, flag).map_err(|source| BlobError::Roots { flag, source })
     }
 
     /// Whether a certificate came without what proves a time.
@@ -158,14 +167,14 @@ impl<'a> Given<'a> {
                 let place = self.bundle().map(|path| path.display().to_string()).unwrap_or_default();
                 ("the signature in the bundle", place, bytes.clone())
             }
-            (Some(text), None) => ("the signature", text.to_owned(), read_signature(text)?),
+            (Some(text), None) => (SIGNATURE, text.to_owned(), read_signature(text)?),
             (Some(text), Some(known)) => {
                 let bytes = read_signature(text)?;
                 let same = bytes == *known || detached::signature(&bytes).is_ok_and(|one| one == *known);
                 if !same {
-                    return Err(BlobError::Another { artifact: self.name.to_owned(), what: "--signature" });
+                    return Err(BlobError::Another { artifact: self.name.to_owned(), what: Part::Signature });
                 }
-                ("the signature", text.to_owned(), bytes)
+                (SIGNATURE, text.to_owned(), bytes)
             }
         };
         let contents = detached::contents(&bytes).map_err(|source| form(what, &place, source))?;
@@ -192,12 +201,12 @@ impl<'a> Given<'a> {
         match (by, signer, flag) {
             (Some(By::Certificate(_)), Signer::Key(_), _) => mismatch(SignerMismatch::Certificate),
             (Some(By::Key(_)), Signer::Identity(_), _) => mismatch(SignerMismatch::Key),
-            (Some(By::Key(known)), Signer::Key(key), _) if known != key => another("--key"),
+            (Some(By::Key(known)), Signer::Key(key), _) if known != key => another(Part::Key),
             (_, Signer::Key(_), _) => Ok(None),
-            (Some(By::Certificate(known)), _, Some(flag)) if *known != flag => another("--certificate"),
+            (Some(By::Certificate(known)), _, Some(flag)) if *known != flag => another(Part::Certificate),
             (_, _, Some(flag)) => Ok(Some(flag)),
             (Some(By::Certificate(known)), _, None) => Ok(Some(known.clone())),
-            (None, Signer::Identity(_), None) => mismatch(SignerMismatch::Key),
+            (None, Signer::Identity(_), None) => mismatch(SignerMismatch::NoCertificate),
         }
     }
 
@@ -247,15 +256,22 @@ fn read_or_value(
     }
 }
 
-/// A signature as a file holds it or as the flag gives it, which may be a whole envelope.
+/// A signature as a file holds it or as the flag gives it, which may be a whole envelope. A short text is the name of a file that isn't there, even if it
+/// happens to be base64.
 fn read_signature(text: &str) -> Result<Vec<u8>, BlobError> {
-    let is_value = |bytes: &[u8]| detached::contents(bytes).is_ok();
-    read_or_value("the signature", text, BUNDLE_BYTES, is_value)
+    let is_value = |bytes: &[u8]| match detached::contents(bytes) {
+        Ok(Contents { each, .. }) => each.iter().all(|content| match content {
+            Content::Message { signature, .. } => detached::is_plausible(signature),
+            Content::Dsse(_) => true,
+        }),
+        Err(_) => false,
+    };
+    read_or_value(SIGNATURE, text, BUNDLE_BYTES, is_value)
 }
 
 /// The signer's certificate as a file holds it or as the flag gives it: the first one, where its chain follows.
 fn read_certificate(text: &str) -> Result<Vec<u8>, BlobError> {
-    let what = "the certificate";
+    let what = CERTIFICATE;
     let bytes = read_or_value(what, text, PART_BYTES, |bytes| detached::certificates(bytes).is_ok())?;
     let found = detached::certificates(&bytes).map_err(|source| form(what, text, source))?;
     found.into_iter().next().ok_or_else(|| form(what, text, DetachedError::NoCertificate))

@@ -17,7 +17,7 @@ use crate::explain::Explain;
 use crate::foreign;
 use crate::payload::cosign_statement::PAYLOAD_TYPE;
 use crate::verify::bundle::{
-    Bundle, BundleError, Bundles, Counted, Signed, TOLD, Verified, Verifier, Wanted, Who,
+    Bundle, BundleError, Bundles, Counted, Signed, TOLD, TimeSource, Verified, Verifier, Wanted, Who,
 };
 use crate::verify::statement::Statement;
 use blob::Blob;
@@ -215,7 +215,10 @@ fn described(verified: &Verified, kind: Option<&str>) -> Vec<String> {
             format!("  signed by {}; the certificate names no issuer", foreign::shown(name, 300))
         }
     });
-    lines.extend(verified.times.first().map(|time| format!("  at {} at the latest", time.at)));
+    lines.extend(verified.times.first().map(|time| match time.by {
+        TimeSource::Now => format!("  as of now ({:.0}): nothing proves when", time.at),
+        _ => format!("  at {} at the latest", time.at),
+    }));
     lines.extend(
         verified
             .log_entries

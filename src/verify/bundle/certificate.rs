@@ -95,9 +95,12 @@ impl SignerCertificate {
             return Err(CertificateError::KeyUsage);
         }
         // An authority that doesn't say what it issues certificates for may issue any; the signer's must say it.
-        let usage = extension::<ExtendedKeyUsage>(parsed, "extended key usage")?;
-        if !usage.is_some_and(|usage| usage.0.contains(&CODE_SIGNING)) {
-            return Err(CertificateError::ExtendedKeyUsage);
+        match extension::<ExtendedKeyUsage>(parsed, "extended key usage")? {
+            None => return Err(CertificateError::NoExtendedKeyUsage),
+            Some(usage) if !usage.0.contains(&CODE_SIGNING) => {
+                return Err(CertificateError::ExtendedKeyUsage);
+            }
+            Some(_) => {}
         }
         let key = PublicKey::from_der(&spki(parsed)?).map_err(CertificateError::Key)?;
         Ok(Self { own, key, between })
@@ -227,6 +230,7 @@ fn utf8(certificate: &Certificate, oid: Oid) -> Result<Option<String>, Certifica
 fn name(name: &GeneralName) -> Option<(&'static str, String)> {
     match name {
         GeneralName::Rfc822Name(name) => Some(("email", name.as_str().to_owned())),
+        GeneralName::DnsName(name) => Some(("DNS", name.as_str().to_owned())),
         GeneralName::UniformResourceIdentifier(name) => Some(("URI", name.as_str().to_owned())),
         GeneralName::OtherName(other) if other.type_id == FULCIO_OTHER_NAME => {
             other.value.decode_as::<Utf8StringRef<'_>>().ok().map(|text| ("name", text.as_str().to_owned()))

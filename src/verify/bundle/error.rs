@@ -37,7 +37,7 @@ pub enum BundleError {
     #[error("the certificate's proof of having been logged (SCT) is not accepted")]
     Sct(#[source] SctError),
     /// The identity in the certificate.
-    #[error("the signature is by somebody else: {what} is {found}, and must be {wanted}")]
+    #[error("the signature is by another signer: {what} is {found}, and must be {wanted}")]
     Identity {
         /// The identity or the issuer.
         what: &'static str,
@@ -57,13 +57,13 @@ pub enum BundleError {
         source: LogError,
     },
     /// No entry at all.
-    #[error("there is no entry of a transparency log in the bundle")]
+    #[error("there is no entry of a transparency log")]
     NoLogEntry,
     /// A timestamp.
     #[error("the signed timestamp is not accepted")]
     Timestamp(#[source] TimestampError),
     /// Nothing says when it was signed.
-    #[error("nothing in the bundle proves when it was signed")]
+    #[error("nothing proves when it was signed")]
     NoTime {
         /// Only a timestamp authority's would do.
         timestamp: bool,
@@ -73,16 +73,22 @@ pub enum BundleError {
     None(Vec<(usize, BundleError)>),
 }
 
+/// Where certificate authorities are from, unless flags give them.
+pub(super) const OF_ROOT: &str = "the trusted root";
+
 /// A bundle of the wrong kind for the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignerMismatch {
     /// A key is given, and the bundle has a certificate.
-    #[error("the bundle is signed with a certificate, and a key is what it should be verified with")]
+    #[error("it is signed with a certificate, and the signature of a key is asked for")]
     Certificate,
     /// An identity is asked for, and the bundle names a key.
-    #[error("the bundle is signed with a key, so it proves no identity")]
+    #[error("it is signed with a key, so it proves no identity")]
     Key,
+    /// An identity is asked for, and there is no certificate that could name it.
+    #[error("there is no certificate with the signature, so it proves no identity")]
+    NoCertificate,
 }
 
 impl BundleError {
@@ -91,7 +97,10 @@ impl BundleError {
         match self {
             Self::Format(_) => "format",
             Self::Content(
-                ContentError::Signature { .. } | ContentError::Hash { .. } | ContentError::NeedsFile { .. },
+                ContentError::Signature { .. }
+                | ContentError::OtherKind { .. }
+                | ContentError::Hash { .. }
+                | ContentError::NeedsFile { .. },
             ) => "signature",
             Self::Content(_) => "artifact",
             Self::Signer(_) => "signer",
@@ -135,14 +144,32 @@ impl Explain for BundleError {
             Self::Content(ContentError::Signature { .. }) => {
                 "see that the artifact is the very file that was signed, and that the key or certificate is the signer's"
             }
+            Self::Content(ContentError::OtherKind { .. }) => {
+                "give the key or certificate of the signer, and the signature that was made with it"
+            }
             Self::Content(ContentError::NeedsFile { .. }) => "give the file instead of its digest",
             Self::Content(ContentError::NoArtifact) => "give the file or its digest",
             Self::Content(_) => "see that the artifact is the very file that was signed",
             Self::Signer(SignerMismatch::Certificate) => {
                 "say whose signature is accepted: --certificate-identity and --certificate-oidc-issuer in place of --key"
             }
+            Self::Signer(SignerMismatch::NoCertificate) => {
+                "give the signer's certificate with --certificate, or the public key with --key in place of an identity"
+            }
             Self::Signer(SignerMismatch::Key) => {
                 "give the signer's public key with --key, in place of an identity"
+            }
+            Self::Certificate(CertificateError::Chain { of, .. }) if *of != OF_ROOT => {
+                "give the root of the authority that issued it, and every CA certificate between them"
+            }
+            Self::Certificate(CertificateError::NotNow { logged: true, .. }) => {
+                "leave out --insecure-ignore-tlog: the log's entry is there, and proves when it signed"
+            }
+            Self::Certificate(CertificateError::NotNow { logged: false, .. }) => {
+                "sign again with a transparency log or a timestamp authority"
+            }
+            Self::Certificate(CertificateError::NoExtendedKeyUsage) => {
+                "sign with a certificate that has the extended key usage codeSigning"
             }
             Self::Certificate(CertificateError::Chain { .. } | CertificateError::NoAuthority { .. })
             | Self::Sct(SctError::UnknownLog { .. } | SctError::Window { .. }) => {

@@ -356,8 +356,15 @@ impl Verifier {
         }
         let mut issuer = Err(BundleError::NoTime { timestamp: false });
         for time in times.iter() {
-            issuer =
-                Ok(certificate.verify_at(time.at, &self.trust, effort).map_err(BundleError::Certificate)?);
+            let checked = certificate.verify_at(time.at, &self.trust, effort);
+            issuer = Ok(checked.map_err(|error| {
+                BundleError::Certificate(match (error, &time.by) {
+                    (CertificateError::Validity { at, from, to }, TimeSource::Now) => {
+                        CertificateError::NotNow { at, from, to, logged: !bundle.entries.is_empty() }
+                    }
+                    (error, _) => error,
+                })
+            })?);
         }
         let issuer = issuer?;
         if self.policy.ignore_sct {

@@ -131,13 +131,14 @@ impl<'a> Search<'a> {
     /// That the leaf itself is for `usage` is the caller's to check: webpki either wants it of every authority as well, or of nobody.
     pub(super) fn path(&self, leaf: &'a X509, authority: &'a Authority) -> Result<Vec<u8>, CertificateError> {
         valid_at(&authority.root.parsed, self.at)?;
-        let mut failed = chain(webpki::Error::UnknownIssuer);
+        let mut failed = chain(authority.of, &webpki::Error::UnknownIssuer);
         self.effort.on(|| {
             let found = self.climb(leaf, &mut Vec::new(), authority, &mut failed);
             found.ok_or(())
         })
         .map_err(|()| match self.effort.is_spent() {
             true => CertificateError::Chain {
+                of: authority.of,
                 reason: format!("after {CHECKS} signatures of certificates that do not lead there, the rest is not tried"),
             },
             false => failed,
@@ -154,7 +155,7 @@ impl<'a> Search<'a> {
         let top = below.last().copied().unwrap_or(leaf);
         let root = &authority.root;
         if root.is_named_by(top) && self.effort.spend() && root.issued(top) {
-            match self.judged(leaf, below, root) {
+            match self.judged(leaf, below, authority) {
                 Ok(issuer) => return Some(issuer),
                 Err(error) => *failed = error,
             }
@@ -186,7 +187,13 @@ impl<'a> Search<'a> {
     }
 
     /// What webpki says of one path.
-    fn judged(&self, leaf: &X509, between: &[&X509], root: &X509) -> Result<Vec<u8>, CertificateError> {
+    fn judged(
+        &self,
+        leaf: &X509,
+        between: &[&X509],
+        authority: &Authority,
+    ) -> Result<Vec<u8>, CertificateError> {
+        let (root, chain) = (&authority.root, |error| chain(authority.of, &error));
         let root_der = CertificateDer::from(root.der.as_slice());
         let anchors = [anchor_from_trusted_cert(&root_der).map_err(chain)?];
         let all: Vec<CertificateDer<'_>> =
@@ -201,8 +208,45 @@ impl<'a> Search<'a> {
     }
 }
 
-fn chain(error: webpki::Error) -> CertificateError {
-    CertificateError::Chain { reason: error.to_string() }
+/// Why something doesn't lead to the authorities of `of`.
+fn chain(of: &'static str, error: &webpki::Error) -> CertificateError {
+    CertificateError::Chain { of, reason: lacks(error).to_owned() }
+}
+
+/// What a path lacks, in words.
+fn lacks(error: &webpki::Error) -> &'static str {
+    use webpki::Error;
+    match error {
+        Error::UnknownIssuer => "none of them issued it, and the certificates between them may be missing",
+        Error::InvalidSignatureForPublicKey => {
+            "an authority of the same name has another key than the one that issued it"
+        }
+        Error::CertExpired { .. } => "a certificate on the way had expired",
+        Error::CertNotValidYet { .. } => "a certificate on the way was not valid yet",
+        Error::CaUsedAsEndEntity => {
+            "it is the certificate of an authority, which signs nothing but certificates"
+        }
+        Error::EndEntityUsedAsCa => "a certificate on the way is not that of an authority",
+        Error::PathLenConstraintViolated | Error::MaximumPathDepthExceeded => {
+            "there are more certificates on the way than an authority allows"
+        }
+        Error::NameConstraintViolation => "an authority on the way may not issue certificates for this name",
+        Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
+            "an authority on the way may not issue certificates for this use (extended key usage)"
+        }
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        | Error::SignatureAlgorithmMismatch => {
+            "a certificate on the way is signed with an algorithm that is not supported"
+        }
+        Error::UnsupportedCriticalExtension => {
+            "a certificate on the way has a critical extension that is not supported"
+        }
+        Error::MaximumSignatureChecksExceeded
+        | Error::MaximumPathBuildCallsExceeded
+        | Error::MaximumNameConstraintComparisonsExceeded => "there are too many ways to try",
+        _ => "a certificate on the way is malformed, or has a part that is not supported",
+    }
 }
 
 /// What certificates may be signed with.

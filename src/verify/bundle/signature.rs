@@ -62,7 +62,39 @@ pub(super) fn verify(
         Algorithm::Rsa { .. } => rsa(key, artifact, signature, only),
         algorithm => ecdsa(key, (algorithm, only), artifact, signature),
     };
-    verified.map_err(BundleError::Content)
+    verified.map_err(|error| {
+        let other = match &error {
+            ContentError::Signature {
+                error: VerifyError::Malformed(_) | VerifyError::Mismatch(_), ..
+            }
+            | ContentError::NeedsFile { .. } => other_kind(key.algorithm(), signature),
+            _ => None,
+        };
+        BundleError::Content(other.unwrap_or(error))
+    })
+}
+
+/// What a signature looks like that a key of `algorithm` can't have made; `None`: it could have, or it looks like nothing that is known.
+fn other_kind(algorithm: Algorithm, signature: &[u8]) -> Option<ContentError> {
+    let length = signature.len();
+    // A SEQUENCE of its own length, which begins with an INTEGER.
+    let is_ecdsa = match signature {
+        [0x30, rest, 2, ..] => usize::from(*rest) + 2 == length && *rest < 0x80,
+        [0x30, 0x81, rest, 2, ..] => usize::from(*rest) + 3 == length,
+        _ => false,
+    };
+    let found = match (algorithm, length) {
+        (Algorithm::Rsa { bits }, _) if u32::try_from(length) == Ok(bits.div_ceil(8)) => return None,
+        (Algorithm::Rsa { .. } | Algorithm::Ed25519, _) if is_ecdsa => "an ECDSA signature",
+        (_, _) if is_ecdsa => return None,
+        (Algorithm::Ed25519, 64) => return None,
+        (_, 64) => "an Ed25519 signature, or of an ECDSA P-256 signature in IEEE P1363, which is not read",
+        (_, 96 | 132) => "an ECDSA signature in IEEE P1363, which is not read",
+        (Algorithm::Rsa { .. }, 256 | 384 | 512 | 1024) => "an RSA signature by a key of another size",
+        (_, 256 | 384 | 512 | 1024) => "an RSA signature",
+        _ => return None,
+    };
+    Some(ContentError::OtherKind { key: algorithm, found })
 }
 
 fn ecdsa(
@@ -93,7 +125,10 @@ fn ecdsa(
         }
     }
     Err(match unknown {
-        Some(hash) => ContentError::NeedsFile { algorithm, wants: hash.name() },
+        Some(hash) if tried == Tried::default() || only.is_some() => {
+            ContentError::NeedsFile { algorithm, wants: hash.name() }
+        }
+        Some(_) => ContentError::Signature { error, tried: tried.not_all() },
         None => ContentError::Signature { error, tried },
     })
 }
@@ -108,7 +143,8 @@ fn rsa(
     let failed = |error| Err(ContentError::Signature { error, tried: Tried::default() });
     match (key.open(signature), only) {
         (None, _) => failed(VerifyError::Mismatch(algorithm)),
-        (Some(Opened::Unknown), _) => failed(VerifyError::OtherHash(algorithm)),
+        (Some(Opened::Unknown(hash)), _) => failed(VerifyError::OtherHash(algorithm, hash)),
+        (Some(Opened::Pss), _) => failed(VerifyError::Pss(algorithm)),
         (Some(Opened::Digest(found)), Some(wanted)) if found != wanted => {
             Err(ContentError::Hash { found, wanted })
         }

@@ -17,6 +17,7 @@ use sigstore_trust_root::{SIGSTORE_PRODUCTION_TRUSTED_ROOT, TrustedRoot};
 use sigstore_types::TimeRange;
 
 use super::certificate::is_ca;
+use super::error::OF_ROOT;
 use super::path::X509;
 use super::roots::Waivers;
 use crate::json_lines;
@@ -67,6 +68,8 @@ pub(super) struct Authority {
     pub(super) leaf: Option<X509>,
     pub(super) intermediates: Vec<X509>,
     pub(super) root: X509,
+    /// Where it is from: the trusted root, or a flag.
+    pub(super) of: &'static str,
     window: Option<TimeRange>,
 }
 
@@ -271,18 +274,38 @@ impl TrustMaterial {
         self.newest = self.newest.max(window.map(|window| window.start));
     }
 
-    /// The same logs and timestamp authorities, and in place of the certificate authorities these `roots`, with what may stand between, in DER.
+    /// The same logs and timestamp authorities, and in place of the certificate authorities these `roots`, with what may stand between, in DER. `of`
+    /// is the flag that gave them.
     ///
     /// # Errors
     ///
     /// One of them is not a certificate.
-    pub fn with_roots(self, roots: Vec<Vec<u8>>, between: &[Vec<u8>]) -> Result<Self, TrustError> {
+    pub fn with_roots(
+        self,
+        roots: Vec<Vec<u8>>,
+        between: &[Vec<u8>],
+        of: &'static str,
+    ) -> Result<Self, TrustError> {
         let chain = |root| between.iter().cloned().chain([root]).collect();
         let authorities =
             roots.into_iter().map(|root| Authority::new("the given roots", chain(root), None, false));
-        let authorities: Vec<Authority> = authorities.collect::<Result<_, _>>()?;
+        let mut authorities: Vec<Authority> = authorities.collect::<Result<_, _>>()?;
+        authorities.iter_mut().for_each(|authority| authority.of = of);
         let mut trusted = self.apart();
         trusted.iter_mut().for_each(|root| root.authorities.clone_from(&authorities));
+        Self::together(trusted)
+    }
+
+    /// The same logs and certificate authorities, and in place of the timestamp authorities the one with this `chain`, in DER: the certificate that
+    /// signs timestamps if it is given, and the root at the end.
+    ///
+    /// # Errors
+    ///
+    /// There is no certificate, or something that is not one.
+    pub fn with_stamper(self, chain: Vec<Vec<u8>>) -> Result<Self, TrustError> {
+        let authority = Authority::new("the given timestamp authority", chain, None, true)?;
+        let mut trusted = self.apart();
+        trusted.iter_mut().for_each(|root| root.timestamp_authorities = vec![authority.clone()]);
         Self::together(trusted)
     }
 
@@ -342,7 +365,7 @@ impl Authority {
             true => Some(chain.remove(0)),
             false => None,
         };
-        Ok(Self { name, leaf, intermediates: chain, root, window })
+        Ok(Self { name, leaf, intermediates: chain, root, of: OF_ROOT, window })
     }
 
     /// Whether the authority was valid then; both ends belong to the window.

@@ -20,6 +20,23 @@ pub enum CertificateError {
     /// It may not sign code, artifacts, anything of this kind.
     #[error("it is not meant for signing code: its extended key usage is something else")]
     ExtendedKeyUsage,
+    /// It doesn't say what for it is.
+    #[error("it has no extended key usage, which must say that it is meant for signing code")]
+    NoExtendedKeyUsage,
+    /// Not valid now, where nothing proves when it was used.
+    #[error(
+        "it was valid from {from} to {to}, and is checked as of now ({at:.0}): nothing proves when it signed"
+    )]
+    NotNow {
+        /// Now.
+        at: Timestamp,
+        /// The beginning.
+        from: Timestamp,
+        /// The end.
+        to: Timestamp,
+        /// Whether a log entry is there, which isn't looked at.
+        logged: bool,
+    },
     /// Not valid when it was used.
     #[error("it was valid from {from} to {to}, and it signed at {at}")]
     Validity {
@@ -37,9 +54,11 @@ pub enum CertificateError {
         at: Timestamp,
     },
     /// No path to a root.
-    #[error("it does not lead to a certificate authority of the trusted root: {reason}")]
+    #[error("it does not lead to a certificate authority of {of}: {reason}")]
     Chain {
-        /// What the path builder says.
+        /// Where the authorities are from: the trusted root, or a flag.
+        of: &'static str,
+        /// What the path lacks.
         reason: String,
     },
     /// An identity that can't be read.

@@ -15,6 +15,14 @@ pub enum ContentError {
         /// Which hashes were tried, where the signature doesn't say which it is of.
         tried: Tried,
     },
+    /// Of the form that another kind of key makes.
+    #[error("it has the form of {found}, and the key is {key}")]
+    OtherKind {
+        /// The kind of key.
+        key: Algorithm,
+        /// What the signature looks like.
+        found: &'static str,
+    },
     /// Of another hash than the one that is accepted.
     #[error("it is over a {found} digest, and {wanted} alone is accepted")]
     Hash {
@@ -66,11 +74,19 @@ pub enum ContentError {
         limit: usize,
     },
     /// About something else.
-    #[error("its statement is about {}, not about {wanted}", .found.join(", "))]
+    #[error("{}", about(.found, .wanted))]
     Subject {
         /// The artifact.
         wanted: String,
         /// The first subjects.
         found: Vec<String>,
     },
+}
+
+/// What a statement is about.
+fn about(found: &[String], wanted: &str) -> String {
+    match found {
+        [] => format!("its statement has no digest of a subject, so it is not about {wanted}"),
+        found => format!("its statement is about {}, not about {wanted}", found.join(", ")),
+    }
 }
