@@ -4,6 +4,8 @@
 //! sha256 digest and a URI that is an image's name, is signed as an image. Unlike there, a URL of another scheme
 //! is not taken for a name.
 
+use std::slice::from_ref;
+
 use super::artifact::{self, check_uri};
 use super::planner::Planner;
 use super::reason;
@@ -33,7 +35,7 @@ impl Planner<'_> {
                 Some(_) => "no image signature: its isBuildArtifact is \"false\"".to_owned(),
                 None => "no image signature: it has no isBuildArtifact, and \"true\" is needed".to_owned(),
             };
-            self.artifact(&output.uri, digest, &[place], what);
+            self.artifact(&output.uri, digest, from_ref(&place), place.clone(), what);
             return;
         }
         match output.uri.parse::<Named>() {
@@ -46,7 +48,7 @@ impl Planner<'_> {
             }
             Err(error) => {
                 let what = format!("no image signature: {}", reason::name(scope, &output.uri, &error));
-                self.artifact(&output.uri, digest, &[place], what);
+                self.artifact(&output.uri, digest, from_ref(&place), place.clone(), what);
             }
         }
     }
@@ -63,7 +65,7 @@ impl Planner<'_> {
             }
             (Err(_), _) => {
                 let what = "no image signature: images are signed by their sha256 digest only".to_owned();
-                self.artifact(&output.uri, digest, &[place], what);
+                self.artifact(&output.uri, digest, from_ref(&place), place.clone(), what);
             }
         }
     }

@@ -102,12 +102,16 @@ impl Planner<'_> {
         let (name, digest) = (find(Half::Name), find(Half::Digest));
         match (good(name), good(digest)) {
             (Some((name, Value::Text(uri))), Some((digest, Value::Text(hex)))) => {
+                self.begin(name.place());
                 self.whole(family, &Part::of(name, uri), &Part::of(digest, hex));
             }
-            (Some((name, Value::List(uris))), Some((digest, Value::List(hexes)))) => {
+            // An array that is empty, or blank all through, has a length too.
+            (Some((name, this @ Value::List(uris))), Some((digest, other @ Value::List(hexes))))
+                if !(this.is_blank() && other.is_blank()) =>
+            {
                 self.lists(family, (name, uris), (digest, hexes));
             }
-            (Some((name, this)), Some((digest, other))) if ![this, other].contains(&&Value::Blank) => {
+            (Some((name, this)), Some((digest, other))) if !this.is_blank() && !other.is_blank() => {
                 let what = format!(
                     "it is {}, and {} is {}: write two strings, or two arrays with as many entries",
                     form(this),
@@ -132,9 +136,14 @@ impl Planner<'_> {
     ) {
         let Some(hint) = this else { return };
         let other_name = half_name(family, prefix, which.other());
-        match (&hint.value, other.map(|other| &other.value)) {
-            (Ok(Value::Blank), _) => self.note_blank(hint, "it is blank, so it is no hint"),
-            (Err(error), None | Some(Ok(Value::Blank))) => {
+        let other = other.map(|other| &other.value);
+        let other_is_blank = matches!(other, Some(Ok(value)) if value.is_blank());
+        match (&hint.value, other) {
+            (Ok(value), _) if value.is_blank() => self.note_blank(hint, "it is blank, so it is no hint"),
+            (Err(error), _) if other_is_blank => {
+                self.lone(&hint.scope, hint.place(), reason::with_cause(error));
+            }
+            (Err(error), None) => {
                 self.lone(&hint.scope, hint.place(), reason::with_cause(error));
             }
             (Err(error), Some(_)) => self.problem(hint.place(), reason::with_cause(error)),
@@ -176,6 +185,7 @@ impl Planner<'_> {
             return;
         }
         let (mut wrong, mut halves, mut blank) = (0, 0, 0);
+        self.begin(name.place());
         for (at, (uri, hex)) in uris.iter().zip(hexes).enumerate() {
             let (problems, notes) = (self.plan.problems.len(), self.plan.notes.len());
             self.entry(family, &Part::entry(name, at, uri), &Part::entry(digest, at, hex));
@@ -266,7 +276,7 @@ impl Planner<'_> {
                 let what =
                     "an artifact, which gets no image signature (IMAGE_URL and IMAGE_DIGEST name images)";
                 let from = [uri.hint.place(), digest.hint.place()];
-                self.artifact(uri.text, hex, &from, what.to_owned());
+                self.artifact(uri.text, hex, &from, uri.place.clone(), what.to_owned());
             }
             Ok(_) => {}
         }

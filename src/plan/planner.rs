@@ -17,6 +17,8 @@ const PATTERNS_TOLD: usize = 8;
 /// An artifact that will get no image signature, unless a later hint calls it an image.
 struct Unsigned {
     subject: usize,
+    /// The hint that it stands in.
+    hint: String,
     place: String,
     what: String,
 }
@@ -28,6 +30,8 @@ pub(super) struct Planner<'a> {
     subjects: HashMap<(String, String), usize>,
     images: HashMap<ImageRef, usize>,
     unsigned: Vec<Unsigned>,
+    /// The place of the hint whose entries are judged.
+    hint: String,
 }
 
 impl<'a> Planner<'a> {
@@ -38,6 +42,7 @@ impl<'a> Planner<'a> {
             subjects: HashMap::new(),
             images: HashMap::new(),
             unsigned: Vec::new(),
+            hint: String::new(),
         }
     }
 
@@ -75,8 +80,14 @@ impl<'a> Planner<'a> {
         self.note(hint.place(), what.to_owned(), kind);
     }
 
+    /// The entries that follow are those of the hint at `place`: of very many the first few are told.
+    pub(super) fn begin(&mut self, place: String) {
+        self.hint = place;
+    }
+
     /// A hint that needs no other.
     fn single(&mut self, hint: &Hint) {
+        self.begin(hint.place());
         match &hint.value {
             Err(error) => self.problem(hint.place(), reason::with_cause(error)),
             Ok(Value::Blank) => self.note_blank(hint, "it is blank, so it names nothing"),
@@ -151,10 +162,17 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn artifact(&mut self, uri: &str, digest: String, from: &[String], what: String) {
+    /// An artifact that `place` names, with `what` to say where no other hint calls it an image.
+    pub(super) fn artifact(
+        &mut self,
+        uri: &str,
+        digest: String,
+        from: &[String],
+        place: String,
+        what: String,
+    ) {
         let subject = self.subject(uri.to_owned(), digest, from);
-        let place = from.first().cloned().unwrap_or_default();
-        self.unsigned.push(Unsigned { subject, place, what });
+        self.unsigned.push(Unsigned { subject, hint: self.hint.clone(), place, what });
     }
 
     fn subject(&mut self, uri: String, digest: String, from: &[String]) -> usize {
@@ -177,9 +195,19 @@ impl<'a> Planner<'a> {
                 self.subjects.get(&(image.repository.to_string(), image.digest.to_string())).copied()
             })
             .collect();
-        for unsigned in std::mem::take(&mut self.unsigned) {
-            if !signed.contains(&unsigned.subject) {
-                self.note(unsigned.place, unsigned.what, NoteKind::Other);
+        let mut left = std::mem::take(&mut self.unsigned);
+        left.retain(|unsigned| !signed.contains(&unsigned.subject));
+        for of_one in left.chunk_by(|one, two| one.hint == two.hint) {
+            for unsigned in of_one.iter().take(ENTRIES_TOLD) {
+                self.note(unsigned.place.clone(), unsigned.what.clone(), NoteKind::Other);
+            }
+            if let Some(more) = of_one.len().checked_sub(ENTRIES_TOLD).filter(|more| *more > 0) {
+                let what = format!("{more} more entries are artifacts, which get no image signature");
+                self.note(
+                    of_one.first().map(|one| one.hint.clone()).unwrap_or_default(),
+                    what,
+                    NoteKind::Other,
+                );
             }
         }
     }

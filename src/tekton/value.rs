@@ -21,13 +21,24 @@ pub enum Value {
     /// The one text of a URL, URI or digest; trimmed, not empty.
     Text(String),
     /// The texts of an array of URLs, URIs or digests, as a matrix leaves them: each trimmed, in their order, with a blank one as an
-    /// empty text, since a name and a digest belong together by their positions. At least one is not blank.
+    /// empty text, since a name and a digest belong together by their positions. It may be empty, or blank all through.
     List(Vec<String>),
     /// The names in `IMAGES`, one a line; trimmed, none empty, at least one. (One text and not many, so that a
     /// list of half a million commas costs no more memory than its file.)
     Names(String),
     /// The objects in `ARTIFACT_OUTPUTS`, each with its own error; at least one.
     Outputs(Vec<Result<Output, OutputError>>),
+}
+
+impl Value {
+    /// Whether it names nothing: it is blank, or an array without a text.
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Self::Blank => true,
+            Self::List(texts) => texts.iter().all(String::is_empty),
+            Self::Text(_) | Self::Names(_) | Self::Outputs(_) => false,
+        }
+    }
 }
 
 /// One object of `ARTIFACT_OUTPUTS`.
@@ -156,8 +167,7 @@ fn list(items: Vec<Json>) -> Result<Value, ValueError> {
         Json::Null => Ok(String::new()),
         other => Err(ValueError::EntryNotText { at: at + 1, kind: type_name(&other) }),
     };
-    let texts = items.into_iter().enumerate().map(text).collect::<Result<Vec<_>, _>>()?;
-    Ok(if texts.iter().all(String::is_empty) { Value::Blank } else { Value::List(texts) })
+    items.into_iter().enumerate().map(text).collect::<Result<Vec<_>, _>>().map(Value::List)
 }
 
 fn names(text: &str) -> Result<Value, ValueError> {
@@ -314,8 +324,8 @@ mod tests {
             ("[\"a\"]", list(&["a"])),
             (" [\"a\\n\", \"\", \"b\"]\n", list(&["a", "", "b"])),
             ("[null, \"b\"]", list(&["", "b"])),
-            ("[]", Value::Blank),
-            ("[\"\", \" \", null]", Value::Blank),
+            ("[]", list(&[])),
+            ("[\"\", \" \", null]", list(&["", "", ""])),
             ("[\"a\"", text("[\"a\"")),
         ] {
             assert_eq!(parse_value(&url(), bytes.as_bytes()).unwrap(), want, "{bytes:?}");

@@ -231,7 +231,14 @@ fn arrays_that_are_not_pairs_are_named_with_what_to_do() {
             array(&["", A]),
             vec!["result IMAGE_URL entry 1: half a pair: result IMAGE_DIGEST entry 1 is blank"],
         ),
-        (&two, array(&["", ""]), vec!["result IMAGE_URL: half a pair: IMAGE_DIGEST is blank"]),
+        (
+            &two,
+            array(&["", ""]),
+            vec![
+                "result IMAGE_URL entry 1: half a pair: result IMAGE_DIGEST entry 1 is blank",
+                "result IMAGE_URL entry 2: half a pair: result IMAGE_DIGEST entry 2 is blank",
+            ],
+        ),
         (
             &two,
             format!("[\"{A}\", 7]"),
@@ -329,4 +336,52 @@ proptest! {
         prop_assert_eq!(images(&arrays), images(&single));
         prop_assert_eq!(arrays.problems.is_empty(), single.problems.is_empty());
     }
+}
+
+/// An empty array beside a filled one is a wrong length, and no missing half: in a child too.
+#[test]
+fn an_empty_array_has_a_length() {
+    let place = |name: &str| format!("TaskRun t result {name}");
+    for (urls, digests, lengths) in [
+        (array(&[]), array(&[A, B]), Some((0, 2))),
+        (array(&["registry.example/a"]), array(&[]), Some((1, 0))),
+        (array(&["", " "]), array(&[A]), Some((2, 1))),
+        (array(&[""]), array(&[A]), None),
+    ] {
+        let plan = of_pipeline_run(&[("t", "", "IMAGE_URL", &urls), ("t", "", "IMAGE_DIGEST", &digests)]);
+        assert!(plan.subjects.is_empty(), "{urls}");
+        let Some((names, hexes)) = lengths else {
+            assert_eq!((plan.problems.len(), plan.half_pairs().len()), (0, 1), "{urls} {:?}", plan.problems);
+            continue;
+        };
+        let said = |count: usize| format!("{count} {}", if count == 1 { "entry" } else { "entries" });
+        let want = format!(
+            "{}: it has {}, and {} has {}:",
+            place("IMAGE_URL"),
+            said(names),
+            place("IMAGE_DIGEST"),
+            said(hexes)
+        );
+        assert!(problems(&plan)[0].starts_with(&want), "{:?}", problems(&plan));
+        assert_eq!(plan.problems.len(), 1, "{urls}");
+    }
+    for (url, digest) in [(array(&[]), A.to_owned()), ("registry.example/a".to_owned(), array(&[""]))] {
+        let plan = task(&[("IMAGE_URL", &url), ("IMAGE_DIGEST", &digest)]);
+        assert!(problems(&plan)[0].contains("is blank"), "{:?}", problems(&plan));
+    }
+    let plan = task(&[("IMAGE_URL", "[]"), ("IMAGE_DIGEST", "[\"\"]")]);
+    assert_eq!((plan.problems.len(), plan.notes.len()), (0, 2));
+}
+
+/// Each artifact of an array has its number, and of very many the first few are told.
+#[test]
+fn artifacts_of_an_array_are_noted_by_their_numbers() {
+    let uris: Vec<String> = (0..4096).map(|at| format!("pkg:npm/x@{at}")).collect();
+    let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
+    let plan = task(&[("ARTIFACT_URI", &array(&uris)), ("ARTIFACT_DIGEST", &array(&[A; 4096]))]);
+    assert_eq!((plan.subjects.len(), plan.notes.len()), (4096, 17));
+    assert_eq!(plan.notes[1].place, "result ARTIFACT_URI entry 2");
+    let last = &plan.notes[16];
+    assert_eq!(last.place, "result ARTIFACT_URI");
+    assert_eq!(last.what, "4080 more entries are artifacts, which get no image signature");
 }
