@@ -5,6 +5,7 @@ pub(crate) mod samples;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use stepseal::explain::Explain as _;
 use stepseal::payload::provenance::{BuildType, ProvenanceOptions, RunFormat, payload};
 use stepseal::tekton::run::{Run, RunKind};
 use stepseal::verify::run::coverage::{Extent, Field, fields};
@@ -48,12 +49,25 @@ impl Signed {
         self.refusals(objects).is_empty()
     }
 
+    /// What to do where it doesn't count for `objects`.
+    pub(crate) fn hint(&self, objects: &Objects) -> String {
+        let mut objects = objects.clone();
+        let key = objects.run().short_key().unwrap();
+        objects.annotate("payload", &key, &self.payload);
+        objects.annotate("signature", &key, &self.signature);
+        let verdict = verify(&objects.run(), &trust(), &[]);
+        verdict.refused.first().and_then(|(_, refusal)| refusal.hint()).unwrap_or_default()
+    }
+
     /// Why it doesn't count, with the reasons below.
     pub(crate) fn refusals(&self, objects: &Objects) -> Vec<String> {
         let mut objects = objects.clone();
         let run = match objects.try_run() {
             Ok(run) => run,
-            Err(error) => return RunRefusal::from(error).causes(),
+            Err(error) => {
+                let refusal = RunRefusal::from(error);
+                return [vec![refusal.to_string()], refusal.causes()].concat();
+            }
         };
         let key = run.short_key().unwrap();
         objects.annotate("payload", &key, &self.payload);

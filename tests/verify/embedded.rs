@@ -80,12 +80,64 @@ fn what_was_signed_passes_and_a_change_of_a_task_run_does_not() {
 
 #[test]
 fn a_note_says_what_is_not_covered() {
+    for (format, words) in [(RunFormat::SlsaV1, "not covered"), (RunFormat::Tekton, "without the TaskRuns")] {
+        note_of(format, words);
+    }
+}
+
+fn note_of(format: RunFormat, words: &str) {
     let mut objects = objects();
-    let payload = made(&objects.run(), (RunFormat::SlsaV1, BuildType::Slsa, false));
+    let payload = made(&objects.run(), (format, BuildType::Slsa, false));
     let key = objects.run().short_key().unwrap();
     objects.annotate("payload", &key, payload.to_string().as_bytes());
-    objects.annotate("signature", &key, &crate::kit::envelope(crate::kit::signer(), &payload));
+    let signature = match format {
+        RunFormat::Tekton => crate::kit::signer().sign(payload.to_string().as_bytes()).unwrap().0,
+        _ => crate::kit::envelope(crate::kit::signer(), &payload).to_vec(),
+    };
+    objects.annotate("signature", &key, &signature);
     let verdict = stepseal::verify::run::verify(&objects.run(), &crate::run::trust(), &[]);
-    let note = verdict.good[0].coverage.note.unwrap();
-    assert!(note.contains("status.taskRuns") && note.contains("not covered"), "{note}");
+    let coverage = &verdict.good[0].coverage;
+    let note = coverage.note.unwrap();
+    assert!(note.contains("status.taskRuns") && note.contains(words), "{note}");
+    // What passes after a change of it is not said to be covered.
+    assert!(coverage.not_covered.contains(&"TaskRuns: name"), "{coverage:?}");
+    assert!(!coverage.covered.contains(&"other fields of the status"), "{coverage:?}");
+}
+
+/// The refusal says what to give where the file holds other TaskRuns than at signing.
+#[test]
+fn other_task_runs_than_at_signing_are_told_with_what_to_give() {
+    let alone = objects();
+    let own = |name: &str, task: &str, byte: &str| {
+        let mut status = status(byte);
+        status["results"] = status.as_object_mut().unwrap().remove("taskResults").unwrap();
+        json!({ "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "status": status,
+            "metadata": { "name": name, "namespace": "ci", "uid": format!("u-{name}"), "labels": { "tekton.dev/pipelineTask": task } },
+            "spec": { "serviceAccountName": "builder", "params": [{ "name": "p", "value": "v" }] } })
+    };
+    let children = vec![own("b-fetch", "fetch", "1"), own("a-build", "build", "2")];
+    let beside = Objects { children: children.clone(), ..alone.clone() };
+    let mut whole = beside.clone();
+    whole.object["apiVersion"] = "tekton.dev/v1".into();
+    whole.object["status"].as_object_mut().unwrap().remove("taskRuns");
+    let reference =
+        |name: &str, task: &str| json!({ "kind": "TaskRun", "name": name, "pipelineTaskName": task });
+    whole.object["status"]["childReferences"] =
+        json!([reference("b-fetch", "fetch"), reference("a-build", "build")]);
+    let part = Objects { children: children[..1].to_vec(), ..whole.clone() };
+    for (signed, given, words) in [
+        (&alone, &beside, "give it alone"),
+        (&beside, &alone, "give them beside it"),
+        (&whole, &part, "a-build is named by the PipelineRun and not given"),
+        (&part, &whole, "leave them out"),
+    ] {
+        let payload = made(&signed.run(), (RunFormat::SlsaV1, BuildType::Slsa, false));
+        let hint = Signed::new(&payload).hint(given);
+        assert!(hint.contains("don't trust the run") && hint.contains(words), "{words}: {hint}");
+    }
+    let mut changed = alone.clone();
+    changed.object["metadata"]["labels"] = json!({ "x": "y" });
+    let payload = made(&alone.run(), (RunFormat::SlsaV1, BuildType::Slsa, false));
+    let hint = Signed::new(&payload).hint(&changed);
+    assert_eq!(hint, "don't trust the run: somebody changed it after it was signed");
 }

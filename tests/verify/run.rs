@@ -193,7 +193,7 @@ fn what_was_changed_after_the_signature_is_named() {
             }
         }
         let verdict = verify(&objects.run(), &trust(), &[]);
-        let [(_, RunRefusal::Changed { differences: found, so_far: false })] = verdict.refused.as_slice()
+        let [(_, RunRefusal::Changed { differences: found, so_far: false, .. })] = verdict.refused.as_slice()
         else {
             unreachable!("{key}: {:?}", verdict.refused)
         };

@@ -89,6 +89,8 @@ pub(super) enum BeginError {
     Policy { path: String, source: PolicyError, exit: ExitCode },
     #[error("cannot read the run {place}")]
     RunFile { place: String, source: InputError },
+    #[error("{place} has no run that can be verified")]
+    RunOf { place: String, source: RunError },
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
@@ -146,7 +148,7 @@ impl Explain for BeginError {
             Self::RunFile { source, .. } => {
                 source.hint().or_else(|| Some("give a file with the run, or - for standard input".to_owned()))
             }
-            Self::Run(error) => error.hint(),
+            Self::Run(error) | Self::RunOf { source: error, .. } => error.hint(),
             Self::Cluster(error) => error.hint(),
             Self::Runs(error) => error.hint(),
             Self::RunName(..) => Some("write NAMESPACE/NAME".to_owned()),
@@ -169,7 +171,7 @@ impl Explain for BeginError {
             | Self::PolicyFile { .. } => ExitCode::Usage,
             Self::Policy { exit, .. } => *exit,
             Self::RunFile { .. } | Self::RunName(..) => ExitCode::Usage,
-            Self::Run(error) => error.exit(),
+            Self::Run(error) | Self::RunOf { source: error, .. } => error.exit(),
             Self::Cluster(error) => error.exit(),
             Self::Runs(error) => error.exit(),
             Self::Nothing(_) => ExitCode::Results,

@@ -43,7 +43,8 @@ pub(super) fn run(
     let run = match matches.get_one::<String>("run") {
         Some(place) => {
             let bytes = input::read_or_stdin(Path::new(place), MAX_BYTES);
-            Run::parse(&bytes.map_err(|source| unread(place, source))?)?
+            let run = Run::parse(&bytes.map_err(|source| unread(place, source))?);
+            run.map_err(|source| BeginError::RunOf { place: foreign::shown(place, 512), source })?
         }
         None => from_cluster(matches, &config, environment, begun)?,
     };

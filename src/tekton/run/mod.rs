@@ -83,6 +83,8 @@ pub struct Run {
     /// The places of the children that ran a task of the Pipeline, by its name.
     by_task: HashMap<String, Vec<usize>>,
     gaps: Vec<Gap>,
+    /// Whether the status has a TaskRun too whose own object is given.
+    embedded_beside: bool,
     /// What stood in the file beside the run.
     passed_over: Option<String>,
 }
@@ -109,7 +111,7 @@ impl Run {
             match other::role(&value)? {
                 Role::Run(RunKind::PipelineRun) => pipeline_runs.push(value),
                 Role::Run(RunKind::TaskRun) => task_runs.push(value),
-                Role::CustomRun => {}
+                Role::CustomRun => others.add_child(&value),
                 Role::Other => others.add(&value),
             }
         }
@@ -167,8 +169,9 @@ impl Run {
         if count > MAX_CHILDREN {
             return Err(RunError::TooManyChildren { count });
         }
+        let embedded_beside = count < given.len() + embedded.task_runs.len();
         let (children, gaps) = children::of(&object, given, embedded)?;
-        Ok(Self::new(object, children, gaps))
+        Ok(Self { embedded_beside, ..Self::new(object, children, gaps) })
     }
 
     fn new(object: RunObject, children: Vec<RunObject>, gaps: Vec<Gap>) -> Self {
@@ -178,12 +181,17 @@ impl Run {
                 by_task.entry(task.to_owned()).or_default().push(at);
             }
         }
-        Self { object, children, by_task, gaps, passed_over: None }
+        Self { object, children, by_task, gaps, embedded_beside: false, passed_over: None }
     }
 
     /// What stood in the file beside the run, and was not read, for people.
     pub fn passed_over(&self) -> Option<&str> {
         self.passed_over.as_deref()
+    }
+
+    /// Whether its status has a TaskRun too whose own object is given.
+    pub fn has_embedded_beside(&self) -> bool {
+        self.embedded_beside
     }
 
     /// What it is.

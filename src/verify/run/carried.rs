@@ -15,13 +15,22 @@ use crate::payload::cosign_statement::PREDICATE_TYPE;
 use crate::payload::provenance::{self, ProvenanceOptions, RunFormat};
 use crate::payload::{CosignStatement, Format as _};
 use crate::store::Attached;
-use crate::tekton::run::{Run, RunKind, RunObject, check_status};
+use crate::tekton::NAME_SHOWN_BYTES;
+use crate::tekton::run::{GapReason, Run, RunKind, RunObject, check_status};
 use crate::verify::claim::Claim;
 use crate::verify::require::Require;
 use crate::verify::statement::Statement;
 use crate::verify::trust::Trust;
 use crate::{foreign, json};
 
+/// What a statement has from the TaskRuns of a PipelineRun, whole or in part.
+const FROM_TASK_RUNS: [&str; 5] = [
+    "subject",
+    "predicate.buildConfig.tasks",
+    "predicate.materials",
+    "predicate.buildDefinition.resolvedDependencies",
+    "predicate.runDetails.byproducts",
+];
 /// The shortest part of an image's digest that is a key, in hex digits.
 const KEY_DIGITS: usize = 12;
 
@@ -156,7 +165,8 @@ impl<'a> Judge<'a> {
                 Nearest::Differs(_) => {}
             }
         }
-        Err(RunRefusal::Changed { differences: best, so_far })
+        let task_runs = other_task_runs(self.run, &best);
+        Err(RunRefusal::Changed { differences: best, so_far, task_runs })
     }
 
     /// The formats in which `run` gives `document`; otherwise the differences to the one in which they are fewest.
@@ -219,6 +229,42 @@ impl<'a> Judge<'a> {
         let found = self.annotations.get(annotation(part, key).as_str());
         found.copied().filter(|text| !text.is_empty())
     }
+}
+
+/// What to give where `differences` are in what the statement of a PipelineRun has from its TaskRuns, and others may have been given
+/// when it was signed.
+fn other_task_runs(run: &Run, differences: &[Difference]) -> Option<String> {
+    let of_task_runs =
+        |difference: &&Difference| FROM_TASK_RUNS.iter().any(|place| difference.path.starts_with(place));
+    let mut differences = differences.iter().filter(of_task_runs).peekable();
+    if run.kind() == RunKind::TaskRun || differences.peek().is_none() {
+        return None;
+    }
+    let gaps = run.gaps().into_iter();
+    let missing: Vec<String> = gaps
+        .filter(|gap| gap.why == GapReason::NotGiven)
+        .map(|gap| foreign::shown(gap.name.raw(), NAME_SHOWN_BYTES))
+        .collect();
+    if let Some(first) = missing.first() {
+        let more = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };
+        return Some(format!(
+            "{first}{more} is named by the PipelineRun and not given; give it with all of its TaskRuns (kubectl get taskruns -l \
+             tekton.dev/pipelineRun={} -o yaml)",
+            run.name()
+        ));
+    }
+    if run.has_embedded_beside() {
+        return Some(
+            "if the PipelineRun was signed without them, give it alone: its status has them too".to_owned(),
+        );
+    }
+    if run.children().iter().any(RunObject::is_embedded) {
+        return Some("if it was signed with the TaskRuns' own objects, give them beside it: here its status alone has them".to_owned());
+    }
+    let is_new = differences.any(|difference| difference.signed.is_none());
+    is_new.then(|| {
+        "if some of these were gone, or were not given, when it was signed, leave them out".to_owned()
+    })
 }
 
 /// What `run` gives, read as what is signed is read. Its text, which is as long, isn't kept beside it.

@@ -97,12 +97,31 @@ const IMAGE_ALONE: &str =
 
 /// What must be known where TaskRuns are known from the status of their PipelineRun alone.
 const EMBEDDED: &str = "TaskRuns that stand in status.taskRuns alone have no UID, labels, annotations, spec and params to cover, and the \
-                        defaults of their params are not covered";
+                        defaults of their params are not covered; their names are covered with the build type slsa-tekton alone";
+/// The same in the format `tekton`.
+const STATUS_WITHOUT_EMBEDDED: &str = "the format tekton signs the status alone, without the TaskRuns in status.taskRuns and status.runs: every run with the rest of this \
+     status passes, whatever these TaskRuns, its name, UID and spec";
+/// The name of the field with all of a status that no other field has.
+const OTHER_STATUS: &str = "other fields of the status";
+/// The name of the field with the names of TaskRuns.
+const TASK_RUN_NAME: &str = "TaskRuns: name";
 
 impl Coverage {
     /// The same of a PipelineRun with TaskRuns that its status alone has.
-    pub(super) fn of_embedded(self) -> Self {
-        Self { note: self.note.or(Some(EMBEDDED)), ..self }
+    pub(super) fn of_embedded(mut self) -> Self {
+        if self.note == Some(STATUS_ALONE) {
+            self.covered.retain(|field| *field != OTHER_STATUS);
+            self.in_part.push((OTHER_STATUS, "all but taskRuns and runs"));
+            self.note = Some(STATUS_WITHOUT_EMBEDDED);
+            return self;
+        }
+        // Two TaskRuns that change their names give the same provenance, unless it holds them in full.
+        if self.in_part.iter().any(|(field, _)| *field == TASK_RUN_NAME) {
+            self.in_part.retain(|(field, _)| *field != TASK_RUN_NAME);
+            self.not_covered.push(TASK_RUN_NAME);
+        }
+        self.note = self.note.or(Some(EMBEDDED));
+        self
     }
 
     /// Of a payload that a run of this `kind` gives in each of `formats`, with this build type. Where it could be of several,
@@ -273,7 +292,7 @@ const TASK_RUN: &[Field] = &[
         ..ALWAYS
     },
     Field { name: "conditions (whether it succeeded)", paths: &[&["status", "conditions"]], ..STATUS },
-    Field { name: "other fields of the status", paths: &[&["status"]], ..STATUS },
+    Field { name: OTHER_STATUS, paths: &[&["status"]], ..STATUS },
 ];
 
 /// Of a PipelineRun.
@@ -355,9 +374,9 @@ const PIPELINE_RUN: &[Field] = &[
         ..STATUS
     },
     Field { name: "conditions (whether it succeeded)", paths: &[&["status", "conditions"]], ..STATUS },
-    Field { name: "other fields of the status", paths: &[&["status"]], ..STATUS },
+    Field { name: OTHER_STATUS, paths: &[&["status"]], ..STATUS },
     Field {
-        name: "TaskRuns: name",
+        name: TASK_RUN_NAME,
         paths: &[&["metadata", "name"]],
         slsa_v1: Extent::Part("that it is the one in childReferences"),
         slsa_v2alpha3: ADDED,

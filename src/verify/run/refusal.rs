@@ -91,6 +91,8 @@ pub enum RunRefusal {
         differences: Vec<Difference>,
         /// Whether it was signed before it ended, as far as the payload shows.
         so_far: bool,
+        /// Of a PipelineRun, how the TaskRuns that were given may be others than at signing, for people.
+        task_runs: Option<String>,
     },
     /// It doesn't say what it has to.
     #[error("{0}")]
@@ -107,6 +109,9 @@ impl Explain for RunRefusal {
             }
             Self::Distrust(Distrust::NoLog) => {
                 "if its signer uses no transparency log, pass --insecure-ignore-tlog".to_owned()
+            }
+            Self::Changed { so_far: false, task_runs: Some(task_runs), .. } => {
+                format!("don't trust the run: somebody changed it after it was signed, or other TaskRuns are given than at signing: {task_runs}")
             }
             Self::Changed { so_far: false, .. } => {
                 "don't trust the run: somebody changed it after it was signed".to_owned()
