@@ -168,6 +168,9 @@ fn belongs(task_run: &Value, name: &ObjectName, pipeline_run: &Value) -> Result<
     if owner == uid && !uid.is_empty() {
         return Ok(());
     }
+    if owner.is_empty() {
+        return Err(RunsError::NotOwned { name: name.to_string() });
+    }
     Err(RunsError::Another {
         kind: Kind::TaskRun,
         name: format!("{name}, by its owner,"),

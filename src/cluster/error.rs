@@ -232,8 +232,14 @@ impl Refusal {
 
 impl Refusal {
     /// Whether a 404 is about the object: an address that the API server doesn't know gets the text "404 page not found".
+    /// So is the `Status` for an API group that isn't served.
     fn is_of_the_object(&self) -> bool {
-        self.reason == "NotFound"
+        self.reason == "NotFound" && self.message != "the server could not find the requested resource"
+    }
+
+    /// Whether a 404 is about the namespace.
+    fn is_of_the_namespace(&self) -> bool {
+        self.is_of_the_object() && self.message.starts_with("namespaces \"")
     }
 }
 
@@ -330,6 +336,10 @@ impl RequestError {
                     self.rule()
                 ),
                 404 if !refusal.is_of_the_object() => return Some(unserved(kind)),
+                404 if refusal.is_of_the_namespace() => format!(
+                    "there is no namespace {}: see whether that is its name, and whether this is the right cluster",
+                    object.namespace()
+                ),
                 404 => format!("see whether {kind} {} is there, in namespace {}", object.name(), object.namespace()),
                 409 => "run again: somebody changed it at the same moment".into(),
                 _ => return None,

@@ -62,6 +62,12 @@ pub enum RunsError {
         /// The UID it must have.
         wanted: String,
     },
+    /// A TaskRun that the PipelineRun names and doesn't own.
+    #[error("TaskRun {name} is not the PipelineRun's: it has no ownerReferences that name a PipelineRun")]
+    NotOwned {
+        /// Which.
+        name: String,
+    },
     /// A name in an object is none.
     #[error("{place} holds no name of an object")]
     Name {
@@ -97,6 +103,9 @@ impl Explain for RunsError {
                 "let the Task set STEPSEAL_TASKRUN to $(context.taskRun.namespace)/$(context.taskRun.name) and STEPSEAL_TASKRUN_UID to \
                  $(context.taskRun.uid) in this step"
                     .into()
+            }
+            Self::NotOwned { .. } => {
+                "don't trust it: Tekton makes the PipelineRun its owner; see who made it, or removed the owner".into()
             }
             Self::Another { .. } => "it was deleted and made again; sign the new one by itself".into(),
             Self::Name { .. } | Self::TooMany { .. } => "see whether Tekton wrote this object".into(),

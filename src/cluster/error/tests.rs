@@ -68,3 +68,18 @@ fn what_is_no_status_is_shown_cut() {
     assert!(text.contains("502: xxx") && text.len() < 800, "{text}");
     assert_eq!(error.exit(), ExitCode::Failed);
 }
+
+#[test]
+fn a_404_is_of_the_object_of_its_namespace_or_of_the_api() {
+    for (reason, message, object, namespace) in [
+        ("NotFound", "taskruns.tekton.dev \"build\" not found", true, false),
+        ("NotFound", "namespaces \"ci\" not found", true, true),
+        ("NotFound", "the server could not find the requested resource", false, false),
+        ("", "404 page not found", false, false),
+    ] {
+        let (reason, message) = (reason.to_owned(), message.to_owned());
+        let refusal = Refusal { status: 404, reason, message, causes: Vec::new(), retry_after: None };
+        let found = (refusal.is_of_the_object(), refusal.is_of_the_namespace());
+        assert_eq!(found, (object, namespace), "{refusal}");
+    }
+}

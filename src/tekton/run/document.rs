@@ -6,6 +6,7 @@
 //!
 //! Spec: <https://yaml.org/spec/1.2.2/>, <https://www.rfc-editor.org/rfc/rfc8259>
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -38,6 +39,8 @@ pub(super) const fn max_memory(text_bytes: usize) -> usize {
     if text_bytes > LONG_BYTES { text_bytes / 2 * 7 } else { MAX_MEMORY_BYTES }
 }
 
+/// The byte order mark.
+const MARK: char = '\u{feff}';
 /// The most documents in a YAML file.
 const MAX_DOCUMENTS: usize = 10_000;
 /// The largest whole number below which a float holds every one.
@@ -63,7 +66,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
         return Err(RunError::Utf16);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| RunError::NotText)?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = &*without_marks(text);
     match text.trim_start().bytes().next() {
         None => return Err(RunError::Empty),
         Some(b'<') => other::known(bytes).map_or(Ok(()), Err)?,
@@ -82,6 +85,44 @@ fn read(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
         flatten(document, &mut found, 0)?;
     }
     Ok(found)
+}
+
+/// `text` without the byte order mark at the start of each document: files that were put together keep theirs. A mark within a text of JSON stays,
+/// and so does one in YAML that stands elsewhere than after `---`, or before it.
+fn without_marks(text: &str) -> Cow<'_, str> {
+    let text = text.strip_prefix(MARK).unwrap_or(text);
+    if !text.contains(MARK) {
+        return Cow::Borrowed(text);
+    }
+    let is_json = text.trim_start().starts_with(['{', '['])
+        && !text.lines().any(|line| line.trim_start_matches(MARK).trim_end() == "---");
+    let mut kept = String::with_capacity(text.len());
+    if is_json {
+        let (mut depth, mut in_text, mut escaped) = (0_i64, false, false);
+        for char in text.chars() {
+            if char == '"' && !escaped {
+                in_text = !in_text;
+            }
+            escaped = in_text && char == '\\' && !escaped;
+            match char {
+                '{' | '[' if !in_text => depth += 1,
+                '}' | ']' if !in_text => depth -= 1,
+                _ => {}
+            }
+            if char != MARK || in_text || depth != 0 {
+                kept.push(char);
+            }
+        }
+        return Cow::Owned(kept);
+    }
+    let mut begins = false;
+    for line in text.split_inclusive('\n') {
+        let bare = line.strip_prefix(MARK).unwrap_or(line);
+        let is_mark_of_document = bare.trim_end() == "---" || bare.starts_with("--- ");
+        kept.push_str(if begins || is_mark_of_document { bare } else { line });
+        begins = bare.trim_end() == "---";
+    }
+    Cow::Owned(kept)
 }
 
 /// The objects of lists and arrays, one after the other.

@@ -50,12 +50,18 @@ pub(super) fn role(value: &Value) -> Result<Role, RunError> {
 pub(super) struct Others {
     counts: BTreeMap<String, usize>,
     first: Option<RunError>,
+    /// The first child that is not a TaskRun, which stands beside its PipelineRun without a word.
+    child: Option<RunError>,
 }
 
 impl Others {
     pub(super) fn add(&mut self, value: &Value) {
         *self.counts.entry(shown(text(value, "kind"), NAME_SHOWN_BYTES)).or_default() += 1;
         self.first.get_or_insert_with(|| no_run(value));
+    }
+
+    pub(super) fn add_child(&mut self, value: &Value) {
+        self.child.get_or_insert_with(|| no_run(value));
     }
 
     /// What is passed over beside a run, for people.
@@ -66,7 +72,7 @@ impl Others {
     /// Why there is no run.
     pub(super) fn no_run(self) -> RunError {
         let listed = self.listed();
-        match self.first {
+        match self.first.or(self.child) {
             Some(RunError::NoRun { instead, .. }) if self.counts.values().sum::<usize>() > 1 => {
                 RunError::NoRun { what: listed, instead }
             }

@@ -35,6 +35,11 @@ fn lists_arrays_and_several_documents_are_the_same() {
         (format!("{run}\r\n---\r\n{child}\r\n"), 0),
         (format!("\u{feff}{run}\n{child}"), 0),
         (format!("\u{feff}---\n{run}\n---\n{child}\n...\n"), 0),
+        // Files that were put together, each with its mark.
+        (format!("\u{feff}{run}\n\u{feff}{child}"), 0),
+        (format!("\u{feff}{run}\u{feff}{child}"), 0),
+        (format!("{run}\r\n---\r\n\u{feff}{child}"), 0),
+        (format!("{run}\n\u{feff}---\n{child}"), 0),
         // The API server's own lists, whose items don't say what they are.
         (format!("{}\n{}", of_tekton("PipelineRunList", &run), of_tekton("TaskRunList", &child)), 0),
         // Each as it is, twice.
@@ -257,4 +262,23 @@ fn what_is_shown_of_a_foreign_document_is_escaped_and_cut() {
     let beside = format!("{}\n{}", task_run("a", "x"), of(evil, "x"));
     let run = Run::parse(beside.as_bytes()).unwrap();
     assert!(!run.passed_over().unwrap().contains(['\u{1b}', '\n']));
+}
+
+#[test]
+fn a_mark_within_a_document_stays() {
+    let with = |value: &str| TASK_RUN.replace("value: x", &format!("value: {value}"));
+    let json = Run::parse(TASK_RUN.as_bytes()).unwrap().object().to_string();
+    let marked = "\u{feff}a\\\\\u{feff}";
+    let text = format!("\u{feff}{}", json.replace("\"x\"", &format!("\"{marked}\"")));
+    assert_eq!(Run::parse(text.as_bytes()).unwrap().run().results()[0].value.text(), "\u{feff}a\\\u{feff}");
+    let text = format!("---\n\u{feff}{}", with("\"\u{feff}y\""));
+    assert_eq!(Run::parse(text.as_bytes()).unwrap().run().results()[0].value.text(), "\u{feff}y");
+    assert!(Run::parse(json.replace(':', "\u{feff}:").as_bytes()).is_err(), "no JSON");
+}
+
+#[test]
+fn a_custom_run_alone_is_named() {
+    let run = of("CustomRun", "c").to_string();
+    let error = Run::parse(run.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("an object of kind CustomRun"), "{error}");
 }

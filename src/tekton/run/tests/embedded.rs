@@ -111,6 +111,19 @@ fn a_child_that_is_known_in_two_ways_is_taken_once() {
         ]
     );
     assert_eq!(gaps(&run).len(), 4);
+    // A reference that names no task contradicts nothing, and a name that stands twice is no gap in what is known.
+    let mut status = both(&[("TaskRun", "a"), ("TaskRun", "a")]);
+    status["childReferences"][0].as_object_mut().unwrap().remove("pipelineTaskName");
+    let run = read(status).unwrap();
+    assert_eq!(names(&run), ["a", "b"]);
+    assert!(
+        gaps(&run).contains(
+            &"a: the PipelineRun names this TaskRun twice among its children, and it is taken once"
+                .to_owned()
+        ),
+        "{:?}",
+        gaps(&run)
+    );
     for references in [&[][..], &[("TaskRun", "a")]] {
         let run = Run::from_objects(old(both(references)), vec![beside("i")]).unwrap();
         let given: Vec<bool> = run.children().iter().map(|child| child.uid().is_some()).collect();
@@ -247,4 +260,18 @@ fn a_task_of_which_nothing_is_said_is_named() {
     assert_eq!(over(json!({ "childReferences": references }), "True")[2..], [untold("end")]);
     // A run that failed or was cancelled need not say what it skipped.
     assert!(over(json!({}), "False").is_empty());
+}
+
+#[test]
+fn a_task_run_that_is_known_in_two_ways_counts_once() {
+    let name = |at: usize| format!("t{at}");
+    let entries: serde_json::Map<String, Value> =
+        (0..MAX_CHILDREN).map(|at| (name(at), entry("one", json!({})))).collect();
+    let own = |at: usize| json!({ "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": { "name": name(at), "namespace": "ci" } });
+    let given: Vec<Value> = (0..MAX_CHILDREN).map(own).collect();
+    let status = json!({ "taskRuns": entries });
+    let run = Run::from_objects(old(status.clone()), given.clone()).unwrap();
+    assert_eq!((run.children().len(), run.has_embedded_beside()), (MAX_CHILDREN, true));
+    let more = [given, vec![own(MAX_CHILDREN)]].concat();
+    assert!(matches!(Run::from_objects(old(status), more), Err(RunError::TooManyChildren { .. })));
 }
