@@ -98,7 +98,8 @@ fn serve(script: impl Fn(&str, usize) -> &'static str + Send + 'static) -> Strin
 
 #[test]
 fn a_public_key_stays_where_the_secret_may_have_been_made() {
-    const NONE: &str = "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const NONE: &str = "HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\
+                        \"reason\":\"NotFound\",\"message\":\"secrets \\\"keys\\\" not found\",\"code\":404}";
     const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     const THERE: &str = "HTTP/1.1 409 Conflict\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
     // Of the first POST the answer is lost; the second finds the Secret there, which perhaps the first has made.

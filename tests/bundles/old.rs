@@ -189,7 +189,7 @@ fn keys() -> Vec<Case> {
     let says = |name: &str, says, why: &str| good(name, why, &with_key()).refused(Refusal::Says(says));
     let mut of_another = says(
         "old-key-of-another",
-        "--key that is given is not that of the bundle",
+        "its bundle was made with another key than --key gives",
         "another key is given than the one in the bundle, which made the signature and was logged",
     );
     of_another.key = Some(pem("PUBLIC KEY", &spki(&key("somebody"))));
@@ -197,7 +197,7 @@ fn keys() -> Vec<Case> {
         of_another,
         says(
             "old-key-another-in-it",
-            "--key that is given is not that of the bundle",
+            "its bundle was made with another key than --key gives",
             "the key that is given made the signature, and another stands in the bundle",
         )
         .but(|b| *at(b, "/cert") = key_of("somebody")),
@@ -270,9 +270,10 @@ fn attestations() -> Vec<Case> {
         .attestation(TYPE),
     );
     cases.push(
-        good(
+        bad(
             "old-attestation-blank-added",
-            "a blank after the envelope, which nobody signed, says nothing",
+            "log entry",
+            "the envelope was logged without the blank after it",
             &recipe,
         )
         .but(stored(|envelope| [envelope, b" "].concat()))
