@@ -181,7 +181,7 @@ async fn two_hundred_children_are_a_few_requests_and_the_gone_are_named() {
     namespace.kubectl(&["delete", "taskrun", "child-3"]).ok();
     namespace.create(task_run("child-3"));
     let error = cluster.task_runs_of(&pipeline_run).await.unwrap_err();
-    assert!(matches!(error, RunsError::Another { .. }) && error.to_string().contains("child-3"), "{error}");
+    assert!(matches!(error, RunsError::NotOwned { .. }) && error.to_string().contains("child-3"), "{error}");
 }
 
 /// A finished TaskRun and its Pod.

@@ -24,6 +24,10 @@ pub(super) enum Reason {
     OneLetter,
     /// Chains takes no arrays for pairs.
     Array,
+    /// Chains keeps blanks around the fields of an artifact.
+    Blanks,
+    /// Chains takes the one before a blank hint of the same name.
+    LastBlank,
     /// Chains gives up on a step or sidecar without an image digest.
     NoImage,
     /// Chains panics at a child without its beginning.
@@ -46,6 +50,8 @@ impl Reason {
             Self::Array => {
                 "| `*IMAGE_URL` and `*IMAGE_DIGEST`, or `*ARTIFACT_URI` and `*ARTIFACT_DIGEST`, as arrays"
             }
+            Self::Blanks => "| blanks around the fields of an `*ARTIFACT_OUTPUTS`",
+            Self::LastBlank => "| a hint that a run names twice, the last of them blank or malformed",
             Self::NoImage => "| a step or sidecar without an image by digest",
             Self::NoStart => "| a child without `startTime`",
         }
@@ -84,7 +90,8 @@ fn statements(given: &Given, ours: &Value, theirs: &Value) -> Result<Vec<Reason>
 /// Takes a difference out of both statements; whether there was one.
 type Even = fn(&mut Value, &mut Value, &Given) -> bool;
 
-const EVENED: [(Reason, Even); 8] = [
+const EVENED: [(Reason, Even); 10] = [
+    (Reason::Blanks, |_, theirs, _| blanks(theirs)),
     (Reason::StepActions, step_actions),
     (Reason::Scheme, schemes),
     (Reason::Semicolon, semicolons),
@@ -92,6 +99,7 @@ const EVENED: [(Reason, Even); 8] = [
         ours_only(ours, theirs, |subject| has_own_digest(subject, given))
     }),
     (Reason::Array, |ours, theirs, given| ours_only(ours, theirs, |subject| is_in_an_array(subject, given))),
+    (Reason::LastBlank, last_blank),
     (Reason::OneLetter, |ours, theirs, _| ours_only(ours, theirs, is_one_letter)),
     (Reason::BuiltImage, |ours, theirs, given| ours_only(ours, theirs, |subject| is_built(subject, given))),
     (Reason::Order, order),
@@ -114,6 +122,30 @@ fn step_actions(ours: &mut Value, _: &mut Value, _: &Given) -> bool {
     after < before
 }
 
+/// Drops the blanks around the name and the digests of each subject; whether there were any.
+fn blanks(theirs: &mut Value) -> bool {
+    let Some(Value::Array(subjects)) = theirs.get_mut("subject") else { return false };
+    let before = subjects.clone();
+    for subject in subjects.iter_mut() {
+        let name = name(subject).trim().to_owned();
+        let trimmed = |(key, hex): (&String, &Value)| {
+            (key.trim().to_owned(), Value::from(hex.as_str().unwrap_or_default().trim()))
+        };
+        let digest = subject["digest"].as_object().into_iter().flatten().map(trimmed).collect();
+        subject["name"] = Value::from(name);
+        subject["digest"] = Value::Object(digest);
+    }
+    // What differed in blanks alone is one subject.
+    let mut known = Vec::new();
+    subjects.retain(|subject| {
+        !known.contains(subject) && {
+            known.push(subject.clone());
+            true
+        }
+    });
+    *subjects != before
+}
+
 /// Takes those subjects out of `ours` that Chains doesn't have, for the reason `dropped`.
 fn ours_only(ours: &mut Value, theirs: &mut Value, dropped: impl Fn(&Value) -> bool) -> bool {
     let known = subjects(theirs);
@@ -127,6 +159,18 @@ fn schemes(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
         ["https://", "oci://", "docker://"].iter().any(|scheme| name(subject).starts_with(scheme))
     };
     keep_subjects(theirs, |subject| known.contains(subject) || !named(subject))
+}
+
+/// Takes the subjects that Chains alone has out of `theirs`, if a result is blank that stands there before with a value.
+fn last_blank(ours: &mut Value, theirs: &mut Value, given: &Given) -> bool {
+    let known = subjects(ours);
+    let is_blank = |result: &Value| result["value"].as_str().is_some_and(|text| text.trim().is_empty());
+    let blank_again = |results: &[Value]| {
+        let before = |at: usize, name: &Value| results.iter().take(at).any(|result| result["name"] == *name);
+        results.iter().enumerate().any(|(at, result)| is_blank(result) && before(at, &result["name"]))
+    };
+    anywhere(given, &|value| value.as_array().is_some_and(|results| blank_again(results)))
+        && keep_subjects(theirs, |subject| known.contains(subject))
 }
 
 fn semicolons(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
@@ -183,7 +227,7 @@ fn is_built(subject: &Value, given: &Given) -> bool {
         let uri = value["uri"].as_str().unwrap_or_default().trim();
         let last = uri.rsplit('/').next().unwrap_or_default().split([':', '@']).next().unwrap_or_default();
         value["isBuildArtifact"] == "true"
-            && value["digest"].as_str().is_some_and(|own| own.trim() == digest(subject))
+            && value["digest"].as_str().is_some_and(|own| own.trim().eq_ignore_ascii_case(&digest(subject)))
             && name(subject).rsplit('/').next() == Some(last)
     })
 }
