@@ -12,8 +12,8 @@
 //! Where the trusted root has the authority's certificate, a timestamp is by that authority if it names that certificate as its signer (issuer, in any spelling, and serial
 //! number; or the key's id), or if the certificate's key signed it, whatever it says of its signer. Where the trusted root has none, it is by that authority if it brings a
 //! certificate that the authority issued, valid or not. It must be good then: it is false if another key signed it, whoever's name it bears.
-//! Any other one is by an authority that isn't known. It proves nothing; what can be checked of it still must be right: its form, that it is of this
-//! signature, and that the certificate that it brings signed it. What can't be told: without certificates in the timestamp, a timestamp by an authority of which the
+//! Any other one is by an authority that isn't known. It proves nothing, whatever it is of; its form must be right nevertheless, and the certificate that it
+//! brings must have signed it. What can't be told: without certificates in the timestamp, a timestamp by an authority of which the
 //! trusted root has no certificate; and one whose certificates between are left out.
 
 use const_oid::db::rfc5912::{
@@ -57,13 +57,14 @@ pub(super) fn verify(
 ) -> Result<Stamped, TimestampError> {
     let token = Token::parse(timestamp)?;
     let (hash, digest) = &token.imprint;
-    if hash.digest(signature) != *digest {
-        return Err(TimestampError::Imprint);
-    }
+    let is_of_signature = hash.digest(signature) == *digest;
     let mut failed = TimestampError::UnknownAuthority;
     for authority in &trust.timestamp_authorities {
         match token.by(authority, effort) {
-            Ok(()) => return Ok(Stamped::By { at: token.time, authority: authority.name.clone() }),
+            Ok(()) if is_of_signature => {
+                return Ok(Stamped::By { at: token.time, authority: authority.name.clone() });
+            }
+            Ok(()) => return Err(TimestampError::Imprint),
             // What another authority says of it is more than that it isn't this one's.
             Err(TimestampError::UnknownAuthority) => {}
             Err(error) => failed = error,
