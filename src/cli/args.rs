@@ -218,17 +218,14 @@ fn verify_run() -> Command {
         Command::new("verify-run").about(VERIFY_RUN_ABOUT),
         &[VERIFY_SETTINGS, VERIFY_RUN_SETTINGS],
     );
-    let one = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).help(help)
-    };
     command
-        .arg(one(
+        .arg(value(
             "run",
             "FILE",
             "The TaskRun, or the PipelineRun followed by its TaskRuns; YAML or JSON, - for standard input",
         ))
-        .arg(one("taskrun", "NAMESPACE/NAME", "The TaskRun in the cluster"))
-        .arg(one("pipelinerun", "NAMESPACE/NAME", "The PipelineRun in the cluster"))
+        .arg(value("taskrun", "NAMESPACE/NAME", "The TaskRun in the cluster"))
+        .arg(value("pipelinerun", "NAMESPACE/NAME", "The PipelineRun in the cluster"))
         .group(clap::ArgGroup::new("what").args(["run", "taskrun", "pipelinerun"]).required(true))
 }
 
