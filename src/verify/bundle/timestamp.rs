@@ -114,14 +114,8 @@ impl Token {
             if !self.certificates.iter().any(|one| !one.is_self_issued() && issued(one)) {
                 return Err(TimestampError::UnknownAuthority);
             }
-            let mut failed = TimestampError::Certificate { authority: authority.name.clone() };
-            for leaf in self.own().take_while(|_| effort.spend()) {
-                match self.good(leaf, authority, &self.certificates, effort) {
-                    Ok(()) => return Ok(()),
-                    Err(error) => failed = error,
-                }
-            }
-            Err(failed)
+            let none = TimestampError::Certificate { authority: authority.name.clone() };
+            self.by_own(none, effort, |leaf| self.good(leaf, authority, &self.certificates, effort))
         })
     }
 
@@ -142,22 +136,37 @@ impl Token {
         Ok(())
     }
 
-    /// Checks what a timestamp by nobody known says of itself, as far as its algorithms are known.
+    /// Checks what a timestamp of an unknown authority says of itself, as far as its algorithms are supported.
     fn by_itself(&self, effort: &Effort) -> Result<(), TimestampError> {
         if self.certificates.is_empty() {
-            return known(self.signer.is_of(&self.info).map(drop));
+            return if_supported(self.signer.is_of(&self.info).map(drop));
         }
-        // Some of what names the signer is signed by nobody, and may have been changed.
-        let mut failed = TimestampError::Malformed("its certificates lack its signer's");
+        // No signature covers what names the signer, so that it may have been changed.
+        let none = TimestampError::Malformed("its certificates lack its signer's");
         effort.on(|| {
-            for own in self.own().take_while(|_| effort.spend()) {
-                match known(self.signed_by(&own.parsed, || self.claimed())) {
-                    Ok(()) => return Ok(()),
-                    Err(error) => failed = error,
-                }
-            }
-            Err(failed)
+            self.by_own(none, effort, |own| if_supported(self.signed_by(&own.parsed, || self.claimed())))
         })
+    }
+
+    /// Checks its certificates under the signer's name until `check` accepts one.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the last of them; `none`, if there is none.
+    fn by_own(
+        &self,
+        none: TimestampError,
+        effort: &Effort,
+        check: impl Fn(&X509) -> Result<(), TimestampError>,
+    ) -> Result<(), TimestampError> {
+        let mut failed = none;
+        for own in self.own().take_while(|_| effort.spend()) {
+            match check(own) {
+                Ok(()) => return Ok(()),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     fn path(
@@ -208,8 +217,8 @@ impl Token {
     }
 }
 
-/// What isn't known of a timestamp by nobody known can't be checked.
-fn known(checked: Result<(), TimestampError>) -> Result<(), TimestampError> {
+/// Accepts a timestamp of an unknown authority whose algorithms are not supported: it can't be checked, and counts for nothing.
+fn if_supported(checked: Result<(), TimestampError>) -> Result<(), TimestampError> {
     match checked {
         Err(TimestampError::Algorithm(_)) => Ok(()),
         checked => checked,
