@@ -337,14 +337,10 @@ impl Parts {
             log: self.log,
             timestamp: self.timestamp.map(stamp),
         };
-        // The content is put in afterwards: an envelope may have many megabytes.
-        let empty = json!({ "signature": "AA==" });
-        let assembled = trust::assembled("messageSignature", &empty, signer, &attached);
-        let assembled = assembled.map_err(|error| match error {
+        let bundle = trust::without_content(signer, &attached).map_err(|error| match error {
             Distrust::Bundle(error) => PartsError::Bundle(error),
             _ => PartsError::Log,
         })?;
-        let bundle = Bundle::parse(assembled.to_string().as_bytes())?;
         let Contents { each, stored } = contents;
         let of = |content| Bundle { content, stored: stored.clone(), ..bundle.clone() };
         Ok(each.into_iter().map(of).collect())

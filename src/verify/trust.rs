@@ -169,8 +169,8 @@ impl Trust {
         if let Signer::Key(key) = &accepted.signer {
             Verifier::verify_signature(key, artifact, signature, accepted.hash)?;
         }
-        let bundle = assembled("messageSignature", content, &accepted.signer, attached)?;
-        self.verified(accepted, &Bundle::parse(bundle.to_string().as_bytes())?, artifact)
+        let bundle = assembled(content, &accepted.signer, attached)?;
+        self.verified(accepted, &bundle, artifact)
     }
 
     /// Who signed the envelope of an `.att` layer, and what.
@@ -209,10 +209,8 @@ impl Trust {
                 Err(refused)
             }
             signer => {
-                // The content is put in afterwards, from the parts that an envelope has: others may stand in it.
-                let bundle =
-                    assembled("messageSignature", &json!({ "signature": "AA==" }), signer, attached)?;
-                let bundle = Bundle::parse(bundle.to_string().as_bytes())?;
+                // Of an envelope the parts alone that the format has: there may be others in it.
+                let bundle = without_content(signer, attached)?;
                 let stored = Stored::of(bytes, envelope.signatures.len());
                 let of =
                     |one| Bundle { content: Content::Dsse(one), stored: stored.clone(), ..bundle.clone() };
@@ -365,13 +363,18 @@ impl By {
     }
 }
 
-/// The bundle that a signature is together with what hangs on its layer.
-pub(super) fn assembled(
-    field: &str,
-    content: &Value,
-    signer: &Signer,
-    attached: &Attached,
-) -> Result<Value, Distrust> {
+/// The bundle of what comes with a signature. The signature in it stands in for the content, which the caller puts in: an envelope
+/// may have many megabytes.
+///
+/// # Errors
+///
+/// A part can't be read, or there is no certificate where an identity is accepted.
+pub(super) fn without_content(signer: &Signer, attached: &Attached) -> Result<Bundle, Distrust> {
+    assembled(&json!({ "signature": "AA==" }), signer, attached)
+}
+
+/// The bundle of a signature, a bundle's `messageSignature`, and what comes with it.
+fn assembled(signature: &Value, signer: &Signer, attached: &Attached) -> Result<Bundle, Distrust> {
     let mut material = match signer {
         Signer::Key(key) => json!({ "publicKey": { "hint": key.hint() } }),
         Signer::Identity(_) => {
@@ -398,14 +401,12 @@ pub(super) fn assembled(
             );
         }
     }
-    let mut bundle = json!({
+    let bundle = json!({
         "mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1",
         "verificationMaterial": material,
+        "messageSignature": signature,
     });
-    if let Some(fields) = bundle.as_object_mut() {
-        fields.insert(field.to_owned(), content.clone());
-    }
-    Ok(bundle)
+    Ok(Bundle::parse(bundle.to_string().as_bytes())?)
 }
 
 /// The entry of a log in the layout of bundles; `None`: it is none.
