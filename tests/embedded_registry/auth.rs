@@ -96,6 +96,19 @@ async fn bearer_wants_a_token_for_the_scope() {
 }
 
 #[tokio::test]
+async fn both_takes_tokens_and_passwords_and_asks_for_tokens() {
+    let site = Site::new(options(Auth::Both)).await;
+    assert!(site.get("/v2/").await.header("www-authenticate").starts_with("Bearer "));
+    assert_eq!(tags(&site, "team-a/x", &basic("a", "pw-a")).await.status, StatusCode::NOT_FOUND);
+    let wrong = tags(&site, "team-a/x", &basic("a", "wrong")).await;
+    assert!(
+        wrong.status == StatusCode::UNAUTHORIZED && wrong.header("www-authenticate").starts_with("Bearer ")
+    );
+    let given = token(&site, "scope=repository:team-a/x:pull", Some(&basic("a", "pw-a"))).await;
+    assert_eq!(tags(&site, "team-a/x", &bearer(&given)).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn the_token_service_knows_its_users() {
     let site = Site::new(Options { token_service: TokenService::OwnListener, ..options(Auth::Bearer) }).await;
     let scope = "scope=repository:team-a/app:pull";

@@ -229,3 +229,22 @@ async fn a_product_is_imitated_by_two_functions() {
     faults.clear();
     assert_eq!(site.get("/v2/app/manifests/v2").await.code(), "MANIFEST_UNKNOWN");
 }
+
+#[tokio::test]
+async fn a_request_is_taken_for_another_one() {
+    let (site, _) = site().await;
+    let faults = site.registry.faults();
+    faults.rewrite_requests(|asked| Some(asked.path_and_query.strip_prefix("/api")?.replace("latest", "v1")));
+    faults.change_answers(|asked, answer| {
+        let body = asked.body.len().into();
+        answer.headers_mut().insert("x-body", body);
+    });
+    let got = site.get("/api/v2/app/manifests/latest").await;
+    assert_eq!((got.status, got.header("x-body")), (StatusCode::OK, "0"));
+    assert_eq!(site.get("/v2/app/manifests/latest").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(site.send(Method::PUT, "/v2/app/tags/list", &[], "four").await.header("x-body"), "4");
+    // The log has what was sent.
+    assert_eq!(site.registry.requests()[0].path_and_query, "/api/v2/app/manifests/latest");
+    faults.clear();
+    assert_eq!(site.get("/api/v2/app/manifests/latest").await.status, StatusCode::NOT_FOUND);
+}

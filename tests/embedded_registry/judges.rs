@@ -23,7 +23,7 @@ fn options(auth: Auth) -> Options {
 async fn push_and_pull(options: Options, monolithic: bool) {
     let auth = match options.auth {
         Auth::None => RegistryAuth::Anonymous,
-        Auth::Basic | Auth::Bearer => RegistryAuth::Basic("ci".to_owned(), "pw".to_owned()),
+        Auth::Basic | Auth::Bearer | Auth::Both => RegistryAuth::Basic("ci".to_owned(), "pw".to_owned()),
     };
     let site = Site::new(options).await;
     let config = ClientConfig {

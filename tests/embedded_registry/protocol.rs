@@ -19,12 +19,15 @@ async fn the_base_path_answers() {
 
 #[tokio::test]
 async fn a_blob_is_pushed_in_two_requests_and_pulled_whole_and_in_part() {
-    for absolute_locations in [false, true] {
-        let site = Site::new(Options { absolute_locations, ..Options::default() }).await;
+    for (absolute_locations, plain_uploads) in [(false, false), (true, false), (false, true)] {
+        let site = Site::new(Options { absolute_locations, plain_uploads, ..Options::default() }).await;
         let digest = Digest::of(b"hello world");
         let location = site.begin_upload("team/app").await;
         assert_eq!(location.starts_with("http://"), absolute_locations, "{location}");
-        let got = site.send(Method::PUT, &format!("{location}&digest={digest}"), &[], "hello world").await;
+        assert_eq!(location.contains('?'), !plain_uploads, "{location}");
+        let mark = if plain_uploads { '?' } else { '&' };
+        let put = format!("{location}{mark}digest={digest}");
+        let got = site.send(Method::PUT, &put, &[], "hello world").await;
         assert_eq!(got.status, StatusCode::CREATED);
         assert_eq!(got.header("docker-content-digest"), digest.as_str());
         let blob = got.header("location").to_owned();

@@ -252,6 +252,11 @@ impl Faults {
         self.manners.answer_instead(Arc::new(instead));
     }
 
+    /// Takes a request for another one: `rewrite` gives its path and query. The other two functions, the faults and the log see what was sent.
+    pub fn rewrite_requests(&self, rewrite: impl Fn(&Asked<'_>) -> Option<String> + Send + Sync + 'static) {
+        self.manners.rewrite_requests(Arc::new(rewrite));
+    }
+
     /// Has `change` change the answers, also those that [`answer_instead`](Self::answer_instead) gave.
     pub fn change_answers(
         &self,

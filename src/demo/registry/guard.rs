@@ -91,7 +91,8 @@ impl Guard {
         let caller = match self.auth {
             Auth::None => return Ok(Caller::Anyone),
             Auth::Basic => self.basic_caller(headers, need)?,
-            Auth::Bearer => self.bearer_caller(headers, need)?,
+            Auth::Both if basic(headers).is_some() => self.basic_caller(headers, need)?,
+            Auth::Bearer | Auth::Both => self.bearer_caller(headers, need)?,
         };
         match need {
             Some((repository, action)) if !caller.may(repository, action) => Err(denied()),
@@ -140,7 +141,7 @@ impl Guard {
     /// `reply` with a challenge for what the request needs.
     pub(super) fn challenge(&self, reply: Reply, need: Need<'_>, error: Option<&str>) -> Reply {
         use std::fmt::Write as _;
-        if self.auth != Auth::Bearer {
+        if matches!(self.auth, Auth::None | Auth::Basic) {
             return reply.header(WWW_AUTHENTICATE, &format!("Basic realm=\"{SERVICE}\""));
         }
         let mut value = format!("Bearer realm=\"{}\",service=\"{SERVICE}\"", self.realm);

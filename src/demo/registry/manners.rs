@@ -1,9 +1,9 @@
-//! What a product answers otherwise than the specification has it: a test says it in two functions.
+//! What a product answers otherwise than the specification has it: a test says it in three functions.
 
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, Uri};
 
 use super::content::Content;
 use super::fault::lock;
@@ -18,21 +18,29 @@ pub struct Asked<'a> {
     pub path_and_query: &'a str,
     /// The headers, with the login.
     pub headers: &'a HeaderMap,
+    /// The body; empty if it could not be read.
+    pub body: &'a [u8],
     /// What the registry holds.
     pub content: &'a Content,
 }
 
 type Instead = Arc<dyn Fn(&Asked<'_>) -> Option<Response<Bytes>> + Send + Sync>;
+type Rewrite = Arc<dyn Fn(&Asked<'_>) -> Option<String> + Send + Sync>;
 type Change = Arc<dyn Fn(&Asked<'_>, &mut Response<Bytes>) + Send + Sync>;
 
-/// The two functions.
+/// The three functions.
 #[derive(Default)]
 pub(super) struct Manners {
+    rewrite: Mutex<Option<Rewrite>>,
     instead: Mutex<Option<Instead>>,
     change: Mutex<Option<Change>>,
 }
 
 impl Manners {
+    pub(super) fn rewrite_requests(&self, rewrite: Rewrite) {
+        *lock(&self.rewrite) = Some(rewrite);
+    }
+
     pub(super) fn answer_instead(&self, instead: Instead) {
         *lock(&self.instead) = Some(instead);
     }
@@ -42,8 +50,15 @@ impl Manners {
     }
 
     pub(super) fn clear(&self) {
+        *lock(&self.rewrite) = None;
         *lock(&self.instead) = None;
         *lock(&self.change) = None;
+    }
+
+    /// What the request is taken for, if it is taken for another one.
+    pub(super) fn rewritten(&self, asked: &Asked<'_>) -> Option<Uri> {
+        let rewrite = lock(&self.rewrite).clone()?;
+        rewrite(asked)?.parse().ok()
     }
 
     /// The answer in the place of the right one, if this request gets one.

@@ -30,6 +30,8 @@ pub struct Options {
     pub public_url: Option<String>,
     /// Whether `Location` is a whole URL or a path.
     pub absolute_locations: bool,
+    /// Whether the location of an upload is complete without a query; with it, the query must come back.
+    pub plain_uploads: bool,
     /// Whether there is a referrers API; without it, the answers are those of docker-registry 2.8.
     pub referrers: bool,
     /// Whether, and how, everything that writes is refused.
@@ -58,6 +60,7 @@ impl Default for Options {
             realm: None,
             public_url: None,
             absolute_locations: false,
+            plain_uploads: false,
             referrers: true,
             read_only: None,
             monolithic_post: true,
@@ -77,6 +80,8 @@ pub enum Auth {
     Basic,
     /// A token of the token service with each request; passwords are good only there.
     Bearer,
+    /// As [`Bearer`](Self::Bearer), and the registry takes passwords too, although no challenge says so.
+    Both,
 }
 
 /// Where the token service listens.

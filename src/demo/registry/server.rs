@@ -148,7 +148,11 @@ impl Request {
     }
 }
 
-async fn respond(shared: Arc<Shared>, door: Door, request: Request) -> Result<http::Response<Body>, Gone> {
+async fn respond(
+    shared: Arc<Shared>,
+    door: Door,
+    mut request: Request,
+) -> Result<http::Response<Body>, Gone> {
     let number = shared.log.asked(&request.method, request.path_and_query(), &request.headers);
     let effects = shared.faults.of(&request.method, request.path_and_query());
     let early = effects.iter().find_map(|effect| match effect {
@@ -156,13 +160,18 @@ async fn respond(shared: Arc<Shared>, door: Door, request: Request) -> Result<ht
         Effect::Answer(answer) => Some(Ok(instead(&shared, &request, answer))),
         _ => None,
     });
+    let path_and_query = request.path_and_query().to_owned();
     let asked = Asked {
         method: &request.method,
-        path_and_query: request.path_and_query(),
+        path_and_query: &path_and_query,
         headers: &request.headers,
+        body: request.body.as_deref().unwrap_or_default(),
         content: &shared.content,
     };
     let manners = &shared.faults.manners;
+    if let Some(uri) = manners.rewritten(&asked) {
+        request.uri = uri;
+    }
     let reply = match early {
         Some(reply) => reply?,
         None => match manners.instead(&asked) {

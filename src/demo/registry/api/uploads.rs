@@ -45,7 +45,7 @@ pub(super) fn answer(call: &Call<'_>, repository: &str, id: &str) -> Reply {
     let Some(has) = has else { return unknown() };
     // Registries put a state into the location that must come back, so a client that builds the URL itself,
     // or drops its query, fails here as it would there.
-    if call.field(state_name(call)) != Some(&state(id)) {
+    if !call.options.plain_uploads && call.field(state_name(call)) != Some(&state(id)) {
         return invalid(StatusCode::BAD_REQUEST, "the location's state is missing");
     }
     match *call.method {
@@ -128,8 +128,11 @@ fn elsewhere(call: &Call<'_>, digest: &Address) -> Option<Bytes> {
 
 /// Where the upload goes on, and how much of it is there.
 fn progress(call: &Call<'_>, status: StatusCode, repository: &str, id: &str, has: usize) -> Reply {
-    let location =
-        call.location(&format!("/v2/{repository}/blobs/uploads/{id}?{}={}", state_name(call), state(id)));
+    let mut path = format!("/v2/{repository}/blobs/uploads/{id}");
+    if !call.options.plain_uploads {
+        path += &format!("?{}={}", state_name(call), state(id));
+    }
+    let location = call.location(&path);
     Reply::new(status)
         .header(LOCATION, &location)
         // The form has no way to say "nothing yet"; registries write 0-0.
