@@ -314,8 +314,9 @@ impl Place<'_> {
             Referrers::NoApi(why) => {
                 let is_everywhere = why.is_everywhere();
                 match why {
-                    // A token service that refuses may be at fault itself: the list may have what is wanted.
-                    NoApi::Refused(error) if error.peer() == Some(Peer::TokenService) => {
+                    // A token service that refuses may be at fault itself, and so may the host that the registry redirects to: the list may have
+                    // what is wanted.
+                    NoApi::Refused(error) if error.peer() != Some(Peer::Registry) => {
                         listed.failures.add(failed(*error));
                     }
                     NoApi::Refused(error) => listed.refused_api = Some(error.to_string()),

@@ -4,10 +4,13 @@
 //! the request, a refusal of every login, a page, or other JSON. [`NoApi`] is the one rule for all of them, for reading and for writing.
 //! A list that fails on the way is never taken for an absent one.
 //!
+//! Some redirect the request to a host that refuses or throttles it, as ghcr.io did to pages of github.com
+//! (<https://github.com/artifacthub/hub/issues/4785>). What is listed there is not known; what lies under the fallback tag is still good.
+//!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers>
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LINK};
@@ -20,7 +23,7 @@ use url::Url;
 use super::manifests::{essence, unexpected};
 use super::peer::Peer;
 use super::refusal::MAX_ERROR_BODY_BYTES;
-use super::send::Reply;
+use super::send::{Reply, Request, given_up};
 use super::transport::Answer;
 use super::{
     BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, RegistryError, Repository, Target, endpoint,
@@ -36,6 +39,9 @@ pub const MAX_REFERRERS: usize = 20_000;
 
 /// How many bytes of descriptors are kept, over all pages: 800 for each of [`MAX_REFERRERS`], where cosign's have about 500.
 pub const MAX_REFERRERS_BYTES: usize = 16 * 1024 * 1024;
+
+/// How often the first page is asked for where the registry redirects to a host that refuses for the moment.
+const ELSEWHERE_ATTEMPTS: u32 = 3;
 
 /// The longest descriptor that is read: with certificates, a log entry and a timestamp it has about 20 KiB. Read as JSON it
 /// takes up to seventy times its length in memory.
@@ -57,7 +63,8 @@ pub enum NoApi {
     Unknown,
     /// Its answer isn't a list of referrers: 400, 406, 410, 415, 422, or a success with nothing, a page, other JSON, or the subject itself.
     NotAList,
-    /// It refuses this to a login that may read the repository's manifests. The error says how.
+    /// It refuses this to a login that may read the repository's manifests, or its token service does, or the host that it redirects to.
+    /// The error says how. Only a refusal of the registry itself says that there is no list.
     Refused(Box<RegistryError>),
 }
 
@@ -173,7 +180,7 @@ impl Client {
         let mut asked = HashSet::new();
         for page in 0..MAX_PAGES {
             let failed = |error| if page == 0 { Err(error) } else { Ok(Walked::Failed(error)) };
-            let reply = match inner.send(&request).await {
+            let reply = match self.page(&request, page == 0).await {
                 Ok(reply) => reply,
                 Err(error) if page == 0 && is_refused(&error) => {
                     return self.refused_api(repository, subject, error).await;
@@ -193,7 +200,13 @@ impl Client {
             match taken {
                 Ok(true) => break,
                 Ok(false) => {}
-                Err(failure) => return failed(inner.failed(&request, &reply, failure)),
+                Err(failure) => {
+                    let error = inner.failed(&request, &reply, failure);
+                    if page == 0 && is_refused_elsewhere(&error) {
+                        return self.refused_api(repository, subject, error).await;
+                    }
+                    return failed(error);
+                }
             }
             asked.insert(request.url.clone());
             let next = next_page(&reply.answer, &home).and_then(|next| match next {
@@ -213,6 +226,22 @@ impl Client {
         Ok(Walked::Cut)
     }
 
+    /// Asks for one page; for the first one not as often, where it isn't the registry that answers.
+    async fn page(&self, request: &Request<'_>, is_first: bool) -> Result<Reply, RegistryError> {
+        let inner = &self.inner;
+        let asked = AtomicU32::new(0);
+        let attempt = || async {
+            let asked = asked.fetch_add(1, Ordering::Relaxed) + 1;
+            match inner.attempt(request).await {
+                Err(error) if is_first && asked >= ELSEWHERE_ATTEMPTS && is_refused_elsewhere(&error) => {
+                    Ok(Err(given_up(error, asked)))
+                }
+                answered => answered.map(Ok),
+            }
+        };
+        inner.retried(attempt).await.flatten()
+    }
+
     /// What it means that the API is refused to every login: nothing about the API, unless it was the registry that refused, and the
     /// repository's manifests can be read.
     async fn refused_api(
@@ -223,7 +252,7 @@ impl Client {
     ) -> Result<Walked, RegistryError> {
         let target = Target::Digest(subject.clone());
         // What a token service refuses may be refused for manifests by now, too.
-        let reads = error.peer() == Some(Peer::Registry)
+        let reads = error.peer() != Some(Peer::TokenService)
             && self.inner.auth.account(repository).reads_manifests.load(Ordering::Relaxed);
         if reads || self.manifest(repository, &target).await.is_ok() {
             return Ok(Walked::NoApi(NoApi::Refused(Box::new(error))));
@@ -232,8 +261,18 @@ impl Client {
     }
 }
 
-/// Whether the registry refuses a request to every login, or a token service refuses what the registry wants for it.
+/// Whether a host refuses that the registry redirects to. A host that wants a login of its own is another failure.
+fn is_refused_elsewhere(error: &RegistryError) -> bool {
+    let request = error.request();
+    request.is_some_and(|r| r.peer == Peer::Elsewhere && matches!(r.failure, Failure::Refused(_)))
+}
+
+/// Whether the registry refuses a request to every login, or a token service refuses what the registry wants for it, or a host that it
+/// redirects to.
 fn is_refused(error: &RegistryError) -> bool {
+    if is_refused_elsewhere(error) {
+        return true;
+    }
     let Some(request) = error.request() else { return false };
     match (request.peer, &request.failure) {
         (_, Failure::Refused(refusal)) if refusal.has_code("TOOMANYREQUESTS") => false,

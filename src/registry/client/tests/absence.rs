@@ -4,7 +4,7 @@
 use super::other_hosts::{Tls, lead_to, realm, token, wants};
 use super::server::{Server, answer, refusal};
 use super::*;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// A look-up, with what it says if nothing is there.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,10 @@ impl Question {
             Self::HoldsBlob => client.holds_blob(repository, &digest).await,
             Self::HoldsManifest => client.holds_manifest(repository, &digest).await,
             Self::Referrers => match client.referrers(repository, &digest, &|_| true).await? {
+                // Nothing is known of a list that others refuse.
+                Referrers::NoApi(NoApi::Refused(error)) if error.peer() != Some(Peer::Registry) => {
+                    Err(*error)
+                }
                 Referrers::NoApi(_) => Ok(false),
                 Referrers::Listed(_) => Ok(true),
             },
@@ -119,6 +123,33 @@ async fn what_another_host_answers_is_not_about_what_the_registry_holds() {
                 }
             }
         }
+    }
+}
+
+/// ghcr.io led look-ups of referrers to pages of github.com, which throttled: nothing is known of a list there, and it is not asked for long.
+#[tokio::test]
+async fn referrers_alone_that_lead_to_a_host_which_refuses_are_a_refusal_of_that_host() {
+    for status in [400, 404, 405, 429, 501, 503] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let other = Server::start(move |_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+            refusal(status, &[], "TOOMANYREQUESTS", "a page")
+        })
+        .await;
+        let there = format!("http://localhost:{}/packages", other.address.port());
+        let registry = Server::start(move |seen, _| match seen.target.contains("/referrers/") {
+            true => lead_to(303, &there),
+            false => answer(200, &[], "{}"),
+        })
+        .await;
+        let (client, repository) = (client(&registry, &[]), registry.repository());
+        assert!(client.manifest(&repository, &tag("v1")).await.unwrap().is_some());
+        let found = client.referrers(&repository, &Digest::of(b"it"), &|_| true).await;
+        let Ok(Referrers::NoApi(NoApi::Refused(error))) = found else { panic!("{status}: {found:?}") };
+        assert_eq!(error.peer(), Some(Peer::Elsewhere), "{status}");
+        assert!(shown(&error).contains("redirects to"), "{status}: {}", shown(&error));
+        assert!(asked.load(Ordering::Relaxed) <= 3, "{status}: asked {asked:?} times");
     }
 }
 
