@@ -73,6 +73,10 @@ const POLICY: &[&str] = &[
     "curation",
 ];
 
+/// The name breaks the registry's own rules: Docker Hub and distribution; Quay; OpenShift.
+const NAME: &[&str] =
+    &["invalid repository name", "nested repositories are not supported", "of the format <project>/<name>"];
+
 /// The token is good, and for something else: Docker Hub and GitHub, GitLab.
 const SCOPE: &[&str] = &[
     "insufficient scope",
@@ -135,6 +139,9 @@ impl Answer<'_> {
         }
         if self.is_denied() && self.words.contains("client with ip") {
             return Some(format!("let the firewall of {registry} allow this pod's address"));
+        }
+        if refusal.status.is_client_error() && (refusal.has_code("NAME_INVALID") || self.says(NAME)) {
+            return Some(name_rules(request));
         }
         let lacks_scope = self.is_denied() && !request.used.is_empty() && self.says(SCOPE);
         lacks_scope.then(|| scope(request))
@@ -254,6 +261,10 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST if request.denied || refusal.status != StatusCode::BAD_REQUEST => format!(
             "check that this login is right and may {verb} {path}, or mount a dockerconfigjson with one that is"
         ),
+        // Token services, ghcr.io's among them, say so of a wrong password too.
+        StatusCode::FORBIDDEN if request.peer == Peer::TokenService => format!(
+            "check that this login is right and may {verb} {path}, or mount a dockerconfigjson with one that is"
+        ),
         StatusCode::FORBIDDEN => {
             format!("allow this user to {verb} {path}, or mount a dockerconfigjson with one that may")
         }
@@ -275,9 +286,6 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         _ if matches!(refusal.said, Said::Html { .. }) => {
             format!("check that {registry} is an OCI registry, and not a page or a proxy")
         }
-        _ if refusal.has_code("NAME_INVALID") => {
-            format!("{registry} has its own rules for names, and {path} breaks them: see what it accepts")
-        }
         StatusCode::NOT_FOUND => {
             format!("check that {registry} has a repository {path}, and that the login may see it")
         }
@@ -286,6 +294,12 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         }
         _ => return None,
     };
+    if refusal.status == StatusCode::FORBIDDEN
+        && let Some(tag) = tag_written(request).filter(|tag| tag.starts_with("sha256-"))
+    {
+        // What the manifest names was pushed by the same login a moment ago, or was there.
+        return Some(format!("{text}; if the user may, {}", immutable(tag)));
+    }
     // Docker Hub says it of repositories that aren't there.
     let is_vague = refusal.words().contains("requested access to the resource is denied");
     Some(if is_vague { format!("{text}; {path} may not exist, too: create it first") } else { text })
@@ -293,6 +307,16 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
 
 fn verb(request: &RequestError) -> &'static str {
     if request.writes { "push to" } else { "pull from" }
+}
+
+/// What to do about a name that the registry doesn't take.
+fn name_rules(request: &RequestError) -> String {
+    let (registry, path) = (request.repository.registry(), request.repository.path());
+    let elsewhere = match request.writes {
+        true => ", or store the signatures elsewhere with storage.oci.repository",
+        false => "",
+    };
+    format!("{registry} has its own rules for names, and {path} breaks them: see what it accepts{elsewhere}")
 }
 
 /// What to do where the login's token lacks a scope.

@@ -85,15 +85,59 @@ fn immutable_tags_of_all_products_are_called_that() {
     for (status, body) in [
         (400, listed("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", "")),
         (400, listed("DIGEST_INVALID", "provided digest did not match uploaded content", "")),
-        (403, listed("DENIED", "requested access to the resource is denied", "")),
         (401, listed("UNAUTHORIZED", "authentication required", "")),
-        (403, listed("DENIED", "the user is blocked", "")),
         (404, listed("NAME_UNKNOWN", "repository name not known to registry", "")),
         (429, listed("TOOMANYREQUESTS", "the tag is immutable", "")),
         (500, listed("UNKNOWN", "the tag is immutable", "")),
     ] {
         let other = hinted(Method::PUT, &format!("manifests/{SIG}"), status, &body);
         assert!(!other.contains("is immutable"), "{status} {body}: {other}");
+    }
+}
+
+/// Docker Hub says no more of an immutable tag than that it is forbidden, where the same login has pushed blobs.
+#[test]
+fn a_forbidden_tag_may_be_an_immutable_one() {
+    for body in [
+        listed("DENIED", "requested access to the resource is denied", ""),
+        listed("DENIED", "the user is blocked", ""),
+        String::new(),
+    ] {
+        let tag = hinted(Method::PUT, &format!("manifests/{SIG}"), 403, &body);
+        assert!(tag.starts_with("allow this user to push to team/app"), "{body}: {tag}");
+        assert!(tag.contains(&format!("; if the user may, the tag {SIG} is immutable, so")), "{body}: {tag}");
+        for (method, below) in [(Method::POST, "blobs/uploads/"), (Method::GET, "manifests/1")] {
+            assert!(!hinted(method, below, 403, &body).contains("immutable"), "{body}");
+        }
+    }
+}
+
+/// Token services say of a name, or of a password, what is wrong with it with whatever status they like.
+#[test]
+fn what_a_token_service_refuses_has_a_hint_of_its_own() {
+    for (status, body, want) in [
+        (
+            400,
+            r#"{"details":"invalid repository name"}"#.to_owned(),
+            "registry.example has its own rules for names",
+        ),
+        (
+            400,
+            listed("NAME_INVALID", "Nested repositories are not supported. Found: a/b/c", ""),
+            "registry.example has its own rules for names",
+        ),
+        (
+            401,
+            r#"{"details":"repository name \"a/b/c\" invalid: it must be of the format <project>/<name>"}"#
+                .to_owned(),
+            "registry.example has its own rules for names",
+        ),
+        (403, listed("DENIED", "denied", ""), "check that this login is right"),
+        (401, String::new(), "check that this login is right"),
+    ] {
+        let failed = failed(Method::GET, "manifests/1", status, &body);
+        let hint = hint::of(&RequestError { peer: Peer::TokenService, denied: true, ..failed });
+        assert!(hint.clone().unwrap_or_default().starts_with(want), "{status} {body}: {hint:?}");
     }
 }
 
