@@ -10,8 +10,13 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+mod answers;
 mod personalities;
 mod personality;
+mod pinned;
+#[path = "../sign/step.rs"]
+#[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
+mod step;
 
 use personalities::ALL;
 use personality::Rules;

@@ -1,8 +1,23 @@
 //! The personalities, one file each. A new one is a file and a line in [`ALL`].
 
 mod distribution_3;
+pub(crate) mod docker_hub;
+pub(crate) mod ghcr;
+pub(crate) mod gitlab;
+pub(crate) mod harbor;
+pub(crate) mod openshift;
+pub(crate) mod quay;
 
 use super::personality::Personality;
 
 /// Every personality, in the order of docs/registries.md.
-pub(crate) const ALL: &[Personality] = &[distribution_3::PERSONALITY];
+pub(crate) const ALL: &[Personality] = &[
+    distribution_3::PERSONALITY,
+    docker_hub::PERSONALITY,
+    ghcr::PERSONALITY,
+    quay::PERSONALITY,
+    harbor::OLD,
+    harbor::PERSONALITY,
+    gitlab::PERSONALITY,
+    openshift::PERSONALITY,
+];

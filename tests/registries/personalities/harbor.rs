@@ -1,0 +1,193 @@
+//! Harbor with the policy "Cosign: allow only verified images to be deployed", and with tokens alone: 2.7, and 2.9 to 2.14.
+//!
+//! - It is distribution behind a proxy that knows artifacts. The token service is `/service/token`, takes GET alone and calls the
+//!   registry `harbor-registry`. A wrong password gets a token all the same, that of those who have no login
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/core/service/token/creator.go>, `generalCreator`).
+//! - Those who send a login that isn't enough are asked for `Basic realm="harbor"`
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/v2auth/auth.go>, `getChallenge`); robots of projects have
+//!   tokens alone (<https://github.com/goharbor/harbor/issues/18026> shows the words of the refusal).
+//! - The policy withholds manifests without signatures by 412 `PROJECTPOLICYVIOLATION`, except from tokens that may push, of clients
+//!   that name cosign or notation (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/contenttrust/contentrust.go>,
+//!   <https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/util/util.go>, `SkipPolicyChecking`). Signatures pass.
+//!   A signature is what lies under `sha256-HEX.sig`
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/cosign/cosign.go>); a bundle is none up to 2.14
+//!   (<https://github.com/goharbor/harbor/issues/22592>).
+//! - The referrers API is there from 2.8 (<https://github.com/goharbor/harbor/issues/17928>), `OCI-Subject` from 2.9
+//!   (<https://github.com/goharbor/harbor/pull/18885>). It lists the `.sig` tags too, which have no subject, with the type of their config
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/registry/referrers.go>).
+//! - A manifest that isn't there is 404 `NOT_FOUND` (`artifact NAME:TAG not found`), an immutable tag 412 `PRECONDITION`
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/immutable/pushmf.go>,
+//!   <https://github.com/goharbor/harbor/issues/17332> has the words).
+//! - A project that isn't there is 401 `UNAUTHORIZED: project NAME not found`, with an empty challenge (`auth.go`, as above).
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response};
+use serde_json::{Value, json};
+use stepseal::demo::registry::wire::route::Route;
+use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
+
+use crate::answers::{
+    TokenService, answer, authorization, challenge, empty, endpoint, error, manifest_read, set_challenge,
+    tag_overwrite,
+};
+use crate::personality::{Personality, Rules};
+
+const TOKENS: TokenService =
+    TokenService { path: "/service/token", service: "harbor-registry", fields: &["token", "expires_in"] };
+
+/// The only project that there is.
+const PROJECT: &str = "team";
+
+const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// Harbor before it had the referrers API.
+pub(crate) const OLD: Personality = Personality {
+    product: "Harbor",
+    version: "2.7",
+    options: || Options { referrers: false, ..options() },
+    install,
+    repository,
+    has_immutable_tags: true,
+    settings: &[],
+    notes: &[
+        "The login is best a robot account of the project that may push and pull; under the policy `verify` needs the right to push too, until the image is signed.",
+        "Bundles are found through the fallback tag `sha256-HEX`, as there is no referrers API, and the policy does not count them: sign by tag.",
+        "With an immutability rule that matches `sha256-*`, an image takes one signature by tag: exempt these tags.",
+    ],
+};
+
+/// Harbor with the referrers API.
+pub(crate) const PERSONALITY: Personality = Personality {
+    product: "Harbor",
+    version: "2.9 to 2.14",
+    options,
+    install,
+    repository,
+    has_immutable_tags: true,
+    settings: &[],
+    notes: &[
+        "The login is best a robot account of the project that may push and pull; under the policy `verify` needs the right to push too, until the image is signed.",
+        "The policy does not count bundles up to Harbor 2.14: where it is on, sign by tag (the default encoding).",
+        "With an immutability rule that matches `sha256-*`, sign as bundles, or exempt these tags.",
+    ],
+};
+
+fn options() -> Options {
+    Options { auth: Auth::Bearer, ..Options::default() }
+}
+
+fn repository(name: &str) -> String {
+    format!("{PROJECT}/{name}")
+}
+
+/// The tokens that may push, as they come in `Authorization`.
+type Pushers = Arc<Mutex<HashSet<String>>>;
+
+fn install(registry: &EmbeddedRegistry, rules: Rules) {
+    let pushers = Pushers::default();
+    let faults = registry.faults();
+    faults.rewrite_requests(|asked| TOKENS.rewrite(asked));
+    faults.answer_instead(move |asked| {
+        project_is_absent(asked)
+            .or_else(|| immutable(asked, rules))
+            .or_else(|| (TOKENS.is_asked(asked) && *asked.method == Method::POST).then(|| empty(405)))
+    });
+    faults.change_answers(move |asked, answer| {
+        TOKENS.change(asked, answer);
+        remember(asked, answer, &pushers);
+        if answer.status() == 200
+            && let Some(withheld) = withheld(asked, &pushers)
+        {
+            *answer = withheld;
+        }
+        change(asked, answer);
+    });
+}
+
+/// The answer about a project that isn't there, to those who are known.
+fn project_is_absent(asked: &Asked<'_>) -> Option<Response<Bytes>> {
+    let route = endpoint(asked).filter(|_| authorization(asked).starts_with("Bearer "))?;
+    let project = route.repository()?.split('/').next().filter(|project| *project != PROJECT)?;
+    let mut answer = error(401, "UNAUTHORIZED", &format!("project {project} not found"));
+    set_challenge(&mut answer, "");
+    Some(answer)
+}
+
+/// The policy's answer, where it withholds a manifest.
+fn withheld(asked: &Asked<'_>, pushers: &Pushers) -> Option<Response<Bytes>> {
+    let (repository, reference) = manifest_read(asked)?;
+    let (_, manifest) = asked.content.manifest(&repository, &reference)?;
+    let digest = stepseal::registry::Digest::of(&manifest);
+    let tags = asked.content.tags(&repository);
+    let is_signed = tags.contains(&format!("sha256-{}.sig", digest.hex()));
+    let lies_under =
+        |tag: &&String| asked.content.manifest(&repository, tag).is_some_and(|held| held.1 == manifest);
+    let is_signature = tags.iter().filter(|tag| tag.ends_with(".sig")).any(|tag| lies_under(&tag));
+    let agent = asked.headers.get("user-agent").map_or("", |value| value.to_str().unwrap());
+    let may_push = pushers.lock().unwrap().contains(authorization(asked));
+    let is_signer = may_push && (agent.contains("cosign") || agent.contains("notation"));
+    let passes = is_signed || is_signature || is_signer;
+    (!passes).then(|| error(412, "PROJECTPOLICYVIOLATION", "The image is not signed by cosign."))
+}
+
+fn immutable(asked: &Asked<'_>, rules: Rules) -> Option<Response<Bytes>> {
+    let (repository, tag) = tag_overwrite(asked).filter(|_| rules.immutable_tags)?;
+    let name = repository.split_once('/').map_or("", |(_, name)| name);
+    let message = format!("Failed to process request due to '{name}:{tag}' configured as immutable.");
+    Some(error(412, "PRECONDITION", &message))
+}
+
+/// Takes note of a token that may push.
+fn remember(asked: &Asked<'_>, answer: &Response<Bytes>, pushers: &Pushers) {
+    if TOKENS.is_asked(asked) && answer.status() == 200 && asked.path_and_query.contains("push") {
+        let body: Value = serde_json::from_slice(answer.body()).unwrap();
+        pushers.lock().unwrap().insert(format!("Bearer {}", body["token"].as_str().unwrap()));
+    }
+}
+
+fn change(asked: &Asked<'_>, response: &mut Response<Bytes>) {
+    if TOKENS.is_asked(asked) && response.status() == 401 {
+        *response = answer(200, &json!({ "token": "of-nobody", "expires_in": 1800 }));
+    }
+    if challenge(response).starts_with("Bearer ") && !authorization(asked).is_empty() {
+        let route = endpoint(asked);
+        let name = route.as_ref().and_then(Route::repository).unwrap_or_default();
+        let action = if crate::answers::reads(asked) { "pull" } else { "push" };
+        let message = format!("unauthorized to access repository: {name}, action: {action}");
+        *response = error(401, "UNAUTHORIZED", &format!("{message}: {message}"));
+        set_challenge(response, "Basic realm=\"harbor\"");
+    }
+    if let Some((name, reference)) = manifest_read(asked)
+        && response.status() == 404
+    {
+        let mark = if reference.contains(':') { '@' } else { ':' };
+        *response = error(404, "NOT_FOUND", &format!("artifact {name}{mark}{reference} not found"));
+    }
+    list_signatures(asked, response);
+}
+
+/// Adds what lies under the image's `.sig` tag to a list of referrers.
+fn list_signatures(asked: &Asked<'_>, response: &mut Response<Bytes>) {
+    let Some(Route::Referrers { repository, digest }) = endpoint(asked) else { return };
+    if response.status() != 200 {
+        return;
+    }
+    let mut index: Value = serde_json::from_slice(response.body()).unwrap();
+    let list = index["manifests"].as_array_mut().unwrap();
+    let tag = format!("{}.sig", digest.as_str().replace(':', "-"));
+    let filtered = asked.path_and_query.contains("artifactType=");
+    if let Some((media_type, manifest)) = asked.content.manifest(&repository, &tag).filter(|_| !filtered) {
+        let digest = stepseal::registry::Digest::of(&manifest);
+        list.push(json!({
+            "mediaType": media_type, "digest": digest.as_str(), "size": manifest.len(), "artifactType": IMAGE_CONFIG,
+        }));
+    }
+    let total = list.len();
+    let text = index.to_string();
+    response.headers_mut().insert("content-length", HeaderValue::from(text.len()));
+    response.headers_mut().insert("x-total-count", HeaderValue::from(total));
+    *response.body_mut() = text.into();
+}
