@@ -8,16 +8,23 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+#[path = "../registries/answers.rs"]
+#[allow(dead_code, reason = "shared with the tests of registries, which need more of it")]
+mod answers;
 #[path = "../sign/echo.rs"]
 #[expect(dead_code, reason = "what the tests of `sign` need besides")]
 mod echo;
 mod ending;
-#[path = "../sign/harbor.rs"]
+#[path = "../registries/personalities/harbor.rs"]
+#[allow(dead_code, reason = "shared with the tests of registries, which need more of it")]
 mod harbor;
 mod hostile;
 mod interface;
 mod kit;
 mod limits;
+#[path = "../registries/personality.rs"]
+#[allow(dead_code, reason = "shared with the tests of registries, which need more of it")]
+mod personality;
 mod pinned;
 mod policy;
 mod restart;

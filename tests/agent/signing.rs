@@ -7,10 +7,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::demo::registry::{Auth, Options};
 
-use crate::harbor::with_policy;
+use crate::harbor;
 use crate::kit::{agent, image_request, named, spawn, without_key};
+use crate::personality::Rules;
 use crate::step::{INDEX, Step, ended, public_key};
 
 #[test]
@@ -38,8 +38,8 @@ fn sign_needs_no_key() {
 /// The agent asks for tokens that may pull, until the registry wants one that may push.
 #[test]
 fn point_5_an_image_under_harbors_policy_is_signed() {
-    let step = Step::with(Options { auth: Auth::Bearer, ..Options::default() });
-    with_policy(&step.registry);
+    let step = Step::with((harbor::PERSONALITY.options)());
+    (harbor::PERSONALITY.install)(&step.registry, Rules::default());
     let digest = step.built("team/app");
     let running = agent(&step, &[]);
     let mut sign = step.command(&["sign", "--agent", &running.address()]);

@@ -7,13 +7,15 @@
     reason = "all of this crate is test code, its helpers too"
 )]
 
+#[path = "../registries/answers.rs"]
+#[allow(dead_code, reason = "shared with the tests of registries, which need more of it")]
+mod answers;
 mod bad_input;
 mod concurrency;
 mod echo;
 mod echoes;
 mod everyday;
 mod faults;
-mod harbor;
 mod home;
 mod interrupted;
 mod key_forms;

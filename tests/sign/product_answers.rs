@@ -8,16 +8,13 @@ use http::{Method, Response};
 use serde_json::json;
 use stepseal::demo::registry::Asked;
 
+use crate::answers::error;
 use crate::step::{Ended, MANIFEST, Step};
 
 const BUNDLE: &str = "--config=storage.oci.encoding-format=sigstore-bundle";
 
 fn response(status: u16, body: impl Into<Bytes>) -> Response<Bytes> {
     Response::builder().status(status).header("content-type", "application/json").body(body.into()).unwrap()
-}
-
-fn errors(status: u16, code: &str, message: &str) -> Response<Bytes> {
-    response(status, json!({ "errors": [{ "code": code, "message": message }] }).to_string())
 }
 
 /// Runs `sign`, which must end with `code` and say each of `wanted`.
@@ -44,9 +41,7 @@ fn an_immutable_tag_is_called_that_and_bundles_are_the_way_out() {
             "The image tag 'x' already exists in the 'team/app' repository and cannot be overwritten because the repository is immutable.",
             1,
         ),
-        (412, "PRECONDITION", "Failed to process request due to 'app:x' configured as immutable.", 1),
         (400, "MANIFEST_INVALID", "cannot update tag x. The repository has enabled tag immutability", 1),
-        (409, "UNKNOWN", "tag is immutable and cannot be overwritten", 1),
         (
             405,
             "REGISTRY_DISALLOWED_OPERATION",
@@ -61,7 +56,7 @@ fn an_immutable_tag_is_called_that_and_bundles_are_the_way_out() {
         let shown = message.clone();
         step.registry
             .faults()
-            .answer_instead(move |asked| puts_tag(asked).then(|| errors(status, code, &message)));
+            .answer_instead(move |asked| puts_tag(asked).then(|| error(status, code, &message)));
         let tag = format!("sha256-{}.sig", digest.hex());
         let first = format!("{status} {code}: {shown}");
         let advice = format!("the tag {tag} is immutable");
@@ -147,7 +142,7 @@ fn refusals_of_pushes_have_their_own_advice() {
         let step = Step::new();
         step.built("team/app");
         step.registry.faults().answer_instead(move |asked| {
-            (*asked.method == Method::POST).then(|| errors(status, code, message))
+            (*asked.method == Method::POST).then(|| error(status, code, message))
         });
         signed_with(&step, &[], exit, &[message, advice]);
     }

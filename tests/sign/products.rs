@@ -11,7 +11,7 @@ use http::Response;
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Answer, Auth, Fault, Options};
 
-use crate::harbor::{authorization, with_policy};
+use crate::answers::authorization;
 use crate::step::{Ended, REGISTRY_PASSWORD, Step, pair};
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Response<Bytes> {
@@ -26,22 +26,6 @@ fn verify(step: &Step, image: &str) -> Ended {
     fs::write(step.path("cosign.pub"), &pair().public_pem).unwrap();
     let key = step.path("cosign.pub");
     step.run(&["verify", "--insecure-ignore-tlog", "--key", key.to_str().unwrap(), image])
-}
-
-#[test]
-fn point_5_an_image_under_harbors_policy_is_signed_and_verified() {
-    let step = Step::with(Options { auth: Auth::Bearer, ..Options::default() });
-    with_policy(&step.registry);
-    let digest = step.built("team/app");
-    let image = format!("{}/team/app@{digest}", step.host());
-    // `verify` asks for a token that may pull; under the policy for more.
-    let ended = verify(&step, &image);
-    assert_eq!(ended.code, 1, "{}", ended.stderr);
-    assert!(!ended.stderr.contains("412"), "{}", ended.stderr);
-    step.sign(&[]);
-    assert_eq!(step.payloads("team/app", &digest).len(), 1);
-    let ended = verify(&step, &image);
-    assert_eq!(ended.code, 0, "{}", ended.stderr);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use stepseal::demo::registry::{Auth, Options};
 
-use crate::harbor::authorization;
+use crate::answers::authorization;
 use crate::step::Step;
 
 const BUNDLE: &str = "--config=storage.oci.encoding-format=sigstore-bundle";
