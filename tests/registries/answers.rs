@@ -173,5 +173,5 @@ pub(crate) fn storage(asked: &Asked<'_>) -> Option<Response<Bytes>> {
         return Some(empty(400));
     }
     let blob = asked.content.blob(repository, &digest.parse().ok()?);
-    Some(blob.map_or_else(|| empty(404), |blob| Response::new(blob)))
+    Some(blob.map_or_else(|| empty(404), Response::new))
 }

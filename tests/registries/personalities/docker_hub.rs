@@ -51,6 +51,7 @@ pub(crate) const PERSONALITY: Personality = Personality {
     notes: &[
         "A name has two parts, NAMESPACE/NAME: set `storage.oci.repository` to such a name, without a third part.",
         "Bundles are found through the fallback tag `sha256-HEX`, as there is no referrers API.",
+        "A bundle must lie in the image's own repository: one whose image isn't there is refused. By tag, `storage.oci.repository` works.",
         "A signature takes some pulls of the account's limit: log in, and sign with an account that has room.",
         "With immutable tags an image takes one signature by tag and one bundle: exempt `sha256-.*` from the rule.",
     ],

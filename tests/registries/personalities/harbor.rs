@@ -8,7 +8,8 @@
 //!   tokens alone (<https://github.com/goharbor/harbor/issues/18026> shows the words of the refusal).
 //! - The policy withholds manifests without signatures by 412 `PROJECTPOLICYVIOLATION`, except from tokens that may push, of clients
 //!   that name cosign or notation (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/contenttrust/contentrust.go>,
-//!   <https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/util/util.go>, `SkipPolicyChecking`). Signatures pass.
+//!   <https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/util/util.go>, `SkipPolicyChecking`;
+//!   <https://github.com/goharbor/harbor/blob/v2.7.0/src/server/middleware/contenttrust/cosign.go>). Signatures pass.
 //!   A signature is what lies under `sha256-HEX.sig`
 //!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/cosign/cosign.go>); a bundle is none up to 2.14
 //!   (<https://github.com/goharbor/harbor/issues/22592>).
@@ -48,7 +49,7 @@ pub(crate) const OLD: Personality = Personality {
     product: "Harbor",
     version: "2.7",
     options: || Options { referrers: false, ..options() },
-    install,
+    install: |registry, rules| install(registry, rules, "The image is not signed in Cosign."),
     repository,
     has_immutable_tags: true,
     settings: &[],
@@ -64,7 +65,7 @@ pub(crate) const PERSONALITY: Personality = Personality {
     product: "Harbor",
     version: "2.9 to 2.14",
     options,
-    install,
+    install: |registry, rules| install(registry, rules, "The image is not signed by cosign."),
     repository,
     has_immutable_tags: true,
     settings: &[],
@@ -86,7 +87,8 @@ fn repository(name: &str) -> String {
 /// The tokens that may push, as they come in `Authorization`.
 type Pushers = Arc<Mutex<HashSet<String>>>;
 
-fn install(registry: &EmbeddedRegistry, rules: Rules) {
+/// Installs what both versions share; `policy` is what the policy says of an image.
+fn install(registry: &EmbeddedRegistry, rules: Rules, policy: &'static str) {
     let pushers = Pushers::default();
     let faults = registry.faults();
     faults.rewrite_requests(|asked| TOKENS.rewrite(asked));
@@ -98,10 +100,8 @@ fn install(registry: &EmbeddedRegistry, rules: Rules) {
     faults.change_answers(move |asked, answer| {
         TOKENS.change(asked, answer);
         remember(asked, answer, &pushers);
-        if answer.status() == 200
-            && let Some(withheld) = withheld(asked, &pushers)
-        {
-            *answer = withheld;
+        if answer.status() == 200 && withholds(asked, &pushers) {
+            *answer = error(412, "PROJECTPOLICYVIOLATION", policy);
         }
         change(asked, answer);
     });
@@ -116,10 +116,10 @@ fn project_is_absent(asked: &Asked<'_>) -> Option<Response<Bytes>> {
     Some(answer)
 }
 
-/// The policy's answer, where it withholds a manifest.
-fn withheld(asked: &Asked<'_>, pushers: &Pushers) -> Option<Response<Bytes>> {
-    let (repository, reference) = manifest_read(asked)?;
-    let (_, manifest) = asked.content.manifest(&repository, &reference)?;
+/// Whether the policy withholds the manifest that a request reads.
+fn withholds(asked: &Asked<'_>, pushers: &Pushers) -> bool {
+    let Some((repository, reference)) = manifest_read(asked) else { return false };
+    let Some((_, manifest)) = asked.content.manifest(&repository, &reference) else { return false };
     let digest = stepseal::registry::Digest::of(&manifest);
     let tags = asked.content.tags(&repository);
     let is_signed = tags.contains(&format!("sha256-{}.sig", digest.hex()));
@@ -129,8 +129,7 @@ fn withheld(asked: &Asked<'_>, pushers: &Pushers) -> Option<Response<Bytes>> {
     let agent = asked.headers.get("user-agent").map_or("", |value| value.to_str().unwrap());
     let may_push = pushers.lock().unwrap().contains(authorization(asked));
     let is_signer = may_push && (agent.contains("cosign") || agent.contains("notation"));
-    let passes = is_signed || is_signature || is_signer;
-    (!passes).then(|| error(412, "PROJECTPOLICYVIOLATION", "The image is not signed by cosign."))
+    !(is_signed || is_signature || is_signer)
 }
 
 fn immutable(asked: &Asked<'_>, rules: Rules) -> Option<Response<Bytes>> {
@@ -187,7 +186,6 @@ fn list_signatures(asked: &Asked<'_>, response: &mut Response<Bytes>) {
     }
     let total = list.len();
     let text = index.to_string();
-    response.headers_mut().insert("content-length", HeaderValue::from(text.len()));
     response.headers_mut().insert("x-total-count", HeaderValue::from(total));
     *response.body_mut() = text.into();
 }
