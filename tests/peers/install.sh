@@ -5,8 +5,8 @@
 #   . tests/peers/install.sh GROUP…      the same, for the shell that sources it
 #
 # Groups: `peers` (Debian packages, cosign, crane, a transparency log, a timestamp authority,
-# the Sigstore Go verifier, skopeo's policy, a registry with the referrers API), `registries` (distribution 3 and Gitea, only for
-# the tests against them), `go_types` (Tekton's Go types),
+# the Sigstore Go verifier, skopeo's policy, a registry with the referrers API), `registries` (distribution 3, Gitea and Pulp,
+# only for the tests against them), `go_types` (Tekton's Go types),
 # `fuzz` (cargo-fuzz), `deny` (cargo-deny), `sbom` (cargo-cyclonedx, CycloneDX's JSON schemas).
 # What has to be built is kept in $STEPSEAL_CACHE (default: the user's cache folder), a folder a
 # version, outside the checkout; a program gets its final name only when it is whole.
@@ -19,6 +19,8 @@ REKOR_VERSION=v2.2.1
 TIMESTAMP_VERSION=v2.1.2
 DISTRIBUTION_VERSION=v3.1.2
 GITEA_VERSION=v1.24.0
+PULP_CONTAINER_VERSION=2.30.0
+PULPCORE_VERSION=3.123.1
 CARGO_FUZZ_VERSION=0.13.2
 CARGO_DENY_VERSION=0.20.2
 CARGO_CYCLONEDX_VERSION=0.5.9
@@ -91,6 +93,38 @@ build_gitea() { # FOLDER
   chmod -R u+w "$1"
 }
 
+# Pulp's container plugin, with a database in which its tables are already made: that takes it 20 seconds.
+build_pulp() { # FOLDER
+  local database home postgres
+  /usr/bin/python3 -m pip install --quiet --target "$1/lib" \
+    "pulp-container==$PULP_CONTAINER_VERSION" "pulpcore==$PULPCORE_VERSION"
+  # It is started many times, and a test must not write to it.
+  /usr/bin/python3 -m compileall -q "$1/lib" || true
+  cp "$HERE"/pulp/* "$1/"
+  home=$(mktemp -d)
+  chmod 755 "$home"
+  mkdir -p "$home/keys" "$home"/state/{media,tmp,assets}
+  openssl rand -base64 32 >"$home/keys/database"
+  openssl ecparam -genkey -name prime256v1 -noout -out "$home/keys/private.pem"
+  openssl ec -in "$home/keys/private.pem" -pubout -out "$home/keys/public.pem" 2>/dev/null
+  install -d -o postgres -g postgres -m 700 "$home/database"
+  as_postgres initdb -D "$home/database" -U pulp --auth=trust --no-sync -E UTF8 --locale=C >/dev/null
+  PULP_FOLDER=$home "$1/pulp" postgres >/dev/null 2>&1 &
+  postgres=$!
+  until as_postgres createdb -h "$home/database" -U pulp pulp 2>/dev/null; do kill -0 "$postgres"; sleep 0.1; done
+  PULP_FOLDER=$home "$1/pulp" manager migrate --noinput >/dev/null
+  kill -INT "$postgres"
+  wait "$postgres"
+  cp -a "$home" "$1/template"
+  rm -rf "$home"
+}
+
+as_postgres() { # PROGRAM ARGUMENT…
+  local bin
+  bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
+  (cd / && setpriv --reuid postgres --regid postgres --clear-groups "$bin/$1" "${@:2}")
+}
+
 # With the bundles of the public-good Sigstore that its module has for its own tests.
 build_sigstore_go() { # SOURCE-FOLDER FOLDER
   local module
@@ -144,6 +178,9 @@ install_registries() {
   need_built registry "$DISTRIBUTION_VERSION" \
     go_install "github.com/distribution/distribution/v3/cmd/registry@$DISTRIBUTION_VERSION"
   need_built gitea "$GITEA_VERSION" build_gitea
+  # Pulp needs no Redis: that is only for its cache.
+  need_debian python3-pip postgresql openssl
+  need_built pulp "$PULP_CONTAINER_VERSION-$PULPCORE_VERSION-$(cat "$HERE"/pulp/* | sha256sum | cut -c1-12)" build_pulp
 }
 
 install_go_types() {

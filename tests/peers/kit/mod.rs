@@ -4,6 +4,7 @@ pub(crate) mod command;
 pub(crate) mod gitea;
 pub(crate) mod images;
 pub(crate) mod kube;
+pub(crate) mod pulp;
 pub(crate) mod registry;
 pub(crate) mod scene;
 pub(crate) mod service;

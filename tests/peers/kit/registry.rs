@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::command::{mortal, peer, run};
 use super::gitea;
+use super::pulp;
 use super::scene::{PASSWORD, USER};
 use super::service::{Service, folder};
 use super::tls::Tls;
@@ -19,6 +20,8 @@ use super::token::{ISSUER, SERVICE, TokenService};
 pub(crate) struct Registry {
     service: Service,
     storage: PathBuf,
+    /// What else has to run for it.
+    _beside: Option<pulp::Beside>,
 }
 
 impl Registry {
@@ -59,7 +62,13 @@ impl Registry {
     /// Gitea, with the same password. Images' names begin with the user's.
     pub(crate) fn gitea(home: &Path) -> Self {
         let (service, storage) = gitea::start(home);
-        Self { service, storage }
+        Self { service, storage, _beside: None }
+    }
+
+    /// Pulp's container plugin, with the same password and a token service. Its blobs are redirects to another port.
+    pub(crate) fn pulp(home: &Path) -> Self {
+        let (service, storage, beside) = pulp::start(home);
+        Self { service, storage, _beside: Some(beside) }
     }
 
     /// go-containerregistry's registry with the referrers API, which asks for no password.
@@ -96,7 +105,7 @@ impl Registry {
     }
 
     fn start(home: &Path, storage: PathBuf, program: impl Fn(SocketAddr) -> Command) -> Self {
-        Self { service: Service::start(home, program), storage }
+        Self { service: Service::start(home, program), storage, _beside: None }
     }
 
     /// Its socket address.
