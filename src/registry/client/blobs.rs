@@ -83,7 +83,9 @@ impl Client {
     }
 
     /// Ends what [`begin_blob`](Self::begin_blob) began. If the answer is lost, the registry is asked
-    /// whether the blob arrived; if it didn't, or the upload is gone, it is begun anew.
+    /// whether the blob arrived; if it didn't, or the upload is gone, it is begun anew. Where the registry refuses the blob, it may be
+    /// that it holds it: Nexus may refuse to overwrite even the same bytes
+    /// (<https://github.com/sonatype/nexus-public/issues/967>).
     ///
     /// # Errors
     ///
@@ -112,7 +114,9 @@ impl Client {
             } else if is_unreachable_elsewhere(&error) && attempt + 1 >= ATTEMPTS_ELSEWHERE
                 || !inner.pause(attempt, &error).await
             {
-                return Err(given_up(error, attempt + 1));
+                // A second opinion that can't be had leaves the first.
+                let is_there = refuses(&error) && matches!(inner.holds(repository, &digest).await, Ok(true));
+                return if is_there { Ok(digest) } else { Err(given_up(error, attempt + 1)) };
             } else if inner.holds(repository, &digest).await? {
                 return Ok(digest);
             }
@@ -171,6 +175,15 @@ impl Inner {
 fn is_unreachable_elsewhere(error: &RegistryError) -> bool {
     error.request().is_some_and(|request| {
         request.without_login.is_some() && matches!(request.failure, Failure::ConnectionRefused { .. })
+    })
+}
+
+/// Whether the registry refuses what it was sent, and not who sent it.
+fn refuses(error: &RegistryError) -> bool {
+    error.refusal().is_some_and(|refusal| {
+        refusal.status.is_client_error()
+            && refusal.status != StatusCode::UNAUTHORIZED
+            && !error.is_transient()
     })
 }
 

@@ -88,7 +88,29 @@ async fn an_upload_that_is_gone_is_begun_anew() {
     let bad = || refusal(400, &[], "DIGEST_INVALID", "");
     let server = blobs(move |seen, _| (seen.method == "PUT").then(|| (false, bad()))).await;
     put(&server).await.unwrap_err();
-    assert_eq!(methods(&server), ["POST", "PUT"]);
+    assert_eq!(methods(&server), ["POST", "PUT", "HEAD"]);
+}
+
+#[tokio::test]
+async fn a_blob_that_is_refused_and_there_is_written() {
+    for (status, code) in [(400, "BLOB_UPLOAD_INVALID"), (403, "DENIED"), (405, "UNSUPPORTED"), (409, "")] {
+        let refused = move |is_there| {
+            blobs(move |seen, _| {
+                (seen.method == "PUT").then(|| (is_there, refusal(status, &[], code, "it exists")))
+            })
+        };
+        let server = refused(true).await;
+        put(&server).await.unwrap();
+        let sent = methods(&server);
+        // A 403 may be about the login: the registry is asked how it wants one.
+        assert!(sent.starts_with(&["POST", "PUT"].map(str::to_owned)), "{status}: {sent:?}");
+        assert_eq!(sent.last().unwrap(), "HEAD", "{status}");
+        assert_eq!(sent.iter().filter(|method| *method == "PUT").count(), 1, "{status}");
+        // What isn't there is refused for another reason.
+        let server = refused(false).await;
+        let error = put(&server).await.unwrap_err();
+        assert!(shown(&error).contains(&status.to_string()), "{}", shown(&error));
+    }
 }
 
 #[tokio::test]
