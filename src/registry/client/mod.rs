@@ -64,6 +64,7 @@ pub mod retry;
 mod send;
 mod session;
 mod setup_error;
+mod tags;
 mod throttle;
 mod tls;
 mod token;
