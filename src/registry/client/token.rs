@@ -22,6 +22,7 @@ use super::attempts::AuthRejection;
 use super::authorization;
 use super::challenge::Bearer;
 use super::error::{BadAnswer, Failure, RegistryError};
+use super::refusal::Refusal;
 use super::rejected::refuses_login;
 use super::send::Request;
 use super::session::Ask;
@@ -112,7 +113,17 @@ impl Inner {
             }));
         }
         // Whatever type it comes with: some services send JSON as text, or as a page.
-        let token = read(&answer.body).ok_or_else(|| match answer.not_html() {
+        let token = read(&answer.body);
+        if let (None, Some(status)) = (&token, refused_inside(&answer.body)) {
+            return Err(NoToken::Rejected(AuthRejection {
+                method: asked.method.clone(),
+                url: answer.shown_url(),
+                refusal: Refusal { status, ..answer.refusal() },
+                by_token_service: true,
+                unspoken: None,
+            }));
+        }
+        let token = token.ok_or_else(|| match answer.not_html() {
             Err(page) => page,
             Ok(()) => Failure::BadAnswer(BadAnswer::NotA("token")),
         });
@@ -249,6 +260,21 @@ fn append(pairs: &mut String, name: &str, value: &[u8]) {
     pairs.extend(url::form_urlencoded::byte_serialize(value));
 }
 
+/// The status by which a success says in its body that the login is refused, as Artifactory's `{"statusCode":401,"details":"BAD_CREDENTIAL"}`.
+///
+/// <https://github.com/concourse/registry-image-resource/issues/47>
+fn refused_inside(body: &[u8]) -> Option<StatusCode> {
+    let answer: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let number = |name: &str| match answer.get(name)? {
+        Value::Number(number) => u16::try_from(number.as_u64()?).ok(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let statuses = ["statusCode", "status", "code"].into_iter().filter_map(number);
+    let mut statuses = statuses.filter_map(|status| StatusCode::from_u16(status).ok());
+    statuses.find(|status| matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+}
+
 fn read(body: &[u8]) -> Option<Token> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let mut answer: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
@@ -281,6 +307,24 @@ fn use_for(expires_in: &Value) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_success_can_refuse_the_login_in_its_body() {
+        let refused = |body: &str| refused_inside(body.as_bytes()).map(|status| status.as_u16());
+        assert_eq!(refused(r#"{"statusCode":401,"details":"BAD_CREDENTIAL"}"#), Some(401));
+        assert_eq!(refused(r#"{"status":"403"}"#), Some(403));
+        assert_eq!(refused(r#"{"code":401,"message":"no"}"#), Some(401));
+        for other in [
+            "",
+            "[]",
+            r#"{"status":"ok"}"#,
+            r#"{"statusCode":500}"#,
+            r#"{"statusCode":99999999}"#,
+            r#"{"code":-401}"#,
+        ] {
+            assert_eq!(refused(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn tokens_by_either_name_and_their_life() {
