@@ -61,6 +61,9 @@ const READ_ONLY: &[&str] =
 /// A project or repository that only mirrors another registry: Harbor, others.
 const MIRROR: &[&str] = &["proxy project", "proxy cache", "pull-through cache", "pull through cache"];
 
+/// A name for several repositories, under which nothing is pushed: Nexus.
+const GROUP: &[&str] = &["deploying to groups"];
+
 /// A rule about content refuses: Harbor's policies, Artifactory's patterns and Xray.
 const POLICY: &[&str] = &[
     "projectpolicyviolation",
@@ -88,6 +91,9 @@ const SCOPE: &[&str] = &[
     "access forbidden",
     "organization package",
 ];
+
+/// What is said of repositories that aren't there too: Docker Hub, Google.
+const MAY_NOT_EXIST: &[&str] = &["requested access to the resource is denied", "may not exist"];
 
 /// The next action.
 pub(super) fn action(request: &RequestError, refusal: &Refusal) -> Option<String> {
@@ -196,6 +202,13 @@ impl Answer<'_> {
                 request.repository.path()
             ));
         }
+        if self.says(GROUP) {
+            return Some(format!(
+                "{} is in a group of repositories, which takes no pushes: sign under the name that the image was pushed to, or store the \
+                 signatures elsewhere with storage.oci.repository",
+                request.repository.path()
+            ));
+        }
         if self.says(READ_ONLY) {
             return Some(
                 "the registry takes no pushes now (read-only, or in maintenance): run again later, or store the signatures elsewhere \
@@ -300,8 +313,8 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         // What the manifest names was pushed by the same login a moment ago, or was there.
         return Some(format!("{text}; if the user may, {}", immutable(tag)));
     }
-    // Docker Hub says it of repositories that aren't there.
-    let is_vague = refusal.words().contains("requested access to the resource is denied");
+    let words = refusal.words();
+    let is_vague = MAY_NOT_EXIST.iter().any(|part| words.contains(part));
     Some(if is_vague { format!("{text}; {path} may not exist, too: create it first") } else { text })
 }
 

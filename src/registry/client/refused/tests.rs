@@ -162,12 +162,14 @@ fn what_products_refuse_has_a_hint_of_its_own() {
         (Method::POST, 405, listed("UNSUPPORTED", "The operation is unsupported.", ""), "read-only or a mirror"),
         (Method::POST, 403, listed("DENIED", "can not push artifact to a proxy project: team", ""), "team/app only mirrors another registry and takes no pushes: store the signatures elsewhere"),
         (Method::PUT, 405, listed("DENIED", "can not push artifact to a proxy project: team", ""), "storage.oci.repository"),
+        (Method::POST, 403, listed("DENIED", "Deploying to groups is a PRO-licensed feature. See https://links.sonatype.com/product-nexus-repository", ""), "team/app is in a group of repositories, which takes no pushes"),
         // No such place: ECR, Harbor, Google, Docker Hub.
         (Method::POST, 404, listed("NAME_UNKNOWN", "The repository with name 'team/app' does not exist in the registry with id '123456789012'", ""), "create the repository team/app"),
         (Method::POST, 404, listed("NOT_FOUND", "project team not found", ""), "create the repository team/app"),
         (Method::POST, 401, listed("UNAUTHORIZED", "project team not found: project team not found", ""), "or the project that it is to lie in"),
         (Method::POST, 404, listed("NAME_UNKNOWN", "Repository \"team\" not found", ""), "as ECR, Harbor and others need it"),
         (Method::POST, 401, listed("DENIED", "requested access to the resource is denied", ""), "team/app may not exist, too: create it first"),
+        (Method::GET, 403, listed("DENIED", "Permission \"artifactregistry.repositories.downloadArtifacts\" denied on resource \"projects/p/locations/europe/repositories/team\" (or it may not exist)", ""), "team/app may not exist, too: create it first"),
         // Scopes: GitHub, Docker Hub, GitLab.
         (Method::POST, 401, listed("UNAUTHORIZED", "access token has insufficient scopes", ""), "scope to push to team/app (GitHub: write:packages"),
         (Method::POST, 403, listed("DENIED", "permission_denied: write_package", ""), "GitHub: write:packages"),
