@@ -11,6 +11,7 @@
 )]
 
 mod answers;
+mod imitation;
 mod personalities;
 mod personality;
 mod pinned;

@@ -1,10 +1,15 @@
 //! The personalities, one file each. A new one is a file and a line in [`ALL`].
 
+mod acr;
+mod artifact_registry;
+mod artifactory;
 mod distribution_3;
 pub(crate) mod docker_hub;
+mod ecr;
 pub(crate) mod ghcr;
 pub(crate) mod gitlab;
 pub(crate) mod harbor;
+mod nexus;
 pub(crate) mod openshift;
 pub(crate) mod quay;
 
@@ -20,4 +25,10 @@ pub(crate) const ALL: &[Personality] = &[
     harbor::PERSONALITY,
     gitlab::PERSONALITY,
     openshift::PERSONALITY,
+    ecr::PERSONALITY,
+    acr::PERSONALITY,
+    artifact_registry::PERSONALITY,
+    artifactory::PERSONALITY,
+    artifactory::VIRTUAL,
+    nexus::PERSONALITY,
 ];
