@@ -6,6 +6,8 @@
 //! - Who has written reads again after a while that is longer than the moment between another signer's read
 //!   and write. So whoever is overwritten by a signer that hadn't seen it is still there to notice.
 //!
+//! A read may grow old before its write goes out: then nothing is written, and the list is read again (`store/tagged.rs`).
+//!
 //! That while is about what lies between the read and the write of another signer, which sends one when the other is answered: the time
 //! and the unevenness of the network, the registry and the machine, as far as our own requests showed them. It is a few
 //! milliseconds nearby where nobody else is at work, and grows with the load and with any sign of another writer.
@@ -19,15 +21,15 @@ use tokio::sync::SemaphorePermit;
 use super::lost::Lost;
 use super::{Pipeline, PipelineError};
 use crate::registry::RegistryError;
-use crate::store::{Depth, Entry, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written};
+use crate::store::{
+    Depth, Entry, LONGEST_WATCH, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written,
+};
 use crate::verify::Own;
 
 /// The least time between a write and the read that confirms it, nearby.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
 /// The same where another signer's write may come late, or what is overwritten may be deleted: only its own signer can put it back then.
 const LONGER_WAIT: Duration = Duration::from_millis(60);
-/// The most, where the registry's answers are very uneven.
-const MOST_WAIT: Duration = Duration::from_secs(2);
 /// Up to this unevenness nothing is overloaded; beyond it, another signer's requests may be more uneven still.
 const CALM: Duration = Duration::from_millis(20);
 /// How long it must have been quiet, at least, where another writer has shown itself.
@@ -287,7 +289,7 @@ impl Pipeline {
         let may_lose = || self.store.may_lose(&settling.wanted, &settling.subject.image);
         let least = if !self.client.is_near() || may_lose() { LONGER_WAIT } else { LEAST_WAIT };
         let uneven = took.saturating_sub(self.client.fastest());
-        (least + uneven + uneven.saturating_sub(CALM)).min(MOST_WAIT)
+        (least + uneven + uneven.saturating_sub(CALM)).min(LONGEST_WATCH)
     }
 
     /// Waits after a failed write, if trying again can help and there is time left.

@@ -50,6 +50,9 @@ pub use referrers_api::ReferrersApis;
 pub use search::{Cut, Found, Looked, Looks, Search};
 pub use shelf::{Entry, Shelf, Standing};
 
+/// The longest that a signer that has met no other one watches, after its write, whether its signature stays.
+pub const LONGEST_WATCH: Duration = Duration::from_secs(2);
+
 /// What a store's steps return.
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::shelf::Shelf;
-use super::{StoreError, Written};
-use crate::registry::client::{Client, Target};
-use crate::registry::{Digest, ImageRef, Repository};
+use super::{LONGEST_WATCH, StoreError, Written};
+use crate::registry::client::Client;
+use crate::registry::{Digest, ImageRef, RegistryError, Repository};
 
 /// Registries take manifests of 4 MiB at least, and most take no more.
 ///
@@ -16,6 +16,11 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 
 /// How old a list may be that is written without being read again.
 const FRESH: Duration = Duration::from_millis(4);
+
+/// How old a list may be when what replaces it goes out, at first: a read and a write from nearby take a tenth of it, also on a busy machine.
+const OUTDATED: Duration = Duration::from_millis(100);
+/// The same in quickest answers: a write may need a new connection, and that its TLS session.
+const OUTDATED_ANSWERS: u32 = 4;
 
 /// A tag that holds a list of signatures.
 pub(super) struct Tag<'a> {
@@ -47,7 +52,8 @@ impl Tag<'_> {
     ///
     /// What was read just now isn't read again. Otherwise it is, and the write waits for the answer, however often it takes: a registry can't compare
     /// and swap, so what lies there has to be known right before. A write beside a read that then failed, or was sent again after it,
-    /// would replace what another signer wrote, and nobody would know.
+    /// would replace what another signer wrote, and nobody would know. For the same reason a write whose read is old by the moment at which
+    /// its bytes go out is not sent, and the list is read again: this process may have been stopped in between.
     pub(super) async fn replace(
         &self,
         image: &ImageRef,
@@ -58,30 +64,45 @@ impl Tag<'_> {
         if bytes.len() > MAX_MANIFEST_BYTES {
             return Err(StoreError::Full { location: self.location(), size: bytes.len() });
         }
-        let target = Target::Tag(self.name.clone());
-        let begun = Instant::now();
-        if merged.read_at.is_some_and(|at| self.is_fresh(at)) {
-            self.put(image, &target, media_type, bytes).await?;
-            return Ok(Written::Alone { took: begun.elapsed() });
+        let mut read_at = merged.read_at.filter(|at| self.is_fresh(*at));
+        let mut most_age = OUTDATED.max(self.client.fastest() * OUTDATED_ANSWERS);
+        loop {
+            let asked = match read_at.take() {
+                Some(asked) => asked,
+                None => {
+                    let asked = Instant::now();
+                    let before = self.read().await?;
+                    if before.version != merged.version {
+                        return Ok(Written::Met(before));
+                    }
+                    asked
+                }
+            };
+            let (begun, send_by) = (Instant::now(), asked + most_age);
+            let put = self.client.put_list(self.repository, &self.name, media_type, bytes.clone(), send_by);
+            match put.await {
+                // A registry whose answers always take that long gets twice the time.
+                Err(error) if error.is_outdated() => most_age *= 2,
+                put => {
+                    let may_be_done = put.as_ref().map_or_else(RegistryError::is_transient, |_| true);
+                    if may_be_done && asked.elapsed() > LONGEST_WATCH {
+                        self.warn_of(asked.elapsed());
+                    }
+                    put.map_err(|source| StoreError::push(image, self.location(), source))?;
+                    return Ok(Written::Alone { took: begun.elapsed() });
+                }
+            }
         }
-        let before = self.read().await?;
-        if before.version != merged.version {
-            return Ok(Written::Met(before));
-        }
-        let begun = Instant::now();
-        self.put(image, &target, media_type, bytes).await?;
-        Ok(Written::Alone { took: begun.elapsed() })
     }
 
-    async fn put(
-        &self,
-        image: &ImageRef,
-        target: &Target,
-        media_type: &str,
-        bytes: Bytes,
-    ) -> Result<(), StoreError> {
-        let put = self.client.put_manifest(self.repository, target, media_type, bytes).await;
-        put.map(|_| ()).map_err(|source| StoreError::push(image, self.location(), source))
+    /// Says that others may have written what this one replaced, and be gone.
+    fn warn_of(&self, age: Duration) {
+        tracing::warn!(
+            "it took {:.1} s from reading the list at {} to the answer that it is written, longer than other signers watch theirs: a \
+             signature that another signer added meanwhile may be lost. Verify theirs, and let a signer whose signature is missing sign again",
+            age.as_secs_f64(),
+            self.location()
+        );
     }
 
     /// Whether a list was read just now, and from nearby: nothing lies between that and a write.

@@ -11,6 +11,7 @@
 #[allow(dead_code, reason = "shared with the tests of registries, which need more of it")]
 mod answers;
 mod bad_input;
+mod boundary;
 mod concurrency;
 mod echo;
 mod echoes;
@@ -19,6 +20,7 @@ mod faults;
 mod home;
 mod interrupted;
 mod key_forms;
+mod killed;
 mod network;
 mod other_hosts;
 
@@ -28,4 +30,5 @@ mod product_answers;
 mod products;
 mod running;
 mod step;
+mod stopped;
 mod token_service;

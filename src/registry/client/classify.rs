@@ -18,10 +18,14 @@ use super::endpoint;
 use super::error::Failure;
 use super::proxy::Proxy;
 use super::refusal::Refusal;
+use super::timed_body::Outdated;
 use super::verifier::Untrusted;
 
 /// What an error of the HTTP library means. `proxy` is the one that a request over plain HTTP was sent to.
 pub(super) fn classify(error: BoxError, url: &Url, proxy: Option<&Proxy>) -> Failure {
+    if find::<Outdated>(&*error).is_some() {
+        return Failure::Outdated;
+    }
     if let Some(connect) = find::<ConnectError>(&*error) {
         let at = connect.proxy.clone();
         let failure = match &connect.fault {

@@ -128,6 +128,9 @@ pub enum Failure {
     /// The run's time was over before it was sent.
     #[error("not sent: the time limit of the run is over")]
     Deadline,
+    /// What it replaces was read too long ago by the moment at which it was to be sent. Reading again helps.
+    #[error("not sent: what it replaces was read too long ago")]
+    Outdated,
     /// An earlier answer of the host asked for a longer wait than the run has time for.
     #[error("not sent: {host} asks to be left alone {until}")]
     LeftAlone {
@@ -475,6 +478,11 @@ impl RegistryError {
         self.refusal().is_some_and(|refusal| {
             refusal.status == StatusCode::NOT_FOUND && !refusal.has_code("TOOMANYREQUESTS")
         })
+    }
+
+    /// Whether it was not sent because what it replaces was read too long ago.
+    pub fn is_outdated(&self) -> bool {
+        self.request().is_some_and(|request| matches!(request.failure, Failure::Outdated))
     }
 
     /// Whether the answer is a web page, which no registry gives.

@@ -82,6 +82,7 @@ impl Failure {
             | Self::Malformed { .. }
             | Self::TooLarge { .. }
             | Self::WrongBytes { .. }
+            | Self::Outdated
             | Self::Schema1 { .. } => {}
         }
     }

@@ -63,6 +63,7 @@ fn action(request: &RequestError) -> Option<String> {
              verified; it is safe to run again"
                 .to_owned()
         }
+        Failure::Outdated => "run again".to_owned(),
         Failure::TimedOut { .. } => {
             "check that the registry is reachable and quick, or allow more time with --timeout; \
              it is safe to run again"

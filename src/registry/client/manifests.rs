@@ -3,13 +3,14 @@
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests>
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 
-use super::send::Reply;
+use super::send::{Reply, Request};
 use super::transport::Answer;
 use super::{
     Client, Digest, Failure, MAX_MANIFEST_BYTES, Manifest, RegistryError, Repository, Target, Written,
@@ -108,19 +109,53 @@ impl Client {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<Written, RegistryError> {
-        let inner = &self.inner;
-        let mut request = inner.request(repository, |base| endpoint::manifest(base, target))?;
-        let digest = Digest::of(&bytes);
+        let request = self.put(repository, target, media_type, bytes)?;
+        let reply = match target {
+            Target::Tag(_) => self.inner.attempt(&request).await?,
+            Target::Digest(_) => self.inner.send(&request).await?,
+        };
+        self.written(&request, &reply)
+    }
+
+    /// Writes a list under a tag, unless it is later than `send_by` when its bytes go out: however long it waits for a place, a login or
+    /// a connection, and however often it is sent with another login.
+    ///
+    /// # Errors
+    ///
+    /// As for [`put_manifest`](Self::put_manifest); [`RegistryError::is_outdated`] says that it was too late, and nothing was written.
+    pub async fn put_list(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        media_type: &str,
+        bytes: Bytes,
+        send_by: Instant,
+    ) -> Result<Written, RegistryError> {
+        let mut request = self.put(repository, &Target::Tag(tag.to_owned()), media_type, bytes)?;
+        request.send_by = Some(send_by.into());
+        let reply = self.inner.attempt(&request).await?;
+        self.written(&request, &reply)
+    }
+
+    fn put<'a>(
+        &self,
+        repository: &'a Repository,
+        target: &Target,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<Request<'a>, RegistryError> {
+        let mut request = self.inner.request(repository, |base| endpoint::manifest(base, target))?;
         request.method = Method::PUT;
         request.writes = true;
         request.content_type = Some(content_type(media_type));
         request.body = Some(bytes);
         request.urgent = matches!(target, Target::Tag(_));
-        let reply = match target {
-            Target::Tag(_) => inner.attempt(&request).await?,
-            Target::Digest(_) => inner.send(&request).await?,
-        };
-        written(&reply, &digest).map_err(|failure| inner.failed(&request, &reply, failure))
+        Ok(request)
+    }
+
+    fn written(&self, request: &Request<'_>, reply: &Reply) -> Result<Written, RegistryError> {
+        let digest = Digest::of(request.body.as_deref().unwrap_or_default());
+        written(reply, &digest).map_err(|failure| self.inner.failed(request, reply, failure))
     }
 }
 

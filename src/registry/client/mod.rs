@@ -66,6 +66,7 @@ mod session;
 mod setup_error;
 mod tags;
 mod throttle;
+mod timed_body;
 mod tls;
 mod token;
 mod token_grant;
@@ -265,6 +266,7 @@ impl Inner {
             accept: None,
             content_type: None,
             body: None,
+            send_by: None,
             limit_bytes: refusal::MAX_ERROR_BODY_BYTES as u64,
         })
     }

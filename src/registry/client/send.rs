@@ -42,6 +42,8 @@ pub(super) struct Request<'a> {
     pub(super) accept: Option<&'static str>,
     pub(super) content_type: Option<HeaderValue>,
     pub(super) body: Option<Bytes>,
+    /// Until when it may be sent, however often; `None`: at any time.
+    pub(super) send_by: Option<Instant>,
     /// The largest body of a success.
     pub(super) limit_bytes: u64,
 }
@@ -190,6 +192,7 @@ impl Inner {
             accept: request.accept,
             content_type: request.content_type.as_ref(),
             body: request.body.as_ref(),
+            send_by: request.send_by,
             limit_bytes: request.limit_bytes,
             urgent: request.urgent,
             auth: &self.auth,

@@ -168,6 +168,7 @@ impl Inner {
             accept: None,
             content_type: asked.body.is_some().then_some(&FORM),
             body: asked.body.as_ref(),
+            send_by: None,
             limit_bytes: MAX_TOKEN_BODY_BYTES,
             urgent: false,
             auth: &self.auth,

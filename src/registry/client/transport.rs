@@ -13,7 +13,6 @@ use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, PROXY_AUTHORIZATION, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
-use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
@@ -36,6 +35,7 @@ use super::refusal;
 use super::retry::{self, Until};
 use super::setup_error::SetupError;
 use super::throttle::Throttle;
+use super::timed_body::TimedBody;
 use super::tls::Tls;
 
 /// Registries send to their storage, which may send on once; five is what the specification's clients allow.
@@ -44,7 +44,7 @@ pub(super) const MAX_REDIRECTS: usize = 5;
 /// Sends requests.
 pub(super) struct Transport {
     pub(super) options: ClientOptions,
-    http: Client<Connector, Full<Bytes>>,
+    http: Client<Connector, TimedBody>,
     proxies: Arc<Proxies>,
     tls: Arc<Tls>,
     throttle: Throttle,
@@ -65,6 +65,8 @@ pub(super) struct Call<'a> {
     pub(super) accept: Option<&'static str>,
     pub(super) content_type: Option<&'a HeaderValue>,
     pub(super) body: Option<&'a Bytes>,
+    /// Until when it may be sent; `None`: at any time.
+    pub(super) send_by: Option<Instant>,
     /// The largest body of a success.
     pub(super) limit_bytes: u64,
     /// Whether it goes before what waits for a place.
@@ -217,6 +219,9 @@ impl Transport {
         if begun >= deadline {
             return Err(fault(Failure::Deadline).into());
         }
+        if call.send_by.is_some_and(|send_by| begun > send_by) {
+            return Err(fault(Failure::Outdated).into());
+        }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let until = deadline.min(begun + self.options.request_limit);
         let size = Size { limit_bytes: call.limit_bytes, large: self.large.as_ref() };
@@ -293,11 +298,11 @@ fn request(
     call: &Call<'_>,
     url: &Url,
     authorization: Option<&HeaderValue>,
-) -> Result<Request<Full<Bytes>>, http::Error> {
-    let body = call.body.cloned().unwrap_or_default();
+) -> Result<Request<TimedBody>, http::Error> {
+    let body = TimedBody::new(call.body.cloned().unwrap_or_default(), call.send_by);
     // A fragment isn't sent.
     let address = &url[..url::Position::AfterQuery];
-    let mut request = Request::builder().method(call.method.clone()).uri(address).body(Full::new(body))?;
+    let mut request = Request::builder().method(call.method.clone()).uri(address).body(body)?;
     let headers = request.headers_mut();
     let mut set = |name: HeaderName, value: Option<HeaderValue>| {
         if let Some(value) = value {

@@ -138,6 +138,41 @@ async fn a_tag_is_written_once_a_digest_until_it_is() {
     assert_eq!((server.seen().len(), client.stats().retries), (3, 2));
 }
 
+/// The registry asks for a token, and the token service takes its time.
+#[tokio::test]
+async fn a_list_is_not_written_once_what_it_replaces_is_old_whatever_came_between() {
+    const OLD: Duration = Duration::from_millis(400);
+    for (token_takes, written) in [(Duration::ZERO, true), (OLD * 2, false)] {
+        let server = Server::start(move |seen, _| {
+            let host = seen.header("host").unwrap();
+            match seen.who().as_deref() {
+                _ if seen.target.starts_with("/token") => {
+                    Reply::Late(token_takes, Box::new(answer(200, &[], r#"{"token":"t"}"#)))
+                }
+                Some("t") => answer(201, &[], ""),
+                _ => {
+                    let challenge = format!("Bearer realm=\"http://{host}/token\"");
+                    refusal(401, &[("WWW-Authenticate", &challenge)], "UNAUTHORIZED", "")
+                }
+            }
+        })
+        .await;
+        let (client, repository) = (super::client(&server, &["ci"]), server.repository());
+        let put = || async {
+            let send_by = Instant::now() + OLD;
+            client.put_list(&repository, "v1", "x/y", Bytes::from_static(b"{}"), send_by).await
+        };
+        let first = put().await;
+        assert_eq!(first.is_ok(), written, "{first:?}");
+        assert_eq!(server.seen().len(), if written { 3 } else { 2 });
+        if let Err(error) = first {
+            assert!(error.is_outdated() && !error.is_transient(), "{}", shown(&error));
+            // Now there is a token.
+            put().await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn trouble_on_the_way_passes() {
     let lost: fn(usize) -> Reply = |number| match number {

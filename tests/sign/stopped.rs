@@ -1,0 +1,74 @@
+//! A signer is stopped between two of its requests for longer than any other signer watches, and then goes on. Another one signs meanwhile.
+
+use std::time::Duration;
+
+use http::Method;
+use rustix::process::Signal;
+use stepseal::demo::registry::{Effect, Fault};
+
+use crate::boundary::{FORMS, Form, Moment, Trapped, each_request};
+use crate::step::ended;
+
+/// How long it takes to begin an upload.
+const UPLOAD: Duration = Duration::from_millis(6);
+/// How long it takes to write a list.
+const LATE: Duration = Duration::from_millis(2200);
+/// How long it stays stopped after the other one has ended: longer than a list may be old when it is replaced.
+const STOPPED: Duration = Duration::from_millis(500);
+
+fn nothing_is_lost(form: Form, number: usize) -> bool {
+    let step = form.step();
+    let digest = step.built("team/app");
+    // Otherwise all is done so soon after the first look at the list that it is not looked at again before the write.
+    step.registry.faults().add(Fault::new(Effect::Delay(UPLOAD)).method(Method::POST));
+    let signer = |name: &str| {
+        let mut command = form.sign(&step, &[]);
+        command.arg(format!("--annotation=signer={name}"));
+        command
+    };
+    let at = (Moment::BeforeTheAnswer, number);
+    let mut trapped = Trapped::start(&step, signer("stopped"), Signal::STOP, at);
+    if !trapped.is_caught() {
+        return false;
+    }
+    let other = ended(signer("other").output().unwrap());
+    assert_eq!(other.code, 0, "{form:?} {number}: {}", other.stderr);
+    std::thread::sleep(STOPPED);
+    trapped.signer.signal(Signal::CONT);
+    let stopped = ended(trapped.signer.output().expect("it ends"));
+    assert_eq!(stopped.code, 0, "{form:?} {number}: {}", stopped.stderr);
+    let signatures = form.signatures(&step, "team/app", &digest);
+    assert_eq!(signatures, 2, "{form:?}, stopped at request {number}: {}", stopped.stderr);
+    true
+}
+
+#[test]
+fn whenever_a_signer_is_stopped_the_signature_of_another_stays() {
+    for form in FORMS {
+        let requests = each_request(|number| nothing_is_lost(form, number));
+        assert!(requests > 5, "{form:?}: {requests}");
+    }
+}
+
+/// The registry takes longer to write a list than another signer waits before it looks whether its own signature stays.
+#[test]
+fn a_write_that_takes_longer_than_others_watch_is_a_warning() {
+    for (form, delay, warns) in [
+        (Form::Tag, Some(LATE), true),
+        (Form::FallbackTag, Some(LATE), true),
+        (Form::Referrers, Some(LATE), false),
+        (Form::Tag, None, false),
+    ] {
+        let step = form.step();
+        step.built("team/app");
+        if let Some(delay) = delay {
+            step.registry
+                .faults()
+                .add(Fault::new(Effect::Delay(delay)).method(Method::PUT).path("/manifests/sha256-"));
+        }
+        let ended = ended(form.sign(&step, &[]).output().unwrap());
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let warning = ended.stderr.contains("may be lost. Verify theirs");
+        assert_eq!(warning, warns, "{form:?}: {}", ended.stderr);
+    }
+}
