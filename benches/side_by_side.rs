@@ -5,7 +5,7 @@
 //!
 //! - Both sign the same number of images of the same size, each its own, by tag, with the same encrypted
 //!   key, on Debian's docker-registry with a password. cosign gets all references in one invocation.
-//! - "Behind 40 ms" is through `tests/peers/proxy.rs`: each round trip takes 40 ms, a new connection one more.
+//! - "Behind 40 ms" is through `tests/peers/proxy`: each round trip takes 40 ms, a new connection one more.
 //!   It also counts the requests.
 //! - `timed/mod.rs` says where the figures come from. Several rounds alternate, and the median counts.
 
@@ -31,7 +31,7 @@ use timed::{Cost, timed};
 
 #[path = "../tests/peers/kit/mod.rs"]
 mod kit;
-#[path = "../tests/peers/proxy.rs"]
+#[path = "../tests/peers/proxy/mod.rs"]
 mod proxy;
 #[path = "timed/mod.rs"]
 mod timed;
@@ -96,7 +96,8 @@ impl Bench {
 
     fn measure(&mut self, program: Program, place: Place, images: usize, round_trip: Duration) -> Cost {
         // Without latency there is nothing between the program and the registry.
-        let proxy = Proxy::start(self.registry.address(), Conduct { round_trip, fails_one_in: 0 }).unwrap();
+        let proxy =
+            Proxy::start(self.registry.address(), Conduct { round_trip, ..Conduct::default() }).unwrap();
         let near = round_trip.is_zero();
         let host = if near { self.registry.host() } else { proxy.host() };
         self.scene.allow(&[self.registry.host(), host.clone()]);

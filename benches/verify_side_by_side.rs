@@ -4,7 +4,7 @@
 //!
 //! - Both verify the same images with the same public key; each has one signature by tag, of cosign's own, on Debian's
 //!   docker-registry with a password. Each program gets all references in one invocation.
-//! - "Behind 40 ms" is through `tests/peers/proxy.rs`: each round trip takes 40 ms, a new connection one more. It also
+//! - "Behind 40 ms" is through `tests/peers/proxy`: each round trip takes 40 ms, a new connection one more. It also
 //!   counts the requests.
 //! - `timed/mod.rs` says where the figures come from. Rounds alternate, and the median counts.
 
@@ -30,7 +30,7 @@ use timed::{Cost, timed};
 
 #[path = "../tests/peers/kit/mod.rs"]
 mod kit;
-#[path = "../tests/peers/proxy.rs"]
+#[path = "../tests/peers/proxy/mod.rs"]
 mod proxy;
 #[path = "timed/mod.rs"]
 mod timed;
@@ -77,7 +77,8 @@ fn compare(
     let mut costs = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         for (ours, costs) in [false, true].into_iter().zip(&mut costs) {
-            let proxy = Proxy::start(registry.address(), Conduct { round_trip, fails_one_in: 0 }).unwrap();
+            let proxy =
+                Proxy::start(registry.address(), Conduct { round_trip, ..Conduct::default() }).unwrap();
             let host = if round_trip.is_zero() { registry.host() } else { proxy.host() };
             scene.allow(&[registry.host(), host.clone()]);
             let mut command = if ours {

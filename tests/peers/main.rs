@@ -8,16 +8,24 @@
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+#[allow(dead_code, unused_imports, reason = "shared with the measurements, which need more of it")]
 mod proxy;
+#[cfg(test)]
+#[allow(dead_code, reason = "shared with the measurements, which need more of it")]
+mod storm;
 
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod chains_formats;
 #[cfg(test)]
+mod conditional;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod doors;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 #[path = "../bundles/folder.rs"]
 mod folder;

@@ -82,7 +82,7 @@ fn the_proxy_counts_and_breaks_what_it_is_told_to() {
     assert!((10..20).contains(&record.requests.len()), "{record:?}");
     assert_eq!(record.faults, 0);
 
-    let stormy = Proxy::start(registry.address(), Conduct { fails_one_in: 2, ..Conduct::default() }).unwrap();
+    let stormy = Proxy::start(registry.address(), Conduct { percent: 50, ..Conduct::stormy() }).unwrap();
     scene.allow(&[stormy.host()]);
     let reference = format!("{}/app@{}", stormy.host(), image.digest);
     while stormy.take_record().faults == 0 {

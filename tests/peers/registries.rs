@@ -196,7 +196,7 @@ fn twenty_attest_at_once(start: fn(&Path) -> Registry) {
 fn one_request_in_five_fails(start: fn(&Path) -> Registry) {
     let scene = Scene::new();
     let registry = start(scene.home());
-    let proxy = Proxy::start(registry.address(), Conduct { fails_one_in: 5, ..Conduct::default() }).unwrap();
+    let proxy = Proxy::start(registry.address(), Conduct::stormy()).unwrap();
     scene.allow(&[registry.host(), proxy.host()]);
     for place in PLACES {
         let push = |number| {

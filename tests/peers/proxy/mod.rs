@@ -8,37 +8,51 @@
 //! Bandwidth is not limited. **Faults** come by a generator with a fixed seed, so the same run meets the
 //! same share of them; which request meets one depends on the order in which they arrive.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
+
+mod cache;
+mod fault;
+mod message;
+
+use cache::Cache;
+pub(crate) use fault::{Expected, Fault, Of, Row, TABLE};
+pub(crate) use message::{Body, Message};
+
+/// How long what pauses does.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a proxy does to the requests that pass.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Conduct {
     /// The time of one round trip.
     pub(crate) round_trip: Duration,
-    /// One request in so many fails; 0 for none.
-    pub(crate) fails_one_in: u64,
+    /// How many of a hundred requests fail.
+    pub(crate) percent: u64,
+    /// In which ways.
+    pub(crate) faults: &'static [Fault],
 }
 
-/// A way to fail a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// `503`, nothing done.
-    Unavailable,
-    /// `429` with `Retry-After: 1`, nothing done.
-    TooMany,
-    /// The connection is reset before the request is read, nothing done.
-    Reset,
-    /// The registry does the work, and its answer is lost.
-    AnswerLost,
+impl Conduct {
+    /// One request in five fails in one of the usual ways.
+    pub(crate) fn stormy() -> Self {
+        Self { percent: 20, faults: &Fault::USUAL, ..Self::default() }
+    }
 }
 
-impl Fault {
-    const ALL: [Self; 4] = [Self::Unavailable, Self::TooMany, Self::Reset, Self::AnswerLost];
+/// A request that the registry answered, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    /// Its method and path.
+    pub(crate) what: String,
+    /// When it was sent on.
+    pub(crate) sent: Instant,
+    /// When the registry had answered.
+    pub(crate) answered: Instant,
 }
 
 /// What passed so far.
@@ -46,6 +60,8 @@ impl Fault {
 pub(crate) struct Record {
     /// Each request's method and path, with what became of it: a status, or a fault.
     pub(crate) requests: Vec<(String, String)>,
+    /// When the registry worked on which.
+    pub(crate) served: Vec<Served>,
     /// How many faults were dealt out.
     pub(crate) faults: usize,
     /// How many connections were made.
@@ -64,6 +80,7 @@ struct Shared {
     upstream: SocketAddr,
     conduct: Conduct,
     record: Mutex<Record>,
+    cache: Cache,
     dice: AtomicU64,
     stopped: AtomicBool,
 }
@@ -77,6 +94,7 @@ impl Proxy {
             upstream,
             conduct,
             record: Mutex::default(),
+            cache: Cache::default(),
             dice: AtomicU64::new(0x5eed),
             stopped: AtomicBool::new(false),
         });
@@ -127,35 +145,127 @@ impl Shared {
             }
             let fault = self.draw();
             if fault == Some(Fault::Reset) {
+                self.note(|record| record.faults += 1);
                 self.note(|record| record.requests.push(("(unread)".into(), "reset".into())));
                 return Ok(());
             }
             let Some(request) = Message::read(&mut client, Body::OfRequest)? else { return Ok(()) };
-            let (answer, outcome) = match fault {
-                Some(Fault::Unavailable) => {
-                    (refusal("503 Service Unavailable", "UNAVAILABLE", ""), "503 by the proxy".into())
-                }
-                Some(Fault::TooMany) => {
-                    let again = "Retry-After: 1\r\n";
-                    (refusal("429 Too Many Requests", "TOOMANYREQUESTS", again), "429 by the proxy".into())
-                }
-                _ => {
-                    let answer = self.forward(&request, &mut upstream)?;
-                    let status = answer.start_line().split(' ').nth(1).unwrap_or("?").to_owned();
-                    (answer, status)
-                }
-            };
-            let lost = fault == Some(Fault::AnswerLost);
-            let outcome = if lost { format!("{outcome}, answer lost") } else { outcome };
-            self.note(|record| record.requests.push((request.summary(), outcome)));
-            if lost {
-                return Ok(());
+            let fault = fault.filter(|fault| self.can_happen(*fault, &request));
+            if fault.is_some() {
+                self.note(|record| record.faults += 1);
             }
+            let answer = self.answer(fault, &request, &mut upstream)?;
+            let outcome = match (&answer, fault) {
+                (Some(answer), None) => answer.status().to_owned(),
+                (Some(answer), Some(fault)) => format!("{}, {fault:?}", answer.status()),
+                (None, fault) => format!("no answer, {fault:?}"),
+            };
+            self.note(|record| record.requests.push((request.summary(), outcome)));
+            let Some(answer) = answer else { return Ok(()) };
             thread::sleep(self.conduct.round_trip);
-            answer.write(client.get_ref())?;
+            let stream = client.get_ref();
+            match fault {
+                Some(Fault::BodyCut) => return answer.write_up_to(stream, answer.body.len() / 2),
+                Some(Fault::BodyStalled) => {
+                    let middle = answer.body.len() / 2;
+                    answer.write_up_to(stream, middle)?;
+                    thread::sleep(PAUSE);
+                    client.get_mut().write_all(&answer.body[middle..])?;
+                }
+                _ => answer.write(stream)?,
+            }
             if request.closes() || answer.closes() {
                 return Ok(());
             }
+        }
+    }
+
+    /// The answer to `request`; `None`: there is none, and the connection ends.
+    fn answer(
+        &self,
+        fault: Option<Fault>,
+        request: &Message,
+        upstream: &mut Option<BufReader<TcpStream>>,
+    ) -> io::Result<Option<Message>> {
+        let again = |after: &str| format!("Retry-After: {after}\r\n");
+        Ok(Some(match fault {
+            Some(Fault::Reset) => return Ok(None),
+            Some(Fault::RequestCut) => {
+                // The registry sees what there was of it, too.
+                let stream = TcpStream::connect(self.upstream)?;
+                request.write_up_to(&stream, request.body.len() / 2)?;
+                return Ok(None);
+            }
+            Some(Fault::Unavailable) => refusal("503 Service Unavailable", "UNAVAILABLE", ""),
+            Some(Fault::UnavailableUntil) => {
+                let date = httpdate::fmt_http_date(SystemTime::now() + PAUSE);
+                refusal("503 Service Unavailable", "UNAVAILABLE", &again(&date))
+            }
+            Some(Fault::TooMany) => refusal("429 Too Many Requests", "TOOMANYREQUESTS", &again("1")),
+            Some(Fault::TooManyWithoutTime) => refusal("429 Too Many Requests", "TOOMANYREQUESTS", ""),
+            Some(Fault::RequestTimeout) => {
+                refusal("408 Request Timeout", "UNAVAILABLE", "Connection: close\r\n")
+            }
+            Some(Fault::Internal) => refusal("500 Internal Server Error", "UNKNOWN", ""),
+            Some(Fault::BadGateway) => page("502 Bad Gateway", "Bad Gateway"),
+            Some(Fault::LoginPage) => page("200 OK", "Please log in"),
+            Some(Fault::NotThereYet) => refusal("404 Not Found", "MANIFEST_UNKNOWN", ""),
+            Some(Fault::StaleTag) => match self.cache.old(request) {
+                Some(old) => old,
+                None => self.forward(request, upstream)?,
+            },
+            Some(Fault::ExpiredToken) => {
+                let mut expired = request.clone();
+                let header = |line: &str| line.to_ascii_lowercase().starts_with("authorization:");
+                expired.head = expired
+                    .head
+                    .split_inclusive("\r\n")
+                    .map(|line| if header(line) { "Authorization: Bearer expired\r\n" } else { line })
+                    .collect();
+                self.forward(&expired, upstream)?
+            }
+            Some(Fault::BadGatewayDone) => {
+                self.forward(request, upstream)?;
+                page("502 Bad Gateway", "Bad Gateway")
+            }
+            Some(Fault::GatewayTimeout) => {
+                self.forward(request, upstream)?;
+                thread::sleep(PAUSE);
+                page("504 Gateway Timeout", "Gateway Timeout")
+            }
+            Some(Fault::AnswerLost) => {
+                self.forward(request, upstream)?;
+                return Ok(None);
+            }
+            Some(Fault::Twice) => {
+                self.forward(request, upstream)?;
+                self.forward(request, upstream)?
+            }
+            Some(Fault::Late) => {
+                let answer = self.forward(request, upstream)?;
+                thread::sleep(2 * PAUSE);
+                answer
+            }
+            Some(Fault::WrongBytes) => {
+                let mut answer = self.forward(request, upstream)?;
+                let middle = answer.body.len() / 2;
+                if let Some(byte) = answer.body.get_mut(middle) {
+                    *byte ^= 1;
+                }
+                answer
+            }
+            None | Some(Fault::BodyCut | Fault::BodyStalled) => self.forward(request, upstream)?,
+        }))
+    }
+
+    /// Whether a fault can happen to this request.
+    fn can_happen(&self, fault: Fault, request: &Message) -> bool {
+        match fault.row().of {
+            Of::All => true,
+            Of::Reads => request.method() == "GET",
+            Of::Tags => cache::reads_tag(request),
+            Of::Written => self.cache.reads_written(request),
+            Of::Tokens => request.header("authorization").is_some_and(|value| value.starts_with("bearer ")),
         }
     }
 
@@ -169,9 +279,13 @@ impl Shared {
             };
             let connection = upstream.insert(connection);
             connection.get_ref().set_nodelay(true)?;
+            let at = Instant::now();
             let sent = request.write(connection.get_ref());
             match sent.and_then(|()| Message::read(connection, body)) {
                 Ok(Some(answer)) => {
+                    let (what, answered) = (request.summary(), Instant::now());
+                    self.note(|record| record.served.push(Served { what, sent: at, answered }));
+                    self.cache.note(request, &answer);
                     if answer.closes() {
                         *upstream = None;
                     }
@@ -187,7 +301,7 @@ impl Shared {
 
     /// Whether, and how, the next request fails.
     fn draw(&self) -> Option<Fault> {
-        if self.conduct.fails_one_in == 0 {
+        if self.conduct.percent == 0 || self.conduct.faults.is_empty() {
             return None;
         }
         // splitmix64: small, well mixed, and the same everywhere.
@@ -195,12 +309,11 @@ impl Shared {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
-        if !z.is_multiple_of(self.conduct.fails_one_in) {
+        if z % 100 >= self.conduct.percent {
             return None;
         }
-        self.note(|record| record.faults += 1);
-        let kinds = Fault::ALL.len() as u64;
-        Fault::ALL.into_iter().nth(usize::try_from((z >> 32) % kinds).unwrap_or(0))
+        let kinds = self.conduct.faults.len() as u64;
+        self.conduct.faults.get(usize::try_from((z >> 32) % kinds).unwrap_or(0)).copied()
     }
 
     fn note(&self, change: impl FnOnce(&mut Record)) {
@@ -210,111 +323,13 @@ impl Shared {
     }
 }
 
-/// Which rule says whether a message has a body.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Body {
-    OfRequest,
-    OfAnswer,
-    None,
-}
-
-/// One HTTP/1.1 message, as its bytes were.
-struct Message {
-    head: String,
-    body: Vec<u8>,
-    /// The end of the connection was the end of the body.
-    until_close: bool,
-}
-
-impl Message {
-    /// Reads a message; `None` when the other side has closed the connection between two.
-    fn read(stream: &mut BufReader<TcpStream>, kind: Body) -> io::Result<Option<Self>> {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if stream.read_line(&mut head)? == 0 {
-                return if head.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
-            }
-        }
-        let mut message = Self { head, body: Vec::new(), until_close: false };
-        let status = message.start_line().split(' ').nth(1).unwrap_or_default().to_owned();
-        if kind == Body::OfAnswer && status.starts_with('1') {
-            return Self::read(stream, kind);
-        }
-        if kind == Body::None || (kind == Body::OfAnswer && (status == "204" || status == "304")) {
-            return Ok(Some(message));
-        }
-        if message.header("transfer-encoding").is_some_and(|value| value.contains("chunked")) {
-            message.read_chunks(stream)?;
-        } else if let Some(length) = message.header("content-length") {
-            let length = length.parse::<u64>().map_err(io::Error::other)?;
-            stream.take(length).read_to_end(&mut message.body)?;
-            if message.body.len() as u64 != length {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        } else if kind == Body::OfAnswer {
-            stream.read_to_end(&mut message.body)?;
-            message.until_close = true;
-        }
-        Ok(Some(message))
-    }
-
-    /// Reads a chunked body and keeps the chunks' framing.
-    fn read_chunks(&mut self, stream: &mut BufReader<TcpStream>) -> io::Result<()> {
-        loop {
-            let mut line = String::new();
-            stream.read_line(&mut line)?;
-            let size = line.split(';').next().unwrap_or_default().trim();
-            let size = u64::from_str_radix(size, 16).map_err(io::Error::other)?;
-            self.body.extend_from_slice(line.as_bytes());
-            if size > 0 {
-                stream.take(size + 2).read_to_end(&mut self.body)?;
-                continue;
-            }
-            // Trailers, up to the empty line.
-            loop {
-                let mut trailer = String::new();
-                stream.read_line(&mut trailer)?;
-                self.body.extend_from_slice(trailer.as_bytes());
-                if trailer == "\r\n" || trailer.is_empty() {
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    fn write(&self, mut stream: &TcpStream) -> io::Result<()> {
-        // One write: two would wait for each other's acknowledgement.
-        let mut bytes = self.head.clone().into_bytes();
-        bytes.extend_from_slice(&self.body);
-        stream.write_all(&bytes)
-    }
-
-    fn start_line(&self) -> &str {
-        self.head.lines().next().unwrap_or_default()
-    }
-
-    fn summary(&self) -> String {
-        let mut words = self.start_line().split(' ');
-        format!("{} {}", words.next().unwrap_or_default(), words.next().unwrap_or_default())
-    }
-
-    fn header(&self, name: &str) -> Option<String> {
-        self.head.lines().skip(1).find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim().to_ascii_lowercase())
-        })
-    }
-
-    fn closes(&self) -> bool {
-        self.until_close || self.header("connection").is_some_and(|value| value.contains("close"))
-    }
-}
-
-fn refusal(status: &str, code: &str, header: &str) -> Message {
+fn refusal(status: &str, code: &str, headers: &str) -> Message {
     let body = format!(r#"{{"errors":[{{"code":"{code}","message":"by the proxy"}}]}}"#);
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{header}Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    Message { head, body: body.into_bytes(), until_close: false }
+    Message::new(&format!("HTTP/1.1 {status}"), &format!("Content-Type: application/json\r\n{headers}"), body)
+}
+
+fn page(status: &str, title: &str) -> Message {
+    let body =
+        format!("<!DOCTYPE html>\n<html><head><title>{title}</title></head><body>{title}</body></html>\n");
+    Message::new(&format!("HTTP/1.1 {status}"), "Content-Type: text/html\r\n", body)
 }
