@@ -285,10 +285,13 @@ impl Pipeline {
     }
 
     /// How long after a write that took so long the confirming read is sent.
+    ///
+    /// A registry whose storage stalls now and then is uneven for other signers, too, where this write had luck: the uploads before it count.
     fn confirm_after(&self, took: Duration, settling: &Settling<'_>) -> Duration {
         let may_lose = || self.store.may_lose(&settling.wanted, &settling.subject.image);
         let least = if !self.client.is_near() || may_lose() { LONGER_WAIT } else { LEAST_WAIT };
-        let uneven = took.saturating_sub(self.client.fastest());
+        let slow = if took.is_zero() { took } else { took.max(self.client.slow_write()) };
+        let uneven = slow.saturating_sub(self.client.fastest());
         (least + uneven + uneven.saturating_sub(CALM)).min(LONGEST_WATCH)
     }
 

@@ -1,5 +1,6 @@
 //! A signer is stopped between two of its requests for longer than any other signer watches, and then goes on. Another one signs meanwhile.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Method;
@@ -7,10 +8,12 @@ use rustix::process::Signal;
 use stepseal::demo::registry::{Effect, Fault};
 
 use crate::boundary::{FORMS, Form, Moment, Trapped, each_request};
-use crate::step::ended;
+use crate::step::{MANIFEST, ended};
 
 /// How long it takes to begin an upload.
 const UPLOAD: Duration = Duration::from_millis(6);
+/// How long a registry stalls.
+const STALL: Duration = Duration::from_millis(200);
 /// How long it takes to write a list.
 const LATE: Duration = Duration::from_millis(2200);
 /// How long it stays stopped after the other one has ended: longer than a list may be old when it is replaced.
@@ -71,4 +74,29 @@ fn a_write_that_takes_longer_than_others_watch_is_a_warning() {
         let warning = ended.stderr.contains("may be lost. Verify theirs");
         assert_eq!(warning, warns, "{form:?}: {}", ended.stderr);
     }
+}
+
+/// The registry's storage stalled while the payload was uploaded. Another signer, whose write stalls too, has read before our write.
+#[test]
+fn a_registry_that_stalled_is_watched_for_longer() {
+    let step = Form::Tag.step();
+    let digest = step.built("team/app");
+    let faults = step.registry.faults();
+    faults.add(Fault::new(Effect::Delay(STALL)).method(Method::PUT).path("/blobs/uploads/"));
+    let (tag, done) = (format!("sha256-{}.sig", digest.hex()), AtomicBool::new(false));
+    faults.after_manifest_put(move |content, _| {
+        if done.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (content, tag) = (content.clone(), tag.clone());
+        std::thread::spawn(move || {
+            std::thread::sleep(STALL);
+            let theirs = format!(r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","layers":[]}}"#);
+            content.put_manifest("team/app", Some(&tag), MANIFEST, theirs).unwrap();
+        });
+    });
+    let ended = ended(Form::Tag.sign(&step, &[]).output().unwrap());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    std::thread::sleep(STALL);
+    assert_eq!(Form::Tag.signatures(&step, "team/app", &digest), 1, "{}", ended.stderr);
 }

@@ -202,6 +202,11 @@ impl Client {
         self.inner.transport.fastest()
     }
 
+    /// The time that a slow write took lately: of a blob or a manifest, answer included. Before the first one, nothing.
+    pub fn slow_write(&self) -> Duration {
+        self.inner.transport.slow_write()
+    }
+
     /// When the run's time is over, for requests and for what is computed between them.
     pub fn deadline(&self) -> std::time::Instant {
         self.inner.transport.deadline().into_std()

@@ -55,6 +55,7 @@ pub(super) struct Transport {
     pub(super) retries: AtomicU64,
     pub(super) tokens: AtomicU64,
     fastest_micros: AtomicU64,
+    slow_write_micros: AtomicU64,
 }
 
 /// What is sent.
@@ -127,6 +128,7 @@ impl Transport {
             retries: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             fastest_micros: AtomicU64::new(u64::from(u32::MAX)),
+            slow_write_micros: AtomicU64::new(0),
             options,
         })
     }
@@ -156,6 +158,11 @@ impl Transport {
     /// The time that the quickest answer took.
     pub(super) fn fastest(&self) -> Duration {
         Duration::from_micros(self.fastest_micros.load(Ordering::Relaxed))
+    }
+
+    /// The time that a slow write took lately; each quicker one since makes it an eighth less.
+    pub(super) fn slow_write(&self) -> Duration {
+        Duration::from_micros(self.slow_write_micros.load(Ordering::Relaxed))
     }
 
     /// When everything must be done.
@@ -245,6 +252,11 @@ impl Transport {
         }
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.fastest_micros.fetch_min(micros, Ordering::Relaxed);
+        if *call.method == Method::PUT {
+            let slow = |before: u64| Some(micros.max(before - before / 8));
+            // The function always gives a value.
+            let _ = self.slow_write_micros.fetch_update(Ordering::Relaxed, Ordering::Relaxed, slow);
+        }
         let wait = answer.retry_after();
         if retry::leaves_alone(answer.status, wait) {
             self.throttled.fetch_add(1, Ordering::Relaxed);
