@@ -15,7 +15,7 @@ use crate::storm::{Direct, Ground};
 const MANIFEST: &str = "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n";
 
 fn heeds_no_condition(start: fn(&Path) -> Registry) {
-    let scene = Scene::new();
+    let scene = Scene::quick();
     let registry = start(scene.home());
     let ground = Ground::of(&scene, &registry);
     let image = ground.push("app", 1).remove(0);

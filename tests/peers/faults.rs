@@ -14,7 +14,7 @@ const IMAGES: usize = 6;
 const AT_ONCE: usize = 4;
 
 fn one_kind(row: &Row, place: Place) -> Outcome {
-    let scene = Scene::new();
+    let scene = Scene::quick();
     let service = TokenService::start(scene.home());
     let (registry, tokens) = match row.of {
         Of::Tokens => (Registry::docker_with_tokens(scene.home(), &service), Some(service.host())),

@@ -71,7 +71,7 @@ impl Scene {
         scene
     }
 
-    /// The same with a key that has no password, so that opening it takes no time.
+    /// The same with a key that has no password, so that opening it takes no time. cosign verifies with it, and does not sign.
     pub(crate) fn quick() -> Self {
         let scene = Self { home: tempfile::tempdir().unwrap() };
         for name in ["docker", "results", "steps", "work"] {
