@@ -17,8 +17,11 @@ const COSIGN_SECONDS: u32 = 60;
 
 const PLACES: [Place; 2] = [Place::Tag, Place::Referrers];
 
+/// Starts a registry whose files lie below a folder.
+type Start = fn(&Path) -> Registry;
+
 /// The registries, by the name that the page has for them.
-const REGISTRIES: [(&str, fn(&Path) -> Registry); 4] = [
+const REGISTRIES: [(&str, Start); 4] = [
     ("docker-registry 2.8", Registry::docker),
     ("distribution 3.1.2", Registry::distribution_3),
     ("Gitea 1.24.0", Registry::gitea),
