@@ -4,10 +4,15 @@
 //! is missing, the writer keeps the fallback tag too, whatever the API answers: some registries answer with an empty list for ever. So it
 //! does where the API never lists what the registry took note of.
 //!
+//! A registry without the API is not asked for every image again. It counts as one, for a repository, when it doesn't know the address
+//! of the referrers of an image to which this run has pushed one, and took no note of that: what some registries answer for an
+//! empty repository, or for an image without referrers, doesn't count. From then on the fallback tag alone is the list, for reading and for
+//! confirming; `verify` reads that tag wherever the API doesn't have enough. Should a later manifest be noted after all, the API is asked again.
+//!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject>
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -26,7 +31,14 @@ const LISTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a run knows of the lists of its images.
 #[derive(Default)]
-pub(super) struct ReferrerLists(Mutex<HashMap<(Repository, Digest), Known>>);
+pub(super) struct ReferrerLists(Mutex<All>);
+
+#[derive(Default)]
+struct All {
+    images: HashMap<(Repository, Digest), Known>,
+    /// The repositories without the referrers API.
+    without_api: HashSet<Repository>,
+}
 
 /// What is known of one image's lists.
 #[derive(Clone, Copy, Default)]
@@ -35,6 +47,8 @@ struct Known {
     is_tagged: bool,
     /// This run keeps the fallback tag.
     is_kept: bool,
+    /// The registry took no note of the subject of a manifest that this run pushed.
+    is_unnoted: bool,
     /// Since when the registry's list is waited for, and how often it was written for it.
     waits: Option<(Instant, u32)>,
 }
@@ -47,11 +61,19 @@ impl ReferrerLists {
         location: &str,
         reader: &Reader<'_>,
     ) -> Result<Shelf, StoreError> {
+        if self.lock().without_api.contains(tag.repository) {
+            return tag.read().await;
+        }
         let keeps = |descriptor: &Value| reader.may_be_bundle(descriptor);
         let failed = |source| StoreError::read(location.to_owned(), source);
         let listed = tag.client.referrers(tag.repository, tag.subject, &keeps).await.map_err(failed)?;
         let listing = match listed {
-            Referrers::NoApi(_) => return tag.read().await,
+            Referrers::NoApi(why) => {
+                if why.is_everywhere() && self.known(tag).is_unnoted {
+                    self.lock().without_api.insert(tag.repository.clone());
+                }
+                return tag.read().await;
+            }
             Referrers::Listed(listing) => listing,
         };
         if let Some(error) = listing.failed {
@@ -90,6 +112,10 @@ impl ReferrerLists {
         own: &Shelf,
         noted: bool,
     ) -> Result<Option<Shelf>, StoreError> {
+        if noted {
+            self.lock().without_api.remove(tag.repository);
+        }
+        self.change(tag, |known| known.is_unnoted = !noted);
         if noted && !self.known(tag).is_kept && self.may_be_listed(tag, shelf, own).await? {
             return Ok(None);
         }
@@ -150,7 +176,11 @@ impl ReferrerLists {
     }
 
     fn change<T>(&self, tag: &Tag<'_>, change: impl FnOnce(&mut Known) -> T) -> T {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        change(all.entry((tag.repository.clone(), tag.subject.clone())).or_default())
+        let mut all = self.lock();
+        change(all.images.entry((tag.repository.clone(), tag.subject.clone())).or_default())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

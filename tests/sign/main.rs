@@ -21,6 +21,7 @@ mod home;
 mod interrupted;
 mod key_forms;
 mod killed;
+mod load;
 mod network;
 mod other_hosts;
 
