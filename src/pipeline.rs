@@ -7,7 +7,9 @@
 //! 3. write the list of signatures
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
+mod fair;
 mod keyed;
+mod looks;
 mod lost;
 mod settle;
 mod subjects;
@@ -15,12 +17,10 @@ mod whole;
 mod writers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -71,7 +71,8 @@ fn payloads(format: &dyn Format, image: &ImageRef, claims: &Claims) -> Result<Ve
 pub use whole::{RunJob, Seen, Whole, WholeError};
 pub use writers::Writers;
 
-use subjects::{MAX_SUBJECTS, Subjects};
+use looks::Looks;
+use subjects::{MAX_SUBJECTS, Slot, Subjects};
 
 /// Everything that images of one kind are signed with, for one store.
 pub struct Pipeline {
@@ -252,58 +253,26 @@ impl Explain for PipelineError {
     }
 }
 
-/// How many subjects may wait for their confirmation, for each that is worked on.
-const WAITING_PER_JOB: usize = 8;
-
-/// How long the others wait for the first subject's look, to know what to expect.
-const FIRST_LOOK: Duration = Duration::from_millis(30);
-
-/// What the subjects of a run share.
-struct Shared {
-    /// The right to be worked on.
-    slots: Semaphore,
-    /// Whether a subject is being looked at, or was.
-    looking: AtomicBool,
-    /// Wakes who waits for the first look.
-    looked: Notify,
-    /// A subject had no signature at all.
-    seen_none: AtomicBool,
-    /// A subject had one by this key.
-    seen_ours: AtomicBool,
-}
-
-impl Shared {
-    fn new(jobs: usize) -> Self {
-        Self {
-            slots: Semaphore::new(jobs),
-            looking: AtomicBool::new(false),
-            looked: Notify::new(),
-            seen_none: AtomicBool::new(false),
-            seen_ours: AtomicBool::new(false),
-        }
-    }
-}
-
 impl Pipeline {
     /// Signs every image; `seen` is called with each outcome, and with what indexes turn out to list.
     ///
     /// One image's failure doesn't hide the others': all are tried.
     pub async fn sign(&self, images: &[PlannedImage], seen: &mut Seen<'_>) -> Vec<Outcome> {
-        let subjects = Subjects::new(vec![self.label], self.later.clone(), images, seen);
-        let jobs = self.jobs.max(1);
-        let shared = Shared::new(jobs);
+        let subjects = Subjects::new(vec![self.label], self.later.clone(), images, self.jobs, seen);
         let mut running = FuturesUnordered::new();
         loop {
-            while running.len() < jobs * WAITING_PER_JOB {
-                let Some(PlannedImage { image, from }) = subjects.next() else { break };
-                let (subjects, shared) = (&subjects, &shared);
+            while let Some((next, place, slot)) = subjects.queue.next() {
+                let subjects = &subjects;
                 running.push(async move {
-                    let result = self.sign_one(&image, shared, subjects).await;
+                    let PlannedImage { image, from } = next.planned;
+                    let result = self.sign_one(&image, slot, subjects).await;
                     subjects.ended(Outcome::of_image(self.label, image, from, result));
+                    drop(place);
                 });
             }
-            if running.next().await.is_none() {
-                break;
+            tokio::select! {
+                ended = running.next() => if ended.is_none() { break },
+                () = subjects.queue.freed() => {}
             }
         }
         drop(running);
@@ -316,11 +285,11 @@ impl Pipeline {
     async fn sign_one(
         &self,
         image: &ImageRef,
-        shared: &Shared,
+        slot: Slot<'_>,
         subjects: &Subjects<'_, '_>,
     ) -> Result<Done, PipelineError> {
-        let slot = shared.slots.acquire().await.ok();
-        let late = self.looks_late(shared).await;
+        let looks = slot.looks();
+        let late = self.looks_late(&looks).await;
         let payloads = self.what.payloads(image)?;
         let judge = verify::Own::new(&self.key, image, &payloads);
         if let Err(why) = judge.acceptable() {
@@ -330,8 +299,7 @@ impl Pipeline {
             let depth = Depth::Of(&payloads);
             let shelf = if late { Ok(None) } else { self.store.read(image, depth, &judge).await.map(Some) };
             let empty = matches!(&shelf, Ok(Some(shelf)) if shelf.entries.is_empty());
-            shared.seen_none.fetch_or(empty, Ordering::Relaxed);
-            shared.looked.notify_waiters();
+            looks.looked(empty);
             shelf
         };
         let manifest = async {
@@ -342,9 +310,9 @@ impl Pipeline {
             Ok::<_, PipelineError>(manifest)
         };
         let (manifest, shelf) = tokio::join!(manifest, read);
-        let result = self.add(image, &manifest?, &payloads, shelf?, &judge, slot).await;
+        let result = self.add(image, &manifest?, &payloads, shelf?, &judge, Some(slot)).await;
         let ours = result.as_ref().is_ok_and(|done| done.present > 0);
-        shared.seen_ours.fetch_or(ours, Ordering::Relaxed);
+        looks.ended(ours);
         result
     }
 
@@ -353,13 +321,9 @@ impl Pipeline {
     /// It is done where none is expected, as none was there for the first subject: if there is one after all, its
     /// payload has been uploaded for nothing. And it is done where the registry is near, as otherwise a look
     /// costs nothing while something else is waited for.
-    async fn looks_late(&self, shared: &Shared) -> bool {
-        if shared.looking.swap(true, Ordering::Relaxed) && !shared.seen_none.load(Ordering::Relaxed) {
-            let _ = tokio::time::timeout(FIRST_LOOK, shared.looked.notified()).await;
-        }
-        shared.seen_none.load(Ordering::Relaxed)
-            && !shared.seen_ours.load(Ordering::Relaxed)
-            && self.client.is_near()
+    async fn looks_late(&self, looks: &Looks) -> bool {
+        looks.wait().await;
+        looks.expect_none() && self.client.is_near()
     }
 
     /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
@@ -370,7 +334,7 @@ impl Pipeline {
         payloads: &[Payload],
         shelf: Option<Shelf>,
         judge: &verify::Own<'_>,
-        slot: Option<SemaphorePermit<'_>>,
+        slot: Option<Slot<'_>>,
     ) -> Result<Done, PipelineError> {
         let expected = shelf.clone().unwrap_or_default();
         let mut signed = self.make(&expected, image, &judge.missing(&expected)).await?;

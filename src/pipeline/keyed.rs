@@ -1,10 +1,11 @@
 //! Images' signatures in the stores that keep each under a key of its own: the folder, and the annotations of a run.
 //!
-//! A level of indexes after the other: what an index lists is signed with `recursive` here as it is in registries.
+//! What an index lists is signed with `recursive` here as it is in registries, and registries have their turns as there.
 
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 
-use super::subjects::Subjects;
+use super::subjects::{Next, Subjects};
 use super::whole::entry;
 use super::{Seen, Whole, WholeError, look_up, payloads, sign};
 use crate::cluster::{Entry, ShortKey};
@@ -35,24 +36,28 @@ impl Whole {
         no_run: bool,
         seen: &mut Seen<'_>,
     ) -> (Vec<Outcome>, Slots) {
-        let subjects = Subjects::new(labels, Vec::new(), images, seen);
-        let mut slots = Slots::default();
+        let subjects = Subjects::new(labels, Vec::new(), images, self.jobs, seen);
+        let mut kept = Vec::new();
+        let mut running = FuturesUnordered::new();
         loop {
-            let level: Vec<PlannedImage> = std::iter::from_fn(|| subjects.next()).collect();
-            if level.is_empty() {
-                break;
+            while let Some((Next { planned, number }, place, slot)) = subjects.queue.next() {
+                let subjects = &subjects;
+                running.push(async move {
+                    let filed = self.sign_image(&planned.image, subjects).await;
+                    drop((slot, place));
+                    (number, planned, filed)
+                });
             }
-            let subjects = &subjects;
-            let signed = futures_util::stream::iter(level).map(|planned| async move {
-                let filed = self.sign_image(&planned.image, subjects).await;
-                (planned, filed)
-            });
-            let mut signed = signed.buffered(self.jobs.max(1));
-            while let Some((planned, filed)) = signed.next().await {
-                let made = self.keep_image(&planned, filed, no_run, &mut slots).await;
-                made.into_iter().for_each(|outcome| subjects.ended(outcome));
-            }
+            let Some((number, planned, filed)) = running.next().await else { break };
+            let mut slots = Slots::default();
+            let made = self.keep_image(&planned, filed, no_run, &mut slots).await;
+            made.into_iter().for_each(|outcome| subjects.ended(outcome));
+            kept.extend(slots.0.into_iter().map(|slot| (number, slot)));
         }
+        drop(running);
+        // Whichever ended first: the same images make the same annotations.
+        kept.sort_by(|(a, (_, about, ..)), (b, (_, other, ..))| (a, about).cmp(&(b, other)));
+        let slots = Slots(kept.into_iter().map(|(_, slot)| slot).collect());
         (subjects.into_outcomes(), slots)
     }
 

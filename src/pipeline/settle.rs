@@ -16,9 +16,8 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::SemaphorePermit;
-
 use super::lost::Lost;
+use super::subjects::Slot;
 use super::{Pipeline, PipelineError};
 use crate::registry::RegistryError;
 use crate::store::{
@@ -93,7 +92,7 @@ impl Pipeline {
         subject: &Subject,
         signed: Vec<Signed>,
         judge: &Own<'_>,
-        slot: Option<SemaphorePermit<'_>>,
+        slot: Option<Slot<'_>>,
     ) -> Result<usize, PipelineError> {
         let own = self.store.own(subject, &signed)?;
         let mut settling = Settling {
@@ -135,7 +134,7 @@ impl Pipeline {
     async fn write_until_there(
         &self,
         mut settling: Settling<'_>,
-        mut slot: Option<SemaphorePermit<'_>>,
+        mut slot: Option<Slot<'_>>,
     ) -> Result<usize, PipelineError> {
         let mut failures = Failures::default();
         let mut attempt = 0_u32;

@@ -4,8 +4,9 @@
 //! ended early still knows what it leaves undone.
 
 use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
+use super::fair::{self, FairQueue};
 use super::{PipelineError, Seen};
 use crate::explain::Explanation;
 use crate::plan::PlannedImage;
@@ -24,13 +25,24 @@ pub(super) struct Subjects<'a, 's> {
     /// Other labels that each subject is signed under later.
     later: Vec<Label>,
     seen: RefCell<&'a mut Seen<'s>>,
-    queue: RefCell<Queue>,
+    /// The subjects that nobody works on yet.
+    pub(super) queue: FairQueue<Next>,
+    known: RefCell<Known>,
     outcomes: RefCell<Vec<Outcome>>,
 }
 
-struct Queue {
-    waiting: VecDeque<PlannedImage>,
-    known: HashSet<ImageRef>,
+/// A subject that is worked on next.
+pub(super) struct Next {
+    pub(super) planned: PlannedImage,
+    /// Its place in the plan; what an index turned out to list comes behind all of that.
+    pub(super) number: usize,
+}
+
+/// The right to work on a subject.
+pub(super) type Slot<'a> = fair::Slot<'a, Next>;
+
+struct Known {
+    images: HashSet<ImageRef>,
     /// Of entries that can't be signed, the name or else the error.
     unusable: HashSet<String>,
 }
@@ -40,20 +52,20 @@ impl<'a, 's> Subjects<'a, 's> {
         labels: Vec<Label>,
         later: Vec<Label>,
         images: &[PlannedImage],
+        jobs: usize,
         seen: &'a mut Seen<'s>,
     ) -> Self {
-        let queue = Queue {
-            waiting: images.iter().cloned().collect(),
-            known: images.iter().map(|planned| planned.image.clone()).collect(),
+        let known = Known {
+            images: images.iter().map(|planned| planned.image.clone()).collect(),
             unusable: HashSet::new(),
         };
-        let (seen, queue) = (RefCell::new(seen), RefCell::new(queue));
-        Self { labels, later, seen, queue, outcomes: RefCell::default() }
-    }
-
-    /// The next subject that nobody works on yet.
-    pub(super) fn next(&self) -> Option<PlannedImage> {
-        self.queue.borrow_mut().waiting.pop_front()
+        let queue = FairQueue::new(jobs);
+        for (number, planned) in images.iter().enumerate() {
+            let next = Next { planned: planned.clone(), number };
+            queue.push(planned.image.repository.registry(), next);
+        }
+        let (seen, known) = (RefCell::new(seen), RefCell::new(known));
+        Self { labels, later, seen, queue, known, outcomes: RefCell::default() }
     }
 
     /// Notes how a subject ended.
@@ -73,8 +85,15 @@ impl<'a, 's> Subjects<'a, 's> {
     /// When there are too many; then none of them is a subject.
     pub(super) fn admit(&self, index: &ImageRef, manifest: &Manifest) -> Result<(), PipelineError> {
         let from = vec![format!("index {index}")];
-        // `seen` is the caller's code, so the queue must not stay borrowed while it runs.
-        let admitted = self.queue.borrow_mut().admit(index, manifest, &from)?;
+        // `seen` is the caller's code, so nothing must stay borrowed while it runs.
+        let admitted = self.known.borrow_mut().admit(index, manifest)?;
+        for image in admitted.iter().filter_map(|entry| match entry {
+            Listed::Image(image) => Some(image),
+            Listed::Unusable(_) => None,
+        }) {
+            let planned = PlannedImage { image: image.clone(), from: from.clone() };
+            self.queue.push(image.repository.registry(), Next { planned, number: usize::MAX });
+        }
         for entry in admitted {
             let (subject, unusable) = match entry {
                 Listed::Image(image) => (About::Image(image), None),
@@ -96,14 +115,9 @@ impl<'a, 's> Subjects<'a, 's> {
     }
 }
 
-impl Queue {
-    /// What `index` lists and nobody knew of; the images among it wait now.
-    fn admit(
-        &mut self,
-        index: &ImageRef,
-        manifest: &Manifest,
-        from: &[String],
-    ) -> Result<Vec<Listed>, PipelineError> {
+impl Known {
+    /// What `index` lists and nobody knew of.
+    fn admit(&mut self, index: &ImageRef, manifest: &Manifest) -> Result<Vec<Listed>, PipelineError> {
         let name = |error: &EntryError| match error.digest() {
             Some(digest) => format!("{}@{}", index.repository, digest.raw()),
             None => error.to_string(),
@@ -111,17 +125,16 @@ impl Queue {
         let too_many = || PipelineError::TooMany { image: index.to_string() };
         let mut new = listed(index, manifest).map_err(|TooMany| too_many())?;
         new.retain(|entry| match entry {
-            Listed::Image(image) => !self.known.contains(image),
+            Listed::Image(image) => !self.images.contains(image),
             Listed::Unusable(error) => !self.unusable.contains(&name(error)),
         });
-        if !new.is_empty() && self.known.len() + self.unusable.len() + new.len() > MAX_SUBJECTS {
+        if !new.is_empty() && self.images.len() + self.unusable.len() + new.len() > MAX_SUBJECTS {
             return Err(too_many());
         }
         for entry in &new {
             match entry {
                 Listed::Image(image) => {
-                    self.known.insert(image.clone());
-                    self.waiting.push_back(PlannedImage { image: image.clone(), from: from.to_vec() });
+                    self.images.insert(image.clone());
                 }
                 Listed::Unusable(error) => {
                     self.unusable.insert(name(error));
@@ -149,6 +162,10 @@ mod tests {
         Manifest { media_type: String::new(), digest: Digest::of(&bytes), bytes }
     }
 
+    fn next(subjects: &Subjects<'_, '_>) -> Option<PlannedImage> {
+        subjects.queue.next().map(|(next, ..)| next.planned)
+    }
+
     fn digests(numbers: std::ops::Range<usize>) -> Vec<String> {
         numbers.map(|number| image(number).digest.to_string()).collect()
     }
@@ -158,17 +175,17 @@ mod tests {
         let planned = [PlannedImage { image: image(0), from: Vec::new() }];
         let mut events = 0;
         let mut seen = |_: Event<'_>| events += 1;
-        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, &mut seen);
-        assert_eq!(subjects.next(), Some(planned[0].clone()));
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
+        assert_eq!(next(&subjects), Some(planned[0].clone()));
         let error = subjects.admit(&image(0), &index(&digests(0..MAX_SUBJECTS + 1))).unwrap_err();
         assert!(error.to_string().contains("more than 10000"));
-        assert!(subjects.next().is_none() && subjects.outcomes.borrow().is_empty());
+        assert!(next(&subjects).is_none() && subjects.outcomes.borrow().is_empty());
         subjects.admit(&image(0), &index(&digests(0..3))).unwrap();
         subjects.admit(&image(1), &index(&digests(0..3))).unwrap();
         let from = vec![format!("index {}", image(0))];
-        assert_eq!(subjects.next(), Some(PlannedImage { image: image(1), from: from.clone() }));
-        assert_eq!(subjects.next(), Some(PlannedImage { image: image(2), from }));
-        assert!(subjects.next().is_none());
+        assert_eq!(next(&subjects), Some(PlannedImage { image: image(1), from: from.clone() }));
+        assert_eq!(next(&subjects), Some(PlannedImage { image: image(2), from }));
+        assert!(next(&subjects).is_none());
         drop(subjects);
         assert_eq!(events, 2, "each was announced, once");
     }
@@ -178,7 +195,7 @@ mod tests {
         let planned: Vec<_> =
             (0..MAX_SUBJECTS + 5).map(|n| PlannedImage { image: image(n), from: Vec::new() }).collect();
         let mut seen = |_: Event<'_>| {};
-        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, &mut seen);
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
         subjects.admit(&image(0), &index(&digests(0..9))).unwrap();
         assert!(subjects.admit(&image(0), &index(&["sha512:x".to_owned()])).is_err());
     }
@@ -186,7 +203,7 @@ mod tests {
     #[test]
     fn two_digests_that_differ_late_are_two_subjects() {
         let mut seen = |_: Event<'_>| {};
-        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &[], &mut seen);
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &[], 16, &mut seen);
         let digests = ["x", "y"].map(|end| format!("sha512:{}{end}", "a".repeat(300)));
         subjects.admit(&image(0), &index(&digests)).unwrap();
         let subjects: HashSet<About> =
@@ -204,7 +221,7 @@ mod tests {
                 found.push(expected.label.store);
             }
         };
-        let subjects = Subjects::new(vec![Label::IMAGE, other], vec![later], &[], &mut seen);
+        let subjects = Subjects::new(vec![Label::IMAGE, other], vec![later], &[], 16, &mut seen);
         for _ in 0..2 {
             subjects.admit(&image(0), &index(&["sha512:x".to_owned()])).unwrap();
         }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 
+use super::fair::FairQueue;
 use super::keyed::Slots;
 use super::{Pipeline, PipelineError, What, Writers, look_up, sign};
 use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ShortKey, Standing, Uid, Wanted};
@@ -168,23 +170,27 @@ impl Whole {
         }
         let images_failed = outcomes.iter().any(|outcome| outcome.result.is_err());
         let mut of_images = Some(of_images);
-        let works: Vec<_> = runs
-            .iter()
-            .enumerate()
-            .map(|(at, job)| {
-                // Images' signatures stand in the annotations of the run that built them, the first.
-                let slots = if at == 0 { of_images.take() } else { None };
-                (job, slots.unwrap_or_default(), at == 0 && images_failed)
-            })
-            .collect();
-        let seen = &seen;
-        let works = futures_util::stream::iter(works).map(|(job, slots, images_failed)| async move {
-            self.sign_run(job, slots, images_failed, seen).await
-        });
-        let mut works = works.buffer_unordered(self.jobs.max(1));
-        while let Some(made) = works.next().await {
+        let works = FairQueue::new(self.jobs);
+        for (at, job) in runs.iter().enumerate() {
+            // Images' signatures stand in the annotations of the run that built them, the first.
+            let slots = if at == 0 { of_images.take() } else { None };
+            let registry = job.planned.images.first().map_or("", |image| image.repository.registry());
+            works.push(registry, (job, slots.unwrap_or_default(), at == 0 && images_failed));
+        }
+        let mut running = FuturesUnordered::new();
+        loop {
+            while let Some(((job, slots, images_failed), place, slot)) = works.next() {
+                let seen = &seen;
+                running.push(async move {
+                    let made = self.sign_run(job, slots, images_failed, seen).await;
+                    drop((slot, place));
+                    made
+                });
+            }
+            let Some(made) = running.next().await else { break };
             outcomes.extend(made);
         }
+        drop(running);
         outcomes
     }
 

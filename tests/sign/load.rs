@@ -1,15 +1,19 @@
 //! Many images in one run: how many requests they take, and that no registry has to bear, or wait for, more than it must.
 
 use std::collections::HashMap;
+use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
-use stepseal::demo::registry::{Answer, Effect, Fault, Options};
+use stepseal::demo::registry::{Answer, Auth, Effect, EmbeddedRegistry, Fault, Options, Request, User};
 use stepseal::registry::Digest;
 
-use crate::step::{Step, ended};
+use crate::running::Running;
+use crate::step::{REGISTRY_PASSWORD, Step, ended};
 
 /// What every bundle names as its config.
 const EMPTY: &[u8] = b"{}";
@@ -66,7 +70,7 @@ fn a_bundle_takes_at_most_eleven_requests_an_image() {
 fn uploads_of_empty(step: &Step) -> usize {
     let empty = Digest::of(EMPTY).as_str().replace(':', "%3A");
     let requests = step.registry.requests();
-    let ends = |request: &&stepseal::demo::registry::Request| {
+    let ends = |request: &&Request| {
         request.method == Method::PUT && request.path_and_query.contains(&format!("digest={empty}"))
     };
     requests.iter().filter(ends).count()
@@ -124,5 +128,92 @@ fn an_api_that_comes_later_costs_no_signature_and_adds_none() {
             assert!(ended.stderr.contains(expected), "hidden for {hidden}: {}", ended.stderr);
         }
         assert!(digests.iter().all(|digest| bundles(&step, "team/app", digest) == 1), "hidden for {hidden}");
+    }
+}
+
+/// A second registry with the same user; the step logs in to both.
+fn second(step: &Step, options: Options) -> EmbeddedRegistry {
+    let user = User::new("ci-bot", REGISTRY_PASSWORD).may_pull("**").may_push("**");
+    let options = Options { auth: Auth::Basic, users: vec![user], ..options };
+    let registry = EmbeddedRegistry::start_blocking(options).unwrap();
+    let auth = STANDARD.encode(format!("ci-bot:{REGISTRY_PASSWORD}"));
+    let entry = serde_json::json!({ "auth": auth });
+    let text = serde_json::json!({ "auths": { step.host(): entry, registry.host(): entry } }).to_string();
+    std::fs::write(step.path("credentials/.dockerconfigjson"), text).unwrap();
+    registry
+}
+
+#[test]
+fn a_registry_that_hangs_does_not_hold_up_the_images_of_another() {
+    const IMAGES: usize = 40;
+    for (jobs, setting, value) in [
+        (16, "STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", "dsse"),
+        (1, "STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", "dsse"),
+        (4, "STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", "sigstore-bundle"),
+        (4, "STEPSEAL_ARTIFACTS_OCI_STORAGE", "directory"),
+    ] {
+        let step = Step::with(Options { referrers: false, ..Options::default() });
+        let hanging = second(&step, Options { referrers: false, ..Options::default() });
+        let names = |registry: &EmbeddedRegistry, digests: &[Digest]| {
+            digests.iter().map(|digest| format!("{}/team/app@{digest}", registry.host())).collect::<Vec<_>>()
+        };
+        // The same images in both.
+        let digests = built(&step, "team/app", IMAGES);
+        let blobs = (0..IMAGES).map(|number| format!("team/app {number}")).chain(["{}".to_owned()]);
+        blobs.for_each(|blob| drop(hanging.content().put_blob("team/app", blob).unwrap()));
+        for digest in &digests {
+            let (media_type, manifest) =
+                step.registry.content().manifest("team/app", digest.as_str()).unwrap();
+            hanging.content().put_manifest("team/app", None, &media_type, manifest).unwrap();
+        }
+        let all = [names(&hanging, &digests), names(&step.registry, &digests)].concat();
+        step.result("IMAGES", &all.join(","));
+        let hangs = Hangs(Arc::new(AtomicBool::new(true)));
+        let waits = Arc::clone(&hangs.0);
+        hanging.faults().answer_instead(move |_| {
+            while waits.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            None
+        });
+        let folder = step.path("signatures");
+        std::fs::create_dir(&folder).unwrap();
+        let mut command = step.command(&["sign", &format!("--jobs={jobs}")]);
+        command.env("STEPSEAL_INSECURE_REGISTRIES", format!("{},{}", step.host(), hanging.host()));
+        command.env(setting, value).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if value == "directory" {
+            command.arg("--signatures-dir").arg(&folder);
+        }
+        let mut running = Running::start(&mut command);
+        let signed = |registry: &EmbeddedRegistry| match value {
+            "directory" => {
+                let begin = format!("signature-{}", registry.host().replace(':', "_"));
+                let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name());
+                files.filter(|name| name.to_str().unwrap().starts_with(&begin)).count()
+            }
+            _ => {
+                let suffix = if value == "dsse" { ".sig" } else { "" };
+                let tag = |digest: &Digest| format!("sha256-{}{suffix}", digest.hex());
+                let content = registry.content();
+                digests.iter().filter(|digest| content.manifest("team/app", &tag(digest)).is_some()).count()
+            }
+        };
+        while signed(&step.registry) < IMAGES {
+            assert!(running.try_wait().is_none() && !running.hangs(), "{value}: {}", signed(&step.registry));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(signed(&hanging), 0, "{value}: it hangs");
+        drop(hangs);
+        let ended = ended(running.output().unwrap());
+        assert_eq!((ended.code, signed(&hanging)), (0, IMAGES), "{value}: {}", ended.stderr);
+    }
+}
+
+/// A registry hangs until this is dropped, so that it also ends with a test that fails.
+struct Hangs(Arc<AtomicBool>);
+
+impl Drop for Hangs {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,282 @@
+//! Which of what waits is worked on next: fair by registry.
+//!
+//! All registries share the places to work. A free place goes to the registry with the fewest, so that a registry that doesn't
+//! answer has its share of them at most, and not those of the others; what it doesn't use of its share the others have. Where all
+//! places are taken, a registry without any has one more, up to twice the places in all. It comes late where an index turns out to list something, and
+//! with few places it would wait for the slowest registry.
+//!
+//! What only waits to see whether its signature stays has no place, and still takes memory: of these there is a limit too, with an equal share
+//! for each registry.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use super::looks::Looks;
+
+/// How many may wait for their confirmation, for each that is worked on.
+const WAITING_PER_JOB: usize = 8;
+
+/// What waits, by registry, and the places to work.
+pub(super) struct FairQueue<T> {
+    state: RefCell<State<T>>,
+    freed: Notify,
+}
+
+struct State<T> {
+    jobs: usize,
+    lanes: Vec<Lane<T>>,
+    by_name: HashMap<String, usize>,
+    /// The lanes in which something waits, in the order in which they are served.
+    ready: BTreeSet<(usize, u64, usize)>,
+    /// The lanes in which something waits or runs.
+    unfinished: usize,
+    working: usize,
+    running: usize,
+    begun: u64,
+}
+
+/// What belongs to one registry.
+struct Lane<T> {
+    waiting: VecDeque<T>,
+    /// How many have a place.
+    working: usize,
+    /// How many have begun and not ended.
+    running: usize,
+    /// When something began here last.
+    served: u64,
+    looks: Rc<Looks>,
+}
+
+/// Something that was begun; it ends when this is dropped.
+pub(super) struct Running<'a, T> {
+    queue: &'a FairQueue<T>,
+    lane: usize,
+}
+
+/// A place to work; dropping it gives it to another.
+pub(super) struct Slot<'a, T> {
+    queue: &'a FairQueue<T>,
+    lane: usize,
+}
+
+impl<T> FairQueue<T> {
+    /// An empty one with so many places, one at least.
+    pub(super) fn new(jobs: usize) -> Self {
+        let state = State {
+            jobs: jobs.max(1),
+            lanes: Vec::new(),
+            by_name: HashMap::new(),
+            ready: BTreeSet::new(),
+            unfinished: 0,
+            working: 0,
+            running: 0,
+            begun: 0,
+        };
+        Self { state: RefCell::new(state), freed: Notify::new() }
+    }
+
+    /// Adds what belongs to `registry`, behind what waits for it.
+    pub(super) fn push(&self, registry: &str, item: T) {
+        let mut state = self.state.borrow_mut();
+        let at = match state.by_name.get(registry) {
+            Some(at) => *at,
+            None => {
+                let at = state.lanes.len();
+                state.by_name.insert(registry.to_owned(), at);
+                state.lanes.push(Lane {
+                    waiting: VecDeque::new(),
+                    working: 0,
+                    running: 0,
+                    served: 0,
+                    looks: Rc::default(),
+                });
+                at
+            }
+        };
+        state.change(at, |lane| lane.waiting.push_back(item));
+    }
+
+    /// What is begun next; `None`: nothing waits, or nothing may begin before something else [frees](Self::freed) its place.
+    pub(super) fn next(&self) -> Option<(T, Running<'_, T>, Slot<'_, T>)> {
+        let mut state = self.state.borrow_mut();
+        let at = state.next()?;
+        state.begun += 1;
+        let served = state.begun;
+        let item = state.change(at, |lane| {
+            lane.working += 1;
+            lane.running += 1;
+            lane.served = served;
+            lane.waiting.pop_front()
+        })??;
+        Some((item, Running { queue: self, lane: at }, Slot { queue: self, lane: at }))
+    }
+
+    /// Waits until a place is free, or something has ended.
+    pub(super) async fn freed(&self) {
+        self.freed.notified().await;
+    }
+}
+
+impl<T> State<T> {
+    fn next(&self) -> Option<usize> {
+        let most = self.jobs * WAITING_PER_JOB;
+        let share = (most / self.unfinished.max(1)).max(1);
+        let may_begin = |lane: &Lane<T>| {
+            let has_place = self.working < self.jobs || (lane.working == 0 && self.working < 2 * self.jobs);
+            has_place && lane.running < share && (self.running < most || lane.running == 0)
+        };
+        let mut lanes = self.ready.iter().map(|(_, _, at)| *at);
+        lanes.find(|at| self.lanes.get(*at).is_some_and(may_begin))
+    }
+
+    /// Changes a lane, and counts it anew.
+    fn change<R>(&mut self, at: usize, change: impl FnOnce(&mut Lane<T>) -> R) -> Option<R> {
+        let lane = self.lanes.get_mut(at)?;
+        self.ready.remove(&(lane.working, lane.served, at));
+        let before = (lane.working, lane.running, usize::from(lane.is_unfinished()));
+        let changed = change(lane);
+        let after = (lane.working, lane.running, usize::from(lane.is_unfinished()));
+        if !lane.waiting.is_empty() {
+            self.ready.insert((lane.working, lane.served, at));
+        }
+        self.working = self.working + after.0 - before.0;
+        self.running = self.running + after.1 - before.1;
+        self.unfinished = self.unfinished + after.2 - before.2;
+        Some(changed)
+    }
+}
+
+impl<T> Lane<T> {
+    fn is_unfinished(&self) -> bool {
+        !self.waiting.is_empty() || self.running > 0
+    }
+}
+
+impl<T> Slot<'_, T> {
+    /// What the subjects of its registry know of each other.
+    pub(super) fn looks(&self) -> Rc<Looks> {
+        let state = self.queue.state.borrow();
+        state.lanes.get(self.lane).map(|lane| Rc::clone(&lane.looks)).unwrap_or_default()
+    }
+}
+
+impl<T> Drop for Running<'_, T> {
+    fn drop(&mut self) {
+        self.queue.state.borrow_mut().change(self.lane, |lane| lane.running -= 1);
+        self.queue.freed.notify_one();
+    }
+}
+
+impl<T> Drop for Slot<'_, T> {
+    fn drop(&mut self) {
+        self.queue.state.borrow_mut().change(self.lane, |lane| lane.working -= 1);
+        self.queue.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue with so many of each registry, pushed one registry after the other.
+    fn queue(jobs: usize, registries: &[(&'static str, usize)]) -> FairQueue<&'static str> {
+        let queue = FairQueue::new(jobs);
+        for (name, images) in registries {
+            (0..*images).for_each(|_| queue.push(name, *name));
+        }
+        queue
+    }
+
+    /// Begins whatever may begin.
+    fn begin<'a>(
+        queue: &'a FairQueue<&'static str>,
+    ) -> Vec<(&'static str, Running<'a, &'static str>, Slot<'a, &'static str>)> {
+        std::iter::from_fn(|| queue.next()).collect()
+    }
+
+    fn count<A, B>(begun: &[(&'static str, A, B)], name: &str) -> usize {
+        begun.iter().filter(|(of, ..)| *of == name).count()
+    }
+
+    #[test]
+    fn one_registry_has_all_places_and_two_share_them() {
+        assert_eq!(begin(&queue(16, &[("a", 100)])).len(), 16);
+        let two = queue(16, &[("a", 100), ("b", 100)]);
+        let begun = begin(&two);
+        assert_eq!((count(&begun, "a"), count(&begun, "b")), (8, 8));
+        // What one doesn't need the other has.
+        let two = queue(16, &[("a", 100), ("b", 3)]);
+        assert_eq!(count(&begin(&two), "a"), 13);
+    }
+
+    #[test]
+    fn all_of_the_others_are_begun_while_one_never_ends() {
+        for jobs in [1, 2, 3, 16] {
+            for others in [1, 2, 5] {
+                let names = ["b", "c", "d", "e", "f"];
+                let mut registries = vec![("a", 200)];
+                registries.extend(names.iter().take(others).map(|name| (*name, 50)));
+                let queue = queue(jobs, &registries);
+                let (mut hung, mut done) = (Vec::new(), 0);
+                loop {
+                    let mut begun = begin(&queue);
+                    assert!(hung.len() + begun.len() <= 2 * jobs, "{} at once, {jobs} jobs", hung.len());
+                    let quick: Vec<_> = begun.extract_if(.., |(name, ..)| *name != "a").collect();
+                    hung.extend(begun);
+                    if quick.is_empty() {
+                        break;
+                    }
+                    done += quick.len();
+                }
+                assert_eq!(done, others * 50, "{jobs} jobs, {others} other registries");
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_for_its_confirmation_leaves_room_for_other_registries() {
+        let queue = queue(2, &[("a", 200), ("b", 50)]);
+        let (mut waiting, mut done) = (Vec::new(), 0);
+        loop {
+            let begun = begin(&queue);
+            if begun.is_empty() {
+                break;
+            }
+            for (name, running, slot) in begun {
+                drop(slot);
+                if name == "a" {
+                    waiting.push(running);
+                } else {
+                    done += 1;
+                }
+            }
+            assert!(waiting.len() <= 2 * WAITING_PER_JOB, "{}", waiting.len());
+        }
+        assert_eq!(done, 50);
+    }
+
+    #[test]
+    fn what_comes_late_has_a_place_where_another_registry_has_all() {
+        let queue = queue(4, &[("a", 100)]);
+        let _hung = begin(&queue);
+        (0..10).for_each(|_| queue.push("b", "b"));
+        let mut done = 0;
+        while let Some((name, ..)) = queue.next() {
+            assert_eq!(name, "b");
+            done += 1;
+        }
+        assert_eq!(done, 10);
+    }
+
+    #[test]
+    fn places_are_given_back() {
+        let queue = queue(3, &[("a", 2), ("b", 2)]);
+        drop(begin(&queue));
+        drop(begin(&queue));
+        let state = queue.state.borrow();
+        assert_eq!((state.working, state.running, state.unfinished, state.ready.len()), (0, 0, 0, 0));
+    }
+}
