@@ -217,3 +217,37 @@ impl Drop for Hangs {
         self.0.store(false, Ordering::Relaxed);
     }
 }
+
+#[test]
+fn a_registry_that_throttles_gets_half_the_requests_at_once() {
+    for encoding in ["dsse", "sigstore-bundle"] {
+        let step = Step::with(Options { referrers: false, monolithic_post: false, ..Options::default() });
+        let digests = built(&step, "team/app", 100);
+        let faults = step.registry.faults();
+        // Slow enough for as many at once as the client has.
+        faults.add(Fault::new(Effect::Delay(Duration::from_millis(20))));
+        // From some time on, it has had enough of one in fifteen.
+        let asked = AtomicUsize::new(0);
+        faults.answer_instead(move |_| {
+            let number = asked.fetch_add(1, Ordering::Relaxed);
+            let answer = http::Response::builder().status(429).body(bytes::Bytes::new()).unwrap();
+            (number >= 150 && number % 15 == 0).then_some(answer)
+        });
+        step.registry.clear_requests();
+        let mut command = step.command(&["sign"]);
+        let ended = ended(command.env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", encoding).output().unwrap());
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(ended.stderr.contains("100 signed"), "{}", ended.stderr);
+        let requests = step.registry.requests();
+        let throttled =
+            requests.iter().position(|request| request.status == Some(http::StatusCode::TOO_MANY_REQUESTS));
+        let (before, after) = requests.split_at(throttled.unwrap());
+        let most = |requests: &[Request]| requests.iter().map(|request| request.at_once).max().unwrap();
+        let before = most(before);
+        assert!(before >= 16, "{before} at once: too few for a half to show");
+        // Those that were under way, and had been sent when the refusal came, are worked on to their end.
+        let after = most(&after[2 * before..]);
+        assert!(after <= before / 2, "{encoding}: {before} at once before the first refusal, {after} after");
+        assert_eq!(digests.len(), 100);
+    }
+}

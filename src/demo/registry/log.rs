@@ -26,6 +26,8 @@ pub struct Request {
     pub authorization: Authorization,
     /// The status that was answered; `None` while it is worked on, and when it got no answer.
     pub status: Option<StatusCode>,
+    /// How many requests were worked on when it came, itself included.
+    pub at_once: usize,
 }
 
 /// The kind of an `Authorization` header; never its secret.
@@ -79,9 +81,26 @@ struct Entries {
     /// The number of the first entry that is still there; numbers are never used twice.
     first: u64,
     requests: VecDeque<Request>,
+    /// How many requests are worked on.
+    at_once: usize,
+}
+
+/// A request that is worked on, until this is dropped.
+pub(super) struct Working<'a>(&'a Log);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.0.lock().at_once -= 1;
+    }
 }
 
 impl Log {
+    /// Counts a request as worked on.
+    pub(super) fn working(&self) -> Working<'_> {
+        self.lock().at_once += 1;
+        Working(self)
+    }
+
     /// Notes a request; the number is for [`Log::answered`].
     pub(super) fn asked(&self, method: &Method, path_and_query: &str, headers: &HeaderMap) -> u64 {
         let mut entries = self.lock();
@@ -89,11 +108,13 @@ impl Log {
             entries.requests.pop_front();
             entries.first += 1;
         }
+        let at_once = entries.at_once;
         entries.requests.push_back(Request {
             method: method.clone(),
             path_and_query: path_and_query.to_owned(),
             authorization: Authorization::of(headers),
             status: None,
+            at_once,
         });
         entries.first + (entries.requests.len() as u64).saturating_sub(1)
     }

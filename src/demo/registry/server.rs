@@ -153,6 +153,7 @@ async fn respond(
     door: Door,
     mut request: Request,
 ) -> Result<http::Response<Body>, Gone> {
+    let _working = shared.log.working();
     let number = shared.log.asked(&request.method, request.path_and_query(), &request.headers);
     let effects = shared.faults.of(&request.method, request.path_and_query());
     let early = effects.iter().find_map(|effect| match effect {

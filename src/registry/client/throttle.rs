@@ -1,11 +1,14 @@
 //! How many requests a host gets at once.
 //!
-//! Each host has a limit. An answer "too many requests", or one that names a time to come back, halves it, and holds the host's requests back for
-//! as long as it asked; each full round of answers that went well raises it by one again.
+//! Each host has a limit. An answer "too many requests", or one that names a time to come back, lowers it to half of the requests that were under way
+//! at once, and holds the host's requests back for as long as it asked; each full round of answers that went well raises it by one again.
 //!
 //! Answers that take several times as long as the quickest of their kind lower it too, by a quarter, as TCP
 //! Vegas does: the registry has more requests than it can work on, and more only wait in its queue. It is
 //! as quick with fewer, and what is done between a read and a write happens in less time.
+//!
+//! What is urgent, the write of a list that was read right before, goes first. It has a place beyond the limit too, but for a host that has
+//! answered "too many requests": there it waits for the next place.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,12 +43,19 @@ struct Host {
     most: u32,
     state: Mutex<State>,
     freed: Notify,
+    freed_urgent: Notify,
 }
 
 #[derive(Debug)]
 struct State {
     limit: u32,
     in_flight: u32,
+    /// The most that were under way since the limit was last lowered.
+    most_in_flight: u32,
+    /// What is urgent and waits for a place.
+    urgent_waiting: u32,
+    /// "Too many requests" has lowered the limit, and it hasn't recovered.
+    is_throttled: bool,
     /// Answers that went well since the limit was last changed.
     well: u32,
     held_until: Option<Instant>,
@@ -69,7 +79,8 @@ impl Throttle {
 
     /// Waits for a place, which it needs before `deadline`. The caller bounds the time.
     ///
-    /// What is urgent takes a place beyond the limit; only a host that asked to be left alone holds it back.
+    /// What is urgent takes a place before all others, and one beyond the limit of a host that doesn't throttle. A host that asked to be left
+    /// alone holds it back.
     ///
     /// # Errors
     ///
@@ -82,7 +93,7 @@ impl Throttle {
     ) -> Result<Permit, Duration> {
         let host = self.host(origin);
         // A waiter that is dropped must not take the wake-up of the next one with it.
-        let baton = Baton(&host);
+        let baton = Baton::new(&host, urgent);
         loop {
             let held_until = {
                 let mut state = lock(&host.state);
@@ -90,8 +101,9 @@ impl Throttle {
                 match state.held_until {
                     Some(until) if until > now && until >= deadline => return Err(until - now),
                     Some(until) if until > now => Some(until),
-                    _ if urgent || state.in_flight < state.limit => {
+                    _ if state.has_place(urgent) => {
                         state.in_flight += 1;
+                        state.most_in_flight = state.most_in_flight.max(state.in_flight);
                         drop(state);
                         // The next one may find a place too; it passes the wake-up on in its turn.
                         drop(baton);
@@ -102,6 +114,7 @@ impl Throttle {
             };
             match held_until {
                 Some(until) => sleep_until(until).await,
+                None if urgent => host.freed_urgent.notified().await,
                 None => host.freed.notified().await,
             }
         }
@@ -112,12 +125,20 @@ impl Throttle {
             let state = State {
                 limit: self.most,
                 in_flight: 0,
+                most_in_flight: 0,
+                urgent_waiting: 0,
+                is_throttled: false,
                 well: 0,
                 held_until: None,
                 lowered: Instant::now(),
                 quickest: Vec::new(),
             };
-            Host { most: self.most, state: Mutex::new(state), freed: Notify::new() }
+            Host {
+                most: self.most,
+                state: Mutex::new(state),
+                freed: Notify::new(),
+                freed_urgent: Notify::new(),
+            }
         })
     }
 }
@@ -126,6 +147,14 @@ impl Host {
     /// All have the same size.
     fn bytes(&self) -> usize {
         0
+    }
+
+    /// Wakes who waits for a place, what is urgent first.
+    fn wake(&self) {
+        match lock(&self.state).urgent_waiting {
+            0 => self.freed.notify_one(),
+            _ => self.freed_urgent.notify_one(),
+        }
     }
 }
 
@@ -146,6 +175,7 @@ impl Permit {
             if state.well >= state.limit {
                 state.limit += 1;
                 state.well = 0;
+                state.is_throttled &= state.limit < self.host.most;
             }
         }
     }
@@ -156,7 +186,9 @@ impl Permit {
         let now = Instant::now();
         // Of the requests that were under way together, only the first lowers the limit.
         if self.begun >= state.lowered {
-            state.limit = (state.limit / 2).max(1);
+            state.limit = (state.limit.min(state.most_in_flight) / 2).max(1);
+            state.most_in_flight = 0;
+            state.is_throttled = true;
             state.lowered = now;
             state.well = 0;
         }
@@ -167,6 +199,14 @@ impl Permit {
 }
 
 impl State {
+    /// Whether a request may be sent.
+    fn has_place(&self, urgent: bool) -> bool {
+        match urgent {
+            true => !self.is_throttled || self.in_flight < self.limit,
+            false => self.urgent_waiting == 0 && self.in_flight < self.limit,
+        }
+    }
+
     /// Whether an answer that took so long has waited in the registry's queue. Remembers the quickest.
     fn queued(&mut self, method: &Method, took: Duration) -> bool {
         match self.quickest.iter_mut().find(|(known, _)| known == method) {
@@ -187,15 +227,27 @@ impl Drop for Permit {
         let mut state = lock(&self.host.state);
         state.in_flight = state.in_flight.saturating_sub(1);
         drop(state);
-        self.host.freed.notify_one();
+        self.host.wake();
     }
 }
 
-struct Baton<'a>(&'a Host);
+/// A request that waits for a place. Dropping it wakes the next one.
+struct Baton<'a> {
+    host: &'a Host,
+    urgent: bool,
+}
+
+impl<'a> Baton<'a> {
+    fn new(host: &'a Host, urgent: bool) -> Self {
+        lock(&host.state).urgent_waiting += u32::from(urgent);
+        Self { host, urgent }
+    }
+}
 
 impl Drop for Baton<'_> {
     fn drop(&mut self) {
-        self.0.freed.notify_one();
+        lock(&self.host.state).urgent_waiting -= u32::from(self.urgent);
+        self.host.wake();
     }
 }
 
@@ -255,8 +307,7 @@ mod tests {
     #[tokio::test]
     async fn too_many_requests_halves_once_a_round_and_good_answers_raise_it_again() {
         let throttle = Throttle::new(8);
-        let round: Vec<Permit> =
-            vec![permit(&throttle, "h", false).await, permit(&throttle, "h", false).await];
+        let round: Vec<Permit> = under_way(&throttle, 8).await;
         for permit in &round {
             permit.throttled(None);
         }
@@ -270,6 +321,47 @@ mod tests {
             permit(&throttle, "h", false).await.went_well(&Method::GET);
         }
         assert_eq!(limit(&throttle), 8);
+    }
+
+    /// So many requests that are under way.
+    async fn under_way(throttle: &Throttle, requests: usize) -> Vec<Permit> {
+        futures_util::future::join_all((0..requests).map(|_| permit(throttle, "h", false))).await
+    }
+
+    #[tokio::test]
+    async fn half_of_what_was_under_way_remains_where_that_was_less_than_the_limit() {
+        for (at_once, left) in [(1, 1), (2, 1), (10, 5), (31, 15), (32, 16)] {
+            let throttle = Throttle::new(32);
+            let round = under_way(&throttle, at_once).await;
+            round.iter().for_each(|permit| permit.throttled(None));
+            assert_eq!(limit(&throttle), left, "{at_once} at once");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_urgent_goes_first_and_keeps_to_the_limit_of_a_host_that_throttles() {
+        let throttle = Throttle::new(8);
+        let round = under_way(&throttle, 8).await;
+        round[0].throttled(None);
+        let mut round = round.into_iter();
+        let mut first = permit(&throttle, "h", false);
+        assert!((&mut first).now_or_never().is_none());
+        let mut urgent = permit(&throttle, "h", true);
+        assert!((&mut urgent).now_or_never().is_none(), "eight are under way, and four may be");
+        round.by_ref().take(4).for_each(drop);
+        assert!((&mut first).now_or_never().is_none() && (&mut urgent).now_or_never().is_none());
+        drop(round.next());
+        assert!((&mut first).now_or_never().is_none(), "it waits behind what is urgent");
+        let urgent = urgent.await;
+        assert!((&mut first).now_or_never().is_none());
+        drop(urgent);
+        drop(first.await);
+        // What is urgent and was given up holds nobody back.
+        let _full = round.chain([permit(&throttle, "h", false).await]).collect::<Vec<_>>();
+        let mut given_up = permit(&throttle, "h", true);
+        assert!((&mut given_up).now_or_never().is_none());
+        drop(given_up);
+        assert_eq!(lock(&throttle.host("h").state).urgent_waiting, 0);
     }
 
     #[tokio::test(start_paused = true)]
