@@ -251,3 +251,86 @@ fn a_registry_that_throttles_gets_half_the_requests_at_once() {
         assert_eq!(digests.len(), 100);
     }
 }
+
+/// The most memory that signing so many images of one repository takes, in KiB.
+fn peak_kib(images: usize, encoding: &str) -> u64 {
+    let step = Step::with(Options { referrers: false, ..Options::default() });
+    use_plain_key(&step);
+    let digests = built(&step, "team/app", images);
+    let mut command = step.command(&["sign"]);
+    command.env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", encoding);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut running = Running::start(&mut command);
+    let mut peak = 0;
+    let status = loop {
+        // A process that has ended has no peak any more.
+        peak = running.peak_kib().unwrap_or(0).max(peak);
+        match running.try_wait() {
+            Some(status) => break status,
+            None => std::thread::sleep(Duration::from_micros(500)),
+        }
+        assert!(!running.hangs());
+    };
+    assert!(status.success());
+    assert!(digests.iter().all(|digest| lists(&step, encoding, digest) == 1), "{encoding}");
+    peak
+}
+
+/// Signs with a key without a password: deriving one takes 64 MiB of memory, and a fifth of a second.
+fn use_plain_key(step: &Step) {
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keys/p256.pkcs8.pem");
+    std::fs::copy(key, step.path("keys/x509.pem")).unwrap();
+    for name in ["cosign.key", "cosign.password"] {
+        std::fs::remove_file(step.path("keys").join(name)).unwrap();
+    }
+}
+
+/// How many signatures the registry lists for an image.
+fn lists(step: &Step, encoding: &str, digest: &Digest) -> usize {
+    if encoding == "dsse" { step.layers("team/app", digest).len() } else { bundles(step, "team/app", digest) }
+}
+
+#[test]
+fn an_image_more_takes_at_most_sixteen_kib_of_memory() {
+    // Already the few are as many as are worked on, or wait for their confirmation, at a time.
+    const FEW: usize = 150;
+    const MANY: usize = 450;
+    for encoding in ["dsse", "sigstore-bundle"] {
+        let (few, many) = (peak_kib(FEW, encoding), peak_kib(MANY, encoding));
+        let each = many.saturating_sub(few) as f64 / (MANY - FEW) as f64;
+        assert!(
+            each <= 16.0,
+            "{encoding}: {each:.1} KiB for each image more: {few} KiB for {FEW}, {many} for {MANY}"
+        );
+    }
+}
+
+#[test]
+fn runs_at_once_lose_nothing_of_their_own_and_nothing_of_what_all_sign() {
+    const RUNS: usize = 16;
+    const OWN: usize = 4;
+    for encoding in ["dsse", "sigstore-bundle"] {
+        let step = Step::with(Options { referrers: false, ..Options::default() });
+        use_plain_key(&step);
+        let digests = built(&step, "team/app", RUNS * OWN + 1);
+        let (shared, own) = digests.split_last().unwrap();
+        std::fs::remove_file(step.path("results/IMAGES")).unwrap();
+        let runs: Vec<Running> = own
+            .chunks(OWN)
+            .enumerate()
+            .map(|(number, own)| {
+                let mut command = step.command(&["sign", &format!("--annotation=run={number}")]);
+                let images = own.iter().chain([shared]);
+                command.args(images.map(|digest| format!("{}/team/app@{digest}", step.host())));
+                command.env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", encoding);
+                Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+            })
+            .collect();
+        for run in runs {
+            let ended = ended(run.output().unwrap());
+            assert_eq!(ended.code, 0, "{encoding}: {}", ended.stderr);
+        }
+        assert!(own.iter().all(|digest| lists(&step, encoding, digest) == 1), "{encoding}");
+        assert_eq!(lists(&step, encoding, shared), RUNS, "{encoding}");
+    }
+}

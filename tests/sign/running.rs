@@ -40,6 +40,13 @@ impl Running {
         self.child.try_wait().unwrap()
     }
 
+    /// The most memory that it has had so far, in KiB; `None`: it has ended.
+    pub(crate) fn peak_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().trim_end_matches("kB").trim().parse().ok()
+    }
+
     pub(crate) fn hangs(&self) -> bool {
         self.begun.elapsed() > HANGS
     }
