@@ -95,10 +95,16 @@ fn what_an_index_lists_and_was_not_signed_is_named_and_the_exit_code_is_5() {
         let encoding = format!("--config=storage.oci.encoding-format={encoding}");
         let name = named(&step, &index);
         let args = ["sign", "--recursive", "--own-results", &own, "--report", &report_file, &encoding, &name];
-        let child = start(&step, &args);
-        // They are looked up when the index is signed.
-        let looked_up = || children.iter().all(|child| asked(&step, child));
+        // They are looked up while the index waits for its confirmation: what was said shows when it is signed.
+        let said = step.path("said");
+        let mut command = step.command(&args);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
+        let child = Running::start(&mut command);
+        let said = || fs::read_to_string(&said).unwrap();
+        let looked_up =
+            || said().contains("signed     ") && children.iter().all(|child| asked(&step, child));
         let ended = interrupt(child, signal, looked_up);
+        let ended = Ended { stderr: said(), ..ended };
         assert_eq!(ended.code, 5, "{}", ended.stderr);
         let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGINT" };
         assert!(ended.stderr.contains("1 signed, 3 failed"), "{}", ended.stderr);
