@@ -101,8 +101,7 @@ fn what_an_index_lists_and_was_not_signed_is_named_and_the_exit_code_is_5() {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&said).unwrap());
         let child = Running::start(&mut command);
         let said = || fs::read_to_string(&said).unwrap();
-        let looked_up =
-            || said().contains("signed     ") && children.iter().all(|child| asked(&step, child));
+        let looked_up = || said().contains("signed     ") && children.iter().all(|child| asked(&step, child));
         let ended = interrupt(child, signal, looked_up);
         let ended = Ended { stderr: said(), ..ended };
         assert_eq!(ended.code, 5, "{}", ended.stderr);
