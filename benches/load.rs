@@ -53,7 +53,7 @@ fn main() {
     // More than 128 are never worked on, or waited for, at once: fewer than that show nothing of what one more takes.
     let (few, many, runs, rounds) = if quick { (130, 230, 8, 1) } else { (100, 1000, 64, 5) };
     let mut bench = Bench::new();
-    let before = std::env::var_os("STEPSEAL_BEFORE").map(PathBuf::from);
+    let before = std::env::var_os("STEPSEAL_BEFORE").filter(|file| !file.is_empty()).map(PathBuf::from);
     let mut programs = vec![("stepseal", binary())];
     programs.extend(before.map(|before| ("before", before)));
 
@@ -156,14 +156,17 @@ impl Bench {
         let mut command = self.command(program, place);
         command.stderr(std::fs::File::create(&said).unwrap());
         let mut child = command.spawn().unwrap();
-        let (mut peak_kib, mut status) = (0, None);
-        while status.is_none() {
+        let mut peak_kib = 0;
+        let status = loop {
+            // A process that has ended has no peak any more.
             peak_kib = peak_of(&child).unwrap_or(0).max(peak_kib);
-            std::thread::sleep(POLL);
-            status = child.try_wait().unwrap();
-        }
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None => std::thread::sleep(POLL),
+            }
+        };
         let said = std::fs::read_to_string(said).unwrap();
-        assert!(status.unwrap().success(), "{place:?}: {said}");
+        assert!(status.success(), "{place:?}: {said}");
         // "… (1.23 s, 456 requests)"
         let requests = said.trim().strip_suffix(" requests)").and_then(|said| said.rsplit(' ').next());
         for digest in &digests {

@@ -231,7 +231,7 @@ fn a_registry_that_throttles_gets_half_the_requests_at_once() {
         faults.answer_instead(move |_| {
             let number = asked.fetch_add(1, Ordering::Relaxed);
             let answer = http::Response::builder().status(429).body(bytes::Bytes::new()).unwrap();
-            (number >= 150 && number % 15 == 0).then_some(answer)
+            (number >= 150 && number.is_multiple_of(15)).then_some(answer)
         });
         step.registry.clear_requests();
         let mut command = step.command(&["sign"]);
