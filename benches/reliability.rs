@@ -126,6 +126,8 @@ fn main() {
     say("requests were broken");
     fill("few", scale.few.to_string());
     fill("each", scale.each.to_string());
+    let flags: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    fill("command", format!("benches/reliability {}", flags.join(" ")).trim_end().to_owned());
     fill("minutes", begun.elapsed().as_secs().div_ceil(60).to_string());
     assert!(!page.contains("{{"), "a part of the page is missing");
     if !scale.quick {
