@@ -1,6 +1,7 @@
 //! One suite on registries that answer like real products: what Stepseal does on each is what docs/registries.md says.
 //!
-//! `personality.rs` says what a personality is, and `personalities/` has one file for each product.
+//! `personality.rs` says what a personality is, and `personalities/` has one file for each product. `suite/` has the features,
+//! which tests/peers tries on the products themselves too; `imitated.rs` is a personality as the suite sees it.
 
 #![allow(
     clippy::expect_used,
@@ -11,17 +12,29 @@
 )]
 
 mod answers;
+mod imitated;
 mod imitation;
 mod personalities;
 mod personality;
 mod pinned;
+mod settings;
 #[path = "../sign/step.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod step;
+mod suite;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use imitated::Imitated;
 use personalities::ALL;
 use personality::Rules;
 use stepseal::demo::registry::EmbeddedRegistry;
+use suite::features;
+use suite::page::{self, Row, Table};
+
+/// How many personalities are tried at once: a run waits for its registry as often as it computes.
+const AT_ONCE: usize = 4;
 
 #[test]
 fn each_personality_starts_and_is_told_apart() {
@@ -35,5 +48,40 @@ fn each_personality_starts_and_is_told_apart() {
             !setting.variable.is_empty() && !setting.value.is_empty() && !setting.reason.is_empty()
         }));
         assert!(personality.notes.iter().all(|note| note.ends_with('.')), "{}", personality.product);
+    }
+}
+
+/// Every feature on every personality. `PERSONALITY=Harbor` tries one product alone, and prints its row.
+#[test]
+fn every_feature_on_every_personality_is_as_the_page_says() {
+    let wanted = std::env::var("PERSONALITY").ok();
+    let tried: Vec<_> = ALL
+        .iter()
+        .filter(|personality| wanted.as_deref().is_none_or(|wanted| personality.product == wanted))
+        .collect();
+    let rows: Vec<Mutex<Row>> = tried.iter().map(|_| Mutex::default()).collect();
+    let wrong = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(personality) = tried.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let at = tried.iter().position(|other| std::ptr::eq(*other, *personality)).unwrap();
+                    let site = Imitated::start(**personality, Rules::default());
+                    let results = features::run(&site);
+                    let named =
+                        results.wrong().into_iter().map(|wrong| format!("{}: {wrong}", personality.product));
+                    wrong.lock().unwrap().extend(named);
+                    *rows[at].lock().unwrap() = page::row(personality.product, personality.version, &results);
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let rows: Vec<Row> = rows.into_iter().map(|row| row.into_inner().unwrap()).collect();
+    match wanted {
+        None => page::has_exactly(Table::Imitated, &rows),
+        Some(_) => rows.iter().for_each(|row| page::has(Table::Imitated, row)),
     }
 }
