@@ -72,6 +72,11 @@ mod side_by_side;
 #[cfg(test)]
 mod sigstore_go;
 #[cfg(test)]
+#[path = "../registries/suite/mod.rs"]
+mod suite;
+#[cfg(test)]
+mod suite_on;
+#[cfg(test)]
 mod tag_and_referrers;
 #[cfg(test)]
 mod verify;

@@ -32,10 +32,9 @@ impl Imitated {
         Self { personality, registry, has_login }
     }
 
-    fn put(&self, repository: &str, media_type: &str, manifest: &Value) -> Pushed {
+    fn put(&self, repository: &str, tag: &str, media_type: &str, manifest: &Value) -> Pushed {
         let content = self.registry.content();
-        let digest =
-            content.put_manifest(repository, Some("latest"), media_type, manifest.to_string()).unwrap();
+        let digest = content.put_manifest(repository, Some(tag), media_type, manifest.to_string()).unwrap();
         Pushed { repository: repository.to_owned(), digest: digest.to_string() }
     }
 }
@@ -65,7 +64,7 @@ impl Site for Imitated {
         self.personality.settings.iter().map(pair).collect()
     }
 
-    fn push_image(&self, repository: &str, text: &str) -> Pushed {
+    fn push_image(&self, repository: &str, tag: &str, text: &str) -> Pushed {
         let content = self.registry.content();
         let layer = content.put_blob(repository, text.to_owned()).unwrap();
         let config = content.put_blob(repository, "{}").unwrap();
@@ -77,7 +76,7 @@ impl Site for Imitated {
                 "mediaType": "application/vnd.oci.image.layer.v1.tar", "size": text.len(), "digest": layer.as_str(),
             }],
         });
-        self.put(repository, MANIFEST, &manifest)
+        self.put(repository, tag, MANIFEST, &manifest)
     }
 
     fn push_index(&self, members: &[Pushed]) -> Pushed {
@@ -90,7 +89,7 @@ impl Site for Imitated {
             .map(|member| json!({ "mediaType": MANIFEST, "size": size(member), "digest": member.digest }))
             .collect();
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
-        self.put(&members[0].repository, INDEX, &index)
+        self.put(&members[0].repository, "latest", INDEX, &index)
     }
 
     fn passwords_seen(&self) -> Option<usize> {

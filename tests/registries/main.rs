@@ -17,11 +17,13 @@ mod imitation;
 mod personalities;
 mod personality;
 mod pinned;
+mod records;
 mod settings;
 #[path = "../sign/step.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod step;
 mod suite;
+mod wire;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

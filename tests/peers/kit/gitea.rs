@@ -48,6 +48,7 @@ WORK_PATH = {work}
 HTTP_ADDR = 127.0.0.1
 HTTP_PORT = {port}
 ROOT_URL = http://{address}/
+PUBLIC_URL_DETECTION = auto
 STATIC_ROOT_PATH = {files}
 DISABLE_SSH = true
 OFFLINE_MODE = true

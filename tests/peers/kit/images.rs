@@ -41,10 +41,14 @@ impl Image {
 impl Scene {
     /// Pushes an image whose only file says `content`, with crane.
     pub(crate) fn crane_pushes(&self, kind: Kind, host: &str, name: &str, content: &str) -> Image {
+        self.crane_pushes_as(kind, &format!("{host}/{name}"), "latest", content)
+    }
+
+    /// The same under a tag.
+    pub(crate) fn crane_pushes_as(&self, kind: Kind, repository: &str, tag: &str, content: &str) -> Image {
         let layer = self.layer(content);
-        let repository = format!("{host}/{name}");
         let mut command = peer("crane", self.home());
-        command.args(["append", "--insecure", "-t", &format!("{repository}:latest"), "-f"]).arg(layer);
+        command.args(["append", "--insecure", "-t", &format!("{repository}:{tag}"), "-f"]).arg(layer);
         if kind == Kind::Oci {
             command.arg("--oci-empty-base");
         }

@@ -80,6 +80,15 @@ impl Registry {
         })
     }
 
+    /// The same as `crane registry serve` starts it: without the referrers API.
+    pub(crate) fn crane(home: &Path) -> Self {
+        Self::start(home, home.to_owned(), |address| {
+            let mut command = mortal("crane", home);
+            command.args(["registry", "serve", "--address", &address.to_string()]);
+            command
+        })
+    }
+
     fn distribution(program: &str, home: &Path, storage: Option<&Path>, change: impl Fn(&mut Value)) -> Self {
         let place = folder(home, "registry-");
         let storage = storage.map_or_else(|| place.join("storage"), Path::to_owned);

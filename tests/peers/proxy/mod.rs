@@ -66,6 +66,8 @@ pub(crate) struct Record {
     pub(crate) faults: usize,
     /// How many connections were made.
     pub(crate) connections: usize,
+    /// How many requests had a user and a password.
+    pub(crate) passwords: usize,
 }
 
 /// A running proxy; it stops taking connections when dropped.
@@ -117,6 +119,12 @@ impl Proxy {
         self.address.to_string()
     }
 
+    /// How many requests with a user and a password have passed since the record was last taken.
+    #[allow(dead_code, reason = "the measurements have no use for it")]
+    pub(crate) fn passwords(&self) -> usize {
+        self.shared.record.lock().map(|record| record.passwords).unwrap_or_default()
+    }
+
     /// What has passed since the last call.
     pub(crate) fn take_record(&self) -> Record {
         self.shared.record.lock().map(|mut record| std::mem::take(&mut *record)).unwrap_or_default()
@@ -150,6 +158,9 @@ impl Shared {
                 return Ok(());
             }
             let Some(request) = Message::read(&mut client, Body::OfRequest)? else { return Ok(()) };
+            if request.header("authorization").is_some_and(|value| value.starts_with("basic ")) {
+                self.note(|record| record.passwords += 1);
+            }
             let fault = fault.filter(|fault| self.can_happen(*fault, &request));
             if fault.is_some() {
                 self.note(|record| record.faults += 1);

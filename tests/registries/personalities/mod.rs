@@ -3,10 +3,14 @@
 mod acr;
 mod artifact_registry;
 mod artifactory;
+mod crane;
+mod crane_with_referrers;
+mod distribution_2;
 mod distribution_3;
 pub(crate) mod docker_hub;
 mod ecr;
 pub(crate) mod ghcr;
+mod gitea;
 pub(crate) mod gitlab;
 pub(crate) mod harbor;
 mod nexus;
@@ -17,6 +21,7 @@ use super::personality::Personality;
 
 /// Every personality, in the order of docs/registries.md.
 pub(crate) const ALL: &[Personality] = &[
+    distribution_2::PERSONALITY,
     distribution_3::PERSONALITY,
     docker_hub::PERSONALITY,
     ghcr::PERSONALITY,
@@ -31,4 +36,7 @@ pub(crate) const ALL: &[Personality] = &[
     artifactory::PERSONALITY,
     artifactory::VIRTUAL,
     nexus::PERSONALITY,
+    gitea::PERSONALITY,
+    crane::PERSONALITY,
+    crane_with_referrers::PERSONALITY,
 ];

@@ -83,7 +83,7 @@ impl<'a> Bench<'a> {
     /// Pushes an image for `feature` and `form`.
     pub(crate) fn image(&self, feature: &str, form: Form) -> Pushed {
         let repository = self.repository(feature, form);
-        self.site.push_image(&repository, &repository)
+        self.site.push_image(&repository, "latest", &repository)
     }
 
     /// The binary in front of `site`, which signs with `key` in `form`.
@@ -183,7 +183,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn index(&self, form: Form) -> Result<Pushed, Failure> {
         let index = || {
             let repository = self.repository("index", form);
-            let members = ["one", "two"].map(|text| self.site.push_image(&repository, text));
+            let members = ["one", "two"].map(|text| self.site.push_image(&repository, text, text));
             let index = self.site.push_index(&members);
             passed(&self.sign(form, &index, &["--recursive"]))?;
             for image in members.iter().chain([&index]) {

@@ -60,7 +60,8 @@ impl Caller {
         let Some(login) = &self.login else { return first };
         let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", login.user, login.password)));
         let authorization = match bearer(challenge) {
-            Some((host, path)) => {
+            Some((host, realm)) => {
+                let path = format!("{realm}{}", scope(path));
                 let answer = send(&host, "GET", &path, &[("authorization", &basic)], &[]).json();
                 let token = answer["token"].as_str().or(answer["access_token"].as_str());
                 let Some(token) = token else { return first };
@@ -89,11 +90,23 @@ impl Caller {
     }
 }
 
+/// The scope that a client asks for by itself, beside the one that the registry names.
+fn scope(path: &str) -> String {
+    let below = path.strip_prefix("/v2/").unwrap_or_default();
+    let ends = ["/manifests/", "/blobs/", "/tags/", "/referrers/"];
+    match ends.iter().find_map(|end| below.split_once(end)) {
+        Some((repository, _)) => format!("&scope=repository:{repository}:pull,push"),
+        None => String::new(),
+    }
+}
+
 /// One request as it is.
 pub(crate) fn send(host: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut request = format!("{method} {path} HTTP/1.0\r\nhost: {host}\r\nuser-agent: suite cosign\r\n");
+    let mut request = format!(
+        "{method} {path} HTTP/1.0\r\nhost: {host}\r\nconnection: close\r\nuser-agent: suite cosign\r\n"
+    );
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }

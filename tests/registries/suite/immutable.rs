@@ -9,7 +9,7 @@ const NONE: Tried = Ok(Note::Absent("no such setting"));
 
 fn image(bench: &Bench<'_>, site: &dyn Site, feature: &str) -> Pushed {
     let repository = bench.repository(&format!("immutable-{feature}"), Form::Tag);
-    site.push_image(&repository, &repository)
+    site.push_image(&repository, "latest", &repository)
 }
 
 fn sign(bench: &Bench<'_>, site: &dyn Site, key: &str, form: Form, image: &Pushed) -> Ended {

@@ -15,6 +15,7 @@ pub(crate) mod login;
 pub(crate) mod outcome;
 pub(crate) mod page;
 pub(crate) mod places;
+pub(crate) mod probe;
 pub(crate) mod site;
 
 pub(crate) use site::Site;

@@ -57,6 +57,7 @@ pub(crate) fn has(table: Table, row: &Row) {
             Some(other) => other.clone_from(row),
             None => rows.push(row.clone()),
         }
+        rows.sort_by(|one, other| one[..2].cmp(&other[..2]));
         rows
     });
 }

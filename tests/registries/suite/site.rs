@@ -64,10 +64,10 @@ pub(crate) trait Site: Sync {
     /// The settings that a user of the product needs, as environment variables.
     fn settings(&self) -> Vec<(String, String)>;
 
-    /// Pushes an image whose layer is `text`, as other programs do.
-    fn push_image(&self, repository: &str, text: &str) -> Pushed;
+    /// Pushes an image whose layer is `text`, as other programs do. Some products delete what a tag pointed to before.
+    fn push_image(&self, repository: &str, tag: &str, text: &str) -> Pushed;
 
-    /// Pushes an index of `members`, as other programs do.
+    /// Pushes an index of `members` as `latest`, as other programs do.
     fn push_index(&self, members: &[Pushed]) -> Pushed;
 
     /// How often a password has reached the registry or its token service; `None` where that can't be counted.
