@@ -21,8 +21,6 @@ mod chains_formats;
 #[cfg(test)]
 mod conditional;
 #[cfg(test)]
-mod crowd;
-#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod faults;

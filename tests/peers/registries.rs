@@ -1,5 +1,5 @@
 //! The same scenarios on each registry without a referrers API: docker-registry 2.8, distribution 3, Gitea, which deletes
-//! what an overwritten tag pointed to, and Pulp. cosign judges what is there.
+//! what an overwritten tag pointed to, and Pulp. cosign judges what is there. `suite_on.rs` tries the features that every product has to have.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,12 +30,6 @@ macro_rules! table {
             #[ignore = "needs the real peers: tests/peers/run"]
             fn signs_and_attests() {
                 super::signs_and_attests(Registry::$registry);
-            }
-
-            #[test]
-            #[ignore = "needs the real peers: tests/peers/run"]
-            fn twenty_sign_at_once() {
-                super::twenty_sign_at_once(Registry::$registry);
             }
 
             #[test]
@@ -143,39 +137,6 @@ fn all_at_once(commands: impl Iterator<Item = Command>) {
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && !said.contains("WARN"), "{said}");
-    }
-}
-
-/// Has twenty sign `image` at once; cosign must verify the signature of each.
-pub(crate) fn twenty_sign(scene: &Scene, host: &str, place: Place, image: &Image) {
-    let signer = |number| {
-        let annotation = format!("--annotation=signer={number}");
-        let mut command = scene.stepseal(&[host.to_owned()], &["sign", &annotation, &image.reference()]);
-        command.env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", place.setting());
-        command
-    };
-    all_at_once((0..SIGNERS).map(signer));
-    let verified = scene.verified(place, &image.reference());
-    assert_eq!(verified.len(), SIGNERS, "{place:?}");
-    if place == Place::Tag {
-        let signers: BTreeSet<&str> =
-            verified.iter().map(|one| one["optional"]["signer"].as_str().unwrap()).collect();
-        assert_eq!(signers.len(), SIGNERS, "{signers:?}");
-    }
-}
-
-fn twenty_sign_at_once(start: fn(&Path) -> Registry) {
-    let scene = Scene::new();
-    let registry = start(scene.home());
-    let host = registry.host();
-    scene.allow(std::slice::from_ref(&host));
-    for place in PLACES {
-        let app = name(&format!("{place:?}").to_lowercase());
-        let image = scene.crane_pushes(Kind::Oci, &host, &app, &app);
-        twenty_sign(&scene, &host, place, &image);
-        if place == Place::Referrers {
-            assert_eq!(scene.fallback_referrers(&image).len(), SIGNERS);
-        }
     }
 }
 

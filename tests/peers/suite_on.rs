@@ -144,21 +144,32 @@ fn try_out(product: &Product) {
     page::has(Table::Real, &page::row(product.name, product.version, &results));
 }
 
-/// A test for each product.
-macro_rules! products {
-    ($($test:ident: $product:ident),+ $(,)?) => { $(
-        #[test]
-        #[ignore = "needs the real peers: tests/peers/run"]
-        fn $test() {
-            try_out(&$product);
-        }
-    )+ };
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn docker_registry_2() {
+    try_out(&DOCKER);
 }
 
-products! {
-    docker_registry_2: DOCKER,
-    distribution_3: DISTRIBUTION_3,
-    gitea: GITEA,
-    crane: CRANE,
-    crane_with_referrers: CRANE_WITH_REFERRERS,
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn distribution_3() {
+    try_out(&DISTRIBUTION_3);
+}
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn gitea() {
+    try_out(&GITEA);
+}
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn crane() {
+    try_out(&CRANE);
+}
+
+#[test]
+#[ignore = "needs the real peers: tests/peers/run"]
+fn crane_with_referrers() {
+    try_out(&CRANE_WITH_REFERRERS);
 }

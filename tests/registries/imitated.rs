@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Auth, Authorization, EmbeddedRegistry, Options, User};
 
-use crate::personality::{Personality, Rules};
+use crate::personality::{Personality, Rules, Setting};
 use crate::suite::Site;
 use crate::suite::site::{Form, Login, Pushed};
 
@@ -59,9 +59,13 @@ impl Site for Imitated {
     }
 
     fn settings(&self) -> Vec<(String, String)> {
-        let pair =
-            |setting: &crate::personality::Setting| (setting.variable.to_owned(), setting.value.to_owned());
-        self.personality.settings.iter().map(pair).collect()
+        let value = |setting: &Setting| match setting.variable {
+            // The page has an example; here it is a repository that this registry takes.
+            "STEPSEAL_STORAGE_OCI_REPOSITORY" => format!("{}/{}", self.host(), self.repository("signatures")),
+            _ => setting.value.to_owned(),
+        };
+        let settings = self.personality.settings.iter();
+        settings.map(|setting| (setting.variable.to_owned(), value(setting))).collect()
     }
 
     fn push_image(&self, repository: &str, tag: &str, text: &str) -> Pushed {

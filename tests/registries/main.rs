@@ -30,8 +30,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use imitated::Imitated;
 use personalities::ALL;
-use personality::Rules;
-use stepseal::demo::registry::EmbeddedRegistry;
+use personality::{Personality, Rules, Setting};
+use stepseal::demo::registry::{Auth, EmbeddedRegistry, Options};
 use suite::features;
 use suite::page::{self, Row, Table};
 
@@ -86,4 +86,35 @@ fn every_feature_on_every_personality_is_as_the_page_says() {
         None => page::has_exactly(Table::Imitated, &rows),
         Some(_) => rows.iter().for_each(|row| page::has(Table::Imitated, row)),
     }
+}
+
+/// A registry that takes no signatures beside images: what works is told with the setting that it takes.
+#[test]
+fn a_setting_that_is_needed_is_named() {
+    let needs_a_place = Personality {
+        product: "a mirror",
+        version: "1",
+        options: || Options { auth: Auth::Basic, ..Options::default() },
+        install: |registry, _| {
+            registry.faults().answer_instead(|asked| {
+                let writes = !matches!(asked.method.as_str(), "GET" | "HEAD");
+                let is_elsewhere = asked.path_and_query.starts_with("/v2/signatures/");
+                (writes && !is_elsewhere).then(|| wire::error(405, "UNSUPPORTED", "this is a mirror"))
+            });
+        },
+        repository: str::to_owned,
+        has_immutable_tags: false,
+        settings: &[Setting {
+            variable: "STEPSEAL_STORAGE_OCI_REPOSITORY",
+            value: "HOST/signatures",
+            reason: "It takes no pushes elsewhere.",
+        }],
+        notes: &[],
+    };
+    let site = Imitated::start(needs_a_place, Rules::default());
+    let results = features::run_columns(&site, &features::COLUMNS[..1]);
+    assert_eq!(results.cells(), ["works with `STEPSEAL_STORAGE_OCI_REPOSITORY`"]);
+    let useless = Personality { settings: &[], ..needs_a_place };
+    let results = features::run_columns(&Imitated::start(useless, Rules::default()), &features::COLUMNS[..1]);
+    assert_eq!(results.cells(), ["refused: exit 1, `405 UNSUPPORTED: this is a mirror`"]);
 }

@@ -3,12 +3,15 @@
 use crate::imitated::Imitated;
 use crate::personalities::ALL;
 use crate::personality::Rules;
+use crate::suite::page::{self, Table};
 use crate::suite::probe;
 
 /// A product's record.
 struct Record {
     product: &'static str,
     version: &'static str,
+    /// The version that was asked.
+    real: &'static str,
     file: &'static str,
     /// Requests that are answered otherwise. No client that pushes what it should makes them.
     unlike: &'static [&'static str],
@@ -25,13 +28,14 @@ const CRANE: &[&str] = &[
 const GITEA: &[&str] = &["PUT manifests/OTHER-DIGEST", "PUT manifests/TAG that is no manifest"];
 
 const RECORDS: &[Record] = &[
-    Record { product: "distribution", version: "2.8", file: "distribution-2", unlike: &[] },
-    Record { product: "distribution", version: "3", file: "distribution-3", unlike: &[] },
-    Record { product: "Gitea", version: "1.24", file: "gitea", unlike: GITEA },
-    Record { product: "crane registry serve", version: "0.22", file: "crane", unlike: CRANE },
+    Record { product: "distribution", version: "2.8", real: "2.8", file: "distribution-2", unlike: &[] },
+    Record { product: "distribution", version: "3", real: "3.1.2", file: "distribution-3", unlike: &[] },
+    Record { product: "Gitea", version: "1.24", real: "1.24.0", file: "gitea", unlike: GITEA },
+    Record { product: "crane registry serve", version: "0.22", real: "0.22.1", file: "crane", unlike: CRANE },
     Record {
         product: "go-containerregistry with the referrers API",
         version: "0.22",
+        real: "0.22.1",
         file: "crane-with-referrers",
         unlike: CRANE,
     },
@@ -56,4 +60,14 @@ fn personalities_answer_as_the_recorded_products() {
         }
     }
     assert!(failures.is_empty(), "otherwise than the real ones: {failures:?}");
+}
+
+/// What became of each feature on the product and on its personality, as docs/registries.md has it.
+#[test]
+fn features_end_on_personalities_as_on_the_products() {
+    for record in RECORDS {
+        let imitated = page::on_page(Table::Imitated, record.product, record.version).expect("a row");
+        let real = page::on_page(Table::Real, record.product, record.real).expect("a row");
+        assert_eq!(imitated[2..], real[2..], "{}", record.product);
+    }
 }

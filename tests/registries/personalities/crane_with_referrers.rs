@@ -36,3 +36,23 @@ fn install(registry: &EmbeddedRegistry, _: Rules) {
         (*asked.method == Method::GET && is_unknown).then(|| error(404, "NAME_UNKNOWN", "Unknown name"))
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imitated::Imitated;
+    use crate::suite::Site as _;
+
+    #[test]
+    fn a_referrer_is_listed_and_not_confirmed() {
+        let site = Imitated::start(PERSONALITY, Rules::default());
+        let image = site.push_image("app", "latest", "one");
+        let manifest_type = "application/vnd.oci.image.manifest.v1+json";
+        let referrer = serde_json::json!({ "subject": { "digest": image.digest, "mediaType": manifest_type, "size": 1 } });
+        let (caller, body) = (site.caller(), referrer.to_string());
+        let path = format!("/v2/app/manifests/{}", stepseal::registry::Digest::of(body.as_bytes()));
+        let answer = caller.ask("PUT", &path, &[("content-type", manifest_type)], body.as_bytes());
+        assert_eq!((answer.status, answer.header("oci-subject")), (201, None));
+        assert_eq!(caller.referrers("app", &image.digest).unwrap().len(), 1);
+    }
+}

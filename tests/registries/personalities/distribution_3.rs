@@ -3,14 +3,14 @@
 //! The record `answers/distribution-3.txt` is of the real 3.1.2, and this answers the same.
 //!
 //! - It has no referrers API: the path is not routed, so that the answer is Go's page `404 page not found`
-//!   (<https://github.com/distribution/distribution/blob/v3.0.0/registry/api/v2/descriptors.go> has no such route).
+//!   (<https://github.com/distribution/distribution/blob/v3.1.2/registry/api/v2/descriptors.go> has no such route).
 //! - It doesn't tell whether a repository is there: a manifest in an unknown one is `MANIFEST_UNKNOWN`, a blob `BLOB_UNKNOWN`
-//!   (<https://github.com/distribution/distribution/blob/v3.0.0/registry/handlers/manifests.go>).
-//! - A manifest whose content is missing is answered with 400 `MANIFEST_BLOB_UNKNOWN`, where the specification has 404
-//!   (the same file, `PutManifest`).
+//!   (<https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/manifests.go>).
+//! - A manifest whose content is missing is answered with 400 `MANIFEST_BLOB_UNKNOWN`, where the embedded registry has 404
+//!   (<https://github.com/distribution/distribution/blob/v3.1.2/registry/api/errcode/register.go>).
 //! - One POST doesn't hold a blob: it begins an upload, whose location has the query `_state`
-//!   (<https://github.com/distribution/distribution/blob/v3.0.0/registry/handlers/blobupload.go>).
-//! - Tags can't be made immutable (<https://github.com/distribution/distribution/issues/3006> is a wish for that).
+//!   (<https://github.com/distribution/distribution/blob/v3.1.2/registry/handlers/blobupload.go>).
+//! - No setting makes tags immutable (<https://distribution.github.io/distribution/about/configuration/>).
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -49,5 +49,23 @@ pub(super) fn changed(asked: &Asked<'_>, answer: &mut Response<Bytes>) {
     let puts = *asked.method == Method::PUT && matches!(About::of(asked), About::Manifest { .. });
     if puts && code(answer) == "MANIFEST_BLOB_UNKNOWN" {
         *answer.status_mut() = StatusCode::BAD_REQUEST;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imitated::Imitated;
+    use crate::suite::Site as _;
+
+    #[test]
+    fn a_missing_blob_is_a_bad_request() {
+        let site = Imitated::start(PERSONALITY, Rules::default());
+        let image = site.push_image("team/app", "latest", "one");
+        let manifest = site.caller().manifest("team/app", &image.digest).unwrap();
+        let media_type = [("content-type", "application/vnd.oci.image.manifest.v1+json")];
+        let answer = site.caller().ask("PUT", "/v2/team/other/manifests/latest", &media_type, &manifest);
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json()["errors"][0]["code"], "MANIFEST_BLOB_UNKNOWN");
     }
 }

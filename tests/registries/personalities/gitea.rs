@@ -6,6 +6,8 @@
 //!   (<https://github.com/go-gitea/gitea/blob/v1.24.0/routers/api/packages/container/manifest.go>, `createPackageAndVersion`).
 //! - It wants tokens, and names the scope `*` whatever is asked for; its tokens are good for everything that the user may do
 //!   (<https://github.com/go-gitea/gitea/blob/v1.24.0/routers/api/packages/container/container.go>, `apiUnauthorizedError`).
+//! - A wrong password is answered with 401 and the text `authGroup.Verify`
+//!   (<https://github.com/go-gitea/gitea/blob/v1.24.0/routers/api/packages/api.go>, `verifyAuth`).
 //! - It has no referrers API
 //!   (<https://github.com/go-gitea/gitea/blob/v1.24.0/routers/api/packages/api.go>, `ContainerRoutes`).
 //! - The location of a manifest ends with the tag, and that of an upload has no query (`UploadManifest` and `InitiateUploadBlob` in `container.go`).
@@ -43,6 +45,9 @@ pub(crate) const PERSONALITY: Personality = Personality {
 fn changed(asked: &Asked<'_>, answer: &mut Response<Bytes>) {
     without_name_unknown(asked, answer);
     let about = About::of(asked);
+    if asked.path_and_query.starts_with("/token") && answer.status() == StatusCode::UNAUTHORIZED {
+        *answer = Response::builder().status(401).body("authGroup.Verify\n".into()).unwrap();
+    }
     match (about, answer.status()) {
         (_, StatusCode::UNAUTHORIZED) => any_scope(answer),
         (About::Blob, StatusCode::BAD_REQUEST) => *answer = error(404, "BLOB_UNKNOWN", ""),
@@ -67,4 +72,24 @@ fn any_scope(answer: &mut Response<Bytes>) {
     let before = challenge.split(",scope=").next().unwrap_or(challenge);
     let challenge = format!("{before},scope=\"*\"");
     set(answer, "www-authenticate", &challenge);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imitated::Imitated;
+    use crate::suite::Site as _;
+
+    #[test]
+    fn what_a_tag_pointed_to_goes_with_it() {
+        let site = Imitated::start(PERSONALITY, Rules::default());
+        let one = site.push_image("ci-bot/app", "v1", "one");
+        let two = site.push_image("ci-bot/app", "v2", "two");
+        let caller = site.caller();
+        let manifest = caller.manifest("ci-bot/app", &two.digest).unwrap();
+        let media_type = [("content-type", "application/vnd.oci.image.manifest.v1+json")];
+        let answer = caller.ask("PUT", "/v2/ci-bot/app/manifests/v1", &media_type, &manifest);
+        assert_eq!((answer.status, answer.header("location")), (201, Some("/v2/ci-bot/app/manifests/v1")));
+        assert!(caller.manifest("ci-bot/app", &one.digest).is_none());
+    }
 }

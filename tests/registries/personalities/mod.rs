@@ -16,6 +16,7 @@ pub(crate) mod harbor;
 mod nexus;
 pub(crate) mod openshift;
 pub(crate) mod quay;
+mod zot;
 
 use super::personality::Personality;
 
@@ -37,6 +38,7 @@ pub(crate) const ALL: &[Personality] = &[
     artifactory::VIRTUAL,
     nexus::PERSONALITY,
     gitea::PERSONALITY,
+    zot::PERSONALITY,
     crane::PERSONALITY,
     crane_with_referrers::PERSONALITY,
 ];

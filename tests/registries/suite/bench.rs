@@ -19,6 +19,9 @@ pub(crate) const TYPE: &str = "https://ci.example/tests";
 /// The keys, none of them encrypted: no process derives a key. The first is the usual signer.
 pub(crate) const KEYS: [&str; 4] = ["p256", "p384", "p521", "rsa2048"];
 
+/// The setting that chooses between tags and bundles.
+pub(crate) const ENCODING: &str = "STEPSEAL_STORAGE_OCI_ENCODING_FORMAT";
+
 /// How the binary ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Ended {
@@ -31,8 +34,8 @@ pub(crate) struct Ended {
 pub(crate) struct Bench<'a> {
     pub(crate) site: &'a dyn Site,
     folder: TempDir,
-    /// Settings of the product that are in force.
-    settings: Vec<(String, String)>,
+    /// Whether the settings of the product are in force.
+    with_settings: bool,
     signed: [OnceCell<Result<Pushed, Failure>>; 2],
     attested: [OnceCell<Result<Pushed, Failure>>; 2],
     indexes: [OnceCell<Result<Pushed, Failure>>; 2],
@@ -40,11 +43,11 @@ pub(crate) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    pub(crate) fn new(site: &'a dyn Site, settings: Vec<(String, String)>) -> Self {
+    pub(crate) fn new(site: &'a dyn Site, with_settings: bool) -> Self {
         let bench = Self {
             site,
             folder: tempfile::tempdir().unwrap(),
-            settings,
+            with_settings,
             signed: Default::default(),
             attested: Default::default(),
             indexes: Default::default(),
@@ -76,7 +79,7 @@ impl<'a> Bench<'a> {
     /// A repository for `feature` and `form`.
     pub(crate) fn repository(&self, feature: &str, form: Form) -> String {
         // With settings, the features are tried once more: on other images.
-        let again = if self.settings.is_empty() { "" } else { "-set" };
+        let again = if self.with_settings { "-set" } else { "" };
         self.site.repository(&format!("{feature}-{}{again}", form.word()))
     }
 
@@ -99,16 +102,26 @@ impl<'a> Bench<'a> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        for (variable, value) in &self.settings {
-            command.env(variable, value.replace("REGISTRY", &site.host()));
+        if self.with_settings {
+            command.envs(settings(site));
         }
-        command.env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", form.encoding());
+        command.env(ENCODING, form.encoding());
         if args.first().is_some_and(|command| command.starts_with("verify")) {
             command.args(["--insecure-ignore-tlog", "--key"]).arg(data(&format!("{key}.pub")));
         } else {
             command.arg("--output=json").env("STEPSEAL_KEY", data(&format!("{key}.pkcs8.pem")));
         }
         command
+    }
+
+    /// The repository that holds the signatures of an image.
+    pub(crate) fn place(&self, image: &Pushed) -> String {
+        let elsewhere = |(variable, value): (String, String)| {
+            let (_, repository) = value.split_once('/')?;
+            (variable == "STEPSEAL_STORAGE_OCI_REPOSITORY").then(|| repository.to_owned())
+        };
+        let set = if self.with_settings { settings(self.site) } else { Vec::new() };
+        set.into_iter().find_map(elsewhere).unwrap_or_else(|| image.repository.clone())
     }
 
     /// The same in front of the bench's registry with the usual key.
@@ -194,10 +207,23 @@ impl<'a> Bench<'a> {
         self.indexes[form as usize].get_or_init(index).clone()
     }
 
-    /// The product with tags that can't be overwritten.
+    /// The product with tags that can't be overwritten, which the step has a login for too.
     pub(crate) fn immutable(&self) -> Option<&dyn Site> {
-        self.immutable.get_or_init(|| self.site.with_immutable_tags()).as_deref()
+        let start = || {
+            let immutable = self.site.with_immutable_tags()?;
+            let sites = [self.site, immutable.as_ref()];
+            let entries =
+                sites.iter().filter_map(|site| Some((site.host(), site.login()?))).collect::<Vec<_>>();
+            self.credentials("credentials", &entries);
+            Some(immutable)
+        };
+        self.immutable.get_or_init(start).as_deref()
     }
+}
+
+/// The settings of a product, without the one that each part sets itself.
+pub(crate) fn settings(site: &dyn Site) -> Vec<(String, String)> {
+    site.settings().into_iter().filter(|(variable, _)| variable != ENCODING).collect()
 }
 
 /// A run that ends well, or the reason of its failure.

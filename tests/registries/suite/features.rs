@@ -1,6 +1,6 @@
 //! The columns of docs/registries.md, and how each is filled.
 
-use super::bench::{Bench, guarded};
+use super::bench::{Bench, guarded, settings};
 use super::outcome::{Outcome, Tried};
 use super::site::{Form, Site};
 use super::{crowd, immutable, login, places};
@@ -62,11 +62,14 @@ pub(crate) struct Results(Vec<(&'static Column, Vec<(&'static str, Outcome)>)>);
 
 /// Tries every feature on `site`; those that fail once more with the settings that the product needs.
 pub(crate) fn run(site: &dyn Site) -> Results {
-    let plain = Bench::new(site, Vec::new());
-    let settings = site.settings();
-    let with: Vec<String> =
-        settings.iter().map(|(variable, value)| format!("`{variable}={value}`")).collect();
-    let set = (!settings.is_empty()).then(|| Bench::new(site, settings));
+    run_columns(site, COLUMNS)
+}
+
+/// The same with some of the features.
+pub(crate) fn run_columns(site: &dyn Site, columns: &'static [Column]) -> Results {
+    let plain = Bench::new(site, false);
+    let with: Vec<String> = settings(site).iter().map(|(variable, _)| format!("`{variable}`")).collect();
+    let set = (!with.is_empty()).then(|| Bench::new(site, true));
     let outcome = |part: &'static Part| {
         let tried = guarded(|| (part.attempt)(&plain));
         if tried.is_err()
@@ -77,7 +80,7 @@ pub(crate) fn run(site: &dyn Site) -> Results {
         }
         (part.label, Outcome { tried, with: Vec::new() })
     };
-    Results(COLUMNS.iter().map(|column| (column, column.parts.iter().map(outcome).collect())).collect())
+    Results(columns.iter().map(|column| (column, column.parts.iter().map(outcome).collect())).collect())
 }
 
 impl Results {

@@ -90,6 +90,8 @@ fn short(text: &str) -> String {
         Some((_, rest)) => rest.split_once(": ").map_or(rest, |(_, answer)| answer),
         None => text,
     };
+    // What stands in brackets is a detail, such as the repository's name.
+    let text = text.split(" (").next().unwrap_or(text);
     let mut out = String::new();
     for word in text.split_whitespace() {
         let masked = without_digests(word);
@@ -135,7 +137,7 @@ fn without_digests(word: &str) -> String {
 fn what_differs_from_run_to_run_is_not_in_a_cell() {
     let hex = "ab".repeat(32);
     let cause = format!(
-        "PUT http://127.0.0.1:4711/v2/team/app/manifests/sha256-{hex}.sig: 409 DENIED: sha256-{hex}.sig | of 127.0.0.1:4711/team is locked"
+        "PUT http://127.0.0.1:4711/v2/team/app/manifests/sha256-{hex}.sig: 409 DENIED: sha256-{hex}.sig | of 127.0.0.1:4711/team is locked (Name: team/app)"
     );
     assert_eq!(short(&cause), "`409 DENIED: sha256-HEX.sig / of HOST/team is locked`");
     assert_eq!(short(&"word ".repeat(90)).matches("word").count(), 20);

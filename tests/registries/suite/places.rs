@@ -25,7 +25,7 @@ fn held(site: &dyn Site, repository: &str, image: &Pushed) -> Held {
 /// Signs an image.
 pub(crate) fn sign(bench: &Bench<'_>, form: Form) -> Tried {
     let image = bench.signed(form)?;
-    let held = held(bench.site, &image.repository, &image);
+    let held = held(bench.site, &bench.place(&image), &image);
     demand(held.tags[0].is_some() == (form == Form::Tag), || {
         format!("the tag {} is {:?}", image.tag(".sig"), held.tags[0])
     })?;
@@ -35,7 +35,7 @@ pub(crate) fn sign(bench: &Bench<'_>, form: Form) -> Tried {
 /// Where the bundle of a signature is found.
 pub(crate) fn listed(bench: &Bench<'_>) -> Tried {
     let image = bench.signed(Form::Bundle)?;
-    let held = held(bench.site, &image.repository, &image);
+    let held = held(bench.site, &bench.place(&image), &image);
     let index: Value =
         held.tags[2].as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
     let by_tag = index["manifests"].as_array().is_some_and(|entries| !entries.is_empty());
@@ -61,11 +61,11 @@ pub(crate) fn again(bench: &Bench<'_>, form: Form) -> Tried {
 }
 
 fn unchanged(bench: &Bench<'_>, image: &Pushed, run: impl Fn() -> Ended) -> Tried {
-    let before = held(bench.site, &image.repository, image);
+    let before = held(bench.site, &bench.place(image), image);
     let ended = run();
     passed(&ended)?;
     demand(status(&ended) == "unchanged", || format!("the report says {:?}", status(&ended)))?;
-    let after = held(bench.site, &image.repository, image);
+    let after = held(bench.site, &bench.place(image), image);
     demand(before == after, || "a second run has changed the registry".to_owned())?;
     Ok(Note::As("unchanged".to_owned()))
 }
@@ -73,15 +73,18 @@ fn unchanged(bench: &Bench<'_>, image: &Pushed, run: impl Fn() -> Ended) -> Trie
 /// Attests something of an image.
 pub(crate) fn attest(bench: &Bench<'_>, form: Form) -> Tried {
     let image = bench.attested(form)?;
-    let held = held(bench.site, &image.repository, &image);
+    let held = held(bench.site, &bench.place(&image), &image);
     demand(held.tags[1].is_some() == (form == Form::Tag), || {
         format!("the tag {} is {:?}", image.tag(".att"), held.tags[1])
     })?;
     Ok(Note::Works)
 }
 
-/// Verifies a signature; a signed image has one, for other programs too.
+/// Verifies a signature: an image without one fails, and a signed image has one, for other programs too.
 pub(crate) fn verify(bench: &Bench<'_>, form: Form) -> Tried {
+    let image = bench.image("unsigned", form);
+    let ended = bench.run(bench.command(form, &["verify", &image.reference(bench.site)]));
+    demand(ended.code == 1, || format!("verify of an unsigned image ends with {}", ended.code))?;
     let image = bench.signed(form)?;
     let ended = bench.run(bench.command(form, &["verify", &image.reference(bench.site)]));
     passed(&ended)?;

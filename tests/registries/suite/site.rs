@@ -61,7 +61,7 @@ pub(crate) trait Site: Sync {
     /// The whole name of the repository for an image called `name`.
     fn repository(&self, name: &str) -> String;
 
-    /// The settings that a user of the product needs, as environment variables.
+    /// The settings that a user of the product needs, as environment variables; their values are of this registry.
     fn settings(&self) -> Vec<(String, String)>;
 
     /// Pushes an image whose layer is `text`, as other programs do. Some products delete what a tag pointed to before.
