@@ -31,6 +31,8 @@ pub(crate) enum Moment {
 /// A signer that gets a signal at one of its requests.
 pub(crate) struct Trapped {
     pub(crate) signer: Running,
+    /// The request has come: the signal is on its way.
+    due: Arc<AtomicBool>,
     sprung: Arc<AtomicBool>,
 }
 
@@ -44,12 +46,15 @@ impl Trapped {
         (moment, number): (Moment, usize),
     ) -> Self {
         let (pid, sprung) = (Arc::new(AtomicI32::new(0)), Arc::new(AtomicBool::new(false)));
+        let due = Arc::new(AtomicBool::new(false));
+        let is_due = Arc::clone(&due);
         let (seen, count) = ((Arc::clone(&pid), Arc::clone(&sprung)), AtomicUsize::new(0));
         let springs = move || {
             let (pid, sprung) = &seen;
             if sprung.load(Ordering::SeqCst) || count.fetch_add(1, Ordering::SeqCst) != number {
                 return false;
             }
+            is_due.store(true, Ordering::SeqCst);
             // The first request may come before the number of the process is noted.
             while pid.load(Ordering::SeqCst) == 0 {
                 std::thread::sleep(Duration::from_millis(1));
@@ -72,7 +77,7 @@ impl Trapped {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let signer = Running::start(&mut command);
         pid.store(signer.id(), Ordering::SeqCst);
-        Self { signer, sprung }
+        Self { signer, due, sprung }
     }
 
     /// Waits for the signal; `false`: the signer has ended without it, having made fewer requests.
@@ -82,7 +87,8 @@ impl Trapped {
                 return true;
             }
             if self.signer.try_wait().is_some() {
-                return self.sprung.load(Ordering::SeqCst);
+                // It may have been killed before that is noted.
+                return self.due.load(Ordering::SeqCst);
             }
             assert!(!self.signer.hangs(), "it neither ends nor comes so far");
             std::thread::sleep(Duration::from_millis(2));
