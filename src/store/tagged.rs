@@ -17,8 +17,8 @@ const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
 /// How old a list may be that is written without being read again.
 const FRESH: Duration = Duration::from_millis(4);
 
-/// How old a list may be when what replaces it goes out, at first: a read and a write from nearby take a tenth of it, also on a busy machine.
-const OUTDATED: Duration = Duration::from_millis(100);
+/// How old a list may be when what replaces it goes out, at first: a read and a write from nearby take a fiftieth of it, and a third on a busy machine.
+const OUTDATED: Duration = Duration::from_millis(250);
 /// The same in quickest answers: a write may need a new connection, and that its TLS session.
 const OUTDATED_ANSWERS: u32 = 4;
 
