@@ -81,8 +81,8 @@ fn main() {
         bench.at_once(place, runs, 4);
     }
 
-    println!("\n| 100 images by tag | wall s | its CPU s | registry's CPU s |\n|---|---|---|---|");
     let images = if quick { 4 } else { 100 };
+    println!("\n| {images} images by tag | wall s | its CPU s | registry's CPU s |\n|---|---|---|---|");
     let mut costs: Vec<Vec<Timed>> = vec![Vec::new(); programs.len() + 1];
     for _ in 0..rounds {
         for (number, costs) in costs.iter_mut().enumerate() {
