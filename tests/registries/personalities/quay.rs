@@ -1,19 +1,24 @@
-//! Quay, quay.io and Red Hat Quay 3.10 and newer (with `FEATURE_REFERRERS_API`).
+//! Red Hat Quay 3.17 and 3.18: the source of both was read. The referrers API is on by default, immutable tags are off by default
+//! (<https://github.com/quay/quay/blob/v3.17.0/config.py>, `FEATURE_REFERRERS_API` and `FEATURE_IMMUTABLE_TAGS`).
 //!
 //! - The token service is `/v2/auth`, takes GET alone and answers with a `token`
-//!   (<https://github.com/quay/quay/blob/master/endpoints/v2/v2auth.py>). A wrong login is 401 `UNAUTHORIZED`.
-//! - A login that lacks a right is a 401 with another challenge
-//!   (<https://github.com/quay/quay/blob/master/endpoints/v2/__init__.py>, `_require_repo_permission`).
-//! - It has the referrers API, and answers a push with a subject without `OCI-Subject`
-//!   (<https://github.com/quay/quay/blob/master/endpoints/v2/manifest.py>,
-//!   <https://github.com/opencontainers/distribution-spec/pull/563>). The referrers of a manifest that isn't there are 400
-//!   `MANIFEST_INVALID`, of a repository 404 `NAME_UNKNOWN` (<https://github.com/quay/quay/blob/master/endpoints/v2/referrers.py>).
-//! - An immutable tag is 409 `TAG_IMMUTABLE` (<https://github.com/quay/quay/blob/master/endpoints/v2/errors.py>).
-//! - The location of an upload is a whole address without a query, and blobs lie elsewhere
-//!   (<https://github.com/quay/quay/blob/master/endpoints/v2/blob.py>).
+//!   (<https://github.com/quay/quay/blob/v3.17.0/endpoints/v2/v2auth.py>). A wrong login is 401 `UNAUTHORIZED`
+//!   (<https://github.com/quay/quay/blob/v3.17.0/endpoints/v2/errors.py>, `InvalidLogin`).
+//! - A login that lacks a right gets a token without it, and then a 401 with another challenge
+//!   (<https://github.com/quay/quay/blob/v3.17.0/endpoints/v2/__init__.py>, `_require_repo_permission`).
+//! - It has the referrers API, since 3.12, and answers a push with a subject without `OCI-Subject`
+//!   (<https://github.com/quay/quay/blob/v3.17.0/endpoints/v2/manifest.py>; for quay.io
+//!   <https://github.com/opencontainers/distribution-spec/pull/563>). A manifest with a subject stays, one without that is pushed by digest
+//!   alone goes after an hour (<https://github.com/quay/quay/blob/v3.17.0/data/model/oci/tag.py>, `create_temporary_tag_if_necessary`).
+//! - The referrers of a manifest that isn't there are 400 `MANIFEST_INVALID`. Those of a repository that isn't there are 404
+//!   `NAME_UNKNOWN` to a login with rights in the whole organization, and 401 to others
+//!   (<https://github.com/quay/quay/blob/v3.17.0/endpoints/v2/referrers.py>).
+//! - An immutable tag is 409 `TAG_IMMUTABLE`, since 3.17, whatever is pushed (`errors.py` and `tag.py`, as above).
+//! - The location of an upload is a whole address without a query, and blobs are 302 to the storage
+//!   (<https://github.com/quay/quay/blob/v3.17.0/endpoints/v2/blob.py>).
 
 use bytes::Bytes;
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use serde_json::json;
 use stepseal::demo::registry::wire::route::Route;
 use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
@@ -27,7 +32,7 @@ const TOKENS: TokenService = TokenService { path: "/v2/auth", service: "quay.io"
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "Quay",
-    version: "3.10 and newer",
+    version: "3.17 and 3.18",
     options: || Options {
         auth: Auth::Bearer,
         absolute_locations: true,
@@ -53,6 +58,9 @@ fn install(registry: &EmbeddedRegistry, rules: Rules) {
         TOKENS.change(asked, answer);
         change(asked, answer);
         redirect_to_storage(asked, answer);
+        if answer.status() == StatusCode::TEMPORARY_REDIRECT {
+            *answer.status_mut() = StatusCode::FOUND;
+        }
     });
 }
 
