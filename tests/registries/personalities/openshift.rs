@@ -1,19 +1,23 @@
-//! OpenShift's internal registry, 4.18 and newer (`openshift/image-registry`).
+//! OpenShift's internal registry, 4.16 to 4.23: the files that are named here are the same in `openshift/image-registry` on all branches
+//! from `release-4.16` to `release-4.23`. The links are to the commit of `release-4.18`.
 //!
 //! - A challenge names the token service `/openshift/token` and nothing else: no service and no scope. Its token is the password
 //!   itself, which is a token of the cluster, and the registry takes the password too
-//!   (<https://github.com/openshift/image-registry/blob/main/pkg/dockerregistry/server/auth.go>). A login that isn't enough is 401 with
-//!   `Basic realm=openshift,error="access denied"`.
+//!   (<https://github.com/openshift/image-registry/blob/cfa51ab4b60fc0e836547626a5fd02b97ee82708/pkg/dockerregistry/server/auth.go>).
+//!   A login that isn't enough is 401 with `Basic realm=openshift,error="access denied"`.
 //! - The token service takes GET alone; its answer has `token` and `access_token`, and a wrong login is 401 without a body
-//!   (<https://github.com/openshift/image-registry/blob/main/pkg/dockerregistry/server/token.go>).
+//!   (<https://github.com/openshift/image-registry/blob/cfa51ab4b60fc0e836547626a5fd02b97ee82708/pkg/dockerregistry/server/token.go>,
+//!   <https://github.com/openshift/image-registry/blob/cfa51ab4b60fc0e836547626a5fd02b97ee82708/pkg/dockerregistry/server/app.go>).
 //! - A name has two parts, PROJECT/NAME: another is 401 with `details` at the token service, and 400 without a body at the registry
-//!   (<https://github.com/openshift/image-registry/blob/main/pkg/dockerregistry/server/util.go>, `getNamespaceName`).
+//!   (<https://github.com/openshift/image-registry/blob/cfa51ab4b60fc0e836547626a5fd02b97ee82708/pkg/dockerregistry/server/util.go>,
+//!   `getNamespaceName`).
 //! - It is distribution without the referrers API. A manifest that is pushed by digest can't be read until a list under a tag names it
-//!   (<https://github.com/openshift/image-registry/blob/main/pkg/imagestream/imagestream.go>, `GetImageOfImageStream`), and lists may
-//!   name what isn't there
-//!   (<https://github.com/openshift/image-registry/blob/main/pkg/dockerregistry/server/manifesthandler/manifestlisthandler.go>).
+//!   (<https://github.com/openshift/image-registry/blob/cfa51ab4b60fc0e836547626a5fd02b97ee82708/pkg/dockerregistry/server/manifestservice.go>,
+//!   `Put`; <https://github.com/openshift/image-registry/blob/cfa51ab4b60fc0e836547626a5fd02b97ee82708/pkg/imagestream/imagestream.go>,
+//!   `GetImageOfImageStream`), and lists may name what isn't there
+//!   (<https://github.com/openshift/image-registry/blob/cfa51ab4b60fc0e836547626a5fd02b97ee82708/pkg/dockerregistry/server/manifesthandler/manifestlisthandler.go>).
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -33,7 +37,7 @@ const TOKENS: TokenService =
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "OpenShift's internal registry",
-    version: "4.18 and newer",
+    version: "4.16 to 4.23",
     options: || Options {
         auth: Auth::Both,
         referrers: false,
@@ -51,8 +55,8 @@ pub(crate) const PERSONALITY: Personality = Personality {
     ],
 };
 
-/// The repository and digest of each manifest that was pushed by digest alone.
-type Hidden = Arc<Mutex<HashSet<(String, String)>>>;
+/// Whether the manifest with this repository and digest can't be read, as it was pushed by digest alone.
+type Hidden = Arc<Mutex<HashMap<(String, String), bool>>>;
 
 fn install(registry: &EmbeddedRegistry, _: Rules) {
     let hidden = Hidden::default();
@@ -86,7 +90,7 @@ fn instead(asked: &Asked<'_>, hidden: &Hidden) -> Option<Response<Bytes>> {
         return Some(empty(400));
     }
     let read = manifest_read(asked)?;
-    let is_hidden = hidden.lock().unwrap().contains(&read);
+    let is_hidden = hidden.lock().unwrap().get(&read).is_some_and(|is_hidden| *is_hidden);
     is_hidden.then(|| error(404, "MANIFEST_UNKNOWN", "manifest unknown"))
 }
 
@@ -97,14 +101,14 @@ fn note(asked: &Asked<'_>, answer: &Response<Bytes>, hidden: &Hidden) {
     }
     let mut hidden = hidden.lock().unwrap();
     if let Some(Route::Manifest { repository, reference: Reference::Digest(digest) }) = endpoint(asked) {
-        hidden.insert((repository, digest.as_str().to_owned()));
+        hidden.entry((repository, digest.as_str().to_owned())).or_insert(true);
     } else if let Some((repository, _)) = tag_write(asked) {
         let manifest: Value = serde_json::from_slice(asked.body).unwrap_or_default();
         let listed = manifest["manifests"].as_array().into_iter().flatten();
         let own = stepseal::registry::Digest::of(asked.body).to_string();
         let digests = listed.filter_map(|entry| Some(entry["digest"].as_str()?.to_owned()));
         for digest in digests.chain([own]) {
-            hidden.remove(&(repository.clone(), digest));
+            hidden.insert((repository.clone(), digest), false);
         }
     }
 }
