@@ -1,22 +1,29 @@
-//! Harbor with the policy "Cosign: allow only verified images to be deployed", and with tokens alone: 2.7, and 2.9 to 2.14.
+//! Harbor with the policy "Cosign: allow only verified images to be deployed", and with tokens alone: 2.7, 2.9 to 2.14, and 2.15.
 //!
-//! - It is distribution behind a proxy that knows artifacts. The token service is `/service/token`, takes GET alone and calls the
-//!   registry `harbor-registry`. A wrong password gets a token all the same, that of those who have no login
+//! - It is distribution behind a proxy that knows artifacts. The token service is `/service/token`, takes GET alone
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/core/middlewares/middlewares.go>) and calls the
+//!   registry `harbor-registry`. Its answer has an `access_token` too, which is empty
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/common/models/token.go>;
+//!   <https://github.com/goharbor/harbor/blob/v2.13.0/src/core/service/token/authutils.go>, `MakeToken`).
+//!   A wrong password gets a token all the same, that of those who have no login; without a scope it is 401 without a body
 //!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/core/service/token/creator.go>, `generalCreator`).
 //! - Those who send a login that isn't enough are asked for `Basic realm="harbor"`
-//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/v2auth/auth.go>, `getChallenge`); robots of projects have
-//!   tokens alone (<https://github.com/goharbor/harbor/issues/18026> shows the words of the refusal).
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/v2auth/auth.go>, `getChallenge`;
+//!   <https://github.com/goharbor/harbor/issues/18026> shows the words of the refusal).
 //! - The policy withholds manifests without signatures by 412 `PROJECTPOLICYVIOLATION`, except from tokens that may push, of clients
-//!   that name cosign or notation (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/contenttrust/contentrust.go>,
+//!   that name cosign, or from 2.9 notation (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/contenttrust/contentrust.go>,
 //!   <https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/util/util.go>, `SkipPolicyChecking`;
 //!   <https://github.com/goharbor/harbor/blob/v2.7.0/src/server/middleware/contenttrust/cosign.go>). Signatures pass.
 //!   A signature is what lies under `sha256-HEX.sig`
-//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/cosign/cosign.go>); a bundle is none up to 2.14
-//!   (<https://github.com/goharbor/harbor/issues/22592>).
-//! - The referrers API is there from 2.8 (<https://github.com/goharbor/harbor/issues/17928>), `OCI-Subject` from 2.9
-//!   (<https://github.com/goharbor/harbor/pull/18885>). It lists the `.sig` tags too, which have no subject, with the type of their config
+//!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/cosign/cosign.go>). A bundle is none up to 2.14
+//!   (<https://github.com/goharbor/harbor/issues/22643>), and one from 2.15
+//!   (<https://github.com/goharbor/harbor/blob/v2.15.0/src/server/middleware/subject/subject.go>).
+//! - The referrers API is there from 2.8 (<https://github.com/goharbor/harbor/blob/v2.8.0/src/server/registry/referrers.go>), `OCI-Subject`
+//!   from 2.9 (<https://github.com/goharbor/harbor/blob/v2.9.0/src/server/middleware/subject/subject.go>). It lists the `.sig` tags too,
+//!   which have no subject, with the type of their config
 //!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/registry/referrers.go>).
-//! - A manifest that isn't there is 404 `NOT_FOUND` (`artifact NAME:TAG not found`), an immutable tag 412 `PRECONDITION`
+//! - A manifest that isn't there is 404 `NOT_FOUND` (`artifact NAME:TAG not found`,
+//!   <https://github.com/goharbor/harbor/blob/v2.13.0/src/controller/artifact/controller.go>), an immutable tag 412 `PRECONDITION`
 //!   (<https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/immutable/pushmf.go>,
 //!   <https://github.com/goharbor/harbor/issues/17332> has the words).
 //! - A project that isn't there is 401 `UNAUTHORIZED: project NAME not found`, with an empty challenge (`auth.go`, as above).
@@ -44,12 +51,20 @@ const PROJECT: &str = "team";
 
 const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
+const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
 /// Harbor before it had the referrers API.
 pub(crate) const OLD: Personality = Personality {
     product: "Harbor",
     version: "2.7",
     options: || Options { referrers: false, ..options() },
-    install: |registry, rules| install(registry, rules, "The image is not signed in Cosign."),
+    install: |registry, rules| {
+        install(
+            registry,
+            rules,
+            Policy { says: "The image is not signed in Cosign.", counts_bundles: false },
+        );
+    },
     repository,
     has_immutable_tags: true,
     settings: &[],
@@ -60,12 +75,18 @@ pub(crate) const OLD: Personality = Personality {
     ],
 };
 
-/// Harbor with the referrers API.
+/// Harbor with the referrers API, before its policy counts bundles.
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "Harbor",
     version: "2.9 to 2.14",
     options,
-    install: |registry, rules| install(registry, rules, "The image is not signed by cosign."),
+    install: |registry, rules| {
+        install(
+            registry,
+            rules,
+            Policy { says: "The image is not signed by cosign.", counts_bundles: false },
+        );
+    },
     repository,
     has_immutable_tags: true,
     settings: &[],
@@ -75,6 +96,28 @@ pub(crate) const PERSONALITY: Personality = Personality {
         "With an immutability rule that matches `sha256-*`, sign as bundles, or exempt these tags.",
     ],
 };
+
+/// Harbor whose policy counts bundles.
+pub(crate) const NEW: Personality = Personality {
+    version: "2.15",
+    install: |registry, rules| {
+        install(registry, rules, Policy { says: "The image is not signed by cosign.", counts_bundles: true });
+    },
+    notes: &[
+        "The login is best a robot account of the project that may push and pull; under the policy `verify` needs the right to push too, until the image is signed.",
+        "With an immutability rule that matches `sha256-*`, sign as bundles, or exempt these tags.",
+    ],
+    ..PERSONALITY
+};
+
+/// The policy of a version.
+#[derive(Clone, Copy)]
+struct Policy {
+    /// What it says of an image without signatures.
+    says: &'static str,
+    /// Whether a bundle is a signature.
+    counts_bundles: bool,
+}
 
 fn options() -> Options {
     Options { auth: Auth::Bearer, ..Options::default() }
@@ -87,8 +130,8 @@ fn repository(name: &str) -> String {
 /// The tokens that may push, as they come in `Authorization`.
 type Pushers = Arc<Mutex<HashSet<String>>>;
 
-/// Installs what both versions share; `policy` is what the policy says of an image.
-fn install(registry: &EmbeddedRegistry, rules: Rules, policy: &'static str) {
+/// Installs what all versions share.
+fn install(registry: &EmbeddedRegistry, rules: Rules, policy: Policy) {
     let pushers = Pushers::default();
     let faults = registry.faults();
     faults.rewrite_requests(|asked| TOKENS.rewrite(asked));
@@ -100,8 +143,8 @@ fn install(registry: &EmbeddedRegistry, rules: Rules, policy: &'static str) {
     faults.change_answers(move |asked, answer| {
         TOKENS.change(asked, answer);
         remember(asked, answer, &pushers);
-        if answer.status() == 200 && withholds(asked, &pushers) {
-            *answer = error(412, "PROJECTPOLICYVIOLATION", policy);
+        if answer.status() == 200 && withholds(asked, &pushers, policy.counts_bundles) {
+            *answer = error(412, "PROJECTPOLICYVIOLATION", policy.says);
         }
         change(asked, answer);
     });
@@ -117,7 +160,7 @@ fn project_is_absent(asked: &Asked<'_>) -> Option<Response<Bytes>> {
 }
 
 /// Whether the policy withholds the manifest that a request reads.
-fn withholds(asked: &Asked<'_>, pushers: &Pushers) -> bool {
+fn withholds(asked: &Asked<'_>, pushers: &Pushers, counts_bundles: bool) -> bool {
     let Some((repository, reference)) = manifest_read(asked) else { return false };
     let Some((_, manifest)) = asked.content.manifest(&repository, &reference) else { return false };
     let digest = stepseal::registry::Digest::of(&manifest);
@@ -126,10 +169,19 @@ fn withholds(asked: &Asked<'_>, pushers: &Pushers) -> bool {
     let lies_under =
         |tag: &&String| asked.content.manifest(&repository, tag).is_some_and(|held| held.1 == manifest);
     let is_signature = tags.iter().filter(|tag| tag.ends_with(".sig")).any(|tag| lies_under(&tag));
+    let attached = asked.content.referrers(&repository, &digest);
+    let has_bundle = attached.iter().any(|(_, referrer)| is_bundle(referrer));
+    let is_bundled = counts_bundles && (has_bundle || is_bundle(&manifest));
     let agent = asked.headers.get("user-agent").map_or("", |value| value.to_str().unwrap());
     let may_push = pushers.lock().unwrap().contains(authorization(asked));
     let is_signer = may_push && (agent.contains("cosign") || agent.contains("notation"));
-    !(is_signed || is_signature || is_signer)
+    !(is_signed || is_signature || is_bundled || is_signer)
+}
+
+/// Whether a manifest is that of a bundle.
+fn is_bundle(manifest: &[u8]) -> bool {
+    let manifest: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    manifest["subject"].is_object() && manifest["artifactType"] == BUNDLE_TYPE
 }
 
 fn immutable(asked: &Asked<'_>, rules: Rules) -> Option<Response<Bytes>> {
@@ -149,7 +201,14 @@ fn remember(asked: &Asked<'_>, answer: &Response<Bytes>, pushers: &Pushers) {
 
 fn change(asked: &Asked<'_>, response: &mut Response<Bytes>) {
     if TOKENS.is_asked(asked) && response.status() == 401 {
-        *response = answer(200, &json!({ "token": "of-nobody", "expires_in": 1800 }));
+        *response = match asked.path_and_query.contains("scope=") {
+            true => answer(200, &json!({ "token": "of-nobody", "access_token": "", "expires_in": 1800 })),
+            false => empty(401),
+        };
+    } else if TOKENS.is_asked(asked) && response.status() == 200 {
+        let mut body: Value = serde_json::from_slice(response.body()).unwrap();
+        body["access_token"] = json!("");
+        *response.body_mut() = body.to_string().into();
     }
     if challenge(response).starts_with("Bearer ") && !authorization(asked).is_empty() {
         let route = endpoint(asked);

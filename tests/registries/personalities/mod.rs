@@ -29,6 +29,7 @@ pub(crate) const ALL: &[Personality] = &[
     quay::PERSONALITY,
     harbor::OLD,
     harbor::PERSONALITY,
+    harbor::NEW,
     gitlab::PERSONALITY,
     openshift::PERSONALITY,
     ecr::PERSONALITY,

@@ -1,12 +1,43 @@
 //! What the binary does before Harbor.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{BUNDLE, Pinned};
-use crate::personalities::harbor::{OLD, PERSONALITY};
+use crate::personalities::harbor::{NEW, OLD, PERSONALITY};
 use crate::personality::Rules;
+use crate::step::{MANIFEST, REGISTRY_PASSWORD};
+
+/// The answer to a GET with this login, from the status line on.
+fn got(harbor: &Pinned, path: &str, authorization: &str) -> String {
+    let host = harbor.step.host();
+    let mut stream = TcpStream::connect(&host).unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {authorization}\r\naccept: {MANIFEST}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The status of a manifest that is pulled by a client that only pulls.
+fn pulled(harbor: &Pinned, repository: &str, reference: &str) -> u16 {
+    let login = STANDARD.encode(format!("ci-bot:{REGISTRY_PASSWORD}"));
+    let path = format!("/service/token?service=harbor-registry&scope=repository:{repository}:pull");
+    let answer = got(harbor, &path, &format!("Basic {login}"));
+    let (_, token) = answer.split_once("\"token\":\"").unwrap();
+    let token = token.split('"').next().unwrap();
+    let answer = got(harbor, &format!("/v2/{repository}/manifests/{reference}"), &format!("Bearer {token}"));
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
 
 #[test]
 fn an_image_under_the_policy_is_signed_and_verified() {
-    for personality in [OLD, PERSONALITY] {
+    for personality in [OLD, PERSONALITY, NEW] {
         let harbor = Pinned::new(personality);
         let image = harbor.built("app");
         // `verify` asks for a token that may pull; under the policy for more.
@@ -34,6 +65,18 @@ fn a_project_that_is_not_there_is_called_that() {
     let harbor = Pinned::new(PERSONALITY);
     harbor.step.built("other/app");
     harbor.signs(&[], 4, &["project other not found"]);
+}
+
+/// A bundle is all that the policy of 2.15 asks for; that of 2.14 goes on withholding the image.
+#[test]
+fn the_policy_counts_bundles_from_2_15_on() {
+    for (personality, status) in [(PERSONALITY, 412), (NEW, 200)] {
+        let harbor = Pinned::new(personality);
+        let (repository, digest) = harbor.built("app");
+        assert_eq!(pulled(&harbor, &repository, digest.as_str()), 412, "{}", personality.version);
+        harbor.signs(&[BUNDLE], 0, &["1 signed"]);
+        assert_eq!(pulled(&harbor, &repository, digest.as_str()), status, "{}", personality.version);
+    }
 }
 
 /// The token of a wrong password is good for nothing, and the next login is tried.
