@@ -1,20 +1,27 @@
-//! GitLab's container registry with the metadata database: registry.gitlab.com, and GitLab 18.
+//! GitLab's container registry with the metadata database: registry.gitlab.com, and the registry 4.39.
 //!
-//! Its source is on gitlab.com; the links to files are to a public copy of it.
+//! Its source is on gitlab.com; the links to files are to public copies of it, that of the registry to the tag `v4.39.0-gitlab+es`.
 //!
 //! - The token service is another host than the registry (`https://gitlab.com/jwt/auth`), and calls the registry `container_registry`
 //!   (<https://github.com/oras-project/oras-go/issues/1396>). Its answer has a `token`
-//!   (<https://github.com/gitlabhq/gitlabhq/blob/master/app/services/auth/container_registry_authentication_service.rb>). A wrong login is
-//!   `HTTP Basic: Access denied` (<https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/controllers/jwt_controller.rb>), 401.
-//! - It has no referrers API: 404. The fallback tag `sha256-HEX` was answered with the manifest `sha256:HEX` itself
-//!   (<https://github.com/oras-project/oras-go/issues/1396>). The source takes it for a tag
-//!   (<https://github.com/AllWorldIT/conarx-gitlab-registry/blob/master/registry/handlers/manifests.go>), so here it names the manifest
-//!   as long as there is no such tag.
+//!   (<https://github.com/gitlabhq/gitlabhq/blob/de09f0397694a23565d60f999bbfd074c79dc31e/app/services/auth/container_registry_authentication_service.rb>).
+//! - A wrong login is 401 `UNAUTHORIZED`
+//!   (<https://github.com/gitlabhq/gitlabhq/blob/5bc58bac2678aed9c8b2318f9f4d4825baa2b110/app/controllers/jwt_controller.rb>,
+//!   `render_unauthorized`); its words have become more since (<https://github.com/basecamp/kamal/issues/1498>).
+//! - It has no referrers API: 404. The fallback tag `sha256-HEX` was answered with the manifest `sha256:HEX` itself (oras-go, as above, and
+//!   <https://github.com/oras-project/oras/issues/2148>). The source takes it for a tag
+//!   (<https://github.com/AllWorldIT/conarx-gitlab-registry/blob/94248efebfa45c341ece671ffc2f6a2f0996d49d/registry/handlers/manifests.go>,
+//!   `manifestDispatcher`), so here it names the manifest as long as there is no such tag.
 //! - A subject that isn't in the repository is 400 `MANIFEST_BLOB_UNKNOWN` (the same file, `dbPutManifestV2`).
-//! - An immutable tag is 401 `IMMUTABLE_TAG`, a protected one 401 `PROTECTED_TAG`, with no challenge
-//!   (<https://github.com/AllWorldIT/conarx-gitlab-registry/blob/master/registry/api/v2/errors.go>,
-//!   <https://docs.gitlab.com/user/packages/container_registry/immutable_container_tags/>).
-//! - A tag or repository that isn't there is 404 `MANIFEST_UNKNOWN` (`GetByTag`). Blobs lie elsewhere. Otherwise as distribution.
+//! - An immutable tag is 401 `IMMUTABLE_TAG`, whatever is pushed, a protected one 401 `PROTECTED_TAG`, with no challenge
+//!   (<https://github.com/AllWorldIT/conarx-gitlab-registry/blob/94248efebfa45c341ece671ffc2f6a2f0996d49d/registry/api/v2/errors.go>;
+//!   the same file as above, `validateTagImmutability`; <https://docs.gitlab.com/user/packages/container_registry/immutable_container_tags>).
+//! - A tag or repository that isn't there is 404 `MANIFEST_UNKNOWN` with the tag as its detail, a digest with the repository and the digest
+//!   (the same file, `dbManifestGetter`).
+//! - Blobs are 307 to the storage
+//!   (<https://github.com/AllWorldIT/conarx-gitlab-registry/blob/94248efebfa45c341ece671ffc2f6a2f0996d49d/registry/storage/blobserver.go>).
+//!
+//! The rest is as distribution.
 
 use bytes::Bytes;
 use http::Response;
@@ -32,7 +39,7 @@ const TOKENS: TokenService =
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "GitLab",
-    version: "18 and gitlab.com",
+    version: "gitlab.com, and the registry 4.39",
     options: || Options {
         auth: Auth::Bearer,
         token_service: Listener::OwnListener,
@@ -88,9 +95,13 @@ fn change(asked: &Asked<'_>, response: &mut Response<Bytes>) {
             "HTTP Basic: Access denied. If a password was provided for Git authentication, the password was incorrect or you're required to use a token instead of a password.",
         );
     }
-    if let Some((_, reference)) = manifest_read(asked)
+    if let Some((repository, reference)) = manifest_read(asked)
         && response.status() == 404
     {
-        *response = error_about(404, "MANIFEST_UNKNOWN", "manifest unknown", &json!({ "Tag": reference }));
+        let detail = match reference.contains(':') {
+            true => json!({ "Name": repository, "Revision": reference }),
+            false => json!({ "Tag": reference }),
+        };
+        *response = error_about(404, "MANIFEST_UNKNOWN", "manifest unknown", &detail);
     }
 }
