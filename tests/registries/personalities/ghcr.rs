@@ -1,18 +1,22 @@
 //! GitHub's container registry, ghcr.io, hosted.
 //!
-//! - It takes tokens alone: a password that comes to the registry itself is refused with `DENIED`, and with no challenge
-//!   (<https://github.com/argoproj-labs/argocd-image-updater/issues/303>, <https://github.com/renovatebot/renovate/issues/11446>).
-//!   The status isn't public there; it is 403, as that of the code in the specification.
+//! - It takes tokens alone: a password that comes to the registry itself is refused with 403 `DENIED: invalid token`, and with no challenge
+//!   (<https://github.com/argoproj-labs/argocd-image-updater/issues/276>, <https://github.com/renovatebot/renovate/issues/11446>).
 //! - Its token service answers `DENIED: denied` to a login that is wrong or may not do what it asks for
-//!   (<https://github.com/sigstore/cosign/issues/2489>), as 403 (<https://github.com/mccutchen/go-httpbin/issues/223>). Its answer has a
+//!   (<https://github.com/acorn-io/runtime/issues/1396>), as 403 (<https://github.com/apple/container/issues/183>). Its answer has a
 //!   `token`, and challenges call the registry `ghcr.io` (<https://github.com/Mic92/niks3/issues/229>).
 //! - It has no referrers API: 404 `MANIFEST_UNKNOWN` (<https://github.com/NVIDIA/aicr/issues/1957>). In 2026 it also answered 303 to
 //!   `github.com`, which answered 429 (<https://github.com/artifacthub/hub/issues/4785>); a test in `pinned/ghcr.rs` has that.
-//!   No `OCI-Subject` (<https://github.com/actions/attest-build-provenance/issues/91>).
+//!   No `OCI-Subject` (<https://github.com/dataaxiom/ghcr-cleanup-action/issues/13>).
 //! - Locations of uploads are paths (<https://github.com/apple/swift-container-plugin/pull/44>), `/v2/NAME/blobs/upload/ID` without a
-//!   query (<https://github.com/dotnet/sdk-container-builds/issues/292>).
+//!   query (<https://github.com/dotnet/sdk-container-builds/issues/292>). A request with more than 4 MiB is 416
+//!   (<https://github.com/ocx-sh/ocx/pull/237>), which no signature has; that isn't imitated.
 //! - A token without the scope to push is 403 `DENIED: permission_denied: write_package`
-//!   (<https://github.com/tuna-os/tunaOS/issues/642>); `product_answers.rs` of the tests of `sign` has the advice.
+//!   (<https://github.com/tuna-os/tunaOS/issues/642>, <https://github.com/Luzilla/dnsbl_exporter/issues/313>); `product_answers.rs` of the
+//!   tests of `sign` has the advice.
+//! - Blobs are 307 to the storage (<https://github.com/containerd/stargz-snapshotter/pull/167>).
+//!
+//! The rest is as distribution.
 
 use bytes::Bytes;
 use http::header::LOCATION;
