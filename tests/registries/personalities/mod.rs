@@ -24,6 +24,7 @@ use super::personality::Personality;
 pub(crate) const ALL: &[Personality] = &[
     distribution_2::PERSONALITY,
     distribution_3::PERSONALITY,
+    docker_hub::OLD,
     docker_hub::PERSONALITY,
     ghcr::PERSONALITY,
     quay::PERSONALITY,
