@@ -1,14 +1,17 @@
 //! Azure Container Registry.
 //!
-//! - The challenge is Bearer, with the token service `/oauth2/token` (<https://github.com/oras-project/oras/issues/812>). It takes a GET
-//!   with a login and a POST with a refresh token, whose user is 00000000-0000-0000-0000-000000000000, and answers with an `access_token`
-//!   alone: no `token`, no `expires_in`
-//!   (<https://learn.microsoft.com/en-us/rest/api/containerregistry/access-tokens/get-from-login>,
-//!   <https://learn.microsoft.com/en-us/rest/api/containerregistry/access-tokens/get>).
+//! - The challenge is Bearer, with the token service `/oauth2/token` (<https://azure.github.io/acr/Token-BasicAuth.html>). It takes a GET
+//!   with a login, and answers with an `access_token` alone: no `token`, no `expires_in`
+//!   (<https://learn.microsoft.com/en-us/rest/api/containerregistry/access-tokens/get-from-login>). It takes a POST with a refresh token
+//!   (<https://azure.github.io/acr/AAD-OAuth.html>), which is the password of the user 00000000-0000-0000-0000-000000000000
+//!   (<https://learn.microsoft.com/powershell/module/az.containerregistry/connect-azcontainerregistry>).
 //! - A tag can be locked: its write is 405 `REGISTRY_DISALLOWED_OPERATION` (<https://github.com/Azure/azure-sdk-for-net/issues/22827>).
 //!   There is no rule that locks every tag (<https://github.com/Azure/acr/issues/890>).
-//! - An unknown tag is `MANIFEST_UNKNOWN`, "manifest tagged by … is not found" (<https://github.com/MicrosoftDocs/azure-docs/issues/90060>).
-//! - Blobs are 307 to a storage (<https://github.com/Azure/azure-sdk-for-java/issues/33183>).
+//! - An unknown tag is 404 `MANIFEST_UNKNOWN`, "manifest tagged by … is not found"
+//!   (<https://github.com/Azure/azure-sdk-for-net/issues/34525>), an unknown digest "manifest unknown"
+//!   (<https://github.com/Azure/azure-sdk-for-net/issues/32295>).
+//! - Blobs are 307 to a storage (<https://github.com/Azure/azure-sdk-for-java/issues/33183>), which refuses a token of the registry
+//!   (<https://github.com/Azure/acr/issues/217>).
 //! - The referrers API is there; `artifactType` is missing in its list where a manifest itself has none, though the
 //!   specification asks for the config's type then (<https://github.com/Azure/acr/issues/784>).
 //! - Too many requests are 429 `TOOMANYREQUESTS` (<https://github.com/Azure/AKS/issues/1400>); a test below has it.
@@ -38,7 +41,7 @@ pub(crate) const PERSONALITY: Personality = Personality {
     }],
     notes: &[
         "Tags are locked one by one (az acr repository update --write-enabled false); leave the tags sha256-* unlocked.",
-        "With a retention policy for untagged manifests, the registry may refuse bundles (https://github.com/oras-project/oras/issues/1382).",
+        "The user is a service principal, a token of the registry, or 00000000-0000-0000-0000-000000000000 with a refresh token of some hours.",
     ],
 };
 
@@ -64,8 +67,7 @@ fn install(registry: &EmbeddedRegistry, rules: Rules) {
         if reply.status() == 200 && asked.path_and_query.starts_with("/oauth2/token") {
             let body: Value = serde_json::from_slice(reply.body()).unwrap();
             *reply = answer(200, &json!({ "access_token": body["access_token"] }));
-        } else if is_missing(reply, "MANIFEST_UNKNOWN") {
-            let tag = reference(asked).unwrap();
+        } else if let Some(tag) = tag_asked(asked).filter(|_| is_missing(reply, "MANIFEST_UNKNOWN")) {
             let message = format!("manifest tagged by \"{tag}\" is not found");
             *reply = error(404, "MANIFEST_UNKNOWN", &message, &json!({ "Tag": tag }));
         } else if reply.status() == 200 && asked.path_and_query.contains("/referrers/") {
@@ -76,6 +78,11 @@ fn install(registry: &EmbeddedRegistry, rules: Rules) {
             redirect_blobs(asked, reply, (307, &format!("http://localhost:{port}{STORAGE}")));
         }
     });
+}
+
+/// The tag of the manifest that a request names; a digest isn't one.
+fn tag_asked<'a>(asked: &Asked<'a>) -> Option<&'a str> {
+    reference(asked).filter(|reference| !reference.contains(':'))
 }
 
 /// Takes away the type of a referrer that has it from its config.
