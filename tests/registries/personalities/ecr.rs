@@ -1,23 +1,28 @@
 //! Amazon ECR, private registries.
 //!
-//! - Logins are Basic, with the user `AWS`; they last 12 hours. What is refused is 401 with the text `Not Authorized`
-//!   (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>,
-//!   <https://github.com/fluxcd/image-reflector-controller/issues/399>).
+//! - Logins are Basic, with the user `AWS`; they last 12 hours
+//!   (<https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>). What is refused is 401 with the text `Not Authorized`
+//!   (<https://github.com/fluxcd/image-reflector-controller/issues/399>), a login that has expired `DENIED` with words of its own
+//!   (<https://github.com/fluxcd/image-reflector-controller/issues/71>; the status isn't there, so that isn't imitated).
 //! - A repository has to be there before something is pushed: 404 `NAME_UNKNOWN`, with the name in words
 //!   (<https://github.com/actions/starter-workflows/issues/2647>).
 //! - An unknown manifest is 404 `MANIFEST_UNKNOWN`, "Requested image not found"
-//!   (<https://github.com/aws-ia/taskcat/issues/872>).
+//!   (<https://github.com/aws-ia/taskcat/issues/872>, which has it of the public registries).
 //! - With immutable tags, a tag that exists is refused with `TAG_INVALID`, also where the same manifest is pushed again
-//!   (<https://github.com/moby/buildkit/issues/3776>, <https://github.com/aws/aws-sdk/issues/750>). They don't name the status; 400 is
+//!   (<https://github.com/moby/buildkit/issues/3776>, <https://github.com/aws/containers-roadmap/issues/2179>). They don't name the status; 400 is
 //!   distribution's for that code (<https://github.com/distribution/distribution/blob/v2.8.3/registry/api/v2/errors.go>).
 //! - The referrers API is there since June 2024
 //!   (<https://aws.amazon.com/about-aws/whats-new/2024/06/amazon-ecr-oci-image-distribution-version-1-1>).
 //! - Locations of uploads are whole URLs without a query (<https://github.com/regclient/regclient/issues/81>).
-//! - Blobs are redirects to S3, which refuses a request that has a login beside the signature in its URL
-//!   (<https://github.com/open-policy-agent/opa/pull/6728>).
+//! - Blobs are 307 to S3 (<https://github.com/open-policy-agent/opa/issues/6580>), which refuses a request that has a login beside the
+//!   signature in its URL (<https://github.com/open-policy-agent/opa/pull/6728>).
+//! - Manifests are written ten a second at most; then it is 429 (<https://github.com/containerd/containerd/issues/10447>),
+//!   `TOOMANYREQUESTS: Rate exceeded` (<https://github.com/fluxcd/flux2/issues/3714>); a test below has it.
 //!
 //! What isn't imitated: PATCH, which ECR answers with 201 and which loses chunks after the first
-//! (<https://github.com/aws/containers-roadmap/issues/2831>): Stepseal sends each blob with one PUT.
+//! (<https://github.com/aws/containers-roadmap/issues/2831>): Stepseal sends each blob with one PUT. Nor the 405 `UNSUPPORTED` to a manifest
+//! that it can't parse (<https://github.com/oras-project/oras/issues/1133>, and still in 2026
+//! <https://github.com/aws/containers-roadmap/issues/2783>): which manifests those are is not public.
 
 use bytes::Bytes;
 use http::Response;
@@ -92,8 +97,12 @@ fn lacks(asked: &Asked<'_>, answer: &Response<Bytes>, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::Method;
+
     use super::*;
-    use crate::imitation::{BUNDLE, second_signature_is_refused, signs, step};
+    use crate::imitation::{BUNDLE, reference, second_signature_is_refused, signs, step};
 
     #[test]
     fn an_immutable_tag_is_called_that_and_a_bundle_is_the_way_out() {
@@ -101,6 +110,21 @@ mod tests {
         let step = second_signature_is_refused(&PERSONALITY, 1, said);
         let ended = signs(&step, &["--annotation=a=b", BUNDLE], 0, &["1 signed"]);
         assert!(!ended.stderr.contains("immutable"), "{}", ended.stderr);
+    }
+
+    /// Manifests have a rate of their own.
+    #[test]
+    fn signs_when_manifests_were_written_too_fast() {
+        let step = step(&PERSONALITY, Rules::default());
+        let digest = step.built("team/app");
+        let asked_before = AtomicUsize::new(0);
+        step.registry.faults().answer_instead(move |asked| {
+            let writes = *asked.method == Method::PUT && reference(asked).is_some();
+            let is_too_fast = writes && asked_before.fetch_add(1, Ordering::Relaxed) < 2;
+            is_too_fast.then(|| error(429, "TOOMANYREQUESTS", "Rate exceeded", &Value::Null))
+        });
+        signs(&step, &[], 0, &["1 signed"]);
+        assert_eq!(step.payloads("team/app", &digest).len(), 1);
     }
 
     #[test]
