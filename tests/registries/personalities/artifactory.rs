@@ -2,17 +2,16 @@
 //!
 //! - Names are REPOSITORY-KEY/IMAGE.
 //! - The challenge is Bearer, with a token service for each repository key: `/artifactory/api/docker/KEY/v2/token`
-//!   (<https://github.com/docker/buildx/issues/1178>).
+//!   (<https://github.com/containerd/containerd/issues/6339>, <https://github.com/earthly/earthly/issues/1017>).
 //! - Older ones answer a wrong login with a success whose body says 401: `{"statusCode":401,"details":"BAD_CREDENTIAL"}`
 //!   (<https://github.com/concourse/registry-image-resource/issues/47>); a test below has it.
-//! - The referrers API is there since 7.90.1, for repositories of the types OCI and Helm OCI; the setting
-//!   `artifactory.oci.referrers.api.enabled` turns it on
-//!   (<https://jfrog.com/blog/full-conformance-to-oci-v1-1/>,
-//!   <https://jfrog.com/help/r/jfrog-artifactory-documentation/use-referrers-rest-api-to-discover-oci-references>).
-//! - Locations of uploads are whole URLs without a query (<https://github.com/earthly/earthly/issues/1017>).
+//! - The referrers API is there since 7.90.1; the setting `artifactory.oci.referrers.api.enabled` turns it on
+//!   (<https://jfrog.com/help/r/jfrog-artifactory-documentation/use-referrers-rest-api-to-discover-oci-references>;
+//!   <https://github.com/oras-project/oras/issues/2047> shows it in 7.117.21).
+//! - Locations of uploads are whole URLs without a query (the issue of earthly above).
 //! - Tags are not immutable; a login may lack the right to delete, without which it cannot overwrite: `MANIFEST_INVALID` with
 //!   "HTTP 403 Forbidden" as its detail (<https://github.com/GoogleContainerTools/kaniko/issues/1095>,
-//!   <https://github.com/sigstore/cosign/issues/3758>), and the status 400 (<https://github.com/GoogleContainerTools/jib/issues/1445>).
+//!   <https://github.com/sigstore/cosign/issues/3758>), and the status 400 (<https://github.com/oracle/docker-images/issues/795>).
 //! - A virtual repository with a member that the login may not read answers 403 where a tag is not there
 //!   (<https://github.com/sigstore/cosign/issues/2973>, <https://github.com/google/go-containerregistry/pull/1691>); [`VIRTUAL`].
 //!
@@ -27,7 +26,7 @@ use crate::personality::{Personality, Rules, Setting};
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "JFrog Artifactory",
-    version: "7.90 and newer",
+    version: "7.90.1 and newer",
     options,
     install,
     repository: |name| format!("oci-local/{name}"),
@@ -45,7 +44,7 @@ pub(crate) const PERSONALITY: Personality = Personality {
 };
 
 pub(crate) const VIRTUAL: Personality = Personality {
-    version: "7.90 and newer, a virtual repository with a member that the login may not read",
+    version: "7.90.1 and newer, a virtual repository with a member that the login may not read",
     install: |registry, rules| {
         install(registry, rules);
         hide_what_is_missing(registry);
