@@ -2,7 +2,9 @@
 //!
 //! - Logins are `BASIC`, in capitals, unless `forceBasicAuth` is turned off through the REST API
 //!   (<https://github.com/sonatype/nexus-public/issues/921>).
-//! - It knows the OCI specification 1.0, so that there is no referrers API (<https://help.sonatype.com/en/docker-registry.html>).
+//! - It knows the OCI specification 1.0, since 3.71, so that there is no referrers API
+//!   (<https://help.sonatype.com/repomanager3/private-registry-for-docker>). Since 3.94 there are repositories of a format of their own for
+//!   OCI (<https://github.com/sonatype-nexus-community/terraform-provider-sonatyperepo/issues/456>): what those answer is not public.
 //! - Uploads go on at a path without a query; blobs are kept once for the whole hosted repository, under `v2/-/blobs`
 //!   (both in the logs of <https://github.com/sonatype/nexus-public/issues/967>).
 //! - With the deployment policy "Disable redeploy", what exists is refused with 400 `BLOB_UPLOAD_INVALID`: a tag, also a new tag for a manifest
