@@ -6,18 +6,22 @@
 //!   (<https://cloud.google.com/artifact-registry/docs/docker/authentication>).
 //! - Where the repository is not there, or the login lacks the right, it is the token service that says so: `DENIED` and
 //!   `Permission "artifactregistry.repositories.uploadArtifacts" denied on resource "projects/…" (or it may not exist)`
-//!   (<https://github.com/google/ax/issues/140>, <https://github.com/GoogleCloudPlatform/cymbal-superstore/pull/4>).
+//!   (<https://github.com/GoogleCloudPlatform/cymbal-superstore/pull/4>), as 403 (<https://github.com/kyma-project/cli/issues/1342>).
 //! - An unknown manifest is `MANIFEST_UNKNOWN`, "Failed to fetch … from request …"
-//!   (<https://github.com/sigstore/cosign/pull/1410>).
-//! - Uploads go on at a path outside `/v2/`, which is one long text without a query, and there are no chunks
-//!   (<https://github.com/podman-container-tools/skopeo/issues/1101>, <https://cloud.google.com/artifact-registry/docs/reference/docker-api>).
+//!   (<https://github.com/sigstore/cosign/issues/1013>, which has it of `gcr.io`).
+//! - Uploads go on at a path outside `/v2/`, which is one long text
+//!   (<https://github.com/e2b-dev/infra/blob/04ba98fb0084c63832d838e2788cfdcf2a1bfdb0/packages/docker-reverse-proxy/internal/handlers/proxy.go>),
+//!   and there are no chunks (<https://github.com/podman-container-tools/skopeo/issues/1101>,
+//!   <https://docs.cloud.google.com/artifact-registry/docs/reference/docker-api>).
 //! - Blobs are 302 to a path of the same host that needs no login; the location is relative
 //!   (<https://github.com/ahmetb/serverless-registry-proxy/issues/8>, <https://github.com/sonatype/nexus-public/issues/1061>).
-//! - Without the referrers API, as of June 2024 (<https://github.com/actions/attest-build-provenance/issues/80>). What it answers now that
-//!   it has attachments (<https://cloud.google.com/artifact-registry/docs/docker/manage-metadata>) nothing public says; a test below has
-//!   both.
+//! - Without the referrers API, as of June 2024 (<https://github.com/actions/attest-build-provenance/issues/80>). In November 2024 it showed
+//!   what has a subject below that (<https://github.com/sigstore/cosign/issues/3935>), and in March 2025 notation did not find the signature
+//!   that it had just attached (<https://github.com/notaryproject/notation/issues/1222>). The documentation now says that it implements
+//!   version 1.1 of the specification (<https://docs.cloud.google.com/artifact-registry/docs/reference/docker-api>). What its list has is
+//!   not public; a test below has it with the API and without.
 //! - With immutable tags, "cannot update tag …" (<https://github.com/grafana/tempo/pull/7428>), for the list under the fallback tag too (issue
-//!   80 above). The code and the status are not said there: distribution's for a manifest that is refused.
+//!   80 above). The code and the status are not public: they are distribution's for a manifest that is refused.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
