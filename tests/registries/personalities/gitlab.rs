@@ -12,7 +12,8 @@
 //!   <https://github.com/oras-project/oras/issues/2148>). The source takes it for a tag
 //!   (<https://github.com/AllWorldIT/conarx-gitlab-registry/blob/94248efebfa45c341ece671ffc2f6a2f0996d49d/registry/handlers/manifests.go>,
 //!   `manifestDispatcher`), so here it names the manifest as long as there is no such tag.
-//! - A subject that isn't in the repository is 400 `MANIFEST_BLOB_UNKNOWN` (the same file, `dbPutManifestV2`).
+//! - A subject that isn't in the repository is 400 `MANIFEST_BLOB_UNKNOWN` (the same file, `dbPutManifestV2`;
+//!   <https://github.com/moby/buildkit/issues/7007> has it of gitlab.com in August 2026).
 //! - An immutable tag is 401 `IMMUTABLE_TAG`, whatever is pushed, a protected one 401 `PROTECTED_TAG`, with no challenge
 //!   (<https://github.com/AllWorldIT/conarx-gitlab-registry/blob/94248efebfa45c341ece671ffc2f6a2f0996d49d/registry/api/v2/errors.go>;
 //!   the same file as above, `validateTagImmutability`; <https://docs.gitlab.com/user/packages/container_registry/immutable_container_tags>).
