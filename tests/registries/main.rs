@@ -13,7 +13,6 @@
 
 mod answers;
 mod imitated;
-mod imitation;
 mod personalities;
 mod personality;
 mod pinned;
@@ -23,7 +22,6 @@ mod settings;
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod step;
 mod suite;
-mod wire;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,7 +97,7 @@ fn a_setting_that_is_needed_is_named() {
             registry.faults().answer_instead(|asked| {
                 let writes = !matches!(asked.method.as_str(), "GET" | "HEAD");
                 let is_elsewhere = asked.path_and_query.starts_with("/v2/signatures/");
-                (writes && !is_elsewhere).then(|| wire::error(405, "UNSUPPORTED", "this is a mirror"))
+                (writes && !is_elsewhere).then(|| answers::error(405, "UNSUPPORTED", "this is a mirror"))
             });
         },
         repository: str::to_owned,

@@ -11,11 +11,13 @@
 //!   (<https://github.com/google/go-containerregistry/blob/v0.22.1/pkg/registry/blobs.go>).
 
 use bytes::Bytes;
+use http::header::LOCATION;
 use http::{Method, Response, StatusCode};
+use stepseal::demo::registry::wire::route::Route;
 use stepseal::demo::registry::{Asked, EmbeddedRegistry, Options};
 
+use crate::answers::{code, endpoint, error, is_of_blob};
 use crate::personality::{Personality, Rules};
-use crate::wire::{About, code, error};
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "crane registry serve",
@@ -39,39 +41,22 @@ pub(super) fn changed(asked: &Asked<'_>, answer: &mut Response<Bytes>) {
     headers.remove("docker-upload-uuid");
     headers.remove("oci-subject");
     headers.remove("oci-filters-applied");
-    match (About::of(asked), answer.status()) {
+    match (endpoint(asked), answer.status()) {
         (_, StatusCode::CREATED) => {
-            answer.headers_mut().remove("location");
+            answer.headers_mut().remove(LOCATION);
         }
-        (About::Blob, StatusCode::BAD_REQUEST) => *answer = error(400, "NAME_INVALID", "invalid digest"),
-        (About::Blob, StatusCode::NOT_FOUND) => *answer = error(404, "BLOB_UNKNOWN", "Unknown blob"),
-        (About::Referrers { .. }, StatusCode::OK) if *asked.method == Method::HEAD => {
+        (_, StatusCode::BAD_REQUEST) if is_of_blob(asked) => {
+            *answer = error(400, "NAME_INVALID", "invalid digest");
+        }
+        (_, StatusCode::NOT_FOUND) if is_of_blob(asked) => {
+            *answer = error(404, "BLOB_UNKNOWN", "Unknown blob");
+        }
+        (Some(Route::Referrers { .. }), StatusCode::OK) if *asked.method == Method::HEAD => {
             *answer = error(400, "METHOD_UNKNOWN", "We don't understand your method + url");
         }
-        (About::Referrers { .. } | About::Other, StatusCode::NOT_FOUND) if code(answer).is_empty() => {
+        (Some(Route::Referrers { .. }) | None, StatusCode::NOT_FOUND) if code(answer).is_empty() => {
             *answer = error(404, "METHOD_UNKNOWN", "We don't understand your method + url");
         }
         _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imitated::Imitated;
-    use crate::suite::Site as _;
-
-    #[test]
-    fn a_manifest_is_stored_without_its_blobs() {
-        let site = Imitated::start(PERSONALITY, Rules::default());
-        let media_type = [("content-type", "application/vnd.oci.image.manifest.v1+json")];
-        let answer = site.caller().ask("PUT", "/v2/app/manifests/v1", &media_type, b"{}");
-        assert_eq!((answer.status, answer.header("location")), (201, None));
-        let digest = stepseal::registry::Digest::of(b"{}");
-        let answer = site.caller().ask("GET", &format!("/v2/app/referrers/{digest}"), &[], &[]);
-        assert_eq!(
-            (answer.status, answer.json()["errors"][0]["code"].as_str()),
-            (404, Some("METHOD_UNKNOWN"))
-        );
     }
 }

@@ -10,8 +10,8 @@ use http::Method;
 use stepseal::demo::registry::{Asked, EmbeddedRegistry};
 
 use super::distribution_3::{changed, options};
+use crate::answers::{authorization, error, manifest};
 use crate::personality::{Personality, Rules};
-use crate::wire::{About, error};
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "distribution",
@@ -28,28 +28,8 @@ fn install(registry: &EmbeddedRegistry, _: Rules) {
     let faults = registry.faults();
     faults.change_answers(changed);
     faults.answer_instead(|asked: &Asked<'_>| {
-        let deletes_tag = *asked.method == Method::DELETE && About::of(asked).tag().is_some();
-        let is_known = asked.headers.contains_key("authorization");
-        (deletes_tag && is_known)
+        let is_of_tag = manifest(asked).is_some_and(|(_, reference)| !reference.contains(':'));
+        (*asked.method == Method::DELETE && is_of_tag && !authorization(asked).is_empty())
             .then(|| error(400, "DIGEST_INVALID", "provided digest did not match uploaded content"))
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imitated::Imitated;
-    use crate::suite::Site as _;
-
-    #[test]
-    fn a_tag_cannot_be_deleted() {
-        let site = Imitated::start(PERSONALITY, Rules::default());
-        site.push_image("team/app", "v1", "one");
-        let answer = site.caller().ask("DELETE", "/v2/team/app/manifests/v1", &[], &[]);
-        assert_eq!(
-            (answer.status, answer.json()["errors"][0]["code"].as_str()),
-            (400, Some("DIGEST_INVALID"))
-        );
-        assert_eq!(site.registry.content().tags("team/app"), ["v1"]);
-    }
 }

@@ -13,11 +13,11 @@
 //! - No setting makes tags immutable (<https://distribution.github.io/distribution/about/configuration/>).
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
 
+use crate::answers::{code, manifest_write, without_name_unknown};
 use crate::personality::{Personality, Rules};
-use crate::wire::{About, code, without_name_unknown};
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "distribution",
@@ -46,26 +46,7 @@ pub(super) fn options() -> Options {
 /// What both answer otherwise than the specification has it.
 pub(super) fn changed(asked: &Asked<'_>, answer: &mut Response<Bytes>) {
     without_name_unknown(asked, answer);
-    let puts = *asked.method == Method::PUT && matches!(About::of(asked), About::Manifest { .. });
-    if puts && code(answer) == "MANIFEST_BLOB_UNKNOWN" {
+    if manifest_write(asked).is_some() && code(answer) == "MANIFEST_BLOB_UNKNOWN" {
         *answer.status_mut() = StatusCode::BAD_REQUEST;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imitated::Imitated;
-    use crate::suite::Site as _;
-
-    #[test]
-    fn a_missing_blob_is_a_bad_request() {
-        let site = Imitated::start(PERSONALITY, Rules::default());
-        let image = site.push_image("team/app", "latest", "one");
-        let manifest = site.caller().manifest("team/app", &image.digest).unwrap();
-        let media_type = [("content-type", "application/vnd.oci.image.manifest.v1+json")];
-        let answer = site.caller().ask("PUT", "/v2/team/other/manifests/latest", &media_type, &manifest);
-        assert_eq!(answer.status, 400);
-        assert_eq!(answer.json()["errors"][0]["code"], "MANIFEST_BLOB_UNKNOWN");
     }
 }

@@ -17,7 +17,7 @@
 //! - Blobs are 307 to S3 (<https://github.com/open-policy-agent/opa/issues/6580>), which refuses a request that has a login beside the
 //!   signature in its URL (<https://github.com/open-policy-agent/opa/pull/6728>).
 //! - Manifests are written ten a second at most; then it is 429 (<https://github.com/containerd/containerd/issues/10447>),
-//!   `TOOMANYREQUESTS: Rate exceeded` (<https://github.com/fluxcd/flux2/issues/3714>); a test below has it.
+//!   `TOOMANYREQUESTS: Rate exceeded` (<https://github.com/fluxcd/flux2/issues/3714>); a test in `pinned/ecr.rs` has it.
 //!
 //! What isn't imitated: PATCH, which ECR answers with 201 and which loses chunks after the first
 //! (<https://github.com/aws/containers-roadmap/issues/2831>): Stepseal sends each blob with one PUT. Nor the 405 `UNSUPPORTED` to a manifest
@@ -25,11 +25,11 @@
 //! <https://github.com/aws/containers-roadmap/issues/2783>): which manifests those are is not public.
 
 use bytes::Bytes;
-use http::Response;
-use serde_json::Value;
-use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
+use stepseal::demo::registry::{Auth, EmbeddedRegistry, Options};
 
-use crate::imitation::{error, is_missing, overwrites, redirect_blobs, repository, stored_elsewhere};
+use crate::answers::{
+    error, lacks_manifest, redirect_to_storage, repository, repository_exists, storage, tag_overwrite,
+};
 use crate::personality::{Personality, Rules, Setting};
 
 pub(crate) const PERSONALITY: Personality = Personality {
@@ -56,20 +56,16 @@ pub(crate) const PERSONALITY: Personality = Personality {
     ],
 };
 
-/// The path of the storage, which is another host: `localhost`, where the registry is `127.0.0.1`.
-const STORAGE: &str = "/prod-starport-layer-bucket/";
-
 fn install(registry: &EmbeddedRegistry, rules: Rules) {
-    let port = registry.host().rsplit(':').next().unwrap().to_owned();
     let faults = registry.faults();
-    faults.answer_instead(move |asked| match stored_elsewhere(asked, STORAGE) {
+    faults.answer_instead(move |asked| match storage(asked) {
         Some(object) => Some(object),
-        None => overwrites(asked).filter(|_| rules.immutable_tags).map(|(repository, tag)| {
+        None => tag_overwrite(asked).filter(|_| rules.immutable_tags).map(|(repository, tag)| {
             let message = format!(
                 "The image tag '{tag}' already exists in the '{repository}' repository and cannot be overwritten because the \
                  repository is immutable."
             );
-            error(400, "TAG_INVALID", &message, &Value::Null)
+            error(400, "TAG_INVALID", &message)
         }),
     });
     faults.change_answers(move |asked, answer| {
@@ -78,88 +74,14 @@ fn install(registry: &EmbeddedRegistry, rules: Rules) {
             answer.headers_mut().insert("www-authenticate", challenge.parse().unwrap());
             answer.headers_mut().insert("content-type", "text/plain; charset=utf-8".parse().unwrap());
             *answer.body_mut() = Bytes::from_static(b"Not Authorized\n");
-        } else if let Some(name) = repository(asked).filter(|name| lacks(asked, answer, name)) {
+        } else if let Some(name) = repository(asked).filter(|_| answer.status() != 403 && !repository_exists(asked)) {
             let message =
                 format!("The repository with name '{name}' does not exist in the registry with id '123456789012'");
-            *answer = error(404, "NAME_UNKNOWN", &message, &Value::Null);
-        } else if is_missing(answer, "MANIFEST_UNKNOWN") {
-            *answer = error(404, "MANIFEST_UNKNOWN", "Requested image not found", &Value::Null);
+            *answer = error(404, "NAME_UNKNOWN", &message);
+        } else if lacks_manifest(answer) {
+            *answer = error(404, "MANIFEST_UNKNOWN", "Requested image not found");
         } else {
-            redirect_blobs(asked, answer, (307, &format!("http://localhost:{port}{STORAGE}")));
+            redirect_to_storage(asked, answer);
         }
     });
-}
-
-/// Whether a request that was let in is for a repository that nobody has made.
-fn lacks(asked: &Asked<'_>, answer: &Response<Bytes>, name: &str) -> bool {
-    answer.status() != 403 && !asked.content.repositories().iter().any(|own| own == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use http::Method;
-
-    use super::*;
-    use crate::imitation::{BUNDLE, reference, second_signature_is_refused, signs, step};
-
-    #[test]
-    fn an_immutable_tag_is_called_that_and_a_bundle_is_the_way_out() {
-        let said = "400 TAG_INVALID: The image tag 'sha256-";
-        let step = second_signature_is_refused(&PERSONALITY, 1, said);
-        let ended = signs(&step, &["--annotation=a=b", BUNDLE], 0, &["1 signed"]);
-        assert!(!ended.stderr.contains("immutable"), "{}", ended.stderr);
-    }
-
-    /// Manifests have a rate of their own.
-    #[test]
-    fn signs_when_manifests_were_written_too_fast() {
-        let step = step(&PERSONALITY, Rules::default());
-        let digest = step.built("team/app");
-        let asked_before = AtomicUsize::new(0);
-        step.registry.faults().answer_instead(move |asked| {
-            let writes = *asked.method == Method::PUT && reference(asked).is_some();
-            let is_too_fast = writes && asked_before.fetch_add(1, Ordering::Relaxed) < 2;
-            is_too_fast.then(|| error(429, "TOOMANYREQUESTS", "Rate exceeded", &Value::Null))
-        });
-        signs(&step, &[], 0, &["1 signed"]);
-        assert_eq!(step.payloads("team/app", &digest).len(), 1);
-    }
-
-    #[test]
-    fn a_repository_that_is_not_there_is_to_be_created() {
-        let step = step(&PERSONALITY, Rules::default());
-        let digest = step.built("team/app");
-        let elsewhere = format!("--config=storage.oci.repository={}/team/signatures", step.host());
-        let words = ["404 NAME_UNKNOWN: The repository with name", "create the repository team/signatures"];
-        signs(&step, &[&elsewhere], 1, &words);
-        step.registry.content().put_blob("team/signatures", "made by hand").unwrap();
-        signs(&step, &[&elsewhere], 0, &["1 signed"]);
-        assert_eq!(step.payloads("team/signatures", &digest).len(), 1);
-    }
-
-    /// The payload is read from S3: what has an annotation isn't the one that is made here.
-    #[test]
-    fn the_storage_gets_no_login() {
-        let step = step(&PERSONALITY, Rules::default());
-        let digest = step.built("team/app");
-        signs(&step, &["--annotation=a=b"], 0, &["1 signed"]);
-        let asked = step.registry.requests();
-        assert!(asked.iter().any(|request| request.path_and_query.starts_with(STORAGE)), "{asked:?}");
-        assert_eq!(step.payloads("team/app", &digest).len(), 1);
-    }
-
-    #[test]
-    fn a_wrong_login_is_sent_once() {
-        let step = step(&PERSONALITY, Rules::default());
-        step.built("team/app");
-        step.login(&step.host(), "AWS", "wrong");
-        signs(&step, &[], 4, &["401 Unauthorized", "Not Authorized", "user \"AWS\""]);
-        let sent = step.registry.requests();
-        let with_login = sent.iter().filter(|request| {
-            matches!(request.authorization, stepseal::demo::registry::Authorization::Basic { .. })
-        });
-        assert_eq!(with_login.count(), 1, "{sent:?}");
-    }
 }

@@ -16,11 +16,15 @@
 //! - A repository's name begins with its owner's (<https://docs.gitea.com/1.24/usage/packages/container>).
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::header::LOCATION;
+use http::{Response, StatusCode};
 use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
 
+use crate::answers::{
+    challenge, code, error, is_of_blob, manifest, manifest_write, set_challenge, set_header,
+    without_name_unknown,
+};
 use crate::personality::{Personality, Rules};
-use crate::wire::{About, code, error, set, without_name_unknown};
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "Gitea",
@@ -44,15 +48,16 @@ pub(crate) const PERSONALITY: Personality = Personality {
 
 fn changed(asked: &Asked<'_>, answer: &mut Response<Bytes>) {
     without_name_unknown(asked, answer);
-    let about = About::of(asked);
     if asked.path_and_query.starts_with("/token") && answer.status() == StatusCode::UNAUTHORIZED {
         *answer = Response::builder().status(401).body("authGroup.Verify\n".into()).unwrap();
     }
-    match (about, answer.status()) {
-        (_, StatusCode::UNAUTHORIZED) => any_scope(answer),
-        (About::Blob, StatusCode::BAD_REQUEST) => *answer = error(404, "BLOB_UNKNOWN", ""),
-        (About::Manifest { .. }, StatusCode::CREATED) => set(answer, "location", asked.path_and_query),
-        (About::Manifest { .. }, _) if *asked.method == Method::PUT => {
+    match answer.status() {
+        StatusCode::UNAUTHORIZED => any_scope(answer),
+        StatusCode::BAD_REQUEST if is_of_blob(asked) => *answer = error(404, "BLOB_UNKNOWN", ""),
+        StatusCode::CREATED if manifest(asked).is_some() => {
+            set_header(answer, LOCATION, asked.path_and_query)
+        }
+        _ if manifest_write(asked).is_some() => {
             let is_index = asked
                 .headers
                 .get("content-type")
@@ -67,29 +72,8 @@ fn changed(asked: &Asked<'_>, answer: &mut Response<Bytes>) {
 
 /// Names the scope `*` in the challenge.
 fn any_scope(answer: &mut Response<Bytes>) {
-    let Some(challenge) = answer.headers().get("www-authenticate") else { return };
-    let challenge = challenge.to_str().unwrap();
-    let before = challenge.split(",scope=").next().unwrap_or(challenge);
-    let challenge = format!("{before},scope=\"*\"");
-    set(answer, "www-authenticate", &challenge);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imitated::Imitated;
-    use crate::suite::Site as _;
-
-    #[test]
-    fn what_a_tag_pointed_to_goes_with_it() {
-        let site = Imitated::start(PERSONALITY, Rules::default());
-        let one = site.push_image("ci-bot/app", "v1", "one");
-        let two = site.push_image("ci-bot/app", "v2", "two");
-        let caller = site.caller();
-        let manifest = caller.manifest("ci-bot/app", &two.digest).unwrap();
-        let media_type = [("content-type", "application/vnd.oci.image.manifest.v1+json")];
-        let answer = caller.ask("PUT", "/v2/ci-bot/app/manifests/v1", &media_type, &manifest);
-        assert_eq!((answer.status, answer.header("location")), (201, Some("/v2/ci-bot/app/manifests/v1")));
-        assert!(caller.manifest("ci-bot/app", &one.digest).is_none());
+    if let Some(before) = challenge(answer).split(",scope=").next().filter(|before| !before.is_empty()) {
+        let named = format!("{before},scope=\"*\"");
+        set_challenge(answer, &named);
     }
 }

@@ -53,6 +53,13 @@ const IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
+/// What every version's users need.
+const LOGIN: &str = "The login is best a robot account of the project that may push and pull; under the policy `verify` needs the right to push too, until the image is signed.";
+
+/// What users of the versions with the referrers API need.
+const IMMUTABLE: &str =
+    "With an immutability rule that matches `sha256-*`, sign as bundles, or exempt these tags.";
+
 /// Harbor before it had the referrers API.
 pub(crate) const OLD: Personality = Personality {
     product: "Harbor",
@@ -69,7 +76,7 @@ pub(crate) const OLD: Personality = Personality {
     has_immutable_tags: true,
     settings: &[],
     notes: &[
-        "The login is best a robot account of the project that may push and pull; under the policy `verify` needs the right to push too, until the image is signed.",
+        LOGIN,
         "Bundles are found through the fallback tag `sha256-HEX`, as there is no referrers API, and the policy does not count them: sign by tag.",
         "With an immutability rule that matches `sha256-*`, an image takes one signature by tag: exempt these tags.",
     ],
@@ -91,9 +98,9 @@ pub(crate) const PERSONALITY: Personality = Personality {
     has_immutable_tags: true,
     settings: &[],
     notes: &[
-        "The login is best a robot account of the project that may push and pull; under the policy `verify` needs the right to push too, until the image is signed.",
+        LOGIN,
         "The policy does not count bundles up to Harbor 2.14: where it is on, sign by tag (the default encoding).",
-        "With an immutability rule that matches `sha256-*`, sign as bundles, or exempt these tags.",
+        IMMUTABLE,
     ],
 };
 
@@ -103,10 +110,7 @@ pub(crate) const NEW: Personality = Personality {
     install: |registry, rules| {
         install(registry, rules, Policy { says: "The image is not signed by cosign.", counts_bundles: true });
     },
-    notes: &[
-        "The login is best a robot account of the project that may push and pull; under the policy `verify` needs the right to push too, until the image is signed.",
-        "With an immutability rule that matches `sha256-*`, sign as bundles, or exempt these tags.",
-    ],
+    notes: &[LOGIN, IMMUTABLE],
     ..PERSONALITY
 };
 

@@ -1,22 +1,22 @@
 //! The personalities, one file each. A new one is a file and a line in [`ALL`].
 
-mod acr;
-mod artifact_registry;
-mod artifactory;
-mod crane;
-mod crane_with_referrers;
-mod distribution_2;
-mod distribution_3;
+pub(crate) mod acr;
+pub(crate) mod artifact_registry;
+pub(crate) mod artifactory;
+pub(crate) mod crane;
+pub(crate) mod crane_with_referrers;
+pub(crate) mod distribution_2;
+pub(crate) mod distribution_3;
 pub(crate) mod docker_hub;
-mod ecr;
+pub(crate) mod ecr;
 pub(crate) mod ghcr;
-mod gitea;
+pub(crate) mod gitea;
 pub(crate) mod gitlab;
 pub(crate) mod harbor;
-mod nexus;
+pub(crate) mod nexus;
 pub(crate) mod openshift;
 pub(crate) mod quay;
-mod zot;
+pub(crate) mod zot;
 
 use super::personality::Personality;
 

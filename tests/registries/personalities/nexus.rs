@@ -11,7 +11,7 @@
 //!   that is there (<https://github.com/GoogleContainerTools/jib/issues/3057>, <https://github.com/GoogleContainerTools/jib/issues/2395>),
 //!   and a blob that somebody else has uploaded in the meantime (issue 967 above).
 //! - A group repository takes no pushes: `DENIED`, "Deploying to groups is a PRO-licensed feature"
-//!   (<https://github.com/sigstore/cosign/issues/2189>); a test below has it.
+//!   (<https://github.com/sigstore/cosign/issues/2189>); a test in `pinned/nexus.rs` has it.
 //!
 //! The rest is as distribution.
 
@@ -21,7 +21,7 @@ use serde_json::json;
 use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
 use stepseal::registry::Digest;
 
-use crate::imitation::{authorization, error, overwrites, reference, repository};
+use crate::answers::{authorization, error_about, manifest_write, repository, tag_overwrite};
 use crate::personality::{Personality, Rules, Setting};
 
 pub(crate) const PERSONALITY: Personality = Personality {
@@ -62,20 +62,20 @@ fn install(registry: &EmbeddedRegistry, rules: Rules) {
     faults.answer_instead(|asked| {
         let detail = match uploaded_before(asked) {
             Some(blob) => format!("docker-hosted/v2/-/blobs/{blob} cannot be updated"),
-            None if overwrites(asked).is_some() || is_there(asked) => {
+            None if tag_overwrite(asked).is_some() || is_there(asked) => {
                 "Repository does not allow updating assets: docker-hosted".to_owned()
             }
             None => return None,
         };
-        Some(error(400, "BLOB_UPLOAD_INVALID", "blob upload invalid", &json!(detail)))
+        Some(error_about(400, "BLOB_UPLOAD_INVALID", "blob upload invalid", &json!(detail)))
     });
 }
 
 /// Whether a manifest is pushed that the repository holds.
 fn is_there(asked: &Asked<'_>) -> bool {
     let digest = Digest::of(asked.body).to_string();
-    let held = || asked.content.manifest(repository(asked).unwrap(), &digest).is_some();
-    *asked.method == Method::PUT && reference(asked).is_some() && !authorization(asked).is_empty() && held()
+    let held = |(repository, _): (String, String)| asked.content.manifest(&repository, &digest).is_some();
+    !authorization(asked).is_empty() && manifest_write(asked).is_some_and(held)
 }
 
 /// The digest of the blob whose upload ends, if some repository has the blob.
@@ -88,59 +88,6 @@ fn uploaded_before(asked: &Asked<'_>) -> Option<String> {
     let names = asked.content.repositories();
     let held = names.iter().find_map(|name| asked.content.blob(name, &blob)).filter(|_| ends)?;
     // What one repository has, all have.
-    asked.content.put_blob(repository(asked)?, held).unwrap();
+    asked.content.put_blob(&repository(asked)?, held).unwrap();
     Some(digest.into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imitation::{BUNDLE, second_signature_is_refused, signs, step};
-
-    #[test]
-    fn what_may_not_be_redeployed_is_called_immutable() {
-        let said = "400 BLOB_UPLOAD_INVALID: blob upload invalid (Repository does not allow updating assets: docker-hosted)";
-        let step = second_signature_is_refused(&PERSONALITY, 1, said);
-        // Without the referrers API, the list of bundles is under a tag.
-        signs(&step, &[BUNDLE], 0, &["1 signed"]);
-        signs(&step, &["--annotation=a=b", BUNDLE], 1, &["is immutable", "storage.oci.repository"]);
-    }
-
-    /// Each signature's config is the same few bytes, which another image has uploaded before. Version 0.1.0 failed here.
-    #[test]
-    fn a_blob_that_is_there_already_is_uploaded_whatever_the_refusal_says() {
-        for form in [&[][..], &[BUNDLE]] {
-            let step = step(&PERSONALITY, Rules { immutable_tags: true });
-            let images = ["team/a", "team/b", "team/c"].map(|name| (name, step.image(name, name)));
-            let names = images.clone().map(|(name, digest)| format!("{}/{name}@{digest}", step.host()));
-            step.result("IMAGES", &names.join("\n"));
-            signs(&step, form, 0, &["3 signed"]);
-        }
-    }
-
-    #[test]
-    fn a_group_takes_no_pushes() {
-        let step = step(&PERSONALITY, Rules::default());
-        step.built("team/app");
-        let message = "Deploying to groups is a PRO-licensed feature. See https://links.sonatype.com/product-nexus-repository";
-        step.registry.faults().answer_instead(move |asked| {
-            (*asked.method == Method::POST).then(|| error(403, "DENIED", message, &serde_json::Value::Null))
-        });
-        signs(
-            &step,
-            &[],
-            4,
-            &["403 DENIED: Deploying to groups is a PRO-licensed feature", "takes no pushes"],
-        );
-    }
-
-    #[test]
-    fn a_challenge_in_capitals_is_understood() {
-        let step = step(&PERSONALITY, Rules::default());
-        let digest = step.built("team/app");
-        signs(&step, &[], 0, &["1 signed"]);
-        assert_eq!(step.payloads("team/app", &digest).len(), 1);
-        step.login(&step.host(), "ci-bot", "wrong");
-        signs(&step, &[], 4, &["401"]);
-    }
 }

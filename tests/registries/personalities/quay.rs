@@ -24,7 +24,8 @@ use stepseal::demo::registry::wire::route::Route;
 use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
 
 use crate::answers::{
-    TokenService, empty, endpoint, error_about, redirect_to_storage, storage, tag_overwrite,
+    TokenService, empty, endpoint, error_about, redirect_to_storage, repository_exists, storage,
+    tag_overwrite,
 };
 use crate::personality::{Personality, Rules};
 
@@ -81,7 +82,7 @@ fn change(asked: &Asked<'_>, answer: &mut Response<Bytes>) {
     if let Some(Route::Referrers { repository, digest }) = endpoint(asked)
         && answer.status() == 200
     {
-        if !asked.content.repositories().contains(&repository) {
+        if !repository_exists(asked) {
             *answer = error_about(404, "NAME_UNKNOWN", "repository not found", &json!({}));
         } else if asked.content.manifest(&repository, digest.as_str()).is_none() {
             *answer = error_about(400, "MANIFEST_INVALID", "manifest invalid", &json!({}));

@@ -13,11 +13,14 @@
 //! The rest is as distribution.
 
 use bytes::Bytes;
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
+use stepseal::demo::registry::wire::route::Route;
 use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
 
+use crate::answers::{
+    authorization, code, empty, endpoint, error, manifest_write, repository_exists, tag_overwrite,
+};
 use crate::personality::{Personality, Rules};
-use crate::wire::{About, code, error};
 
 pub(crate) const PERSONALITY: Personality = Personality {
     product: "zot",
@@ -46,53 +49,21 @@ fn changed(asked: &Asked<'_>, answer: &mut Response<Bytes>) {
             r#"{"code":"UNAUTHORIZED","message":"authentication required","description":"","detail":{}}"#
                 .into();
     }
-    let puts = *asked.method == Method::PUT && matches!(About::of(asked), About::Manifest { .. });
-    if puts && code(answer) == "MANIFEST_BLOB_UNKNOWN" {
+    if manifest_write(asked).is_some() && code(answer) == "MANIFEST_BLOB_UNKNOWN" {
         *answer = error(400, "BLOB_UNKNOWN", "blob unknown to registry");
     }
 }
 
 fn instead(asked: &Asked<'_>, rules: Rules) -> Option<Response<Bytes>> {
     // Whoever has no login is asked for one first.
-    asked.headers.get("authorization")?;
-    let is_known = |repository: &str| asked.content.repositories().iter().any(|known| known == repository);
-    match About::of(asked) {
-        About::Referrers { repository, .. } if !is_known(repository) => {
-            Some(Response::builder().status(StatusCode::NOT_FOUND).body(Bytes::new()).unwrap())
-        }
-        About::Manifest { repository, reference } if rules.immutable_tags && *asked.method == Method::PUT => {
-            let exists = asked.content.tags(repository).iter().any(|tag| tag == reference);
-            (exists && reference != "latest")
-                .then(|| error(403, "DENIED", "requested access to the resource is denied"))
-        }
-        _ => None,
+    if authorization(asked).is_empty() {
+        return None;
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imitated::Imitated;
-    use crate::suite::Site as _;
-
-    #[test]
-    fn an_error_about_the_login_stands_alone() {
-        let site = Imitated::start(PERSONALITY, Rules::default());
-        let answer = crate::suite::http::send(&site.host(), "GET", "/v2/", &[], &[]);
-        assert_eq!((answer.status, answer.json()["code"].as_str()), (401, Some("UNAUTHORIZED")));
-        assert!(answer.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Basic ")));
+    if let Some(Route::Referrers { .. }) = endpoint(asked)
+        && !repository_exists(asked)
+    {
+        return Some(empty(404));
     }
-
-    #[test]
-    fn a_tag_that_exists_is_refused_under_the_policy_alone() {
-        for (immutable_tags, tag, status) in [(false, "v1", 201), (true, "v1", 403), (true, "latest", 201)] {
-            let site = Imitated::start(PERSONALITY, Rules { immutable_tags });
-            let image = site.push_image("team/app", tag, "one");
-            let manifest = site.caller().manifest("team/app", &image.digest).unwrap();
-            let path = format!("/v2/team/app/manifests/{tag}");
-            let media_type = [("content-type", "application/vnd.oci.image.manifest.v1+json")];
-            let answer = site.caller().ask("PUT", &path, &media_type, &manifest);
-            assert_eq!(answer.status, status, "{immutable_tags} {tag}");
-        }
-    }
+    let (_, tag) = tag_overwrite(asked).filter(|_| rules.immutable_tags)?;
+    (tag != "latest").then(|| error(403, "DENIED", "requested access to the resource is denied"))
 }

@@ -28,16 +28,6 @@ fn redirect_referrers(ghcr: &Pinned) {
 }
 
 #[test]
-fn images_are_signed_and_verified_by_tag_and_as_bundle() {
-    for args in [&[][..], &[BUNDLE]] {
-        let ghcr = Pinned::new(PERSONALITY);
-        let image = ghcr.built("app");
-        ghcr.signs(args, 0, &["1 signed"]);
-        ghcr.verifies(&image, 0, &[]);
-    }
-}
-
-#[test]
 fn referrers_that_lead_to_a_page_which_throttles_hide_no_signature() {
     for args in [&[][..], &[BUNDLE]] {
         let ghcr = Pinned::new(PERSONALITY);

@@ -1,11 +1,23 @@
-//! What the binary does before one personality, a file each for those whose behaviors tests pin.
+//! What the binary does before each personality, and what the personality itself answers: a file for each file of `personalities/`,
+//! with the behaviors that tests pin.
 
+mod acr;
+mod artifact_registry;
+mod artifactory;
+mod crane;
+mod crane_with_referrers;
+mod distribution_2;
+mod distribution_3;
 mod docker_hub;
+mod ecr;
 mod ghcr;
+mod gitea;
 mod gitlab;
 mod harbor;
+mod nexus;
 mod openshift;
 mod quay;
+mod zot;
 
 use stepseal::demo::registry::EmbeddedRegistry;
 use stepseal::registry::Digest;
@@ -32,6 +44,21 @@ impl Pinned {
         (personality.install)(&step.registry, rules);
         std::fs::write(step.path("cosign.pub"), &pair().public_pem).unwrap();
         Self { step, personality }
+    }
+
+    /// Signs by tag, once more, and then with an annotation: another signature for the same tag, which is immutable. That must end with
+    /// `code` and with what the registry says, `said`.
+    #[track_caller]
+    pub(crate) fn refuses_a_second_signature(personality: Personality, code: i32, said: &str) -> Self {
+        let pinned = Self::with(personality, Rules { immutable_tags: true });
+        let (repository, digest) = pinned.built("app");
+        pinned.signs(&[], 0, &["1 signed"]);
+        // What is there already is not written again.
+        pinned.signs(&[], 0, &["already"]);
+        let advice = format!("the tag sha256-{}.sig is immutable", digest.hex());
+        pinned.signs(&["--annotation=a=b"], code, &[said, &advice, "storage.oci.repository"]);
+        assert_eq!(pinned.step.payloads(&repository, &digest).len(), 1);
+        pinned
     }
 
     pub(crate) fn registry(&self) -> &EmbeddedRegistry {

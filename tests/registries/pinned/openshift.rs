@@ -5,16 +5,6 @@ use serde_json::Value;
 use super::{BUNDLE, Pinned};
 use crate::personalities::openshift::PERSONALITY;
 
-#[test]
-fn images_are_signed_and_verified_by_tag_and_as_bundle() {
-    for args in [&[][..], &[BUNDLE]] {
-        let openshift = Pinned::new(PERSONALITY);
-        let image = openshift.built("app");
-        openshift.signs(args, 0, &["1 signed"]);
-        openshift.verifies(&image, 0, &[]);
-    }
-}
-
 /// The manifest of a bundle can't be read before the list names it.
 #[test]
 fn bundles_of_two_signers_are_both_there() {
