@@ -289,7 +289,7 @@ impl Pipeline {
         subjects: &Subjects<'_, '_>,
     ) -> Result<Done, PipelineError> {
         let looks = slot.looks();
-        let late = self.looks_late(&looks).await;
+        let late = self.looks_late(image, &looks).await;
         let payloads = self.what.payloads(image)?;
         let judge = verify::Own::new(&self.key, image, &payloads);
         if let Err(why) = judge.acceptable() {
@@ -319,11 +319,11 @@ impl Pipeline {
     /// Whether to look for signatures only right before the write, which saves a request.
     ///
     /// It is done where none is expected, as none was there for the first subject: if there is one after all, its
-    /// payload has been uploaded for nothing. And it is done where the registry is near, as otherwise a look
+    /// payload has been uploaded for nothing. And it is done where the registry that the signatures go to is near, as otherwise a look
     /// costs nothing while something else is waited for.
-    async fn looks_late(&self, looks: &Looks) -> bool {
+    async fn looks_late(&self, image: &ImageRef, looks: &Looks) -> bool {
         looks.wait().await;
-        looks.expect_none() && self.client.is_near()
+        looks.expect_none() && self.client.is_near(self.store.repository(image))
     }
 
     /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.

@@ -286,12 +286,17 @@ impl Pipeline {
     /// How long after a write that took so long the confirming read is sent.
     ///
     /// A registry whose storage stalls now and then is uneven for other signers, too, where this write had luck: the uploads before it count.
+    /// What other registries show doesn't.
     fn confirm_after(&self, took: Duration, settling: &Settling<'_>) -> Duration {
-        let may_lose = || self.store.may_lose(&settling.wanted, &settling.subject.image);
-        let least = if !self.client.is_near() || may_lose() { LONGER_WAIT } else { LEAST_WAIT };
-        let slow = if took.is_zero() { took } else { took.max(self.client.slow_write()) };
-        let uneven = slow.saturating_sub(self.client.fastest());
-        (least + uneven + uneven.saturating_sub(CALM)).min(LONGEST_WATCH)
+        let image = &settling.subject.image;
+        let repository = self.store.repository(image);
+        let may_lose = || self.store.may_lose(&settling.wanted, image);
+        let least = if !self.client.is_near(repository) || may_lose() { LONGER_WAIT } else { LEAST_WAIT };
+        let slow = if took.is_zero() { took } else { took.max(self.client.slow_write(repository)) };
+        let uneven = slow.saturating_sub(self.client.fastest(repository).unwrap_or_default());
+        let wait = (least + uneven + uneven.saturating_sub(CALM)).min(LONGEST_WATCH);
+        tracing::debug!(%image, ms = wait.as_millis(), "waiting before the confirming read");
+        wait
     }
 
     /// Waits after a failed write, if trying again can help and there is time left.

@@ -35,7 +35,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::payload::{Payload, dsse};
-use crate::registry::{Digest, ImageRef};
+use crate::registry::{Digest, ImageRef, Repository};
 use crate::sign::{PublicKey, Signature};
 
 pub use directory::Directory;
@@ -217,6 +217,9 @@ pub enum Depth<'a> {
 pub trait Store: Send + Sync {
     /// Where the signatures of `image` lie, for people.
     fn location(&self, image: &ImageRef) -> String;
+
+    /// The repository that the signatures of `image` lie in: its own, or the one that is set for all.
+    fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository;
 
     /// Reads what is there for `image`, and has `judge` say what of it counts.
     ///

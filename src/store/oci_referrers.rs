@@ -53,10 +53,6 @@ impl OciReferrers {
         Self { client, repository, created, memory, uploads, lists, parts }
     }
 
-    fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository {
-        self.repository.as_ref().unwrap_or(&image.repository)
-    }
-
     fn tag<'a>(&'a self, image: &'a ImageRef) -> Tag<'a> {
         Tag {
             client: &self.client,
@@ -182,6 +178,10 @@ impl OciReferrers {
 impl Store for OciReferrers {
     fn location(&self, image: &ImageRef) -> String {
         format!("{}@{} (referrers)", self.repository(image), image.digest)
+    }
+
+    fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository {
+        self.repository.as_ref().unwrap_or(&image.repository)
     }
 
     fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf> {

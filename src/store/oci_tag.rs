@@ -121,10 +121,9 @@ impl OciTag {
     }
 
     fn tag<'a>(&'a self, image: &'a ImageRef) -> Tag<'a> {
-        let repository = self.repository.as_ref().unwrap_or(&image.repository);
         Tag {
             client: &self.client,
-            repository,
+            repository: self.repository(image),
             name: format!("sha256-{}.{}", image.digest.hex(), self.contents.suffix()),
             subject: &image.digest,
             field: "layers",
@@ -215,6 +214,10 @@ impl OciTag {
 impl Store for OciTag {
     fn location(&self, image: &ImageRef) -> String {
         self.tag(image).location()
+    }
+
+    fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository {
+        self.repository.as_ref().unwrap_or(&image.repository)
     }
 
     fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf> {

@@ -65,7 +65,8 @@ impl Tag<'_> {
             return Err(StoreError::Full { location: self.location(), size: bytes.len() });
         }
         let mut read_at = merged.read_at.filter(|at| self.is_fresh(*at));
-        let mut most_age = OUTDATED.max(self.client.fastest() * OUTDATED_ANSWERS);
+        let mut most_age =
+            OUTDATED.max(self.client.fastest(self.repository).unwrap_or_default() * OUTDATED_ANSWERS);
         loop {
             let asked = match read_at.take() {
                 Some(asked) => asked,
@@ -107,6 +108,6 @@ impl Tag<'_> {
 
     /// Whether a list was read just now, and from nearby: nothing lies between that and a write.
     fn is_fresh(&self, read_at: Instant) -> bool {
-        read_at.elapsed() < FRESH && self.client.is_near()
+        read_at.elapsed() < FRESH && self.client.is_near(self.repository)
     }
 }

@@ -334,3 +334,72 @@ fn runs_at_once_lose_nothing_of_their_own_and_nothing_of_what_all_sign() {
         assert_eq!(lists(&step, encoding, shared), RUNS, "{encoding}");
     }
 }
+
+/// The waits before confirming reads that the debug log names, in milliseconds, of the images in `registry`.
+fn waits(log: &str, registry: &EmbeddedRegistry) -> Vec<u64> {
+    let image = format!("image={}/", registry.host());
+    let lines = log.lines().filter(|line| line.contains("confirming read") && line.contains(&image));
+    lines.map(|line| line.rsplit_once("ms=").unwrap().1.parse().unwrap()).collect()
+}
+
+#[test]
+fn neither_a_slow_registry_nor_a_near_one_changes_how_images_of_another_are_signed() {
+    const IMAGES: usize = 2;
+    // The longest wait before a confirming read, in milliseconds.
+    const LONGEST: u64 = 2000;
+    let repository = |number: usize| format!("team/app{number}");
+    let step = Step::new();
+    let slow = second(&step, Options::default());
+    let mut images = Vec::new();
+    for number in 0..IMAGES {
+        let name = repository(number);
+        let digest = step.image(&name, &name);
+        for blob in [&name, "{}"] {
+            slow.content().put_blob(&name, blob.to_owned()).unwrap();
+        }
+        let (media_type, manifest) = step.registry.content().manifest(&name, digest.as_str()).unwrap();
+        slow.content().put_manifest(&name, None, &media_type, manifest).unwrap();
+        images.extend([&step.registry, &slow].map(|registry| format!("{}/{name}@{digest}", registry.host())));
+    }
+    step.result("IMAGES", &images.join(","));
+    let late = |milliseconds| Fault::new(Effect::Delay(Duration::from_millis(milliseconds)));
+    slow.faults().add(late(40));
+    slow.faults().add(late(1800).method(Method::PUT).path("/blobs/uploads/"));
+    // The registry nearby answers when its images are looked for, and gives the images once the slow one has shown how slow it is.
+    let slow = Arc::new(slow);
+    let asked = Arc::clone(&slow);
+    step.registry.faults().answer_instead(move |request| {
+        let is_list = |request: &Request| {
+            request.method == Method::PUT && request.path_and_query.contains("/manifests/sha256-")
+        };
+        let is_image = request.path_and_query.contains("/manifests/sha256:");
+        for _ in 0..4000 {
+            if !is_image || asked.requests().iter().any(is_list) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    });
+    let mut command = step.command(&["sign", "--jobs=1"]);
+    command.env("STEPSEAL_INSECURE_REGISTRIES", format!("{},{}", step.host(), slow.host()));
+    let ended = ended(command.env("STEPSEAL_LOG", "debug").output().unwrap());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+
+    // What the slow one shows is waited for there alone.
+    assert_eq!(waits(&ended.stderr, &slow), [LONGEST; IMAGES], "{}", ended.stderr);
+    let near = waits(&ended.stderr, &step.registry);
+    assert_eq!(near.len(), IMAGES, "{}", ended.stderr);
+    assert!(near.iter().all(|wait| *wait < LONGEST), "{near:?}");
+
+    // It doesn't look near either: there each list is looked for while the image is fetched, before anything is uploaded.
+    let requests = slow.requests();
+    for number in 0..IMAGES {
+        let of = format!("/v2/{}/", repository(number));
+        let first = |part: &str| {
+            let begin = format!("{of}{part}");
+            requests.iter().position(|request| request.path_and_query.starts_with(&begin)).unwrap()
+        };
+        assert!(first("manifests/sha256-") < first("blobs/uploads/"), "{requests:?}");
+    }
+}

@@ -27,6 +27,7 @@
 
 mod account;
 mod answer;
+mod answer_times;
 mod attempts;
 mod auth;
 mod authorization;
@@ -85,6 +86,7 @@ use bytes::Bytes;
 use http::Method;
 use url::Url;
 
+use answer_times::Times;
 use auth::Auth;
 use send::Request;
 use transport::Transport;
@@ -191,20 +193,27 @@ impl Client {
         self.inner.is_insecure(repository)
     }
 
-    /// Whether a request more costs less than what could be waited for meanwhile: the quickest answer took
-    /// under ten milliseconds.
-    pub fn is_near(&self) -> bool {
-        self.fastest() < NEAR
+    /// Whether a request more to the registry of `repository` costs less than what could be waited for meanwhile: its quickest answer
+    /// took under ten milliseconds.
+    pub fn is_near(&self, repository: &Repository) -> bool {
+        self.fastest(repository).is_some_and(|fastest| fastest < NEAR)
     }
 
-    /// The time that the quickest answer took: about the network's latency. Before the first answer, hours.
-    pub fn fastest(&self) -> Duration {
-        self.inner.transport.fastest()
+    /// The time that the quickest answer of the registry of `repository` took: about the network's latency. `None`: it has not answered yet.
+    pub fn fastest(&self, repository: &Repository) -> Option<Duration> {
+        self.times(repository).fastest
     }
 
-    /// The time that a slow write took lately: of a blob or a manifest, answer included. Before the first one, nothing.
-    pub fn slow_write(&self) -> Duration {
-        self.inner.transport.slow_write()
+    /// The time that a slow write to the registry of `repository` took lately: of a blob or a manifest, answer included. Before the
+    /// first one, nothing.
+    pub fn slow_write(&self, repository: &Repository) -> Duration {
+        self.times(repository).slow_write
+    }
+
+    fn times(&self, repository: &Repository) -> Times {
+        let home = endpoint::base(repository, self.inner.is_insecure(repository));
+        // What has no address has never answered.
+        home.map(|home| self.inner.transport.times(&home)).unwrap_or_default()
     }
 
     /// When the run's time is over, for requests and for what is computed between them.

@@ -197,6 +197,7 @@ impl Inner {
             urgent: request.urgent,
             auth: &self.auth,
             leaves_origin: true,
+            registry: Some(&request.home),
         };
         self.transport.exchange(&call).await.map_err(|error| {
             let failed = |fault: Fault| {

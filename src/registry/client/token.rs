@@ -173,6 +173,7 @@ impl Inner {
             urgent: false,
             auth: &self.auth,
             leaves_origin: asked.authorization.is_none(),
+            registry: None,
         };
         self.retried(|| async {
             let fail = |url: &Url, failure| self.fail_at_token_service(request, &asked.method, url, failure);

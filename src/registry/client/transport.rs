@@ -22,6 +22,7 @@ use url::Url;
 use super::Stats;
 pub(super) use super::answer::Answer;
 use super::answer::offered;
+use super::answer_times::{AnswerTimes, Measured, Times};
 use super::auth::Auth;
 use super::body::{Size, beginning, body};
 use super::classify::{at_proxy, classify, refused};
@@ -54,8 +55,7 @@ pub(super) struct Transport {
     throttled: AtomicU64,
     pub(super) retries: AtomicU64,
     pub(super) tokens: AtomicU64,
-    fastest_micros: AtomicU64,
-    slow_write_micros: AtomicU64,
+    times: AnswerTimes,
 }
 
 /// What is sent.
@@ -76,6 +76,8 @@ pub(super) struct Call<'a> {
     pub(super) auth: &'a Auth,
     /// Whether a redirect may lead to another scheme, host or port.
     pub(super) leaves_origin: bool,
+    /// The address of the registry whose times the answer's counts for; `None`: no registry's.
+    pub(super) registry: Option<&'a Url>,
 }
 
 impl Call<'_> {
@@ -127,8 +129,7 @@ impl Transport {
             throttled: AtomicU64::new(0),
             retries: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
-            fastest_micros: AtomicU64::new(u64::from(u32::MAX)),
-            slow_write_micros: AtomicU64::new(0),
+            times: AnswerTimes::new(),
             options,
         })
     }
@@ -155,14 +156,21 @@ impl Transport {
         proxy.map(|proxy| proxy.told())
     }
 
-    /// The time that the quickest answer took.
-    pub(super) fn fastest(&self) -> Duration {
-        Duration::from_micros(self.fastest_micros.load(Ordering::Relaxed))
+    /// How long the answers of the registry at `home` take.
+    pub(super) fn times(&self, home: &Url) -> Times {
+        self.times.of(endpoint::origin(home))
     }
 
-    /// The time that a slow write took lately; each quicker one since makes it an eighth less.
-    pub(super) fn slow_write(&self) -> Duration {
-        Duration::from_micros(self.slow_write_micros.load(Ordering::Relaxed))
+    /// Takes in how long an answer to `call` took.
+    fn note(&self, call: &Call<'_>, status: StatusCode, took: Duration) {
+        let Some(home) = call.registry else { return };
+        let measured = Measured {
+            took,
+            // Storage may be closer than its registry, and what refuses for the moment may stand before it.
+            shows_distance: endpoint::same_origin(home, call.url) && !retry::status_is_transient(status),
+            is_write: *call.method == Method::PUT,
+        };
+        self.times.note(endpoint::origin(home), measured);
     }
 
     /// When everything must be done.
@@ -174,13 +182,18 @@ impl Transport {
     pub(super) async fn exchange(&self, call: &Call<'_>) -> Result<Answer, Exchange> {
         let reads = matches!(*call.method, Method::GET | Method::HEAD);
         let mut url = call.url.clone();
+        let mut took = Duration::ZERO;
         for _ in 0..=MAX_REDIRECTS {
             let authorization = call.authorization.filter(|_| endpoint::same_origin(call.url, &url));
-            let answer = self.once(call, &url, authorization).await?;
+            let (answer, took_this) = self.once(call, &url, authorization).await?;
+            took += took_this;
             let location = match answer.headers.get(LOCATION) {
                 Some(location) if reads && answer.status.is_redirection() => location,
                 Some(location) if keeps_method(answer.status) => location,
-                _ => return Ok(answer),
+                _ => {
+                    self.note(call, answer.status, took);
+                    return Ok(answer);
+                }
             };
             let next = match follow(location, &url) {
                 Ok(next) => next,
@@ -188,6 +201,7 @@ impl Transport {
             };
             let leaves = !endpoint::same_origin(call.url, &next);
             if leaves && !reads {
+                self.note(call, answer.status, took);
                 return Ok(answer);
             }
             if leaves && !call.leaves_origin {
@@ -200,12 +214,13 @@ impl Transport {
         Err(Fault { url, failure }.into())
     }
 
+    /// Sends `call` to `url`; how long the answer took, too, without the wait for a place.
     async fn once(
         &self,
         call: &Call<'_>,
         url: &Url,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Answer, Exchange> {
+    ) -> Result<(Answer, Duration), Exchange> {
         let fault = |failure| Fault { url: url.clone(), failure };
         // What can't be set up is said before anything is sent.
         let proxy = self.proxies.of(url)?;
@@ -250,13 +265,7 @@ impl Transport {
         if url.scheme() == "http" && answer.status.is_client_error() && refusal::wants_https(&answer.body) {
             return Err(fault(Failure::NotHttp).into());
         }
-        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.fastest_micros.fetch_min(micros, Ordering::Relaxed);
-        if *call.method == Method::PUT {
-            let slow = |before: u64| Some(micros.max(before - before / 8));
-            // The function always gives a value.
-            let _ = self.slow_write_micros.fetch_update(Ordering::Relaxed, Ordering::Relaxed, slow);
-        }
+        let took = begun.elapsed();
         let wait = answer.retry_after();
         if retry::leaves_alone(answer.status, wait) {
             self.throttled.fetch_add(1, Ordering::Relaxed);
@@ -264,7 +273,7 @@ impl Transport {
         } else {
             permit.went_well(call.method);
         }
-        Ok(answer)
+        Ok((answer, took))
     }
 
     async fn answer(

@@ -17,6 +17,7 @@ mod redirects;
 mod referrers;
 mod retries;
 pub(crate) mod server;
+mod times;
 mod token_questions;
 mod token_services;
 
