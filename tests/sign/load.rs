@@ -86,6 +86,9 @@ fn images_that_are_signed_at_once_share_one_upload_and_not_its_failure() {
         if fails {
             let refusal = Answer::new(http::StatusCode::FORBIDDEN);
             step.registry.faults().add(Fault::answer(refusal).method(Method::PUT).path("44136fa3").first(1));
+            // The images name the same content as their config: the registry must not find it there.
+            let missing = Answer::new(http::StatusCode::NOT_FOUND);
+            step.registry.faults().add(Fault::answer(missing).method(Method::HEAD).path("44136fa3").first(1));
         }
         let mut command = step.command(&["sign"]);
         command.env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", "sigstore-bundle");
