@@ -73,7 +73,7 @@ impl Inner {
                 Grant::Authorization(authorization) => {
                     let answer = self.exchange(request, authorization.header.as_ref()).await?;
                     match is_about_login(request, caller, &answer, authorization.kind) {
-                        false => Some(caller.reply(answer, authorization.kind)),
+                        false => Some(caller.reply(request, answer, authorization.kind)),
                         true => {
                             caller.keep_apart(request).await;
                             self.reconsider(request, caller, &authorization, answer, tried).await?
@@ -172,7 +172,7 @@ impl Inner {
             probe.manner.scheme = Some(if header.is_some() { Scheme::Basic } else { Scheme::Open });
             probe.state.use_pass(header, kind);
         }
-        Ok(Some(caller.reply(answer, kind)))
+        Ok(Some(caller.reply(request, answer, kind)))
     }
 }
 
@@ -224,11 +224,11 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The answer to what was let through with this kind of authorization.
-    pub(super) fn reply(&self, answer: Answer, kind: Kind) -> Reply {
+    /// The answer to a request that was let through with this kind of authorization.
+    pub(super) fn reply(&self, request: &Request<'_>, answer: Answer, kind: Kind) -> Reply {
         // A refusal for the moment says nothing about logins.
         if !retry::status_is_transient(answer.status) {
-            self.session.accepted(kind);
+            self.session.accepted(kind, request.writes);
         }
         self.unproven_reply(answer, kind)
     }

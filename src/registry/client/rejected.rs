@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use http::header::WWW_AUTHENTICATE;
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 
 use super::account::{Manner, Scheme};
 use super::attempts::{AuthAttempts, AuthRejection};
@@ -156,7 +157,12 @@ fn token_refused(
     // One that was good may have expired, whatever the registry calls that. A new one that allows as little does no better.
     let too_narrow = offered_by(request, &answer).bearers.iter().any(Bearer::wants_more);
     let may_have_expired = unauthorized && (!too_narrow || proven);
-    if may_have_expired && !tried.renewed.contains(&login) {
+    // All that were refused with one token wait for one new one.
+    let is_renewed = || state.pass(Instant::now()).is_none();
+    if may_have_expired
+        && !tried.renewed.contains(&login)
+        && (is_renewed() || caller.session.may_renew(login, request.writes))
+    {
         tried.renewed.push(login);
         state.expire();
     } else {

@@ -18,6 +18,17 @@ pub(super) struct Session {
     in_use: Arc<Mutex<InUse>>,
     /// A bit for each login that has been accepted for something.
     proven: AtomicU64,
+    renewed: Renewed,
+}
+
+/// A bit for each login whose token was refused and asked for anew since one of its tokens was let through: a token service may give tokens to a
+/// wrong password, or to a login that may only read, and each further one would be refused like the last.
+///
+/// Those that let requests read say nothing about writing, so each has its own.
+#[derive(Default)]
+struct Renewed {
+    to_read: AtomicU64,
+    to_write: AtomicU64,
 }
 
 /// The secrets of a [`State`], to hide them in what others say while the state is locked. They go when the state's go.
@@ -73,7 +84,12 @@ impl Default for Session {
     fn default() -> Self {
         let state = State::default();
         let in_use = Arc::clone(&state.in_use);
-        Self { state: Arc::new(AsyncMutex::new(state)), in_use, proven: AtomicU64::new(0) }
+        Self {
+            state: Arc::new(AsyncMutex::new(state)),
+            in_use,
+            proven: AtomicU64::new(0),
+            renewed: Renewed::default(),
+        }
     }
 }
 
@@ -82,8 +98,10 @@ impl Session {
     pub(super) async fn copy(&self) -> Self {
         let state = self.lock().await.copy();
         let in_use = Arc::clone(&state.in_use);
-        let proven = AtomicU64::new(self.proven.load(Ordering::Relaxed));
-        Self { state: Arc::new(AsyncMutex::new(state)), in_use, proven }
+        let copy = |bits: &AtomicU64| AtomicU64::new(bits.load(Ordering::Relaxed));
+        let Renewed { to_read, to_write } = &self.renewed;
+        let renewed = Renewed { to_read: copy(to_read), to_write: copy(to_write) };
+        Self { state: Arc::new(AsyncMutex::new(state)), in_use, proven: copy(&self.proven), renewed }
     }
 
     pub(super) async fn lock(&self) -> OwnedMutexGuard<State> {
@@ -95,8 +113,14 @@ impl Session {
         self.state.try_lock().map_or(0, |state| state.bytes())
     }
 
-    /// This kind of pass was let through.
-    pub(super) fn accepted(&self, kind: Kind) {
+    /// This kind of pass was let through, to write or to read.
+    pub(super) fn accepted(&self, kind: Kind, writes: bool) {
+        if let Kind::Token(login) = kind {
+            let (bits, bit) = self.renewed.of(login, writes);
+            if bits.load(Ordering::Relaxed) & bit != 0 {
+                bits.fetch_and(!bit, Ordering::Relaxed);
+            }
+        }
         let bit = login_bit(kind);
         if self.proven.load(Ordering::Relaxed) & bit != bit {
             self.proven.fetch_or(bit, Ordering::Relaxed);
@@ -109,6 +133,12 @@ impl Session {
         bit != 0 && self.proven.load(Ordering::Relaxed) & bit == bit
     }
 
+    /// Whether a refused token of this login may be asked for anew: once, until one is let through to do the same.
+    pub(super) fn may_renew(&self, login: Option<usize>, writes: bool) -> bool {
+        let (bits, bit) = self.renewed.of(login, writes);
+        bits.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
     /// Hides the token in use, and the refresh tokens that came with it.
     pub(super) fn hide_in(&self, mask: &mut Mask) {
         let in_use = lock(&self.in_use);
@@ -117,6 +147,15 @@ impl Session {
             mask.token(header);
         }
         in_use.renewed.iter().for_each(|(_, token)| mask.secret(token.expose()));
+    }
+}
+
+impl Renewed {
+    /// Where the bit of this login is, and the bit. A token without a login has that of the first, as it is asked for only where there is none. All logins
+    /// past the 63rd have one.
+    fn of(&self, login: Option<usize>, writes: bool) -> (&AtomicU64, u64) {
+        let bits = if writes { &self.to_write } else { &self.to_read };
+        (bits, 1 << login.unwrap_or(0).min(63))
     }
 }
 
@@ -247,9 +286,25 @@ mod tests {
     #[test]
     fn the_65th_login_works_like_the_others() {
         let session = Session::default();
-        session.accepted(Kind::Basic(64));
+        session.accepted(Kind::Basic(64), false);
         assert!(!session.is_proven(Kind::Basic(64)));
-        session.accepted(Kind::Token(Some(63)));
+        session.accepted(Kind::Token(Some(63)), false);
         assert!(session.is_proven(Kind::Basic(63)));
+    }
+
+    #[test]
+    fn a_token_is_renewed_once_until_one_is_let_through_to_do_the_same() {
+        for login in [None, Some(0), Some(5), Some(63), Some(100)] {
+            let session = Session::default();
+            for writes in [false, true] {
+                assert!(session.may_renew(login, writes) && !session.may_renew(login, writes), "{login:?}");
+            }
+            session.accepted(Kind::Token(login), false);
+            assert!(!session.may_renew(login, true), "{login:?}");
+            assert!(session.may_renew(login, false) && !session.may_renew(login, false), "{login:?}");
+            session.accepted(Kind::Token(Some(7)), false);
+            session.accepted(Kind::Basic(login.unwrap_or(0)), false);
+            assert!(!session.may_renew(login, false), "{login:?}");
+        }
     }
 }

@@ -88,6 +88,28 @@ fn a_wrong_password_is_a_refused_login() {
     harbor.signs(&[], 4, &["unauthorized to access repository: team/app", "check that this login is right"]);
 }
 
+/// Each token that a wrong password gets may count towards locking its account.
+#[test]
+fn a_wrong_password_asks_for_two_tokens_however_many_images_there_are() {
+    for more in [0, 19] {
+        let harbor = Pinned::new(PERSONALITY);
+        let (repository, _) = harbor.built("app");
+        let image = |number: usize| {
+            let digest = harbor.step.image(&repository, &format!("{repository} {number}"));
+            format!("{}/{repository}@{digest}", harbor.step.host())
+        };
+        if more > 0 {
+            harbor.step.result("IMAGES", &(0..more).map(image).collect::<Vec<_>>().join(","));
+        }
+        harbor.step.login(&harbor.step.host(), "ci-bot", "wrong");
+        harbor.registry().clear_requests();
+        harbor.signs(&[], 4, &["check that this login is right"]);
+        let requests = harbor.registry().requests();
+        let tokens = requests.iter().filter(|request| request.path_and_query.starts_with("/service/token"));
+        assert_eq!(tokens.count(), 2, "{more} more: {requests:?}");
+    }
+}
+
 #[test]
 fn an_immutable_tag_is_called_that() {
     let harbor = Pinned::with(PERSONALITY, Rules { immutable_tags: true });

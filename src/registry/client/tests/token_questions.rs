@@ -290,3 +290,45 @@ async fn what_ecr_refuses_a_login_with_is_understood() {
     let error = client.manifest(&server.repository(), &tag("v1")).await.unwrap_err();
     assert_eq!(error.exit(), ExitCode::Failed, "{}", shown(&error));
 }
+
+/// How often a token service is asked where `images` images are looked for at once, and then written beside: it gives a token to each login, and
+/// `may` says what the registry lets them do.
+async fn tokens_for(images: usize, users: &[&str], may: fn(&Seen) -> bool) -> u64 {
+    let server = Server::start(move |seen, number| {
+        if seen.target.starts_with("/token") {
+            return Reply::Late(Duration::from_millis(20), Box::new(token(&format!("t{number}"))));
+        }
+        match seen.who().as_deref() {
+            Some(who) if who.starts_with('t') && may(seen) => answer(200, &[], "{}"),
+            _ => wants(&realm(&format!("http://{}", seen.header("host").unwrap()))),
+        }
+    })
+    .await;
+    let (client, repository) = (client(&server, users), server.repository());
+    let image = |number: usize| {
+        let (client, repository) = (&client, &repository);
+        async move {
+            let (image, list) = (tag(&format!("v{number}")), tag(&format!("v{number}.sig")));
+            let read = tokio::join!(client.manifest(repository, &image), client.manifest(repository, &list));
+            let write = client.put_manifest(repository, &list, "x/y", Bytes::new()).await;
+            for error in [read.0.err(), read.1.err(), write.err()].into_iter().flatten() {
+                assert_eq!(error.exit(), ExitCode::Refused, "{}", shown(&error));
+            }
+        }
+    };
+    futures_util::future::join_all((0..images).map(image)).await;
+    client.stats().tokens
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_once_to_read_and_once_to_write_however_many_requests_there_are() {
+    for images in [1, 20] {
+        // A wrong password, as Harbor gives it tokens.
+        assert!(tokens_for(images, &["ci"], |_| false).await <= 3, "{images}");
+        // Nobody may do anything.
+        assert!(tokens_for(images, &[], |_| false).await <= 3, "{images}");
+        // A login that may only read.
+        assert_eq!(tokens_for(images, &["ci"], |seen| seen.method == "GET").await, 2, "{images}");
+        assert_eq!(tokens_for(images, &["ci"], |_| true).await, 1, "{images}");
+    }
+}
