@@ -13,6 +13,7 @@
 
 mod answers;
 mod imitated;
+mod listed;
 mod personalities;
 mod personality;
 mod pinned;
