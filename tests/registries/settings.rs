@@ -12,13 +12,25 @@ use crate::suite::page;
 #[test]
 fn the_page_has_the_settings_of_every_product() {
     page::replace("settings of products", "BLESS=1 cargo test --test registries", |_| {
-        let sections: Vec<String> = ALL.iter().map(section).collect();
+        let mut files = BTreeSet::new();
+        let sections: Vec<String> = ALL.iter().map(|personality| section(personality, &mut files)).collect();
         sections.join("\n")
     });
 }
 
-fn section(personality: &Personality) -> String {
-    let mut text = format!("### {} {}\n\n", personality.product, personality.version);
+/// The product, with its version where it has any.
+fn heading(personality: &Personality) -> String {
+    let (product, version) = (personality.product, personality.version);
+    match version {
+        "hosted" => product.to_owned(),
+        _ if version.starts_with(|c: char| c.is_ascii_digit()) => format!("{product} {version}"),
+        _ => format!("{product}: {version}"),
+    }
+}
+
+/// The section of a personality; the sources come once for each file, which `files` remembers.
+fn section(personality: &Personality, files: &mut BTreeSet<String>) -> String {
+    let mut text = format!("### {}\n\n", heading(personality));
     if personality.settings.is_empty() {
         text.push_str("No setting is needed.\n");
     } else {
@@ -34,7 +46,12 @@ fn section(personality: &Personality) -> String {
         writeln!(text, "- {note}").unwrap();
     }
     let (file, sources) = sources(personality);
-    let sources: Vec<String> = sources.iter().map(|source| format!("<{source}>")).collect();
+    if !files.insert(file.clone()) {
+        writeln!(text, "\nThe sources are those of the section before.").unwrap();
+        return text;
+    }
+    let sources: Vec<String> =
+        sources.iter().map(|source| format!("[{}]({source})", label(source))).collect();
     let sources = sources.join(", ");
     let imitated = format!("[what is imitated](../tests/registries/personalities/{file})");
     writeln!(text, "\nSources of {imitated}: {sources}").unwrap();
@@ -60,8 +77,42 @@ fn sources(personality: &Personality) -> (String, BTreeSet<String>) {
     (path.file_name().unwrap().to_str().unwrap().to_owned(), addresses)
 }
 
+/// What stands between `<` and `>`; other addresses are part of a description.
 fn addresses(line: &str) -> Vec<String> {
-    let ends = |c: char| c.is_whitespace() || matches!(c, '>' | ')' | ',');
-    let at = |(at, _): (usize, &str)| line[at..].split(ends).next().unwrap().trim_end_matches('.').to_owned();
-    line.match_indices("https://").map(at).collect()
+    let at = |(at, _): (usize, &str)| line[at + 1..].split('>').next().unwrap().to_owned();
+    line.match_indices("<https://").map(at).collect()
+}
+
+/// A short name of a source: `OWNER/NAME#NUMBER`, a file with its repository and tag, or the address itself.
+fn label(address: &str) -> String {
+    let parts: Vec<&str> = address.trim_start_matches("https://").trim_end_matches('/').split('/').collect();
+    match parts.as_slice() {
+        ["github.com", owner, name, "issues" | "pull", number] => format!("{owner}/{name}#{number}"),
+        ["github.com", _, name, "blob", commit, .., file] if commit.len() == 40 => format!("{name} {file}"),
+        ["github.com", _, name, "blob", tag, .., file] => format!("{name} {tag} {file}"),
+        _ => parts.join("/"),
+    }
+}
+
+#[test]
+fn sources_have_short_names() {
+    let commit = "ab".repeat(20);
+    for (address, short) in [
+        ("https://github.com/goharbor/harbor/issues/22643", "goharbor/harbor#22643"),
+        (
+            "https://github.com/goharbor/harbor/blob/v2.8.0/src/server/registry/referrers.go",
+            "harbor v2.8.0 referrers.go",
+        ),
+        (
+            &format!("https://github.com/o/image-registry/blob/{commit}/pkg/token.go"),
+            "image-registry token.go",
+        ),
+        ("https://docs.docker.com/docker-hub/usage/pulls/", "docs.docker.com/docker-hub/usage/pulls"),
+    ] {
+        assert_eq!(label(address), short);
+    }
+    assert_eq!(
+        addresses("//! named (`https://gitlab.com/jwt/auth`, <https://a.example/b>)."),
+        ["https://a.example/b"]
+    );
 }

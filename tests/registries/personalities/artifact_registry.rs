@@ -54,7 +54,7 @@ pub(crate) const PERSONALITY: Personality = Personality {
     }],
     notes: &[
         "Create the repository first; the images in it need no creation.",
-        "The user is oauth2accesstoken with an access token of one hour, or _json_key with the service account's key file.",
+        "The user is `oauth2accesstoken` with an access token of one hour, or `_json_key` with the service account's key file.",
     ],
 };
 

@@ -40,7 +40,7 @@ pub(crate) const PERSONALITY: Personality = Personality {
     notes: &[
         "The login needs the rights to read, deploy and delete: without the last one it cannot add a second signature by tag.",
         "Bundles need a repository of the type OCI for the referrers API; in one of the type Docker they are listed under a tag.",
-        "Let include and exclude patterns pass the tags sha256-*.",
+        "Let include and exclude patterns pass the tags `sha256-*`.",
     ],
 };
 

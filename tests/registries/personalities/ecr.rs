@@ -50,9 +50,9 @@ pub(crate) const PERSONALITY: Personality = Personality {
         reason: "only where tags are immutable: a second signature by tag is refused, and a bundle needs no tag",
     }],
     notes: &[
-        "Create each repository first, the one that storage.oci.repository names too.",
-        "A login made with aws ecr get-login-password lasts 12 hours.",
-        "The role needs ecr:ListImageReferrers to find bundles, beside the rights to pull and push.",
+        "Create each repository first, the one that `storage.oci.repository` names too.",
+        "A login made with `aws ecr get-login-password` lasts 12 hours.",
+        "The role needs `ecr:ListImageReferrers` to find bundles, beside the rights to pull and push.",
     ],
 };
 

@@ -20,27 +20,27 @@ pub(crate) mod zot;
 
 use super::personality::Personality;
 
-/// Every personality, in the order of docs/registries.md.
+/// Every personality in the order of docs/registries.md: by product, then from old to new.
 pub(crate) const ALL: &[Personality] = &[
+    ecr::PERSONALITY,
+    acr::PERSONALITY,
+    crane::PERSONALITY,
     distribution_2::PERSONALITY,
     distribution_3::PERSONALITY,
     docker_hub::OLD,
     docker_hub::PERSONALITY,
     ghcr::PERSONALITY,
-    quay::PERSONALITY,
+    gitea::PERSONALITY,
+    gitlab::PERSONALITY,
+    crane_with_referrers::PERSONALITY,
+    artifact_registry::PERSONALITY,
     harbor::OLD,
     harbor::PERSONALITY,
     harbor::NEW,
-    gitlab::PERSONALITY,
-    openshift::PERSONALITY,
-    ecr::PERSONALITY,
-    acr::PERSONALITY,
-    artifact_registry::PERSONALITY,
     artifactory::PERSONALITY,
     artifactory::VIRTUAL,
+    openshift::PERSONALITY,
+    quay::PERSONALITY,
     nexus::PERSONALITY,
-    gitea::PERSONALITY,
     zot::PERSONALITY,
-    crane::PERSONALITY,
-    crane_with_referrers::PERSONALITY,
 ];

@@ -44,7 +44,7 @@ pub(crate) const PERSONALITY: Personality = Personality {
     }],
     notes: &[
         "Sign in a hosted repository; a group or proxy takes no pushes.",
-        "The task \"Docker - Delete unused manifests and images\" may delete manifests of OCI images (https://help.sonatype.com/en/docker-registry.html): try it on a copy before it runs where bundles are.",
+        "The task \"Docker - Delete unused manifests and images\" [may delete manifests of OCI images](https://help.sonatype.com/en/docker-registry.html): try it on a copy before it runs where bundles are.",
     ],
 };
 

@@ -17,7 +17,7 @@ struct Part {
     attempt: fn(&Bench<'_>) -> Tried,
 }
 
-/// A column that is tried by tag and as bundle.
+/// What is tried by tag and as bundle; where a column has two such things, each with its name.
 macro_rules! both {
     ($attempt:path) => {
         &[
@@ -25,25 +25,34 @@ macro_rules! both {
             Part { label: "as bundle", attempt: |bench| $attempt(bench, Form::Bundle) },
         ]
     };
+    ($($name:literal $attempt:path),+) => {
+        &[$(
+            Part { label: concat!($name, " by tag"), attempt: |bench| $attempt(bench, Form::Tag) },
+            Part { label: concat!($name, " as bundle"), attempt: |bench| $attempt(bench, Form::Bundle) },
+        )+]
+    };
 }
 
 /// Every column, in the order of the page.
 pub(crate) const COLUMNS: &[Column] = &[
-    Column { heading: "sign", parts: both!(places::sign) },
+    Column { heading: "sign, attest", parts: both!("sign" places::sign, "attest" places::attest) },
     Column { heading: "a bundle is found by", parts: &[Part { label: "", attempt: places::listed }] },
-    Column { heading: "sign or attest again", parts: both!(places::again) },
-    Column { heading: "attest", parts: both!(places::attest) },
-    Column { heading: "verify", parts: both!(places::verify) },
-    Column { heading: "verify-attestation", parts: both!(places::verify_attestation) },
-    Column { heading: "verify --recursive", parts: both!(places::recursive) },
-    Column { heading: "verify-attestation --recursive", parts: both!(places::recursive_attestation) },
+    Column { heading: "again", parts: both!(places::again) },
+    Column {
+        heading: "verify, verify-attestation",
+        parts: both!("verify" places::verify, "verify-attestation" places::verify_attestation),
+    },
+    Column {
+        heading: "with --recursive",
+        parts: both!("verify" places::recursive, "verify-attestation" places::recursive_attestation),
+    },
     Column { heading: "20 signers at once", parts: both!(crowd::twenty) },
-    Column { heading: "signatures in another repository", parts: both!(places::elsewhere) },
+    Column { heading: "in another repository", parts: both!(places::elsewhere) },
     Column {
         heading: "immutable tags",
         parts: &[
-            Part { label: "first signer by tag", attempt: immutable::first },
-            Part { label: "second signer by tag", attempt: immutable::second },
+            Part { label: "first signer", attempt: immutable::first },
+            Part { label: "second", attempt: immutable::second },
             Part { label: "way out", attempt: immutable::way_out },
         ],
     },
@@ -51,8 +60,8 @@ pub(crate) const COLUMNS: &[Column] = &[
         heading: "login",
         parts: &[
             Part { label: "right", attempt: login::right },
-            Part { label: "wrong", attempt: login::bad },
             Part { label: "second of two", attempt: login::second_of_two },
+            Part { label: "wrong", attempt: login::bad },
         ],
     },
 ];
@@ -97,12 +106,27 @@ impl Results {
     }
 }
 
-/// One outcome where all parts have the same, else each with its label.
+/// One outcome where all parts have the same, else each outcome with the labels of its parts.
 fn cell(parts: &[(&str, Outcome)]) -> String {
-    let [(_, first), rest @ ..] = parts else { return String::new() };
-    if rest.iter().all(|(_, outcome)| outcome == first) {
-        return first.to_string();
+    let mut outcomes: Vec<(Vec<&str>, &Outcome)> = Vec::new();
+    for (label, outcome) in parts {
+        match outcomes.iter_mut().find(|(_, other)| *other == outcome) {
+            Some((labels, _)) => labels.push(label),
+            None => outcomes.push((vec![label], outcome)),
+        }
     }
-    let named: Vec<String> = parts.iter().map(|(label, outcome)| format!("{label}: {outcome}")).collect();
-    named.join("; ")
+    if let [(_, only)] = outcomes.as_slice() {
+        return only.to_string();
+    }
+    let named = outcomes.iter().map(|(labels, outcome)| format!("{}: {outcome}", labels.join(", ")));
+    named.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn parts_with_the_same_outcome_are_named_together() {
+    let ends =
+        |note: &str| Outcome { tried: Ok(super::outcome::Note::As(note.to_owned())), with: Vec::new() };
+    let parts = [("right", ends("works")), ("wrong", ends("exit 4")), ("second of two", ends("works"))];
+    assert_eq!(cell(&parts), "right, second of two: works; wrong: exit 4");
+    assert_eq!(cell(&[parts[0].clone(), parts[2].clone()]), "works");
 }

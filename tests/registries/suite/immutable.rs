@@ -42,7 +42,7 @@ pub(crate) fn second(bench: &Bench<'_>) -> Tried {
         demand(said, || format!("the error doesn't name {word}: exit {}, {}", ended.code, says(&ended)))?;
     }
     verified(bench, site, KEYS[0], Form::Tag, &image)?;
-    Ok(Note::As(format!("refused: exit {}, {}", ended.code, says(&ended))))
+    Ok(Note::As(format!("exit {}, {}", ended.code, says(&ended))))
 }
 
 /// What the error advises: bundles of any number of signers, or else another repository.
@@ -60,6 +60,6 @@ pub(crate) fn way_out(bench: &Bench<'_>) -> Tried {
     };
     bundles().or_else(|_| {
         elsewhere_by(bench, site, KEYS[3], Form::Tag, &image)?;
-        Ok(Note::As("by tag in another repository".to_owned()))
+        Ok(Note::As("another repository".to_owned()))
     })
 }

@@ -50,7 +50,7 @@ impl fmt::Display for Outcome {
             Ok(Note::Works) => f.write_str("works")?,
             Ok(Note::As(text)) => f.write_str(text)?,
             Ok(Note::Absent(what)) => f.write_str(what)?,
-            Err(Failure::Refused(code, says)) => write!(f, "refused: exit {code}, {says}")?,
+            Err(Failure::Refused(code, says)) => write!(f, "exit {code}, {says}")?,
             Err(Failure::Wrong(what)) => write!(f, "WRONG: {what}")?,
         }
         if !self.with.is_empty() {
@@ -74,17 +74,19 @@ pub(crate) fn says(ended: &Ended) -> String {
     let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_default();
     let error = report.as_array().into_iter().flatten().find_map(|entry| entry.get("error")).cloned();
     let error = error.unwrap_or_default();
-    let cause = error["causes"].as_array().and_then(|causes| causes.last()).and_then(Value::as_str);
+    let causes = error["causes"].as_array().and_then(|causes| causes.last());
+    let cause = causes.or(error.get("error")).and_then(Value::as_str);
     let printed = || {
         let cause = ended.stderr.lines().rev().find_map(|line| line.trim().strip_prefix("cause:"));
-        cause.or_else(|| ended.stderr.lines().next()).unwrap_or("nothing is printed")
+        let last = || ended.stderr.lines().rev().find(|line| !line.contains(" WARN "));
+        cause.or_else(last).unwrap_or("nothing is printed")
     };
     short(cause.unwrap_or_else(printed))
 }
 
 /// A message without what differs from run to run: the request, the digests.
 fn short(text: &str) -> String {
-    const LONGEST: usize = 100;
+    const LONGEST: usize = 60;
     // `METHOD URL: STATUS …`
     let text = match text.split_once("://") {
         Some((_, rest)) => rest.split_once(": ").map_or(rest, |(_, answer)| answer),
@@ -140,5 +142,5 @@ fn what_differs_from_run_to_run_is_not_in_a_cell() {
         "PUT http://127.0.0.1:4711/v2/team/app/manifests/sha256-{hex}.sig: 409 DENIED: sha256-{hex}.sig | of 127.0.0.1:4711/team is locked (Name: team/app)"
     );
     assert_eq!(short(&cause), "`409 DENIED: sha256-HEX.sig / of HOST/team is locked`");
-    assert_eq!(short(&"word ".repeat(90)).matches("word").count(), 20);
+    assert_eq!(short(&"word ".repeat(90)).matches("word").count(), 12);
 }

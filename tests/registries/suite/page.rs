@@ -64,11 +64,13 @@ pub(crate) fn has_exactly(table: Table, rows: &[Row]) {
 /// Compares the row of one product; other rows stay.
 pub(crate) fn has(table: Table, row: &Row) {
     compare(table, |mut rows| {
+        // Rows of other columns than today's are out of date.
+        rows.retain(|other| other.len() == row.len());
         match rows.iter_mut().find(|other| other[..2] == row[..2]) {
             Some(other) => other.clone_from(row),
             None => rows.push(row.clone()),
         }
-        rows.sort_by(|one, other| one[..2].cmp(&other[..2]));
+        rows.sort_by_key(|row| (row[0].to_lowercase(), row[1].clone()));
         rows
     });
 }
