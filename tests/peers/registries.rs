@@ -1,5 +1,5 @@
-//! The same scenarios on each registry without a referrers API: docker-registry 2.8, distribution 3, Gitea, which deletes
-//! what an overwritten tag pointed to, and Pulp. cosign judges what is there. `suite_on.rs` tries the features that every product has to have.
+//! The same scenarios on each registry without a referrers API: docker-registry 2.8, distribution 3, and Gitea, which deletes
+//! what an overwritten tag pointed to. cosign judges what is there. `suite_on.rs` tries the features that every product has to have.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -48,13 +48,6 @@ macro_rules! table {
 }
 
 table!(docker, distribution_3, gitea);
-
-/// Pulp is slow to start: one scenario is enough.
-#[test]
-#[ignore = "needs the real peers: tests/peers/run"]
-fn pulp_signs_and_attests() {
-    signs_and_attests(Registry::pulp);
-}
 
 /// The name of an image that every registry takes.
 fn name(name: &str) -> String {

@@ -113,4 +113,8 @@ impl Site for Imitated {
     fn judge(&self, _: Form, _: &Pushed) -> Option<usize> {
         None
     }
+
+    fn judge_attestations(&self, _: Form, _: &Pushed, _: &str) -> Option<usize> {
+        None
+    }
 }

@@ -115,6 +115,9 @@ pub(crate) fn verify_attestation(bench: &Bench<'_>, form: Form) -> Tried {
     passed(&ended)?;
     let lines = ended.stdout.lines().count();
     demand(lines == 1, || format!("{lines} attestations of 1 are there"))?;
+    if let Some(theirs) = bench.site.judge_attestations(form, &image, TYPE) {
+        demand(theirs == 1, || format!("cosign verifies {theirs} of 1 attestation"))?;
+    }
     Ok(Note::Works)
 }
 

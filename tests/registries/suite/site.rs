@@ -79,6 +79,9 @@ pub(crate) trait Site: Sync {
     /// How many signatures of `image` another program verifies with the suite's first key; `None` where none is asked.
     fn judge(&self, form: Form, image: &Pushed) -> Option<usize>;
 
+    /// The same of attestations of `predicate_type`.
+    fn judge_attestations(&self, form: Form, image: &Pushed, predicate_type: &str) -> Option<usize>;
+
     /// Asks the registry with the login that may push.
     fn caller(&self) -> Caller {
         Caller::new(self.host(), self.login())
