@@ -68,9 +68,11 @@ pub(crate) fn has(table: Table, row: &Row) {
         rows.retain(|other| other.len() == row.len());
         match rows.iter_mut().find(|other| other[..2] == row[..2]) {
             Some(other) => other.clone_from(row),
-            None => rows.push(row.clone()),
+            None => {
+                rows.push(row.clone());
+                rows.sort_by_key(|row| (row[0].to_lowercase(), row[1].clone()));
+            }
         }
-        rows.sort_by_key(|row| (row[0].to_lowercase(), row[1].clone()));
         rows
     });
 }
