@@ -146,8 +146,7 @@ fn list_late(asked: &Asked<'_>, response: &mut Response<Bytes>, fresh: &Fresh) {
     let mut index: Value = serde_json::from_slice(response.body()).unwrap();
     let list = index["manifests"].as_array_mut().unwrap();
     let mut fresh = fresh.lock().unwrap();
-    let mut is_left_out =
-        |digest: &str| fresh.get_mut(digest).is_some_and(|is_left_out| std::mem::take(is_left_out));
+    let mut is_left_out = |digest: &str| fresh.get_mut(digest).is_some_and(std::mem::take);
     list.retain(|entry| !is_left_out(entry["digest"].as_str().unwrap()));
     *response.body_mut() = index.to_string().into();
 }
