@@ -44,10 +44,6 @@ pub(super) fn referrers(base: &Url, subject: &Digest) -> Url {
     below(base, &["referrers", subject.as_str()])
 }
 
-pub(super) fn tags(base: &Url) -> Url {
-    below(base, &["tags", "list"])
-}
-
 /// Where a registry says how it wants logins.
 pub(super) fn root(base: &Url) -> Url {
     let mut url = base.clone();

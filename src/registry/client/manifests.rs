@@ -66,10 +66,7 @@ impl Client {
         tag: &str,
         subject: &Digest,
     ) -> Result<Option<Manifest>, RegistryError> {
-        let found = match self.manifest(repository, &Target::Tag(tag.to_owned())).await {
-            Err(error) if self.lacks_tag(repository, tag, &error).await => None,
-            found => found?,
-        };
+        let found = self.manifest(repository, &Target::Tag(tag.to_owned())).await?;
         Ok(found.filter(|manifest| manifest.digest != *subject))
     }
 

@@ -65,7 +65,6 @@ pub mod retry;
 mod send;
 mod session;
 mod setup_error;
-mod tags;
 mod throttle;
 mod timed_body;
 mod tls;

@@ -288,7 +288,7 @@ fn endless(next: &Url, why: &str) -> BadAnswer {
 }
 
 /// Where the list goes on after this page.
-pub(super) fn next_page(page: &Answer, home: &Url) -> Result<Option<Url>, BadAnswer> {
+fn next_page(page: &Answer, home: &Url) -> Result<Option<Url>, BadAnswer> {
     let Some(next) = page.headers.get_all(LINK).iter().find_map(next) else { return Ok(None) };
     let next = transport::follow(&next, &page.url)?;
     // A list has one owner. Without the login another host's page could only be a stranger's: what it

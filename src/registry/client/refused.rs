@@ -64,6 +64,9 @@ const MIRROR: &[&str] = &["proxy project", "proxy cache", "pull-through cache", 
 /// A name for several repositories, under which nothing is pushed: Nexus.
 const GROUP: &[&str] = &["deploying to groups"];
 
+/// A virtual repository, which says so of what isn't there, too: Artifactory.
+const HIDDEN: &[&str] = &["download request for repo:path"];
+
 /// A rule about content refuses: Harbor's policies, Artifactory's patterns and Xray.
 const POLICY: &[&str] = &[
     "projectpolicyviolation",
@@ -314,6 +317,12 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         return Some(format!("{text}; if the user may, {}", immutable(tag)));
     }
     let words = refusal.words();
+    if !request.writes && HIDDEN.iter().any(|part| words.contains(part)) {
+        return Some(format!(
+            "{text}; a virtual repository answers like this for what is not there, too, if the login may not read all of its members: let it \
+             read them, or sign under the name that the image was pushed to"
+        ));
+    }
     let is_vague = MAY_NOT_EXIST.iter().any(|part| words.contains(part));
     Some(if is_vague { format!("{text}; {path} may not exist, too: create it first") } else { text })
 }

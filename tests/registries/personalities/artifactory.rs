@@ -13,7 +13,8 @@
 //!   "HTTP 403 Forbidden" as its detail (<https://github.com/GoogleContainerTools/kaniko/issues/1095>,
 //!   <https://github.com/sigstore/cosign/issues/3758>), and the status 400 (<https://github.com/oracle/docker-images/issues/795>).
 //! - A virtual repository with a member that the login may not read answers 403 where a tag is not there
-//!   (<https://github.com/sigstore/cosign/issues/2973>, <https://github.com/google/go-containerregistry/pull/1691>); [`VIRTUAL`].
+//!   (<https://github.com/sigstore/cosign/issues/2973>, <https://github.com/google/go-containerregistry/pull/1691>); [`hide_what_is_missing`]. That
+//!   leaves open whether there is a list that a writer would replace, so Stepseal writes nothing then.
 //!
 //! The rest is as distribution.
 
@@ -41,22 +42,8 @@ pub(crate) const PERSONALITY: Personality = Personality {
         "The login needs the rights to read, deploy and delete: without the last one it cannot add a second signature by tag.",
         "Bundles need a repository of the type OCI for the referrers API; in one of the type Docker they are listed under a tag.",
         "Let include and exclude patterns pass the tags `sha256-*`.",
+        "In a virtual repository, let the login read every member: with one that it may not read, a tag that is not there is 403, and nothing is signed.",
     ],
-};
-
-pub(crate) const VIRTUAL: Personality = Personality {
-    version: "7.90.1 and newer, a virtual repository with a member that the login may not read",
-    install: |registry, rules| {
-        install(registry, rules);
-        hide_what_is_missing(registry);
-    },
-    repository: |name| format!("oci-virtual/{name}"),
-    has_immutable_tags: false,
-    settings: &[],
-    notes: &[
-        "Let the login read every member of the virtual repository, so that a tag that is not there is called that.",
-    ],
-    ..PERSONALITY
 };
 
 pub(crate) fn options() -> Options {
@@ -86,8 +73,8 @@ fn install(registry: &EmbeddedRegistry, rules: Rules) {
     });
 }
 
-/// Has tags that are not there answered with 403.
-fn hide_what_is_missing(registry: &EmbeddedRegistry) {
+/// Has tags that are not there answered with 403, as in a virtual repository.
+pub(crate) fn hide_what_is_missing(registry: &EmbeddedRegistry) {
     registry.faults().change_answers(|asked, answer| {
         if let Some((name, tag)) = manifest_read(asked).filter(|_| lacks_manifest(answer)) {
             let (key, image) = name.split_once('/').unwrap();

@@ -38,7 +38,6 @@ pub(crate) const ALL: &[Personality] = &[
     harbor::PERSONALITY,
     harbor::NEW,
     artifactory::PERSONALITY,
-    artifactory::VIRTUAL,
     openshift::PERSONALITY,
     quay::PERSONALITY,
     nexus::PERSONALITY,

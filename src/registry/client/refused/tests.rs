@@ -170,6 +170,8 @@ fn what_products_refuse_has_a_hint_of_its_own() {
         (Method::POST, 404, listed("NAME_UNKNOWN", "Repository \"team\" not found", ""), "as ECR, Harbor and others need it"),
         (Method::POST, 401, listed("DENIED", "requested access to the resource is denied", ""), "team/app may not exist, too: create it first"),
         (Method::GET, 403, listed("DENIED", "Permission \"artifactregistry.repositories.downloadArtifacts\" denied on resource \"projects/p/locations/europe/repositories/team\" (or it may not exist)", ""), "team/app may not exist, too: create it first"),
+        // A virtual repository of Artifactory.
+        (Method::GET, 403, listed("UNAUTHORIZED", "The client does not have permission for manifest: Download request for repo:path 'oci-virtual:app/sha256-a.sig/list.manifest.json' is forbidden for user: 'token:ci-bot'.", ""), "a virtual repository answers like this for what is not there, too"),
         // Scopes: GitHub, Docker Hub, GitLab.
         (Method::POST, 401, listed("UNAUTHORIZED", "access token has insufficient scopes", ""), "scope to push to team/app (GitHub: write:packages"),
         (Method::POST, 403, listed("DENIED", "permission_denied: write_package", ""), "GitHub: write:packages"),
