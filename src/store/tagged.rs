@@ -67,6 +67,7 @@ impl Tag<'_> {
         let mut read_at = merged.read_at.filter(|at| self.is_fresh(*at));
         let mut most_age =
             OUTDATED.max(self.client.fastest(self.repository).unwrap_or_default() * OUTDATED_ANSWERS);
+        let mut last_read = Duration::ZERO;
         loop {
             let asked = match read_at.take() {
                 Some(asked) => asked,
@@ -76,21 +77,26 @@ impl Tag<'_> {
                     if before.version != merged.version {
                         return Ok(Written::Met(before));
                     }
+                    last_read = asked.elapsed();
                     asked
                 }
             };
-            let (begun, send_by) = (Instant::now(), asked + most_age);
+            let send_by = asked + most_age;
             let put = self.client.put_list(self.repository, &self.name, media_type, bytes.clone(), send_by);
             match put.await {
-                // A registry whose answers always take that long gets twice the time.
-                Err(error) if error.is_outdated() => most_age *= 2,
+                // A registry whose answers always take that long gets twice the time. Not at first: a read takes long where this process is
+                // stopped meanwhile, too.
+                Err(error) if error.is_outdated() => most_age = most_age.max(last_read) * 2,
                 put => {
                     let may_be_done = put.as_ref().map_or_else(RegistryError::is_transient, |_| true);
                     if may_be_done && asked.elapsed() > LONGEST_WATCH {
                         self.warn_of(asked.elapsed());
                     }
                     put.map_err(|source| StoreError::push(image, self.location(), source))?;
-                    return Ok(Written::Alone { took: begun.elapsed() });
+                    // What another signer wrote since the read was asked for would be replaced: that moment is what its own watch has to outlast,
+                    // and this registry has just shown how long it can be. The read's own round trip is in all of them.
+                    let round_trip = self.client.fastest(self.repository).unwrap_or_default();
+                    return Ok(Written::Alone { took: asked.elapsed().saturating_sub(round_trip) });
                 }
             }
         }

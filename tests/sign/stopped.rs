@@ -76,13 +76,12 @@ fn a_write_that_takes_longer_than_others_watch_is_a_warning() {
     }
 }
 
-/// The registry's storage stalled while the payload was uploaded. Another signer, whose write stalls too, has read before our write.
-#[test]
-fn a_registry_that_stalled_is_watched_for_longer() {
+/// Another signer has read before our write, and its own write comes as late as this registry has shown that one may.
+fn is_watched_for_longer(shown_by: Fault) {
     let step = Form::Tag.step();
     let digest = step.built("team/app");
     let faults = step.registry.faults();
-    faults.add(Fault::new(Effect::Delay(STALL)).method(Method::PUT).path("/blobs/uploads/"));
+    faults.add(shown_by);
     let (tag, done) = (format!("sha256-{}.sig", digest.hex()), AtomicBool::new(false));
     faults.after_manifest_put(move |content, _| {
         if done.swap(true, Ordering::SeqCst) {
@@ -99,4 +98,17 @@ fn a_registry_that_stalled_is_watched_for_longer() {
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     std::thread::sleep(STALL);
     assert_eq!(Form::Tag.signatures(&step, "team/app", &digest), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn a_registry_that_stalled_is_watched_for_longer() {
+    let storage = Fault::new(Effect::Delay(STALL)).method(Method::PUT);
+    is_watched_for_longer(storage.path("/blobs/uploads/"));
+}
+
+/// What another signer writes while the list is on its way here would be replaced.
+#[test]
+fn a_list_that_came_late_is_watched_for_longer() {
+    let list = Fault::new(Effect::Delay(STALL)).method(Method::GET);
+    is_watched_for_longer(list.path("/manifests/sha256-"));
 }
