@@ -5,16 +5,21 @@
 //! files, and writes one again, doesn't find it at that moment when another signer names it.
 //!
 //! Whoever needs content that is being uploaded waits for that upload. If it fails, its error belongs to the image that began
-//! it: each of those that waited uploads the content itself, so that one image's bad luck is not the others'.
+//! it: each of those that waited uploads the content itself, so that one image's bad luck is not the others'. So they do when it takes long.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::{Duration, timeout};
 
 use crate::registry::client::{Client, Target};
 use crate::registry::{Digest, RegistryError, Repository};
+
+/// How long an upload of the same content is waited for: one that takes longer may hang, as on a proxy's connection to a dead machine, and
+/// would stop all that need the content.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What a run has uploaded, or is uploading.
 pub(super) struct Uploads {
@@ -81,7 +86,7 @@ impl Uploads {
             Err(Upload::Done(accepted)) => return Ok(accepted),
             Err(Upload::Begun(mut ended)) => {
                 // The sender never sends: this is its end.
-                let _ = ended.changed().await;
+                let _ = timeout(LONGEST_WAIT, ended.changed()).await;
                 if let Some(Upload::Done(accepted)) = self.lock().get(&key) {
                     return Ok(*accepted);
                 }
@@ -123,7 +128,7 @@ impl Drop for Begun<'_> {
 mod tests {
     use std::cell::Cell;
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use futures_util::FutureExt as _;
     use futures_util::future::join_all;
@@ -176,6 +181,20 @@ mod tests {
         for (fail, expected) in [(0, (1, 0)), (1, (16, 1)), (3, (16, 3)), (15, (16, 15))] {
             assert_eq!(at_once(fail).await, expected, "{fail} fail");
         }
+    }
+
+    /// A proxy's connection to a dead machine.
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_hangs_is_not_waited_for_forever() {
+        let (uploads, app) = (uploads(), repository("app"));
+        let mut hangs = Box::pin(uploads.once(&app, Digest::of(b"{}"), std::future::pending));
+        assert!((&mut hangs).now_or_never().is_none());
+        let waits = || uploads.once(&app, Digest::of(b"{}"), || async { Ok(true) });
+        let all = timeout(Duration::from_secs(60), join_all((0..16).map(|_| waits()))).await.unwrap();
+        assert!(all.iter().all(|result| matches!(result, Ok(true))));
+        drop(hangs);
+        let later = uploads.once(&app, Digest::of(b"{}"), || async { panic!("it is there") }).await;
+        assert!(matches!(later, Ok(true)));
     }
 
     #[tokio::test]
