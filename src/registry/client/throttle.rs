@@ -163,7 +163,9 @@ impl Permit {
     pub(super) fn went_well(&self, method: &Method) {
         let took = self.begun.elapsed();
         let mut state = lock(&self.host.state);
-        if state.queued(method, took) {
+        // A host that throttled is asked for so little that nothing queues because of this run: what is slow there counts as what went well, or
+        // the limit would stay where "too many requests" left it.
+        if state.queued(method, took) && !state.is_throttled {
             if self.begun >= state.lowered {
                 let least = LEAST_FOR_QUEUEING.min(state.limit);
                 state.limit = (state.limit - state.limit / 4).max(least);
@@ -382,6 +384,25 @@ mod tests {
             permit(&throttle, "h", false).await.went_well(&Method::PUT);
         }
         assert_eq!(limit(&throttle), 32);
+    }
+
+    /// The quickest answer was one that needs no work, such as a challenge, or all are slow for a while.
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_throttled_gets_more_again_although_its_answers_are_slow() {
+        let throttle = Throttle::new(8);
+        permit(&throttle, "h", false).await.went_well(&Method::GET);
+        for limit_before in [8, 4, 2] {
+            let round = under_way(&throttle, limit_before).await;
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            round.iter().for_each(|permit| permit.throttled(None));
+        }
+        assert_eq!(limit(&throttle), 1);
+        for _ in 0..40 {
+            let permit = permit(&throttle, "h", false).await;
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            permit.went_well(&Method::GET);
+        }
+        assert!(limit(&throttle) > 4, "{}", limit(&throttle));
     }
 
     #[tokio::test]
