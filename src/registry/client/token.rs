@@ -274,7 +274,12 @@ fn refused_inside(body: &[u8]) -> Option<StatusCode> {
     };
     let statuses = ["statusCode", "status", "code"].into_iter().filter_map(number);
     let mut statuses = statuses.filter_map(|status| StatusCode::from_u16(status).ok());
-    statuses.find(|status| matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    let named = statuses.find(|status| matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN));
+    named.or_else(|| match answer.get("errors")?.get(0)?.get("code")?.as_str()? {
+        "UNAUTHORIZED" => Some(StatusCode::UNAUTHORIZED),
+        "DENIED" => Some(StatusCode::FORBIDDEN),
+        _ => None,
+    })
 }
 
 fn read(body: &[u8]) -> Option<Token> {
@@ -316,6 +321,8 @@ mod tests {
         assert_eq!(refused(r#"{"statusCode":401,"details":"BAD_CREDENTIAL"}"#), Some(401));
         assert_eq!(refused(r#"{"status":"403"}"#), Some(403));
         assert_eq!(refused(r#"{"code":401,"message":"no"}"#), Some(401));
+        assert_eq!(refused(r#"{"errors":[{"code":"UNAUTHORIZED"}]}"#), Some(401));
+        assert_eq!(refused(r#"{"errors":[{"code":"DENIED","message":"no"}]}"#), Some(403));
         for other in [
             "",
             "[]",
@@ -323,6 +330,8 @@ mod tests {
             r#"{"statusCode":500}"#,
             r#"{"statusCode":99999999}"#,
             r#"{"code":-401}"#,
+            r#"{"errors":[]}"#,
+            r#"{"errors":[{"code":"UNKNOWN"}]}"#,
         ] {
             assert_eq!(refused(other), None, "{other}");
         }
