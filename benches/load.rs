@@ -39,6 +39,8 @@ use tokio::runtime::Runtime;
 
 #[path = "../tests/peers/kit/mod.rs"]
 mod kit;
+#[path = "../tests/sign/peak.rs"]
+mod peak;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The most memory that an image more may take.
@@ -159,7 +161,7 @@ impl Bench {
         let mut peak_kib = 0;
         let status = loop {
             // A process that has ended has no peak any more.
-            peak_kib = peak_of(&child).unwrap_or(0).max(peak_kib);
+            peak_kib = peak::peak_kib(child.id()).unwrap_or(0).max(peak_kib);
             match child.try_wait().unwrap() {
                 Some(status) => break status,
                 None => std::thread::sleep(POLL),
@@ -293,12 +295,6 @@ impl Keychain for Robot {
         let login = Login::Basic { user: USER.into(), password: Secret::from(PASSWORD.to_owned()) };
         Box::pin(async { Ok(vec![Credential { login, origin: "the scene".into() }]) })
     }
-}
-
-/// The peak of a process's memory, in KiB, as long as it lives.
-fn peak_of(child: &Child) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
 }
 
 /// The fields of a process's `stat` behind its name, which may hold spaces.

@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod files;
+#[path = "../../tests/sign/peak.rs"]
+mod peak;
 mod registry;
 mod shapes;
 
@@ -131,7 +133,7 @@ pub(crate) fn measure(job: Job) -> Measured {
     let mut peak_kib = 0;
     let status = loop {
         // A process that has ended has no peak any more.
-        peak_kib = peak_of(child.id()).unwrap_or(0).max(peak_kib);
+        peak_kib = peak::peak_kib(child.id()).unwrap_or(0).max(peak_kib);
         match child.try_wait().unwrap() {
             Some(status) => break status,
             None if begun.elapsed() > LOST => child.kill().unwrap(),
@@ -142,10 +144,4 @@ pub(crate) fn measure(job: Job) -> Measured {
     drop(keep);
     let stderr = std::fs::read_to_string(said.path()).unwrap_or_default();
     Measured { code: status.code(), peak_kib, seconds, stderr: stderr.chars().take(2000).collect() }
-}
-
-/// The peak of a process's memory, in KiB, as long as it lives.
-fn peak_of(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
 }

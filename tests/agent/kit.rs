@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::registry::Digest;
 
+use crate::peak::peak_kib;
 use crate::step::{KEY_PASSWORD, REGISTRY_PASSWORD, Step};
 
 /// The longest that anything here may take on a busy machine.
@@ -133,9 +134,7 @@ impl Running {
 
     /// The most memory that it has had, in KiB.
     pub(crate) fn peak_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        peak_kib(self.child.id()).unwrap()
     }
 
     pub(crate) fn connect(&self) -> UnixStream {

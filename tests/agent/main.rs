@@ -22,6 +22,8 @@ mod hostile;
 mod interface;
 mod kit;
 mod limits;
+#[path = "../sign/peak.rs"]
+mod peak;
 #[path = "../registries/personality.rs"]
 #[allow(dead_code, reason = "shared with the tests of registries, which need more of it")]
 mod personality;

@@ -17,6 +17,8 @@ mod case;
 mod check;
 mod images;
 mod key;
+#[path = "../sign/peak.rs"]
+mod peak;
 mod random;
 mod run;
 #[path = "../sign/running.rs"]

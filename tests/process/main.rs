@@ -11,6 +11,8 @@
 )]
 
 mod landlock;
+#[path = "../sign/peak.rs"]
+mod peak;
 #[path = "../sign/running.rs"]
 #[allow(dead_code, reason = "shared with the tests of sign, which need more of it")]
 mod running;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::peak::peak_kib;
 use crate::place::Place;
 use crate::step::{ended, pair};
 
@@ -12,12 +13,6 @@ const MAX_MEMORY_KIB: u64 = 400 * 1024;
 /// And the most for verifying two of them, of which the one is kept while the other is read.
 const MAX_VERIFY_MEMORY_KIB: u64 = 640 * 1024;
 const MIB: usize = 1024 * 1024;
-
-/// The peak of a process's memory, in KiB, as long as it lives.
-fn peak_kib(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
-}
 
 /// JSON of just so many bytes.
 fn predicate(bytes: usize) -> String {

@@ -13,6 +13,8 @@ mod large;
 mod misleading;
 mod names;
 mod pairs;
+#[path = "../sign/peak.rs"]
+mod peak;
 mod place;
 mod plan;
 mod sign;

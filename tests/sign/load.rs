@@ -256,7 +256,7 @@ fn a_registry_that_throttles_gets_half_the_requests_at_once() {
 }
 
 /// The most memory that signing so many images of one repository takes, in KiB.
-fn peak_kib(images: usize, encoding: &str) -> u64 {
+fn peak_of_signing(images: usize, encoding: &str) -> u64 {
     let step = Step::with(Options { referrers: false, ..Options::default() });
     use_plain_key(&step);
     let digests = built(&step, "team/app", images);
@@ -299,7 +299,7 @@ fn an_image_more_takes_at_most_sixteen_kib_of_memory() {
     const FEW: usize = 150;
     const MANY: usize = 450;
     for encoding in ["dsse", "sigstore-bundle"] {
-        let (few, many) = (peak_kib(FEW, encoding), peak_kib(MANY, encoding));
+        let (few, many) = (peak_of_signing(FEW, encoding), peak_of_signing(MANY, encoding));
         let each = many.saturating_sub(few) as f64 / (MANY - FEW) as f64;
         assert!(
             each <= 16.0,

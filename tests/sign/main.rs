@@ -27,6 +27,7 @@ mod other_hosts;
 
 mod overwritten;
 mod own_results;
+mod peak;
 mod product_answers;
 mod products;
 mod running;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::peak::peak_kib;
+
 /// No command takes so long, on whatever machine: it hangs.
 pub(crate) const HANGS: Duration = Duration::from_secs(300);
 
@@ -42,9 +44,7 @@ impl Running {
 
     /// The most memory that it has had so far, in KiB; `None`: it has ended.
     pub(crate) fn peak_kib(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        peak.trim().trim_end_matches("kB").trim().parse().ok()
+        peak_kib(self.child.id())
     }
 
     pub(crate) fn hangs(&self) -> bool {

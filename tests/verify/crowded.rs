@@ -14,6 +14,7 @@ use crate::kit::{
     ENVELOPE, SIGNATURE, SIMPLE, envelope, fails, name, other, passes, payload, provenance, signed, signer,
     step, verify, with_public_key,
 };
+use crate::peak::peak_kib;
 use crate::step::{Ended, INDEX, MANIFEST, Step};
 
 const REPOSITORY: &str = "team/app";
@@ -355,10 +356,6 @@ fn a_good_bundle_is_found_among_referrers_that_are_something_else() {
 /// The peak of the memory that a command takes while it runs, in KiB, and how it ended.
 fn measured(mut command: Command) -> (u64, Ended) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let peak_kib = |pid: u32| -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())
-    };
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
         peak = peak_kib(child.id()).unwrap_or(0).max(peak);

@@ -22,6 +22,8 @@ mod inputs;
 mod kit;
 mod layers;
 mod lists;
+#[path = "../sign/peak.rs"]
+mod peak;
 mod policy;
 mod products;
 mod refused;
