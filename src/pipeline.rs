@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -72,7 +71,7 @@ pub use whole::{RunJob, Seen, Whole, WholeError};
 pub use writers::Writers;
 
 use looks::Looks;
-use subjects::{MAX_SUBJECTS, Slot, Subjects};
+use subjects::{MAX_SUBJECTS, Next, Slot, Subjects};
 
 /// Everything that images of one kind are signed with, for one store.
 pub struct Pipeline {
@@ -259,23 +258,12 @@ impl Pipeline {
     /// One image's failure doesn't hide the others': all are tried.
     pub async fn sign(&self, images: &[PlannedImage], seen: &mut Seen<'_>) -> Vec<Outcome> {
         let subjects = Subjects::new(vec![self.label], self.later.clone(), images, self.jobs, seen);
-        let mut running = FuturesUnordered::new();
-        loop {
-            while let Some((next, place, slot)) = subjects.queue.next() {
-                let subjects = &subjects;
-                running.push(async move {
-                    let PlannedImage { image, from } = next.planned;
-                    let result = self.sign_one(&image, slot, subjects).await;
-                    subjects.ended(Outcome::of_image(self.label, image, from, result));
-                    drop(place);
-                });
-            }
-            tokio::select! {
-                ended = running.next() => if ended.is_none() { break },
-                () = subjects.queue.freed() => {}
-            }
-        }
-        drop(running);
+        let sign = async |next: Next, slot| {
+            let PlannedImage { image, from } = next.planned;
+            let result = self.sign_one(&image, slot, &subjects).await;
+            subjects.ended(Outcome::of_image(self.label, image, from, result));
+        };
+        subjects.queue.run(sign).collect::<()>().await;
         subjects.into_outcomes()
     }
 
@@ -310,7 +298,7 @@ impl Pipeline {
             Ok::<_, PipelineError>(manifest)
         };
         let (manifest, shelf) = tokio::join!(manifest, read);
-        let result = self.add(image, &manifest?, &payloads, shelf?, &judge, Some(slot)).await;
+        let result = self.add(image, &manifest?, &payloads, shelf?, &judge, slot).await;
         let ours = result.as_ref().is_ok_and(|done| done.present > 0);
         looks.ended(ours);
         result
@@ -334,7 +322,7 @@ impl Pipeline {
         payloads: &[Payload],
         shelf: Option<Shelf>,
         judge: &verify::Own<'_>,
-        slot: Option<Slot<'_>>,
+        slot: Slot<'_>,
     ) -> Result<Done, PipelineError> {
         let expected = shelf.clone().unwrap_or_default();
         let mut signed = self.make(&expected, image, &judge.missing(&expected)).await?;

@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
+use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt as _};
 use tokio::sync::Notify;
 
 use super::looks::Looks;
@@ -99,7 +100,7 @@ impl<T> FairQueue<T> {
         state.change(at, |lane| lane.waiting.push_back(item));
     }
 
-    /// What is begun next; `None`: nothing waits, or nothing may begin before something else [frees](Self::freed) its place.
+    /// What is begun next; `None`: nothing waits, or nothing may begin before something else frees its place.
     pub(super) fn next(&self) -> Option<(T, Running<'_, T>, Slot<'_, T>)> {
         let mut state = self.state.borrow_mut();
         let at = state.next()?;
@@ -114,9 +115,28 @@ impl<T> FairQueue<T> {
         Some((item, Running { queue: self, lane: at }, Slot { queue: self, lane: at }))
     }
 
-    /// Waits until a place is free, or something has ended.
-    pub(super) async fn freed(&self) {
-        self.freed.notified().await;
+    /// Does `work` for all that waits, also for what is pushed meanwhile, as soon as there is a place for it; gives what came of each, as it
+    /// ends. The work may give its place back before that.
+    pub(super) fn run<'a, F: Future>(
+        &'a self,
+        work: impl FnMut(T, Slot<'a, T>) -> F,
+    ) -> impl Stream<Item = F::Output> {
+        stream::unfold((FuturesUnordered::new(), work), async move |(mut running, mut work)| {
+            loop {
+                while let Some((item, place, slot)) = self.next() {
+                    let work = work(item, slot);
+                    running.push(async move {
+                        let done = work.await;
+                        drop(place);
+                        done
+                    });
+                }
+                tokio::select! {
+                    ended = running.next() => return ended.map(|done| (done, (running, work))),
+                    () = self.freed.notified() => {}
+                }
+            }
+        })
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! What an index lists is signed with `recursive` here as it is in registries, and registries have their turns as there.
 
+use std::pin::pin;
+
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 
 use super::subjects::{Next, Subjects};
 use super::whole::entry;
@@ -38,23 +39,20 @@ impl Whole {
     ) -> (Vec<Outcome>, Slots) {
         let subjects = Subjects::new(labels, Vec::new(), images, self.jobs, seen);
         let mut kept = Vec::new();
-        let mut running = FuturesUnordered::new();
-        loop {
-            while let Some((Next { planned, number }, place, slot)) = subjects.queue.next() {
-                let subjects = &subjects;
-                running.push(async move {
-                    let filed = self.sign_image(&planned.image, subjects).await;
-                    drop((slot, place));
-                    (number, planned, filed)
-                });
+        {
+            let sign = async |Next { planned, number }, slot| {
+                let filed = self.sign_image(&planned.image, &subjects).await;
+                drop(slot);
+                (number, planned, filed)
+            };
+            let mut signed = pin!(subjects.queue.run(sign));
+            while let Some((number, planned, filed)) = signed.next().await {
+                let mut slots = Slots::default();
+                let made = self.keep_image(&planned, filed, no_run, &mut slots).await;
+                made.into_iter().for_each(|outcome| subjects.ended(outcome));
+                kept.extend(slots.0.into_iter().map(|slot| (number, slot)));
             }
-            let Some((number, planned, filed)) = running.next().await else { break };
-            let mut slots = Slots::default();
-            let made = self.keep_image(&planned, filed, no_run, &mut slots).await;
-            made.into_iter().for_each(|outcome| subjects.ended(outcome));
-            kept.extend(slots.0.into_iter().map(|slot| (number, slot)));
         }
-        drop(running);
         // Whichever ended first: the same images make the same annotations.
         kept.sort_by(|(a, (_, about, ..)), (b, (_, other, ..))| (a, about).cmp(&(b, other)));
         let slots = Slots(kept.into_iter().map(|(_, slot)| slot).collect());

@@ -92,7 +92,7 @@ impl Pipeline {
         subject: &Subject,
         signed: Vec<Signed>,
         judge: &Own<'_>,
-        slot: Option<Slot<'_>>,
+        slot: Slot<'_>,
     ) -> Result<usize, PipelineError> {
         let own = self.store.own(subject, &signed)?;
         let mut settling = Settling {
@@ -134,8 +134,9 @@ impl Pipeline {
     async fn write_until_there(
         &self,
         mut settling: Settling<'_>,
-        mut slot: Option<Slot<'_>>,
+        slot: Slot<'_>,
     ) -> Result<usize, PipelineError> {
+        let mut slot = Some(slot);
         let mut failures = Failures::default();
         let mut attempt = 0_u32;
         loop {

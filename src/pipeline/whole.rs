@@ -8,11 +8,11 @@
 //! One store's failure doesn't hide another's: each reports for itself.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 
 use super::fair::FairQueue;
 use super::keyed::Slots;
@@ -177,20 +177,15 @@ impl Whole {
             let registry = job.planned.images.first().map_or("", |image| image.repository.registry());
             works.push(registry, (job, slots.unwrap_or_default(), at == 0 && images_failed));
         }
-        let mut running = FuturesUnordered::new();
-        loop {
-            while let Some(((job, slots, images_failed), place, slot)) = works.next() {
-                let seen = &seen;
-                running.push(async move {
-                    let made = self.sign_run(job, slots, images_failed, seen).await;
-                    drop((slot, place));
-                    made
-                });
-            }
-            let Some(made) = running.next().await else { break };
+        let sign = async |(job, slots, images_failed), slot| {
+            let made = self.sign_run(job, slots, images_failed, &seen).await;
+            drop(slot);
+            made
+        };
+        let mut signed = pin!(works.run(sign));
+        while let Some(made) = signed.next().await {
             outcomes.extend(made);
         }
-        drop(running);
         outcomes
     }
 
