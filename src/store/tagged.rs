@@ -84,8 +84,8 @@ impl Tag<'_> {
             let send_by = asked + most_age;
             let put = self.client.put_list(self.repository, &self.name, media_type, bytes.clone(), send_by);
             match put.await {
-                // A registry whose answers always take that long gets twice the time. Not at first: a read takes long where this process is
-                // stopped meanwhile, too.
+                // A registry whose answers always take that long gets twice the time of its read, but not at the first attempt: a read also
+                // takes long when this process is stopped meanwhile.
                 Err(error) if error.is_outdated() => most_age = most_age.max(last_read) * 2,
                 put => {
                     let may_be_done = put.as_ref().map_or_else(RegistryError::is_transient, |_| true);
@@ -93,8 +93,8 @@ impl Tag<'_> {
                         self.warn_of(asked.elapsed());
                     }
                     put.map_err(|source| StoreError::push(image, self.location(), source))?;
-                    // What another signer wrote since the read was asked for would be replaced: that moment is what its own watch has to outlast,
-                    // and this registry has just shown how long it can be. The read's own round trip is in all of them.
+                    // What another signer wrote between the request for the list and this write was replaced unseen. Signers have to watch for
+                    // longer than such a gap, and this registry has just shown how long one can be. The round trip of the read is left out.
                     let round_trip = self.client.fastest(self.repository).unwrap_or_default();
                     return Ok(Written::Alone { took: asked.elapsed().saturating_sub(round_trip) });
                 }

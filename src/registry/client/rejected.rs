@@ -157,11 +157,11 @@ fn token_refused(
     // One that was good may have expired, whatever the registry calls that. A new one that allows as little does no better.
     let too_narrow = offered_by(request, &answer).bearers.iter().any(Bearer::wants_more);
     let may_have_expired = unauthorized && (!too_narrow || proven);
-    // All that were refused with one token wait for one new one.
-    let is_renewed = || state.pass(Instant::now()).is_none();
+    // Another request that was refused with the same token has already asked for a new one: that one is for all of them.
+    let is_being_renewed = || state.pass(Instant::now()).is_none();
     if may_have_expired
         && !tried.renewed.contains(&login)
-        && (is_renewed() || caller.session.may_renew(login, request.writes))
+        && (is_being_renewed() || caller.session.may_renew(login, request.writes))
     {
         tried.renewed.push(login);
         state.expire();

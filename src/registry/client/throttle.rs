@@ -163,7 +163,7 @@ impl Permit {
     pub(super) fn went_well(&self, method: &Method) {
         let took = self.begun.elapsed();
         let mut state = lock(&self.host.state);
-        // A host that throttled is asked for so little that nothing queues because of this run: what is slow there counts as what went well, or
+        // A host that throttled gets so few requests that none of them waits for another: a slow answer counts as a good one there. Otherwise
         // the limit would stay where "too many requests" left it.
         if state.queued(method, took) && !state.is_throttled {
             if self.begun >= state.lowered {
