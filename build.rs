@@ -13,12 +13,12 @@ mod settings;
 #[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
 mod blank;
 
-#[path = "src/cli/args.rs"]
+#[path = "src/cli/args/mod.rs"]
 #[allow(unreachable_pub, reason = "public in the crate")]
 mod args;
 
 fn main() -> io::Result<()> {
-    println!("cargo::rerun-if-changed=src/cli/args.rs");
+    println!("cargo::rerun-if-changed=src/cli/args");
     println!("cargo::rerun-if-changed=src/config/settings.rs");
     println!("cargo::rerun-if-changed=src/blank.rs");
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets no OUT_DIR"))?;

@@ -13,6 +13,8 @@ mod generate_key_pair;
 mod interruption;
 mod log;
 mod output;
+#[allow(dead_code, reason = "the commands that read it come next")]
+mod own_flags;
 mod plan;
 mod progress;
 mod runs;

@@ -484,7 +484,8 @@ fn no_key(origin: Origin, text: &str, wanted: &str, error: &KeyError) -> ConfigE
     bad(origin, shown, &format!("{wanted}: {error}"))
 }
 
-fn boolean(text: &str) -> Option<bool> {
+/// What Go reads as a boolean.
+pub fn boolean(text: &str) -> Option<bool> {
     match text {
         "true" | "TRUE" | "True" | "t" | "T" | "1" => Some(true),
         "false" | "FALSE" | "False" | "f" | "F" | "0" => Some(false),

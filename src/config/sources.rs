@@ -249,7 +249,11 @@ pub fn check_variables<'a>(
 }
 
 /// `text`, unless it is blank.
-fn given<'a>(text: &'a str, origin: &Origin) -> Result<&'a str, ConfigError> {
+///
+/// # Errors
+///
+/// Nothing but blanks and separators in it.
+pub fn given<'a>(text: &'a str, origin: &Origin) -> Result<&'a str, ConfigError> {
     if is_blank(text) {
         return Err(ConfigError::Blank { origin: origin.clone(), what: blank::described(text) });
     }
@@ -260,6 +264,11 @@ fn given<'a>(text: &'a str, origin: &Origin) -> Result<&'a str, ConfigError> {
 pub fn variable(key: &str) -> String {
     let upper = key.to_ascii_uppercase().replace(['.', '-'], "_");
     format!("{PREFIX}{upper}")
+}
+
+/// The environment variable that cosign reads in place of a flag of its own: `COSIGN_`, upper case, `-` as `_`.
+pub fn cosign_variable(flag: &str) -> String {
+    format!("COSIGN_{}", flag.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// The name that envy gives a variable.

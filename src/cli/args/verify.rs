@@ -1,0 +1,72 @@
+//! `verify`, `verify-attestation` and `verify-run`.
+
+use clap::{Arg, ArgAction, Command};
+
+use super::settings::{
+    Setting, VERIFY_ATTESTATION_SETTINGS, VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS,
+    VERIFY_RUN_SETTINGS, VERIFY_SETTINGS,
+};
+use super::{chains_keys, flag, value};
+
+const VERIFY_ABOUT: &str = "Verify the signatures of images; with --policy a gate for a Pipeline";
+const VERIFY_ATTESTATION_ABOUT: &str = "Verify attestations about images, and what they say";
+const VERIFY_RUN_ABOUT: &str = "Verify a run against the signatures that its annotations carry";
+
+pub(super) fn verify() -> Command {
+    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_IMAGE_SETTINGS];
+    let command = verifying(Command::new("verify").about(VERIFY_ABOUT), &tables).arg(
+        Arg::new("images-file")
+            .long("images-file")
+            .value_name("FILE")
+            .action(ArgAction::Append)
+            .help("Images to verify, NAME@DIGEST one a line, - for standard input"),
+    );
+    command.arg(Arg::new("image").value_name("IMAGE").num_args(0..).help("Images, by digest or tag"))
+}
+
+pub(super) fn verify_attestation() -> Command {
+    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_ATTESTATION_SETTINGS];
+    let command = Command::new("verify-attestation").about(VERIFY_ATTESTATION_ABOUT);
+    verifying(command, &tables).arg(
+        Arg::new("image").value_name("IMAGE").num_args(1..).required(true).help("Images, by digest or tag"),
+    )
+}
+
+pub(super) fn verify_run() -> Command {
+    let command = verifying(
+        Command::new("verify-run").about(VERIFY_RUN_ABOUT),
+        &[VERIFY_SETTINGS, VERIFY_RUN_SETTINGS],
+    );
+    command
+        .arg(value(
+            "run",
+            "FILE",
+            "The TaskRun, or the PipelineRun followed by its TaskRuns; YAML or JSON, - for standard input",
+        ))
+        .arg(value("taskrun", "NAMESPACE/NAME", "The TaskRun in the cluster"))
+        .arg(value("pipelinerun", "NAMESPACE/NAME", "The PipelineRun in the cluster"))
+        .group(clap::ArgGroup::new("what").args(["run", "taskrun", "pipelinerun"]).required(true))
+}
+
+/// What the verify commands share.
+fn verifying(command: Command, tables: &[&'static [Setting]]) -> Command {
+    let settings = tables.iter().copied().flatten();
+    let command = settings.fold(command, |command, setting| {
+        let arg = flag(setting);
+        // cosign's short and other names.
+        command.arg(match setting.flag {
+            "annotations" => arg.short('a'),
+            "output" => arg.short('o'),
+            "jobs" => arg.alias("max-workers"),
+            "insecure-ignore-tlog" => arg.alias("private-infrastructure"),
+            _ => arg,
+        })
+    });
+    // Nothing is fetched in any case, and both formats are looked for in any case.
+    let command =
+        ["offline", "new-bundle-format", "experimental-oci11"].iter().fold(command, |command, name| {
+            let any = Arg::new(*name).long(*name).num_args(0..=1).require_equals(true);
+            command.arg(any.default_missing_value("true").value_parser(["true", "false"]).hide(true))
+        });
+    chains_keys(command)
+}

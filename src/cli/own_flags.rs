@@ -1,0 +1,57 @@
+//! Flags that only some commands have, and that are no settings: from the command line, or else from `COSIGN_FLAG`, as cosign reads
+//! all of its flags.
+//!
+//! Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/cmd/cosign/cli/options/root.go> (`bindFlags`)
+
+use clap::ArgMatches;
+
+use super::environment::Environment;
+use crate::config::sources::{self, Origin};
+use crate::config::{ConfigError, boolean};
+use crate::foreign;
+
+/// The longest piece of a value that an error repeats, in bytes.
+const SHOWN_BYTES: usize = 120;
+
+/// The flags of one command line, with the variables that stand in for them.
+pub(super) struct OwnFlags<'a> {
+    matches: &'a ArgMatches,
+    environment: &'a Environment,
+}
+
+impl<'a> OwnFlags<'a> {
+    pub(super) fn new(matches: &'a ArgMatches, environment: &'a Environment) -> Self {
+        Self { matches, environment }
+    }
+
+    /// Its values, each of which is not blank, and where they stand. A variable has one; an empty variable is none.
+    pub(super) fn values(&self, flag: &str) -> Result<Vec<(String, Origin)>, ConfigError> {
+        let given = self.matches.try_get_many::<String>(flag).ok().flatten();
+        if let Some(values) = given {
+            return Ok(values.map(|value| (value.clone(), Origin::Flag(flag.to_owned()))).collect());
+        }
+        let name = sources::cosign_variable(flag);
+        let Some(text) = self.environment.get(&name).filter(|text| !text.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let origin = Origin::Env(name);
+        sources::given(&text, &origin)?;
+        Ok(vec![(text, origin)])
+    }
+
+    /// Its last value.
+    pub(super) fn text(&self, flag: &str) -> Result<Option<String>, ConfigError> {
+        Ok(self.values(flag)?.pop().map(|(text, _)| text))
+    }
+
+    /// Whether it is on or off; `None`: it isn't given.
+    pub(super) fn switch(&self, flag: &str) -> Result<Option<bool>, ConfigError> {
+        let Some((text, origin)) = self.values(flag)?.pop() else { return Ok(None) };
+        let value = boolean(text.trim()).ok_or_else(|| ConfigError::Value {
+            origin,
+            value: foreign::shown(&text, SHOWN_BYTES),
+            wanted: "true or false".to_owned(),
+        })?;
+        Ok(Some(value))
+    }
+}
