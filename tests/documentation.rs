@@ -30,6 +30,7 @@ fn generated(name: &str) -> String {
             let once: Vec<Setting> = tables.filter(|setting| seen.insert(setting.flag)).copied().collect();
             settings(&mut text, &once);
         }
+        "calls of cosign" => calls_of_cosign(&mut text),
         "predicate types" => {
             writeln!(text, "| name | predicate type |\n|---|---|").unwrap();
             for (name, uri) in SHORT_NAMES {
@@ -124,10 +125,22 @@ fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
+/// The calls that `tests/peers` runs, with what becomes of each.
+fn calls_of_cosign(text: &mut String) {
+    writeln!(text, "| | call | with `stepseal` in cosign's place |\n|---|---|---|").unwrap();
+    for line in include_str!("data/cosign/calls.tsv").lines() {
+        let mut fields = line.splitn(3, '\t');
+        let mut field = || fields.next().unwrap();
+        let (number, verdict, call) = (field(), field(), field());
+        writeln!(text, "| {number} | `{call}` | {verdict} |").unwrap();
+    }
+}
+
 /// Replaces every generated part; `BLESS=1 cargo test --test documentation` writes the file.
 #[test]
 fn tables_are_made_from_the_code() {
-    for page in ["docs/configuration.md", "docs/verify.md", "docs/policy.md"] {
+    for page in ["docs/configuration.md", "docs/from-a-cosign-script.md", "docs/verify.md", "docs/policy.md"]
+    {
         page_is_made_from_the_code(page);
     }
 }

@@ -21,6 +21,8 @@ mod chains_formats;
 #[cfg(test)]
 mod conditional;
 #[cfg(test)]
+mod cosign_calls;
+#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod faults;
