@@ -16,6 +16,7 @@ mod output;
 #[allow(dead_code, reason = "the commands that read it come next")]
 mod own_flags;
 mod plan;
+mod predicate;
 mod progress;
 mod runs;
 mod runtime;
