@@ -7,6 +7,7 @@
 //! 3. write the list of signatures
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
+mod batch;
 mod fair;
 mod keyed;
 mod looks;
@@ -19,17 +20,14 @@ mod writers;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::StreamExt as _;
-
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::payload::{Claims, Format, Payload, PayloadError};
-use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::json::fields;
 use crate::registry::{ImageRef, RegistryError};
-use crate::report::{Done, Label, Outcome};
+use crate::report::{Done, Label};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{Depth, Descriptor, Shelf, Signed, Store, StoreError, Subject};
 use crate::verify;
@@ -67,11 +65,12 @@ fn payloads(format: &dyn Format, image: &ImageRef, claims: &Claims) -> Result<Ve
     Ok(made)
 }
 
-pub use whole::{RunJob, Seen, Whole, WholeError};
+pub use batch::Batch;
+pub use whole::{OciStores, RunJob, Seen, Whole, WholeError};
 pub use writers::Writers;
 
 use looks::Looks;
-use subjects::{MAX_SUBJECTS, Next, Slot, Subjects};
+use subjects::{MAX_SUBJECTS, Slot};
 
 /// Everything that images of one kind are signed with, for one store.
 pub struct Pipeline {
@@ -81,18 +80,12 @@ pub struct Pipeline {
     pub what: What,
     /// How outcomes name it.
     pub label: Label,
-    /// How the outcomes of other stores will name it, which get the same subjects later.
-    pub later: Vec<Label>,
     /// The key.
     pub key: Unlocking,
     /// Where signatures go.
     pub store: Arc<dyn Store>,
     /// Who else here writes to the same places.
     pub writers: Writers,
-    /// How many subjects are worked on at a time.
-    pub jobs: usize,
-    /// Whether each manifest of an index is a subject too.
-    pub recursive: bool,
     /// When the run's time is over.
     pub deadline: Instant,
 }
@@ -252,36 +245,28 @@ impl Explain for PipelineError {
     }
 }
 
-impl Pipeline {
-    /// Signs every image; `seen` is called with each outcome, and with what indexes turn out to list.
-    ///
-    /// One image's failure doesn't hide the others': all are tried.
-    pub async fn sign(&self, images: &[PlannedImage], seen: &mut Seen<'_>) -> Vec<Outcome> {
-        let subjects = Subjects::new(vec![self.label], self.later.clone(), images, self.jobs, seen);
-        let sign = async |next: Next, slot| {
-            let PlannedImage { image, from } = next.planned;
-            let result = self.sign_one(&image, slot, &subjects).await;
-            subjects.ended(Outcome::of_image(self.label, image, from, result));
-        };
-        subjects.queue.run(sign).collect::<()>().await;
-        subjects.into_outcomes()
+impl From<PipelineError> for Explanation {
+    fn from(error: PipelineError) -> Self {
+        Self::of(&error)
     }
+}
 
-    /// Signs one image; makes the manifests of an index subjects too, where those are to be signed.
+impl Pipeline {
+    /// Signs one image, which `manifest` looks up.
     ///
     /// A subject that only waits, to see whether its signature stays, leaves its slot to another.
     async fn sign_one(
         &self,
         image: &ImageRef,
+        manifest: impl Future<Output = Result<&Manifest, Explanation>>,
+        looks: &Looks,
         slot: Slot<'_>,
-        subjects: &Subjects<'_, '_>,
-    ) -> Result<Done, PipelineError> {
-        let looks = slot.looks();
-        let late = self.looks_late(image, &looks).await;
+    ) -> Result<Done, Explanation> {
+        let late = self.looks_late(image, looks).await;
         let payloads = self.what.payloads(image)?;
         let judge = verify::Own::new(&self.key, image, &payloads);
         if let Err(why) = judge.acceptable() {
-            return Err(PipelineError::Unacceptable { image: image.to_string(), why });
+            return Err(PipelineError::Unacceptable { image: image.to_string(), why }.into());
         }
         let read = async {
             let depth = Depth::Of(&payloads);
@@ -290,18 +275,12 @@ impl Pipeline {
             looks.looked(empty);
             shelf
         };
-        let manifest = async {
-            let manifest = look_up(&self.client, image).await?;
-            if self.recursive {
-                subjects.admit(image, &manifest)?;
-            }
-            Ok::<_, PipelineError>(manifest)
-        };
         let (manifest, shelf) = tokio::join!(manifest, read);
-        let result = self.add(image, &manifest?, &payloads, shelf?, &judge, slot).await;
+        let (manifest, shelf) = (manifest?, shelf.map_err(PipelineError::from)?);
+        let result = self.add(image, manifest, &payloads, shelf, &judge, slot).await;
         let ours = result.as_ref().is_ok_and(|done| done.present > 0);
         looks.ended(ours);
-        result
+        Ok(result?)
     }
 
     /// Whether to look for signatures only right before the write, which saves a request.

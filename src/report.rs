@@ -23,6 +23,7 @@ use crate::process::Protection;
 use crate::redact;
 use crate::registry::ImageRef;
 use crate::registry::client::Stats;
+use crate::store::{Encoding, StoreKind};
 use crate::tekton::run::RunName;
 
 pub use recorder::{Event, Recorder};
@@ -49,11 +50,28 @@ pub struct Label {
     pub format: &'static str,
     /// The store.
     pub store: &'static str,
+    /// How it lies there, in the store `oci`: each encoding has an outcome of its own. `None`: another store.
+    pub encoding: Option<Encoding>,
 }
 
 impl Label {
     /// An image's signature by tag.
-    pub const IMAGE: Self = Self { artifact: "oci", format: "simplesigning", store: "oci" };
+    pub const IMAGE: Self =
+        Self { artifact: "oci", format: "simplesigning", store: "oci", encoding: Some(Encoding::Dsse) };
+
+    /// How something that is the same in all `encodings` is named in `store`: a label each in registries, one elsewhere.
+    pub fn each(
+        artifact: &'static str,
+        format: &'static str,
+        store: StoreKind,
+        encodings: &[Encoding],
+    ) -> Vec<Self> {
+        let label = |encoding| Self { artifact, format, store: store.name(), encoding };
+        match store {
+            StoreKind::Oci => encodings.iter().map(|encoding| label(Some(*encoding))).collect(),
+            StoreKind::Directory | StoreKind::Tekton => vec![label(None)],
+        }
+    }
 }
 
 /// What a signature is about.
@@ -217,6 +235,8 @@ struct Entry<'a> {
     artifact: &'static str,
     format: &'static str,
     store: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<&'static str>,
     status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<&'a str>,
@@ -260,6 +280,7 @@ impl<'a> Entry<'a> {
             artifact: outcome.label.artifact,
             format: outcome.label.format,
             store: outcome.label.store,
+            encoding: outcome.label.encoding.map(Encoding::name),
             status: outcome.status(),
             notes: report
                 .notes
@@ -317,9 +338,11 @@ impl Explain for ReportError {
 impl Report {
     /// The report of a run.
     pub fn new(mut outcomes: Vec<Outcome>, elapsed: Duration, stats: Stats) -> Self {
-        // They end in any order; the report has one.
-        let key =
-            |outcome: &Outcome| (outcome.label.artifact != Label::IMAGE.artifact, outcome.subject.clone());
+        // They end in any order; the report has one: registries, in the order of their encodings, before other stores.
+        let key = |outcome: &Outcome| {
+            let Label { artifact, encoding, .. } = outcome.label;
+            (artifact != Label::IMAGE.artifact, outcome.subject.clone(), encoding.is_none(), encoding)
+        };
         outcomes.sort_by_cached_key(key);
         let (notes, requests) = (Vec::new(), stats.requests);
         Self { outcomes, notes, elapsed, requests, interrupted: false, protection: None }

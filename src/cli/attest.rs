@@ -111,9 +111,10 @@ fn attest(
     let config = &attestation.config;
     let file = config.report.as_deref().map(Pending::new).transpose()?;
     let stores = config.images.iter().filter(|store| **store != StoreKind::Tekton).copied();
-    let expected: Vec<Expected> = stores
-        .map(|store| Expected {
-            label: Label { artifact: "attestation", format: "in-toto", store: store.name() },
+    let labels = stores.flat_map(|store| Label::each("attestation", "in-toto", store, &config.oci.encodings));
+    let expected: Vec<Expected> = labels
+        .map(|label| Expected {
+            label,
             subject: About::Image(attestation.image.clone()),
             from: vec!["argument".to_owned()],
         })

@@ -7,15 +7,16 @@ use super::access::{self, Access, AccessError, reach};
 use super::environment::Environment;
 use super::output::Output;
 use crate::cluster::{Cluster, ClusterError};
-use crate::config::{Config, Encoding, OciStorage};
+use crate::config::{Config, OciStorage};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
-use crate::pipeline::{Whole, Writers};
+use crate::pipeline::{OciStores, Whole, Writers};
 use crate::registry::client::{self, Client, ClientOptions};
 use crate::registry::{ImageRef, PlainHttp, RegistryError};
+use crate::report::Label;
 use crate::sign::SignError;
-use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
+use crate::store::{Contents, Directory, Encoding, OciReferrers, OciTag, Store};
 
 /// Why a run can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -63,12 +64,30 @@ pub(super) fn claims(config: &Config) -> Claims {
     Claims { identities: config.identities.clone(), annotations: config.annotations.clone() }
 }
 
-/// The format of images' signatures that the encoding asks for.
-pub(super) fn format(config: &Config) -> fn() -> Box<dyn Format> {
-    match config.oci.encoding {
+/// The format of images' signatures in this encoding.
+pub(super) fn format(encoding: Encoding) -> fn() -> Box<dyn Format> {
+    match encoding {
         Encoding::SigstoreBundle => || Box::new(CosignStatement),
         Encoding::Dsse => || Box::new(SimpleSigning),
     }
+}
+
+/// The format of images' signatures in stores that have no encoding: where both are set, the one that Tekton Chains has there.
+pub(super) fn keyed_format(config: &Config) -> fn() -> Box<dyn Format> {
+    format(config.oci.encodings.first().copied().unwrap_or(Encoding::Dsse))
+}
+
+/// How the outcomes of images' signatures are named, in all stores.
+pub(super) fn image_labels(config: &Config) -> Vec<Label> {
+    let elsewhere = keyed_format(config)().name();
+    let labels = config.images.iter().flat_map(|store| {
+        Label::each(Label::IMAGE.artifact, elsewhere, *store, &config.oci.encodings).into_iter()
+    });
+    let of_encoding = |label: Label| match label.encoding {
+        Some(encoding) => Label { format: format(encoding)().name(), ..label },
+        None => label,
+    };
+    labels.map(of_encoding).collect()
 }
 
 /// Everything a run needs; the key begins to unlock here, beside all that follows. `images` are those that get plain HTTP where
@@ -98,15 +117,14 @@ pub(super) async fn begin(
         None
     };
     Ok(Whole {
-        signatures: store(config, client.clone(), Contents::Signatures),
-        attestations: store(config, client.clone(), Contents::Attestations),
+        encodings: config.oci.encodings.iter().map(|encoding| stores(config, &client, *encoding)).collect(),
         client,
         key,
         writers: Writers::default(),
         jobs: config.jobs,
         recursive: config.recursive,
         deadline,
-        format: format(config),
+        format: keyed_format(config),
         claims: claims(config),
         image_stores: config.images.clone(),
         directory: config.signatures_dir.clone().map(Directory::new),
@@ -144,10 +162,18 @@ fn insecure(config: &Config, images: &[&ImageRef]) -> Vec<String> {
     hosts
 }
 
-fn store(config: &Config, client: Client, contents: Contents) -> Arc<dyn Store> {
-    let repository = config.oci.repository.clone();
-    match config.oci.encoding {
-        Encoding::SigstoreBundle => Arc::new(OciReferrers::new(client, repository, config.created)),
-        Encoding::Dsse => Arc::new(OciTag::new(client, contents, repository)),
+fn stores(config: &Config, client: &Client, encoding: Encoding) -> OciStores {
+    let store = |contents| -> Arc<dyn Store> {
+        let (client, repository) = (client.clone(), config.oci.repository.clone());
+        match encoding {
+            Encoding::SigstoreBundle => Arc::new(OciReferrers::new(client, repository, config.created)),
+            Encoding::Dsse => Arc::new(OciTag::new(client, contents, repository)),
+        }
+    };
+    OciStores {
+        encoding,
+        format: format(encoding),
+        signatures: store(Contents::Signatures),
+        attestations: store(Contents::Attestations),
     }
 }

@@ -18,7 +18,7 @@ use crate::plan::{self, Note, Problem, Subject};
 use crate::registry::ImageRef;
 use crate::report::{Pending, ReportError};
 use crate::store::directory::image_file;
-use crate::store::{Contents, KeptUnder, StoreKind};
+use crate::store::{Contents, Encoding, KeptUnder, StoreKind};
 
 /// The plan as JSON.
 #[derive(Serialize)]
@@ -138,12 +138,15 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
 fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::payload::PayloadError> {
     let mut all = Vec::new();
     if !subjects.config.images.is_empty() {
-        let format = subjects.format();
-        let claims = subjects.claims();
-        let stores: Vec<&str> = subjects.config.images.iter().map(|store| store.name()).collect();
+        let (formats, claims) = (subjects.image_formats(), subjects.claims());
         for planned in &subjects.plan.images {
             let image = &planned.image;
-            for (number, payload) in format.payloads(image, &claims)?.into_iter().enumerate() {
+            let mut made = Vec::new();
+            for (encoding, format, stores) in &formats {
+                let payloads = format.payloads(image, &claims)?;
+                made.extend(payloads.into_iter().map(|payload| (*encoding, format, stores, payload)));
+            }
+            for (number, (encoding, format, stores, payload)) in made.into_iter().enumerate() {
                 let key = KeptUnder::image(image);
                 all.push(Payload {
                     artifact: "oci",
@@ -154,7 +157,7 @@ fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::payload::Payload
                         annotations: Annotations::of(&key.short),
                         short_key: key.short,
                         full_key: key.full,
-                        signature: Some(place(&subjects.config, image, Contents::Signatures)),
+                        signature: Some(place(&subjects.config, image, encoding, Contents::Signatures)),
                         attestations: Vec::new(),
                     },
                     file: file_name(image, number),
@@ -176,9 +179,7 @@ fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::payload::Payload
                 short_key: run.short_key.clone(),
                 full_key: run.full_key.clone(),
                 signature: None,
-                attestations: images
-                    .map(|image| place(&subjects.config, image, Contents::Attestations))
-                    .collect(),
+                attestations: images.flat_map(|image| attestations(&subjects.config, image)).collect(),
             },
             file: format!("{}.json", run.short_key),
             bytes: payload.bytes.clone(),
@@ -188,14 +189,20 @@ fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::payload::Payload
 }
 
 /// Where the signature or the attestations of an image lie in a registry.
-fn place(config: &Config, image: &ImageRef, contents: Contents) -> String {
+fn place(config: &Config, image: &ImageRef, encoding: Encoding, contents: Contents) -> String {
     let repository = config.oci.repository.as_ref().unwrap_or(&image.repository);
-    match config.oci.encoding {
-        config::Encoding::Dsse => {
+    match encoding {
+        Encoding::Dsse => {
             format!("{repository}:sha256-{}.{}", image.digest.hex(), contents.suffix())
         }
-        config::Encoding::SigstoreBundle => format!("{repository}@{}", image.digest),
+        Encoding::SigstoreBundle => format!("{repository}@{}", image.digest),
     }
+}
+
+/// Where an attestation of an image lies, in each encoding.
+fn attestations(config: &Config, image: &ImageRef) -> Vec<String> {
+    let place = |encoding: &Encoding| place(config, image, *encoding, Contents::Attestations);
+    config.oci.encodings.iter().map(place).collect()
 }
 
 /// What is wrong: of hints, and of runs.

@@ -21,7 +21,7 @@ use crate::plan::{
 };
 use crate::registry::{ImageRef, PlainHttp};
 use crate::report::{About, Expected, Label};
-use crate::store::StoreKind;
+use crate::store::{Encoding, StoreKind};
 use crate::tekton::run::{self, HintOptions, Run, RunKind};
 use crate::tekton::{self, Discovered, Places, Standing, TektonError};
 
@@ -152,6 +152,10 @@ impl Subjects {
         if let Some(blocked) = self.images_blocked.clone() {
             return Some(blocked);
         }
+        // Or one encoding would take what the other has no place for.
+        if let Some(unsayable) = self.unsayable() {
+            return Some(unsayable);
+        }
         let signs_images = !self.config.images.is_empty() && !self.plan.images.is_empty();
         let mut runs = self.run_artifacts().map(|(run, _)| run).peekable();
         if let Some(first) = runs.peek() {
@@ -203,23 +207,19 @@ impl Subjects {
         (failures, codes.into_iter().reduce(ExitCode::and).unwrap_or(ExitCode::Done))
     }
 
-    /// How the report names images' signatures.
-    pub(super) fn label(&self) -> Label {
-        Label { format: self.format().name(), ..Label::IMAGE }
-    }
-
     /// Everything that is to be signed.
     pub(super) fn expected(&self) -> Vec<Expected> {
         let mut expected = Vec::new();
-        for store in &self.config.images {
+        for label in begin::image_labels(&self.config) {
             expected.extend(self.plan.images.iter().map(|planned| Expected {
-                label: Label { store: store.name(), ..self.label() },
+                label,
                 subject: About::Image(planned.image.clone()),
                 from: planned.from.clone(),
             }));
         }
         for (run, to) in self.run_artifacts() {
-            expected.extend(to.stores.iter().flat_map(|store| expected_of_run(run, to, *store)));
+            let encodings = &self.config.oci.encodings;
+            expected.extend(to.stores.iter().flat_map(|store| expected_of_run(run, to, *store, encodings)));
         }
         expected
     }
@@ -279,9 +279,23 @@ impl Subjects {
         begin::claims(&self.config)
     }
 
-    /// The format that the encoding asks for.
-    pub(super) fn format(&self) -> Box<dyn Format> {
-        begin::format(&self.config)()
+    /// In what each image is signed: the encoding and its format, with the names of the stores that it goes to.
+    pub(super) fn image_formats(&self) -> Vec<(Encoding, Box<dyn Format>, Vec<&'static str>)> {
+        let labels = begin::image_labels(&self.config);
+        let with_stores = |encoding: &Encoding| {
+            let format = begin::format(*encoding)();
+            let stores = labels.iter().filter(|label| label.format == format.name());
+            let stores: Vec<&'static str> = stores.map(|label| label.store).collect();
+            (!stores.is_empty()).then_some((*encoding, format, stores))
+        };
+        self.config.oci.encodings.iter().filter_map(with_stores).collect()
+    }
+
+    /// Why an image's payload can't be made; what they say is the same for all images.
+    fn unsayable(&self) -> Option<Explanation> {
+        let (first, claims) = (&self.plan.images.first()?.image, self.claims());
+        let mut formats = self.image_formats().into_iter();
+        formats.find_map(|(_, format, _)| Some(Explanation::of(&format.payloads(first, &claims).err()?)))
     }
 }
 
@@ -359,18 +373,23 @@ fn hint_options(config: &Config, kind: RunKind) -> HintOptions {
 }
 
 /// What is expected of a store for a run: in registries, something beside each image.
-fn expected_of_run(run: &PlannedRun, to: &RunArtifact, store: StoreKind) -> Vec<Expected> {
-    let label = Label { artifact: run.artifact(), format: to.format_name, store: store.name() };
-    let from = vec![run.shown()];
-    if store == StoreKind::Oci && !run.images.is_empty() {
-        let about = |image: &ImageRef| About::Image(image.clone());
-        return run
-            .images
-            .iter()
-            .map(|image| Expected { label, subject: about(image), from: from.clone() })
-            .collect();
-    }
-    vec![Expected { label, subject: about_run(run), from }]
+fn expected_of_run(
+    run: &PlannedRun,
+    to: &RunArtifact,
+    store: StoreKind,
+    encodings: &[Encoding],
+) -> Vec<Expected> {
+    let subjects: Vec<About> = match store {
+        StoreKind::Oci if !run.images.is_empty() => run.images.iter().cloned().map(About::Image).collect(),
+        _ => vec![about_run(run)],
+    };
+    let labels = Label::each(run.artifact(), to.format_name, store, encodings);
+    let expected = |label: &Label, subject: &About| Expected {
+        label: *label,
+        subject: subject.clone(),
+        from: vec![run.shown()],
+    };
+    labels.iter().flat_map(|label| subjects.iter().map(|subject| expected(label, subject))).collect()
 }
 
 /// How the report names a run.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::payload::provenance::{ProvenanceOptions, RunFormat};
 use crate::registry::reference::Repository;
-use crate::store::StoreKind;
+use crate::store::{Encoding, StoreKind};
 
 use super::settings::{self, ChainsKey};
 use super::sources::Origin;
@@ -13,21 +13,12 @@ use super::{ConfigError, Reader, bad, boolean};
 /// How signatures and attestations lie in registries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OciStorage {
-    /// Tags or referrers.
-    pub encoding: Encoding,
+    /// Tags, referrers, or both: one at least, in the order of [`Encoding::ALL`].
+    pub encodings: Vec<Encoding>,
     /// Another repository than the image's own.
     pub repository: Option<Repository>,
     /// Plain HTTP for that repository's registry, or for the images' own where none is named.
     pub insecure_http: bool,
-}
-
-/// `storage.oci.encoding-format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// cosign's `.sig` and `.att` tags.
-    Dsse,
-    /// OCI 1.1 referrers with a Sigstore bundle.
-    SigstoreBundle,
 }
 
 /// What is signed for a kind of run.
@@ -79,31 +70,16 @@ impl Reader<'_> {
         Ok(Artifacts { images, runs, signatures_dir })
     }
 
-    /// A list of stores; empty: off. What stands twice counts once, and an empty entry beside others is named; order doesn't matter.
+    /// A list of stores; empty: off.
     pub(super) fn stores(
         &self,
         key: &ChainsKey,
         signer: &ChainsKey,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<StoreKind>, ConfigError> {
-        let (text, origin) = self.0.chains(key)?;
-        let mut stores = Vec::new();
-        for word in text.split(',').map(str::trim) {
-            match [StoreKind::Oci, StoreKind::Directory, StoreKind::Tekton]
-                .into_iter()
-                .find(|store| store.name() == word)
-            {
-                Some(store) if !stores.contains(&store) => stores.push(store),
-                Some(_) => {}
-                None if word.is_empty() && !text.is_empty() => warnings.push(format!(
-                    "{origin}: {:?} has an empty entry, which is left out; Tekton Chains refuses it",
-                    crate::foreign::shown(&text, super::SHOWN_BYTES)
-                )),
-                None if word.is_empty() => {}
-                None => return Err(self.unsupported(key, origin, word)),
-            }
-        }
-        stores.sort_unstable();
+        let all =
+            [StoreKind::Oci, StoreKind::Directory, StoreKind::Tekton].map(|store| (store.name(), store));
+        let (mut stores, origin) = self.words(key, &all, warnings)?;
         let (signer, by) = self.chains(signer)?;
         if signer == "none" && !stores.is_empty() {
             if !matches!(origin, Origin::Default(_)) {
@@ -112,6 +88,32 @@ impl Reader<'_> {
             stores.clear();
         }
         Ok(stores)
+    }
+
+    /// The words of a list between commas, sorted. What stands twice counts once, and an empty entry beside others is named; order
+    /// doesn't matter.
+    fn words<T: Copy + Ord>(
+        &self,
+        key: &ChainsKey,
+        all: &[(&str, T)],
+        warnings: &mut Vec<String>,
+    ) -> Result<(Vec<T>, Origin), ConfigError> {
+        let (text, origin) = self.0.chains(key)?;
+        let mut found = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            match all.iter().find(|(name, _)| *name == word) {
+                Some((_, meant)) if !found.contains(meant) => found.push(*meant),
+                Some(_) => {}
+                None if word.is_empty() && !text.is_empty() => warnings.push(format!(
+                    "{origin}: {:?} has an empty entry, which is left out; Tekton Chains refuses it",
+                    crate::foreign::shown(&text, super::SHOWN_BYTES)
+                )),
+                None if word.is_empty() && key.is_storage() => {}
+                None => return Err(self.unsupported(key, origin, word)),
+            }
+        }
+        found.sort_unstable();
+        Ok((found, origin))
     }
 
     /// What is signed for runs.
@@ -171,16 +173,17 @@ impl Reader<'_> {
     }
 
     /// How signatures and attestations lie in registries; checks the keys that must not ask for more.
-    pub(super) fn oci(&self) -> Result<OciStorage, ConfigError> {
+    pub(super) fn oci(&self, warnings: &mut Vec<String>) -> Result<OciStorage, ConfigError> {
         for key in [&settings::OCI_FORMAT, &settings::FULCIO, &settings::KMSREF, &settings::TRANSPARENCY] {
             self.chains(key)?;
         }
-        let encoding = match self.chains(&settings::ENCODING)?.0.as_str() {
-            "sigstore-bundle" => Encoding::SigstoreBundle,
-            _ => Encoding::Dsse,
-        };
+        let all = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
+        let (encodings, origin) = self.words(&settings::ENCODING, &all, warnings)?;
+        if encodings.is_empty() {
+            return Err(self.unsupported(&settings::ENCODING, origin, ""));
+        }
         let repository = self.repository()?;
         let insecure_http = self.chains(&settings::OCI_INSECURE)?.0 == "true";
-        Ok(OciStorage { encoding, repository, insecure_http })
+        Ok(OciStorage { encodings, repository, insecure_http })
     }
 }

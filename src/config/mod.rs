@@ -31,7 +31,7 @@ use crate::store::StoreKind;
 pub use agent::AgentConfig;
 pub use agent_client::{AgentClient, AgentKey};
 use artifacts::Artifacts;
-pub use artifacts::{Encoding, OciStorage, RunArtifact, Runs};
+pub use artifacts::{OciStorage, RunArtifact, Runs};
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
 pub use verification::Verification;
@@ -250,6 +250,7 @@ impl Config {
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
         let mut warnings = sources.warnings.clone();
         let Artifacts { images, runs, signatures_dir } = read.artifacts(&mut warnings)?;
+        let oci = read.oci(&mut warnings)?;
         Ok(Self {
             results_dir: path(&settings::RESULTS_DIR)?,
             steps_dir: path(&settings::STEPS_DIR)?,
@@ -292,7 +293,7 @@ impl Config {
                 _ => None,
             })?,
             images,
-            oci: read.oci()?,
+            oci,
             runs,
             run: read.run()?,
             signatures_dir,

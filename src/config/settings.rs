@@ -156,7 +156,7 @@ chains_keys! {
     OCI_STORAGE: "artifacts.oci.storage" ["oci", "tekton", "directory", ""] "oci" "where image signatures go, several between commas; empty turns them off";
     OCI_FORMAT: "artifacts.oci.format" ["simplesigning"] "simplesigning" "what is signed for an image";
     OCI_SIGNER: "artifacts.oci.signer" ["x509", "none"] "x509" "the kind of key for images";
-    ENCODING: "storage.oci.encoding-format" ["dsse", "sigstore-bundle"] "dsse" "`dsse`: cosign's `.sig` tags; `sigstore-bundle`: OCI 1.1 referrers";
+    ENCODING: "storage.oci.encoding-format" ["dsse", "sigstore-bundle"] "dsse" "how signatures lie in registries: `dsse` for cosign's tags, `sigstore-bundle` for OCI 1.1 referrers, both between commas for both";
     OCI_REPOSITORY: "storage.oci.repository" [] "" "another repository for the signatures; empty: the image's own";
     OCI_INSECURE: "storage.oci.repository.insecure" ["true", "false"] "false" "plain HTTP for that repository's registry, or for every image's where none is named";
     TASKRUN_FORMAT: "artifacts.taskrun.format" ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"] "slsa/v1" "what is signed for a TaskRun";

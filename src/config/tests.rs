@@ -1,6 +1,7 @@
 //! Each value in its place, and each wrong one with its reason.
 
 use super::*;
+use crate::store::Encoding;
 
 fn flags(given: &[(&str, &[&str])]) -> Flags {
     given
@@ -27,7 +28,10 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.output, Output::Human);
     assert!(!config.lenient && !config.recursive);
     assert_eq!(config.images, [StoreKind::Oci]);
-    assert_eq!(config.oci, OciStorage { encoding: Encoding::Dsse, repository: None, insecure_http: false });
+    assert_eq!(
+        config.oci,
+        OciStorage { encodings: vec![Encoding::Dsse], repository: None, insecure_http: false }
+    );
     assert!(config.runs.task_run.stores.is_empty() && config.runs.pipeline_run.stores.is_empty());
     assert_eq!(config.run, RunSource::Own { uid: None, name: None });
 }

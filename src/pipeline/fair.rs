@@ -48,7 +48,8 @@ struct Lane<T> {
     running: usize,
     /// When something began here last.
     served: u64,
-    looks: Rc<Looks>,
+    /// What its subjects know of each other, for each store that they go to.
+    looks: Vec<Rc<Looks>>,
 }
 
 /// Something that was begun; it ends when this is dropped.
@@ -92,7 +93,7 @@ impl<T> FairQueue<T> {
                     working: 0,
                     running: 0,
                     served: 0,
-                    looks: Rc::default(),
+                    looks: Vec::new(),
                 });
                 at
             }
@@ -176,10 +177,14 @@ impl<T> Lane<T> {
 }
 
 impl<T> Slot<'_, T> {
-    /// What the subjects of its registry know of each other.
-    pub(super) fn looks(&self) -> Rc<Looks> {
-        let state = self.queue.state.borrow();
-        state.lanes.get(self.lane).map(|lane| Rc::clone(&lane.looks)).unwrap_or_default()
+    /// What the subjects of its registry know of each other in the store with this number.
+    pub(super) fn looks(&self, store: usize) -> Rc<Looks> {
+        let mut state = self.queue.state.borrow_mut();
+        let Some(lane) = state.lanes.get_mut(self.lane) else { return Rc::default() };
+        while lane.looks.len() <= store {
+            lane.looks.push(Rc::default());
+        }
+        lane.looks.get(store).map(Rc::clone).unwrap_or_default()
     }
 }
 

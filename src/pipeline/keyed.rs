@@ -60,7 +60,7 @@ impl Whole {
     }
 
     pub(super) fn image_label(&self, store: StoreKind) -> Label {
-        Label { format: (self.format)().name(), store: store.name(), ..Label::IMAGE }
+        Label { format: (self.format)().name(), store: store.name(), encoding: None, ..Label::IMAGE }
     }
 
     /// The signatures of one image that the registry holds.

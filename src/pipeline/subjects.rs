@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use super::fair::{self, FairQueue};
 use super::{PipelineError, Seen};
@@ -38,8 +39,8 @@ pub(super) struct Next {
     pub(super) number: usize,
 }
 
-/// The right to work on a subject.
-pub(super) type Slot<'a> = fair::Slot<'a, Next>;
+/// The right to work on a subject, shared by the stores that it goes to.
+pub(super) type Slot<'a> = Rc<fair::Slot<'a, Next>>;
 
 struct Known {
     images: HashSet<ImageRef>,

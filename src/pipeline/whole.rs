@@ -16,7 +16,7 @@ use futures_util::StreamExt as _;
 
 use super::fair::FairQueue;
 use super::keyed::Slots;
-use super::{Pipeline, PipelineError, What, Writers, look_up, sign};
+use super::{Batch, Pipeline, PipelineError, What, Writers, look_up, sign};
 use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ShortKey, Standing, Uid, Wanted};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -26,7 +26,7 @@ use crate::registry::ImageRef;
 use crate::registry::client::{Client, Stats};
 use crate::report::{About, Done, Event, Expected, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
-use crate::store::{Directory, Filed, KeptUnder, Signed, Store, StoreError, StoreKind};
+use crate::store::{Directory, Encoding, Filed, KeptUnder, Signed, Store, StoreError, StoreKind};
 use crate::tekton::run::{RunKind, RunName};
 use crate::verify::{self, own};
 
@@ -47,16 +47,14 @@ pub struct Whole {
     pub recursive: bool,
     /// When the run's time is over.
     pub deadline: Instant,
-    /// The format of images' signatures, anew for whoever needs one.
+    /// The format of images' signatures in other stores than registries, anew for whoever needs one.
     pub format: fn() -> Box<dyn Format>,
-    /// What they say.
+    /// What images' signatures say.
     pub claims: Claims,
     /// Where images' signatures go.
     pub image_stores: Vec<StoreKind>,
-    /// Images' signatures in registries.
-    pub signatures: Arc<dyn Store>,
-    /// Attestations in registries.
-    pub attestations: Arc<dyn Store>,
+    /// How signatures lie in registries: all of these, side by side.
+    pub encodings: Vec<OciStores>,
     /// The folder.
     pub directory: Option<Directory>,
     /// The cluster, where annotations are written.
@@ -65,6 +63,18 @@ pub struct Whole {
     pub asked: u64,
     /// Whether runs that are signed are marked so.
     pub mark_signed: bool,
+}
+
+/// The stores of registries in one encoding.
+pub struct OciStores {
+    /// The encoding.
+    pub encoding: Encoding,
+    /// The format of images' signatures in it, anew for whoever needs one.
+    pub format: fn() -> Box<dyn Format>,
+    /// Images' signatures.
+    pub signatures: Arc<dyn Store>,
+    /// Attestations.
+    pub attestations: Arc<dyn Store>,
 }
 
 /// A run, and where what is signed for it goes.
@@ -155,10 +165,8 @@ impl Whole {
         let seen = RefCell::new(seen);
         let mut outcomes = Vec::new();
         if self.image_stores.contains(&StoreKind::Oci) {
-            let what = What::Each { format: (self.format)(), claims: self.claims.clone() };
-            let label = self.image_label(StoreKind::Oci);
-            let pipeline = self.pipeline(what, label, &self.signatures, self.recursive);
-            outcomes.extend(pipeline.sign(images, &mut |event| (seen.borrow_mut())(event)).await);
+            let batch = self.batch(self.image_pipelines(), self.recursive);
+            outcomes.extend(batch.sign(images, &mut |event| (seen.borrow_mut())(event)).await);
         }
         let mut of_images = Slots::default();
         let keyed: Vec<Label> = self.keyed_labels();
@@ -200,16 +208,18 @@ impl Whole {
         let signed = sign(&self.key, payload.clone(), vec![image.clone()]).await;
         let signed = signed.map_err(|error| Explanation::of(&error));
         let mut outcomes = Vec::new();
-        for expected in expected {
+        let (in_registries, elsewhere): (Vec<_>, Vec<_>) =
+            expected.iter().partition(|expected| expected.label.encoding.is_some());
+        if let (Some(first), Ok(signed)) = (in_registries.first(), &signed) {
+            let planned = PlannedImage { image: image.clone(), from: first.from.clone() };
+            let batch = self.batch(self.attestation_pipelines(signed, first.label), false);
+            outcomes.extend(batch.sign(&[planned], seen).await);
+        }
+        let elsewhere = elsewhere.into_iter().chain(in_registries.into_iter().filter(|_| signed.is_err()));
+        for expected in elsewhere {
             let planned = PlannedImage { image: image.clone(), from: expected.from.clone() };
             let made = match &signed {
                 Err(why) => vec![expected.failed(why)],
-                Ok(signed) if expected.label.store == StoreKind::Oci.name() => {
-                    let what = What::Same(signed.clone());
-                    let pipeline = self.pipeline(what, expected.label, &self.attestations, false);
-                    outcomes.extend(pipeline.sign(&[planned], seen).await);
-                    continue;
-                }
                 Ok(signed) => {
                     // Of one image there are many attestations: the payload's digest tells them apart.
                     let mut key = KeptUnder::image(image);
@@ -236,17 +246,47 @@ impl Whole {
         stats
     }
 
-    fn pipeline(&self, what: What, label: Label, store: &Arc<dyn Store>, recursive: bool) -> Pipeline {
+    fn batch(&self, pipelines: Vec<Pipeline>, recursive: bool) -> Batch {
+        Batch {
+            client: self.client.clone(),
+            pipelines,
+            later: if recursive { self.keyed_labels() } else { Vec::new() },
+            jobs: self.jobs,
+            recursive,
+        }
+    }
+
+    /// Each image's own signature, in all encodings.
+    fn image_pipelines(&self) -> Vec<Pipeline> {
+        let pipeline = |stores: &OciStores| {
+            let format = (stores.format)();
+            let label = Label {
+                format: format.name(),
+                encoding: Some(stores.encoding),
+                ..self.image_label(StoreKind::Oci)
+            };
+            self.pipeline(What::Each { format, claims: self.claims.clone() }, label, &stores.signatures)
+        };
+        self.encodings.iter().map(pipeline).collect()
+    }
+
+    /// An attestation that is signed already, in all encodings.
+    fn attestation_pipelines(&self, signed: &Signed, label: Label) -> Vec<Pipeline> {
+        let pipeline = |stores: &OciStores| {
+            let label = Label { encoding: Some(stores.encoding), ..label };
+            self.pipeline(What::Same(signed.clone()), label, &stores.attestations)
+        };
+        self.encodings.iter().map(pipeline).collect()
+    }
+
+    fn pipeline(&self, what: What, label: Label, store: &Arc<dyn Store>) -> Pipeline {
         Pipeline {
             client: self.client.clone(),
             what,
-            later: if recursive { self.keyed_labels() } else { Vec::new() },
             label,
             key: self.key.clone(),
             store: Arc::clone(store),
             writers: self.writers.clone(),
-            jobs: self.jobs,
-            recursive,
             deadline: self.deadline,
         }
     }
@@ -282,7 +322,8 @@ impl Whole {
                     }
                 },
             };
-            let made = job.failed_or_done(*store, result);
+            let encodings: Vec<Encoding> = self.encodings.iter().map(|stores| stores.encoding).collect();
+            let made = job.failed_or_done(*store, &encodings, &result);
             made.iter().for_each(|outcome| (seen.borrow_mut())(Event::Ended(outcome)));
             outcomes.extend(made);
         }
@@ -325,8 +366,8 @@ impl Whole {
             .iter()
             .map(|image| PlannedImage { image: image.clone(), from: from.clone() })
             .collect();
-        let pipeline = self.pipeline(What::Same(signed.clone()), label, &self.attestations, false);
-        pipeline.sign(&images, &mut |event| (seen.borrow_mut())(event)).await
+        let batch = self.batch(self.attestation_pipelines(signed, label), false);
+        batch.sign(&images, &mut |event| (seen.borrow_mut())(event)).await
     }
 
     /// Writes everything that belongs into one run's annotations, in one request.
@@ -346,7 +387,7 @@ impl Whole {
         if slots.0.is_empty()
             && let Err(why) = result
         {
-            let label = Label { artifact: run.artifact(), format: "mark", store: "tekton" };
+            let label = Label { artifact: run.artifact(), format: "mark", store: "tekton", encoding: None };
             let subject = About::Run { name: run.name.clone(), uid: run.uid.clone() };
             return vec![Outcome { label, subject, from: vec![run.shown()], result: Err(why) }];
         }
@@ -390,24 +431,36 @@ impl Whole {
 }
 
 impl RunJob {
-    /// How outcomes name it.
+    /// How outcomes name it; in registries, each encoding has a label of its own.
     fn names(&self, store: StoreKind) -> (Label, About, Vec<String>) {
-        let label = Label { artifact: self.planned.artifact(), format: self.format, store: store.name() };
+        let (artifact, format) = (self.planned.artifact(), self.format);
+        let label = Label { artifact, format, store: store.name(), encoding: None };
         let about = About::Run { name: self.planned.name.clone(), uid: self.planned.uid.clone() };
         let so_far = if self.planned.so_far { ", so far" } else { "" };
         (label, about, vec![format!("{}{so_far}", self.planned.shown())])
     }
 
     /// What was to be done in `store`, and how it ended; where it failed, for each image that it is about.
-    fn failed_or_done(&self, store: StoreKind, result: Result<Done, Explanation>) -> Vec<Outcome> {
-        let (label, about, from) = self.names(store);
+    fn failed_or_done(
+        &self,
+        store: StoreKind,
+        encodings: &[Encoding],
+        result: &Result<Done, Explanation>,
+    ) -> Vec<Outcome> {
+        let (Label { artifact, format, .. }, about, from) = self.names(store);
         let images = self.planned.images.iter().map(|image| About::Image(image.clone()));
-        let about = match (store, &result) {
+        let about: Vec<About> = match (store, &result) {
             (StoreKind::Oci, Err(_)) if !self.planned.images.is_empty() => images.collect(),
             _ => vec![about],
         };
-        let outcome = |subject| Outcome { label, subject, from: from.clone(), result: result.clone() };
-        about.into_iter().map(outcome).collect()
+        let labels = Label::each(artifact, format, store, encodings);
+        let outcome = |label, subject: &About| Outcome {
+            label,
+            subject: subject.clone(),
+            from: from.clone(),
+            result: result.clone(),
+        };
+        about.iter().flat_map(|about| labels.iter().map(move |label| outcome(*label, about))).collect()
     }
 }
 

@@ -126,6 +126,28 @@ impl StoreKind {
     }
 }
 
+/// How signatures lie in registries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Encoding {
+    /// cosign's `.sig` and `.att` tags.
+    Dsse,
+    /// OCI 1.1 referrers with a Sigstore bundle.
+    SigstoreBundle,
+}
+
+impl Encoding {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Dsse, Self::SigstoreBundle];
+
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dsse => "dsse",
+            Self::SigstoreBundle => "sigstore-bundle",
+        }
+    }
+}
+
 /// The names under which a signature is kept where each has its own: Tekton Chains' keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptUnder {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use stepseal::demo::registry::{EmbeddedRegistry, Options};
 use stepseal::payload::{Claims, CosignStatement, Format, Payload, SimpleSigning, statement};
-use stepseal::pipeline::{Pipeline, What, Writers, sign};
+use stepseal::pipeline::{Batch, Pipeline, What, Writers, sign};
 use stepseal::plan::PlannedImage;
 use stepseal::process::ProgramEnvironment;
 use stepseal::registry::client::{Client, ClientOptions};
@@ -147,19 +147,17 @@ impl Scene {
             What::Same(sign(&key, self.payload(), vec![self.image.clone()]).await.unwrap())
         };
         let pipeline = Pipeline {
-            client,
+            client: client.clone(),
             what,
             label: Label::IMAGE,
-            later: Vec::new(),
             key,
             store,
             writers: Writers::default(),
-            jobs: 1,
-            recursive: false,
             deadline: Instant::now() + limit,
         };
+        let batch = Batch { client, pipelines: vec![pipeline], later: Vec::new(), jobs: 1, recursive: false };
         let planned = PlannedImage { image: self.image.clone(), from: vec!["a test".to_owned()] };
-        let outcome = pipeline.sign(&[planned], &mut |_| {}).await.remove(0);
+        let outcome = batch.sign(&[planned], &mut |_| {}).await.remove(0);
         outcome.result.map(|done| (done.added, done.present)).map_err(|why| why.to_string())
     }
 
