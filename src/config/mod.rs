@@ -459,7 +459,9 @@ impl Reader<'_> {
             .map(|value| if value.is_empty() { "empty".to_owned() } else { format!("{value:?}") })
             .collect();
         let value = foreign::shown(value, SHOWN_BYTES);
-        ConfigError::Unsupported { key: key.key, origin, value, allowed: quoted.join(", ") }
+        let several = if key.is_list() { "; several between commas" } else { "" };
+        let allowed = format!("{}{several}", quoted.join(", "));
+        ConfigError::Unsupported { key: key.key, origin, value, allowed }
     }
 
     /// `storage.oci.repository`.

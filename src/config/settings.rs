@@ -132,6 +132,11 @@ impl ChainsKey {
         self.key.starts_with("artifacts.") && self.key.ends_with(".storage")
     }
 
+    /// Whether it takes several of its values, between commas.
+    pub fn is_list(&self) -> bool {
+        self.is_storage() || self.key == ENCODING.key
+    }
+
     /// What an empty value means in the mounted directory and by `--config`: as in Tekton Chains, which refuses it where a
     /// word is needed. Booleans that Chains would pass over in silence are an error here.
     pub fn empty(&self) -> &'static str {

@@ -192,6 +192,49 @@ fn several_stores_stand_between_commas_and_an_empty_entry_is_named() {
 }
 
 #[test]
+fn the_encodings_are_a_list_whose_order_and_repetitions_mean_nothing() {
+    let both = vec![Encoding::Dsse, Encoding::SigstoreBundle];
+    let cases = [
+        ("dsse", both[..1].to_vec(), 0),
+        ("sigstore-bundle", both[1..].to_vec(), 0),
+        ("dsse,sigstore-bundle", both.clone(), 0),
+        ("sigstore-bundle, dsse", both.clone(), 0),
+        (" dsse,sigstore-bundle,dsse ", both.clone(), 0),
+        ("sigstore-bundle,sigstore-bundle", both[1..].to_vec(), 0),
+        (",dsse,,sigstore-bundle", both.clone(), 2),
+        ("dsse,", both[..1].to_vec(), 1),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (text, want, warnings) in cases {
+        let override_ = format!("storage.oci.encoding-format={text}");
+        std::fs::write(folder.path().join("storage.oci.encoding-format"), text).unwrap();
+        let mounted = folder.path().to_str().unwrap();
+        for (flags, env) in [
+            (Flags::new(), vec![("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", text)]),
+            (flags(&[("config", &[&override_])]), vec![]),
+            (flags(&[("config-dir", &[mounted])]), vec![]),
+        ] {
+            let config = config(flags, &env).unwrap();
+            assert_eq!(config.oci.encodings, want, "{text}");
+            assert_eq!(config.warnings.len(), warnings, "{text}: {:?}", config.warnings);
+            let named = |warning: &String| warning.contains("has an empty entry, which is left out");
+            assert!(config.warnings.iter().all(named), "{:?}", config.warnings);
+        }
+    }
+    for (text, want) in [
+        ("dsse,tar", "\"tar\" is not something this version can do for storage.oci.encoding-format"),
+        ("dsse sigstore-bundle", "allowed: \"dsse\", \"sigstore-bundle\"; several between commas"),
+        ("DSSE", "\"DSSE\" is not"),
+    ] {
+        let override_ = format!("storage.oci.encoding-format={text}");
+        let error = config(flags(&[("config", &[&override_])]), &[]).unwrap_err();
+        assert!(error.to_string().contains(want), "{text}: {error}");
+    }
+    let error = config(flags(&[("config", &["storage.oci.encoding-format="])]), &[]).unwrap_err();
+    assert!(error.to_string().contains("allowed: \"dsse\""), "{error}");
+}
+
+#[test]
 fn a_run_is_named_once_and_the_format_tekton_goes_to_no_registry() {
     let error = config(flags(&[("run", &["f"]), ("taskrun", &["a/b"])]), &[]).unwrap_err();
     assert!(error.to_string().contains("the only run"), "{error}");

@@ -73,6 +73,39 @@ fn bundles_identities_annotations_and_an_index() {
     }
 }
 
+/// An image's signature is two payloads, both of the kind `image`; an attestation is one, which is stored twice.
+#[test]
+fn both_encodings_are_two_signatures_of_an_image_and_one_of_an_attestation() {
+    let step = Step::new();
+    let digest = step.built("team/app");
+    let running = agent(&step, &["--kind", "image", "--kind", "attestation"]);
+    let address = running.address();
+    let (image, predicate) = (named(&step, "team/app", &digest), step.path("predicate"));
+    fs::write(&predicate, "{}").unwrap();
+    let attest =
+        ["attest", &image, "--type=https://e.x/t", "--predicate", predicate.to_str().unwrap(), "--agent"];
+    for (args, kinds) in [
+        (vec!["sign", "--agent"], vec!["image", "image"]),
+        (attest.to_vec(), vec!["image", "image", "attestation"]),
+    ] {
+        let mut command = step.command(&[&args[..], &[&address]].concat());
+        command.env_remove("STEPSEAL_KEY");
+        command.env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", "dsse,sigstore-bundle");
+        let done = ended(command.output().unwrap());
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        assert!(done.stderr.contains("2 signed"), "{}", done.stderr);
+        let decided = running.decided(kinds.len());
+        let signed = |decision: &Value| decision["verdict"] == "signed";
+        assert!(decided.iter().all(signed), "{decided:?}");
+        assert_eq!(
+            decided.iter().map(|decision| decision["kind"].as_str().unwrap()).collect::<Vec<_>>(),
+            kinds
+        );
+    }
+    assert_eq!(step.payloads("team/app", &digest).len(), 1);
+    assert_eq!(step.registry.content().referrers("team/app", &digest).len(), 2);
+}
+
 #[test]
 fn sign_waits_for_an_agent_that_comes_later() {
     let step = Step::new();

@@ -11,13 +11,13 @@ use crate::kit::scene::Place;
 use crate::kit::{Registry, Scene, peer, run};
 
 /// A policy that allows what `key` signed for the same repository, and the folder that says where signatures lie.
-struct Policy {
+pub(crate) struct Policy {
     policy: PathBuf,
     registries: PathBuf,
 }
 
 impl Policy {
-    fn new(scene: &Scene, host: &str, key: &Path) -> Self {
+    pub(crate) fn new(scene: &Scene, host: &str, key: &Path) -> Self {
         let folder = crate::kit::service::folder(scene.home(), "policy-");
         let (policy, registries) = (folder.join("policy.json"), folder.join("registries.d"));
         let signed = json!({
@@ -33,7 +33,7 @@ impl Policy {
         Self { policy, registries }
     }
 
-    fn decides(&self, scene: &Scene, image: &str) -> Ran {
+    pub(crate) fn decides(&self, scene: &Scene, image: &str) -> Ran {
         let mut command = peer("image-policy", scene.home());
         command.arg("-policy").arg(&self.policy).arg("-registries-d").arg(&self.registries);
         run(command.arg("-authfile").arg(scene.home().join("docker/config.json")).arg(image))

@@ -15,6 +15,8 @@ mod proxy;
 mod storm;
 
 #[cfg(test)]
+mod both_encodings;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod chains_formats;

@@ -9,6 +9,7 @@
 )]
 
 mod attest;
+mod encodings;
 mod large;
 mod misleading;
 mod names;

@@ -45,3 +45,12 @@ fn all_signatures_are_there_by_the_fallback_index() {
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     assert_eq!(index["manifests"].as_array().unwrap().len(), SIGNERS);
 }
+
+#[test]
+fn all_signatures_are_there_in_both_encodings() {
+    let step = Step::with(Options { referrers: false, ..Options::default() });
+    let digest = step.built("team/app");
+    sign_at_once(&step, "dsse,sigstore-bundle");
+    assert_eq!(step.payloads("team/app", &digest).len(), SIGNERS);
+    assert_eq!(step.registry.content().referrers("team/app", &digest).len(), SIGNERS);
+}

@@ -15,6 +15,7 @@ mod boundary;
 mod concurrency;
 mod echo;
 mod echoes;
+mod encodings;
 mod everyday;
 mod faults;
 mod home;
