@@ -18,6 +18,7 @@ mod own_flags;
 mod plan;
 mod predicate;
 mod progress;
+mod registries;
 mod runs;
 mod runtime;
 mod sign;

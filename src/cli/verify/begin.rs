@@ -11,19 +11,20 @@ use super::super::access;
 use super::super::environment::Environment;
 use super::super::output::Output;
 use crate::cli::confinement;
+use crate::cli::registries::{self, BadRepository};
 use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, NameError, Reach, RunsError};
 use crate::config::settings::VERIFY_TABLES;
-use crate::config::{ConfigError, Flags, Sources, Verification, home};
+use crate::config::{ConfigError, Flags, Sources, Verification};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::plan::PlanOptions;
-use crate::registry::client::{self, Access, Client, ClientOptions};
-use crate::registry::credentials::{CredentialError, FileKeychain};
+use crate::registry::RegistryError;
+use crate::registry::client::Access;
+use crate::registry::credentials::CredentialError;
 use crate::registry::reference::{Named, ReferenceError};
-use crate::registry::{PlainHttp, RegistryError, Repository};
 use crate::tekton::run::RunError;
 use crate::tekton::{self, TektonError};
 use crate::verify::attestation_type::{self, TypeError};
@@ -75,8 +76,8 @@ pub(super) enum BeginError {
     Require(#[from] RequireError),
     #[error("\"{name}\" names no image")]
     Image { name: String, source: ReferenceError },
-    #[error("\"{0}\" names no repository for signatures")]
-    Repository(String, #[source] ReferenceError),
+    #[error(transparent)]
+    Repository(#[from] BadRepository),
     #[error("there is nothing to verify")]
     Nothing(#[source] NothingError),
     #[error(
@@ -130,9 +131,7 @@ impl Explain for BeginError {
             Self::Type(error) => error.hint(),
             Self::Require(error) => error.hint(),
             Self::Image { .. } => Some("write NAME@sha256:DIGEST or NAME:TAG".to_owned()),
-            Self::Repository(..) => {
-                Some("set COSIGN_REPOSITORY to REGISTRY/REPOSITORY, or unset it".to_owned())
-            }
+            Self::Repository(error) => error.hint(),
             Self::Nothing(_) => Some(
                 "name the images, or run in a Task whose results name them: stepseal verify NAME@sha256:…"
                     .to_owned(),
@@ -166,7 +165,7 @@ impl Explain for BeginError {
             Self::Type(_)
             | Self::Require(_)
             | Self::Image { .. }
-            | Self::Repository(..)
+            | Self::Repository(_)
             | Self::Contradiction
             | Self::PolicyFile { .. } => ExitCode::Usage,
             Self::Policy { exit, .. } => *exit,
@@ -194,7 +193,6 @@ impl Begun {
             out.line(&format!("warning: {warning}"));
         }
         confinement::verify(&config, matches, environment);
-        let env = |name: &str| environment.get(name);
         let gate = match &config.policy {
             Some(path) if command == Command::Images => {
                 Gate::Policy(Box::new(policy(path, &config, environment, from)?), jiff::Timestamp::now())
@@ -202,26 +200,10 @@ impl Begun {
             _ => Gate::Check(Box::new(check(&config, command, environment, from)?)),
         };
         let images = images(matches, &config, command)?;
-        let repository = repository(&config, &env)?;
+        let repository = registries::repository(&config, environment)?;
         let deadline = from + config.timeout;
-        let places = home::credentials(&config.registry_config, &env);
-        let keychain = FileKeychain::load(places, environment.for_programs())?;
-        let mut insecure = config.insecure_registries.clone();
-        if config.allow_http {
-            insecure.extend(images.iter().map(|named| named.repository.registry().to_owned()));
-            insecure.extend(repository.iter().map(|repository| repository.registry().to_owned()));
-        }
-        let options = ClientOptions {
-            insecure,
-            extra_roots: config.registry_ca.clone(),
-            certs_dirs: config.registry_certs_dirs.clone(),
-            environment: client::Environment::from_variables(|name| env(name).map(Into::into)),
-            requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
-            access: Access::Pull,
-            ..ClientOptions::new(deadline)
-        };
-        let keychain = keychain.over_plain_http(PlainHttp::new(&options.insecure));
-        let client = Client::new(options, Arc::new(keychain))?;
+        let named = images.iter().map(|named| &named.repository).chain(&repository);
+        let client = registries::client::<BeginError>(&config, environment, named, Access::Pull, deadline)?;
         Ok(Self {
             images,
             gate,
@@ -404,22 +386,6 @@ fn images(matches: &ArgMatches, config: &Verification, command: Command) -> Resu
 
 fn parse(name: &str) -> Result<Named, BeginError> {
     name.parse().map_err(|source| BeginError::Image { name: foreign::shown(name, 300), source })
-}
-
-/// Where signatures lie: our own setting, or cosign's variable.
-fn repository(
-    config: &Verification,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Repository>, BeginError> {
-    if config.repository.is_some() {
-        return Ok(config.repository.clone());
-    }
-    let text = env("COSIGN_REPOSITORY").filter(|text| !text.trim().is_empty());
-    let parsed = text.map(|text| {
-        let parsed = text.trim().parse();
-        parsed.map_err(|source| BeginError::Repository(foreign::shown(&text, 200), source))
-    });
-    parsed.transpose()
 }
 
 /// The flags as text, by name.
