@@ -8,6 +8,7 @@ pub mod digest;
 pub(crate) mod index;
 pub(crate) mod json;
 pub mod keychain;
+pub mod platform;
 pub mod reference;
 #[cfg(test)]
 pub(crate) mod spelling;

@@ -4,6 +4,7 @@
 //! registries' interfaces has a compare-and-swap, so adding is: read, merge, write, read back. Stores do the
 //! single steps; [`pipeline`](crate::pipeline) repeats them until everything is there.
 
+pub mod beside;
 pub mod bundle;
 mod candidates;
 pub mod directory;
@@ -20,6 +21,7 @@ mod reader;
 mod referrer;
 mod referrer_lists;
 pub mod referrers_api;
+pub mod sbom;
 pub mod search;
 pub mod shelf;
 mod tagged;

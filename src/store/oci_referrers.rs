@@ -30,7 +30,7 @@ use crate::registry::{Digest, ImageRef, Repository};
 /// The pauses before a bundle is pushed again that was refused as one whose subject is absent.
 const SUBJECT_PAUSES_MS: [u64; 4] = [100, 400, 1000, 2000];
 
-const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+pub(super) const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
 /// The store `oci` with the encoding `sigstore-bundle`.
 pub struct OciReferrers {

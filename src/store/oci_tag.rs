@@ -32,8 +32,8 @@ pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 /// The annotation with an attestation's predicate type.
 pub const PREDICATE_ANNOTATION: &str = "predicateType";
 
-const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
+pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(super) const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 /// The time that go-containerregistry writes for "unknown".
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
@@ -359,7 +359,7 @@ struct RootFs {
 #[derive(Serialize)]
 struct Empty {}
 
-fn config(diff_ids: impl Iterator<Item = String>) -> Result<Bytes, StoreError> {
+pub(super) fn config(diff_ids: impl Iterator<Item = String>) -> Result<Bytes, StoreError> {
     let diff_ids: Vec<String> = diff_ids.collect();
     let config = Config {
         architecture: "",

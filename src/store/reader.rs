@@ -382,7 +382,7 @@ impl Reader<'_> {
 }
 
 /// What a layer's descriptor names, if it isn't larger than `limit`.
-fn named(layer: &Value, limit: u64) -> Result<Named, Unreadable> {
+pub(super) fn named(layer: &Value, limit: u64) -> Result<Named, Unreadable> {
     let digest =
         entry::digest_of(layer).ok_or_else(|| Unreadable::new("the layer's digest is no sha256 digest"))?;
     let size = layer.get("size").and_then(Value::as_u64).filter(|size| *size <= limit);

@@ -3,8 +3,9 @@
 //! It is read one level deep: anyone with the right to push may have left it, and 4 MiB that are read as a whole can take hundreds.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::entry;
+use super::{bundle, entry};
 use crate::registry::json::{elements, fields};
 
 /// A referrer's manifest.
@@ -15,16 +16,23 @@ pub(super) struct ReferrerManifest {
     layers: usize,
     /// The digest of the manifest that it refers to.
     pub(super) subject: Option<String>,
+    /// What it is: its artifact type, or else the media type of its config.
+    pub(super) kind: Option<String>,
+    /// The predicate type of the bundle in it, as its annotations state it.
+    pub(super) predicate_type: Option<String>,
 }
 
 impl ReferrerManifest {
     /// Reads a manifest; `None`: it is not a JSON object.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let (mut list, mut subject) = (None, None);
+        let (mut list, mut subject, mut kind, mut config, mut annotations) = (None, None, None, None, None);
         // Of a field that is there twice the last counts, as for other readers.
         let read = fields(bytes, |name, value| match &*name {
             "layers" => list = Some(value),
             "subject" => subject = Some(value),
+            "artifactType" => kind = Some(value),
+            "config" => config = Some(value),
+            "annotations" => annotations = Some(value),
             _ => {}
         });
         read.ok()?;
@@ -41,7 +49,14 @@ impl ReferrerManifest {
         let first = first.and_then(|layer| entry::read(layer.get().as_bytes()));
         let subject = subject.and_then(|subject| entry::read(subject.get().as_bytes()));
         let subject = subject.and_then(|subject| subject.get("digest")?.as_str().map(str::to_owned));
-        Some(Self { first, layers, subject })
+        let within = |value: Option<&RawValue>, name: &str| {
+            let value = entry::read(value?.get().as_bytes())?;
+            Some(value.get(name)?.as_str()?.to_owned())
+        };
+        let kind = kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
+        let kind = kind.filter(|kind: &String| !kind.is_empty()).or_else(|| within(config, "mediaType"));
+        let predicate_type = within(annotations, bundle::PREDICATE_ANNOTATION);
+        Some(Self { first, layers, subject, kind, predicate_type })
     }
 
     /// The first layer.

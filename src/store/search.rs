@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::beside::Kind;
 use super::candidates::{Before, Candidates};
 use super::failures::Failures;
 use super::find::{Find, Position};
@@ -190,11 +191,11 @@ impl Search {
 
 impl Wanted {
     fn tag(self, digest: &Digest) -> String {
-        let end = match self {
-            Self::Signatures => "sig",
-            Self::Attestations => "att",
+        let kind = match self {
+            Self::Signatures => Kind::Signatures,
+            Self::Attestations => Kind::Attestations,
         };
-        format!("sha256-{}.{end}", digest.hex())
+        kind.tag(digest)
     }
 }
 

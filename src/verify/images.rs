@@ -276,7 +276,12 @@ impl Looker {
         }
     }
 
-    async fn manifest(
+    /// The manifest that has to be there under a name.
+    ///
+    /// # Errors
+    ///
+    /// When the registry doesn't hold it, or doesn't say.
+    pub async fn manifest(
         &self,
         repository: &Repository,
         target: Target,
