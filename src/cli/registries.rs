@@ -1,53 +1,13 @@
-//! The client for registries, and where signatures lie, as the settings of `verify` say it: for every command that asks a registry and
-//! signs nothing.
+//! The client for registries, as the settings of `verify` say it: for every command that asks a registry and signs nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::environment::Environment;
 use crate::config::{Verification, home};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
-use crate::foreign;
 use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain};
-use crate::registry::reference::ReferenceError;
 use crate::registry::{PlainHttp, RegistryError, Repository};
-
-/// cosign's variable names no repository.
-#[derive(Debug, thiserror::Error)]
-#[error("\"{text}\" names no repository for signatures")]
-pub(super) struct BadRepository {
-    /// The variable's value, escaped.
-    text: String,
-    source: ReferenceError,
-}
-
-impl Explain for BadRepository {
-    fn hint(&self) -> Option<String> {
-        Some("set COSIGN_REPOSITORY to REGISTRY/REPOSITORY, or unset it".to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
-}
-
-/// The repository that signatures lie in, by our own setting or by cosign's variable; `None`: each image's own.
-pub(super) fn repository(
-    config: &Verification,
-    environment: &Environment,
-) -> Result<Option<Repository>, BadRepository> {
-    if config.repository.is_some() {
-        return Ok(config.repository.clone());
-    }
-    let text = environment.get("COSIGN_REPOSITORY").filter(|text| !text.trim().is_empty());
-    let parsed = text.map(|text| {
-        let parsed = text.trim().parse();
-        parsed.map_err(|source| BadRepository { text: foreign::shown(&text, 200), source })
-    });
-    parsed.transpose()
-}
 
 /// A client with the credentials and certificates of the settings. `named` are the repositories that are asked: with
 /// `--allow-http-registry`, their registries get plain HTTP.

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::ConfigError;
 use super::settings::{
-    AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, SETTINGS, Setting, VERIFY_TABLES,
+    AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, OCI_REPOSITORY, SETTINGS, Setting,
+    VERIFY_TABLES,
 };
 use crate::blank::{self, is_blank};
 use crate::input::{self, Folder};
@@ -35,7 +36,7 @@ const CONFIG_DIR: &str = "STEPSEAL_CONFIG_DIR";
 pub const FOREIGN_VARIABLES: [&str; 14] = [
     "SOURCE_DATE_EPOCH",
     "SIGSTORE_ROOT_FILE",
-    "COSIGN_REPOSITORY",
+    COSIGN_REPOSITORY,
     "DOCKER_CONFIG",
     "REGISTRY_AUTH_FILE",
     "KUBECONFIG",
@@ -49,6 +50,12 @@ pub const FOREIGN_VARIABLES: [&str; 14] = [
     "all_proxy",
 ];
 
+/// cosign's variable for another repository for signatures and attestations. It stands behind this program's own variable and flag, and
+/// before the mounted directory.
+///
+/// Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md>, `COSIGN_REPOSITORY`
+pub const COSIGN_REPOSITORY: &str = "COSIGN_REPOSITORY";
+
 /// What the flags gave: every flag's values, by the flag's name.
 pub type Flags = BTreeMap<String, Vec<String>>;
 
@@ -57,6 +64,8 @@ pub type Flags = BTreeMap<String, Vec<String>>;
 pub struct Sources {
     flags: Flags,
     env: BTreeMap<String, String>,
+    /// The value of [`COSIGN_REPOSITORY`], unless it is empty.
+    cosign_repository: Option<String>,
     dir: BTreeMap<String, String>,
     dir_path: Option<PathBuf>,
     /// Things worth a warning, each naming what it is about.
@@ -94,8 +103,14 @@ impl Sources {
     ///
     /// A directory that can't be read, or holds a value that is too long or not UTF-8; a blank name of one, or a blank key.
     pub fn read(flags: Flags, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut cosign_repository = None;
         let (env, unknown): (BTreeMap<_, _>, BTreeMap<_, _>) = env
             .into_iter()
+            .inspect(|(name, value)| {
+                if name == COSIGN_REPOSITORY && !value.is_empty() {
+                    cosign_repository = Some(value.clone());
+                }
+            })
             .filter(|(name, _)| name.starts_with(PREFIX))
             .partition(|(name, _)| is_variable(name));
         let dir_path = match flags.get("config-dir").and_then(|values| values.last()) {
@@ -106,7 +121,7 @@ impl Sources {
                 .map(|text| (text, Origin::Env(CONFIG_DIR.to_owned()))),
         };
         let dir_path = dir_path.map(|(text, origin)| given(text, &origin).map(PathBuf::from)).transpose()?;
-        let mut sources = Self { flags, dir_path, ..Self::default() };
+        let mut sources = Self { flags, dir_path, cosign_repository, ..Self::default() };
         // envy gives the names in lower case and without the prefix, as fields would have them.
         sources.env =
             envy::prefixed(PREFIX).from_iter(env).map_err(|source| ConfigError::Environment { source })?;
@@ -181,6 +196,8 @@ impl Sources {
             (value, Origin::Flag(format!("config {}", key.key)))
         } else if let Some(value) = in_env() {
             (value.as_str(), Origin::Env(env))
+        } else if let Some(value) = self.cosign_value(key) {
+            (value, Origin::Env(COSIGN_REPOSITORY.to_owned()))
         } else if let (Some(value), Some(dir)) = (self.dir.get(key.key), &self.dir_path) {
             (value.as_str(), Origin::File(dir.join(key.key)))
         } else {
@@ -190,6 +207,11 @@ impl Sources {
             "" => Ok((String::new(), origin)),
             text => Ok((given(text, &origin)?.trim().to_owned(), origin)),
         }
+    }
+
+    /// The value of cosign's variable that means the same as `key`.
+    fn cosign_value(&self, key: &ChainsKey) -> Option<&str> {
+        self.cosign_repository.as_deref().filter(|_| key.key == OCI_REPOSITORY.key)
     }
 
     /// Checks all keys of `chains-config`, also those that no command asks for: none may be blank, wherever it is given.

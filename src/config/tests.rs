@@ -50,8 +50,21 @@ fn flag_before_environment_before_directory_before_default() {
     assert_eq!(repository(Flags::new(), &[]), None);
     assert_eq!(repository(Flags::new(), &[from_dir]).as_deref(), Some("dir.example/a"));
     assert_eq!(repository(Flags::new(), &[from_dir, env]).as_deref(), Some("env.example/a"));
+    // cosign's variable is in the environment too, and comes before the directory.
+    let cosign = ("COSIGN_REPOSITORY", " cosign.example/a\n");
+    assert_eq!(repository(Flags::new(), &[cosign]).as_deref(), Some("cosign.example/a"));
+    assert_eq!(repository(Flags::new(), &[from_dir, cosign]).as_deref(), Some("cosign.example/a"));
+    assert_eq!(repository(Flags::new(), &[from_dir, cosign, env]).as_deref(), Some("env.example/a"));
+    let empty = ("STEPSEAL_STORAGE_OCI_REPOSITORY", "");
+    assert_eq!(repository(Flags::new(), &[cosign, empty]).as_deref(), Some("cosign.example/a"));
+    assert_eq!(
+        repository(Flags::new(), &[("COSIGN_REPOSITORY", ""), from_dir]).as_deref(),
+        Some("dir.example/a")
+    );
+    let own = self::flags(&[("config", &["storage.oci.repository="])]);
+    assert_eq!(repository(own, &[cosign]), None, "the flag says: the image's own");
     let flags = flags(&[("config", &["storage.oci.repository=flag.example/a"]), ("config-dir", &[path])]);
-    assert_eq!(repository(flags, &[env]).as_deref(), Some("flag.example/a"));
+    assert_eq!(repository(flags, &[env, cosign]).as_deref(), Some("flag.example/a"));
 }
 
 #[test]
@@ -166,6 +179,16 @@ fn every_wrong_value_names_its_place_and_what_is_taken() {
         ("STEPSEAL_TASKRUN", "name", "is not a run, NAMESPACE/NAME"),
         ("STEPSEAL_TRANSPARENCY_ENABLED", "true", "allowed: \"false\""),
         ("STEPSEAL_STORAGE_OCI_REPOSITORY", "https://a.example/x", "is not a repository"),
+        (
+            "COSIGN_REPOSITORY",
+            "https://a.example/x",
+            "COSIGN_REPOSITORY: \"https://a.example/x\" is not a repository",
+        ),
+        (
+            "COSIGN_REPOSITORY",
+            "a.example/x:tag",
+            "COSIGN_REPOSITORY: \"a.example/x:tag\" is not a repository",
+        ),
         ("STEPSEAL_KEY", "k8s://name", "STEPSEAL_KEY"),
     ];
     for (name, value, want) in cases {

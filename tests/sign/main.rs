@@ -16,6 +16,7 @@ mod concurrency;
 mod echo;
 mod echoes;
 mod encodings;
+mod elsewhere;
 mod everyday;
 mod faults;
 mod home;

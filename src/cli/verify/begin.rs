@@ -11,7 +11,7 @@ use super::super::access;
 use super::super::environment::Environment;
 use super::super::output::Output;
 use crate::cli::confinement;
-use crate::cli::registries::{self, BadRepository};
+use crate::cli::registries;
 use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, NameError, Reach, RunsError};
 use crate::config::settings::VERIFY_TABLES;
@@ -76,8 +76,6 @@ pub(super) enum BeginError {
     Require(#[from] RequireError),
     #[error("\"{name}\" names no image")]
     Image { name: String, source: ReferenceError },
-    #[error(transparent)]
-    Repository(#[from] BadRepository),
     #[error("there is nothing to verify")]
     Nothing(#[source] NothingError),
     #[error(
@@ -131,7 +129,6 @@ impl Explain for BeginError {
             Self::Type(error) => error.hint(),
             Self::Require(error) => error.hint(),
             Self::Image { .. } => Some("write NAME@sha256:DIGEST or NAME:TAG".to_owned()),
-            Self::Repository(error) => error.hint(),
             Self::Nothing(_) => Some(
                 "name the images, or run in a Task whose results name them: stepseal verify NAME@sha256:…"
                     .to_owned(),
@@ -165,7 +162,6 @@ impl Explain for BeginError {
             Self::Type(_)
             | Self::Require(_)
             | Self::Image { .. }
-            | Self::Repository(_)
             | Self::Contradiction
             | Self::PolicyFile { .. } => ExitCode::Usage,
             Self::Policy { exit, .. } => *exit,
@@ -200,14 +196,13 @@ impl Begun {
             _ => Gate::Check(Box::new(check(&config, command, environment, from)?)),
         };
         let images = images(matches, &config, command)?;
-        let repository = registries::repository(&config, environment)?;
         let deadline = from + config.timeout;
-        let named = images.iter().map(|named| &named.repository).chain(&repository);
+        let named = images.iter().map(|named| &named.repository).chain(&config.repository);
         let client = registries::client::<BeginError>(&config, environment, named, Access::Pull, deadline)?;
         Ok(Self {
             images,
             gate,
-            looker: Looker::new(client, repository, config.recursive, config.jobs),
+            looker: Looker::new(client, config.repository, config.recursive, config.jobs),
             json: config.json,
             attestations: command == Command::Attestations,
             deadline,
