@@ -12,6 +12,7 @@ mod fair;
 mod keyed;
 mod looks;
 mod lost;
+mod resolve;
 mod settle;
 mod subjects;
 mod whole;
@@ -66,6 +67,7 @@ fn payloads(format: &dyn Format, image: &ImageRef, claims: &Claims) -> Result<Ve
 }
 
 pub use batch::Batch;
+pub use resolve::{ResolveError, resolve};
 pub use whole::{OciStores, RunJob, Seen, Whole, WholeError};
 pub use writers::Writers;
 

@@ -21,8 +21,8 @@ use crate::explain::{Explain, Explanation};
 use crate::foreign::{self, Text};
 use crate::process::Protection;
 use crate::redact;
-use crate::registry::ImageRef;
 use crate::registry::client::Stats;
+use crate::registry::{ImageRef, TagRef};
 use crate::store::{Encoding, StoreKind};
 use crate::tekton::run::RunName;
 
@@ -79,6 +79,8 @@ impl Label {
 pub enum About {
     /// An image.
     Image(ImageRef),
+    /// An image that an argument names by a tag, as long as nobody knows which one that is.
+    Tag(TagRef),
     /// An entry of an index that names no manifest that can be signed.
     Entry {
         /// The index's repository.
@@ -99,6 +101,7 @@ impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => image.fmt(f),
+            Self::Tag(tag) => tag.fmt(f),
             Self::Entry { repository, digest: Some(digest) } => write!(f, "{repository}@{digest:.200}"),
             Self::Entry { repository, digest: None } => {
                 write!(f, "an entry without a digest in {repository}")
@@ -230,6 +233,8 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<&'a str>,
     from: &'a [String],
     artifact: &'static str,
@@ -269,12 +274,18 @@ impl<'a> Entry<'a> {
         let error = outcome.result.as_ref().err();
         let (uri, digest, uid) = match &outcome.subject {
             About::Image(image) => (image.repository.to_string(), Some(image.digest.as_str()), None),
+            About::Tag(tag) => (tag.repository.to_string(), None, None),
             About::Entry { repository, digest } => (repository.clone(), digest.as_ref().map(Text::raw), None),
             About::Run { name, uid } => (name.to_string(), None, Some(uid.as_ref().map_or("", Uid::as_str))),
+        };
+        let tag = match &outcome.subject {
+            About::Tag(tag) => Some(tag.tag.as_str()),
+            _ => None,
         };
         Self {
             uri,
             digest,
+            tag,
             uid,
             from: &outcome.from,
             artifact: outcome.label.artifact,

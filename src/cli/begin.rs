@@ -13,7 +13,7 @@ use crate::explain::Explain;
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
 use crate::pipeline::{OciStores, Whole, Writers};
 use crate::registry::client::{self, Client, ClientOptions};
-use crate::registry::{ImageRef, PlainHttp, RegistryError};
+use crate::registry::{PlainHttp, RegistryError, Repository};
 use crate::report::Label;
 use crate::sign::SignError;
 use crate::store::{Contents, Directory, Encoding, OciReferrers, OciTag, Store};
@@ -90,13 +90,13 @@ pub(super) fn image_labels(config: &Config) -> Vec<Label> {
     labels.map(of_encoding).collect()
 }
 
-/// Everything a run needs; the key begins to unlock here, beside all that follows. `images` are those that get plain HTTP where
-/// `storage.oci.repository.insecure` says so; `annotates`: the cluster is written to.
+/// Everything a run needs; the key begins to unlock here, beside all that follows. `images`, or their repositories, are those that get plain
+/// HTTP where `storage.oci.repository.insecure` says so; `annotates`: the cluster is written to.
 pub(super) async fn begin(
     config: &Config,
     environment: &Environment,
     begun: Instant,
-    images: &[&ImageRef],
+    images: &[impl AsRef<Repository>],
     annotates: bool,
     out: &mut Output,
 ) -> Result<Whole, BeginError> {
@@ -138,7 +138,7 @@ fn client_options(
     config: &Config,
     environment: &Environment,
     deadline: Instant,
-    images: &[&ImageRef],
+    images: &[impl AsRef<Repository>],
 ) -> ClientOptions {
     ClientOptions {
         insecure: insecure(config, images),
@@ -151,12 +151,12 @@ fn client_options(
 }
 
 /// The hosts that get plain HTTP: those named, and those `storage.oci.repository.insecure` means.
-fn insecure(config: &Config, images: &[&ImageRef]) -> Vec<String> {
+fn insecure(config: &Config, images: &[impl AsRef<Repository>]) -> Vec<String> {
     let mut hosts = config.insecure_registries.clone();
     if let OciStorage { insecure_http: true, repository, .. } = &config.oci {
         match repository {
             Some(repository) => hosts.push(repository.registry().to_owned()),
-            None => hosts.extend(images.iter().map(|image| image.repository.registry().to_owned())),
+            None => hosts.extend(images.iter().map(|image| image.as_ref().registry().to_owned())),
         }
     }
     hosts

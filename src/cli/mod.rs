@@ -23,6 +23,7 @@ mod runs;
 mod runtime;
 mod sign;
 mod subjects;
+mod tags;
 mod trust;
 mod verify;
 mod verify_blob;

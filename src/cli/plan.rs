@@ -14,7 +14,7 @@ use crate::cluster::PREFIX;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::plan::{self, Note, Problem, Subject};
+use crate::plan::{self, Note, PlannedTag, Problem, Subject};
 use crate::registry::ImageRef;
 use crate::report::{Pending, ReportError};
 use crate::store::directory::image_file;
@@ -24,6 +24,8 @@ use crate::store::{Contents, Encoding, KeptUnder, StoreKind};
 #[derive(Serialize)]
 struct Document<'a> {
     subjects: &'a [Subject],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [PlannedTag],
     payloads: Vec<Payload>,
     problems: Vec<Problem>,
     notes: &'a [Note],
@@ -108,6 +110,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         config::Output::Json => {
             let document = Document {
                 subjects: &subjects.plan.subjects,
+                tags: &subjects.plan.tags,
                 payloads,
                 problems: problems(&subjects),
                 notes: &subjects.plan.notes,

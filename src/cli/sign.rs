@@ -13,13 +13,14 @@ use super::output::Output;
 use super::progress::Progress;
 use super::runtime;
 use super::subjects::{self, Subjects};
+use super::tags;
 use crate::config;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::registry::ImageRef;
+use crate::registry::Repository;
 use crate::registry::client::Stats;
 use crate::report::own_results::OwnResults;
-use crate::report::{Event, Pending, Recorder, Report};
+use crate::report::{Event, Outcome, Pending, Recorder, Report};
 
 /// How many notes on one run the log shows: of hundreds of TaskRuns each may have one.
 const SHOWN_NOTES: usize = 20;
@@ -31,7 +32,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         Err(error) => return fail(&error, out),
     };
     let protection = confinement::sign(&config, matches, environment);
-    let subjects = match Subjects::read(config, matches, environment, out) {
+    let mut subjects = match Subjects::read(config, matches, environment, out) {
         Ok(subjects) => subjects,
         Err(error) => return fail(&error, out),
     };
@@ -49,7 +50,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
             out.explanation(&refusal);
             (Report::refused(&expected, &refusal), refusal.exit)
         }
-        None => match sign(&subjects, environment, begun, out) {
+        None => match sign(&mut subjects, environment, begun, out) {
             Ok(report) => {
                 let exit = report.exit();
                 (report, exit)
@@ -103,7 +104,7 @@ pub(super) fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
 }
 
 fn sign(
-    subjects: &Subjects,
+    subjects: &mut Subjects,
     environment: &Environment,
     begun: Instant,
     out: &mut Output,
@@ -128,7 +129,7 @@ fn sign(
 }
 
 async fn work(
-    subjects: &Subjects,
+    subjects: &mut Subjects,
     environment: &Environment,
     begun: Instant,
     out: &mut Output,
@@ -136,7 +137,7 @@ async fn work(
     let mut interruption = Interruption::new(begun + subjects.config.timeout);
     let mut recorder = Recorder::new(subjects.expected());
     let mut progress = Progress::start(&subjects.config, subjects.expected().len());
-    let images: Vec<&ImageRef> = subjects.images().collect();
+    let images: Vec<&Repository> = subjects.repositories().collect();
     let beginning = begin(&subjects.config, environment, begun, &images, subjects.annotates(), out);
     let mut whole = match interruption.or(beginning).await {
         Ok(whole) => whole?,
@@ -146,6 +147,25 @@ async fn work(
         }
     };
     whole.asked += subjects.requests;
+    let resolved = match interruption.or(tags::resolve(subjects, &whole.client, out)).await {
+        Ok(resolved) => resolved,
+        Err(why) => {
+            return Ok(report(Err::<(), _>(why), recorder, begun, whole.stats(), &mut progress, out));
+        }
+    };
+    if let Some(unresolved) = resolved {
+        recorder = Recorder::new(subjects.expected());
+        for outcome in &unresolved.outcomes {
+            progress.note(out, Event::Ended(outcome));
+            recorder.note(Event::Ended(outcome));
+        }
+        if let Some(why) = unresolved.refusal {
+            let seen = &mut |outcome: &Outcome| progress.ended(out, outcome);
+            let report = recorder.refused(&why, begun.elapsed(), whole.stats(), seen);
+            progress.end();
+            return Ok(report);
+        }
+    }
     let jobs = subjects.jobs();
     let mut seen = |event: Event<'_>| {
         progress.note(out, event);

@@ -19,7 +19,7 @@ use crate::pipeline::{RunJob, WholeError};
 use crate::plan::{
     self, Note, NoteKind, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions,
 };
-use crate::registry::{ImageRef, PlainHttp};
+use crate::registry::{ImageRef, PlainHttp, Repository};
 use crate::report::{About, Expected, Label};
 use crate::store::{Encoding, StoreKind};
 use crate::tekton::run::{self, HintOptions, Run, RunKind};
@@ -123,6 +123,7 @@ impl Subjects {
         let options = PlanOptions {
             allow: allow.collect::<Result<_, _>>()?,
             plain_http: PlainHttp::new(&config.insecure_registries),
+            tags: !config.require_digest,
         };
         let mut plan = crate::plan::plan(&discovered, &options);
         let runs = plan_runs(&config, &found, named, &options, &mut plan);
@@ -156,7 +157,7 @@ impl Subjects {
         if let Some(unsayable) = self.unsayable() {
             return Some(unsayable);
         }
-        let signs_images = !self.config.images.is_empty() && !self.plan.images.is_empty();
+        let signs_images = !self.config.images.is_empty() && self.plan.has_images();
         let mut runs = self.run_artifacts().map(|(run, _)| run).peekable();
         if let Some(first) = runs.peek() {
             let blocked = first.blocked.clone().filter(|_| !signs_images);
@@ -192,7 +193,7 @@ impl Subjects {
     /// What `sign` fails of although it begins, and the exit code that it ends with then; nothing, where all can be signed.
     pub(super) fn shortfall(&self) -> (Vec<(String, Explanation)>, ExitCode) {
         let mut failures = Vec::new();
-        let of_images = self.config.images.iter().filter(|_| !self.plan.images.is_empty());
+        let of_images = self.config.images.iter().filter(|_| self.plan.has_images());
         let mut codes: Vec<ExitCode> = of_images.map(|_| ExitCode::Done).collect();
         for (run, to) in self.run_artifacts() {
             for store in &to.stores {
@@ -211,11 +212,11 @@ impl Subjects {
     pub(super) fn expected(&self) -> Vec<Expected> {
         let mut expected = Vec::new();
         for label in begin::image_labels(&self.config) {
-            expected.extend(self.plan.images.iter().map(|planned| Expected {
-                label,
-                subject: About::Image(planned.image.clone()),
-                from: planned.from.clone(),
-            }));
+            let of = |subject, from: &Vec<String>| Expected { label, subject, from: from.clone() };
+            let images = self.plan.images.iter();
+            expected.extend(images.map(|planned| of(About::Image(planned.image.clone()), &planned.from)));
+            let tags = self.plan.tags.iter();
+            expected.extend(tags.map(|planned| of(About::Tag(planned.tag.clone()), &planned.from)));
         }
         for (run, to) in self.run_artifacts() {
             let encodings = &self.config.oci.encodings;
@@ -245,10 +246,12 @@ impl Subjects {
         !self.runs.is_empty() && (of_images || of_runs || self.config.mark_signed)
     }
 
-    /// Every image that something may be put beside.
-    pub(super) fn images(&self) -> impl Iterator<Item = &ImageRef> {
+    /// The repository of every image that something may be put beside.
+    pub(super) fn repositories(&self) -> impl Iterator<Item = &Repository> {
         let of_runs = self.runs.iter().flat_map(|run| &run.images);
-        self.plan.images.iter().map(|planned| &planned.image).chain(of_runs)
+        let images = self.plan.images.iter().map(|planned| &planned.image).chain(of_runs);
+        let tags = self.plan.tags.iter().map(|planned| &planned.tag.repository);
+        images.map(|image| &image.repository).chain(tags)
     }
 
     /// What is to be known of the runs that are signed for: what was not checked, what is missing.
@@ -362,7 +365,7 @@ fn left_out(config: &Config, run: &Run, allowed: &PlanOptions) -> Vec<String> {
         return Vec::new();
     }
     let discovered = run::hints(run, &hint_options(config, run.kind()));
-    let any = PlanOptions { allow: Vec::new(), plain_http: allowed.plain_http.clone() };
+    let any = PlanOptions { plain_http: allowed.plain_http.clone(), ..PlanOptions::default() };
     plan::plan(&discovered, &any).left_out()
 }
 

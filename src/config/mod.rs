@@ -61,6 +61,8 @@ pub struct Config {
     pub registry_certs_dirs: Vec<PathBuf>,
     /// Patterns of repositories; empty: any.
     pub allow: Vec<String>,
+    /// Whether an argument that names its image by a tag is refused.
+    pub require_digest: bool,
     /// Whether each manifest of an index is signed too.
     pub recursive: bool,
     /// Names to sign; empty: the image's own repository.
@@ -267,6 +269,7 @@ impl Config {
             registry_ca: paths(read.list(&settings::REGISTRY_CA)?),
             registry_certs_dirs: paths(read.list(&settings::REGISTRY_CERTS_DIR)?),
             allow: read.list(&settings::ALLOW)?,
+            require_digest: read.switch(&settings::REQUIRE_DIGEST)?,
             recursive: read.switch(&settings::RECURSIVE)?,
             identities: read.all(
                 &settings::IDENTITY,

@@ -36,7 +36,7 @@ pub struct Setting {
 impl Setting {
     /// Whether it is left out of `--help`, so that this fits a screen: it is for manifests, where the environment serves.
     pub fn is_rare(&self) -> bool {
-        ["taskrun-uid", "cluster-credentials", "registry-certs-dir"].contains(&self.flag)
+        ["taskrun-uid", "cluster-credentials", "registry-certs-dir", "require-digest"].contains(&self.flag)
             || self.flag.starts_with("certificate-github-workflow-")
     }
 }
@@ -63,6 +63,7 @@ settings! {
     REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or a folder; repeatable";
     REGISTRY_CERTS_DIR: "registry-certs-dir" "STEPSEAL_REGISTRY_CERTS_DIR" Paths "DIR" "none" "Certificates of single registries, DIR/REGISTRY/{ca.crt,client.cert,client.key}; repeatable";
     ALLOW: "allow" "STEPSEAL_ALLOW" Words "PATTERN" "any repository" "Sign only in these repositories (* in a part, ** across)";
+    REQUIRE_DIGEST: "require-digest" "STEPSEAL_REQUIRE_DIGEST" Switch "" "off" "Refuse an argument that names its image by a tag";
     RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also sign each manifest of an image index";
     IDENTITY: "identity" "STEPSEAL_IDENTITIES" Words "REF" "the image's repository" "The docker-reference to sign; repeatable";
     ANNOTATION: "annotation" "STEPSEAL_ANNOTATIONS" Words "K=V" "none" "Annotation to sign; repeatable";

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::{Note, NoteKind, Plan, Problem, Subject};
+use super::{Note, NoteKind, Plan, PlannedTag, Problem, Subject};
 use crate::foreign;
 
 /// How many lines of one kind are shown; the JSON form has all of them.
@@ -22,6 +22,13 @@ pub fn describe(plan: &Plan) -> Vec<String> {
     let is_image = |subject: &&Subject| signed.contains(&(subject.uri.clone(), subject.digest.as_str()));
     let (images, artifacts): (Vec<&Subject>, Vec<&Subject>) = plan.subjects.iter().partition(is_image);
     section(&mut out, "image to sign", "images to sign", &images, |one| subject(one));
+    section(
+        &mut out,
+        "image by a tag, which sign resolves when it runs",
+        "images by a tag, which sign resolves when it runs",
+        &plan.tags,
+        |PlannedTag { tag, from }| vec![format!("  {tag}"), sources(from)],
+    );
     section(
         &mut out,
         "other artifact, without an image signature",
@@ -61,13 +68,18 @@ fn section<T>(
 }
 
 fn subject(subject: &Subject) -> Vec<String> {
-    let mut from: Vec<&str> = subject.from.iter().take(SOURCES).map(String::as_str).collect();
-    let more = format!("{} more", subject.from.len().saturating_sub(SOURCES));
-    if subject.from.len() > SOURCES {
+    let uri = foreign::shown(&subject.uri, 400);
+    vec![format!("  {uri}@{}", subject.digest), sources(&subject.from)]
+}
+
+/// The line with what names it.
+fn sources(all: &[String]) -> String {
+    let mut from: Vec<&str> = all.iter().take(SOURCES).map(String::as_str).collect();
+    let more = format!("{} more", all.len().saturating_sub(SOURCES));
+    if all.len() > SOURCES {
         from.push(&more);
     }
-    let uri = foreign::shown(&subject.uri, 400);
-    vec![format!("  {uri}@{}", subject.digest), format!("    from {}", from.join(", "))]
+    format!("    from {}", from.join(", "))
 }
 
 /// Why a plan has no image: what was looked at.

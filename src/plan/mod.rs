@@ -11,11 +11,13 @@
 mod allow;
 mod artifact;
 mod describe;
+mod known;
 mod outputs;
 mod pairs;
 mod planner;
 mod reason;
 mod run;
+mod tags;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ use serde::Serialize;
 pub use allow::{Pattern, PatternError};
 pub use describe::describe;
 pub use run::{PlannedRun, RunPlanOptions, plan_run, refused_outcome};
+pub use tags::PlannedTag;
 
 use crate::registry::{ImageRef, PlainHttp, Repository};
 use crate::tekton::{Discovered, Looked};
@@ -37,6 +40,8 @@ pub struct PlanOptions {
     pub allow: Vec<Pattern>,
     /// The registries of which port 80 is the default one.
     pub plain_http: PlainHttp,
+    /// Whether an argument may name its image by a tag, for the caller to [resolve](Plan::resolve). Results and lists never may.
+    pub tags: bool,
 }
 
 impl PlanOptions {
@@ -54,7 +59,7 @@ pub fn allows(patterns: &[Pattern], repository: &Repository, plain_http: &PlainH
 
 /// What would be signed, and what is wrong.
 ///
-/// As JSON: `{"subjects":[…],"problems":[…],"notes":[…]}`.
+/// As JSON: `{"subjects":[…],"problems":[…],"notes":[…]}`, with `"tags":[…]` where there are any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Everything that was built: images and other artifacts.
@@ -62,6 +67,9 @@ pub struct Plan {
     /// The images among the subjects: each distinct one once.
     #[serde(skip)]
     pub images: Vec<PlannedImage>,
+    /// The images that arguments name by a tag: each distinct one once. Their digests are not known yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<PlannedTag>,
     /// What is wrong. Unless this is empty, nothing is signed without the user's leave.
     pub problems: Vec<Problem>,
     /// What is rightly not signed, and what else the user should know.
@@ -133,6 +141,6 @@ impl Plan {
 
     /// Why there is no image to sign, and where one was looked for; `None` when there is one.
     pub fn nothing_to_sign(&self) -> Option<String> {
-        self.images.is_empty().then(|| describe::nothing(self))
+        (!self.has_images()).then(|| describe::nothing(self))
     }
 }

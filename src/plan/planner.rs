@@ -1,13 +1,14 @@
 //! The judging itself: one pass over the hints, in their order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::known::Known;
 use super::pairs;
 use super::reason;
-use super::{Note, NoteKind, Plan, PlanOptions, PlannedImage, Problem, Subject};
+use super::{Note, NoteKind, Plan, PlanOptions, Problem};
 use crate::foreign;
-use crate::registry::ImageRef;
-use crate::tekton::{Discovered, Hint, Value};
+use crate::registry::{ImageRef, Named, ReferenceError, Repository, TagRef};
+use crate::tekton::{Discovered, Hint, Scope, Value};
 
 /// How many wrong entries of one list are told each on its own.
 pub(super) const ENTRIES_TOLD: usize = 16;
@@ -27,8 +28,7 @@ struct Unsigned {
 pub(super) struct Planner<'a> {
     options: &'a PlanOptions,
     pub(super) plan: Plan,
-    subjects: HashMap<(String, String), usize>,
-    images: HashMap<ImageRef, usize>,
+    known: Known,
     unsigned: Vec<Unsigned>,
     /// The place of the hint whose entries are judged.
     hint: String,
@@ -39,8 +39,7 @@ impl<'a> Planner<'a> {
         Self {
             options,
             plan: Plan::default(),
-            subjects: HashMap::new(),
-            images: HashMap::new(),
+            known: Known::default(),
             unsigned: Vec::new(),
             hint: String::new(),
         }
@@ -113,9 +112,13 @@ impl<'a> Planner<'a> {
         let mut wrong = 0;
         let mut told = HashSet::new();
         for name in names {
-            match name.parse::<ImageRef>() {
-                Ok(image) => self.image(image, &[hint.place()]),
-                Err(error) => {
+            match name.parse::<Named>().map(Named::into_image) {
+                Ok(Ok(image)) => self.image(image, &[hint.place()]),
+                Ok(Err(tag)) if self.options.tags && hint.scope == Scope::Arguments => {
+                    self.tag(tag, &hint.place());
+                }
+                failed => {
+                    let error = failed.err().unwrap_or(ReferenceError::NoDigest);
                     wrong += 1;
                     if told.len() < ENTRIES_TOLD && told.insert(name) {
                         self.problem(hint.place(), reason::listed(&hint.scope, name, &error));
@@ -130,36 +133,34 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn image(&mut self, image: ImageRef, from: &[String]) {
-        if !self.options.allows(&image.repository) {
-            let patterns: Vec<String> = self
-                .options
-                .allow
-                .iter()
-                .take(PATTERNS_TOLD)
-                .map(|pattern| format!("\"{pattern}\""))
-                .collect();
-            let more = if self.options.allow.len() > PATTERNS_TOLD { " and others" } else { "" };
-            let place = from.first().cloned().unwrap_or_default();
-            let what = format!(
-                "{} may not be signed: --allow has only {}{more}",
-                foreign::shown(&image.repository.to_string(), 300),
-                patterns.join(", ")
-            );
-            self.problem(place, what);
-            return;
+        let place = from.first().map_or("", String::as_str);
+        if self.may_be_signed(&image.repository, place) {
+            self.known.image(&mut self.plan, image, from);
         }
-        self.subject(image.repository.to_string(), image.digest.to_string(), from);
-        match self.images.get(&image) {
-            Some(&at) => {
-                if let Some(known) = self.plan.images.get_mut(at) {
-                    add_sources(&mut known.from, from);
-                }
-            }
-            None => {
-                self.images.insert(image.clone(), self.plan.images.len());
-                self.plan.images.push(PlannedImage { image, from: from.to_vec() });
-            }
+    }
+
+    /// An image that the argument at `place` names by a tag.
+    fn tag(&mut self, tag: TagRef, place: &str) {
+        if self.may_be_signed(&tag.repository, place) {
+            self.known.tag(&mut self.plan, tag, place);
         }
+    }
+
+    /// Whether `--allow` has the repository; otherwise it is a problem of what stands at `place`.
+    fn may_be_signed(&mut self, repository: &Repository, place: &str) -> bool {
+        if self.options.allows(repository) {
+            return true;
+        }
+        let patterns: Vec<String> =
+            self.options.allow.iter().take(PATTERNS_TOLD).map(|pattern| format!("\"{pattern}\"")).collect();
+        let more = if self.options.allow.len() > PATTERNS_TOLD { " and others" } else { "" };
+        let what = format!(
+            "{} may not be signed: --allow has only {}{more}",
+            foreign::shown(&repository.to_string(), 300),
+            patterns.join(", ")
+        );
+        self.problem(place.to_owned(), what);
+        false
     }
 
     /// An artifact that `place` names, with `what` to say where no other hint calls it an image.
@@ -171,30 +172,13 @@ impl<'a> Planner<'a> {
         place: String,
         what: String,
     ) {
-        let subject = self.subject(uri.to_owned(), digest, from);
+        let subject = self.known.subject(&mut self.plan, uri.to_owned(), digest, from);
         self.unsigned.push(Unsigned { subject, hint: self.hint.clone(), place, what });
     }
 
-    fn subject(&mut self, uri: String, digest: String, from: &[String]) -> usize {
-        let subjects = &mut self.plan.subjects;
-        let at = *self.subjects.entry((uri, digest)).or_insert_with_key(|(uri, digest)| {
-            subjects.push(Subject { uri: uri.clone(), digest: digest.clone(), from: Vec::new() });
-            subjects.len() - 1
-        });
-        if let Some(subject) = subjects.get_mut(at) {
-            add_sources(&mut subject.from, from);
-        }
-        at
-    }
-
     fn note_unsigned(&mut self) {
-        let signed: HashSet<usize> = self
-            .images
-            .keys()
-            .filter_map(|image| {
-                self.subjects.get(&(image.repository.to_string(), image.digest.to_string())).copied()
-            })
-            .collect();
+        let signed: HashSet<usize> =
+            self.known.images.keys().filter_map(|image| self.known.subject_of(image)).collect();
         let mut left = std::mem::take(&mut self.unsigned);
         left.retain(|unsigned| !signed.contains(&unsigned.subject));
         for of_one in left.chunk_by(|one, two| one.hint == two.hint) {
@@ -209,14 +193,6 @@ impl<'a> Planner<'a> {
                     NoteKind::Other,
                 );
             }
-        }
-    }
-}
-
-fn add_sources(known: &mut Vec<String>, from: &[String]) {
-    for place in from {
-        if !known.contains(place) {
-            known.push(place.clone());
         }
     }
 }

@@ -1,4 +1,5 @@
 mod pairs;
+mod tags;
 
 use std::fs;
 
@@ -316,18 +317,6 @@ fn what_is_not_allowed_is_a_problem_that_names_the_patterns() {
         ]
     );
     assert_eq!(plan.subjects.len(), 1);
-}
-
-#[test]
-fn a_tag_as_argument_says_why_it_is_not_signed() {
-    let plan = plan(&from_arguments(&["registry.example/a:v1".into()]), &PlanOptions::default());
-    assert_eq!(
-        problems(&plan),
-        [
-            "argument 1: \"registry.example/a:v1\" can't be signed: it names a tag and no digest; a tag can be moved \
-             between the build and the signature, so only NAME@sha256:… is signed"
-        ]
-    );
 }
 
 #[test]

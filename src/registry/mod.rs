@@ -18,4 +18,4 @@ pub use client::{Client, ClientOptions, Manifest, RegistryError, Target, Written
 pub use credentials::CredentialError;
 pub use digest::{Digest, DigestError};
 pub use keychain::{Credential, Keychain, Login};
-pub use reference::{ImageRef, Named, ReferenceError, Repository};
+pub use reference::{ImageRef, Named, ReferenceError, Repository, TagRef};

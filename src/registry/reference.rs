@@ -43,6 +43,51 @@ pub struct Named {
     pub digest: Option<Digest>,
 }
 
+/// An image named by a tag. What that stands for, only the registry knows, and only now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TagRef {
+    /// Where it lies.
+    pub repository: Repository,
+    /// The tag.
+    pub tag: String,
+}
+
+/// The tag of a name without a tag and without a digest, as every client has it.
+const DEFAULT_TAG: &str = "latest";
+
+impl Named {
+    /// The image, where a digest names it, or else the tag: `latest` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// The tag, whose image only the registry knows.
+    pub fn into_image(self) -> Result<ImageRef, TagRef> {
+        let Self { repository, tag, digest } = self;
+        match digest {
+            Some(digest) => Ok(ImageRef { repository, digest }),
+            None => Err(TagRef { repository, tag: tag.unwrap_or_else(|| DEFAULT_TAG.to_owned()) }),
+        }
+    }
+}
+
+impl AsRef<Repository> for ImageRef {
+    fn as_ref(&self) -> &Repository {
+        &self.repository
+    }
+}
+
+impl AsRef<Repository> for Repository {
+    fn as_ref(&self) -> &Repository {
+        self
+    }
+}
+
+impl fmt::Display for TagRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
 /// Why a text names no image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -182,9 +227,7 @@ impl FromStr for ImageRef {
 
     /// Parses `NAME[:TAG]@sha256:HEX`; the tag is dropped, as cosign drops it from what is signed.
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let named: Named = text.parse()?;
-        let digest = named.digest.ok_or(ReferenceError::NoDigest)?;
-        Ok(Self { repository: named.repository, digest })
+        text.parse::<Named>()?.into_image().map_err(|_| ReferenceError::NoDigest)
     }
 }
 

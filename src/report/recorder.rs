@@ -74,6 +74,18 @@ impl Recorder {
         Report { interrupted: true, ..report }
     }
 
+    /// The report of a run that refused to sign anything, because of what came to light after it had begun: what has no outcome of
+    /// its own failed because of `why`, and `seen` is called with each of these.
+    pub fn refused(
+        self,
+        why: &Explanation,
+        elapsed: Duration,
+        stats: Stats,
+        seen: &mut dyn FnMut(&Outcome),
+    ) -> Report {
+        self.report(why, elapsed, stats, seen)
+    }
+
     fn report(
         mut self,
         why: &Explanation,

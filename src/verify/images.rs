@@ -17,7 +17,7 @@ use crate::payload::simple_signing;
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::registry::reference::Named;
-use crate::registry::{ImageRef, RegistryError, Repository};
+use crate::registry::{ImageRef, RegistryError, Repository, TagRef};
 use crate::store::{Find, Found, Looked, Looks, Position, ReferrersApis, Search, StoreError, Wanted};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.
@@ -169,21 +169,14 @@ impl Looker {
     ///
     /// When the registry doesn't say.
     pub async fn resolve(&self, named: &Named) -> Result<Asked, VerifyError> {
-        let repository = &named.repository;
-        let digest = match &named.digest {
-            Some(digest) => digest.clone(),
-            None => {
-                let tag = named.tag.as_deref().unwrap_or("latest");
-                self.manifest(repository, Target::Tag(tag.to_owned()), &format!("{repository}:{tag}"))
-                    .await?
-                    .digest
+        match named.clone().into_image() {
+            Ok(image) => Ok(Asked { name: image.to_string(), image }),
+            Err(TagRef { repository, tag }) => {
+                let name = format!("{repository}:{tag}");
+                let digest = self.manifest(&repository, Target::Tag(tag), &name).await?.digest;
+                Ok(Asked { name, image: ImageRef { repository, digest } })
             }
-        };
-        let name = match (&named.digest, &named.tag) {
-            (Some(digest), _) => format!("{repository}@{digest}"),
-            (None, tag) => format!("{repository}:{}", tag.as_deref().unwrap_or("latest")),
-        };
-        Ok(Asked { name, image: ImageRef { repository: repository.clone(), digest } })
+        }
     }
 
     /// Judges every image, and with `recursive` the manifests of each index; `seen` hears of each in the order

@@ -159,7 +159,7 @@ fn the_calls_of_public_tasks_run_as_they_are_written() {
     let ours = task.runs(16, &[]).stdout;
     assert_eq!(ours, fs::read_to_string(task.scene.home().join("work/sbom.json")).unwrap());
     let theirs =
-        run(task.scene.cosign(&["download", "sbom", "--allow-http-registry", &task.image.reference()]));
+        run(&mut task.scene.cosign(&["download", "sbom", "--allow-http-registry", &task.image.reference()]));
     assert_eq!(theirs.ok().stdout.trim_end(), ours.trim_end(), "what cosign reads of it");
 
     let mut sign =

@@ -54,12 +54,6 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
-fn a_tag_without_a_digest() {
-    let step = Step::new();
-    refused(&step, &["registry.example/app:v1"], 3, &["argument 1", "a tag can be moved"]);
-}
-
-#[test]
 fn a_digest_the_registry_lacks() {
     let step = Step::new();
     let digest = format!("sha256:{}", "ab".repeat(32));
