@@ -38,8 +38,8 @@ fn man() -> io::Result<Vec<u8>> {
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
-    for command in command.get_subcommands() {
-        let name = command.get_name().to_uppercase();
+    for (name, command) in commands(&command) {
+        let name = name.to_uppercase();
         let man = clap_mangen::Man::new(command.clone());
         page.extend_from_slice(format!(".SH \"{name}\"\n").as_bytes());
         let mut section = Vec::new();
@@ -59,4 +59,16 @@ fn man() -> io::Result<Vec<u8>> {
     page.extend_from_slice(b".TP\nSTEPSEAL_LOG\nLevels of the log on standard error, as error, warn, info, debug, trace (default: warn)\n");
     page.extend_from_slice(b".SH \"EXIT STATUS\"\n0 done; 1 failed; 2 bad usage or configuration; 3 the results name nothing to sign, or name it wrongly; 4 the registry or the cluster refused the credentials; 5 some subjects are signed and some are not.\n");
     Ok(page)
+}
+
+/// Each command by its whole name, with those below it: `download signature`.
+fn commands(program: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let named = |command: &'_ clap::Command| command.get_name().to_owned();
+    let all = program.get_subcommands().flat_map(|command| {
+        let below = command
+            .get_subcommands()
+            .map(move |below| (format!("{} {}", named(command), named(below)), below));
+        std::iter::once((named(command), command)).chain(below)
+    });
+    all.collect()
 }

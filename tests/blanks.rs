@@ -20,7 +20,7 @@ use stepseal::config::sources::{FOREIGN_VARIABLES, variable};
 const BLANKS: [&str; 9] = [" ", ",", " , ", ":", ":: ", "\n", "\t,\n", "\u{3000}", "\u{200b},\u{a0}"];
 
 /// Each command that reads settings, with arguments that let it read all of them, and that it ends with before it asks anybody.
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 16] = [
     &["plan", "--output=json", IMAGE],
     &["sign", IMAGE],
     &["attest", "--predicate=/nowhere", "--type=custom", IMAGE],
@@ -43,6 +43,12 @@ const COMMANDS: [&[&str]; 10] = [
         "--certificate-oidc-issuer=b",
         "/nowhere",
     ],
+    &["tree", "--output=yaml", IMAGE],
+    &["triangulate", IMAGE],
+    &["download", "signature", "x y"],
+    &["download", "attestation", "--platform=/", IMAGE],
+    &["download", "sbom", "--platform=/", IMAGE],
+    &["attach", "sbom", "--sbom=/nowhere", IMAGE],
 ];
 
 const IMAGE: &str =
@@ -91,10 +97,17 @@ fn each<T: Sync>(cells: &[T], check: impl Fn(&T) + Sync) {
     });
 }
 
-/// Every argument of every command that takes a value: the command, the flag (none: positional), its name in messages, whether it is repeatable.
-fn arguments() -> Vec<(String, Option<String>, String, bool)> {
+/// Every argument of every command that takes a value: the command with that above it, the flag (none: positional), its name in messages,
+/// whether it is repeatable.
+fn arguments() -> Vec<(Vec<String>, Option<String>, String, bool)> {
     let mut all = Vec::new();
-    for command in args::command().get_subcommands() {
+    let program = args::command();
+    let below = program.get_subcommands().flat_map(|above| {
+        above.get_subcommands().map(|command| (vec![above.get_name().to_owned()], command))
+    });
+    let commands = program.get_subcommands().map(|command| (Vec::new(), command)).chain(below);
+    for (mut path, command) in commands {
+        path.push(command.get_name().to_owned());
         for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
             let flag = arg.get_long().map(|long| format!("--{long}"));
             let name = flag
@@ -102,15 +115,15 @@ fn arguments() -> Vec<(String, Option<String>, String, bool)> {
                 .unwrap_or_else(|| arg.get_value_names().unwrap().iter().map(ToString::to_string).collect());
             let many = matches!(arg.get_action(), clap::ArgAction::Append)
                 || arg.get_num_args().is_some_and(|range| flag.is_none() && range.max_values() > 1);
-            all.push((command.get_name().to_owned(), flag, name, many));
+            all.push((path.clone(), flag, name, many));
         }
     }
     all
 }
 
 /// The arguments that give these values.
-fn given(command: &str, flag: Option<&str>, values: &[&str]) -> Vec<String> {
-    let command = std::iter::once(command.to_owned());
+fn given(command: &[String], flag: Option<&str>, values: &[&str]) -> Vec<String> {
+    let command = command.iter().cloned();
     match flag {
         Some(flag) => command.chain(values.iter().map(|value| format!("{flag}={value}"))).collect(),
         None => command.chain(["--".to_owned()]).chain(values.iter().map(ToString::to_string)).collect(),

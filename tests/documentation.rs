@@ -175,7 +175,11 @@ fn every_flag_named_in_prose_exists() {
     let commands: Vec<&str> =
         listed.lines().map_while(|line| line.strip_prefix("  ")?.split_whitespace().next()).collect();
     assert!(commands.contains(&"sign") && commands.contains(&"verify"), "{commands:?}");
-    let help: String = commands.iter().map(|command| output(&[command, "--help"])).collect();
+    let program = stepseal::cli::args::command();
+    let below = program.get_subcommands().flat_map(|above| {
+        above.get_subcommands().map(|command| output(&[above.get_name(), command.get_name(), "--help"]))
+    });
+    let help: String = commands.iter().map(|command| output(&[command, "--help"])).chain(below).collect();
     // Flags of cargo, cosign, curl, kubectl, podman and fuzz/smoke, which the prose names too.
     let others = [
         "--release",
@@ -187,11 +191,10 @@ fn every_flag_named_in_prose_exists() {
         "--unix-socket",
         "--json",
         "--long",
-        "--registry-referrers-mode",
         "--experimental-oci",
         "--watch",
     ];
-    let pages = ["configuration", "agent", "runs", "verify", "policy", "threat-model"]
+    let pages = ["configuration", "agent", "runs", "verify", "policy", "threat-model", "looking"]
         .map(|page| format!("docs/{page}.md"));
     for name in ["README.md", "ARCHITECTURE.md"].into_iter().chain(pages.iter().map(String::as_str)) {
         let text = std::fs::read_to_string(root(name)).unwrap();

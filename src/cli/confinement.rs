@@ -107,6 +107,15 @@ pub(super) fn verify(config: &Verification, matches: &ArgMatches, environment: &
     draft.enforce()
 }
 
+/// Confines the commands that look at what lies beside an image, or attach the file `sbom`.
+pub(super) fn beside(config: &Verification, sbom: Option<&Path>, environment: &Environment) -> Protection {
+    let mut draft = Draft::new(environment);
+    sbom.into_iter().for_each(|path| draft.input(path));
+    let keychain = draft.keychain(&config.registry_config);
+    draft.registry(keychain.as_ref(), &config.registry_ca, &config.registry_certs_dirs);
+    draft.enforce()
+}
+
 /// Confines `verify-blob` and `verify-blob-attestation`.
 pub(super) fn verify_blob(matches: &ArgMatches, environment: &Environment) -> Protection {
     let mut draft = Draft::new(environment);

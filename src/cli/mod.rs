@@ -3,6 +3,7 @@
 mod access;
 mod agent;
 pub mod args;
+mod attached;
 mod attest;
 mod begin;
 mod completions;
@@ -13,7 +14,6 @@ mod generate_key_pair;
 mod interruption;
 mod log;
 mod output;
-#[allow(dead_code, reason = "the commands that read it come next")]
 mod own_flags;
 mod plan;
 mod predicate;
@@ -113,6 +113,9 @@ fn dispatch(
         Some(("verify", matches)) => verify::images(matches, environment, out),
         Some(("verify-run", matches)) => verify::run(matches, environment, out),
         Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),
+        Some((name @ ("tree" | "triangulate" | "download" | "attach"), matches)) => {
+            attached::run(name, matches, environment, out)
+        }
         Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
         Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),

@@ -3,7 +3,7 @@
 //! Each line for people is escaped on its way out ([`foreign::line`]): what a text from outside has in it, it can't begin a line of ours.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -53,7 +53,20 @@ impl Output {
 
     /// What programs read on standard output, as it is: the command has failed if any of it is lost.
     pub(super) fn print_data(&mut self, text: &str) {
-        if let Err(error) = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+        self.write(text.as_bytes());
+    }
+
+    /// What somebody else wrote, byte for byte, with whatever looks like a secret in it: a program that reads it compares digests. The
+    /// command has failed if any of it is lost. On a terminal, which such bytes could control, it is lines for people.
+    pub(super) fn print_foreign(&mut self, bytes: &[u8]) {
+        if self.out.is_terminal() {
+            return self.print_lines(String::from_utf8_lossy(bytes).lines());
+        }
+        self.write(bytes);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Err(error) = self.out.write_all(bytes).and_then(|()| self.out.flush()) {
             self.lost.get_or_insert(error);
         }
     }

@@ -46,11 +46,21 @@ impl<'a> OwnFlags<'a> {
 
     /// Whether it is on or off; `None`: it isn't given.
     pub(super) fn switch(&self, flag: &str) -> Result<Option<bool>, ConfigError> {
+        self.one(flag, "true or false", boolean)
+    }
+
+    /// Its last value, which `read` must know; `None`: it isn't given. `wanted` says which values there are.
+    pub(super) fn one<T>(
+        &self,
+        flag: &str,
+        wanted: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
         let Some((text, origin)) = self.values(flag)?.pop() else { return Ok(None) };
-        let value = boolean(text.trim()).ok_or_else(|| ConfigError::Value {
+        let value = read(text.trim()).ok_or_else(|| ConfigError::Value {
             origin,
             value: foreign::shown(&text, SHOWN_BYTES),
-            wanted: "true or false".to_owned(),
+            wanted: wanted.to_owned(),
         })?;
         Ok(Some(value))
     }

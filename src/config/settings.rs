@@ -261,6 +261,14 @@ settings! {
     RUN_REQUIRE: "require" "STEPSEAL_REQUIRE" Words "PATH=VALUE" "none" "What the run's payload must say at a JSONPath (RFC 9535); repeatable";
 }
 
+/// The settings of the commands that look at what lies beside an image, or attach to it: how registries are reached, and for how long.
+pub fn beside_settings() -> impl Iterator<Item = &'static Setting> {
+    let of_verify_alone = [ALLOW_CERTIFICATE_CHAIN.flag, VERIFY_RECURSIVE.flag, VERIFY_JOBS.flag];
+    let registry =
+        VERIFY_REGISTRY_SETTINGS.iter().filter(move |setting| !of_verify_alone.contains(&setting.flag));
+    registry.chain(std::iter::once(&VERIFY_TIMEOUT))
+}
+
 /// All tables of the verify commands.
 pub const VERIFY_TABLES: [&[Setting]; 5] = [
     VERIFY_SETTINGS,

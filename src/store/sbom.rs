@@ -75,7 +75,6 @@ pub enum Change {
 ///
 /// When a look-up fails, or what is there isn't an SBOM that can be read.
 pub async fn find(beside: &Beside, image: &ImageRef) -> Result<Option<Sbom>, BesideError> {
-    let is_sbom = |descriptor: &Value| text(descriptor, "artifactType") == Some(ARTIFACT_TYPE);
     let (listed, tagged) = tokio::join!(beside.listed(image, &is_sbom), beside.tagged(image, Kind::Sbom));
     let listed: Vec<Digest> = listed?.descriptors.iter().filter_map(entry::digest_of).collect();
     let (location, manifest) = match listed.last() {
@@ -105,6 +104,20 @@ pub async fn find(beside: &Beside, image: &ImageRef) -> Result<Option<Sbom>, Bes
     let bytes = beside.blob(image, &digest, size_bytes, &location).await?;
     let media_type = text(layer, "mediaType").unwrap_or_default().into();
     Ok(Some(Sbom { media_type, bytes, others: listed.len().saturating_sub(1), location }))
+}
+
+/// Whether referrers with SBOMs are attached to `image`: readers take the last of them instead of what is under the tag.
+///
+/// # Errors
+///
+/// When the list can't be read.
+pub async fn has_referrer(beside: &Beside, image: &ImageRef) -> Result<bool, BesideError> {
+    Ok(!beside.listed(image, &is_sbom).await?.descriptors.is_empty())
+}
+
+/// Whether the descriptor of a referrer says that it is an SBOM.
+fn is_sbom(descriptor: &Value) -> bool {
+    text(descriptor, "artifactType") == Some(ARTIFACT_TYPE)
 }
 
 /// Attaches `sbom` under the tag of `image`, and reads it back. Returns where, and what that changed.

@@ -15,6 +15,8 @@ mod proxy;
 mod storm;
 
 #[cfg(test)]
+mod attached;
+#[cfg(test)]
 mod both_encodings;
 #[cfg(test)]
 mod bundles;

@@ -91,6 +91,24 @@ fn the_report_and_the_log_say_what_is_in_force() {
     assert!(!step.sign(&[]).stderr.contains("landlock"), "what people read is as before");
 }
 
+/// By flag and by cosign's variable; what else lies there stays closed, and the others need nothing of it.
+#[test]
+fn what_lies_beside_an_image_is_read_and_the_sbom_alone() {
+    let (step, image) = step();
+    fs::create_dir(step.path("work/below")).unwrap();
+    let sbom = step.path("work/below/sbom.json");
+    fs::write(&sbom, "{}").unwrap();
+    confined("attach", step.command(&["attach", "sbom", &image, "--sbom"]).arg(&sbom));
+    confined("attach", step.command(&["attach", "sbom", &image]).env("COSIGN_SBOM", &sbom));
+    confined(
+        "attach",
+        step.command(&["attach", "sbom", &image, "--sbom=-"]).stdin(fs::File::open(&sbom).unwrap()),
+    );
+    for args in [["tree"].as_slice(), &["triangulate"], &["download", "sbom"]] {
+        confined("look", step.command(args).arg(&image).current_dir(step.path("work")));
+    }
+}
+
 /// How a setting that takes a path is used: arguments for `sign`, with a path below the folder given.
 struct Use {
     flag: &'static str,

@@ -9,6 +9,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, Type
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command};
 
+mod attached;
 mod attest;
 mod keys;
 mod verify;
@@ -52,6 +53,10 @@ pub fn command() -> Command {
         .subcommand(verify::verify())
         .subcommand(verify::verify_attestation())
         .subcommand(verify::verify_run())
+        .subcommand(attached::tree())
+        .subcommand(attached::triangulate())
+        .subcommand(attached::download())
+        .subcommand(attached::attach())
         .subcommand(agent())
         .subcommand(demo())
         .subcommand(keys::generate_key_pair())
@@ -59,7 +64,12 @@ pub fn command() -> Command {
         .subcommand(verify_blob::verify_blob_attestation())
         .subcommand(completions())
         .subcommand(Command::new("man").about(MAN_ABOUT))
-        .mut_subcommands(|command| command.mut_args(without_blanks))
+        .mut_subcommands(in_all)
+}
+
+/// `command` and its subcommands, none of which takes a blank value.
+fn in_all(command: Command) -> Command {
+    command.mut_args(without_blanks).mut_subcommands(in_all)
 }
 
 /// `arg`, refusing a blank value: an empty flag must not be read as "no restriction". The one place for all flags

@@ -1,0 +1,108 @@
+//! What the commands begin with: settings, the image, the client; and what an image's name stands for.
+
+use std::path::Path;
+use std::time::Instant;
+
+use clap::ArgMatches;
+
+use super::super::environment::Environment;
+use super::super::output::Output;
+use super::super::own_flags::OwnFlags;
+use super::error::BesideCommandError;
+use crate::cli::{confinement, registries};
+use crate::config::settings::beside_settings;
+use crate::config::{Flags, Sources, Verification};
+use crate::foreign;
+use crate::registry::client::{Access, Client, Manifest};
+use crate::registry::platform::Platform;
+use crate::registry::{ImageRef, Named, Repository, Target};
+use crate::store::beside::Beside;
+use crate::verify::{Asked, Looker};
+
+/// An image, and how its registry is asked.
+pub(super) struct Begun {
+    pub(super) client: Client,
+    /// Where signatures lie, if not beside the image.
+    pub(super) repository: Option<Repository>,
+    pub(super) beside: Beside,
+    pub(super) deadline: Instant,
+    named: Named,
+    looker: Looker,
+}
+
+impl Begun {
+    /// Reads everything; asks no registry yet.
+    pub(super) fn new(
+        matches: &ArgMatches,
+        environment: &Environment,
+        access: Access,
+        from: Instant,
+        out: &mut Output,
+    ) -> Result<Self, BesideCommandError> {
+        let config = Verification::new(&Sources::read(flags(matches), environment.variables())?)?;
+        for warning in &config.warnings {
+            out.line(&format!("warning: {warning}"));
+        }
+        let takes_sbom = matches.try_contains_id("sbom").is_ok();
+        let sbom = if takes_sbom { OwnFlags::new(matches, environment).text("sbom")? } else { None };
+        confinement::beside(&config, sbom.as_deref().map(Path::new), environment);
+        let text = matches.get_one::<String>("image").map(String::as_str).unwrap_or_default();
+        let named: Named = text
+            .parse()
+            .map_err(|source| BesideCommandError::Image { name: foreign::shown(text, 300), source })?;
+        let repository = registries::repository(&config, environment)?;
+        let deadline = from + config.timeout;
+        let asked = std::iter::once(&named.repository).chain(&repository);
+        let client: Client =
+            registries::client::<BesideCommandError>(&config, environment, asked, access, deadline)?;
+        let beside = Beside::new(client.clone(), repository.clone());
+        let looker = Looker::new(client.clone(), repository.clone(), false, 1);
+        Ok(Self { client, repository, beside, deadline, named, looker })
+    }
+
+    /// What the name stands for now. Asks the registry only where there is no digest.
+    pub(super) async fn resolve(&self) -> Result<Asked, BesideCommandError> {
+        Ok(self.looker.resolve(&self.named).await?)
+    }
+
+    /// The image with its manifest, which has to be in the registry.
+    pub(super) async fn held(&self) -> Result<(Asked, Manifest), BesideCommandError> {
+        let Named { repository, tag, digest } = &self.named;
+        let (target, name) = match (digest, tag) {
+            (Some(digest), _) => (Target::Digest(digest.clone()), format!("{repository}@{digest}")),
+            (None, tag) => {
+                let tag = tag.as_deref().unwrap_or("latest");
+                (Target::Tag(tag.to_owned()), format!("{repository}:{tag}"))
+            }
+        };
+        let manifest = self.looker.manifest(repository, target, &name).await?;
+        let image = ImageRef { repository: repository.clone(), digest: manifest.digest.clone() };
+        Ok((Asked { name, image }, manifest))
+    }
+
+    /// What the name stands for, or the image for `platform` that it lists.
+    pub(super) async fn for_platform(
+        &self,
+        platform: Option<&Platform>,
+    ) -> Result<Asked, BesideCommandError> {
+        let Some(platform) = platform else { return self.resolve().await };
+        let (Asked { name, image }, manifest) = self.held().await?;
+        let chosen = platform.choose(&image, &manifest);
+        let image = chosen.map_err(|source| BesideCommandError::Choice {
+            image: name.clone(),
+            platform: platform.to_string(),
+            source,
+        })?;
+        Ok(Asked { name: image.to_string(), image })
+    }
+}
+
+/// The flags of settings as text, by name.
+fn flags(matches: &ArgMatches) -> Flags {
+    let names = beside_settings().map(|setting| setting.flag).chain(["config-dir", "config"]);
+    let given = names.filter_map(|name| {
+        let values = matches.try_get_many::<String>(name).ok()??;
+        Some((name.to_owned(), values.cloned().collect()))
+    });
+    given.collect()
+}

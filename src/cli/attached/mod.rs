@@ -1,0 +1,92 @@
+//! The commands for what lies beside an image: `tree`, `triangulate`, `download` and `attach`.
+//!
+//! Nothing of what they show is verified. What is absent is an error only where the registry itself says so: a look-up that fails is
+//! another error.
+
+mod attach;
+mod begin;
+mod certificate;
+mod download;
+mod error;
+mod lines;
+mod sbom;
+mod tree;
+mod triangulate;
+
+use std::time::Instant;
+
+use clap::ArgMatches;
+
+use super::environment::Environment;
+use super::interruption::Interruption;
+use super::output::Output;
+use super::runtime;
+use crate::exit::ExitCode;
+use crate::explain::Explain as _;
+use crate::registry::client::Access;
+use begin::Begun;
+use error::BesideCommandError;
+
+/// What a command was asked for, its own flags read.
+enum Job {
+    Tree(tree::Tree),
+    Triangulate(triangulate::Type),
+    Download(download::Download),
+    DownloadSbom(sbom::DownloadSbom),
+    AttachSbom(attach::AttachSbom),
+}
+
+/// Runs the command `name`, which is one of these.
+pub(super) fn run(name: &str, matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    let from = Instant::now();
+    let (name, matches) = match matches.subcommand() {
+        Some((below, matches)) => (format!("{name} {below}"), matches),
+        None => (name.to_owned(), matches),
+    };
+    match attempt(&name, matches, environment, from, out) {
+        Ok(()) => ExitCode::Done,
+        Err(error) => {
+            out.error(&error);
+            error.exit()
+        }
+    }
+}
+
+fn attempt(
+    name: &str,
+    matches: &ArgMatches,
+    environment: &Environment,
+    from: Instant,
+    out: &mut Output,
+) -> Result<(), BesideCommandError> {
+    let flags = super::own_flags::OwnFlags::new(matches, environment);
+    let access = if name == "attach sbom" { Access::PullPush } else { Access::Pull };
+    let begun = Begun::new(matches, environment, access, from, out)?;
+    let job = match name {
+        "tree" => Job::Tree(tree::Tree::new(&flags)?),
+        "triangulate" => Job::Triangulate(triangulate::Type::new(&flags)?),
+        "download signature" => Job::Download(download::Download::signatures()),
+        "download attestation" => Job::Download(download::Download::attestations(&flags)?),
+        "download sbom" => Job::DownloadSbom(sbom::DownloadSbom::new(&flags)?),
+        _ => Job::AttachSbom(attach::AttachSbom::new(&flags, out)?),
+    };
+    let runtime = runtime::start().map_err(BesideCommandError::Runtime)?;
+    let work = async {
+        let deadline = begun.deadline;
+        Interruption::new(deadline).or(work(&job, &begun, out)).await
+    };
+    let ended = runtime.block_on(work);
+    // A credential helper or a name look-up that hangs must not keep the step from ending.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|why| Err(BesideCommandError::Ended(why)))
+}
+
+async fn work(job: &Job, begun: &Begun, out: &mut Output) -> Result<(), BesideCommandError> {
+    match job {
+        Job::Tree(tree) => tree.run(begun, out).await,
+        Job::Triangulate(kind) => kind.run(begun, out).await,
+        Job::Download(download) => download.run(begun, out).await,
+        Job::DownloadSbom(download) => download.run(begun, out).await,
+        Job::AttachSbom(attach) => attach.run(begun, out).await,
+    }
+}
