@@ -129,16 +129,7 @@ pub(super) async fn open(
             _ => return Err(error.into()),
         },
     };
-    let key = match signer {
-        Beginning::Begun(key) => key,
-        Beginning::Key(name) => {
-            start(LockedKey::from_secret(&cluster, name, &|name| environment.secret(name)).await?)
-        }
-        Beginning::AgentKey(client, key, name) => {
-            let public = PublicKey::from_secret(&cluster, name).await.map_err(|error| unread(key, error))?;
-            Unlocking::agent(client.address.clone(), expected(Some((key, public)), environment), deadline)
-        }
-    };
+    let key = in_cluster(signer, &cluster, environment, deadline).await?;
     if let Some(text) = &config.service_account {
         let account = ObjectName::within(text, cluster.namespace())?;
         add(&mut keychain, &cluster, &account, out).await?;
@@ -146,6 +137,40 @@ pub(super) async fn open(
         ask_own(&mut keychain, &cluster, out).await?;
     }
     Ok(Access { key, keychain, requests: cluster.requests() })
+}
+
+/// Reads the key alone, which begins to unlock: for commands that ask no registry.
+pub(super) async fn key(
+    config: &Config,
+    environment: &Environment,
+    deadline: Instant,
+) -> Result<Unlocking, AccessError> {
+    let signer = match signer(config, environment, deadline)? {
+        Beginning::Begun(key) => return Ok(key),
+        signer => signer,
+    };
+    let reach = reach(config, environment, deadline);
+    let cluster = Cluster::connect(&reach, &|name| environment.get(name)).await?;
+    in_cluster(signer, &cluster, environment, deadline).await
+}
+
+/// The signer, with what of it is in the cluster.
+async fn in_cluster(
+    signer: Beginning<'_>,
+    cluster: &Cluster,
+    environment: &Environment,
+    deadline: Instant,
+) -> Result<Unlocking, AccessError> {
+    Ok(match signer {
+        Beginning::Begun(key) => key,
+        Beginning::Key(name) => {
+            start(LockedKey::from_secret(cluster, name, &|name| environment.secret(name)).await?)
+        }
+        Beginning::AgentKey(client, key, name) => {
+            let public = PublicKey::from_secret(cluster, name).await.map_err(|error| unread(key, error))?;
+            Unlocking::agent(client.address.clone(), expected(Some((key, public)), environment), deadline)
+        }
+    })
 }
 
 /// How far the signer is without the cluster.

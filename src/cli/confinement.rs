@@ -142,6 +142,22 @@ pub(super) fn verify_blob(matches: &ArgMatches, environment: &Environment) -> Pr
     draft.enforce()
 }
 
+/// Confines the commands that use a key and ask no registry: they read `inputs`, and write `outputs`.
+pub(super) fn with_key(
+    config: &Config,
+    environment: &Environment,
+    inputs: &[&Path],
+    outputs: &[PathBuf],
+) -> Protection {
+    let mut draft = Draft::new(environment);
+    inputs.iter().for_each(|path| draft.input(path));
+    outputs.iter().for_each(|path| draft.output(path));
+    if draft.signer(config) {
+        draft.cluster(&access::reach(config, environment, Instant::now()));
+    }
+    draft.enforce()
+}
+
 /// Logs what protects a command that isn't confined.
 pub(super) fn none() {
     log(&Protection::now(Landlock::NotUsed));
@@ -209,28 +225,11 @@ impl<'a> Draft<'a> {
 
     /// What `sign` and `attest` share; `asks_cluster`: the cluster is needed for more than keys and credentials.
     fn signing(&mut self, config: &Config, asks_cluster: bool) {
-        match config.report.as_deref() {
-            Some(path) if report::is_device(path) => self.rules.write(path),
-            Some(path) => self.rules.put(path.parent().unwrap_or(Path::new("."))),
-            None => {}
-        }
+        config.report.iter().for_each(|path| self.output(path));
         if let Some(folder) = &config.signatures_dir {
             self.rules.keep(folder);
         }
-        let in_secret = match &config.agent {
-            None => {
-                config.key.paths().iter().for_each(|path| self.trusted(path));
-                // An error lists the names in a folder without a key.
-                config.key.folder().into_iter().for_each(|folder| self.rules.list(folder));
-                config.key.secret().is_some()
-            }
-            Some(agent) => {
-                self.rules.connect(agent.address.path());
-                let key = agent.key.as_ref().map(|key| &key.source);
-                key.into_iter().for_each(|key| self.public_key(key));
-                key.is_some_and(|key| key.secret().is_some())
-            }
-        };
+        let in_secret = self.signer(config);
         let env = self.env();
         let reach = access::reach(config, self.environment, Instant::now());
         let keychain = self.keychain(&config.registry_config);
@@ -251,6 +250,32 @@ impl<'a> Draft<'a> {
             }));
         }
         self.registry(keychain.as_ref(), &config.registry_ca, &config.registry_certs_dirs);
+    }
+
+    /// A file that is written whole, or a device.
+    fn output(&mut self, path: &Path) {
+        match report::is_device(path) {
+            true => self.rules.write(path),
+            false => self.rules.put(path.parent().unwrap_or(Path::new("."))),
+        }
+    }
+
+    /// The signing key, or the agent; returns whether something of it is in the cluster.
+    fn signer(&mut self, config: &Config) -> bool {
+        match &config.agent {
+            None => {
+                config.key.paths().iter().for_each(|path| self.trusted(path));
+                // An error lists the names in a folder without a key.
+                config.key.folder().into_iter().for_each(|folder| self.rules.list(folder));
+                config.key.secret().is_some()
+            }
+            Some(agent) => {
+                self.rules.connect(agent.address.path());
+                let key = agent.key.as_ref().map(|key| &key.source);
+                key.into_iter().for_each(|key| self.public_key(key));
+                key.is_some_and(|key| key.secret().is_some())
+            }
+        }
     }
 
     /// A public key, and the names beside it: what else is in its Secret, a private key perhaps, stays closed.

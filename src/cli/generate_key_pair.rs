@@ -3,16 +3,14 @@
 //! A Secret is made whole by one request, or not at all, and one that is there is never changed: cosign would put its keys beside what else
 //! is in it. As with cosign, the public key is written to a file too; the file is there first, and goes away again if there is no Secret.
 
-use std::fs::OpenOptions;
-use std::io::{IsTerminal as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::access;
 use super::environment::Environment;
+use super::key_files::{self, KeyFiles, KeyFilesError, password};
 use super::output::Output;
 use super::runtime;
 use crate::cluster::{self, Cluster, ClusterError, Left, NameError, ObjectName, Reach};
@@ -22,24 +20,13 @@ use crate::foreign;
 use crate::secret::Secret;
 use crate::sign::{self, KeyError};
 
-/// The variable that cosign reads the password from.
-const PASSWORD_VARIABLE: &str = "COSIGN_PASSWORD";
-
 /// Why there is no key pair.
 #[derive(Debug, thiserror::Error)]
 enum PairError {
     #[error("cannot make a key pair")]
     Key(#[source] KeyError),
-    #[error("{} is there already; it was not overwritten", foreign::shown(&.0.display().to_string(), 512))]
-    Exists(PathBuf),
-    #[error("cannot write {}", foreign::shown(&path.display().to_string(), 512))]
-    Write { path: PathBuf, source: std::io::Error },
-    #[error("cannot ask for a password: there is no terminal, and COSIGN_PASSWORD is not set")]
-    NoPassword,
-    #[error("cannot read the password from the terminal")]
-    Terminal(#[source] std::io::Error),
-    #[error("the two passwords are not the same")]
-    Mismatch,
+    #[error(transparent)]
+    Files(#[from] KeyFilesError),
     #[error("{0:?} is no place for keys")]
     Place(String),
     #[error("{place} is not a Secret's name")]
@@ -67,10 +54,7 @@ impl Explain for PairError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Key(error) => return error.hint(),
-            Self::Exists(_) => "choose another --output-key-prefix, or move the old key away".into(),
-            Self::Write { .. } => "choose a folder that can be written with --output-key-prefix".into(),
-            Self::NoPassword => "set COSIGN_PASSWORD; an empty one is allowed".into(),
-            Self::Terminal(_) | Self::Mismatch => "try again, or set COSIGN_PASSWORD".into(),
+            Self::Files(error) => return error.hint(),
             Self::Place(_) => {
                 "leave it out to write files, or give - for standard output or k8s://NAMESPACE/NAME for a Secret".into()
             }
@@ -93,12 +77,8 @@ impl Explain for PairError {
 
     fn exit(&self) -> ExitCode {
         match self {
-            Self::NoPassword
-            | Self::Mismatch
-            | Self::Exists(_)
-            | Self::Place(_)
-            | Self::Name { .. }
-            | Self::SecretExists { .. } => ExitCode::Usage,
+            Self::Files(error) => error.exit(),
+            Self::Place(_) | Self::Name { .. } | Self::SecretExists { .. } => ExitCode::Usage,
             Self::Cluster { source, .. } | Self::Connect(source) | Self::Open { source, .. } => source.exit(),
             _ => ExitCode::Failed,
         }
@@ -128,20 +108,11 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
 }
 
 fn generate(prefix: &str, environment: &Environment, out: &mut Output) -> Result<(), PairError> {
-    let key = PathBuf::from(format!("{prefix}.key"));
-    let public = PathBuf::from(format!("{prefix}.pub"));
-    if let Some(there) = [&key, &public].into_iter().find(|path| path.symlink_metadata().is_ok()) {
-        return Err(PairError::Exists(there.clone()));
-    }
+    let files = KeyFiles::new(prefix);
+    files.are_free()?;
     let pair = sign::generate(&password(environment)?).map_err(PairError::Key)?;
-    create(&key, pair.private_pem.expose(), 0o600)?;
-    if let Err(error) = create(&public, pair.public_pem.as_bytes(), 0o644) {
-        // A private key without its public half is of no use: neither is left behind.
-        let _ = std::fs::remove_file(&key);
-        return Err(error);
-    }
-    out.line(&format!("private key written to {}", key.display()));
-    out.line(&format!("public key written to {}", public.display()));
+    files.create(&pair)?;
+    files.say(out);
     Ok(())
 }
 
@@ -167,7 +138,7 @@ fn into_secret(
     let prefix = matches.get_one::<String>("output-key-prefix").map_or("cosign", String::as_str);
     let public = PathBuf::from(format!("{prefix}.pub"));
     if public.symlink_metadata().is_ok() {
-        return Err(PairError::Exists(public));
+        return Err(KeyFilesError::Exists(public).into());
     }
     let runtime = runtime::start().map_err(PairError::Runtime)?;
     let env = |name: &str| environment.get(name);
@@ -179,7 +150,7 @@ fn into_secret(
     })?;
     let password = password(environment)?;
     let pair = sign::generate(&password).map_err(PairError::Key)?;
-    create(&public, pair.public_pem.as_bytes(), 0o644)?;
+    key_files::create(&public, pair.public_pem.as_bytes(), 0o644)?;
     let public_pem = Secret::from(pair.public_pem);
     let entries =
         [("cosign.key", &pair.private_pem), ("cosign.password", &password), ("cosign.pub", &public_pem)];
@@ -243,26 +214,4 @@ fn failed(name: &ObjectName, source: ClusterError) -> PairError {
         Some(409) => PairError::SecretExists { name, holds: String::new() },
         _ => PairError::Cluster { name, source },
     }
-}
-
-/// Writes a new file; one that is there already is never touched.
-fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PairError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    file.and_then(|mut file| file.write_all(bytes)).map_err(|source| match source.kind() {
-        std::io::ErrorKind::AlreadyExists => PairError::Exists(path.to_owned()),
-        _ => PairError::Write { path: path.to_owned(), source },
-    })
-}
-
-fn password(environment: &Environment) -> Result<Secret, PairError> {
-    if let Some(password) = environment.secret(PASSWORD_VARIABLE) {
-        return Ok(password);
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(PairError::NoPassword);
-    }
-    let ask = |prompt| rpassword::prompt_password(prompt).map(Secret::from).map_err(PairError::Terminal);
-    let first = ask("password for the private key: ")?;
-    let second = ask("the same again: ")?;
-    if first == second { Ok(first) } else { Err(PairError::Mismatch) }
 }

@@ -11,17 +11,22 @@ mod confinement;
 mod demo;
 mod environment;
 mod generate_key_pair;
+mod import_key_pair;
 mod interruption;
+mod key_files;
 mod log;
 mod output;
+mod output_file;
 mod own_flags;
 mod plan;
 mod predicate;
 mod progress;
+mod public_key;
 mod registries;
 mod runs;
 mod runtime;
 mod sign;
+mod sign_blob;
 mod subjects;
 mod tags;
 mod trust;
@@ -103,7 +108,7 @@ fn dispatch(
         out.error(&error);
         return error.exit();
     }
-    if matches!(matches.subcommand_name(), Some("plan" | "agent" | "generate-key-pair")) {
+    if matches!(matches.subcommand_name(), Some("plan" | "agent" | "generate-key-pair" | "import-key-pair")) {
         confinement::none();
     }
     match matches.subcommand() {
@@ -119,6 +124,12 @@ fn dispatch(
         Some(("agent", matches)) => agent::run(matches, environment, out),
         Some(("demo", matches)) => demo::run(matches, out),
         Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),
+        Some(("public-key", matches)) => public_key::run(matches, environment, out),
+        Some(("import-key-pair", matches)) => import_key_pair::run(matches, environment, out),
+        Some(("sign-blob", matches)) => sign_blob::run(sign_blob::Command::Sign, matches, environment, out),
+        Some(("attest-blob", matches)) => {
+            sign_blob::run(sign_blob::Command::Attest, matches, environment, out)
+        }
         Some(("verify-blob", matches)) => {
             verify_blob::run(verify_blob::Command::Blob, matches, environment, out)
         }

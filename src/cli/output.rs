@@ -53,7 +53,7 @@ impl Output {
 
     /// What programs read on standard output, as it is: the command has failed if any of it is lost.
     pub(super) fn print_data(&mut self, text: &str) {
-        self.write(text.as_bytes());
+        self.print_bytes(text.as_bytes());
     }
 
     /// What somebody else wrote, byte for byte, with whatever looks like a secret in it: a program that reads it compares digests. The
@@ -62,10 +62,11 @@ impl Output {
         if self.out.is_terminal() {
             return self.print_lines(String::from_utf8_lossy(bytes).lines());
         }
-        self.write(bytes);
+        self.print_bytes(bytes);
     }
 
-    fn write(&mut self, bytes: &[u8]) {
+    /// The same as [`print_data`](Self::print_data), for what need not be text.
+    pub(super) fn print_bytes(&mut self, bytes: &[u8]) {
         if let Err(error) = self.out.write_all(bytes).and_then(|()| self.out.flush()) {
             self.lost.get_or_insert(error);
         }

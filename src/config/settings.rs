@@ -114,6 +114,9 @@ pub const ATTEST_SETTINGS: &[Setting] = &[
     OUTPUT,
 ];
 
+/// The settings of the commands that use a key and ask no registry.
+pub const KEY_SETTINGS: &[Setting] = &[KEY, AGENT, AGENT_KEY, CLUSTER_CREDENTIALS, TIMEOUT];
+
 /// A key of Tekton Chains' configuration (`chains-config`).
 #[derive(Clone, Copy, Debug)]
 pub struct ChainsKey {

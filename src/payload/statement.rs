@@ -54,17 +54,33 @@ pub fn of_images(
     predicate: &RawValue,
 ) -> Result<Payload, PayloadError> {
     let subject = |image: &ImageRef| image.repository.to_string();
-    let head = Head {
-        _type: STATEMENT_TYPE,
-        subject: images
-            .iter()
-            .map(|image| SubjectOut {
-                name: subject(image),
-                digest: DigestOut { sha256: image.digest.hex() },
-            })
-            .collect(),
-        predicate_type,
-    };
+    let subjects = images
+        .iter()
+        .map(|image| SubjectOut { name: subject(image), digest: DigestOut { sha256: image.digest.hex() } });
+    of(subjects.collect(), predicate_type, predicate)
+}
+
+/// The same of a file of that `name`, by its SHA-256, in hexadecimal digits.
+///
+/// # Errors
+///
+/// As [`of_images`].
+pub fn of_file(
+    name: &str,
+    sha256: &str,
+    predicate_type: &str,
+    predicate: &RawValue,
+) -> Result<Payload, PayloadError> {
+    let subject = SubjectOut { name: name.to_owned(), digest: DigestOut { sha256 } };
+    of(vec![subject], predicate_type, predicate)
+}
+
+fn of(
+    subject: Vec<SubjectOut<'_>>,
+    predicate_type: &str,
+    predicate: &RawValue,
+) -> Result<Payload, PayloadError> {
+    let head = Head { _type: STATEMENT_TYPE, subject, predicate_type };
     let mut head = go_json::to_vec(&head).map_err(|_| PayloadError::Json)?;
     // Its closing brace comes after the predicate.
     head.pop();

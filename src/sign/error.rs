@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::algorithm::Algorithm;
 use super::malformed::Malformed;
 use super::remote::AgentError;
 use crate::cluster::{ClusterError, NameError, ObjectName};
@@ -125,6 +126,12 @@ pub enum KeyError {
         /// What is wrong.
         source: Malformed,
     },
+    /// A key that is imported must be plain, and this one is encrypted as cosign does it.
+    #[error("cannot import {}: it is a key that cosign's encryption protects already", .path.display())]
+    Sealed {
+        /// The path.
+        path: PathBuf,
+    },
     /// It is encrypted, and there is no password.
     #[error("signing key {origin} is encrypted and no password is given")]
     NoPassword {
@@ -178,6 +185,9 @@ pub enum KeyError {
         /// Where the private key came from, for people.
         origin: String,
     },
+    /// A digest, for a key that signs whole messages; or one of another length than its hash makes. No input leads here.
+    #[error("a {0} key cannot sign this digest")]
+    Digest(Algorithm),
     /// The computation itself failed: the system gave no random numbers to blind it with.
     #[error("cannot sign with the key in memory")]
     Sign(#[source] ecdsa::signature::Error),
@@ -217,6 +227,9 @@ impl Explain for KeyError {
                 "name the Secret that the signatures were made with, or a file with its public key"
             }
             Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => return source.hint(),
+            Self::Sealed { .. } => {
+                "use it as it is: --key takes it, and `stepseal public-key` prints its public key"
+            }
             Self::EnvUnset { .. } => "set it from a Secret (env.valueFrom.secretKeyRef) in this step",
             Self::Missing { .. } => {
                 "mount the Secret that holds cosign.key into this step, or name its place with --key or STEPSEAL_KEY"
@@ -260,7 +273,7 @@ impl Explain for KeyError {
             Self::PublicFile { .. } | Self::Mismatch { .. } => {
                 "write it anew (cosign public-key --key cosign.key > cosign.pub), or take it out of the Secret"
             }
-            Self::Encode => "report it with the version of this program",
+            Self::Encode | Self::Digest(_) => "report it with the version of this program",
             Self::Sign(_) | Self::Random(_) => {
                 "see why getrandom(2) fails here; a seccomp profile may refuse it"
             }
@@ -272,7 +285,7 @@ impl Explain for KeyError {
         match self {
             Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => source.exit(),
             Self::Agent(error) => error.exit(),
-            Self::Sign(_) | Self::Random(_) | Self::Encode => ExitCode::Failed,
+            Self::Sign(_) | Self::Random(_) | Self::Encode | Self::Digest(_) => ExitCode::Failed,
             _ => ExitCode::Usage,
         }
     }

@@ -3,13 +3,15 @@
 use std::fmt;
 
 use ecdsa::hazmat::sign_prehashed_rfc6979;
-use p256::pkcs8::PrivateKeyInfoRef;
-use p256::pkcs8::der::{Decode as _, ErrorKind, Tag};
+use ed25519_dalek::pkcs8::KeypairBytes;
+use p256::pkcs8::der::{Decode as _, ErrorKind, SecretDocument, Tag};
+use p256::pkcs8::{EncodePrivateKey as _, PrivateKeyInfoRef};
 use rsa::pkcs1::RsaPrivateKeyRef;
-use rsa::signature::{Keypair as _, RandomizedSigner as _, SignatureEncoding as _, Signer as _};
-use sha2::{Digest as _, Sha256};
+use rsa::signature::{Keypair as _, Signer as _};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::algorithm::{Curve, Kind, rsa_bits};
+use super::hash::Hash;
 use super::malformed::Malformed;
 use super::public::Verifier;
 use super::{KeyError, PublicKey, Signature, Signer};
@@ -85,6 +87,22 @@ impl MemoryKey {
         })
     }
 
+    /// The key in the DER of PKCS#8, version 1: without its public key, as Go writes it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Encode`], which no key leads to.
+    pub(super) fn to_pkcs8(&self) -> Result<SecretDocument, KeyError> {
+        let der = match &self.key {
+            Key::P256(key) => key.to_pkcs8_der(),
+            Key::P384(key) => key.to_pkcs8_der(),
+            Key::P521(key) => key.to_pkcs8_der(),
+            Key::Ed25519(key) => KeypairBytes { secret_key: key.to_bytes(), public_key: None }.to_pkcs8_der(),
+            Key::Rsa(key) => key.to_pkcs8_der(),
+        };
+        der.map_err(|_| KeyError::Encode)
+    }
+
     fn new(key: Key) -> Result<Self, Malformed> {
         let public = PublicKey::new(match &key {
             Key::P256(key) => Verifier::P256(*key.verifying_key()),
@@ -99,13 +117,27 @@ impl MemoryKey {
 
 impl Signer for MemoryKey {
     fn sign(&self, message: &[u8]) -> Result<Signature, KeyError> {
+        match &self.key {
+            Key::Ed25519(key) => Ok(Signature(key.sign(message).to_vec())),
+            _ => self.sign_digest(Hash::Sha256, &Sha256::digest(message)),
+        }
+    }
+
+    fn sign_digest(&self, hash: Hash, digest: &[u8]) -> Result<Signature, KeyError> {
+        let refused = || KeyError::Digest(self.public.algorithm());
+        if digest.len() != hash.size() {
+            return Err(refused());
+        }
         // RFC 6979 uses the message's hash in the nonce too. The curves' own `sign_prehash` would take SHA-384 and SHA-512
         // there, for P-384 and P-521: as safe, but not the bytes that the RFC's test vectors give.
         macro_rules! ecdsa {
             ($key:expr, $curve:ty) => {{
-                let digest = Sha256::digest(message);
-                let (signature, _) =
-                    sign_prehashed_rfc6979::<$curve, Sha256>($key.as_nonzero_scalar(), &digest, &[]);
+                let scalar = $key.as_nonzero_scalar();
+                let (signature, _) = match hash {
+                    Hash::Sha256 => sign_prehashed_rfc6979::<$curve, Sha256>(scalar, digest, &[]),
+                    Hash::Sha384 => sign_prehashed_rfc6979::<$curve, Sha384>(scalar, digest, &[]),
+                    Hash::Sha512 => sign_prehashed_rfc6979::<$curve, Sha512>(scalar, digest, &[]),
+                };
                 signature.to_der().as_bytes().to_vec()
             }};
         }
@@ -113,10 +145,12 @@ impl Signer for MemoryKey {
             Key::P256(key) => ecdsa!(key, p256::NistP256),
             Key::P384(key) => ecdsa!(key, p384::NistP384),
             Key::P521(key) => ecdsa!(key, p521::NistP521),
-            Key::Ed25519(key) => key.sign(message).to_vec(),
+            Key::Ed25519(_) => return Err(refused()),
             // The random numbers blind the computation; they don't change its result.
             Key::Rsa(key) => {
-                key.try_sign_with_rng(&mut getrandom::SysRng, message).map_err(KeyError::Sign)?.to_vec()
+                let private: &rsa::PrivateKey = key.as_ref().as_ref();
+                let signed = private.sign_with_rng(&mut getrandom::SysRng, hash.pkcs1v15(), digest);
+                signed.map_err(|error| KeyError::Sign(error.into()))?
             }
         }))
     }

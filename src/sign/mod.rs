@@ -12,10 +12,10 @@
 //! fifth of a second and 64 MiB, so the caller runs it on a blocking thread beside its first requests.
 //! [`parse_private`] and [`PublicKey::from_pem`] are the parsers alone, without a file or a derivation.
 //!
-//! ECDSA signs SHA-256 on every curve, with the nonces of [RFC 6979], so that equal input gives equal bytes; Ed25519 is
+//! For images, ECDSA signs SHA-256 on every curve, with the nonces of [RFC 6979], so that equal input gives equal bytes; Ed25519 is
 //! pure [RFC 8032]; RSA is PKCS#1 v1.5 with SHA-256 ([RFC 8017 §8.2]), blinded. That is what `cosign verify --key` checks by
 //! default, and what Chains makes. (cosign 3.1 itself *signs* SHA-384 with P-384 and SHA-512 with P-521, and then refuses
-//! its own signature unless told the hash.) What is refused: RSA below 2048 and above 8192 bits, RSA-PSS keys,
+//! its own signature unless told the hash; [`Scheme`] has that for files.) What is refused: RSA below 2048 and above 8192 bits, RSA-PSS keys,
 //! other curves, scrypt settings that cosign never wrote, PKCS#5 encryption, two keys where one is meant.
 //!
 //! # Why this is not sigstore-rs
@@ -54,6 +54,7 @@ mod parse;
 mod public;
 mod public_source;
 pub mod remote;
+mod scheme;
 mod sealed;
 mod source;
 #[cfg(test)]
@@ -62,7 +63,7 @@ mod unlock;
 
 pub use algorithm::Algorithm;
 pub use error::KeyError;
-pub use generate::{KeyPair, generate};
+pub use generate::{KeyPair, generate, read_plain};
 pub use hash::Hash;
 pub use malformed::Malformed;
 pub use memory::MemoryKey;
@@ -71,6 +72,7 @@ pub use parse::{ParsedKey, parse_private};
 pub use public::{Opened, PublicKey, VerifyError};
 pub use public_source::PublicKeySource;
 pub use remote::{AgentAddress, AgentError};
+pub use scheme::{Scheme, SchemeError};
 pub use sealed::SealedKey;
 pub use source::{KeySource, LockedKey};
 pub use unlock::{SignError, Unlocking};
@@ -83,6 +85,14 @@ pub trait Signer: Send + Sync + fmt::Debug {
     ///
     /// Whatever keeps the signature from being made: the system's random numbers, an unreachable service.
     fn sign(&self, message: &[u8]) -> Result<Signature, KeyError>;
+
+    /// Signs the message whose digest by `hash` this is, so that a large file need not be in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Signer::sign`]; and [`KeyError::Digest`] where the scheme signs whole messages (Ed25519), or the digest is not as long as
+    /// that hash makes it; and from an agent, which has to know what it signs.
+    fn sign_digest(&self, hash: Hash, digest: &[u8]) -> Result<Signature, KeyError>;
 
     /// Signs `payload`, which is about `images`: for a signer that looks at what it signs. A key signs the bytes.
     ///

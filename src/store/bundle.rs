@@ -1,4 +1,4 @@
-//! A Sigstore bundle v0.3 with a DSSE envelope, and the manifest that refers it to an image.
+//! A Sigstore bundle v0.3, and the manifest that refers one with a DSSE envelope to an image.
 //!
 //! Spec: <https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_bundle.proto>,
 //! <https://github.com/sigstore/cosign/blob/v3.1.2/specs/BUNDLE_SPEC.md>
@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::wanted;
 use super::{Descriptor, Signed, StoreError, Subject};
 use crate::registry::Digest;
+use crate::sign::{self, Hash, Signature};
 
 /// The media type of a bundle, and the artifact type of the manifest that carries it.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -34,7 +35,28 @@ const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 struct Written<'a> {
     media_type: &'static str,
     verification_material: Material<'a>,
-    dsse_envelope: Envelope<'a>,
+    #[serde(flatten)]
+    content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Content<'a> {
+    DsseEnvelope(Envelope<'a>),
+    MessageSignature(Message),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    message_digest: MessageDigest,
+    signature: String,
+}
+
+#[derive(Serialize)]
+struct MessageDigest {
+    algorithm: &'static str,
+    digest: String,
 }
 
 #[derive(Serialize)]
@@ -140,18 +162,81 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> Descriptor {
     }
 }
 
-/// The bundle of a signature with a key.
-fn bundle(signed: &Signed) -> Result<Bytes, StoreError> {
+/// The bundle of a payload's signature with a key.
+///
+/// # Errors
+///
+/// When it can't be written as JSON, which would be a fault of ours.
+pub fn bundle(signed: &Signed) -> Result<Bytes, StoreError> {
+    written(&signed.key_hint, Content::DsseEnvelope(Envelope::new(signed)))
+}
+
+/// The bundle of the `signature` with `key` over a file whose digest by `hash` this is. cosign leaves the digest of an Ed25519 signature out,
+/// and then refuses its own bundle.
+///
+/// # Errors
+///
+/// When it can't be written as JSON, which would be a fault of ours.
+pub fn of_message(
+    key: &sign::PublicKey,
+    hash: Hash,
+    digest: &[u8],
+    signature: &Signature,
+) -> Result<Bytes, StoreError> {
+    let algorithm = match hash {
+        Hash::Sha256 => "SHA2_256",
+        Hash::Sha384 => "SHA2_384",
+        Hash::Sha512 => "SHA2_512",
+    };
+    let message_digest = MessageDigest { algorithm, digest: STANDARD.encode(digest) };
+    let message = Message { message_digest, signature: signature.base64() };
+    written(&key.hint(), Content::MessageSignature(message))
+}
+
+/// The DSSE envelope alone, as cosign writes it into a file: without a `keyid`.
+///
+/// # Errors
+///
+/// When it can't be written as JSON, which would be a fault of ours.
+pub fn envelope(signed: &Signed) -> Result<Bytes, StoreError> {
+    serde_json::to_vec(&Envelope::new(signed)).map(Bytes::from).map_err(StoreError::Json)
+}
+
+/// cosign's old bundle of what `key` made, a signature or an [`envelope`]: it has no entry of a log here.
+///
+/// Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/pkg/cosign/fetch.go> (`LocalSignedPayload`)
+///
+/// # Errors
+///
+/// When it can't be written as JSON, which would be a fault of ours.
+pub fn old(key: &sign::PublicKey, signature: &[u8]) -> Result<Bytes, StoreError> {
+    #[derive(Serialize)]
+    struct Old {
+        #[serde(rename = "base64Signature")]
+        signature: String,
+        cert: String,
+    }
+    let old = Old { signature: STANDARD.encode(signature), cert: STANDARD.encode(key.to_pem()) };
+    serde_json::to_vec(&old).map(Bytes::from).map_err(StoreError::Json)
+}
+
+fn written(hint: &str, content: Content<'_>) -> Result<Bytes, StoreError> {
     let bundle = Written {
         media_type: MEDIA_TYPE,
-        verification_material: Material { public_key: PublicKey { hint: &signed.key_hint } },
-        dsse_envelope: Envelope {
+        verification_material: Material { public_key: PublicKey { hint } },
+        content,
+    };
+    serde_json::to_vec(&bundle).map(Bytes::from).map_err(StoreError::Json)
+}
+
+impl<'a> Envelope<'a> {
+    fn new(signed: &'a Signed) -> Self {
+        Self {
             payload: STANDARD.encode(&signed.payload.bytes),
             payload_type: signed.payload.media_type,
             signatures: [Sig { sig: signed.signature.base64() }],
-        },
-    };
-    serde_json::to_vec(&bundle).map(Bytes::from).map_err(StoreError::Json)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +262,24 @@ mod tests {
         assert_eq!(std::str::from_utf8(&bytes).unwrap(), want);
         let bundle = crate::verify::bundle::Bundle::parse(&bytes).unwrap();
         assert_eq!(bundle.content.signature(), [1, 2, 3]);
+    }
+
+    /// What cosign 3.1.2 wrote with this key, but for the signature.
+    #[test]
+    fn the_files_of_a_file_are_as_cosign_writes_them() {
+        let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUwmTIXieG7FrUDzKk+xzq3pkdy+T\n\
+            Vu3MX+rKjUvh4IV9ioahZg0camUjOmi+xKZAjZsLkLzQMu4NgdSd+wDX4A==\n-----END PUBLIC KEY-----\n";
+        let key = sign::PublicKey::from_pem(pem).unwrap();
+        let digest = Hash::Sha256.digest(b"hello\n");
+        let bytes = of_message(&key, Hash::Sha256, &digest, &Signature(vec![1, 2, 3])).unwrap();
+        let want = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"Fo7YfB6P3MfrtHxk7o8FuhEGf/wAl5lOTXqJYllpy18="}},"messageSignature":{"messageDigest":{"algorithm":"SHA2_256","digest":"WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="},"signature":"AQID"}}"#;
+        assert_eq!(std::str::from_utf8(&bytes).unwrap(), want);
+        let bytes = old(&key, &[1, 2, 3]).unwrap();
+        let want = format!(r#"{{"base64Signature":"AQID","cert":"{}"}}"#, STANDARD.encode(pem));
+        assert_eq!(std::str::from_utf8(&bytes).unwrap(), want);
+        let bytes = envelope(&signed()).unwrap();
+        let want = r#"{"payload":"eyJfdHlwZSI6MX0=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AQID"}]}"#;
+        assert_eq!(std::str::from_utf8(&bytes).unwrap(), want);
     }
 
     #[test]

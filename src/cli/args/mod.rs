@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction, Command};
 mod attached;
 mod attest;
 mod keys;
+mod sign_blob;
 mod verify;
 mod verify_blob;
 
@@ -60,6 +61,10 @@ pub fn command() -> Command {
         .subcommand(agent())
         .subcommand(demo())
         .subcommand(keys::generate_key_pair())
+        .subcommand(keys::public_key())
+        .subcommand(keys::import_key_pair())
+        .subcommand(sign_blob::sign_blob())
+        .subcommand(sign_blob::attest_blob())
         .subcommand(verify_blob::verify_blob())
         .subcommand(verify_blob::verify_blob_attestation())
         .subcommand(completions())

@@ -80,15 +80,13 @@ impl Blob {
             Source::Known(artifact) => return Ok(artifact.clone()),
         };
         let failed = |source| BlobError::Read { what: "the file", path: path.clone(), source };
-        // A file that grew says so in the reader's own words, with its hint.
-        let own = |error: io::Error| error.downcast::<InputError>().unwrap_or_else(InputError::Io);
         if let Some(kept) = &self.kept {
             return Artifact::read(&**kept, wanted).map_err(|error| failed(own(error)));
         }
-        let mut file = input::open_or_stdin(path, MAX_FILE_BYTES).map_err(failed)?;
         if !input::is_stdin(path) {
-            return Artifact::read(file, wanted).map_err(|error| failed(own(error)));
+            return read(path, wanted).map_err(failed);
         }
+        let mut file = input::open_or_stdin(path, MAX_FILE_BYTES).map_err(failed)?;
         let mut start = Vec::new();
         let limit = KEPT_BYTES as u64 + 1;
         file.by_ref().take(limit).read_to_end(&mut start).map_err(|error| failed(own(error)))?;
@@ -105,6 +103,21 @@ impl Blob {
             Source::Known(_) => false,
         }
     }
+}
+
+/// Reads as much of the file at `path`, or of standard input, as is `wanted`.
+pub(in crate::cli) fn read(path: &Path, wanted: Wanted) -> Result<Artifact, InputError> {
+    let artifact = Artifact::read(input::open_or_stdin(path, MAX_FILE_BYTES)?, wanted).map_err(own)?;
+    // Of a longer standard input only the beginning was read.
+    match artifact.size() {
+        Some(size) if size > MAX_FILE_BYTES => Err(InputError::TooLarge { limit: MAX_FILE_BYTES }),
+        _ => Ok(artifact),
+    }
+}
+
+/// A file that grew says so in the reader's own words, with its hint.
+fn own(error: io::Error) -> InputError {
+    error.downcast::<InputError>().unwrap_or_else(InputError::Io)
 }
 
 impl Source {

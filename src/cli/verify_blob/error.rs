@@ -14,7 +14,7 @@ use crate::verify::detached::{DetachedError, PartsError};
 use crate::verify::statement::StatementError;
 
 /// The largest file that is hashed here: at a gigabyte in a second or two, this takes minutes. A sparse file can be far larger.
-pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
+pub(in crate::cli) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 /// What proves the time of a signature by a certificate that came without a bundle.
 const TIMES: &str = "give the log's entry with --bundle (the file that cosign sign-blob --bundle wrote); for a signature that was never logged \

@@ -1,7 +1,7 @@
 //! `stepseal verify-blob` and `verify-blob-attestation`: a file's signature, bundle or attestation, with the flags of cosign's commands.
 
-mod blob;
-mod error;
+pub(super) mod blob;
+pub(super) mod error;
 mod given;
 
 use std::sync::Arc;

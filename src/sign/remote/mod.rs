@@ -29,7 +29,7 @@ use tokio::runtime::Handle;
 pub use error::{AgentError, Said};
 pub use listener::{FolderError, check_folder};
 
-use super::{KeyError, PublicKey, Signature, Signer};
+use super::{Hash, KeyError, PublicKey, Signature, Signer};
 use crate::payload::Payload;
 use crate::registry::ImageRef;
 use wire::{Problem, PublicKeyAnswer, SignAnswer, SignRequest};
@@ -209,6 +209,11 @@ fn read<T: serde::de::DeserializeOwned>(
 impl Signer for RemoteSigner {
     /// Always an error: an agent has to know what it signs.
     fn sign(&self, _message: &[u8]) -> Result<Signature, KeyError> {
+        Err(KeyError::Agent(AgentError::OnlyPayloads))
+    }
+
+    /// Always an error, as [`sign`](Signer::sign) is.
+    fn sign_digest(&self, _hash: Hash, _digest: &[u8]) -> Result<Signature, KeyError> {
         Err(KeyError::Agent(AgentError::OnlyPayloads))
     }
 

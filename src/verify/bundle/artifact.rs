@@ -156,6 +156,14 @@ impl Artifact {
         self.by(hash).map(|digest| Self::Digest(hash, digest))
     }
 
+    /// How many bytes have been read; `None` if none have.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Self::Read(digests) => Some(digests.size),
+            _ => None,
+        }
+    }
+
     /// The SHA-256; `None` if it isn't known.
     pub fn sha256(&self) -> Option<&[u8; 32]> {
         match self {
@@ -166,7 +174,7 @@ impl Artifact {
     }
 
     /// The digest by `hash`, where it is known.
-    pub(super) fn by(&self, hash: Hash) -> Option<Vec<u8>> {
+    pub fn by(&self, hash: Hash) -> Option<Vec<u8>> {
         match (self, hash) {
             (Self::Digest(known, digest), hash) => (*known == hash).then(|| digest.clone()),
             (_, Hash::Sha256) => self.sha256().map(|digest| digest.to_vec()),
@@ -187,7 +195,7 @@ impl Artifact {
     }
 
     /// All of it, if it was kept.
-    pub(super) fn whole(&self) -> Option<&[u8]> {
+    pub fn whole(&self) -> Option<&[u8]> {
         match self {
             Self::Read(digests) => digests.whole.as_deref(),
             _ => None,

@@ -1,0 +1,134 @@
+//! `stepseal public-key`: the public key of a signing key, or of an agent.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::ArgMatches;
+
+use super::access::{self, AccessError};
+use super::confinement;
+use super::environment::Environment;
+use super::interruption::Interruption;
+use super::output::Output;
+use super::output_file::{OutputFile, OutputFileError};
+use super::own_flags::OwnFlags;
+use super::runtime;
+use super::sign::fail;
+use super::subjects;
+use crate::config::{Config, ConfigError};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::sign::{KeyError, KeySource, Malformed, PublicKey, PublicKeySource, SignError};
+
+/// Why no public key is printed.
+#[derive(Debug, thiserror::Error)]
+enum PublicKeyError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    File(#[from] OutputFileError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error("{0}")]
+    Interrupted(String),
+}
+
+impl PublicKeyError {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Config(error) => Some(error),
+            Self::Access(error) => Some(error),
+            Self::Sign(error) => Some(error),
+            Self::Key(error) => Some(error),
+            Self::File(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Explain for PublicKeyError {
+    fn used(&self) -> Option<String> {
+        self.inner()?.used()
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Runtime(_) => Some("give the step more memory and processes".into()),
+            Self::Interrupted(_) => Some("run it again, with a longer --timeout where that was over".into()),
+            _ => self.inner().and_then(Explain::hint),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::Runtime(_) | Self::Interrupted(_) => ExitCode::Failed,
+            _ => self.inner().map_or(ExitCode::Failed, Explain::exit),
+        }
+    }
+}
+
+pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
+    match print(matches, environment, out) {
+        Ok(()) => ExitCode::Done,
+        Err(error) => fail(&error, out),
+    }
+}
+
+fn print(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<(), PublicKeyError> {
+    let begun = Instant::now();
+    let config = subjects::config(matches, environment, out)?;
+    let path = OwnFlags::new(matches, environment).text("outfile")?.map(PathBuf::from);
+    confinement::with_key(&config, environment, &[], path.as_slice());
+    let inputs = config.key.paths();
+    let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+    let file = path.as_deref().map(|path| OutputFile::new("public key", path, &inputs)).transpose()?;
+    let runtime = runtime::start().map_err(PublicKeyError::Runtime)?;
+    let key = runtime.block_on(async {
+        let mut interruption = Interruption::new(begun + config.timeout);
+        interruption.or(read(&config, environment, begun + config.timeout)).await
+    });
+    runtime.shutdown_background();
+    let pem = key.map_err(PublicKeyError::Interrupted)??.to_pem();
+    match file {
+        Some(file) => {
+            let line = file.line();
+            file.write(pem.as_bytes())?;
+            out.line(&line);
+        }
+        None => out.print_data(&pem),
+    }
+    Ok(())
+}
+
+/// The key of the agent, or the one that belongs to the signing key; where there is a public key alone, that.
+async fn read(
+    config: &Config,
+    environment: &Environment,
+    deadline: Instant,
+) -> Result<PublicKey, PublicKeyError> {
+    let signer = match access::key(config, environment, deadline).await {
+        Ok(key) => key.signer().await?,
+        Err(AccessError::Key(error)) if may_be_public(&error) => {
+            let public = public(&config.key).and_then(|source| source.read(&|name| environment.get(name)));
+            return public.map_err(|_| error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(signer.public_key().clone())
+}
+
+/// Whether there may be a public key where the private one is missing.
+fn may_be_public(error: &KeyError) -> bool {
+    matches!(error, KeyError::Unusable { source: Malformed::PublicKey, .. } | KeyError::NoKey { .. })
+}
+
+/// The same place, for a public key.
+fn public(source: &KeySource) -> Result<PublicKeySource, KeyError> {
+    source.to_string().parse()
+}
