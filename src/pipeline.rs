@@ -25,6 +25,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::payload::{Claims, Format, Payload, PayloadError};
+use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::json::fields;
 use crate::registry::{ImageRef, RegistryError};
@@ -39,7 +40,7 @@ pub enum What {
     Each {
         /// Its format.
         format: Box<dyn Format>,
-        /// What it says.
+        /// What it says, but for the identities that an image has of its own.
         claims: Claims,
     },
     /// The same for all, and signed already: an attestation that is about all of them.
@@ -47,18 +48,23 @@ pub enum What {
 }
 
 impl What {
-    /// The payloads for `image`: one at least.
-    fn payloads(&self, image: &ImageRef) -> Result<Vec<Payload>, PipelineError> {
+    /// The payloads for an image: one at least.
+    fn payloads(&self, planned: &PlannedImage) -> Result<Vec<Payload>, PipelineError> {
         match self {
-            Self::Each { format, claims } => payloads(&**format, image, claims),
+            Self::Each { format, claims } => payloads(&**format, planned, claims),
             Self::Same(signed) => Ok(vec![signed.payload.clone()]),
         }
     }
 }
 
-/// What `format` makes of `image`. Without any payload the image would count as signed.
-fn payloads(format: &dyn Format, image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PipelineError> {
-    let made = format.payloads(image, claims);
+/// What `format` makes of an image. Without any payload the image would count as signed.
+fn payloads(
+    format: &dyn Format,
+    planned: &PlannedImage,
+    claims: &Claims,
+) -> Result<Vec<Payload>, PipelineError> {
+    let PlannedImage { image, identities, .. } = planned;
+    let made = format.payloads(image, &claims.with(identities));
     let made = made.map_err(|source| PipelineError::Payload { image: image.to_string(), source })?;
     if made.is_empty() {
         return Err(PipelineError::NoPayload { image: image.to_string() });
@@ -259,13 +265,14 @@ impl Pipeline {
     /// A subject that only waits, to see whether its signature stays, leaves its slot to another.
     async fn sign_one(
         &self,
-        image: &ImageRef,
+        planned: &PlannedImage,
         manifest: impl Future<Output = Result<&Manifest, Explanation>>,
         looks: &Looks,
         slot: Slot<'_>,
     ) -> Result<Done, Explanation> {
+        let image = &planned.image;
         let late = self.looks_late(image, looks).await;
-        let payloads = self.what.payloads(image)?;
+        let payloads = self.what.payloads(planned)?;
         let judge = verify::Own::new(&self.key, image, &payloads);
         if let Err(why) = judge.acceptable() {
             return Err(PipelineError::Unacceptable { image: image.to_string(), why }.into());

@@ -146,7 +146,7 @@ fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::payload::Payload
             let image = &planned.image;
             let mut made = Vec::new();
             for (encoding, format, stores) in &formats {
-                let payloads = format.payloads(image, &claims)?;
+                let payloads = format.payloads(image, &claims.with(&planned.identities))?;
                 made.extend(payloads.into_iter().map(|payload| (*encoding, format, stores, payload)));
             }
             for (number, (encoding, format, stores, payload)) in made.into_iter().enumerate() {

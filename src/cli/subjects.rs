@@ -17,7 +17,7 @@ use crate::payload::provenance::RunFormat;
 use crate::payload::{Claims, Format};
 use crate::pipeline::{RunJob, WholeError};
 use crate::plan::{
-    self, Note, NoteKind, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions,
+    self, Identities, Note, NoteKind, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions,
 };
 use crate::registry::{ImageRef, PlainHttp, Repository};
 use crate::report::{About, Expected, Label};
@@ -124,6 +124,10 @@ impl Subjects {
             allow: allow.collect::<Result<_, _>>()?,
             plain_http: PlainHttp::new(&config.insecure_registries),
             tags: !config.require_digest,
+            identities: match config.oci.encodings.contains(&Encoding::SigstoreBundle) {
+                false => Identities::Signed,
+                true => Identities::NoPlace,
+            },
         };
         let mut plan = crate::plan::plan(&discovered, &options);
         let runs = plan_runs(&config, &found, named, &options, &mut plan);

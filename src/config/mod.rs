@@ -24,7 +24,7 @@ use crate::explain::Explain;
 use crate::foreign;
 use crate::input::InputError;
 use crate::plan::{Pattern, PatternError};
-use crate::registry::reference::{Named, Repository, is_host};
+use crate::registry::reference::{Repository, is_host, is_identity};
 use crate::sign::{KeyError, KeySource};
 use crate::store::StoreKind;
 
@@ -274,9 +274,7 @@ impl Config {
             identities: read.all(
                 &settings::IDENTITY,
                 "an image name, REGISTRY/REPOSITORY[:TAG]",
-                |text| {
-                    text.parse::<Named>().is_ok_and(|named| named.digest.is_none()).then(|| text.to_owned())
-                },
+                |text| is_identity(text).then(|| text.to_owned()),
             )?,
             annotations: read.annotations(&settings::ANNOTATION)?,
             jobs: read.one(&settings::JOBS, "a number from 1 to 1000", |text| {

@@ -28,6 +28,16 @@ pub struct Claims {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Claims {
+    /// What is said of one image, whose own `identities` take the place of those of all.
+    pub fn with(&self, identities: &[String]) -> Cow<'_, Self> {
+        if identities.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self { identities: identities.to_vec(), annotations: self.annotations.clone() })
+    }
+}
+
 /// A payload format: one member a file.
 pub trait Format: Send + Sync {
     /// Its name in configuration, plan and report.

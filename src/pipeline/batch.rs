@@ -45,7 +45,7 @@ impl Batch {
 
     /// Signs one image for each store; its place to work is free when none of them needs it any more.
     async fn sign_one(&self, planned: &PlannedImage, slot: Slot<'_>, subjects: &Subjects<'_, '_>) {
-        let PlannedImage { image, from } = planned;
+        let PlannedImage { image, from, .. } = planned;
         let held = OnceCell::new();
         let mut each = Vec::with_capacity(self.pipelines.len());
         for (at, pipeline) in self.pipelines.iter().enumerate() {
@@ -55,7 +55,7 @@ impl Batch {
                 held.as_ref().map_err(Clone::clone)
             };
             each.push(async move {
-                let result = pipeline.sign_one(image, manifest, &looks, slot).await;
+                let result = pipeline.sign_one(planned, manifest, &looks, slot).await;
                 let (label, subject) = (pipeline.label, About::Image(image.clone()));
                 subjects.ended(Outcome { label, subject, from: from.clone(), result });
             });

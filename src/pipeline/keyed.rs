@@ -13,7 +13,6 @@ use crate::cluster::{Entry, ShortKey};
 use crate::explain::Explanation;
 use crate::payload::{Envelope, Payload};
 use crate::plan::PlannedImage;
-use crate::registry::ImageRef;
 use crate::report::{About, Done, Label, Outcome};
 use crate::store::{Attached, Filed, KeptUnder, StoreKind};
 use crate::verify::{self, own};
@@ -41,7 +40,7 @@ impl Whole {
         let mut kept = Vec::new();
         {
             let sign = async |Next { planned, number }, slot| {
-                let filed = self.sign_image(&planned.image, &subjects).await;
+                let filed = self.sign_image(&planned, &subjects).await;
                 drop(slot);
                 (number, planned, filed)
             };
@@ -66,14 +65,15 @@ impl Whole {
     /// The signatures of one image that the registry holds.
     async fn sign_image(
         &self,
-        image: &ImageRef,
+        planned: &PlannedImage,
         subjects: &Subjects<'_, '_>,
     ) -> Result<Vec<Filed>, WholeError> {
+        let image = &planned.image;
         let manifest = look_up(&self.client, image).await?;
         if self.recursive {
             subjects.admit(image, &manifest)?;
         }
-        let payloads = payloads(&*(self.format)(), image, &self.claims)?;
+        let payloads = payloads(&*(self.format)(), planned, &self.claims)?;
         let mut all = Vec::new();
         for (number, payload) in payloads.into_iter().enumerate() {
             let signed = sign(&self.key, payload, vec![image.clone()]).await?;

@@ -92,7 +92,7 @@ impl<'a, 's> Subjects<'a, 's> {
             Listed::Image(image) => Some(image),
             Listed::Unusable(_) => None,
         }) {
-            let planned = PlannedImage { image: image.clone(), from: from.clone() };
+            let planned = PlannedImage::new(image.clone(), from.clone());
             self.queue.push(image.repository.registry(), Next { planned, number: usize::MAX });
         }
         for entry in admitted {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_index_without_end_is_an_error_and_nothing_of_it_is_dropped_silently() {
-        let planned = [PlannedImage { image: image(0), from: Vec::new() }];
+        let planned = [PlannedImage::new(image(0), Vec::new())];
         let mut events = 0;
         let mut seen = |_: Event<'_>| events += 1;
         let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
@@ -184,8 +184,8 @@ mod tests {
         subjects.admit(&image(0), &index(&digests(0..3))).unwrap();
         subjects.admit(&image(1), &index(&digests(0..3))).unwrap();
         let from = vec![format!("index {}", image(0))];
-        assert_eq!(next(&subjects), Some(PlannedImage { image: image(1), from: from.clone() }));
-        assert_eq!(next(&subjects), Some(PlannedImage { image: image(2), from }));
+        assert_eq!(next(&subjects), Some(PlannedImage::new(image(1), from.clone())));
+        assert_eq!(next(&subjects), Some(PlannedImage::new(image(2), from)));
         assert!(next(&subjects).is_none());
         drop(subjects);
         assert_eq!(events, 2, "each was announced, once");
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn as_many_as_may_be_are_planned_without_an_error() {
         let planned: Vec<_> =
-            (0..MAX_SUBJECTS + 5).map(|n| PlannedImage { image: image(n), from: Vec::new() }).collect();
+            (0..MAX_SUBJECTS + 5).map(|n| PlannedImage::new(image(n), Vec::new())).collect();
         let mut seen = |_: Event<'_>| {};
         let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
         subjects.admit(&image(0), &index(&digests(0..9))).unwrap();

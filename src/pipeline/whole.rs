@@ -211,13 +211,13 @@ impl Whole {
         let (in_registries, elsewhere): (Vec<_>, Vec<_>) =
             expected.iter().partition(|expected| expected.label.encoding.is_some());
         if let (Some(first), Ok(signed)) = (in_registries.first(), &signed) {
-            let planned = PlannedImage { image: image.clone(), from: first.from.clone() };
+            let planned = PlannedImage::new(image.clone(), first.from.clone());
             let batch = self.batch(self.attestation_pipelines(signed, first.label), false);
             outcomes.extend(batch.sign(&[planned], seen).await);
         }
         let elsewhere = elsewhere.into_iter().chain(in_registries.into_iter().filter(|_| signed.is_err()));
         for expected in elsewhere {
-            let planned = PlannedImage { image: image.clone(), from: expected.from.clone() };
+            let planned = PlannedImage::new(image.clone(), expected.from.clone());
             let made = match &signed {
                 Err(why) => vec![expected.failed(why)],
                 Ok(signed) => {
@@ -360,12 +360,8 @@ impl Whole {
     /// Puts the run's attestation beside each image that it is about.
     async fn attest(&self, job: &RunJob, signed: &Signed, seen: &RefCell<&mut Seen<'_>>) -> Vec<Outcome> {
         let (label, _, from) = job.names(StoreKind::Oci);
-        let images: Vec<PlannedImage> = job
-            .planned
-            .images
-            .iter()
-            .map(|image| PlannedImage { image: image.clone(), from: from.clone() })
-            .collect();
+        let images: Vec<PlannedImage> =
+            job.planned.images.iter().map(|image| PlannedImage::new(image.clone(), from.clone())).collect();
         let batch = self.batch(self.attestation_pipelines(signed, label), false);
         batch.sign(&images, &mut |event| (seen.borrow_mut())(event)).await
     }

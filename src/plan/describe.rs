@@ -1,27 +1,32 @@
 //! A plan as people read it in a step log.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{Note, NoteKind, Plan, PlannedTag, Problem, Subject};
+use super::{Note, NoteKind, Plan, PlannedImage, PlannedTag, Problem, Subject};
 use crate::foreign;
 
 /// How many lines of one kind are shown; the JSON form has all of them.
 const LINES: usize = 200;
-/// How many sources of one subject are shown.
+/// How many sources, and how many identities, of one subject are shown.
 const SOURCES: usize = 8;
 
 /// The plan, for people: the lines of images, other artifacts, problems, results that are not taken, other notes.
 pub fn describe(plan: &Plan) -> Vec<String> {
     let mut out = Vec::new();
-    let signed: HashSet<(String, &str)> = plan
-        .images
-        .iter()
-        .map(|planned| (planned.image.repository.to_string(), planned.image.digest.as_str()))
-        .collect();
-    let is_image = |subject: &&Subject| signed.contains(&(subject.uri.clone(), subject.digest.as_str()));
+    let of_image = |planned: &PlannedImage| {
+        let PlannedImage { image, identities, .. } = planned;
+        ((image.repository.to_string(), image.digest.to_string()), identities.clone())
+    };
+    let signed: HashMap<(String, String), Vec<String>> = plan.images.iter().map(of_image).collect();
+    let identities = |subject: &Subject| signed.get(&(subject.uri.clone(), subject.digest.clone()));
+    let is_image = |subject: &&Subject| identities(subject).is_some();
     let (images, artifacts): (Vec<&Subject>, Vec<&Subject>) = plan.subjects.iter().partition(is_image);
-    section(&mut out, "image to sign", "images to sign", &images, |one| subject(one));
+    section(&mut out, "image to sign", "images to sign", &images, |one| {
+        let named = identities(one).filter(|identities| !identities.is_empty());
+        let named = named.map(|identities| format!("    as {}", few(identities)));
+        subject(one).into_iter().chain(named).collect()
+    });
     section(
         &mut out,
         "image by a tag, which sign resolves when it runs",
@@ -74,12 +79,17 @@ fn subject(subject: &Subject) -> Vec<String> {
 
 /// The line with what names it.
 fn sources(all: &[String]) -> String {
-    let mut from: Vec<&str> = all.iter().take(SOURCES).map(String::as_str).collect();
+    format!("    from {}", few(all))
+}
+
+/// The first few of them, and how many more there are.
+fn few(all: &[String]) -> String {
+    let mut few: Vec<&str> = all.iter().take(SOURCES).map(String::as_str).collect();
     let more = format!("{} more", all.len().saturating_sub(SOURCES));
     if all.len() > SOURCES {
-        from.push(&more);
+        few.push(&more);
     }
-    format!("    from {}", from.join(", "))
+    few.join(", ")
 }
 
 /// Why a plan has no image: what was looked at.

@@ -48,7 +48,7 @@ impl Known {
         self.subject(plan, image.repository.to_string(), image.digest.to_string(), from);
         let images = &mut plan.images;
         let at = *self.images.entry(image).or_insert_with_key(|image| {
-            images.push(PlannedImage { image: image.clone(), from: Vec::new() });
+            images.push(PlannedImage::new(image.clone(), Vec::new()));
             images.len() - 1
         });
         let planned = images.get_mut(at)?;
@@ -76,7 +76,7 @@ impl Known {
 }
 
 /// Adds what `known` lacks, in its order.
-pub(super) fn add(known: &mut Vec<String>, more: &[String]) {
+fn add(known: &mut Vec<String>, more: &[String]) {
     for one in more {
         if !known.contains(one) {
             known.push(one.clone());

@@ -42,6 +42,20 @@ pub struct PlanOptions {
     pub plain_http: PlainHttp,
     /// Whether an argument may name its image by a tag, for the caller to [resolve](Plan::resolve). Results and lists never may.
     pub tags: bool,
+    /// What becomes of the identities in a list of images.
+    pub identities: Identities,
+}
+
+/// What becomes of the identities that a list of images gives an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identities {
+    /// They are a problem: what they ask for is not done with this plan.
+    #[default]
+    Unused,
+    /// They are a problem: the format of signatures has no place for them.
+    NoPlace,
+    /// They are signed.
+    Signed,
 }
 
 impl PlanOptions {
@@ -97,6 +111,15 @@ pub struct PlannedImage {
     pub image: ImageRef,
     /// Where it is named, for people.
     pub from: Vec<String>,
+    /// The names to sign it under, of all the lines of lists that name it; empty: those of all images.
+    pub identities: Vec<String>,
+}
+
+impl PlannedImage {
+    /// An image that has no identities of its own.
+    pub fn new(image: ImageRef, from: Vec<String>) -> Self {
+        Self { image, from, identities: Vec::new() }
+    }
 }
 
 /// Judges every hint.

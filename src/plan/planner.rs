@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use super::known::Known;
 use super::pairs;
 use super::reason;
-use super::{Note, NoteKind, Plan, PlanOptions, Problem};
+use super::{Identities, Note, NoteKind, Plan, PlanOptions, PlannedImage, Problem};
 use crate::foreign;
+use crate::registry::reference::is_identity;
 use crate::registry::{ImageRef, Named, ReferenceError, Repository, TagRef};
-use crate::tekton::{Discovered, Hint, Scope, Value};
+use crate::tekton::{Discovered, Hint, MAX_IDENTITIES, Scope, Value};
 
 /// How many wrong entries of one list are told each on its own.
 pub(super) const ENTRIES_TOLD: usize = 16;
@@ -62,7 +63,23 @@ impl<'a> Planner<'a> {
             }
         }
         self.note_unsigned();
+        self.leave_out_crowds();
         self.plan
+    }
+
+    /// Takes the images with too many identities out of the plan: each is among the problems.
+    fn leave_out_crowds(&mut self) {
+        let is_crowd = |planned: &PlannedImage| planned.identities.len() > MAX_IDENTITIES;
+        let crowds: HashSet<usize> = self
+            .plan
+            .images
+            .iter()
+            .filter(|planned| is_crowd(planned))
+            .filter_map(|planned| self.known.subject_of(&planned.image))
+            .collect();
+        self.plan.images.retain(|planned| !is_crowd(planned));
+        let mut at = 0..;
+        self.plan.subjects.retain(|_| at.next().is_none_or(|at| !crowds.contains(&at)));
     }
 
     pub(super) fn problem(&mut self, place: String, what: String) {
@@ -92,6 +109,7 @@ impl<'a> Planner<'a> {
             Ok(Value::Blank) => self.note_blank(hint, "it is blank, so it names nothing"),
             Ok(Value::Text(name)) => self.listed(hint, &mut std::iter::once(name.as_str())),
             Ok(Value::Names(names)) => self.listed(hint, &mut names.lines()),
+            Ok(Value::Named { name, identities }) => self.named(hint, name, identities),
             Ok(Value::List(names)) => self.listed(hint, &mut names.iter().map(String::as_str)),
             Ok(Value::Outputs(outputs)) => {
                 let several = outputs.len() > 1;
@@ -130,6 +148,45 @@ impl<'a> Planner<'a> {
         if wrong > told.len() {
             self.problem(hint.place(), format!("{} more entries are no image names", wrong - told.len()));
         }
+    }
+
+    /// A name with its digest, and the identities to sign it under.
+    fn named(&mut self, hint: &Hint, name: &str, identities: &[String]) {
+        let wrong = self.wrong_identities(hint, identities);
+        match name.parse::<ImageRef>() {
+            Err(error) => self.problem(hint.place(), reason::listed(&hint.scope, name, &error)),
+            Ok(_) if wrong => {}
+            Ok(image) if self.may_be_signed(&image.repository, &hint.place()) => {
+                let Some(planned) = self.known.image(&mut self.plan, image, &[hint.place()]) else { return };
+                let before = planned.identities.len();
+                add_few(&mut planned.identities, identities);
+                // The line that goes past the limit is told, and those behind it say nothing new.
+                if before <= MAX_IDENTITIES && planned.identities.len() > MAX_IDENTITIES {
+                    let what = format!("its lines give the image more than {MAX_IDENTITIES} identities");
+                    self.problem(hint.place(), what);
+                }
+            }
+            Ok(_) => {}
+        }
+    }
+
+    /// Whether identities can't be signed; then that is a problem.
+    fn wrong_identities(&mut self, hint: &Hint, identities: &[String]) -> bool {
+        let what = match self.options.identities {
+            Identities::Unused => Some(reason::IDENTITIES_UNUSED.to_owned()),
+            Identities::NoPlace => Some(reason::IDENTITIES_WITHOUT_A_PLACE.to_owned()),
+            Identities::Signed => {
+                let mut numbered = (1..).zip(identities);
+                let wrong = numbered.find(|(_, text)| !is_identity(text));
+                let many = || format!("more than {MAX_IDENTITIES} identities stand behind it");
+                wrong
+                    .map(|(number, text)| reason::identity(&hint.scope, number, text))
+                    .or_else(|| (identities.len() > MAX_IDENTITIES).then(many))
+            }
+        };
+        let wrong = what.is_some();
+        what.into_iter().for_each(|what| self.problem(hint.place(), what));
+        wrong
     }
 
     pub(super) fn image(&mut self, image: ImageRef, from: &[String]) {
@@ -193,6 +250,15 @@ impl<'a> Planner<'a> {
                     NoteKind::Other,
                 );
             }
+        }
+    }
+}
+
+/// Adds what `known` lacks, in its order, until there is one more than an image may have.
+fn add_few(known: &mut Vec<String>, more: &[String]) {
+    for one in more {
+        if known.len() <= MAX_IDENTITIES && !known.contains(one) {
+            known.push(one.clone());
         }
     }
 }

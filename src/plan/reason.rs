@@ -54,6 +54,21 @@ pub(super) fn listed(scope: &Scope, value: &str, error: &ReferenceError) -> Stri
     name(scope, value, error)
 }
 
+/// What is said of identities where nothing is done with them.
+pub(super) const IDENTITIES_UNUSED: &str =
+    "identities behind an image are for stepseal sign alone; give this command a list of images without them";
+
+/// What is said of identities where signatures are bundles.
+pub(super) const IDENTITIES_WITHOUT_A_PLACE: &str = "a Sigstore bundle has no place for an identity: leave the identities out, or \
+                                                     set storage.oci.encoding-format to dsse";
+
+/// What is wrong with an identity, the `number`th behind an image.
+pub(super) fn identity(scope: &Scope, number: usize, value: &str) -> String {
+    let it = quoted(scope, value, &format!("identity {number}"));
+    let more = if value.contains("@sha256:") { "; between images stand commas or line breaks" } else { "" };
+    format!("{it} is not an image name, REGISTRY/REPOSITORY[:TAG], without a digest{more}")
+}
+
 /// What is wrong with an image's digest.
 pub(super) fn digest(scope: &Scope, value: &str, error: DigestError) -> String {
     let it = quoted(scope, value, "digest");

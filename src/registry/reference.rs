@@ -222,6 +222,11 @@ impl FromStr for Named {
     }
 }
 
+/// Whether `text` can be signed as a `docker-reference`: `REGISTRY/REPOSITORY`, with or without a tag. The digest is signed beside it.
+pub fn is_identity(text: &str) -> bool {
+    text.parse::<Named>().is_ok_and(|named| named.digest.is_none())
+}
+
 impl FromStr for ImageRef {
     type Err = ReferenceError;
 

@@ -15,6 +15,9 @@ use crate::input;
 /// would be explained line by line.
 pub(super) const MAX_LISTED: usize = 16 * 1024;
 
+/// The most identities of one image. Each is a signature of its own; a release has a dozen names with a few tags each.
+pub const MAX_IDENTITIES: usize = 256;
+
 /// Takes each argument for an image, `NAME@sha256:…`.
 pub fn from_arguments(args: &[String]) -> Discovered {
     let mut found = Discovered::default();
@@ -28,7 +31,8 @@ pub fn from_arguments(args: &[String]) -> Discovered {
     found
 }
 
-/// Reads a list of images: `NAME@sha256:…` a line or between commas; `#` begins a comment; `-` is standard input.
+/// Reads a list of images: `NAME@sha256:…` a line or between commas; `#` begins a comment; `-` is standard input. Behind a name may
+/// stand the identities to sign that image under, between blanks: `NAME@sha256:… IDENTITY IDENTITY`.
 ///
 /// # Errors
 ///
@@ -58,12 +62,20 @@ pub(super) fn from_list(text: &str, place: &str) -> Option<Discovered> {
             if found.hints.len() == MAX_LISTED {
                 return None;
             }
-            let value = Value::Text(name.to_owned());
-            found.hints.push(hint(Scope::File, format!("{place} line {}", at + 1), value));
+            found.hints.push(hint(Scope::File, format!("{place} line {}", at + 1), entry(name)));
         }
     }
     found.looked.push(Looked { place: place.to_owned(), count: lines, names: Vec::new() });
     Some(found)
+}
+
+/// An entry of a list, which is not blank.
+fn entry(text: &str) -> Value {
+    let mut words = text.split_whitespace().map(str::to_owned);
+    let name = words.next().unwrap_or_default();
+    // One more than may be, so that whoever judges it sees that there are too many.
+    let identities: Vec<String> = words.take(MAX_IDENTITIES + 1).collect();
+    if identities.is_empty() { Value::Text(name) } else { Value::Named { name, identities } }
 }
 
 fn hint(scope: Scope, name: String, value: Value) -> Hint {

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use hints::{ResultKind, SIGNED_IMAGES, Sign, classify};
-pub use images::{from_arguments, from_file};
+pub use images::{MAX_IDENTITIES, from_arguments, from_file};
 pub use results::texts;
 pub use standing::Standing;
 pub use value::{Output, OutputError, Value, ValueError, parse_value};

@@ -365,6 +365,15 @@ fn a_list_has_names_comments_and_blank_lines() {
     let text = |text: &str| Value::Text(text.into());
     assert_eq!(values, [&text("a"), &text("b"), &text("c")]);
 
+    tree.write("named.txt", "a@x  i \t j # k\nb , c l\n");
+    let found = from_file(&tree.path("named.txt")).unwrap();
+    let values: Vec<_> = found.hints.iter().map(|hint| hint.value.as_ref().unwrap()).collect();
+    let named = |name: &str, identities: &[&str]| Value::Named {
+        name: name.into(),
+        identities: identities.iter().map(|text| (*text).to_owned()).collect(),
+    };
+    assert_eq!(values, [&named("a@x", &["i", "j"]), &text("b"), &named("c", &["l"])]);
+
     // As a ConfigMap is mounted.
     symlink(tree.path("images.txt"), tree.path("link")).unwrap();
     assert_eq!(from_file(&tree.path("link")).unwrap().hints.len(), 3);

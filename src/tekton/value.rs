@@ -26,6 +26,13 @@ pub enum Value {
     /// The names in `IMAGES`, one a line; trimmed, none empty, at least one. (One text and not many, so that a
     /// list of half a million commas costs no more memory than its file.)
     Names(String),
+    /// An image in a list, with the identities behind it. No result has one.
+    Named {
+        /// The image's name with its digest; without blanks, not empty.
+        name: String,
+        /// The names to sign it under; each without blanks, not empty.
+        identities: Vec<String>,
+    },
     /// The objects in `ARTIFACT_OUTPUTS`, each with its own error; at least one.
     Outputs(Vec<Result<Output, OutputError>>),
 }
@@ -36,7 +43,7 @@ impl Value {
         match self {
             Self::Blank => true,
             Self::List(texts) => texts.iter().all(String::is_empty),
-            Self::Text(_) | Self::Names(_) | Self::Outputs(_) => false,
+            Self::Text(_) | Self::Names(_) | Self::Named { .. } | Self::Outputs(_) => false,
         }
     }
 }

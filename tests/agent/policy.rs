@@ -36,6 +36,33 @@ fn a_repository_that_is_not_allowed() {
     assert_eq!(running.decisions()[0]["code"], "repository_not_allowed");
 }
 
+/// Names that a list gives to an image are among those that `--allow` is about; a tag is signed as the image that it names.
+#[test]
+fn an_identity_behind_an_image_is_a_name_that_the_policy_sees() {
+    let step = Step::new();
+    let running =
+        agent(&step, &["--allow", &format!("{}/team/*", step.host()), "--allow=prod.example/team/*"]);
+    let manifest = step.manifest("team/app", "x");
+    let digest = step
+        .registry
+        .content()
+        .put_manifest("team/app", Some("1.0"), crate::step::MANIFEST, manifest)
+        .unwrap();
+    let list = step.path("list");
+    let line = |identity: &str| {
+        std::fs::write(&list, format!("{} {identity}\n", named(&step, "team/app", &digest))).unwrap();
+        sign(&step, &running, &["--images-file", list.to_str().unwrap()])
+    };
+    let refused = line("prod.example/other/app");
+    assert!(refused.stderr.contains("signs nothing for prod.example/other/app"), "{}", refused.stderr);
+    assert_eq!((refused.code, step.layers("team/app", &digest).len()), (1, 0));
+    assert_eq!(line("prod.example/team/app:1.0").code, 0);
+    assert_eq!(sign(&step, &running, &[&format!("{}/team/app:1.0", step.host())]).code, 0);
+    let reference = |payload: &serde_json::Value| payload["critical"]["identity"]["docker-reference"].clone();
+    let signed: Vec<_> = step.payloads("team/app", &digest).iter().map(reference).collect();
+    assert_eq!(signed, ["prod.example/team/app:1.0".to_owned(), format!("{}/team/app", step.host())]);
+}
+
 /// The agent's rule is about a registry, however the rule or the request spells it.
 #[test]
 fn no_spelling_of_a_name_changes_what_is_allowed() {

@@ -83,4 +83,6 @@ mod suite_on;
 #[cfg(test)]
 mod tag_and_referrers;
 #[cfg(test)]
+mod tags;
+#[cfg(test)]
 mod verify;

@@ -20,6 +20,7 @@ mod encodings;
 mod everyday;
 mod faults;
 mod home;
+mod identities;
 mod interrupted;
 mod key_forms;
 mod killed;

@@ -50,7 +50,7 @@ impl Begun {
         let named: Named = text
             .parse()
             .map_err(|source| BesideCommandError::Image { name: foreign::shown(text, 300), source })?;
-        let repository = registries::repository(&config, environment)?;
+        let repository = config.repository.clone();
         let deadline = from + config.timeout;
         let asked = std::iter::once(&named.repository).chain(&repository);
         let client: Client =

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::cli::registries::BadRepository;
 use crate::config::ConfigError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -27,8 +26,6 @@ pub(super) enum BesideCommandError {
     Credentials(#[from] CredentialError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error(transparent)]
-    Repository(#[from] BadRepository),
     #[error(transparent)]
     Type(#[from] TypeError),
     #[error(transparent)]
@@ -83,7 +80,6 @@ impl BesideCommandError {
             Self::Config(error) => error,
             Self::Credentials(error) => error,
             Self::Registry(error) => error,
-            Self::Repository(error) => error,
             Self::Type(error) => error,
             Self::Lookup(error) => error,
             Self::Beside(error) => error,

@@ -156,7 +156,7 @@ impl Scene {
             deadline: Instant::now() + limit,
         };
         let batch = Batch { client, pipelines: vec![pipeline], later: Vec::new(), jobs: 1, recursive: false };
-        let planned = PlannedImage { image: self.image.clone(), from: vec!["a test".to_owned()] };
+        let planned = PlannedImage::new(self.image.clone(), vec!["a test".to_owned()]);
         let outcome = batch.sign(&[planned], &mut |_| {}).await.remove(0);
         outcome.result.map(|done| (done.added, done.present)).map_err(|why| why.to_string())
     }
