@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::runtime;
 use super::subjects::{self, Subjects};
 use super::tags;
-use crate::config;
+use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::registry::Repository;
@@ -147,23 +147,30 @@ async fn work(
         }
     };
     whole.asked += subjects.requests;
-    let resolved = match interruption.or(tags::resolve(subjects, &whole.client, out)).await {
-        Ok(resolved) => resolved,
-        Err(why) => {
-            return Ok(report(Err::<(), _>(why), recorder, begun, whole.stats(), &mut progress, out));
-        }
-    };
-    if let Some(unresolved) = resolved {
-        recorder = Recorder::new(subjects.expected());
-        for outcome in &unresolved.outcomes {
-            progress.note(out, Event::Ended(outcome));
-            recorder.note(Event::Ended(outcome));
-        }
-        if let Some(why) = unresolved.refusal {
-            let seen = &mut |outcome: &Outcome| progress.ended(out, outcome);
-            let report = recorder.refused(&why, begun.elapsed(), whole.stats(), seen);
-            progress.end();
-            return Ok(report);
+    if !subjects.config.images.is_empty() {
+        let Config { jobs, lenient, .. } = subjects.config;
+        let resolving = tags::resolve(&mut subjects.plan, &whole.client, jobs, lenient, out);
+        match interruption.or(resolving).await {
+            Ok(None) => {}
+            Ok(Some(resolved)) => {
+                let expected = subjects.expected();
+                let outcomes = resolved.outcomes(&expected);
+                recorder = Recorder::new(expected);
+                for outcome in &outcomes {
+                    progress.note(out, Event::Ended(outcome));
+                    recorder.note(Event::Ended(outcome));
+                }
+                if let Some(why) = resolved.refusal {
+                    let seen = &mut |outcome: &Outcome| progress.ended(out, outcome);
+                    let report = recorder.refused(&why, begun.elapsed(), whole.stats(), seen);
+                    progress.end();
+                    return Ok(report);
+                }
+            }
+            Err(why) => {
+                let ended = Err::<(), _>(why);
+                return Ok(report(ended, recorder, begun, whole.stats(), &mut progress, out));
+            }
         }
     }
     let jobs = subjects.jobs();

@@ -3,44 +3,57 @@
 use std::collections::HashMap;
 
 use super::output::Output;
-use super::subjects::Subjects;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
 use crate::pipeline;
+use crate::plan::Plan;
 use crate::registry::TagRef;
 use crate::registry::client::Client;
-use crate::report::{About, Outcome};
+use crate::report::{About, Expected, Outcome};
 
 /// What a tag is worth.
 const WARNING: &str = "warning: a tag can be moved at any time, so what it names now may not be what was built: name the image as \
                        NAME@sha256:…, as the build reports it (--require-digest refuses tags)";
 
-/// The tags that name no image.
-pub(super) struct Unresolved {
-    /// How they ended, in each store.
-    pub(super) outcomes: Vec<Outcome>,
+/// What became of the tags.
+pub(super) struct Resolved {
+    /// Of each that names no image, why.
+    failures: HashMap<TagRef, Explanation>,
     /// Why nothing else is signed either; `None`: the rest is.
     pub(super) refusal: Option<Explanation>,
 }
 
-/// Asks the registries, once, for what the tags in the plan name, which then stand in the plan as images. `None`: there are no tags.
+impl Resolved {
+    /// How those of `expected` ended whose tags name no image.
+    pub(super) fn outcomes(&self, expected: &[Expected]) -> Vec<Outcome> {
+        let failed = |expected: &Expected| match &expected.subject {
+            About::Tag(tag) => self.failures.get(tag).map(|why| expected.failed(why)),
+            _ => None,
+        };
+        expected.iter().filter_map(failed).collect()
+    }
+}
+
+/// Asks the registries, once, for what the tags in `plan` name, which then stand in it as images. `None`: there are no tags.
 ///
-/// Nothing is signed where one of them names nothing, unless the user lets the rest be signed.
+/// Nothing is signed where one of them names nothing, unless the user is `lenient` and lets the rest be signed.
 pub(super) async fn resolve(
-    subjects: &mut Subjects,
+    plan: &mut Plan,
     client: &Client,
+    jobs: usize,
+    lenient: bool,
     out: &mut Output,
-) -> Option<Unresolved> {
-    if subjects.plan.tags.is_empty() || subjects.config.images.is_empty() {
+) -> Option<Resolved> {
+    if plan.tags.is_empty() {
         return None;
     }
     out.line(WARNING);
-    let names: Vec<TagRef> = subjects.plan.tags.iter().map(|planned| planned.tag.clone()).collect();
+    let names: Vec<TagRef> = plan.tags.iter().map(|planned| planned.tag.clone()).collect();
     let number = names.len();
-    let results = pipeline::resolve(client, names, subjects.config.jobs).await;
-    let mut failures: HashMap<TagRef, Explanation> = HashMap::new();
+    let results = pipeline::resolve(client, names, jobs).await;
+    let mut failures = HashMap::new();
     let mut found = Vec::new();
-    for (planned, result) in subjects.plan.tags.iter().zip(results) {
+    for (planned, result) in plan.tags.iter().zip(results) {
         match result {
             Ok(image) => {
                 out.line(&format!("resolved   {} is {image} ({})", planned.tag, planned.from.join(", ")));
@@ -52,15 +65,10 @@ pub(super) async fn resolve(
             }
         }
     }
-    subjects.plan.resolve(found);
-    let failed = |expected: &crate::report::Expected| match &expected.subject {
-        About::Tag(tag) => failures.get(tag).map(|why| expected.failed(why)),
-        _ => None,
-    };
-    let outcomes: Vec<Outcome> = subjects.expected().iter().filter_map(failed).collect();
-    let exit = failures.values().map(|why| why.exit).reduce(ExitCode::and);
-    let refusal = exit.filter(|_| !subjects.config.lenient).map(|exit| refusal(failures.len(), number, exit));
-    Some(Unresolved { outcomes, refusal })
+    plan.resolve(found);
+    let exit = failures.values().map(|why: &Explanation| why.exit).reduce(ExitCode::and);
+    let refusal = exit.filter(|_| !lenient).map(|exit| refusal(failures.len(), number, exit));
+    Some(Resolved { failures, refusal })
 }
 
 /// Why nothing is signed.

@@ -140,14 +140,14 @@ fn subjects(command: Command) -> Command {
             Arg::new("image")
                 .value_name("IMAGE@DIGEST")
                 .num_args(0..)
-                .help("Images to sign, instead of those in the results; a tag is resolved, with a warning"),
+                .help("Images to sign, instead of those in the results; a tag only with a warning"),
         )
         .arg(
             Arg::new("images-file")
                 .long("images-file")
                 .value_name("FILE")
                 .action(ArgAction::Append)
-                .help("Images to sign, IMAGE@DIGEST [IDENTITY…] a line, - for standard input"),
+                .help("Images, IMAGE@DIGEST [IDENTITY…] a line, - for standard input"),
         );
     chains(SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
 }
