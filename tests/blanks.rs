@@ -20,7 +20,7 @@ use stepseal::config::sources::{FOREIGN_VARIABLES, variable};
 const BLANKS: [&str; 9] = [" ", ",", " , ", ":", ":: ", "\n", "\t,\n", "\u{3000}", "\u{200b},\u{a0}"];
 
 /// Each command that reads settings, with arguments that let it read all of them, and that it ends with before it asks anybody.
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 20] = [
     &["plan", "--output=json", IMAGE],
     &["sign", IMAGE],
     &["attest", "--predicate=/nowhere", "--type=custom", IMAGE],
@@ -36,6 +36,10 @@ const COMMANDS: [&[&str]; 16] = [
         "/nowhere",
     ],
     &["generate-key-pair"],
+    &["sign-blob", "/nowhere"],
+    &["attest-blob", "--predicate=/nowhere", "/nowhere"],
+    &["public-key"],
+    &["import-key-pair", "--key=/nowhere"],
     &[
         "verify-blob-attestation",
         "--bundle=/nowhere",

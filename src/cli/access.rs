@@ -227,7 +227,7 @@ fn agent_key_hint(error: &KeyError) -> Option<String> {
         }
         // Taking it away, the other half of its advice, would be to believe any key.
         KeyError::PublicFile { .. } | KeyError::PublicKey(_) => {
-            "write it anew: cosign public-key --key cosign.key > cosign.pub, with the agent's key".into()
+            "write it anew: stepseal public-key --key cosign.key > cosign.pub, with the agent's key".into()
         }
         error => return error.hint(),
     })

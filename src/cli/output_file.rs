@@ -20,9 +20,9 @@ pub(super) struct OutputFile {
 /// Why a file can't be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OutputFileError {
-    #[error("cannot write {what} to {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot write the {what} to {}", foreign::shown(&path.display().to_string(), 512))]
     Write { what: &'static str, path: PathBuf, source: io::Error },
-    #[error("{what} would replace {}, which is read", foreign::shown(&path.display().to_string(), 512))]
+    #[error("the {what} would replace {}, which is read", foreign::shown(&path.display().to_string(), 512))]
     Input { what: &'static str, path: PathBuf },
 }
 

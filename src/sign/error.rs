@@ -271,7 +271,7 @@ impl Explain for KeyError {
                 "give the public key that belongs to the signatures, as cosign.pub holds it"
             }
             Self::PublicFile { .. } | Self::Mismatch { .. } => {
-                "write it anew (cosign public-key --key cosign.key > cosign.pub), or take it out of the Secret"
+                "write it anew (stepseal public-key --key cosign.key > cosign.pub), or take it out of the Secret"
             }
             Self::Encode | Self::Digest(_) => "report it with the version of this program",
             Self::Sign(_) | Self::Random(_) => {

@@ -156,10 +156,10 @@ impl Malformed {
             Self::PrivateKey => "give the public key: cosign.pub, not cosign.key",
             Self::Label { .. } => "give a PEM key: PKCS#8, SEC1, PKCS#1, or one that cosign made",
             Self::OpensslEncrypted => {
-                "decrypt it (openssl pkey -in KEY -out plain.pem), then encrypt it as cosign does: cosign import-key-pair --key plain.pem"
+                "decrypt it (openssl pkey -in KEY -out plain.pem), then encrypt it as cosign does: stepseal import-key-pair --key plain.pem"
             }
             Self::Kdf { .. } | Self::Scrypt { .. } | Self::Cipher { .. } => {
-                "encrypt the key again with cosign: cosign import-key-pair --key KEY"
+                "encrypt the key again as cosign does: stepseal import-key-pair --key KEY"
             }
             Self::Curve { .. } | Self::NoCurve | Self::Algorithm { .. } | Self::RsaSize { .. } => {
                 "make a new key with `cosign generate-key-pair` or `stepseal generate-key-pair`"

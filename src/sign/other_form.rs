@@ -129,7 +129,7 @@ impl OtherForm {
             }
             Self::PrivateDer => "turn it into PEM: openssl pkey -inform DER -in KEY -out x509.pem",
             Self::EncryptedDer => {
-                "decrypt it (openssl pkey -inform DER -in KEY -out plain.pem), then encrypt it as cosign does: cosign import-key-pair --key plain.pem"
+                "decrypt it (openssl pkey -inform DER -in KEY -out plain.pem), then encrypt it as cosign does: stepseal import-key-pair --key plain.pem"
             }
             Self::PublicDer => "turn it into PEM: openssl pkey -pubin -inform DER -in KEY -out cosign.pub",
             Self::CertificateDer => {

@@ -36,5 +36,6 @@ mod recipe;
 mod roots;
 mod several;
 mod shifted;
+mod signing;
 mod sigstore;
 mod tolerated;

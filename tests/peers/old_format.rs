@@ -3,19 +3,19 @@
 use std::fs;
 
 use crate::kit::command::Ran;
-use crate::kit::{Scene, peer, run};
+use crate::kit::{KEY_PASSWORD, Scene, peer, run};
 
-const TYPE: &str = "https://ci.example/tests/v1";
-const UNLOGGED: [&str; 3] = ["--tlog-upload=false", "--use-signing-config=false", "--yes"];
-const OLD: [&str; 1] = ["--new-bundle-format=false"];
+pub(crate) const TYPE: &str = "https://ci.example/tests/v1";
+pub(crate) const UNLOGGED: [&str; 3] = ["--tlog-upload=false", "--use-signing-config=false", "--yes"];
+pub(crate) const OLD: [&str; 1] = ["--new-bundle-format=false"];
 
 /// A scene with a file, and what cosign writes of it.
-struct Desk {
-    scene: Scene,
+pub(crate) struct Desk {
+    pub(crate) scene: Scene,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Self { scene: Scene::new() };
         let work = desk.scene.home().join("work");
         fs::write(work.join("file"), "built\n").unwrap();
@@ -24,12 +24,13 @@ impl Desk {
         desk
     }
 
-    fn cosign(&self, args: &[&[&str]]) -> Ran {
+    pub(crate) fn cosign(&self, args: &[&[&str]]) -> Ran {
         run(self.scene.cosign(&args.concat()).current_dir(self.scene.home().join("work")))
     }
 
-    fn ours(&self, args: &[&[&str]]) -> Ran {
+    pub(crate) fn ours(&self, args: &[&[&str]]) -> Ran {
         let mut command = self.scene.stepseal(&[], &args.concat());
+        command.env("COSIGN_PASSWORD", KEY_PASSWORD);
         run(command.env_remove("STEPSEAL_KEY").current_dir(self.scene.home().join("work")))
     }
 
@@ -41,7 +42,7 @@ impl Desk {
         }
     }
 
-    fn openssl(&self, args: &str) {
+    pub(crate) fn openssl(&self, args: &str) {
         run(peer("openssl", &self.scene.home().join("work")).args(args.split(' '))).ok();
     }
 }

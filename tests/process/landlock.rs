@@ -308,6 +308,50 @@ fn a_blob_its_signature_and_its_key_are_read_wherever_they_are() {
     confined("-", command.current_dir(step.path("keys")).stdin(stdin));
 }
 
+/// What `sign-blob`, `attest-blob` and `public-key` read and write, each outside of all others.
+#[test]
+fn what_is_signed_and_where_it_goes_can_be_used_wherever_it_is() {
+    let (step, _) = filled();
+    for folder in ["work/below", "out", "bundles", "statements"] {
+        fs::create_dir_all(step.path(folder)).unwrap();
+    }
+    fs::write(step.path("work/below/predicate"), "{}").unwrap();
+    fs::write(step.path("work/blob"), "built").unwrap();
+    let at = |name: &str| step.path(name).to_str().unwrap().to_owned();
+    let (blob, out, bundle) = (at("work/blob"), at("out/signature"), at("bundles/bundle"));
+    let (predicate, statement) = (at("work/below/predicate"), at("statements/statement"));
+    for key in ["keys", "keys/cosign.key", "volume/cosign.key"].map(at) {
+        for args in [
+            &["sign-blob", "--key", &key, &blob][..],
+            &["sign-blob", "--key", &key, "--output-signature", &out, "--bundle", &bundle, &blob],
+            &["sign-blob", "--key", &key, "--output-signature", "/dev/stdout", &blob],
+            &["attest-blob", "--key", &key, "--predicate", &predicate, "--bundle", &bundle, &blob],
+            &[
+                "attest-blob",
+                "--key",
+                &key,
+                "--predicate",
+                &predicate,
+                "--output-attestation",
+                &statement,
+                &blob,
+            ],
+            &["attest-blob", "--key", &key, "--statement", &statement, &blob],
+            &["public-key", "--key", &key],
+            &["public-key", "--key", &key, "--outfile", &out],
+        ] {
+            confined(&args.join(" "), &mut bare(args));
+        }
+    }
+    confined("cosign.pub", &mut bare(&["public-key", "--key", &at("keys/cosign.pub")]));
+    let mut command = bare(&["sign-blob", "--key=../keys", "--bundle=bundle", "blob"]);
+    confined("relative", command.current_dir(step.path("work")));
+    let mut command = bare(&["attest-blob", "--key=../keys", "blob"]);
+    command.env("COSIGN_PREDICATE", "below/predicate").env("COSIGN_BUNDLE", "../bundles/by-variable");
+    confined("variables", command.current_dir(step.path("work")));
+    assert!(step.path("bundles/by-variable").exists());
+}
+
 /// Files that are named relative to the working folder, and standard output as a file.
 #[test]
 fn relative_paths_and_what_is_open_already_stay_usable() {

@@ -56,8 +56,11 @@ pub(super) fn sign_blob() -> Command {
             .help("The files, - for standard input; several go to standard output, a signature a line"),
     );
     shared(command)
-        .arg(value("output-signature", "FILE", "Write the signature to FILE instead of standard output"))
-        .arg(value("output", "FILE", "cosign's older name of --output-signature").hide(true))
+        .arg(
+            // cosign's older name; a flag of its own would be read as the setting of that name.
+            value("output-signature", "FILE", "Write the signature to FILE instead of standard output")
+                .alias("output"),
+        )
         .arg(switch("b64", "Write the signature in base64; true by default"))
         .arg(refused("rfc3161-timestamp"))
 }

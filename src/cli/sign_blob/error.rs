@@ -52,7 +52,7 @@ pub(super) enum SignBlobError {
     TwiceStdin,
     #[error("{one} and {other} name the same file")]
     SameFile { one: &'static str, other: &'static str },
-    #[error("{origin} is \"{}\"", foreign::shown(.name, 80))]
+    #[error("cannot sign by the algorithm \"{}\" ({origin})", foreign::shown(.name, 80))]
     Scheme { origin: Origin, name: String, source: SchemeError },
     #[error("cannot read {what} {}", foreign::shown(&path.display().to_string(), 512))]
     Read { what: &'static str, path: PathBuf, source: InputError },

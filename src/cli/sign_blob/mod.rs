@@ -141,7 +141,7 @@ impl Setup {
     fn say(&self, hash: Option<Hash>, out: &mut Output) {
         if let Some(hash) = hash.filter(|hash| *hash != Hash::Sha256) {
             out.line(&format!(
-                "note: signed over {hash}, as cosign does with such a key; cosign itself verifies that only with --bundle and \
+                "note: signed over {hash}, as cosign signs with such a key; cosign itself verifies that from a Sigstore bundle alone, with \
                  --signature-digest-algorithm {hash}"
             ));
         }
@@ -154,7 +154,7 @@ impl Setup {
 fn sign(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<(), SignBlobError> {
     let setup = Setup::read(matches, environment, out)?;
     let flags = OwnFlags::new(matches, environment);
-    let outputs = Outputs::read(&flags)?.or_output(&flags)?;
+    let outputs = Outputs::read(&flags)?;
     let encoded = flags.switch("b64")?.unwrap_or(true);
     let blobs = matches.get_many::<String>("blob").into_iter().flatten();
     let blobs: Vec<PathBuf> = blobs.map(PathBuf::from).collect();

@@ -59,13 +59,6 @@ impl Outputs {
         Ok(outputs)
     }
 
-    /// With cosign's older flag for the signature, where the newer one isn't given.
-    pub(super) fn or_output(mut self, flags: &OwnFlags<'_>) -> Result<Self, SignBlobError> {
-        // As in cosign, the older one counts where both are given.
-        self.signature = flags.text("output")?.map(PathBuf::from).or(self.signature);
-        Ok(self)
-    }
-
     /// With the file for the statement.
     pub(super) fn and_attestation(mut self, flags: &OwnFlags<'_>) -> Result<Self, SignBlobError> {
         self.attestation = flags.text("output-attestation")?.map(PathBuf::from);

@@ -34,7 +34,7 @@ impl Wants {
         match self {
             Self::Certificate => "leave it out, and give --key; verifiers need the public key",
             Self::Log => {
-                "leave it out, or give --tlog-upload=false and --use-signing-config=false; verify with --insecure-ignore-tlog"
+                "leave it out (--tlog-upload=false and --use-signing-config=false are accepted), and verify with --insecure-ignore-tlog"
             }
             Self::Timestamp => "leave it out; a signature by a key needs no timestamp",
             Self::Token => "leave it out, and give --key FILE, env://NAME or k8s://NAMESPACE/NAME",
@@ -119,7 +119,7 @@ mod tests {
             for arg in command.get_arguments().filter(|arg| arg.is_hide_set()) {
                 let flag = arg.get_long().unwrap();
                 let known = VALUES.iter().chain(&SWITCHES).any(|(known, _)| *known == flag);
-                assert!(known || ["yes", "output", "agent", "agent-key"].contains(&flag), "{name} --{flag}");
+                assert!(known || ["yes", "agent", "agent-key"].contains(&flag), "{name} --{flag}");
             }
         }
         for (flag, _) in VALUES.iter().chain(&SWITCHES) {

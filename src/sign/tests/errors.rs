@@ -159,7 +159,7 @@ fn wrong_and_missing_passwords() {
 #[test]
 fn a_public_key_that_belongs_to_another_key() {
     let want = "error: public key DIR/cosign.pub does not belong to signing key DIR/KEY\n  \
-                do:    write it anew (cosign public-key --key cosign.key > cosign.pub), or take it out of the Secret";
+                do:    write it anew (stepseal public-key --key cosign.key > cosign.pub), or take it out of the Secret";
     let other = bytes("p384.pub");
     let plain = shown(&[("x509.pem", &bytes("p256.pkcs8.pem")), ("cosign.pub", &other)], None);
     assert_eq!(plain, want.replace("KEY\n", "x509.pem\n"));
@@ -215,7 +215,7 @@ fn openssl_encryption() {
             unusable(&bytes(name)),
             "it is encrypted the way of OpenSSL, which is not supported; cosign's encryption is\n  \
              do:    decrypt it (openssl pkey -in KEY -out plain.pem), then encrypt it as cosign does: \
-             cosign import-key-pair --key plain.pem",
+             stepseal import-key-pair --key plain.pem",
             "{name}"
         );
     }
@@ -289,7 +289,7 @@ fn damaged_base64_json_and_asn1() {
 
 #[test]
 fn scrypt_settings_that_cosign_never_wrote_are_refused_before_deriving() {
-    let again = "\n  do:    encrypt the key again with cosign: cosign import-key-pair --key KEY";
+    let again = "\n  do:    encrypt the key again as cosign does: stepseal import-key-pair --key KEY";
     for (n, r, p) in [
         ("1048576", "8", "1"),
         ("4611686018427387904", "8", "1"),

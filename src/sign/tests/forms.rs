@@ -86,7 +86,7 @@ fn each_other_form_is_named_with_what_to_do() {
         (der("p256.sec1.pem"), "it is a private key in DER", "openssl pkey -inform DER -in KEY"),
         (der("rsa2048.pkcs1.pem"), "it is a private key in DER", "openssl pkey -inform DER -in KEY"),
         (der("ed25519.pkcs8.pem"), "it is a private key in DER", "openssl pkey -inform DER -in KEY"),
-        (der("p256.pbes2.pem"), "it is an encrypted private key in DER", "cosign import-key-pair"),
+        (der("p256.pbes2.pem"), "it is an encrypted private key in DER", "stepseal import-key-pair"),
         (der("p256.pub"), "it is a public key in DER", "openssl pkey -pubin -inform DER"),
         (der("rsa2048.pub"), "it is a public key in DER", "openssl pkey -pubin -inform DER"),
         (der("p256.crt"), "it is a certificate in DER", "openssl x509 -inform DER"),
