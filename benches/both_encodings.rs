@@ -68,11 +68,12 @@ fn main() {
     for (images, round_trip) in [(many, Duration::ZERO), (few, ROUND_TRIP), (1, ROUND_TRIP)] {
         let costs = bench.compare(images, rounds, round_trip);
         let far = if round_trip.is_zero() { "" } else { " behind 40 ms" };
-        row(&format!("{images} images{far}, wall"), costs.map(|cost| cost.wall), " s");
-        row(&format!("{images} images{far}, CPU"), costs.map(|cost| cost.cpu), " s");
+        let images = if images == 1 { "1 image".to_owned() } else { format!("{images} images") };
+        row(&format!("{images}{far}, wall"), costs.map(|cost| cost.wall), " s");
+        row(&format!("{images}{far}, CPU"), costs.map(|cost| cost.cpu), " s");
         if !round_trip.is_zero() {
             let requests = costs.map(|cost| cost.requests);
-            row(&format!("{images} images{far}, requests"), requests, "");
+            row(&format!("{images}{far}, requests"), requests, "");
             assert!(requests[2] < requests[1], "{requests:?}");
         }
     }
