@@ -83,9 +83,21 @@ pub enum BesideError {
         /// What is there instead.
         what: &'static str,
     },
-    /// The list of referrers can't be read or written.
+    /// The list of referrers has no room, or what is written can't be JSON.
     #[error(transparent)]
-    List(#[from] StoreError),
+    List(StoreError),
+}
+
+impl From<StoreError> for BesideError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Read { location, source } => Self::Read { location, source },
+            // Its words are about a signature.
+            StoreError::Push { location, source, .. } => Self::Push { location, source },
+            StoreError::Foreign { location, what } => Self::Unusable { location, what: what.to_owned() },
+            other => Self::List(other),
+        }
+    }
 }
 
 impl BesideError {
@@ -115,7 +127,7 @@ impl Explain for BesideError {
         match self {
             Self::Read { source, .. } | Self::Push { source, .. } => source.hint(),
             Self::Unusable { .. } => {
-                Some("look at it with `crane manifest`, and remove it or attach the SBOM anew".to_owned())
+                Some("nothing was overwritten; look at it with `crane manifest`, and remove it if it is not needed".to_owned())
             }
             Self::NotThere { .. } => {
                 Some("run again; if it happens again, look what else writes there".to_owned())

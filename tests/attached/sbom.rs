@@ -4,6 +4,7 @@ use serde_json::Value;
 use stepseal::registry::Digest;
 
 use crate::kit::{REPOSITORY, Scene};
+use crate::step::{INDEX, MANIFEST};
 
 const MODES: [&str; 2] = ["--registry-referrers-mode=legacy", "--registry-referrers-mode=oci-1-1"];
 
@@ -166,4 +167,49 @@ fn cosigns_variables_stand_in_for_flags() {
     let output = attach.env("COSIGN_SBOM", &path).env("COSIGN_TYPE", "x").output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && stderr.contains("COSIGN_TYPE: \"x\" is not spdx"), "{stderr}");
+}
+
+/// What another writer does between two requests of ours.
+#[test]
+fn another_writer_is_noticed_and_nothing_of_a_list_is_lost() {
+    for scene in Scene::both() {
+        let file = scene.file("one", b"one");
+        let others = "{\"schemaVersion\":2,\"layers\":[]}";
+        scene.step.registry.faults().after_manifest_put(move |content, put| {
+            content.put_manifest(&put.repository, Some(&put.reference), MANIFEST, others).unwrap();
+        });
+        scene.fails(1, &["attach", "sbom", &file], &["the SBOM was pushed to", "somebody else has attached"]);
+        scene.step.registry.faults().clear();
+        // Not an SBOM, and told so.
+        scene.fails(1, &["download", "sbom"], &["can't be used: its manifest has not exactly one layer"]);
+    }
+    let scene = Scene::new(false);
+    let fallback = format!("sha256-{}", scene.digest.hex());
+    let entry = |number: u8| {
+        let digest = scene.step.image(REPOSITORY, &number.to_string());
+        let size = scene.step.manifest(REPOSITORY, &number.to_string()).len();
+        format!("{{\"mediaType\":\"{MANIFEST}\",\"size\":{size},\"digest\":\"{digest}\",\"x\":{number}}}")
+    };
+    let index = move |entries: &[String]| {
+        format!("{{\"schemaVersion\":2,\"mediaType\":\"{INDEX}\",\"manifests\":[{}]}}", entries.join(","))
+    };
+    let (one, two) = (index(&[entry(1)]), index(&[entry(1), entry(2)]));
+    scene.step.registry.content().put_manifest(REPOSITORY, Some(&fallback), INDEX, one).unwrap();
+    // After it was read, right before our manifest goes out, another writer adds one.
+    let listed = fallback.clone();
+    let mut waits = Some(two);
+    scene.step.registry.faults().before_manifest_put(move |content, put| {
+        if put.reference.starts_with("sha256:")
+            && let Some(two) = waits.take()
+        {
+            content.put_manifest(&put.repository, Some(&listed), INDEX, two).unwrap();
+        }
+    });
+    scene.ok(&["attach", "sbom", MODES[1], &scene.file("one", b"one")]);
+    let (_, list) = scene.step.registry.content().manifest(REPOSITORY, &fallback).unwrap();
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    let list = list["manifests"].as_array().unwrap();
+    assert_eq!(list.len(), 3, "{list:#?}");
+    assert_eq!((&list[0]["x"], &list[1]["x"]), (&Value::from(1), &Value::from(2)), "fields of others stay");
+    assert_eq!(list[2]["artifactType"], "application/vnd.dev.cosign.artifact.sbom.v1+json");
 }
