@@ -50,6 +50,22 @@ pub enum Login {
     ///
     /// Spec: <https://distribution.github.io/distribution/spec/auth/oauth/>
     IdentityToken(Secret),
+    /// A bearer token that the registry itself takes, as a token service would give it. It is not exchanged.
+    RegistryToken(Secret),
+}
+
+/// The longest registry token, in bytes: registries take no longer header.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
+impl Login {
+    /// The login of a registry's own token, without the line breaks at its end; `None`: no header can have it.
+    ///
+    /// Spec: <https://www.rfc-editor.org/rfc/rfc6750.html#section-2.1>
+    pub fn registry_token(text: &[u8]) -> Option<Self> {
+        let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'))? + 1;
+        let token = text.get(..end).filter(|token| token.len() <= MAX_TOKEN_BYTES)?;
+        token.iter().all(u8::is_ascii_graphic).then(|| Self::RegistryToken(Secret::new(token)))
+    }
 }
 
 impl fmt::Debug for Login {
@@ -57,6 +73,7 @@ impl fmt::Debug for Login {
         match self {
             Self::Basic { user, .. } => f.debug_struct("Basic").field("user", user).finish_non_exhaustive(),
             Self::IdentityToken(_) => f.write_str("IdentityToken(..)"),
+            Self::RegistryToken(_) => f.write_str("RegistryToken(..)"),
         }
     }
 }
@@ -67,6 +84,25 @@ impl fmt::Display for Credential {
         match &self.login {
             Login::Basic { user, .. } => write!(f, "user {user:?}, {}", self.origin),
             Login::IdentityToken(_) => write!(f, "identity token, {}", self.origin),
+            Login::RegistryToken(_) => write!(f, "registry token, {}", self.origin),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_token_is_what_a_header_can_have() {
+        let token = |text: &str| Some(Login::RegistryToken(Secret::new(text)));
+        assert_eq!(Login::registry_token(b"a.b-c_d~e+f/g=="), token("a.b-c_d~e+f/g=="));
+        assert_eq!(Login::registry_token(b"a\r\n\n"), token("a"));
+        for text in ["", "\n", "a b", "a\nb", "a\tb", "\u{e9}", "a\0"] {
+            assert_eq!(Login::registry_token(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(Login::registry_token(&vec![b'a'; MAX_TOKEN_BYTES + 1]), None);
+        let shown = Credential { login: Login::registry_token(b"hunter2").unwrap(), origin: "here".into() };
+        assert_eq!(format!("{shown} {:?}", shown.login), "registry token, here RegistryToken(..)");
     }
 }

@@ -66,7 +66,7 @@ impl Auth {
                 logins.push(&credential.login);
                 match &credential.login {
                     Login::Basic { user, password } => mask.login(user, password.expose()),
-                    Login::IdentityToken(token) => mask.secret(token.expose()),
+                    Login::IdentityToken(token) | Login::RegistryToken(token) => mask.secret(token.expose()),
                 }
             }
             account.sessions().for_each(|session| session.hide_in(&mut mask));

@@ -140,7 +140,7 @@ impl Inner {
         }
         let encrypted = async {
             let config = self.tls.of(&url).map_err(broken)?;
-            encrypted(io, config, to).await
+            encrypted(io, config, to, self.tls.server_name(&url)).await
         };
         let io = within(until, encrypted).await.map_err(direct)?;
         Ok(Stream { io: TokioIo::new(io), is_proxy: false })
@@ -156,7 +156,7 @@ impl Inner {
         let at = proxy.uri().map_err(broken)?;
         let mut io = self.open(&at).await?;
         if proxy.url().scheme() == "https" {
-            io = encrypted(io, self.tls.of_proxy().map_err(broken)?, &at).await?;
+            io = encrypted(io, self.tls.of_proxy().map_err(broken)?, &at, None).await?;
         }
         if tunnel { self.lead_on(io, proxy, to).await } else { Ok(io) }
     }
@@ -206,11 +206,19 @@ async fn within<T>(
     timeout_at(until, work).await.unwrap_or(Err(ConnectFault::TimedOut(CONNECT_LIMIT)))
 }
 
-/// TLS over `io`, with the server named in `to`.
-async fn encrypted(io: Pipe, config: Arc<ClientConfig>, to: &Uri) -> Result<Pipe, ConnectFault> {
+/// TLS over `io`, with the server `name`, or else the one named in `to`.
+async fn encrypted(
+    io: Pipe,
+    config: Arc<ClientConfig>,
+    to: &Uri,
+    name: Option<ServerName<'static>>,
+) -> Result<Pipe, ConnectFault> {
     let host = to.host().unwrap_or_default();
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let name = ServerName::try_from(host.to_owned()).map_err(broken)?;
+    let name = match name {
+        Some(name) => name,
+        None => ServerName::try_from(host.to_owned()).map_err(broken)?,
+    };
     client_keys::connected(TlsConnector::from(config).connect(name, io))
         .await
         .map(|stream| Box::new(stream) as Pipe)

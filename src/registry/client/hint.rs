@@ -90,7 +90,7 @@ fn action(request: &RequestError) -> Option<String> {
         }
         Failure::ClientCertificate(_) => format!(
             "put a client certificate that {registry} accepts and its key into {registry}/client.cert and client.key \
-             of a folder for --registry-certs-dir"
+             of a folder for --registry-certs-dir, or name them with --registry-client-cert and --registry-client-key"
         ),
         Failure::Tls(_) => "check what serves TLS in front of the registry".to_owned(),
         Failure::NotHttps if let Some(proxy) = &request.through => format!(

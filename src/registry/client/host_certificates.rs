@@ -37,6 +37,7 @@ const KEY_BYTES: u64 = 64 * 1024;
 pub(super) struct HostCertificates(Vec<PathBuf>);
 
 /// The certificates of one registry.
+#[derive(Default)]
 pub(super) struct OfHost {
     pub(super) authorities: Vec<CertificateDer<'static>>,
     pub(super) keys: ClientKeys,
@@ -112,8 +113,7 @@ fn read(folder: &Path) -> Result<OfHost, SetupError> {
             Some("crt") => found.authorities.extend(certificates(&path, input::read(&path, CA_BYTES))?),
             Some("cert") if !has("key") => return Err(alone("key")),
             Some("cert") => {
-                let key = client_key(&path, &path.with_extension("key"));
-                found.keys.0.push(key.map_err(|(path, fault)| SetupError::ClientKey { path, fault })?);
+                found.keys.0.push(client_key(&path, &path.with_extension("key"))?);
             }
             Some("key") if !has("cert") => return Err(alone("cert")),
             _ => {}
@@ -122,10 +122,10 @@ fn read(folder: &Path) -> Result<OfHost, SetupError> {
     Ok(found)
 }
 
-/// The client certificate at `path` with its key; or else which of the files can't be used, and why.
-fn client_key(path: &Path, key_path: &Path) -> Result<Arc<CertifiedKey>, (PathBuf, ClientKeyFault)> {
-    let of_certificate = |fault| (path.to_owned(), fault);
-    let of_key = |fault| (key_path.to_owned(), fault);
+/// The client certificate at `path` with its key.
+pub(super) fn client_key(path: &Path, key_path: &Path) -> Result<Arc<CertifiedKey>, SetupError> {
+    let of_certificate = |fault| SetupError::ClientKey { path: path.to_owned(), fault };
+    let of_key = |fault| SetupError::ClientKey { path: key_path.to_owned(), fault };
     let text = input::read(path, CA_BYTES).map_err(|error| of_certificate(ClientKeyFault::Unread(error)))?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
     if chain.is_empty() {

@@ -35,7 +35,8 @@ pub(super) fn is_without_line_break(credentials: &[Arc<Credential>], at: usize) 
 
 /// The login without the line breaks at the end of its password; `None`: there are none, or there is nothing else.
 fn without_line_break(login: &Login) -> Option<Login> {
-    let (Login::Basic { password, .. } | Login::IdentityToken(password)) = login;
+    let (Login::Basic { password, .. } | Login::IdentityToken(password) | Login::RegistryToken(password)) =
+        login;
     let password = password.expose();
     let end = password.iter().rposition(|b| !matches!(b, b'\r' | b'\n'))? + 1;
     let shorter = password.get(..end).filter(|_| password.last() == Some(&b'\n'))?;
@@ -43,6 +44,7 @@ fn without_line_break(login: &Login) -> Option<Login> {
     Some(match login {
         Login::Basic { user, .. } => Login::Basic { user: user.clone(), password: shorter },
         Login::IdentityToken(_) => Login::IdentityToken(shorter),
+        Login::RegistryToken(_) => Login::RegistryToken(shorter),
     })
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::account::{Account, Manner, Scheme};
-use super::attempts::{AuthAttempts, AuthRejection, first_basic};
+use super::attempts::{AuthAttempts, AuthRejection, first_basic, first_registry_token};
 use super::error::RegistryError;
 use super::line_break::is_without_line_break;
 use super::options::Access;
@@ -125,6 +125,10 @@ impl Inner {
         };
         // The token is this repository's own affair; other repositories need not wait for it.
         drop(manner);
+        if let Some((login, header)) = first_registry_token(caller.credentials, tried) {
+            let kind = Kind::Basic(login);
+            return Ok(Grant::Authorization(state.use_pass(Some(header), kind)));
+        }
         match self.grant_token(request, caller, &mut state, &tokens.services, tried).await {
             // No token service can be worked with: where the registry takes logins itself, that is left.
             Err(error) if tokens.basic && !error.is_transient() => {

@@ -52,6 +52,7 @@ mod line_break;
 pub mod link;
 mod login;
 mod manifests;
+mod named;
 mod no_proxy;
 mod options;
 mod peer;
@@ -62,6 +63,7 @@ pub mod refusal;
 mod refused;
 mod rejected;
 pub mod retry;
+mod schemes;
 mod send;
 mod session;
 mod setup_error;
@@ -94,12 +96,14 @@ pub use blobs::Upload;
 pub use distrust::Distrust;
 pub use error::{BadAnswer, Failure, RegistryError, RequestError, ThroughProxy};
 pub use options::{
-    Access, ClientOptions, Environment, IDLE_LIMIT, REQUEST_LIMIT, REQUESTS_PER_HOST, SystemFiles,
+    Access, ClientOptions, Environment, IDLE_LIMIT, NamedRegistries, REQUEST_LIMIT, REQUESTS_PER_HOST,
+    SystemFiles,
 };
 pub use peer::Peer;
 pub(crate) use referrers::MAX_DESCRIPTOR_BYTES;
 pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, NoApi, Referrers};
 pub use refusal::{ListedError, Refusal, Said};
+pub use schemes::without_https;
 pub use setup_error::{ClientKeyFault, SetupError};
 
 use super::digest::Digest;

@@ -25,6 +25,8 @@ pub struct ClientOptions {
     pub extra_roots: Vec<PathBuf>,
     /// Folders with certificates of single registries, `HOST[:PORT]/{ca.crt,client.cert,client.key}`, besides the system's.
     pub certs_dirs: Vec<PathBuf>,
+    /// What was given for the registries of this run alone.
+    pub named: NamedRegistries,
     /// When everything must be done.
     pub deadline: Instant,
     /// The longest that one request may take.
@@ -52,6 +54,7 @@ impl ClientOptions {
             insecure: Vec::new(),
             extra_roots: Vec::new(),
             certs_dirs: Vec::new(),
+            named: NamedRegistries::default(),
             deadline,
             request_limit: REQUEST_LIMIT,
             requests_per_host: REQUESTS_PER_HOST,
@@ -63,6 +66,21 @@ impl ClientOptions {
             files: SystemFiles::default(),
         }
     }
+}
+
+/// What is given for the registries that a run names, and for no other host: not where they redirect to, and not for token
+/// services elsewhere.
+#[derive(Clone, Debug, Default)]
+pub struct NamedRegistries {
+    /// The registries (`HOST[:PORT]`, as images are named).
+    pub registries: Vec<String>,
+    /// Whether their certificates are not checked, and those of token services on the same hosts. Who controls the network between
+    /// reads logins then, and changes answers.
+    pub unchecked_tls: bool,
+    /// PEM files with a client certificate and its key.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// The name that their certificates must have, which is also the name that is asked for (SNI), in place of the host's.
+    pub server_name: Option<String>,
 }
 
 /// What a token service is asked to allow.

@@ -311,7 +311,7 @@ fn by_status(request: &RequestError, refusal: &Refusal) -> Option<String> {
         _ => return None,
     };
     if refusal.status == StatusCode::FORBIDDEN
-        && let Some(tag) = tag_written(request).filter(|tag| tag.starts_with("sha256-"))
+        && let Some(tag) = tag_written(request).filter(|tag| tag.contains("sha256-"))
     {
         // What the manifest names was pushed by the same login a moment ago, or was there.
         return Some(format!("{text}; if the user may, {}", immutable(tag)));

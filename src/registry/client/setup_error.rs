@@ -43,6 +43,9 @@ pub enum SetupError {
     /// An `--insecure-registry` that is no registry's name.
     #[error("\"{0}\" is not a registry, HOST or HOST:PORT")]
     Insecure(String),
+    /// A `--registry-server-name` that no certificate can have.
+    #[error("\"{0}\" is not the name of a server")]
+    ServerName(String),
     /// TLS can't be set up.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
@@ -109,7 +112,10 @@ impl ClientKeyFault {
                 "decrypt the key (openssl pkey -in FILE): nobody is there to ask for its password"
             }
             Self::OtherKey { .. } => "put the key there that the certificate was made for",
-            _ => "put the client certificate into NAME.cert and its private key into NAME.key, in PEM form",
+            _ => {
+                "give the client certificate and its private key in PEM form: --registry-client-cert and --registry-client-key, or NAME.cert and \
+                 NAME.key in the folder of the registry"
+            }
         }
     }
 }
@@ -139,6 +145,9 @@ impl Explain for SetupError {
                 ));
             }
             Self::Insecure(_) => "name the registry as the images name it: --insecure-registry HOST:PORT",
+            Self::ServerName(_) => {
+                "give a host's name or an IP address, without a port: --registry-server-name HOST"
+            }
             Self::CertsDir { source, .. } if source.hint().is_some() => return source.hint(),
             Self::CertsDir { .. } => {
                 "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"

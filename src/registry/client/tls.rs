@@ -9,18 +9,20 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 use super::client_keys::ClientKeys;
 use super::endpoint;
 use super::host_certificates::{HostCertificates, OfHost};
+use super::named::Named;
 use super::options::{ClientOptions, Environment};
 use super::setup_error::SetupError;
-use super::verifier::{Given, Verifier, may_issue};
+use super::verifier::{Given, Unchecked, Verifier, may_issue};
 use crate::input::{self, Folder, InputError};
 
 /// The largest file of CA certificates: sixty times what all public CAs take.
@@ -55,6 +57,7 @@ pub(super) struct Tls {
     environment: Environment,
     named: NamedRoots,
     certificates: HostCertificates,
+    of_named: Named,
     shared: OnceLock<Shared>,
     /// Those of the hosts that were asked, by their origin.
     hosts: Mutex<HashMap<String, Arc<ClientConfig>>>,
@@ -76,6 +79,7 @@ impl Tls {
             environment: options.environment.clone(),
             named: NamedRoots::read(options)?,
             certificates: HostCertificates::new(options)?,
+            of_named: Named::read(&options.named)?,
             shared: OnceLock::new(),
             hosts: Mutex::default(),
         })
@@ -89,16 +93,29 @@ impl Tls {
             return Ok(Arc::clone(config));
         }
         let shared = self.shared()?;
-        let config = match self.certificates.of(url)? {
-            None => Arc::clone(&shared.config),
-            Some(OfHost { authorities, keys }) => {
+        let (of_host, more_keys) = (self.certificates.of(url)?, self.of_named.keys(url));
+        let is_unchecked = self.of_named.is_unchecked(url);
+        let config = match (of_host, more_keys) {
+            (None, None) if !is_unchecked => Arc::clone(&shared.config),
+            (of_host, more_keys) => {
+                let OfHost { authorities, mut keys } = of_host.unwrap_or_default();
+                // What was named for this run goes before what lies there for all.
+                keys.0.splice(..0, more_keys);
                 let (mut roots, mut given) = (shared.roots.clone(), shared.given.clone());
                 add(&authorities, &mut roots, &mut given)?;
-                Arc::new(config(roots, given, keys)?)
+                Arc::new(match is_unchecked {
+                    false => config(roots, given, keys)?,
+                    true => with_verifier(Unchecked::new(&provider()), keys)?,
+                })
             }
         };
         hosts().insert(host.to_owned(), Arc::clone(&config));
         Ok(config)
+    }
+
+    /// The name that the certificate of the server of `url` must have, where that is not its host.
+    pub(super) fn server_name(&self, url: &Url) -> Option<ServerName<'static>> {
+        self.of_named.server_name(url)
     }
 
     /// The configuration for a proxy.
@@ -136,7 +153,13 @@ fn add(
 }
 
 fn config(roots: RootCertStore, given: Given, keys: ClientKeys) -> Result<ClientConfig, SetupError> {
-    let verifier = Verifier::new(roots, given, provider()).map_err(SetupError::Tls)?;
+    with_verifier(Verifier::new(roots, given, provider()).map_err(SetupError::Tls)?, keys)
+}
+
+fn with_verifier(
+    verifier: impl ServerCertVerifier + 'static,
+    keys: ClientKeys,
+) -> Result<ClientConfig, SetupError> {
     let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let mut config = builder
         .map_err(SetupError::Tls)?

@@ -9,7 +9,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::attempts::{AuthAttempts, AuthRejection};
+use super::attempts::{AuthAttempts, AuthRejection, is_registry_token};
 use super::challenge::{Bearer, Offered};
 use super::error::RegistryError;
 use super::login::{Caller, Grant};
@@ -48,10 +48,12 @@ impl Inner {
         services: &[Bearer],
         tried: &mut AuthAttempts,
     ) -> Result<Grant, RegistryError> {
-        let mut logins: Vec<Option<usize>> = (0..caller.credentials.len()).map(Some).collect();
+        let exchanged = caller.credentials.iter().enumerate().filter(|(_, login)| !is_registry_token(login));
+        let mut logins: Vec<Option<usize>> = exchanged.map(|(at, _)| Some(at)).collect();
         // The one that worked last goes first.
         logins.sort_by_key(|login| *login != state.last_login());
-        if logins.is_empty() {
+        // Where there is a login, nothing is asked for without one.
+        if caller.credentials.is_empty() {
             logins.push(None);
         }
         for login in logins {

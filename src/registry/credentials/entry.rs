@@ -62,8 +62,8 @@ pub enum EntryError {
     /// The key names no registry, so the entry is never used.
     #[error("its name is not HOST[:PORT][/PATH]")]
     Key,
-    /// There is nothing in it but a `registrytoken`.
-    #[error("it has nothing but a \"registrytoken\", which is not supported")]
+    /// There is nothing in it but a `registrytoken`, which no header can have.
+    #[error("its \"registrytoken\" is not a token")]
     RegistryToken,
 }
 
@@ -110,7 +110,10 @@ impl Fields {
             };
         }
         match basic {
-            None if !self.registry_token.is_empty() => Err(EntryError::RegistryToken),
+            None if !self.registry_token.is_empty() => {
+                let login = Login::registry_token(self.registry_token.as_bytes());
+                login.map(Some).ok_or(EntryError::RegistryToken)
+            }
             basic => Ok(basic),
         }
     }
@@ -205,6 +208,14 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_token_counts_where_there_is_nothing_else() {
+        let with = |fields: Fields| Fields { registry_token: Zeroizing::new("t".into()), ..fields };
+        let token = Login::RegistryToken(Secret::new("t"));
+        assert_eq!(with(Fields::default()).logins(), Ok(vec![token]));
+        assert_eq!(with(fields("", "ci", "a", "")).logins(), Ok(vec![basic("ci", "a")]));
+    }
+
+    #[test]
     fn a_password_beside_a_token_is_another_login() {
         let token = Login::IdentityToken(Secret::new("refresh"));
         for (fields, want) in [
@@ -233,7 +244,7 @@ mod tests {
             (fields("", "", "a", ""), EntryError::Half),
             (fields("%%%", "", "", "refresh"), EntryError::Auth),
             (
-                Fields { registry_token: Zeroizing::new("t".into()), ..Fields::default() },
+                Fields { registry_token: Zeroizing::new("a b".into()), ..Fields::default() },
                 EntryError::RegistryToken,
             ),
         ] {

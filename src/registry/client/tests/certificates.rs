@@ -34,7 +34,7 @@ impl Own {
         Self { pem: params.self_signed(&key).unwrap().pem(), key, params }
     }
 
-    fn config(&self) -> rustls::ServerConfig {
+    pub(super) fn config(&self) -> rustls::ServerConfig {
         serving(&self.pem, &self.key.serialize_pem())
     }
 }

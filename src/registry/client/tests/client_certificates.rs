@@ -10,14 +10,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 
 /// A CA's client certificate and its key.
-fn client_pair(ca: &Ca) -> (String, String) {
+pub(super) fn client_pair(ca: &Ca) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(Vec::new()).unwrap();
     (params.signed_by(&key, ca.issuer()).unwrap().pem(), key.serialize_pem())
 }
 
 /// A server's configuration that asks for a certificate which `ca` issued; with `must`, it answers nobody else.
-fn asking(ca: &Ca, server: &Ca, must: bool) -> rustls::ServerConfig {
+pub(super) fn asking(ca: &Ca, server: &Ca, must: bool) -> rustls::ServerConfig {
     asking_over(rustls::ALL_VERSIONS, ca, server, must)
 }
 

@@ -7,6 +7,7 @@ mod certificates;
 mod client_certificates;
 mod logins;
 mod malformed;
+mod named;
 mod network;
 mod other_hosts;
 mod passwords;

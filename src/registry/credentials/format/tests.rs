@@ -9,7 +9,7 @@ use crate::secret::Secret;
 fn summary(config: &Config) -> Vec<String> {
     let rules = config.rules.iter().map(|rule| match &rule.answer {
         Answer::Login(Login::Basic { user, .. }) => format!("{}={user}", rule.name),
-        Answer::Login(Login::IdentityToken(_)) => format!("{}=token", rule.name),
+        Answer::Login(Login::IdentityToken(_) | Login::RegistryToken(_)) => format!("{}=token", rule.name),
         Answer::Broken(_) => format!("{}!", rule.name),
         Answer::Helper(helper) => {
             format!("{}=>{}", rule.name, helper.as_ref().map_or("", HelperName::as_str))
