@@ -10,6 +10,7 @@ use super::entry;
 use super::find::{annotation, text};
 use super::referrer::ReferrerManifest;
 use super::shelf::Shelf;
+use super::tag_prefix::TagPrefix;
 use super::{StoreError, bundle, oci_tag};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -34,16 +35,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What the tag ends with.
+    pub(super) fn end(self) -> &'static str {
+        match self {
+            Self::Signatures => oci_tag::Contents::Signatures.suffix(),
+            Self::Attestations => oci_tag::Contents::Attestations.suffix(),
+            Self::Sbom => "sbom",
+        }
+    }
+
     /// The tag for `image`.
     ///
     /// Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md#tag-based-discovery>
     pub fn tag(self, image: &Digest) -> String {
-        let end = match self {
-            Self::Signatures => oci_tag::Contents::Signatures.suffix(),
-            Self::Attestations => oci_tag::Contents::Attestations.suffix(),
-            Self::Sbom => "sbom",
-        };
-        format!("sha256-{}.{end}", image.hex())
+        TagPrefix::default().tag(image, self.end())
     }
 }
 

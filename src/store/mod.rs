@@ -24,6 +24,7 @@ pub mod referrers_api;
 pub mod sbom;
 pub mod search;
 pub mod shelf;
+mod tag_prefix;
 mod tagged;
 mod uploads;
 mod wanted;
@@ -51,6 +52,7 @@ pub use reader::Wanted;
 pub use referrers_api::ReferrersApis;
 pub use search::{Cut, Found, Looked, Looks, Search};
 pub use shelf::{Entry, Shelf, Standing};
+pub use tag_prefix::TagPrefix;
 
 /// The longest that a signer that has met no other one watches, after its write, whether its signature stays.
 pub const LONGEST_WATCH: Duration = Duration::from_secs(2);

@@ -19,6 +19,7 @@ use super::memory::Memory;
 use super::parts::{self, AT_A_TIME, Mended, Name, Part, Parts};
 use super::reader::{Entries, Fetched, Places, Reader, Wanted, by_digest};
 use super::shelf::{Entry, Shelf};
+use super::tag_prefix::TagPrefix;
 use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted;
@@ -99,6 +100,7 @@ pub struct OciTag {
     contents: Contents,
     /// Another repository than the image's own.
     repository: Option<Repository>,
+    prefix: TagPrefix,
     memory: Memory,
     uploads: Uploads,
     parts: Parts,
@@ -117,14 +119,21 @@ impl OciTag {
     /// Keeps `contents` beside each image, or in `repository`.
     pub fn new(client: Client, contents: Contents, repository: Option<Repository>) -> Self {
         let (uploads, parts) = (Uploads::new(client.clone()), Parts::new(client.clone()));
-        Self { client, contents, repository, memory: Memory::default(), uploads, parts }
+        let (prefix, memory) = (TagPrefix::default(), Memory::default());
+        Self { client, contents, repository, prefix, memory, uploads, parts }
+    }
+
+    /// The same, under tags that begin with `prefix`.
+    #[must_use]
+    pub fn with_prefix(self, prefix: TagPrefix) -> Self {
+        Self { prefix, ..self }
     }
 
     fn tag<'a>(&'a self, image: &'a ImageRef) -> Tag<'a> {
         Tag {
             client: &self.client,
             repository: self.repository(image),
-            name: format!("sha256-{}.{}", image.digest.hex(), self.contents.suffix()),
+            name: self.prefix.tag(&image.digest, self.contents.suffix()),
             subject: &image.digest,
             field: "layers",
         }

@@ -19,6 +19,7 @@ use super::memory::Memory;
 use super::pace::{MAX_FETCHED_BYTES, Pace};
 use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
+use super::tag_prefix::TagPrefix;
 use crate::registry::client::{Client, Manifest, NoApi, Peer, Referrers};
 use crate::registry::{Digest, ImageRef, Repository};
 
@@ -108,6 +109,7 @@ pub struct Search {
     client: Client,
     repository: Option<Repository>,
     wanted: Wanted,
+    prefix: TagPrefix,
     apis: ReferrersApis,
     looks: Looks,
 }
@@ -115,7 +117,15 @@ pub struct Search {
 impl Search {
     /// Looks beside each image, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>, wanted: Wanted) -> Self {
-        Self { client, repository, wanted, apis: ReferrersApis::default(), looks: Looks::default() }
+        let (prefix, apis, looks) = (TagPrefix::default(), ReferrersApis::default(), Looks::default());
+        Self { client, repository, wanted, prefix, apis, looks }
+    }
+
+    /// The same, under the tag that begins with `prefix`. Referrers and their fallback tag have none.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: &TagPrefix) -> Self {
+        self.prefix = prefix.clone();
+        self
     }
 
     /// The same, with what others found out of registries.
@@ -181,21 +191,15 @@ impl Search {
     /// Where it looks for `image`, for people.
     pub fn places(&self, image: &ImageRef) -> String {
         let repository = self.repository.as_ref().unwrap_or(&image.repository);
-        format!(
-            "{repository}:{} and the referrers of {repository}@{}",
-            self.wanted.tag(&image.digest),
-            image.digest
-        )
+        format!("{repository}:{} and the referrers of {repository}@{}", self.tag(&image.digest), image.digest)
     }
-}
 
-impl Wanted {
-    fn tag(self, digest: &Digest) -> String {
-        let kind = match self {
-            Self::Signatures => Kind::Signatures,
-            Self::Attestations => Kind::Attestations,
+    fn tag(&self, digest: &Digest) -> String {
+        let kind = match self.wanted {
+            Wanted::Signatures => Kind::Signatures,
+            Wanted::Attestations => Kind::Attestations,
         };
-        kind.tag(digest)
+        self.prefix.tag(digest, kind.end())
     }
 }
 
@@ -217,7 +221,7 @@ impl Place<'_> {
 
     /// The layers under cosign's tag, and where that is.
     async fn tagged(&self, reader: &Reader<'_>) -> Result<(String, Candidates), StoreError> {
-        let tag = self.search.wanted.tag(&self.image.digest);
+        let tag = self.search.tag(&self.image.digest);
         let location = format!("{}:{tag}", self.repository());
         let Some(manifest) = self.list(&tag, &location).await? else {
             return Ok((location, Candidates::default()));

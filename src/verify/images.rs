@@ -18,7 +18,9 @@ use crate::registry::client::{Client, Manifest, Target};
 use crate::registry::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::registry::reference::Named;
 use crate::registry::{ImageRef, RegistryError, Repository, TagRef};
-use crate::store::{Find, Found, Looked, Looks, Position, ReferrersApis, Search, StoreError, Wanted};
+use crate::store::{
+    Find, Found, Looked, Looks, Position, ReferrersApis, Search, StoreError, TagPrefix, Wanted,
+};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.
 const MAX_IMAGES: usize = MAX_LISTED;
@@ -152,6 +154,8 @@ pub struct Looker {
     client: Client,
     /// Where signatures lie, if not beside each image.
     repository: Option<Repository>,
+    /// What their tags begin with.
+    prefix: TagPrefix,
     recursive: bool,
     jobs: usize,
     apis: ReferrersApis,
@@ -160,7 +164,18 @@ pub struct Looker {
 impl Looker {
     /// Looks with `client`, at `jobs` images at a time.
     pub fn new(client: Client, repository: Option<Repository>, recursive: bool, jobs: usize) -> Self {
-        Self { client, repository, recursive, jobs, apis: ReferrersApis::default() }
+        let (prefix, apis) = (TagPrefix::default(), ReferrersApis::default());
+        Self { client, repository, prefix, recursive, jobs, apis }
+    }
+
+    /// The same, looking under tags that begin with `prefix`.
+    #[must_use]
+    pub fn with_prefix(self, prefix: TagPrefix) -> Self {
+        Self { prefix, ..self }
+    }
+
+    fn search(&self, wanted: Wanted) -> Search {
+        Search::new(self.client.clone(), self.repository.clone(), wanted).with_prefix(&self.prefix)
     }
 
     /// What a name stands for now. Asks the registry only where there is no digest.
@@ -305,9 +320,8 @@ impl Looker {
             if judging.is_empty() {
                 continue;
             }
-            let search = Search::new(self.client.clone(), self.repository.clone(), wanted)
-                .sharing(&self.apis)
-                .first(looks(judging.iter().map(|one| one.check)));
+            let looks = looks(judging.iter().map(|one| one.check));
+            let search = self.search(wanted).sharing(&self.apis).first(looks);
             let deadline = self.client.deadline();
             let mut judge = Judge { image, all: &mut judging, met, deadline };
             let Looked { cut, failures, refused_api } = search.run(image, &known, &mut judge).await;
@@ -342,7 +356,7 @@ impl Looker {
 
     /// Where signatures or attestations of `image` are looked for, for people.
     pub fn places(&self, image: &ImageRef, wanted: Wanted) -> String {
-        Search::new(self.client.clone(), self.repository.clone(), wanted).places(image)
+        self.search(wanted).places(image)
     }
 }
 
