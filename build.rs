@@ -49,7 +49,7 @@ fn man() -> io::Result<Vec<u8>> {
         page.extend_from_slice(section.replace(".SH ", ".SS ").as_bytes());
     }
     page.extend_from_slice(b".SH ENVIRONMENT\n");
-    for setting in settings::SETTINGS {
+    for setting in settings::SETTINGS.iter().chain(settings::REGISTRY_FLAGS) {
         let text = format!(
             ".TP\n{}\n{} (\\-\\-{}; default: {})\n",
             setting.env, setting.help, setting.flag, setting.default

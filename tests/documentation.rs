@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use stepseal::config::settings::{
-    AGENT_SETTINGS, CHAINS_KEYS, DORMANT_KEYS, Kind, SETTINGS, Setting, VERIFY_TABLES,
+    AGENT_SETTINGS, CHAINS_KEYS, DORMANT_KEYS, Kind, REGISTRY_FLAGS, SETTINGS, Setting, VERIFY_TABLES,
 };
 use stepseal::config::sources::variable;
 use stepseal::exit::ExitCode;
@@ -23,6 +23,7 @@ fn generated(name: &str) -> String {
     let mut text = String::new();
     match name {
         "settings" => settings(&mut text, SETTINGS),
+        "registry flags" => settings(&mut text, REGISTRY_FLAGS),
         "agent settings" => settings(&mut text, AGENT_SETTINGS),
         "verify settings" => {
             let tables = VERIFY_TABLES.iter().copied().flatten();
@@ -205,7 +206,8 @@ fn every_flag_named_in_prose_exists() {
             if flag.trim_start_matches('-').is_empty() || text.split_at(at).0.ends_with(['-', '!']) {
                 continue;
             }
-            let known = SETTINGS.iter().any(|setting| flag == format!("--{}", setting.flag));
+            let known =
+                SETTINGS.iter().chain(REGISTRY_FLAGS).any(|setting| flag == format!("--{}", setting.flag));
             assert!(known || help.contains(&flag) || others.contains(&flag.as_str()), "{name} names {flag}");
         }
     }

@@ -108,10 +108,9 @@ pub(super) async fn open(
     let signer = signer(config, environment, deadline)?;
     let places = home::credentials(&config.registry_config, &env);
     let mut keychain = FileKeychain::load(places, environment.for_programs())?;
-    let unasked = config.service_account.is_none()
-        && config.registry_config.is_none()
-        && keychain.sources().is_empty()
-        && cluster::in_pod(&reach, &env);
+    let unasked = asks_unasked(config, &keychain) && cluster::in_pod(&reach, &env);
+    let by_flag = config.registry.k8s_keychain && config.service_account.is_none();
+    let unasked = unasked || by_flag && is_in_pod(&reach, environment, out);
     let signer = match signer {
         Beginning::Begun(key) if config.service_account.is_none() && !unasked => {
             return Ok(Access { key, keychain, requests: 0 });
@@ -171,6 +170,46 @@ async fn in_cluster(
             Unlocking::agent(client.address.clone(), expected(Some((key, public)), environment), deadline)
         }
     })
+}
+
+/// Whether the pod's own ServiceAccount is asked for credentials although nobody said so: where there are no others.
+pub(super) fn asks_unasked(config: &Config, keychain: &FileKeychain) -> bool {
+    config.service_account.is_none()
+        && config.registry_config.is_none()
+        && config.registry.login.is_none()
+        && keychain.sources().is_empty()
+}
+
+/// Whether `--k8s-keychain` has an account to ask; says what it does and doesn't look up.
+fn is_in_pod(reach: &Reach, environment: &Environment, out: &mut Output) -> bool {
+    let is_in_pod = cluster::in_pod(reach, &|name| environment.get(name));
+    let account = match is_in_pod {
+        true => "the pod's ServiceAccount is asked for credentials",
+        false => "there is no pod whose ServiceAccount could be asked",
+    };
+    out.line(&format!(
+        "note: --k8s-keychain: {account}; those of cloud providers are not looked up: name their helper in a dockerconfigjson (credHelpers)"
+    ));
+    is_in_pod
+}
+
+/// Adds what the pod's own ServiceAccount has, as `--k8s-keychain` says. That it can't be known is no error: other credentials may do.
+pub(super) async fn add_own_account(
+    keychain: &mut FileKeychain,
+    reach: &Reach,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<(), AccessError> {
+    if !is_in_pod(reach, environment, out) {
+        return Ok(());
+    }
+    match Cluster::connect(reach, &|name| environment.get(name)).await {
+        Ok(cluster) => ask_own(keychain, &cluster, out).await,
+        Err(error) => {
+            note(out, &error);
+            Ok(())
+        }
+    }
 }
 
 /// How far the signer is without the cluster.

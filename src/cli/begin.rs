@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::access::{self, Access, AccessError, reach};
 use super::environment::Environment;
+use super::named_by_run::NamedByRun;
 use super::output::Output;
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, OciStorage};
@@ -107,9 +108,13 @@ pub(super) async fn begin(
         // Payloads are pushed while a key is being unlocked. An agent may turn out not to be the expected one.
         key.signer().await?;
     }
-    let options = client_options(config, environment, deadline, images);
-    let keychain = keychain.over_plain_http(PlainHttp::new(&options.insecure));
-    let client = Client::new(options, Arc::new(keychain))?;
+    let mut options = client_options(config, environment, deadline, images);
+    let repositories = images.iter().map(|image| &image.repository);
+    let named = NamedByRun::new(&config.registry, repositories, config.oci.repository.as_ref());
+    named.add_to(&mut options, out);
+    named.allow_http(&mut options).await?;
+    let keychain = named.keychain(keychain, &options);
+    let client = Client::new(options, keychain)?;
     let cluster = if annotates {
         let reach = reach(config, environment, deadline);
         Some(Cluster::connect(&reach, &|name| environment.get(name)).await?)
@@ -167,7 +172,10 @@ fn stores(config: &Config, client: &Client, encoding: Encoding) -> OciStores {
         let (client, repository) = (client.clone(), config.oci.repository.clone());
         match encoding {
             Encoding::SigstoreBundle => Arc::new(OciReferrers::new(client, repository, config.created)),
-            Encoding::Dsse => Arc::new(OciTag::new(client, contents, repository)),
+            Encoding::Dsse => {
+                let store = OciTag::new(client, contents, repository);
+                Arc::new(store.with_prefix(config.registry.tag_prefix.clone()))
+            }
         }
     };
     OciStores {

@@ -102,6 +102,17 @@ pub(super) fn verify(config: &Verification, matches: &ArgMatches, environment: &
     // `verify-run` alone asks no registry.
     if matches.try_contains_id("image").is_ok() {
         let keychain = draft.keychain(&config.registry_config);
+        config.registry.files().for_each(|path| draft.input(path));
+        let folder = config.cluster_credentials.clone();
+        let reach = Reach {
+            deadline: Instant::now(),
+            folder,
+            kubeconfigs: home::kubeconfigs(&env, environment.for_programs()),
+        };
+        if config.registry.k8s_keychain && cluster::in_pod(&reach, &env) {
+            draft.cluster(&reach);
+            draft.account_helper(keychain.as_ref());
+        }
         draft.registry(keychain.as_ref(), &config.registry_ca, &config.registry_certs_dirs);
     }
     draft.enforce()
@@ -233,22 +244,16 @@ impl<'a> Draft<'a> {
         let env = self.env();
         let reach = access::reach(config, self.environment, Instant::now());
         let keychain = self.keychain(&config.registry_config);
-        let own_account = config.service_account.is_none()
-            && config.registry_config.is_none()
-            && keychain.as_ref().is_some_and(|keychain| keychain.sources().is_empty())
-            && cluster::in_pod(&reach, &env);
+        let asks_unasked = keychain.as_ref().is_some_and(|keychain| access::asks_unasked(config, keychain));
+        let by_flag = config.registry.k8s_keychain && config.service_account.is_none();
+        let own_account = (asks_unasked || by_flag) && cluster::in_pod(&reach, &env);
         if asks_cluster || in_secret || own_account || config.service_account.is_some() {
             self.cluster(&reach);
         }
         if own_account || config.service_account.is_some() {
-            let helper = keychain.as_ref().and_then(FileKeychain::any_helper);
-            self.may_run(helper.map(|helper| {
-                format!(
-                    "credentials of the ServiceAccount may name the credential helper {}",
-                    helper.display()
-                )
-            }));
+            self.account_helper(keychain.as_ref());
         }
+        config.registry.files().for_each(|path| self.input(path));
         self.registry(keychain.as_ref(), &config.registry_ca, &config.registry_certs_dirs);
     }
 
@@ -276,6 +281,14 @@ impl<'a> Draft<'a> {
                 key.is_some_and(|key| key.secret().is_some())
             }
         }
+    }
+
+    /// The program that credentials of a ServiceAccount may name.
+    fn account_helper(&mut self, keychain: Option<&FileKeychain>) {
+        let helper = keychain.and_then(FileKeychain::any_helper);
+        self.may_run(helper.map(|helper| {
+            format!("credentials of the ServiceAccount may name the credential helper {}", helper.display())
+        }));
     }
 
     /// A public key, and the names beside it: what else is in its Secret, a private key perhaps, stays closed.

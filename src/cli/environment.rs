@@ -9,7 +9,8 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::config::{ConfigError, secret_variables, sources};
+use crate::config::settings::Setting;
+use crate::config::{ConfigError, Origin, secret_variables, sources};
 use crate::process::{self, ProgramEnvironment};
 use crate::secret::Secret;
 
@@ -19,14 +20,21 @@ pub(super) struct Environment {
     ordinary: BTreeMap<OsString, OsString>,
     /// `None`: the value is needed no more.
     secret: RefCell<BTreeMap<OsString, Option<Secret>>>,
+    /// The values of flags that are secret, by the flags' names; empty once they are needed no more.
+    flags: RefCell<BTreeMap<String, Secret>>,
 }
 
 impl Environment {
-    /// The process' own, with the protection of the process: the first thing that the program does.
-    pub(super) fn of_process(arguments: &[OsString]) -> Self {
-        let process::Variables { ordinary, secret } = process::start(arguments, &secret_variables::names());
+    /// The process' own, with the protection of the process: the first thing that the program does. What is secret in the
+    /// arguments is taken out of them.
+    pub(super) fn of_process(arguments: &mut [OsString]) -> Self {
+        let names = secret_variables::names();
+        let flags = process::arguments::take(arguments, &names.flags).into_iter();
+        let flags = flags.map(|(flag, value)| (flag.to_owned(), value)).collect();
+        let process::Variables { ordinary, secret } = process::start(arguments, &names);
         let secret = secret.into_iter().map(|(name, value)| (name, Some(value))).collect();
-        Self { ordinary: ordinary.into_iter().collect(), secret: RefCell::new(secret) }
+        let ordinary = ordinary.into_iter().collect();
+        Self { ordinary, secret: RefCell::new(secret), flags: RefCell::new(flags) }
     }
 
     /// Checks what no command may read as "not set": a variable of a setting that is blank, or not UTF-8.
@@ -53,6 +61,18 @@ impl Environment {
         secret.or_else(|| self.ordinary.get(OsStr::new(name)).map(|value| Secret::new(value.as_bytes())))
     }
 
+    /// The value of a setting that is secret, and where it was given.
+    pub(super) fn secret_setting(&self, setting: &Setting) -> Option<(Secret, Origin)> {
+        if let Some(secret) = self.flags.borrow().get(setting.flag) {
+            return Some((secret.clone(), Origin::Flag(setting.flag.to_owned())));
+        }
+        let names = [setting.env.to_owned(), sources::cosign_variable(setting.flag)];
+        names.into_iter().find_map(|name| {
+            let secret = self.secret(&name).filter(|secret| !secret.is_empty())?;
+            Some((secret, Origin::Env(name)))
+        })
+    }
+
     /// The variables that are UTF-8 text; no secrets.
     pub(super) fn variables(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let text = self.ordinary.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
@@ -68,6 +88,7 @@ impl Environment {
 
     /// Wipes the secrets that are needed no more once the signing key is read: all but those of proxies.
     pub(super) fn forget_keys(&self) {
+        self.flags.borrow_mut().clear();
         for (name, value) in self.secret.borrow_mut().iter_mut() {
             if !secret_variables::is_proxy(name) {
                 *value = None;
@@ -86,6 +107,7 @@ impl fmt::Debug for Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings::{REGISTRY_PASSWORD, REGISTRY_TOKEN};
 
     fn environment() -> Environment {
         let secret = |name: &str, value: &[u8]| (name.into(), Some(Secret::new(value)));
@@ -96,7 +118,9 @@ mod tests {
                 secret("PEM", b"hunter2"),
                 secret("ODD", b"hunter2\xff"),
                 secret("HTTPS_PROXY", b"http://u:hunter2@h"),
+                secret("COSIGN_REGISTRY_TOKEN", b"hunter2"),
             ])),
+            flags: RefCell::new(BTreeMap::from([("registry-password".into(), Secret::new("hunter2"))])),
         }
     }
 
@@ -123,9 +147,19 @@ mod tests {
         let left_out: Vec<_> = environment.for_programs().left_out().map(OsStr::to_owned).collect();
         assert_eq!(
             left_out,
-            ["COSIGN_PASSWORD", "ODD", "PEM", "STEPSEAL_KEY"],
+            ["COSIGN_PASSWORD", "COSIGN_REGISTRY_TOKEN", "ODD", "PEM", "STEPSEAL_KEY"],
             "forgotten, and still secret"
         );
+    }
+
+    #[test]
+    fn a_secret_setting_is_a_flags_or_else_a_variables() {
+        let environment = environment();
+        let found = |setting| environment.secret_setting(setting).map(|(_, origin)| origin.to_string());
+        assert_eq!(found(&REGISTRY_PASSWORD).as_deref(), Some("--registry-password"));
+        assert_eq!(found(&REGISTRY_TOKEN).as_deref(), Some("COSIGN_REGISTRY_TOKEN"));
+        environment.forget_keys();
+        assert_eq!((found(&REGISTRY_PASSWORD), found(&REGISTRY_TOKEN)), (None, None));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod import_key_pair;
 mod interruption;
 mod key_files;
 mod log;
+mod named_by_run;
 mod output;
 mod output_file;
 mod own_flags;
@@ -63,8 +64,8 @@ impl Explain for KeyAsArgument {
 /// Runs the command line `args`, the program's name first, in the process' environment. Call it before anything else, in a process
 /// with one thread.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let environment = Environment::of_process(&args);
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let environment = Environment::of_process(&mut args);
     let mut out = Output::new();
     if let Err(lines) = log::start(&environment) {
         out.lines(lines);

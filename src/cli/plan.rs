@@ -196,7 +196,7 @@ fn place(config: &Config, image: &ImageRef, encoding: Encoding, contents: Conten
     let repository = config.oci.repository.as_ref().unwrap_or(&image.repository);
     match encoding {
         Encoding::Dsse => {
-            format!("{repository}:sha256-{}.{}", image.digest.hex(), contents.suffix())
+            format!("{repository}:{}", config.registry.tag_prefix.tag(&image.digest, contents.suffix()))
         }
         Encoding::SigstoreBundle => format!("{repository}@{}", image.digest),
     }

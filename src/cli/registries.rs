@@ -1,36 +1,77 @@
 //! The client for registries, as the settings of `verify` say it: for every command that asks a registry and signs nothing.
 
-use std::sync::Arc;
 use std::time::Instant;
 
+use super::access::{self, AccessError};
 use super::environment::Environment;
+use super::named_by_run::NamedByRun;
+use super::output::Output;
+use super::runtime;
+use crate::cluster::Reach;
 use crate::config::{Verification, home};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
 use crate::registry::client::{self, Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain};
-use crate::registry::{PlainHttp, RegistryError, Repository};
+use crate::registry::{RegistryError, Repository};
 
-/// A client with the credentials and certificates of the settings. `named` are the repositories that are asked: with
-/// `--allow-http-registry`, their registries get plain HTTP.
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RegistriesError {
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] std::io::Error),
+}
+
+impl RegistriesError {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Credentials(error) => Some(error),
+            Self::Registry(error) => Some(error),
+            Self::Access(error) => Some(error),
+            Self::Runtime(_) => None,
+        }
+    }
+}
+
+impl Explain for RegistriesError {
+    fn used(&self) -> Option<String> {
+        self.inner()?.used()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.inner().map_or_else(|| Some("give it more memory and processes".into()), Explain::hint)
+    }
+
+    fn exit(&self) -> ExitCode {
+        self.inner().map_or(ExitCode::Failed, Explain::exit)
+    }
+}
+
+/// A client with the credentials and certificates of the settings. `images` are the repositories of those that are asked for: cosign's registry
+/// flags are for their registries, and for that of the signatures' repository.
 ///
 /// # Errors
 ///
 /// When the credentials, or a file or address of the client's, can't be used.
-pub(super) fn client<'a, E: From<CredentialError> + From<RegistryError>>(
-    config: &Verification,
+pub(super) fn client<'a>(
+    config: &'a Verification,
     environment: &Environment,
-    named: impl Iterator<Item = &'a Repository>,
+    images: impl IntoIterator<Item = &'a Repository>,
     access: Access,
     deadline: Instant,
-) -> Result<Client, E> {
+    out: &mut Output,
+) -> Result<Client, RegistriesError> {
     let env = |name: &str| environment.get(name);
     let places = home::credentials(&config.registry_config, &env);
-    let keychain = FileKeychain::load(places, environment.for_programs())?;
-    let mut insecure = config.insecure_registries.clone();
-    if config.allow_http {
-        insecure.extend(named.map(|repository| repository.registry().to_owned()));
-    }
-    let options = ClientOptions {
-        insecure,
+    let mut keychain = FileKeychain::load(places, environment.for_programs())?;
+    let mut options = ClientOptions {
+        insecure: config.insecure_registries.clone(),
         extra_roots: config.registry_ca.clone(),
         certs_dirs: config.registry_certs_dirs.clone(),
         environment: client::Environment::from_variables(|name| env(name).map(Into::into)),
@@ -38,6 +79,23 @@ pub(super) fn client<'a, E: From<CredentialError> + From<RegistryError>>(
         access,
         ..ClientOptions::new(deadline)
     };
-    let keychain = keychain.over_plain_http(PlainHttp::new(&options.insecure));
-    Ok(Client::new(options, Arc::new(keychain))?)
+    let named = NamedByRun::new(&config.registry, images, config.repository.as_ref());
+    named.add_to(&mut options, out);
+    if config.registry.allow_http || config.registry.k8s_keychain {
+        let runtime = runtime::start().map_err(RegistriesError::Runtime)?;
+        let asked = runtime.block_on(async {
+            named.allow_http(&mut options).await?;
+            if config.registry.k8s_keychain {
+                let folder = config.cluster_credentials.clone();
+                let reach = Reach { deadline, folder, kubeconfigs: access::kubeconfigs(environment) };
+                access::add_own_account(&mut keychain, &reach, environment, out).await?;
+            }
+            Ok::<_, RegistriesError>(())
+        });
+        // A name look-up that hangs must not keep the step from ending.
+        runtime.shutdown_background();
+        asked?;
+    }
+    let keychain = named.keychain(keychain, &options);
+    Ok(Client::new(options, keychain)?)
 }

@@ -9,7 +9,7 @@ use super::begin;
 use super::environment::Environment;
 use super::output::Output;
 use super::runs::{self, FindError, Found};
-use crate::config::settings::{AGENT_SETTINGS, SETTINGS};
+use crate::config::settings::{AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS};
 use crate::config::{Config, ConfigError, Flags, RunArtifact, Sources};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -92,6 +92,7 @@ pub(super) fn config(
     out: &mut Output,
 ) -> Result<Config, ConfigError> {
     let sources = Sources::read(flags(matches), environment.variables())?;
+    let sources = sources.with_secrets(|setting| environment.secret_setting(setting));
     let epoch = environment.get("SOURCE_DATE_EPOCH");
     let config = Config::new(&sources, epoch.as_deref())?;
     for warning in &config.warnings {
@@ -456,7 +457,7 @@ fn discover(matches: &ArgMatches, config: &Config, found: &Found) -> Result<Disc
 
 /// The flags as text, by name; `config` checks them.
 pub(super) fn flags(matches: &ArgMatches) -> Flags {
-    let names = SETTINGS.iter().chain(AGENT_SETTINGS).map(|setting| setting.flag);
+    let names = SETTINGS.iter().chain(AGENT_SETTINGS).chain(REGISTRY_FLAGS).map(|setting| setting.flag);
     let given = names.chain(["config-dir", "config"]).filter_map(|name| {
         // A command has only some of them.
         let values = matches.try_get_many::<String>(name).ok()??;

@@ -6,6 +6,7 @@ mod agent;
 mod agent_client;
 mod artifacts;
 pub mod home;
+mod registry_access;
 pub mod secret_variables;
 pub mod settings;
 pub mod sources;
@@ -26,12 +27,13 @@ use crate::input::InputError;
 use crate::plan::{Pattern, PatternError};
 use crate::registry::reference::{Repository, is_host, is_identity};
 use crate::sign::{KeyError, KeySource};
-use crate::store::StoreKind;
+use crate::store::{Encoding, StoreKind};
 
 pub use agent::AgentConfig;
 pub use agent_client::{AgentClient, AgentKey};
 use artifacts::Artifacts;
 pub use artifacts::{OciStorage, RunArtifact, Runs};
+pub use registry_access::RegistryAccess;
 use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Origin, Sources};
 pub use verification::Verification;
@@ -59,6 +61,8 @@ pub struct Config {
     pub registry_ca: Vec<PathBuf>,
     /// Folders with certificates of single registries.
     pub registry_certs_dirs: Vec<PathBuf>,
+    /// cosign's registry flags.
+    pub registry: RegistryAccess,
     /// Patterns of repositories; empty: any.
     pub allow: Vec<String>,
     /// Whether an argument that names its image by a tag is refused.
@@ -184,6 +188,14 @@ pub enum ConfigError {
         /// Where the other stands.
         other: Origin,
     },
+    /// Two logins for the same registries.
+    #[error("{one} and {other} contradict each other: each is a login of its own")]
+    TwoLogins {
+        /// Where the one stands.
+        one: Origin,
+        /// Where the other stands.
+        other: Origin,
+    },
     /// A setting that means nothing without another.
     #[error("{given} is given without --{missing}")]
     Incomplete {
@@ -221,7 +233,9 @@ impl Explain for ConfigError {
             Self::Unsupported { key, .. } => {
                 format!("set {} for this step to one of the allowed values", sources::variable(key))
             }
-            Self::Contradiction { one, other } => format!("leave out {one} or {other}"),
+            Self::Contradiction { one, other } | Self::TwoLogins { one, other } => {
+                format!("leave out {one} or {other}")
+            }
             Self::Incomplete { given, missing, value } => {
                 format!("give --{missing} {value} too, or leave out {given}")
             }
@@ -252,7 +266,13 @@ impl Config {
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
         let mut warnings = sources.warnings.clone();
         let Artifacts { images, runs, signatures_dir } = read.artifacts(&mut warnings)?;
-        let oci = read.oci(&mut warnings)?;
+        let (registry, oci) = (read.registry_access()?, read.oci(&mut warnings)?);
+        if !registry.tag_prefix.is_empty() && !oci.encodings.contains(&Encoding::Dsse) {
+            warnings.push(format!(
+                "--{} has no effect: bundles are referrers, and those have no tags of their own",
+                settings::TAG_PREFIX.flag
+            ));
+        }
         Ok(Self {
             results_dir: path(&settings::RESULTS_DIR)?,
             steps_dir: path(&settings::STEPS_DIR)?,
@@ -268,6 +288,7 @@ impl Config {
             insecure_registries: read.hosts()?,
             registry_ca: paths(read.list(&settings::REGISTRY_CA)?),
             registry_certs_dirs: paths(read.list(&settings::REGISTRY_CERTS_DIR)?),
+            registry,
             allow: read.list(&settings::ALLOW)?,
             require_digest: read.switch(&settings::REQUIRE_DIGEST)?,
             recursive: read.switch(&settings::RECURSIVE)?,

@@ -1,13 +1,14 @@
 //! The environment variables that are secret, and the variables that programs which Stepseal starts get.
 //!
 //! The values of secret variables are taken into memory that is wiped and overwritten in the process' environment before anything
-//! else happens. They never get into [`Sources`](super::sources::Sources). Secret are the variables of [`SECRET_VARIABLES`], those
+//! else happens. Only those of settings get into [`Sources`](super::sources::Sources), as secrets. Secret are the variables of [`SECRET_VARIABLES`], those
 //! that an `env://NAME` in an argument or in another variable names, and proxy variables with user information. A name that only a
 //! policy file or a `chains-config` directory has can't be known that early; such names are those of public keys.
 
 use std::ffi::{OsStr, OsString};
 
 use super::home;
+use super::settings::SECRET_SETTINGS;
 use super::sources::{FOREIGN_VARIABLES, is_variable};
 use crate::process::{ProgramEnvironment, SecretNames};
 use crate::secret::Secret;
@@ -22,9 +23,13 @@ pub struct SecretVariable {
 }
 
 /// The variables that are secret whenever they are set. A new variable with a password or a token gets a line here.
-pub const SECRET_VARIABLES: [SecretVariable; 2] = [
+pub const SECRET_VARIABLES: [SecretVariable; 6] = [
     SecretVariable { name: "COSIGN_PASSWORD", holds: "the password of the signing key" },
     SecretVariable { name: "STEPSEAL_SIGNERS_KMS_AUTH_TOKEN", holds: "the token of a key service" },
+    SecretVariable { name: "STEPSEAL_REGISTRY_PASSWORD", holds: "the password of a registry" },
+    SecretVariable { name: "STEPSEAL_REGISTRY_TOKEN", holds: "the token of a registry" },
+    SecretVariable { name: "COSIGN_REGISTRY_PASSWORD", holds: "the password of a registry" },
+    SecretVariable { name: "COSIGN_REGISTRY_TOKEN", holds: "the token of a registry" },
 ];
 
 /// The variables with the address of a proxy.
@@ -49,6 +54,7 @@ const OWN_PREFIXES: [&str; 2] = ["STEPSEAL_", "COSIGN_"];
 pub fn names() -> SecretNames<'static> {
     SecretNames {
         always: SECRET_VARIABLES.each_ref().map(|variable| variable.name).to_vec(),
+        flags: SECRET_SETTINGS.each_ref().map(|setting| setting.flag).to_vec(),
         proxies: &PROXIES,
         never: &|name| is_variable(name) || FOREIGN_VARIABLES.contains(&name) || SYSTEM.contains(&name),
     }

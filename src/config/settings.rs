@@ -38,6 +38,7 @@ impl Setting {
     pub fn is_rare(&self) -> bool {
         ["taskrun-uid", "cluster-credentials", "registry-certs-dir", "require-digest"].contains(&self.flag)
             || self.flag.starts_with("certificate-github-workflow-")
+            || REGISTRY_FLAGS.iter().any(|setting| setting.flag == self.flag)
     }
 }
 
@@ -239,7 +240,6 @@ settings! {
     VERIFY_RECURSIVE: "recursive" "STEPSEAL_RECURSIVE" Switch "" "off" "Also verify each manifest of an image index";
     VERIFY_REGISTRY_CONFIG: "registry-config" "STEPSEAL_REGISTRY_CONFIG" Paths "PATH" "the usual places" "dockerconfigjson, file or directory; repeatable";
     VERIFY_INSECURE_REGISTRY: "insecure-registry" "STEPSEAL_INSECURE_REGISTRIES" Words "HOST" "none" "Use plain HTTP for this HOST or HOST:PORT; repeatable";
-    ALLOW_HTTP: "allow-http-registry" "STEPSEAL_ALLOW_HTTP_REGISTRY" Switch "" "off" "Use plain HTTP for the registries of the images named as arguments";
     VERIFY_REGISTRY_CA: "registry-ca" "STEPSEAL_REGISTRY_CA" Paths "PATH" "none" "Trust these CA certificates too, a file or a folder; repeatable";
     VERIFY_REGISTRY_CERTS_DIR: "registry-certs-dir" "STEPSEAL_REGISTRY_CERTS_DIR" Paths "DIR" "none" "Certificates of single registries, DIR/REGISTRY/{ca.crt,client.cert,client.key}; repeatable";
     VERIFY_JOBS: "jobs" "STEPSEAL_JOBS" One "N" "16" "Images at a time, fewer while a registry throttles";
@@ -272,10 +272,28 @@ pub fn beside_settings() -> impl Iterator<Item = &'static Setting> {
     registry.chain(std::iter::once(&VERIFY_TIMEOUT))
 }
 
+settings! {
+    REGISTRY_FLAGS "cosign's registry flags: of `sign`, `plan`, `attest`, `verify` and `verify-attestation`, for the registries of this run's images and of the signatures' repository.":
+    ALLOW_HTTP: "allow-http-registry" "STEPSEAL_ALLOW_HTTP_REGISTRY" Switch "" "off" "Use plain HTTP where the registry has no HTTPS";
+    ALLOW_INSECURE: "allow-insecure-registry" "STEPSEAL_ALLOW_INSECURE_REGISTRY" Switch "" "off" "Don't check the registry's TLS certificate";
+    REGISTRY_USERNAME: "registry-username" "STEPSEAL_REGISTRY_USERNAME" One "NAME" "none" "The user to log in as, before all mounted credentials";
+    REGISTRY_PASSWORD: "registry-password" "STEPSEAL_REGISTRY_PASSWORD" One "TEXT" "none" "The password of --registry-username; a variable is the better place";
+    REGISTRY_TOKEN: "registry-token" "STEPSEAL_REGISTRY_TOKEN" One "TEXT" "none" "A bearer token that the registry takes as it is; a variable is the better place";
+    REGISTRY_CLIENT_CERT: "registry-client-cert" "STEPSEAL_REGISTRY_CLIENT_CERT" One "FILE" "none" "The client certificate for mutual TLS, in PEM form";
+    REGISTRY_CLIENT_KEY: "registry-client-key" "STEPSEAL_REGISTRY_CLIENT_KEY" One "FILE" "none" "The key of --registry-client-cert, in PEM form";
+    REGISTRY_SERVER_NAME: "registry-server-name" "STEPSEAL_REGISTRY_SERVER_NAME" One "HOST" "the registry's host" "The name that the registry's certificate must have";
+    K8S_KEYCHAIN: "k8s-keychain" "STEPSEAL_K8S_KEYCHAIN" Switch "" "off" "Use the registry credentials of the pod's ServiceAccount too";
+    TAG_PREFIX: "attachment-tag-prefix" "STEPSEAL_ATTACHMENT_TAG_PREFIX" One "TEXT" "none" "What the tags of signatures and attestations begin with, before `sha256-`";
+}
+
+/// The settings whose values are secret. They are taken out of the arguments and the environment before anything else reads these.
+pub const SECRET_SETTINGS: [Setting; 2] = [REGISTRY_PASSWORD, REGISTRY_TOKEN];
+
 /// All tables of the verify commands.
-pub const VERIFY_TABLES: [&[Setting]; 5] = [
+pub const VERIFY_TABLES: [&[Setting]; 6] = [
     VERIFY_SETTINGS,
     VERIFY_REGISTRY_SETTINGS,
+    REGISTRY_FLAGS,
     VERIFY_IMAGE_SETTINGS,
     VERIFY_ATTESTATION_SETTINGS,
     VERIFY_RUN_SETTINGS,

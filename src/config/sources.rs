@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 
 use super::ConfigError;
 use super::settings::{
-    AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, OCI_REPOSITORY, SETTINGS, Setting,
-    VERIFY_TABLES,
+    AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, OCI_REPOSITORY, SECRET_SETTINGS, SETTINGS,
+    Setting, VERIFY_TABLES,
 };
 use crate::blank::{self, is_blank};
 use crate::input::{self, Folder};
+use crate::secret::Secret;
 
 /// A ConfigMap holds at most 1 MiB in all; a value here is a word or a URL.
 const MAX_VALUE_BYTES: u64 = 64 * 1024;
@@ -68,6 +69,8 @@ pub struct Sources {
     cosign_repository: Option<String>,
     dir: BTreeMap<String, String>,
     dir_path: Option<PathBuf>,
+    /// The values of settings that are secret, by their flags. They are in no other source.
+    secrets: BTreeMap<&'static str, (Secret, Origin)>,
     /// Things worth a warning, each naming what it is about.
     pub warnings: Vec<String>,
 }
@@ -134,6 +137,29 @@ impl Sources {
         }
         sources.check_keys()?;
         Ok(sources)
+    }
+
+    /// The same with the values of settings that are secret, which neither the flags nor the environment above have; `value` finds them.
+    #[must_use]
+    pub fn with_secrets(mut self, value: impl Fn(&Setting) -> Option<(Secret, Origin)>) -> Self {
+        let found = SECRET_SETTINGS.iter().filter_map(|setting| Some((setting.flag, value(setting)?)));
+        self.secrets = found.collect();
+        self
+    }
+
+    /// The value of a setting that is secret; an empty one counts as unset.
+    ///
+    /// # Errors
+    ///
+    /// Nothing but blanks and separators in it.
+    pub fn secret(&self, setting: &Setting) -> Result<Option<&(Secret, Origin)>, ConfigError> {
+        let Some(found) = self.secrets.get(setting.flag).filter(|(secret, _)| !secret.is_empty()) else {
+            return Ok(None);
+        };
+        if let Some(text) = found.0.expose_str() {
+            given(text, &found.1)?;
+        }
+        Ok(Some(found))
     }
 
     fn read_dir(&mut self, dir: &Path) -> Result<(), ConfigError> {

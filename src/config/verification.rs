@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigError, Reader, Sources, bad, settings, timeout};
+use super::{ConfigError, Reader, RegistryAccess, Sources, bad, settings, timeout};
 use crate::registry::Repository;
 use crate::registry::reference::is_host;
 use crate::sign::Hash;
@@ -44,12 +44,12 @@ pub struct Verification {
     pub registry_config: Option<Vec<PathBuf>>,
     /// Hosts that get plain HTTP.
     pub insecure_registries: Vec<String>,
-    /// Whether the registries of the images named as arguments get plain HTTP.
-    pub allow_http: bool,
     /// More CA certificates.
     pub registry_ca: Vec<PathBuf>,
     /// Folders with certificates of single registries.
     pub registry_certs_dirs: Vec<PathBuf>,
+    /// cosign's registry flags.
+    pub registry: RegistryAccess,
     /// How many images are worked on at a time.
     pub jobs: usize,
     /// Annotations that a signature must have.
@@ -122,9 +122,9 @@ impl Verification {
                 "HOST or HOST:PORT",
                 |text| is_host(text).then(|| text.to_owned()),
             )?,
-            allow_http: read.switch(&settings::ALLOW_HTTP)?,
             registry_ca: paths(read.list(&settings::VERIFY_REGISTRY_CA)?),
             registry_certs_dirs: paths(read.list(&settings::VERIFY_REGISTRY_CERTS_DIR)?),
+            registry: read.registry_access()?,
             jobs: read.one(&settings::VERIFY_JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,

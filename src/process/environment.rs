@@ -35,6 +35,8 @@ pub struct SecretNames<'a> {
     pub always: Vec<&'a str>,
     /// Variables with the URL of a proxy: secret if the URL has user information.
     pub proxies: &'a [&'a str],
+    /// Flags whose values are secret, without `--`.
+    pub flags: Vec<&'a str>,
     /// Variables that stay readable although an `env://` names them: settings. Otherwise a value that another program
     /// chooses could hide a restriction.
     pub never: &'a dyn Fn(&str) -> bool,
@@ -123,11 +125,7 @@ impl Variables {
 
 /// Overwrites the values of `names`, and returns how many entries have one of these names.
 fn overwrite(names: &BTreeSet<&[u8]>) -> Result<usize, String> {
-    let mut stat = Vec::new();
-    File::open("/proc/self/stat")
-        .and_then(|file| file.take(MAX_STAT_BYTES).read_to_end(&mut stat))
-        .map_err(|error| format!("/proc/self/stat: {error}"))?;
-    let block = block(&stat).ok_or("/proc/self/stat: no address of the environment")?;
+    let block = block(Block::Environment)?;
     overwrite_in(&block, names).map_err(|error| format!("its own memory: {error}"))
 }
 
@@ -150,15 +148,42 @@ fn overwrite_in(block: &Range<u64>, names: &BTreeSet<&[u8]>) -> io::Result<usize
     Ok(found.len())
 }
 
-/// The addresses of the environment, in the content of `/proc/self/stat`; `None`: it doesn't say.
+/// A part of this process' memory that the kernel shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Block {
+    /// `/proc/PID/cmdline`.
+    Arguments,
+    /// `/proc/PID/environ`.
+    Environment,
+}
+
+/// The addresses of a block.
+///
+/// # Errors
+///
+/// What the system refuses to say.
+pub(super) fn block(which: Block) -> Result<Range<u64>, String> {
+    let mut stat = Vec::new();
+    File::open("/proc/self/stat")
+        .and_then(|file| file.take(MAX_STAT_BYTES).read_to_end(&mut stat))
+        .map_err(|error| format!("/proc/self/stat: {error}"))?;
+    addresses(&stat, which).ok_or_else(|| "/proc/self/stat: no address of it".to_owned())
+}
+
+/// The addresses of a block, in the content of `/proc/self/stat`; `None`: it doesn't say.
 ///
 /// The second field is the program's name between parentheses, which may have blanks and parentheses in it.
-fn block(stat: &[u8]) -> Option<Range<u64>> {
-    /// The fields `env_start` and `env_end` are the 50th and the 51st; the third is the first after the name.
-    const ENV_START: usize = 50 - 3;
+fn addresses(stat: &[u8], which: Block) -> Option<Range<u64>> {
+    /// The number of the first field after the name.
+    const FIRST: usize = 3;
+    // `arg_start` and `arg_end`, `env_start` and `env_end`.
+    let number = match which {
+        Block::Arguments => 48,
+        Block::Environment => 50,
+    };
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
-    let mut fields = fields.split_ascii_whitespace().skip(ENV_START).map(str::parse);
+    let mut fields = fields.split_ascii_whitespace().skip(number - FIRST).map(str::parse);
     let (start, end): (u64, u64) = (fields.next()?.ok()?, fields.next()?.ok()?);
     let length = end.checked_sub(start)?;
     (start > 0 && length > 0 && length <= MAX_BLOCK_BYTES).then_some(start..end)
@@ -206,6 +231,10 @@ mod tests {
 
     use super::*;
 
+    fn block(stat: &[u8]) -> Option<Range<u64>> {
+        addresses(stat, Block::Environment)
+    }
+
     fn stat(name: &str, start: &str, end: &str) -> Vec<u8> {
         let before: Vec<String> = (4..50).map(|field| field.to_string()).collect();
         format!("1 ({name}) S {} {start} {end} 0\n", before.join(" ")).into_bytes()
@@ -215,6 +244,8 @@ mod tests {
     fn the_addresses_are_found_behind_any_name() {
         for name in ["stepseal", "a b", "a) S 1 2 (b", "))", "", "\u{e9} )"] {
             assert_eq!(block(&stat(name, "4096", "5000")), Some(4096..5000), "{name}");
+            let arguments = addresses(&stat(name, "4096", "5000"), Block::Arguments);
+            assert_eq!(arguments, Some(48..49), "{name}");
         }
         let mut odd = stat("x", "4096", "5000");
         odd[3] = 0xff;

@@ -3,6 +3,7 @@
 //! [`start`] comes before everything else: it takes the secrets out of the environment, then forbids core dumps, other processes'
 //! looking into this one, and new privileges. What the kernel or a sandbox refuses is noted and never fails a run. [`Protection`] says what is in force. It is asked of the kernel, so a setting that the kernel refused is not reported as set.
 
+pub mod arguments;
 pub mod environment;
 pub mod landlock;
 mod memory;
@@ -27,7 +28,7 @@ struct Started {
     refused: Vec<String>,
 }
 
-/// Reads the environment, overwrites what `names` says is secret in it, and protects this process. Call it once, before the
+/// Reads the environment, overwrites what `names` says is secret in it and among the arguments, and protects this process. Call it once, before the
 /// first thread starts: later the environment may be read elsewhere, and another thread would keep its privileges.
 ///
 /// `arguments` are searched for variables that are named as `env://NAME`.
@@ -35,6 +36,7 @@ pub fn start(arguments: &[OsString], names: &SecretNames<'_>) -> Variables {
     let variables = Variables::read(arguments, names);
     // First: a process that isn't dumpable can't open its own memory, unless it is root's.
     let environment = variables.overwrite();
+    let in_arguments = arguments::overwrite(&names.flags);
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let settings = [
         ("PR_SET_DUMPABLE", rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)),
@@ -42,6 +44,8 @@ pub fn start(arguments: &[OsString], names: &SecretNames<'_>) -> Variables {
         ("PR_SET_NO_NEW_PRIVS", rustix::thread::set_no_new_privs(true)),
     ];
     let refused = settings.into_iter().filter_map(|(name, set)| Some(format!("{name}: {}", set.err()?)));
+    let refused =
+        refused.chain(in_arguments.err().map(|why| format!("overwriting secrets in the arguments: {why}")));
     // A second call, as tests may make it, finds what the first one left.
     let _ = STARTED.set(Started { environment, refused: refused.collect() });
     variables

@@ -165,6 +165,9 @@ fn filled() -> (Step, String) {
     write("lists/images", &image);
     write("chains/artifacts.oci.storage", "oci");
     fs::create_dir(step.path("own")).unwrap();
+    let client = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).unwrap();
+    write("client.pem", &client.cert.pem());
+    write("client.key", &client.signing_key.serialize_pem());
     (step, image)
 }
 
@@ -178,6 +181,9 @@ fn every_file_that_a_setting_of_sign_names_can_be_used() {
         }
         confined(&format!("--{flag} {value}"), &mut command);
     }
+    let at = |name: &str| step.path(name).display().to_string();
+    let pair = ["--registry-client-cert", &at("client.pem"), "--registry-client-key", &at("client.key")];
+    confined("a client certificate", &mut step.command(&[&["sign"], &pair[..]].concat()));
     assert!(reported(&fs::read_to_string(step.path("work/report.json")).unwrap()).is_object());
     assert!(step.path("own/SIGNED_IMAGES").exists() && step.path("own/SIGNATURES").exists());
     assert_eq!(fs::read_dir(step.path("signatures/made/here")).unwrap().count(), 2);
@@ -252,6 +258,8 @@ fn every_file_that_the_verify_commands_take_can_be_used() {
     ] {
         verify(&[flag, &at(value)]);
     }
+    let (certificate, key) = (at("client.pem"), at("client.key"));
+    verify(&["--registry-client-cert", &certificate, "--registry-client-key", &key]);
     let mut command = step.command(&["verify", "--policy", &at("policies/policy.yaml"), &image]);
     confined("--policy", command.env_remove("STEPSEAL_KEY"));
     let mut command = step.command(&["verify", "--insecure-ignore-tlog", &image]);
@@ -271,6 +279,8 @@ fn every_file_that_the_verify_commands_take_can_be_used() {
         "registry-certs-dir",
         "trusted-root",
         "policy",
+        "registry-client-cert",
+        "registry-client-key",
     ];
     let paths = VERIFY_TABLES.iter().copied().flatten();
     let paths = paths.filter(|setting| ["DIR", "FILE", "PATH", "KEY"].contains(&setting.value));

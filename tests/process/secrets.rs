@@ -63,6 +63,21 @@ fn kinds() -> Vec<Kind> {
             false,
         ),
         kind("the token of a key service", variable("STEPSEAL_SIGNERS_KMS_AUTH_TOKEN", marked), false),
+        Kind {
+            arguments: &["--registry-username=ci"],
+            ..kind("a registry's password", variable("STEPSEAL_REGISTRY_PASSWORD", marked), false)
+        },
+        kind("a registry's token", variable("COSIGN_REGISTRY_TOKEN", marked), false),
+        Kind {
+            arguments: &["--registry-username=ci", "--registry-password", MARK],
+            variables: Vec::new(),
+            ..kind("a registry's password by a flag", variable("COSIGN_PASSWORD", marked), false)
+        },
+        Kind {
+            arguments: &["--registry-token=hunter2-0123456789-marked"],
+            variables: Vec::new(),
+            ..kind("a registry's token by a flag with =", variable("COSIGN_PASSWORD", marked), false)
+        },
         named("named by a flag", &["--key", "env://PEM_1"], None),
         named("named by a flag with =", &["--key=env://PEM_1"], None),
         named("named by a variable", &[], Some("STEPSEAL_KEY")),
@@ -151,6 +166,9 @@ fn hanging_sign(step: &Step, kind: &Kind) -> (Running, TcpListener) {
 fn protected(running: &Running, what: &str, mark: &str) {
     assert_eq!(running.line("status", "NoNewPrivs:"), "1", "{what}");
     assert_eq!(running.line("limits", "Max core file size"), "0 0 bytes", "{what}");
+    let arguments = running.file("cmdline");
+    assert!(!holds(&arguments, mark), "{what}: {}", String::from_utf8_lossy(&arguments));
+    assert!(holds(&arguments, "stepseal"), "{what}");
     if is_root() {
         let environment = running.file("environ");
         assert!(!holds(&environment, mark), "{what}: {}", String::from_utf8_lossy(&environment));

@@ -33,6 +33,7 @@ mod own_results;
 mod peak;
 mod product_answers;
 mod products;
+mod registry_flags;
 mod running;
 mod step;
 mod stopped;

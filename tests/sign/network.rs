@@ -14,18 +14,18 @@ use tokio_rustls::TlsAcceptor;
 use crate::step::{Step, ended};
 
 /// A self-signed certificate as `openssl req -x509` makes it: marked as a CA's.
-struct SelfSigned {
-    pem: String,
+pub(crate) struct SelfSigned {
+    pub(crate) pem: String,
     der: CertificateDer<'static>,
-    key: KeyPair,
+    pub(crate) key: KeyPair,
 }
 
 impl SelfSigned {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self::with(name, IsCa::Ca(BasicConstraints::Unconstrained))
     }
 
-    fn with(name: &str, is_ca: IsCa) -> Self {
+    pub(crate) fn with(name: &str, is_ca: IsCa) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.is_ca = is_ca;
@@ -34,7 +34,7 @@ impl SelfSigned {
     }
 
     /// The configuration of a server that has it; one that answers only those who have the certificate `client`.
-    fn config(&self, client: Option<&Self>) -> ServerConfig {
+    pub(crate) fn config(&self, client: Option<&Self>) -> ServerConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_safe_default_protocol_versions().unwrap();
@@ -53,7 +53,7 @@ impl SelfSigned {
 }
 
 /// Speaks TLS before the registry at `to`, on a port of its own.
-fn behind_tls(config: ServerConfig, to: SocketAddr) -> u16 {
+pub(crate) fn behind_tls(config: ServerConfig, to: SocketAddr) -> u16 {
     let (send, port) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

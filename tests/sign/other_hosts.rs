@@ -9,13 +9,13 @@ use stepseal::demo::registry::{Auth, Effect, Fault, Options};
 use crate::step::{Step, ended, pair};
 
 /// A host that answers 401 and names a token service of its own, which gives tokens.
-struct OtherHost {
-    host: String,
+pub(crate) struct OtherHost {
+    pub(crate) host: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl OtherHost {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let heads: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -46,7 +46,7 @@ impl OtherHost {
     }
 
     /// The heads of the requests so far, in lower case.
-    fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         std::mem::take(&mut *self.heads.lock().unwrap())
     }
 }

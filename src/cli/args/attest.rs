@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 
-use super::settings::ATTEST_SETTINGS;
+use super::settings::{ATTEST_SETTINGS, REGISTRY_FLAGS};
 use super::{chains, flag};
 
 const ATTEST_ABOUT: &str = "Sign what a predicate (SBOM, scan, test report) says of an image";
@@ -31,5 +31,6 @@ pub(super) fn attest() -> Command {
                 .required(true)
                 .help("The predicate's type: a URI, or cosign's name (spdxjson, cyclonedx, vuln, …)"),
         );
-    chains(ATTEST_SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
+    let settings = ATTEST_SETTINGS.iter().chain(REGISTRY_FLAGS);
+    chains(settings.fold(command, |command, setting| command.arg(flag(setting))))
 }

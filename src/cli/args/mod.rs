@@ -17,7 +17,7 @@ mod verify;
 mod verify_blob;
 
 use super::blank;
-use super::settings::{self, AGENT_SETTINGS, Kind, SETTINGS, SHARED_WITH_AGENT, Setting};
+use super::settings::{self, AGENT_SETTINGS, Kind, REGISTRY_FLAGS, SETTINGS, SHARED_WITH_AGENT, Setting};
 
 /// What Stepseal is, in a line.
 const ABOUT: &str = "The signing step of a Tekton pipeline: signs what the TaskRun built, and reads it back";
@@ -149,7 +149,8 @@ fn subjects(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("Images, IMAGE@DIGEST [IDENTITY…] a line, - for standard input"),
         );
-    chains(SETTINGS.iter().fold(command, |command, setting| command.arg(flag(setting))))
+    let settings = SETTINGS.iter().chain(REGISTRY_FLAGS);
+    chains(settings.fold(command, |command, setting| command.arg(flag(setting))))
 }
 
 /// Where `chains-config` is.

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 use super::settings::{
-    Setting, VERIFY_ATTESTATION_SETTINGS, VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS,
+    REGISTRY_FLAGS, Setting, VERIFY_ATTESTATION_SETTINGS, VERIFY_IMAGE_SETTINGS, VERIFY_REGISTRY_SETTINGS,
     VERIFY_RUN_SETTINGS, VERIFY_SETTINGS,
 };
 use super::{chains_keys, flag, value};
@@ -13,7 +13,7 @@ const VERIFY_ATTESTATION_ABOUT: &str = "Verify attestations about images, and wh
 const VERIFY_RUN_ABOUT: &str = "Verify a run against the signatures that its annotations carry";
 
 pub(super) fn verify() -> Command {
-    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_IMAGE_SETTINGS];
+    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, REGISTRY_FLAGS, VERIFY_IMAGE_SETTINGS];
     let command = verifying(Command::new("verify").about(VERIFY_ABOUT), &tables).arg(
         Arg::new("images-file")
             .long("images-file")
@@ -25,7 +25,7 @@ pub(super) fn verify() -> Command {
 }
 
 pub(super) fn verify_attestation() -> Command {
-    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, VERIFY_ATTESTATION_SETTINGS];
+    let tables = [VERIFY_SETTINGS, VERIFY_REGISTRY_SETTINGS, REGISTRY_FLAGS, VERIFY_ATTESTATION_SETTINGS];
     let command = Command::new("verify-attestation").about(VERIFY_ATTESTATION_ABOUT);
     verifying(command, &tables).arg(
         Arg::new("image").value_name("IMAGE").num_args(1..).required(true).help("Images, by digest or tag"),

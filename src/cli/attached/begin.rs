@@ -52,9 +52,8 @@ impl Begun {
             .map_err(|source| BesideCommandError::Image { name: foreign::shown(text, 300), source })?;
         let repository = config.repository.clone();
         let deadline = from + config.timeout;
-        let asked = std::iter::once(&named.repository).chain(&repository);
-        let client: Client =
-            registries::client::<BesideCommandError>(&config, environment, asked, access, deadline)?;
+        let asked = std::iter::once(&named.repository);
+        let client: Client = registries::client(&config, environment, asked, access, deadline, out)?;
         let beside = Beside::new(client.clone(), repository.clone());
         let looker = Looker::new(client.clone(), repository.clone(), false, 1);
         Ok(Self { client, repository, beside, deadline, named, looker })

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::cli::registries::RegistriesError;
 use crate::config::ConfigError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::input::InputError;
-use crate::registry::RegistryError;
-use crate::registry::credentials::CredentialError;
 use crate::registry::platform::ChoiceError;
 use crate::registry::reference::ReferenceError;
 use crate::store::StoreError;
@@ -23,9 +22,7 @@ pub(super) enum BesideCommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Registries(#[from] RegistriesError),
     #[error(transparent)]
     Type(#[from] TypeError),
     #[error(transparent)]
@@ -78,8 +75,7 @@ impl BesideCommandError {
     fn inner(&self) -> Option<&dyn Explain> {
         Some(match self {
             Self::Config(error) => error,
-            Self::Credentials(error) => error,
-            Self::Registry(error) => error,
+            Self::Registries(error) => error,
             Self::Type(error) => error,
             Self::Lookup(error) => error,
             Self::Beside(error) => error,

@@ -11,7 +11,7 @@ use super::super::access;
 use super::super::environment::Environment;
 use super::super::output::Output;
 use crate::cli::confinement;
-use crate::cli::registries;
+use crate::cli::registries::{self, RegistriesError};
 use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, NameError, Reach, RunsError};
 use crate::config::settings::VERIFY_TABLES;
@@ -21,9 +21,7 @@ use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::plan::PlanOptions;
-use crate::registry::RegistryError;
 use crate::registry::client::Access;
-use crate::registry::credentials::CredentialError;
 use crate::registry::reference::{Named, ReferenceError};
 use crate::tekton::run::RunError;
 use crate::tekton::{self, TektonError};
@@ -184,7 +182,7 @@ impl Begun {
         from: Instant,
         out: &mut Output,
     ) -> Result<Self, BeginError> {
-        let config = Verification::new(&Sources::read(flags(matches), environment.variables())?)?;
+        let config = config(matches, environment)?;
         for warning in &config.warnings {
             out.line(&format!("warning: {warning}"));
         }
@@ -197,12 +195,13 @@ impl Begun {
         };
         let images = images(matches, &config, command)?;
         let deadline = from + config.timeout;
-        let named = images.iter().map(|named| &named.repository).chain(&config.repository);
-        let client = registries::client::<BeginError>(&config, environment, named, Access::Pull, deadline)?;
+        let named = images.iter().map(|named| &named.repository);
+        let client = registries::client(&config, environment, named, Access::Pull, deadline, out)?;
         Ok(Self {
             images,
             gate,
-            looker: Looker::new(client, config.repository, config.recursive, config.jobs),
+            looker: Looker::new(client, config.repository, config.recursive, config.jobs)
+                .with_prefix(config.registry.tag_prefix.clone()),
             json: config.json,
             attestations: command == Command::Attestations,
             deadline,
@@ -383,8 +382,14 @@ fn parse(name: &str) -> Result<Named, BeginError> {
     name.parse().map_err(|source| BeginError::Image { name: foreign::shown(name, 300), source })
 }
 
+/// The configuration.
+pub(super) fn config(matches: &ArgMatches, environment: &Environment) -> Result<Verification, ConfigError> {
+    let sources = Sources::read(flags(matches), environment.variables())?;
+    Verification::new(&sources.with_secrets(|setting| environment.secret_setting(setting)))
+}
+
 /// The flags as text, by name.
-pub(super) fn flags(matches: &ArgMatches) -> Flags {
+fn flags(matches: &ArgMatches) -> Flags {
     let names = VERIFY_TABLES.iter().copied().flatten().map(|setting| setting.flag);
     let given = names.chain(["config-dir", "config"]).filter_map(|name| {
         let values: Vec<String> = matches.try_get_many::<String>(name).ok()??.cloned().collect();

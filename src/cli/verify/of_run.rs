@@ -12,7 +12,7 @@ use crate::cli::environment::Environment;
 use crate::cli::output::Output;
 use crate::cli::runtime;
 use crate::cluster::{Cluster, ObjectName, Uid};
-use crate::config::{Sources, Verification};
+use crate::config::Verification;
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
 use crate::foreign;
@@ -33,7 +33,7 @@ pub(super) fn run(
     out: &mut Output,
 ) -> Result<ExitCode, BeginError> {
     let begun = Instant::now();
-    let config = Verification::new(&Sources::read(begin::flags(matches), environment.variables())?)?;
+    let config = begin::config(matches, environment)?;
     for warning in &config.warnings {
         out.line(&format!("warning: {warning}"));
     }

@@ -1,0 +1,90 @@
+//! What cosign's registry flags come to: for the registries of the images that a run names, and of the signatures' repository.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::output::Output;
+use crate::config::RegistryAccess;
+use crate::registry::client::{ClientOptions, NamedRegistries, without_https};
+use crate::registry::credentials::FileKeychain;
+use crate::registry::{Keychain, PlainHttp, RegistryError, Repository, WithGivenLogin};
+
+/// The most registries that a warning names.
+const SHOWN: usize = 10;
+
+/// The repositories that a run names.
+pub(super) struct NamedByRun<'a> {
+    access: &'a RegistryAccess,
+    repositories: Vec<&'a Repository>,
+}
+
+impl<'a> NamedByRun<'a> {
+    /// Those of `images`, and the `repository` of the signatures.
+    pub(super) fn new(
+        access: &'a RegistryAccess,
+        images: impl IntoIterator<Item = &'a Repository>,
+        repository: Option<&'a Repository>,
+    ) -> Self {
+        Self { access, repositories: images.into_iter().chain(repository).collect() }
+    }
+
+    /// Their registries, each once, as they are spelled.
+    fn registries(&self) -> Vec<String> {
+        let names = self.repositories.iter().map(|repository| repository.registry().to_ascii_lowercase());
+        names.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Adds to `options` what the flags say, and warns of what that gives up.
+    pub(super) fn add_to(&self, options: &mut ClientOptions, out: &mut Output) {
+        let access = self.access;
+        options.named = NamedRegistries {
+            registries: self.registries(),
+            unchecked_tls: access.allow_insecure,
+            client_certificate: access.client_certificate.clone(),
+            server_name: access.server_name.clone(),
+        };
+        if access.allow_insecure {
+            let names = list(&self.registries());
+            out.line(&format!(
+                "warning: --allow-insecure-registry: the TLS certificate of {names} is not checked; anyone who controls the network in between can \
+                 read the credentials and change what is read and written"
+            ));
+        }
+    }
+
+    /// Adds to `options` the registries that get plain HTTP because they are allowed to and have no HTTPS; asks each of them.
+    ///
+    /// # Errors
+    ///
+    /// Options that no client can be made with.
+    pub(super) async fn allow_http(&self, options: &mut ClientOptions) -> Result<(), RegistryError> {
+        if self.access.allow_http {
+            let known = PlainHttp::new(&options.insecure);
+            let open = self.repositories.iter().filter(|repository| !known.has(repository));
+            let open: BTreeSet<String> =
+                open.map(|repository| repository.registry().to_ascii_lowercase()).collect();
+            let open: Vec<String> = open.into_iter().collect();
+            let plain = without_https(options, &open).await?;
+            options.insecure.extend(plain);
+        }
+        Ok(())
+    }
+
+    /// The keychain of a client with these options: the login of the flags, then what is mounted.
+    pub(super) fn keychain(&self, mounted: FileKeychain, options: &ClientOptions) -> Arc<dyn Keychain> {
+        let mounted = mounted.over_plain_http(PlainHttp::new(&options.insecure));
+        match &self.access.login {
+            None => Arc::new(mounted),
+            Some(login) => {
+                Arc::new(WithGivenLogin::new(login.clone(), self.repositories.iter().copied(), mounted))
+            }
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    let mut shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    let more = names.len().checked_sub(SHOWN).filter(|more| *more > 0).map(|more| format!("{more} more"));
+    shown.extend(more.as_deref());
+    shown.join(", ")
+}
