@@ -68,6 +68,8 @@ mod refusals;
 #[cfg(test)]
 mod registries;
 #[cfg(test)]
+mod registry_flags;
+#[cfg(test)]
 mod release;
 #[cfg(test)]
 mod results;
