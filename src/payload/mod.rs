@@ -2,9 +2,11 @@
 //!
 //! The bytes are made once and never serialised again: what is signed here is what a store keeps.
 
+pub mod attestations;
 pub mod cosign_statement;
 pub mod dsse;
 pub mod go_json;
+pub mod predicate_shape;
 pub mod provenance;
 pub mod simple_signing;
 pub mod statement;
@@ -16,6 +18,7 @@ use bytes::Bytes;
 
 use crate::registry::{Digest, ImageRef};
 
+pub use attestations::{Attestation, Attestations, GivenStatement};
 pub use cosign_statement::CosignStatement;
 pub use simple_signing::SimpleSigning;
 
@@ -83,6 +86,12 @@ pub enum PayloadError {
     /// The payload can't be written as JSON.
     #[error("cannot write the payload as JSON")]
     Json,
+    /// A statement that was given is about something else.
+    #[error("none of the subjects of the statement {place} has this image's digest")]
+    OtherSubject {
+        /// Where the statement comes from, for people.
+        place: String,
+    },
 }
 
 impl crate::explain::Explain for PayloadError {
@@ -90,6 +99,10 @@ impl crate::explain::Explain for PayloadError {
         Some(match self {
             Self::Identity => "leave --identity out, or set storage.oci.encoding-format to dsse".into(),
             Self::Json => "this is a fault of Stepseal's: report it with the configuration used".into(),
+            Self::OtherSubject { .. } => {
+                "give a statement that names each image by its sha256 digest, or the predicate alone: --predicate FILE --type TYPE"
+                    .into()
+            }
         })
     }
 
