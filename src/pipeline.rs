@@ -7,6 +7,7 @@
 //! 3. write the list of signatures
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
+mod attest;
 mod batch;
 mod fair;
 mod keyed;
@@ -72,6 +73,7 @@ fn payloads(
     Ok(made)
 }
 
+pub use attest::AttestJob;
 pub use batch::Batch;
 pub use resolve::{ResolveError, resolve};
 pub use whole::{OciStores, RunJob, Seen, Whole, WholeError};
@@ -94,6 +96,9 @@ pub struct Pipeline {
     pub store: Arc<dyn Store>,
     /// Who else here writes to the same places.
     pub writers: Writers,
+    /// Whether earlier attestations of the same predicate types by the same key are removed. The store has to be one whose lists are
+    /// written here: tags.
+    pub replace: bool,
     /// When the run's time is over.
     pub deadline: Instant,
 }
@@ -164,6 +169,21 @@ pub enum PipelineError {
         /// How often it was written.
         times: u32,
     },
+    /// What `--replace` removed is there again.
+    #[error(
+        "{count} of the earlier attestations of {image} that were removed from {location} are there again, {times} times: another signer \
+         puts them back"
+    )]
+    PutBack {
+        /// The subject.
+        image: String,
+        /// Where they lie.
+        location: String,
+        /// How many.
+        count: usize,
+        /// How often they were removed.
+        times: u32,
+    },
     /// What is to be signed says something that no verifier accepts.
     #[error("what is to be signed for {image} would not verify: {why}")]
     Unacceptable {
@@ -220,6 +240,9 @@ impl Explain for PipelineError {
             Self::Payload { source, .. } => source.hint(),
             Self::Sign(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::PutBack { .. } => Some(
+                "the new attestation is there too; run again when no other signer is at work on this image".into(),
+            ),
             Self::Unacceptable { .. } => {
                 Some("nothing was pushed; give a predicate that says each thing once".into())
             }
@@ -247,6 +270,7 @@ impl Explain for PipelineError {
             | Self::NoPayload { .. }
             | Self::TooMany { .. }
             | Self::NotThere { .. }
+            | Self::PutBack { .. }
             | Self::Unacceptable { .. }
             | Self::Spoilt { .. } => ExitCode::Failed,
         }
@@ -278,7 +302,7 @@ impl Pipeline {
             return Err(PipelineError::Unacceptable { image: image.to_string(), why }.into());
         }
         let read = async {
-            let depth = Depth::Of(&payloads);
+            let depth = self.depth(&payloads);
             let shelf = if late { Ok(None) } else { self.store.read(image, depth, &judge).await.map(Some) };
             let empty = matches!(&shelf, Ok(Some(shelf)) if shelf.entries.is_empty());
             looks.looked(empty);
@@ -302,6 +326,11 @@ impl Pipeline {
         looks.expect_none() && self.client.is_near(self.store.repository(image))
     }
 
+    /// What a look brings: to replace others of the same type, they have to be read.
+    fn depth<'a>(&self, payloads: &'a [Payload]) -> Depth<'a> {
+        if self.replace { Depth::Types(payloads) } else { Depth::Of(payloads) }
+    }
+
     /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
     async fn add(
         &self,
@@ -317,21 +346,23 @@ impl Pipeline {
         let shelf = match shelf {
             Some(shelf) => shelf,
             None => {
-                let shelf = self.store.read(image, Depth::Of(payloads), judge).await?;
+                let shelf = self.store.read(image, self.depth(payloads), judge).await?;
                 let missing = judge.missing(&shelf);
                 signed.retain(|signed| missing.contains(&signed.payload));
                 shelf
             }
         };
-        let mut added = 0;
-        if !signed.is_empty() {
+        let removed = if self.replace { shelf.other_statements() } else { Vec::new() };
+        let (mut added, mut replaced) = (0, 0);
+        if !signed.is_empty() || !removed.is_empty() {
             let subject = Subject { image: image.clone(), descriptor: descriptor(manifest) };
-            added = self.settle(shelf, &subject, signed, judge, slot).await?;
+            (added, replaced) = self.settle(shelf, &subject, signed, removed, judge, slot).await?;
         }
         Ok(Done {
             location: self.store.location(image),
             added,
             present: payloads.len() - added,
+            replaced,
             key_id: self.key.signer().await?.public_key().key_id(),
         })
     }

@@ -37,6 +37,8 @@ pub struct Done {
     pub added: usize,
     /// How many of those wanted were there already, by this key.
     pub present: usize,
+    /// How many earlier attestations of the same predicate types, by this key, it removed.
+    pub replaced: usize,
     /// The key's fingerprint.
     pub key_id: String,
 }
@@ -155,7 +157,7 @@ impl Outcome {
     /// `signed`, `unchanged` or `failed`.
     pub fn status(&self) -> &'static str {
         match &self.result {
-            Ok(done) if done.added > 0 => "signed",
+            Ok(done) if done.added > 0 || done.replaced > 0 => "signed",
             Ok(_) => "unchanged",
             Err(_) => "failed",
         }
@@ -166,11 +168,21 @@ impl Outcome {
         let from = self.from.join(", ");
         let (what, subject) = (self.what(), &self.subject);
         match &self.result {
-            Ok(done) if done.added > 0 => {
-                vec![
+            Ok(done) if done.added > 0 || done.replaced > 0 => {
+                let mut lines = vec![
                     format!("signed     {what}{subject} ({from})"),
                     format!("           at {}", done.location),
-                ]
+                ];
+                if done.replaced > 0 {
+                    lines.push(format!(
+                        "           replaced {} of the same type by this key",
+                        match done.replaced {
+                            1 => "1 earlier attestation".to_owned(),
+                            number => format!("{number} earlier attestations"),
+                        }
+                    ));
+                }
+                lines
             }
             Ok(done) => vec![
                 format!("unchanged  {what}{subject} ({from})"),
@@ -251,6 +263,8 @@ struct Entry<'a> {
     added: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     present: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<usize>,
     #[serde(rename = "keyId", skip_serializing_if = "Option::is_none")]
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -302,6 +316,7 @@ impl<'a> Entry<'a> {
             location: done.map(|done| done.location.as_str()),
             added: done.map(|done| done.added),
             present: done.map(|done| done.present),
+            replaced: done.map(|done| done.replaced).filter(|replaced| *replaced > 0),
             key_id: done.map(|done| done.key_id.as_str()),
             error: error.map(|error| Problem {
                 error: &error.error,
@@ -417,7 +432,11 @@ impl Report {
             }
         }
         let added: usize = self.outcomes.iter().filter_map(|o| o.result.as_ref().ok()).map(|d| d.added).sum();
-        let nothing = if added == 0 && count("failed") == 0 { "; nothing was added" } else { "" };
+        let nothing = if added == 0 && count("failed") == 0 && count("signed") == 0 {
+            "; nothing was added"
+        } else {
+            ""
+        };
         let seconds = self.elapsed.as_secs_f64();
         format!("{text}{nothing} ({seconds:.2} s, {} requests)", self.requests)
     }

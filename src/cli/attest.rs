@@ -1,31 +1,39 @@
-//! `stepseal attest`: signs what any predicate says of an image.
+//! `stepseal attest`: signs what predicates and statements say of images.
 
-use std::path::PathBuf;
+mod files;
+
 use std::time::Instant;
 
 use clap::ArgMatches;
 
+use self::files::{Files, FilesError};
 use super::begin::{BeginError, begin};
 use super::confinement;
 use super::environment::Environment;
 use super::interruption::Interruption;
 use super::output::Output;
-use super::predicate::{PredicateError, predicate, predicate_type};
+use super::own_flags::OwnFlags;
 use super::progress::Progress;
 use super::runtime;
 use super::sign::{self, conclude, fail};
-use super::subjects;
+use super::subjects::{self, SubjectsError, malformed};
+use super::tags;
 use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
-use crate::payload::{Payload, PayloadError, statement};
-use crate::plan::{self, Pattern, PatternError};
+use crate::payload::{Attestations, PayloadError};
+use crate::pipeline::AttestJob;
+use crate::plan::{self, Identities, Plan};
 use crate::process::Protection;
+use crate::registry::Repository;
 use crate::registry::client::Stats;
-use crate::registry::{ImageRef, PlainHttp, ReferenceError};
-use crate::report::{About, Event, Expected, Label, Pending, Recorder, Report, ReportError};
-use crate::store::StoreKind;
+use crate::report::{About, Event, Expected, Pending, Recorder, Report, ReportError};
+use crate::store::{Encoding, StoreKind};
+use crate::tekton::TektonError;
+
+/// How many images that a statement doesn't name are listed.
+const SHOWN_IMAGES: usize = 20;
 
 /// Why nothing can be attested.
 #[derive(Debug, thiserror::Error)]
@@ -33,32 +41,34 @@ enum AttestError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Subjects(#[from] SubjectsError),
+    #[error(transparent)]
+    List(#[from] TektonError),
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    #[error(transparent)]
     Begin(#[from] BeginError),
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    #[error(transparent)]
-    Predicate(#[from] PredicateError),
-    #[error("\"{text}\" does not name an image by its digest")]
-    Image { text: String, source: ReferenceError },
-    #[error("{0} may not be signed: --allow has no such repository")]
-    NotAllowed(String),
-    #[error("--allow: \"{0}\" is not a pattern of repositories")]
-    Pattern(String, #[source] PatternError),
     #[error("artifacts.oci.storage has no store that an attestation of an image can go to")]
     NoStore,
+    #[error("--replace is for attestations under cosign's tags; {0}")]
+    Replace(&'static str),
 }
 
 impl AttestError {
     fn inner(&self) -> Option<&dyn Explain> {
         match self {
             Self::Config(error) => Some(error),
+            Self::Subjects(error) => Some(error),
+            Self::List(error) => Some(error),
+            Self::Files(error) => Some(error),
             Self::Begin(error) => Some(error),
             Self::Report(error) => Some(error),
             Self::Payload(error) => Some(error),
-            Self::Predicate(error) => Some(error),
-            _ => None,
+            Self::NoStore | Self::Replace(_) => None,
         }
     }
 }
@@ -70,12 +80,10 @@ impl Explain for AttestError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Image { .. } => "write NAME@sha256:…: a tag may mean something else a moment later".into(),
-            Self::NotAllowed(_) => "allow the repository, or name another image".into(),
-            Self::Pattern(..) => {
-                "write REGISTRY/REPOSITORY with * within a path part and ** across parts".into()
-            }
             Self::NoStore => "set artifacts.oci.storage to oci, directory, or both".into(),
+            Self::Replace(_) => {
+                "leave --replace out: the new attestation is added beside the old ones".into()
+            }
             _ => return self.inner().and_then(Explain::hint),
         })
     }
@@ -85,13 +93,13 @@ impl Explain for AttestError {
     }
 }
 
-/// What is attested.
-struct Attestation {
+/// What is attested, of which images.
+struct Attesting {
     config: Config,
     /// What protects this process.
     protection: Protection,
-    image: ImageRef,
-    payload: Payload,
+    plan: Plan,
+    job: AttestJob,
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
@@ -107,86 +115,175 @@ fn attest(
     out: &mut Output,
 ) -> Result<ExitCode, AttestError> {
     let begun = Instant::now();
-    let attestation = read(matches, environment, out)?;
-    let config = &attestation.config;
-    let file = config.report.as_deref().map(Pending::new).transpose()?;
-    let stores = config.images.iter().filter(|store| **store != StoreKind::Tekton).copied();
-    let labels = stores.flat_map(|store| Label::each("attestation", "in-toto", store, &config.oci.encodings));
-    let expected: Vec<Expected> = labels
-        .map(|label| Expected {
-            label,
-            subject: About::Image(attestation.image.clone()),
-            from: vec!["argument".to_owned()],
-        })
-        .collect();
-    if expected.is_empty() {
-        return Err(AttestError::NoStore);
-    }
-    let runtime = runtime::start().map_err(BeginError::Runtime)?;
-    let report = runtime.block_on(work(&attestation, &expected, environment, begun, out));
-    runtime.shutdown_background();
-    let (report, exit) = match report {
-        Ok(report) => {
-            out.line(&report.summary());
-            let exit = report.exit();
-            (report, exit)
+    let mut attesting = Attesting::read(matches, environment, out)?;
+    let file = attesting.config.report.as_deref().map(Pending::new).transpose()?;
+    let expected = attesting.expected();
+    let (report, exit) = match attesting.refusal() {
+        Some(refusal) => {
+            out.explanation(&refusal);
+            (Report::refused(&expected, &refusal), refusal.exit)
         }
-        Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
+        None => match attesting.carry_out(&expected, environment, begun, out) {
+            Ok(report) => {
+                let exit = report.exit();
+                (report, exit)
+            }
+            Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
+        },
     };
-    let report = report.protected_by(attestation.protection.clone());
-    Ok(conclude(&report, exit, config.output, file, None, out))
+    let report = report.protected_by(attesting.protection.clone());
+    Ok(conclude(&report, exit, attesting.config.output, file, None, out))
 }
 
-async fn work(
-    attestation: &Attestation,
-    expected: &[Expected],
-    environment: &Environment,
-    begun: Instant,
-    out: &mut Output,
-) -> Result<Report, BeginError> {
-    let Attestation { config, image, payload, .. } = attestation;
-    let mut interruption = Interruption::new(begun + config.timeout);
-    let mut recorder = Recorder::new(expected.to_vec());
-    let mut progress = Progress::start(config, expected.len());
-    let whole = match interruption.or(begin(config, environment, begun, &[image], false, out)).await {
-        Ok(whole) => whole?,
-        Err(why) => {
-            let ended = Err::<(), _>(why);
-            return Ok(sign::report(ended, recorder, begun, Stats::default(), &mut progress, out));
+impl Attesting {
+    /// Reads everything that decides what is signed.
+    fn read(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<Self, AttestError> {
+        let config = subjects::config(matches, environment, out)?;
+        let flags = OwnFlags::new(matches, environment);
+        let lists = matches.get_many::<String>("images-file").into_iter().flatten();
+        let files = Files::named(&flags, lists)?;
+        let protection = confinement::attest(&config, matches, files.paths(), environment);
+        let stores: Vec<StoreKind> =
+            config.images.iter().copied().filter(|store| *store != StoreKind::Tekton).collect();
+        if stores.is_empty() {
+            return Err(AttestError::NoStore);
         }
-    };
-    let mut seen = |event: Event<'_>| {
-        progress.note(out, event);
-        recorder.note(event);
-    };
-    let ended = interruption.or(whole.attest_image(image, payload, expected, &mut seen)).await;
-    Ok(sign::report(ended, recorder, begun, whole.stats(), &mut progress, out))
+        let replace = flags.switch("replace")?.unwrap_or(false);
+        if replace && stores != [StoreKind::Oci] {
+            return Err(AttestError::Replace("artifacts.oci.storage has another store"));
+        }
+        if replace && config.oci.encodings != [Encoding::Dsse] {
+            return Err(AttestError::Replace(
+                "as bundles each is a manifest of its own, which a signer may not be allowed to delete, and cosign replaces none of them",
+            ));
+        }
+        let options = subjects::options(&config, Identities::Unused)?;
+        let plan = plan::plan(&subjects::named(matches, "attested")?, &options);
+        let mut attestations = files.read(config.created)?;
+        if let ([only], false) = (&plan.images[..], config.recursive)
+            && attestations.given().all(|given| given.names(&only.image.digest))
+        {
+            attestations = attestations.made_for(&only.image)?;
+        }
+        Ok(Self { config, protection, plan, job: AttestJob { attestations, stores, replace } })
+    }
+
+    /// Everything that is to be attested.
+    fn expected(&self) -> Vec<Expected> {
+        let mut expected = Vec::new();
+        for label in self.job.labels(&self.config.oci.encodings) {
+            let of = |subject, from: &Vec<String>| Expected { label, subject, from: from.clone() };
+            let images = self.plan.images.iter();
+            expected.extend(images.map(|planned| of(About::Image(planned.image.clone()), &planned.from)));
+            let tags = self.plan.tags.iter();
+            expected.extend(tags.map(|planned| of(About::Tag(planned.tag.clone()), &planned.from)));
+        }
+        expected
+    }
+
+    /// Why nothing is attested, if so: malformed names, no image, or a statement about something else.
+    fn refusal(&self) -> Option<Explanation> {
+        if !self.plan.problems.is_empty() && !self.config.lenient {
+            return Some(malformed(&self.plan, "correct the names; --lenient attests the rest"));
+        }
+        if let Some(nothing) = self.plan.nothing_to_sign() {
+            return Some(Explanation {
+                error: "there is nothing to attest".into(),
+                causes: vec![nothing],
+                used: None,
+                hint: Some("name the images as arguments or with --images-file: NAME@sha256:…".into()),
+                exit: ExitCode::Results,
+            });
+        }
+        not_named(&self.job.attestations, &self.plan)
+    }
+
+    fn carry_out(
+        &mut self,
+        expected: &[Expected],
+        environment: &Environment,
+        begun: Instant,
+        out: &mut Output,
+    ) -> Result<Report, BeginError> {
+        let runtime = runtime::start().map_err(BeginError::Runtime)?;
+        for problem in &self.plan.problems {
+            out.line(&format!("warning: not attested: {}: {}", problem.place, problem.what));
+        }
+        let report = runtime.block_on(self.work(expected, environment, begun, out));
+        runtime.shutdown_background();
+        let report = report?;
+        out.line(&report.summary());
+        Ok(report)
+    }
+
+    async fn work(
+        &mut self,
+        expected: &[Expected],
+        environment: &Environment,
+        begun: Instant,
+        out: &mut Output,
+    ) -> Result<Report, BeginError> {
+        let mut interruption = Interruption::new(begun + self.config.timeout);
+        let mut recorder = Recorder::new(expected.to_vec());
+        let mut progress = Progress::start(&self.config, expected.len());
+        let repositories: Vec<Repository> = self.plan.repositories().cloned().collect();
+        let beginning = begin(&self.config, environment, begun, &repositories, false, out);
+        let whole = match interruption.or(beginning).await {
+            Ok(whole) => whole?,
+            Err(why) => {
+                let ended = Err::<(), _>(why);
+                return Ok(sign::report(ended, recorder, begun, Stats::default(), &mut progress, out));
+            }
+        };
+        let Config { jobs, lenient, .. } = self.config;
+        let resolving = tags::resolve(&mut self.plan, &whole.client, jobs, lenient, out);
+        match interruption.or(resolving).await {
+            Ok(None) => {}
+            Ok(Some(mut resolved)) => {
+                resolved.refusal = resolved.refusal.or_else(|| not_named(&self.job.attestations, &self.plan));
+                match resolved.recorder(self.expected(), begun, whole.stats(), &mut progress, out) {
+                    Ok(rest) => recorder = rest,
+                    Err(report) => return Ok(*report),
+                }
+            }
+            Err(why) => {
+                let ended = Err::<(), _>(why);
+                return Ok(sign::report(ended, recorder, begun, whole.stats(), &mut progress, out));
+            }
+        }
+        let mut seen = |event: Event<'_>| {
+            progress.note(out, event);
+            recorder.note(event);
+        };
+        let ended = interruption.or(whole.attest_images(&self.plan.images, &self.job, &mut seen)).await;
+        Ok(sign::report(ended, recorder, begun, whole.stats(), &mut progress, out))
+    }
 }
 
-/// Reads everything that decides what is signed.
-fn read(
-    matches: &ArgMatches,
-    environment: &Environment,
-    out: &mut Output,
-) -> Result<Attestation, AttestError> {
-    let config = subjects::config(matches, environment, out)?;
-    let protection = confinement::attest(&config, matches, environment);
-    let text = matches.get_one::<String>("attested").map(String::as_str).unwrap_or_default();
-    let image: ImageRef =
-        text.parse().map_err(|source| AttestError::Image { text: foreign::shown(text, 300), source })?;
-    let mut patterns = Vec::new();
-    for text in &config.allow {
-        let parsed = text.parse::<Pattern>();
-        let pattern = parsed.map_err(|why| AttestError::Pattern(foreign::shown(text, 120), why))?;
-        patterns.push(pattern);
+/// That statements don't name images that they would be put beside, all of them at once.
+fn not_named(attestations: &Attestations, plan: &Plan) -> Option<Explanation> {
+    let mut causes = Vec::new();
+    let mut more = 0;
+    for given in attestations.given() {
+        for planned in plan.images.iter().filter(|planned| !given.names(&planned.image.digest)) {
+            match causes.len() < SHOWN_IMAGES {
+                true => {
+                    causes.push(format!("{}: no subject has the digest of {}", given.place(), planned.image))
+                }
+                false => more += 1,
+            }
+        }
     }
-    if !plan::allows(&patterns, &image.repository, &PlainHttp::new(&config.insecure_registries)) {
-        return Err(AttestError::NotAllowed(image.repository.to_string()));
+    let first = attestations.given().find(|_| !causes.is_empty())?;
+    if more > 0 {
+        causes.push(format!("and {more} more"));
     }
-    let kind = matches.get_one::<String>("type").map(String::as_str).unwrap_or_default();
-    let predicate_type = predicate_type(kind)?;
-    let path = PathBuf::from(matches.get_one::<String>("predicate").map(String::as_str).unwrap_or_default());
-    let predicate = predicate(&path, kind, config.created)?;
-    let payload = statement::of_images(std::slice::from_ref(&image), predicate_type, &predicate)?;
-    Ok(Attestation { config, protection, image, payload })
+    let error = PayloadError::OtherSubject { place: foreign::shown(first.place(), 512) };
+    Some(Explanation {
+        error: "a statement is about something else than the images; nothing was signed".into(),
+        causes,
+        used: None,
+        hint: error.hint(),
+        exit: error.exit(),
+    })
 }

@@ -14,7 +14,7 @@ use crate::explain::Explain;
 use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
 use crate::pipeline::{OciStores, Whole, Writers};
 use crate::registry::client::{self, Client, ClientOptions};
-use crate::registry::{PlainHttp, RegistryError, Repository};
+use crate::registry::{RegistryError, Repository};
 use crate::report::Label;
 use crate::sign::SignError;
 use crate::store::{Contents, Directory, Encoding, OciReferrers, OciTag, Store};
@@ -109,7 +109,7 @@ pub(super) async fn begin(
         key.signer().await?;
     }
     let mut options = client_options(config, environment, deadline, images);
-    let repositories = images.iter().map(|image| &image.repository);
+    let repositories = images.iter().map(AsRef::as_ref);
     let named = NamedByRun::new(&config.registry, repositories, config.oci.repository.as_ref());
     named.add_to(&mut options, out);
     named.allow_http(&mut options).await?;

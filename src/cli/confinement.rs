@@ -64,10 +64,16 @@ pub(super) fn sign(config: &Config, matches: &ArgMatches, environment: &Environm
     draft.enforce()
 }
 
-/// Confines `attest`, which reads the predicate that `matches` names.
-pub(super) fn attest(config: &Config, matches: &ArgMatches, environment: &Environment) -> Protection {
+/// Confines `attest`, which reads the images in the files of `matches`, and `files` with what is said of them.
+pub(super) fn attest<'f>(
+    config: &Config,
+    matches: &ArgMatches,
+    files: impl Iterator<Item = &'f Path>,
+    environment: &Environment,
+) -> Protection {
     let mut draft = Draft::new(environment);
-    draft.inputs(matches, "predicate");
+    draft.inputs(matches, "images-file");
+    files.for_each(|file| draft.input(file));
     draft.signing(config, false);
     draft.enforce()
 }

@@ -20,7 +20,7 @@ use crate::explain::{Explain, Explanation};
 use crate::registry::Repository;
 use crate::registry::client::Stats;
 use crate::report::own_results::OwnResults;
-use crate::report::{Event, Outcome, Pending, Recorder, Report};
+use crate::report::{Event, Pending, Recorder, Report};
 
 /// How many notes on one run the log shows: of hundreds of TaskRuns each may have one.
 const SHOWN_NOTES: usize = 20;
@@ -153,18 +153,9 @@ async fn work(
         match interruption.or(resolving).await {
             Ok(None) => {}
             Ok(Some(resolved)) => {
-                let expected = subjects.expected();
-                let outcomes = resolved.outcomes(&expected);
-                recorder = Recorder::new(expected);
-                for outcome in &outcomes {
-                    progress.note(out, Event::Ended(outcome));
-                    recorder.note(Event::Ended(outcome));
-                }
-                if let Some(why) = resolved.refusal {
-                    let seen = &mut |outcome: &Outcome| progress.ended(out, outcome);
-                    let report = recorder.refused(&why, begun.elapsed(), whole.stats(), seen);
-                    progress.end();
-                    return Ok(report);
+                match resolved.recorder(subjects.expected(), begun, whole.stats(), &mut progress, out) {
+                    Ok(rest) => recorder = rest,
+                    Err(report) => return Ok(*report),
                 }
             }
             Err(why) => {

@@ -117,19 +117,11 @@ impl Subjects {
         if let Some(warning) = standing.as_ref().filter(|_| !named).and_then(not_the_last) {
             out.line(&format!("warning: {warning}"));
         }
-        let allow = config.allow.iter().map(|text| {
-            let parsed = text.parse::<Pattern>();
-            parsed.map_err(|why| SubjectsError::Pattern(crate::foreign::shown(text, 120), why))
-        });
-        let options = PlanOptions {
-            allow: allow.collect::<Result<_, _>>()?,
-            plain_http: PlainHttp::new(&config.insecure_registries),
-            tags: !config.require_digest,
-            identities: match config.oci.encodings.contains(&Encoding::SigstoreBundle) {
-                false => Identities::Signed,
-                true => Identities::NoPlace,
-            },
+        let identities = match config.oci.encodings.contains(&Encoding::SigstoreBundle) {
+            false => Identities::Signed,
+            true => Identities::NoPlace,
         };
+        let options = options(&config, identities)?;
         let mut plan = crate::plan::plan(&discovered, &options);
         let runs = plan_runs(&config, &found, named, &options, &mut plan);
         let images_blocked = found.runs.first().filter(|_| found.outside).and_then(|first| {
@@ -152,7 +144,7 @@ impl Subjects {
     /// Why nothing can be signed, if so: malformed hints, no image, or image signatures turned off.
     pub(super) fn refusal(&self) -> Option<Explanation> {
         if !self.plan.problems.is_empty() && !self.config.lenient {
-            return Some(malformed(&self.plan));
+            return Some(malformed(&self.plan, "correct the step that wrote it; --lenient signs the rest"));
         }
         // What a run built is signed with it, or not at all.
         if let Some(blocked) = self.images_blocked.clone() {
@@ -253,10 +245,8 @@ impl Subjects {
 
     /// The repository of every image that something may be put beside.
     pub(super) fn repositories(&self) -> impl Iterator<Item = &Repository> {
-        let of_runs = self.runs.iter().flat_map(|run| &run.images);
-        let images = self.plan.images.iter().map(|planned| &planned.image).chain(of_runs);
-        let tags = self.plan.tags.iter().map(|planned| &planned.tag.repository);
-        images.map(|image| &image.repository).chain(tags)
+        let of_runs = self.runs.iter().flat_map(|run| &run.images).map(|image| &image.repository);
+        self.plan.repositories().chain(of_runs)
     }
 
     /// What is to be known of the runs that are signed for: what was not checked, what is missing.
@@ -418,41 +408,59 @@ fn not_the_last(standing: &Standing) -> Option<String> {
     ))
 }
 
-/// The malformed hints, all of them at once.
-fn malformed(plan: &Plan) -> Explanation {
+/// The malformed hints, all of them at once; `hint` says what to do.
+pub(super) fn malformed(plan: &Plan, hint: &str) -> Explanation {
     let number = plan.problems.len();
     let problems = if number == 1 { "1 problem".to_owned() } else { format!("{number} problems") };
     Explanation {
         error: format!("{problems} with what is to be signed; nothing was signed"),
         causes: plan.problems.iter().map(|problem| format!("{}: {}", problem.place, problem.what)).collect(),
         used: None,
-        hint: Some("correct the step that wrote it; --lenient signs the rest".into()),
+        hint: Some(hint.to_owned()),
         exit: ExitCode::Results,
     }
 }
 
 /// Images named on the command line or in a file, or else those in the results.
 fn discover(matches: &ArgMatches, config: &Config, found: &Found) -> Result<Discovered, TektonError> {
-    let images: Vec<String> = matches.get_many::<String>("image").into_iter().flatten().cloned().collect();
-    let files: Vec<&String> = matches.get_many::<String>("images-file").into_iter().flatten().collect();
-    if images.is_empty()
-        && files.is_empty()
+    let named = matches.contains_id("image") || matches.contains_id("images-file");
+    if !named
         && found.outside
         && let Some(first) = found.runs.first()
     {
         return Ok(run::hints(&first.run, &hint_options(config, first.run.kind())));
     }
-    if images.is_empty() && files.is_empty() {
+    if !named {
         return tekton::discover(&Places {
             results_dir: config.results_dir.clone(),
             steps_dir: config.steps_dir.clone(),
         });
     }
+    self::named(matches, "image")
+}
+
+/// The images in the arguments `images`, and those in files.
+pub(super) fn named(matches: &ArgMatches, images: &str) -> Result<Discovered, TektonError> {
+    let images: Vec<String> = matches.get_many::<String>(images).into_iter().flatten().cloned().collect();
     let mut discovered = tekton::from_arguments(&images);
-    for file in files {
+    for file in matches.get_many::<String>("images-file").into_iter().flatten() {
         discovered.extend(tekton::from_file(Path::new(file))?);
     }
     Ok(discovered)
+}
+
+/// What the configuration decides about a plan.
+pub(super) fn options(config: &Config, identities: Identities) -> Result<PlanOptions, SubjectsError> {
+    let allow = config.allow.iter().map(|text| {
+        let parsed = text.parse::<Pattern>();
+        parsed.map_err(|why| SubjectsError::Pattern(crate::foreign::shown(text, 120), why))
+    });
+    Ok(PlanOptions {
+        allow: allow.collect::<Result<_, _>>()?,
+        plain_http: PlainHttp::new(&config.insecure_registries),
+        tags: !config.require_digest,
+        identities,
+    })
 }
 
 /// The flags as text, by name; `config` checks them.

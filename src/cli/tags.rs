@@ -1,15 +1,17 @@
 //! Images that arguments name by a tag: what each is now, what the user has to know of it, and what becomes of tags that name nothing.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use super::output::Output;
+use super::progress::Progress;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
 use crate::pipeline;
 use crate::plan::Plan;
 use crate::registry::TagRef;
-use crate::registry::client::Client;
-use crate::report::{About, Expected, Outcome};
+use crate::registry::client::{Client, Stats};
+use crate::report::{About, Event, Expected, Outcome, Recorder, Report};
 
 /// What a tag is worth.
 const WARNING: &str = "warning: a tag can be moved at any time, so what it names now may not be what was built: name the image as \
@@ -24,8 +26,30 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
+    /// What records the rest of the run, in which those have failed whose tags name no image; or the report, where nothing else is signed.
+    pub(super) fn recorder(
+        self,
+        expected: Vec<Expected>,
+        begun: Instant,
+        stats: Stats,
+        progress: &mut Progress,
+        out: &mut Output,
+    ) -> Result<Recorder, Box<Report>> {
+        let outcomes = self.outcomes(&expected);
+        let mut recorder = Recorder::new(expected);
+        for outcome in &outcomes {
+            progress.note(out, Event::Ended(outcome));
+            recorder.note(Event::Ended(outcome));
+        }
+        let Some(why) = self.refusal else { return Ok(recorder) };
+        let seen = &mut |outcome: &Outcome| progress.ended(out, outcome);
+        let report = recorder.refused(&why, begun.elapsed(), stats, seen);
+        progress.end();
+        Err(Box::new(report))
+    }
+
     /// How those of `expected` ended whose tags name no image.
-    pub(super) fn outcomes(&self, expected: &[Expected]) -> Vec<Outcome> {
+    fn outcomes(&self, expected: &[Expected]) -> Vec<Outcome> {
         let failed = |expected: &Expected| match &expected.subject {
             About::Tag(tag) => self.failures.get(tag).map(|why| expected.failed(why)),
             _ => None,

@@ -132,6 +132,7 @@ impl Whole {
             location: directory.location(last),
             added,
             present: filed.len() - added,
+            replaced: 0,
             key_id: last.signed.key_id.clone(),
         })
     }

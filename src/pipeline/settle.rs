@@ -34,6 +34,10 @@ const CALM: Duration = Duration::from_millis(20);
 /// How long it must have been quiet, at least, where another writer has shown itself.
 const QUIET: Duration = Duration::from_millis(400);
 
+/// How often what was removed may be there again. Another signer that has read the list before puts back, with its own, what it takes for
+/// overwritten, and each of both could go on for ever.
+const MAX_PUT_BACK: u32 = 5;
+
 /// How often in a row, at least, a list is written to a registry that doesn't find a part of it.
 const TORN_ATTEMPTS: u32 = 8;
 /// And for how long, at least: twenty writers on a loaded machine keep a registry in that state for seconds.
@@ -53,6 +57,10 @@ struct Settling<'a> {
     here: usize,
     /// What of it is left out.
     lost: Lost,
+    /// Entries of our own key that are to go; others, and what comes to be there later, stay.
+    removed: Vec<Entry>,
+    /// How often they were there again beside all of ours.
+    put_back: u32,
     /// Whether all that is wanted is there but for what others have to put back.
     waits: bool,
     /// Whether another writer has shown itself.
@@ -71,6 +79,20 @@ struct Failures {
 }
 
 impl Settling<'_> {
+    /// What is to be written, or to be there, beside ours.
+    fn list(&self) -> Shelf {
+        let list = match self.lost.is_empty() {
+            true => self.wanted.clone(),
+            false => self.lost.without(&self.wanted),
+        };
+        if self.removed.is_empty() { list } else { list.without(&self.removed) }
+    }
+
+    /// How many of the removed entries `seen` has.
+    fn remaining(&self, seen: &Shelf) -> usize {
+        self.removed.iter().filter(|entry| seen.has(entry)).count()
+    }
+
     /// Makes what was read the list that is written beside.
     fn saw(&mut self, mut seen: Shelf) {
         self.here = seen.entries.len();
@@ -85,15 +107,17 @@ impl Settling<'_> {
 }
 
 impl Pipeline {
-    /// Writes those of `signed` that `shelf` lacks beside what it holds, and again, until a read shows all of it; how many they were.
+    /// Writes those of `signed` that `shelf` lacks beside what it holds but for `removed`, and again, until a read shows all of it; how
+    /// many were added and how many removed.
     pub(super) async fn settle(
         &self,
         shelf: Shelf,
         subject: &Subject,
         signed: Vec<Signed>,
+        removed: Vec<Entry>,
         judge: &Own<'_>,
         slot: Slot<'_>,
-    ) -> Result<usize, PipelineError> {
+    ) -> Result<(usize, usize), PipelineError> {
         let own = self.store.own(subject, &signed)?;
         let mut settling = Settling {
             subject,
@@ -103,6 +127,8 @@ impl Pipeline {
             here: shelf.entries.len(),
             wanted: shelf,
             lost: Lost::default(),
+            removed,
+            put_back: 0,
             waits: false,
             contended: false,
             pushed: false,
@@ -111,8 +137,8 @@ impl Pipeline {
         // Ours may be there under a label by which it wasn't read.
         if written || settling.own.iter().any(|own| settling.wanted.has_unread(own)) {
             self.look_again(&mut settling).await?;
-            if settling.signed.is_empty() {
-                return Ok(0);
+            if settling.signed.is_empty() && settling.removed.is_empty() {
+                return Ok((0, 0));
             }
         }
         self.write_until_there(settling, slot).await
@@ -123,6 +149,7 @@ impl Pipeline {
         let now = self.look(settling).await?;
         settling.signed.retain(|signed| !now.counts(&signed.payload.digest()));
         settling.own.retain(|own| !now.counts(&own.payload));
+        settling.removed.retain(|entry| now.has(entry));
         settling.saw(now);
         Ok(())
     }
@@ -135,7 +162,7 @@ impl Pipeline {
         &self,
         mut settling: Settling<'_>,
         slot: Slot<'_>,
-    ) -> Result<usize, PipelineError> {
+    ) -> Result<(usize, usize), PipelineError> {
         let mut slot = Some(slot);
         let mut failures = Failures::default();
         let mut attempt = 0_u32;
@@ -148,9 +175,17 @@ impl Pipeline {
             drop(slot.take());
             tokio::time::sleep(wait).await;
             let Some(seen) = self.incomplete(&mut settling, wait).await? else {
-                return Ok(settling.own.len());
+                return Ok((settling.own.len(), settling.removed.len()));
             };
             let image = &settling.subject.image;
+            if settling.put_back >= MAX_PUT_BACK {
+                return Err(PipelineError::PutBack {
+                    image: image.to_string(),
+                    location: self.store.location(image),
+                    count: settling.remaining(&seen),
+                    times: settling.put_back,
+                });
+            }
             tracing::debug!(%image, attempt, "another writer came between; writing again");
             settling.contended = true;
             if Instant::now() >= self.deadline {
@@ -168,7 +203,7 @@ impl Pipeline {
         settling: &mut Settling<'_>,
         failures: &mut Failures,
     ) -> Result<Duration, PipelineError> {
-        let list = settling.lost.without(&settling.wanted);
+        let list = settling.list();
         let write = self.store.write(&list, settling.subject, &settling.signed).await;
         if write.is_ok() {
             failures.transient = 0;
@@ -262,7 +297,7 @@ impl Pipeline {
     fn complete(&self, settling: &mut Settling<'_>, seen: &Shelf) -> Result<bool, PipelineError> {
         let location = self.store.location(&settling.subject.image);
         let waits = settling.lost.waits(seen, &location, Instant::now());
-        let Settling { wanted, pushed, .. } = settling;
+        let Settling { wanted, pushed, .. } = &*settling;
         let missing: Vec<&StoredOwn> = settling.own.iter().filter(|own| !seen.counts(&own.payload)).collect();
         let spoilt = missing.iter().find_map(|own| Some((own, seen.spoilt(own, wanted)?)));
         if let (true, Some((own, (found, why)))) = (*pushed, spoilt) {
@@ -275,11 +310,12 @@ impl Pipeline {
                 found: found.to_string(),
             });
         }
-        let whole = missing.is_empty()
-            && match settling.lost.is_empty() {
-                true => seen.contains(wanted),
-                false => seen.contains(&settling.lost.without(wanted)),
-            };
+        let whole = missing.is_empty() && seen.contains(&settling.list());
+        let again = settling.remaining(seen) > 0;
+        if whole && again && settling.pushed {
+            settling.put_back += 1;
+        }
+        let whole = whole && !again;
         settling.waits = whole && waits;
         Ok(whole)
     }

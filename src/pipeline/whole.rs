@@ -16,15 +16,14 @@ use futures_util::StreamExt as _;
 
 use super::fair::FairQueue;
 use super::keyed::Slots;
-use super::{Batch, Pipeline, PipelineError, What, Writers, look_up, sign};
+use super::{Batch, Pipeline, PipelineError, What, Writers, sign};
 use crate::cluster::{AnnotationError, Cluster, Entry, Kind, NameError, ShortKey, Standing, Uid, Wanted};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::payload::{Claims, Envelope, Format, Payload};
+use crate::payload::{Claims, Envelope, Format};
 use crate::plan::{PlannedImage, PlannedRun};
-use crate::registry::ImageRef;
 use crate::registry::client::{Client, Stats};
-use crate::report::{About, Done, Event, Expected, Label, Outcome};
+use crate::report::{About, Done, Event, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{Directory, Encoding, Filed, KeptUnder, Signed, Store, StoreError, StoreKind};
 use crate::tekton::run::{RunKind, RunName};
@@ -197,48 +196,6 @@ impl Whole {
         outcomes
     }
 
-    /// Signs an attestation of one image, and puts it into every store of `expected`.
-    pub async fn attest_image(
-        &self,
-        image: &ImageRef,
-        payload: &Payload,
-        expected: &[Expected],
-        seen: &mut Seen<'_>,
-    ) -> Vec<Outcome> {
-        let signed = sign(&self.key, payload.clone(), vec![image.clone()]).await;
-        let signed = signed.map_err(|error| Explanation::of(&error));
-        let mut outcomes = Vec::new();
-        let (in_registries, elsewhere): (Vec<_>, Vec<_>) =
-            expected.iter().partition(|expected| expected.label.encoding.is_some());
-        if let (Some(first), Ok(signed)) = (in_registries.first(), &signed) {
-            let planned = PlannedImage::new(image.clone(), first.from.clone());
-            let batch = self.batch(self.attestation_pipelines(signed, first.label), false);
-            outcomes.extend(batch.sign(&[planned], seen).await);
-        }
-        let elsewhere = elsewhere.into_iter().chain(in_registries.into_iter().filter(|_| signed.is_err()));
-        for expected in elsewhere {
-            let planned = PlannedImage::new(image.clone(), expected.from.clone());
-            let made = match &signed {
-                Err(why) => vec![expected.failed(why)],
-                Ok(signed) => {
-                    // Of one image there are many attestations: the payload's digest tells them apart.
-                    let mut key = KeptUnder::image(image);
-                    let digest = signed.payload.digest();
-                    let short: String = digest.hex().chars().take(12).collect();
-                    key.full = format!("{}-attestation-{short}", key.full);
-                    let result = match look_up(&self.client, image).await {
-                        Ok(_) => self.keep(&[Filed { key, number: 0, signed: signed.clone() }]).await,
-                        Err(error) => Err(error.into()),
-                    };
-                    vec![Outcome::of_image(expected.label, planned.image, planned.from, result)]
-                }
-            };
-            made.iter().for_each(|outcome| seen(Event::Ended(outcome)));
-            outcomes.extend(made);
-        }
-        outcomes
-    }
-
     /// What was asked of registries and of the cluster.
     pub fn stats(&self) -> Stats {
         let mut stats = self.client.stats();
@@ -246,7 +203,7 @@ impl Whole {
         stats
     }
 
-    fn batch(&self, pipelines: Vec<Pipeline>, recursive: bool) -> Batch {
+    pub(super) fn batch(&self, pipelines: Vec<Pipeline>, recursive: bool) -> Batch {
         Batch {
             client: self.client.clone(),
             pipelines,
@@ -279,7 +236,7 @@ impl Whole {
         self.encodings.iter().map(pipeline).collect()
     }
 
-    fn pipeline(&self, what: What, label: Label, store: &Arc<dyn Store>) -> Pipeline {
+    pub(super) fn pipeline(&self, what: What, label: Label, store: &Arc<dyn Store>) -> Pipeline {
         Pipeline {
             client: self.client.clone(),
             what,
@@ -287,6 +244,7 @@ impl Whole {
             key: self.key.clone(),
             store: Arc::clone(store),
             writers: self.writers.clone(),
+            replace: false,
             deadline: self.deadline,
         }
     }
@@ -392,6 +350,7 @@ impl Whole {
                 location,
                 added: if added { entries.len() } else { 0 },
                 present: if added { 0 } else { entries.len() },
+                replaced: 0,
                 key_id,
             });
             Outcome { label, subject, from, result }

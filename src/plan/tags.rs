@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::Plan;
 use super::known::Known;
-use crate::registry::{ImageRef, TagRef};
+use crate::registry::{ImageRef, Repository, TagRef};
 
 /// An image that arguments name by a tag. As JSON: `{"uri":…,"tag":…,"from":[…]}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,12 @@ impl Serialize for PlannedTag {
 }
 
 impl Plan {
+    /// The repository of every image, by digest or by tag.
+    pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        let images = self.images.iter().map(|planned| &planned.image.repository);
+        images.chain(self.tags.iter().map(|planned| &planned.tag.repository))
+    }
+
     /// Whether there is an image to sign, by digest or by tag.
     pub fn has_images(&self) -> bool {
         !self.images.is_empty() || !self.tags.is_empty()

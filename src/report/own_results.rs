@@ -94,7 +94,7 @@ mod tests {
         let outcome = |number: usize, ok: bool| {
             let digest = Digest::of(number.to_string().as_bytes());
             let location = format!("registry.example/app:sha256-{}.sig", digest.hex());
-            let done = Done { location, added: 1, present: 0, key_id: "k".into() };
+            let done = Done { location, added: 1, present: 0, replaced: 0, key_id: "k".into() };
             let error = Explanation {
                 error: "no".into(),
                 causes: Vec::new(),

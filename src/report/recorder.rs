@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn done(expected: &Expected, from: &str) -> Outcome {
-        let done = Done { location: "x".into(), added: 1, present: 0, key_id: "k".into() };
+        let done = Done { location: "x".into(), added: 1, present: 0, replaced: 0, key_id: "k".into() };
         Outcome {
             label: expected.label,
             subject: expected.subject.clone(),

@@ -36,6 +36,8 @@ pub enum Standing {
     Absent,
     /// It is a good signature by our key, and says what the payload with this digest says.
     Counts(Digest),
+    /// It is a good signature by our key of a statement of the same predicate type about the image, and says something else.
+    OtherStatement,
     /// It isn't, for this reason.
     Refused(String),
 }

@@ -235,6 +235,8 @@ pub enum Written {
 pub enum Depth<'a> {
     /// The signatures that may be of these payloads, and of the others only that they are there.
     Of(&'a [Payload]),
+    /// The same, and whatever else may be of the predicate types of these payloads, in any size.
+    Types(&'a [Payload]),
     /// These entries and changed ones of them, and of the others only that they are there.
     Only(&'a [Own]),
 }

@@ -66,7 +66,8 @@ impl OciReferrers {
     /// Which entries of `shelf` are read.
     fn places(shelf: &Shelf, depth: Depth<'_>, reader: &Reader<'_>, judge: &dyn Judge) -> Places {
         let mut places = match depth {
-            Depth::Of(all) => {
+            // `--replace` is for tags alone.
+            Depth::Of(all) | Depth::Types(all) => {
                 let wanted = wanted::Wanted::of(all);
                 let may_be = |entry: &Entry| {
                     entry.descriptor().is_some_and(|descriptor| {
@@ -75,12 +76,18 @@ impl OciReferrers {
                     })
                 };
                 let at_a_time = wanted::at_a_time(wanted.limit_bytes());
-                Places { at: shelf.places(may_be), at_a_time, payloads: judge.payloads().to_vec() }
+                Places {
+                    at: shelf.places(may_be),
+                    at_a_time,
+                    payloads: judge.payloads().to_vec(),
+                    all: false,
+                }
             }
             Depth::Only(own) => Places {
                 at: shelf.places_of(own),
                 at_a_time: 1,
                 payloads: own.iter().map(|own| own.payload.clone()).collect(),
+                all: false,
             },
         };
         places.at.truncate(wanted::MAX_READ);
@@ -187,7 +194,7 @@ impl Store for OciReferrers {
     fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf> {
         Box::pin(async move {
             let (wanted, limit_bytes) = match depth {
-                Depth::Of(all) => {
+                Depth::Of(all) | Depth::Types(all) => {
                     let limit_bytes = wanted::Wanted::of(all).limit_bytes().max(MAX_SIGNATURE_BUNDLE_BYTES);
                     (all.first().map(wanted_of), limit_bytes)
                 }
@@ -208,7 +215,7 @@ impl Store for OciReferrers {
             reader.judge(&mut shelf, Entries::Referrers, places, judge).await?;
             // The API's list may be late, or leave out what the fallback tag has listed since before there was the API.
             let is_enough = judge.payloads().iter().all(|payload| shelf.counts(payload));
-            if matches!(depth, Depth::Of(_)) && shelf.read_at.is_none() && !is_enough {
+            if matches!(depth, Depth::Of(_) | Depth::Types(_)) && shelf.read_at.is_none() && !is_enough {
                 let by_api = shelf;
                 shelf = self.lists.with_tag(&self.tag(image), &by_api).await?;
                 let mut places = Self::places(&shelf, depth, &reader, judge);

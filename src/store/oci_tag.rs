@@ -193,9 +193,21 @@ impl OciTag {
         let payloads = judge.payloads().to_vec();
         match (depth, self.contents) {
             // What a layer of .sig holds is known by its digest: all of them are judged, and the usual payload is not fetched.
-            (Depth::Of(_), Contents::Signatures) => {
+            (Depth::Of(_) | Depth::Types(_), Contents::Signatures) => {
                 let is_ours = |entry: &Entry| entry.digest().is_some_and(|digest| payloads.contains(&digest));
-                Places { at: shelf.places(is_ours), at_a_time: 1, payloads }
+                Places { at: shelf.places(is_ours), at_a_time: 1, payloads, all: false }
+            }
+            (Depth::Types(all), Contents::Attestations) => {
+                let wanted = wanted::Wanted::of(all);
+                let mut largest = 0;
+                let at = shelf.places(|entry| {
+                    entry.descriptor().is_some_and(|descriptor| {
+                        let size = envelope_size(&descriptor);
+                        largest = largest.max(size.unwrap_or_default());
+                        size.is_some() && wanted.may_be(wanted::annotation(&descriptor, PREDICATE_ANNOTATION))
+                    })
+                });
+                Places { at, at_a_time: wanted::at_a_time(largest), payloads, all: true }
             }
             (Depth::Of(all), Contents::Attestations) => {
                 let wanted = wanted::Wanted::of(all);
@@ -207,14 +219,15 @@ impl OciTag {
                 };
                 let mut at = shelf.places(may_be);
                 at.truncate(wanted::MAX_READ);
-                Places { at, at_a_time: wanted::at_a_time(wanted.limit_bytes()), payloads }
+                Places { at, at_a_time: wanted::at_a_time(wanted.limit_bytes()), payloads, all: false }
             }
             (Depth::Only(own), contents) => {
                 let mut at = shelf.places_of(own);
                 if contents == Contents::Attestations {
                     at.truncate(wanted::MAX_READ);
                 }
-                Places { at, at_a_time: 1, payloads: own.iter().map(|own| own.payload.clone()).collect() }
+                let payloads = own.iter().map(|own| own.payload.clone()).collect();
+                Places { at, at_a_time: 1, payloads, all: false }
             }
         }
     }
@@ -280,9 +293,9 @@ impl Store for OciTag {
         Box::pin(async move {
             let (tag, image) = (self.tag(&subject.image), &subject.image);
             let draft = self.draft(&tag, shelf, signed)?;
-            for bytes in draft.own.iter().chain([&draft.config]) {
-                self.upload(&tag, image, bytes.clone()).await?;
-            }
+            let blobs = draft.own.iter().chain([&draft.config]);
+            let uploads = blobs.map(|bytes| self.upload(&tag, image, bytes.clone()));
+            futures_util::future::try_join_all(uploads).await?;
             let failed = |source| StoreError::push(image, tag.location(), source);
             let parts = || {
                 let mut parts = self.parts_of(tag.repository, image, &draft.list, &draft.own);

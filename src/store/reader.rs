@@ -144,6 +144,8 @@ pub(super) struct Places {
     pub(super) at_a_time: usize,
     /// The payloads for which one is looked for.
     pub(super) payloads: Vec<Digest>,
+    /// Whether all are read, also when there is one for each payload.
+    pub(super) all: bool,
 }
 
 /// What the entries of a list are.
@@ -180,7 +182,7 @@ impl Reader<'_> {
             tokio::task::yield_now().await;
             Ok::<_, StoreError>((at, standing))
         };
-        let Places { at, at_a_time, mut payloads } = places;
+        let Places { at, at_a_time, mut payloads, all } = places;
         let mut reads = futures_util::stream::iter(at).map(read).buffer_unordered(at_a_time);
         while let Some(read) = reads.next().await {
             let (at, standing) = read?;
@@ -190,7 +192,7 @@ impl Reader<'_> {
             if let Some(entry) = shelf.entries.get_mut(at) {
                 entry.standing = standing;
             }
-            if payloads.is_empty() {
+            if payloads.is_empty() && !all {
                 break;
             }
         }

@@ -121,6 +121,12 @@ impl Shelf {
         rest
     }
 
+    /// The entries with other statements of the same predicate types by our key, as far as they were read.
+    pub fn other_statements(&self) -> Vec<Entry> {
+        let others = self.entries.iter().filter(|entry| entry.standing == Standing::OtherStatement);
+        others.cloned().collect()
+    }
+
     /// Whether `entry` is here.
     pub fn has(&self, entry: &Entry) -> bool {
         self.entries.iter().any(|own| own.key() == entry.key())
@@ -144,7 +150,7 @@ impl Shelf {
     }
 
     /// Where the entries that are `asked` for stand, the newest first, each with its descriptor.
-    pub(super) fn places(&self, asked: impl Fn(&Entry) -> bool) -> Vec<(usize, Bytes)> {
+    pub(super) fn places(&self, mut asked: impl FnMut(&Entry) -> bool) -> Vec<(usize, Bytes)> {
         let entries = self.entries.iter().enumerate().rev().filter(|(_, entry)| asked(entry));
         entries.map(|(at, entry)| (at, entry.text().clone())).collect()
     }
@@ -202,6 +208,7 @@ impl Shelf {
         };
         self.entries.iter().filter(is_own).find_map(|entry| match &entry.standing {
             Standing::Refused(why) => Some((entry, why.as_str())),
+            Standing::OtherStatement => Some((entry, "it is ours, and says something else")),
             Standing::Unread => Some((entry, "it names other content")),
             Standing::Absent | Standing::Counts(_) => None,
         })

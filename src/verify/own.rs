@@ -95,16 +95,16 @@ impl<'a> Own<'a> {
             },
             Key::Public(key) => trust(key),
         };
-        let mut why = String::new();
+        let (mut why, mut is_other) = (String::new(), false);
         let evidence = Evidence::new(content);
         for ((payload, demands), digest) in self.payloads.iter().zip(&self.digests) {
             match says(self.image, payload, demands, &evidence, &trust) {
                 Ok(true) => return Standing::Counts(digest.clone()),
-                Ok(false) => "it is ours, and says something else".clone_into(&mut why),
+                Ok(false) => is_other = true,
                 Err(refusal) => why = refusal,
             }
         }
-        Standing::Refused(why)
+        if is_other { Standing::OtherStatement } else { Standing::Refused(why) }
     }
 }
 

@@ -239,6 +239,23 @@ fn attest_and_the_provenance_of_a_run() {
     let predicate = step.path("predicate.json").display().to_string();
     let image = named(&step, "team/app", &digest);
     run(&["attest", &image, "--predicate", &predicate, "--type", "https://spdx.dev/Document"]);
+    // Many images and predicates, and a whole statement about all of them.
+    let other = step.image("team/other", "other");
+    let images = [image.clone(), named(&step, "team/other", &other)];
+    let subjects: Vec<Value> = images
+        .iter()
+        .map(|image| {
+            let (name, digest) = image.split_once("@sha256:").unwrap();
+            json!({"name": name, "digest": {"sha256": digest}})
+        })
+        .collect();
+    let whole = json!({
+        "_type": "https://in-toto.io/Statement/v1", "subject": subjects, "predicateType": "https://e.x/s", "predicate": {},
+    });
+    fs::write(step.path("whole.json"), whole.to_string()).unwrap();
+    let whole = step.path("whole.json").display().to_string();
+    let said = ["--predicate", &predicate, "--type", "vuln", "--predicate", &predicate, "--type", "openvex"];
+    run(&[&["attest", &images[0], &images[1], "--statement", &whole], &said[..]].concat());
     let task_run = json!({
         "apiVersion": "tekton.dev/v1", "kind": "TaskRun",
         "metadata": {"name": "build", "namespace": "team", "uid": "2b3e8a52-3ca3-4b43-8e5c-5e3a4f3c0c11"},
@@ -258,8 +275,8 @@ fn attest_and_the_provenance_of_a_run() {
     let tag = format!("sha256-{}.att", digest.hex());
     let (_, bytes) = step.registry.content().manifest("team/app", &tag).unwrap();
     let manifest: Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(manifest["layers"].as_array().unwrap().len(), 2, "{manifest:#}");
-    let kinds: Vec<Value> = running.decided(3).iter().map(|line| line["kind"].clone()).collect();
-    assert_eq!(kinds.iter().filter(|kind| **kind == "attestation").count(), 2, "{kinds:?}");
+    assert_eq!(manifest["layers"].as_array().unwrap().len(), 5, "{manifest:#}");
+    let kinds: Vec<Value> = running.decided(9).iter().map(|line| line["kind"].clone()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "attestation").count(), 8, "{kinds:?}");
     assert_eq!(kinds.iter().filter(|kind| **kind == "image").count(), 1, "{kinds:?}");
 }

@@ -109,6 +109,34 @@ fn what_lies_beside_an_image_is_read_and_the_sbom_alone() {
     }
 }
 
+/// Each file is in a folder of its own, which nothing else names.
+#[test]
+fn attest_reads_its_lists_predicates_and_statements() {
+    let (step, image) = step();
+    let digest = image.split_once("@sha256:").unwrap().1;
+    let statement = json!({
+        "_type": "https://in-toto.io/Statement/v1", "subject": [{ "digest": { "sha256": digest } }],
+        "predicateType": "https://e.x/s", "predicate": {},
+    });
+    let file = |name: &str, text: &str| {
+        let folder = step.path(&format!("of-{name}"));
+        fs::create_dir(&folder).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let list = file("images", &image);
+    let (sbom, scan) = (file("sbom", "{}"), file("scan", "{\"n\":1}"));
+    let whole = file("statement", &statement.to_string());
+    let mut command = step.command(&["attest", "--images-file", &list, "--statement", &whole]);
+    command.args(["--predicate", &sbom, "--type", "cyclonedx", "--predicate", &scan, "--type", "vuln"]);
+    let told = confined("attest", &mut command);
+    assert!(told.stderr.contains("1 signed"), "{}", told.stderr);
+    let mut command = step.command(&["attest", &image]);
+    let told = confined("attest", command.env("COSIGN_PREDICATE", &scan).env("COSIGN_TYPE", "openvex"));
+    assert!(told.stderr.contains("1 signed"), "{}", told.stderr);
+}
+
 /// How a setting that takes a path is used: arguments for `sign`, with a path below the folder given.
 struct Use {
     flag: &'static str,

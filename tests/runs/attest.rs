@@ -188,18 +188,21 @@ fn what_cannot_be_attested_says_why() {
     let place = Place::new();
     let (name, digest) = image(&place);
     let tag = format!("{}/team/app:1", place.step.host());
-    for (image, predicate, kind, args, want) in [
-        (&tag, "{}", "vuln", &[][..], "does not name an image by its digest"),
-        (&name, "{", "vuln", &[], "is not JSON"),
-        (&name, "{} {}", "vuln", &[], "is not JSON"),
-        (&name, "{}", "sbom", &[], "no type of a predicate"),
-        (&name, "{}", "https://sigstore.dev/cosign/sign/v1", &[], "type of an image's signature"),
-        (&name, "{}", "HTTPS://Sigstore.dev/cosign/sign/v2", &[], "type of an image's signature"),
-        (&name, "{}", "vuln", &["--allow=other.example/**"], "--allow"),
-        (&name, "{}", "vuln", &["--config=artifacts.oci.storage=tekton"], "no store"),
+    for (code, image, predicate, kind, args, want) in [
+        (3, &tag, "{}", "vuln", &[][..], "1 problem with what is to be signed"),
+        (2, &name, "{", "vuln", &[], "is not JSON"),
+        (2, &name, "{} {}", "vuln", &[], "is not JSON"),
+        (2, &name, "[]", "vuln", &[], "is no predicate of the type vuln"),
+        (2, &name, r#"{"builder":"x"}"#, "slsaprovenance", &[], "is no predicate of the type slsaprovenance"),
+        (2, &name, r#"{"name":"x"}"#, "link", &[], "it has no \"_type\""),
+        (2, &name, "{}", "sbom", &[], "no type of a predicate"),
+        (2, &name, "{}", "https://sigstore.dev/cosign/sign/v1", &[], "type of an image's signature"),
+        (2, &name, "{}", "HTTPS://Sigstore.dev/cosign/sign/v2", &[], "type of an image's signature"),
+        (3, &name, "{}", "vuln", &["--allow=other.example/**"], "--allow"),
+        (2, &name, "{}", "vuln", &["--config=artifacts.oci.storage=tekton"], "no store"),
     ] {
         let ended = attest(&place, image, predicate, kind, args);
-        assert_eq!(ended.code, 2, "{}", ended.stderr);
+        assert_eq!(ended.code, code, "{}", ended.stderr);
         assert!(ended.stderr.contains(want) && ended.stderr.contains("do:"), "{want}: {}", ended.stderr);
     }
     let absent = format!("{}/team/app@sha256:{}", place.step.host(), "0".repeat(64));

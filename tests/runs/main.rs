@@ -9,6 +9,9 @@
 )]
 
 mod attest;
+mod attest_many;
+mod attest_replace;
+mod attest_statement;
 mod encodings;
 mod large;
 mod misleading;

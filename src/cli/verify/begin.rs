@@ -63,9 +63,7 @@ pub(super) enum BeginError {
     #[error(transparent)]
     Trust(#[from] TrustFlagError),
     #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Registries(#[from] RegistriesError),
     #[error(transparent)]
     Tekton(#[from] TektonError),
     #[error(transparent)]
@@ -110,8 +108,7 @@ impl Explain for BeginError {
         match self {
             Self::Config(error) => error.used(),
             Self::Trust(error) => error.used(),
-            Self::Credentials(error) => error.used(),
-            Self::Registry(error) => error.used(),
+            Self::Registries(error) => error.used(),
             Self::Tekton(error) => error.used(),
             _ => None,
         }
@@ -121,8 +118,7 @@ impl Explain for BeginError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Trust(error) => error.hint(),
-            Self::Credentials(error) => error.hint(),
-            Self::Registry(error) => error.hint(),
+            Self::Registries(error) => error.hint(),
             Self::Tekton(error) => error.hint(),
             Self::Type(error) => error.hint(),
             Self::Require(error) => error.hint(),
@@ -154,8 +150,7 @@ impl Explain for BeginError {
         match self {
             Self::Config(error) => error.exit(),
             Self::Trust(error) => error.exit(),
-            Self::Credentials(error) => error.exit(),
-            Self::Registry(error) => error.exit(),
+            Self::Registries(error) => error.exit(),
             Self::Tekton(error) => error.exit(),
             Self::Type(_)
             | Self::Require(_)
