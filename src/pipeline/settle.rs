@@ -14,6 +14,7 @@
 //!
 //! Some registries delete what was overwritten. The store puts back what it knows; `lost.rs` says what becomes of the rest.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use super::lost::Lost;
@@ -80,17 +81,20 @@ struct Failures {
 
 impl Settling<'_> {
     /// What is to be written, or to be there, beside ours.
-    fn list(&self) -> Shelf {
-        let list = match self.lost.is_empty() {
-            true => self.wanted.clone(),
-            false => self.lost.without(&self.wanted),
-        };
-        if self.removed.is_empty() { list } else { list.without(&self.removed) }
+    fn list(&self) -> Cow<'_, Shelf> {
+        match (self.lost.is_empty(), self.removed.is_empty()) {
+            (true, true) => Cow::Borrowed(&self.wanted),
+            (true, false) => Cow::Owned(self.wanted.without(&self.removed)),
+            (false, _) => Cow::Owned(self.lost.without(&self.wanted).without(&self.removed)),
+        }
     }
 
-    /// How many of the removed entries `seen` has.
+    /// How many entries of `seen` were to go.
     fn remaining(&self, seen: &Shelf) -> usize {
-        self.removed.iter().filter(|entry| seen.has(entry)).count()
+        match self.removed.is_empty() {
+            true => 0,
+            false => seen.entries.len() - seen.without(&self.removed).entries.len(),
+        }
     }
 
     /// Makes what was read the list that is written beside.
@@ -203,7 +207,7 @@ impl Pipeline {
         settling: &mut Settling<'_>,
         failures: &mut Failures,
     ) -> Result<Duration, PipelineError> {
-        let list = settling.list();
+        let list = settling.list().into_owned();
         let write = self.store.write(&list, settling.subject, &settling.signed).await;
         if write.is_ok() {
             failures.transient = 0;

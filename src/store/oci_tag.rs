@@ -188,6 +188,30 @@ impl OciTag {
         uploaded.map_err(|source| StoreError::push(image, tag.location(), source))
     }
 
+    /// The entries that may be attestations of the predicate types of `all`, the newest first, as far as they are few and small enough.
+    fn places_of_types(shelf: &Shelf, all: &[Payload], payloads: Vec<Digest>) -> Places {
+        let wanted = wanted::Wanted::of(all);
+        let mut sizes = Vec::new();
+        let mut at = shelf.places(|entry| {
+            let size = entry.descriptor().and_then(|descriptor| {
+                let may_be = wanted.may_be(wanted::annotation(&descriptor, PREDICATE_ANNOTATION));
+                envelope_size(&descriptor).filter(|_| may_be)
+            });
+            sizes.extend(size);
+            size.is_some()
+        });
+        at.truncate(wanted::replaceable(&sizes));
+        let older = sizes.len() - at.len();
+        if older > 0 {
+            tracing::warn!(
+                "{older} attestations of these types, the oldest, are not read, and stay: there are too many, or they are too large"
+            );
+        }
+        sizes.truncate(at.len());
+        let at_a_time = wanted::at_a_time(sizes.into_iter().max().unwrap_or_default());
+        Places { at, at_a_time, payloads, all: true }
+    }
+
     /// Which entries of `shelf` are read.
     fn places(&self, shelf: &Shelf, depth: Depth<'_>, judge: &dyn Judge) -> Places {
         let payloads = judge.payloads().to_vec();
@@ -197,18 +221,7 @@ impl OciTag {
                 let is_ours = |entry: &Entry| entry.digest().is_some_and(|digest| payloads.contains(&digest));
                 Places { at: shelf.places(is_ours), at_a_time: 1, payloads, all: false }
             }
-            (Depth::Types(all), Contents::Attestations) => {
-                let wanted = wanted::Wanted::of(all);
-                let mut largest = 0;
-                let at = shelf.places(|entry| {
-                    entry.descriptor().is_some_and(|descriptor| {
-                        let size = envelope_size(&descriptor);
-                        largest = largest.max(size.unwrap_or_default());
-                        size.is_some() && wanted.may_be(wanted::annotation(&descriptor, PREDICATE_ANNOTATION))
-                    })
-                });
-                Places { at, at_a_time: wanted::at_a_time(largest), payloads, all: true }
-            }
+            (Depth::Types(all), Contents::Attestations) => Self::places_of_types(shelf, all, payloads),
             (Depth::Of(all), Contents::Attestations) => {
                 let wanted = wanted::Wanted::of(all);
                 let may_be = |entry: &Entry| {

@@ -9,6 +9,11 @@ use crate::payload::{Payload, cosign_statement, statement};
 
 /// How many signatures of others are read to see whether ours is among them; the newest come last.
 pub(super) const MAX_READ: usize = 64;
+/// How many attestations of a type are read to be replaced, the newest; and how many bytes of them, as their descriptors say. More of
+/// them than a signer's own runs leave are somebody's attempt to keep it busy.
+pub(super) const MAX_REPLACED: usize = 1024;
+/// As `MAX_REPLACED`.
+const MAX_REPLACED_BYTES: u64 = 512 * 1024 * 1024;
 /// How many of them are read at a time.
 const AT_A_TIME: usize = 8;
 /// Larger ones than this are read one after the other: a payload may have 64 MiB.
@@ -52,6 +57,19 @@ impl Wanted {
     }
 }
 
+/// How many of attestations of these sizes, in bytes, are read to be replaced: the first ones.
+pub(super) fn replaceable(sizes: &[u64]) -> usize {
+    let mut room = MAX_REPLACED_BYTES;
+    let fits = |size: &&u64| match room.checked_sub(**size) {
+        Some(rest) => {
+            room = rest;
+            true
+        }
+        None => false,
+    };
+    sizes.iter().take(MAX_REPLACED).take_while(fits).count()
+}
+
 /// How many signatures of up to so many bytes are read at a time.
 pub(super) fn at_a_time(limit_bytes: u64) -> usize {
     if limit_bytes > LARGE_BYTES { 1 } else { AT_A_TIME }
@@ -73,6 +91,16 @@ pub(super) fn predicate_type(payload: &Payload) -> String {
 mod tests {
     use super::*;
     use crate::payload::Envelope;
+
+    #[test]
+    fn what_is_read_to_be_replaced_is_bounded_in_number_and_bytes() {
+        assert_eq!(replaceable(&[]), 0);
+        assert_eq!(replaceable(&[1, 2, 3]), 3);
+        assert_eq!(replaceable(&[1; MAX_REPLACED + 1]), MAX_REPLACED);
+        assert_eq!(replaceable(&[MAX_REPLACED_BYTES, 1]), 1);
+        assert_eq!(replaceable(&[MAX_REPLACED_BYTES / 2; 3]), 2);
+        assert_eq!(replaceable(&[1, u64::MAX, 1]), 1);
+    }
 
     #[test]
     fn type_and_size_tell_what_need_not_be_read() {
