@@ -17,6 +17,8 @@ mod storm;
 #[cfg(test)]
 mod attached;
 #[cfg(test)]
+mod attest;
+#[cfg(test)]
 mod blobs;
 #[cfg(test)]
 mod both_encodings;

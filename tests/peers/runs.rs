@@ -38,7 +38,13 @@ fn task_run(scene: &Scene, image: &Image) -> String {
 }
 
 /// `cosign verify-attestation`: the statements that it found and verified.
-fn statements(scene: &Scene, place: Place, kind: &str, image: &Image, elsewhere: Option<&str>) -> Vec<Value> {
+pub(crate) fn statements(
+    scene: &Scene,
+    place: Place,
+    kind: &str,
+    image: &Image,
+    elsewhere: Option<&str>,
+) -> Vec<Value> {
     let mut command =
         scene.cosign(&["verify-attestation", "--insecure-ignore-tlog=true", "--allow-http-registry"]);
     command.args([place.cosign_flag(), "--type", kind, "--key"]).arg(scene.public_key());
