@@ -93,7 +93,7 @@ fn what_is_no_statement_says_why() {
     };
     place.step.registry.clear_requests();
     for (text, want) in [
-        ("{".to_owned(), "is no in-toto statement"),
+        ("{".to_owned(), "is not an in-toto statement"),
         ("{}".to_owned(), "none of in-toto's"),
         (format!("{good}{good}"), "not JSON that says each thing once"),
         (good.replacen("{ ", "{ \"predicate\": 1, ", 1), "not JSON that says each thing once"),

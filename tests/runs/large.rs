@@ -70,7 +70,7 @@ fn a_predicate_of_64_mib_takes_bounded_memory_by_tag_and_by_referrers() {
 #[test]
 fn large_predicates_of_many_images_take_no_more_memory_than_one() {
     let place = Place::new();
-    let images: Vec<_> = (0..6).map(|number| place.image(&format!("team/app-{number}"))).collect();
+    let images: Vec<_> = (0..4).map(|number| place.image(&format!("team/app-{number}"))).collect();
     let mut command = place.step.command(&["attest"]);
     command.args(images.iter().map(|(name, digest)| format!("{name}@{digest}")));
     for (name, kind) in [("sbom", "cyclonedx"), ("scan", "vuln")] {
@@ -79,7 +79,7 @@ fn large_predicates_of_many_images_take_no_more_memory_than_one() {
         command.args(["--type", kind, "--predicate"]).arg(file);
     }
     let attest = memory_of(command);
-    eprintln!("six images, 32 MiB each: attest {} MiB", attest / 1024);
+    eprintln!("four images, 32 MiB each: attest {} MiB", attest / 1024);
     assert!((1024..=MAX_MEMORY_KIB).contains(&attest), "{attest} KiB");
     for (number, (_, digest)) in images.iter().enumerate() {
         assert_eq!(place.layers(&format!("team/app-{number}"), digest).len(), 2);

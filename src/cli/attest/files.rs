@@ -54,9 +54,9 @@ pub(super) enum FilesError {
     NotText(String),
     #[error("{place} is not JSON that says each thing once")]
     NotJson { place: String, source: serde_json::Error },
-    #[error("{place} is no predicate of the type {kind}")]
+    #[error("{place} is not a predicate of the type {kind}")]
     Shape { place: String, kind: String, source: ShapeError },
-    #[error("{place} is no in-toto statement")]
+    #[error("{place} is not an in-toto statement")]
     Statement { place: String, source: StatementError },
     #[error("{0} has a subject whose digests are not text")]
     Subjects(String),

@@ -153,6 +153,7 @@ impl Scene {
             key,
             store,
             writers: Writers::default(),
+            replace: false,
             deadline: Instant::now() + limit,
         };
         let batch = Batch { client, pipelines: vec![pipeline], later: Vec::new(), jobs: 1, recursive: false };
