@@ -11,7 +11,7 @@ const BOTH: &str = "--config=storage.oci.encoding-format=sigstore-bundle,dsse";
 const SIMPLE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 
 fn report(ended: &Ended) -> Vec<Value> {
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr))
+    serde_json::from_str(&ended.stdout).expect(&ended.stderr)
 }
 
 /// What tells the outcomes apart: the encoding, the format and the status.
