@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::kit::command::Ran;
-use crate::kit::{KEY_PASSWORD, Scene, peer, run};
+use crate::kit::scene::KEY_PASSWORD;
+use crate::kit::{Scene, peer, run};
 
 pub(crate) const TYPE: &str = "https://ci.example/tests/v1";
 pub(crate) const UNLOGGED: [&str; 3] = ["--tlog-upload=false", "--use-signing-config=false", "--yes"];
