@@ -267,7 +267,7 @@ mod tests {
     /// What cosign 3.1.2 wrote with this key, but for the signature.
     #[test]
     fn the_files_of_a_file_are_as_cosign_writes_them() {
-        let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUwmTIXieG7FrUDzKk+xzq3pkdy+T\n\
+        let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUwmTIXieG7FrUDzKg+xzq3pkdy+T\n\
             Vu3MX+rKjUvh4IV9ioahZg0camUjOmi+xKZAjZsLkLzQMu4NgdSd+wDX4A==\n-----END PUBLIC KEY-----\n";
         let key = sign::PublicKey::from_pem(pem).unwrap();
         let digest = Hash::Sha256.digest(b"hello\n");

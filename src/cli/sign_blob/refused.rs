@@ -109,6 +109,7 @@ pub(super) fn find(
 mod tests {
     use super::*;
     use crate::cli::args;
+    use crate::config::settings::KEY_SETTINGS;
 
     /// Otherwise it would be accepted, and do nothing.
     #[test]
@@ -118,8 +119,9 @@ mod tests {
             let command = command.find_subcommand(name).unwrap();
             for arg in command.get_arguments().filter(|arg| arg.is_hide_set()) {
                 let flag = arg.get_long().unwrap();
+                let is_setting = KEY_SETTINGS.iter().any(|setting| setting.flag == flag);
                 let known = VALUES.iter().chain(&SWITCHES).any(|(known, _)| *known == flag);
-                assert!(known || ["yes", "agent", "agent-key"].contains(&flag), "{name} --{flag}");
+                assert!(known || is_setting || flag == "yes", "{name} --{flag}");
             }
         }
         for (flag, _) in VALUES.iter().chain(&SWITCHES) {
