@@ -111,6 +111,27 @@ fn keys_that_cosign_encrypted_open() {
     assert!(text("cosign-32768.key").starts_with("-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----"));
 }
 
+/// RFC 6979, A.2.6: the message "sample" with SHA-384 on its own curve, of which a caller gives the digest.
+#[test]
+fn a_digest_is_signed_with_the_nonce_of_its_own_hash() {
+    let scalar = hex(
+        "6B9D3DAD2E1B8C1C05B19875B6659F4DE23C3B667BF297BA9AA47740787137D896D5724E4C70A825F872C9EA60D2EDF5",
+    );
+    let r =
+        "94EDBB92A5ECB8AAD4736E56C691916B3F88140666CE9FA73D64C4EA95AD133C81A648152E44ACF96E36DD1E80FABE46";
+    let s =
+        "99EF4AEB15F178CEA1FE40DB2603138F130E740A19624526203B6351D0A3A94FA329C145786E679E7B82C71A38628AC8";
+    let der = p384::SecretKey::from_slice(&scalar).unwrap().to_sec1_der().unwrap();
+    let key = MemoryKey::from_sec1(&der).unwrap();
+    let signature = key.sign_digest(Hash::Sha384, &Hash::Sha384.digest(b"sample")).unwrap();
+    let want = p384::ecdsa::Signature::from_slice(&[hex(r), hex(s)].concat()).unwrap();
+    assert_eq!(signature.0, want.to_der().as_bytes());
+    // A digest that is not the hash's is refused, and so is any of a key that signs whole messages.
+    assert!(key.sign_digest(Hash::Sha384, &Hash::Sha256.digest(b"sample")).is_err());
+    let whole = plain("ed25519.pkcs8.pem");
+    assert!(whole.sign_digest(Hash::Sha512, &Hash::Sha512.digest(b"sample")).is_err());
+}
+
 /// RFC 6979, A.2.5 to A.2.7: the message "sample" with SHA-256 on each curve.
 #[test]
 fn nonces_are_those_of_rfc_6979() {
