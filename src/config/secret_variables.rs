@@ -23,13 +23,15 @@ pub struct SecretVariable {
 }
 
 /// The variables that are secret whenever they are set. A new variable with a password or a token gets a line here.
-pub const SECRET_VARIABLES: [SecretVariable; 6] = [
+pub const SECRET_VARIABLES: [SecretVariable; 8] = [
     SecretVariable { name: "COSIGN_PASSWORD", holds: "the password of the signing key" },
     SecretVariable { name: "STEPSEAL_SIGNERS_KMS_AUTH_TOKEN", holds: "the token of a key service" },
     SecretVariable { name: "STEPSEAL_REGISTRY_PASSWORD", holds: "the password of a registry" },
     SecretVariable { name: "STEPSEAL_REGISTRY_TOKEN", holds: "the token of a registry" },
     SecretVariable { name: "COSIGN_REGISTRY_PASSWORD", holds: "the password of a registry" },
     SecretVariable { name: "COSIGN_REGISTRY_TOKEN", holds: "the token of a registry" },
+    SecretVariable { name: "COSIGN_IDENTITY_TOKEN", holds: "cosign's identity token" },
+    SecretVariable { name: "SIGSTORE_ID_TOKEN", holds: "an identity token for Sigstore" },
 ];
 
 /// The variables with the address of a proxy.
