@@ -9,6 +9,10 @@ use clap_complete::aot::{Shell, generate_to};
 #[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
 mod settings;
 
+#[path = "src/config/cosign.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
+mod cosign;
+
 #[path = "src/blank.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
 mod blank;
@@ -20,6 +24,7 @@ mod args;
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=src/cli/args");
     println!("cargo::rerun-if-changed=src/config/settings.rs");
+    println!("cargo::rerun-if-changed=src/config/cosign.rs");
     println!("cargo::rerun-if-changed=src/blank.rs");
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets no OUT_DIR"))?;
     let out = Path::new(&out);
@@ -57,6 +62,7 @@ fn man() -> io::Result<Vec<u8>> {
         page.extend_from_slice(text.as_bytes());
     }
     page.extend_from_slice(b".TP\nSTEPSEAL_LOG\nLevels of the log on standard error, as error, warn, info, debug, trace (default: warn)\n");
+    page.extend_from_slice(b".TP\nCOSIGN_FLAG\nEach flag of cosign's that a command takes, in upper case with _ for \\-; after the variables above\n");
     page.extend_from_slice(b".SH \"EXIT STATUS\"\n0 done; 1 failed; 2 bad usage or configuration; 3 the results name nothing to sign, or name it wrongly; 4 the registry or the cluster refused the credentials; 5 some subjects are signed and some are not.\n");
     Ok(page)
 }

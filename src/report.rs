@@ -341,15 +341,34 @@ pub enum ReportError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Another file can't be written, which is no report.
+    #[error("cannot write {}", foreign::shown(&path.display().to_string(), 512))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// It can't be written as JSON.
     #[error("cannot write the report as JSON")]
     Json(#[from] serde_json::Error),
 }
 
+impl ReportError {
+    /// The same about a file that is no report.
+    #[must_use]
+    pub fn of_file(self) -> Self {
+        match self {
+            Self::Write { path, source } => Self::File { path, source },
+            other => other,
+        }
+    }
+}
+
 impl Explain for ReportError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Write { .. } => {
+            Self::Write { .. } | Self::File { .. } => {
                 Some("name a file in a folder that this step's user may write, such as a workspace".into())
             }
             Self::Json(_) => None,

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use stepseal::config::cosign::{COSIGN_FLAGS, LACKING, Meaning, Unless};
 use stepseal::config::settings::{
     AGENT_SETTINGS, CHAINS_KEYS, DORMANT_KEYS, Kind, REGISTRY_FLAGS, SETTINGS, Setting, VERIFY_TABLES,
 };
@@ -65,6 +66,13 @@ fn generated(name: &str) -> String {
                 writeln!(text, "| `{path}` | {reason} |").unwrap();
             }
         }
+        "cosign's flags" => cosign(&mut text),
+        "cosign's commands" => {
+            writeln!(text, "| command | instead |\n|---|---|").unwrap();
+            for (name, instead) in LACKING {
+                writeln!(text, "| `{name}` | {instead} |").unwrap();
+            }
+        }
         "exit codes" => {
             writeln!(text, "| code | meaning |\n|---|---|").unwrap();
             for code in ExitCode::ALL {
@@ -88,6 +96,49 @@ fn settings(text: &mut String, table: &[Setting]) {
         let flag = format!("--{}{}", setting.flag, value.replace('|', "\\|"));
         let help = setting.help.replace('|', "\\|");
         writeln!(text, "| `{flag}` | `{}`{several} | {} | {help} |", setting.env, setting.default).unwrap();
+    }
+}
+
+/// What is not "the same", by flag; and below it the names of what is.
+fn cosign(text: &mut String) {
+    writeln!(text, "| cosign's flag | of | here |\n|---|---|---|").unwrap();
+    let mut same = Vec::new();
+    for flag in COSIGN_FLAGS {
+        let short = flag.short.map(|short| format!("`-{short}`, ")).unwrap_or_default();
+        let also = if flag.also.is_empty() { String::new() } else { format!(", `--{}`", flag.also) };
+        let name = format!("{short}`--{}`{also}", flag.name);
+        for (commands, meaning) in flag.uses {
+            let here = match meaning {
+                Meaning::Same => {
+                    same.push(name.clone());
+                    continue;
+                }
+                Meaning::Flag(own) => format!("`--{own}`"),
+                Meaning::Key(key, on, off) => {
+                    format!("`{}`: `{on}`, or `{off}` where it is `false`", key.key)
+                }
+                Meaning::Accepted(why) => format!("accepted: {why}"),
+                Meaning::Noted(note, unless) => format!("accepted, with a note{}: {note}", told(*unless)),
+                Meaning::Only(allowed, refusal) => format!("`{allowed}` alone: {}", refusal.why),
+                Meaning::Refused(refusal) => {
+                    let instead = if refusal.instead.is_empty() { "" } else { "; " };
+                    format!("refused{}: {}{instead}{}", told(refusal.unless), refusal.why, refusal.instead)
+                }
+            };
+            let commands =
+                commands.iter().map(|command| format!("`{command}`")).collect::<Vec<_>>().join(", ");
+            writeln!(text, "| {name} | {commands} | {} |", here.replace('|', "\\|")).unwrap();
+        }
+    }
+    same.dedup();
+    writeln!(text, "\nThese have their own name and meaning here: {}.", same.join("; ")).unwrap();
+}
+
+fn told(unless: Option<Unless>) -> &'static str {
+    match unless {
+        None => "",
+        Some(Unless::Key) => " unless a key is named (`--key`)",
+        Some(Unless::NoUpload) => " unless `--tlog-upload=false` is given",
     }
 }
 
@@ -206,8 +257,11 @@ fn every_flag_named_in_prose_exists() {
             if flag.trim_start_matches('-').is_empty() || text.split_at(at).0.ends_with(['-', '!']) {
                 continue;
             }
-            let known =
-                SETTINGS.iter().chain(REGISTRY_FLAGS).any(|setting| flag == format!("--{}", setting.flag));
+            let mut settings = SETTINGS.iter().chain(REGISTRY_FLAGS);
+            let known = settings.any(|setting| flag == format!("--{}", setting.flag))
+                || COSIGN_FLAGS
+                    .iter()
+                    .any(|known| [known.name, known.also].contains(&flag.trim_start_matches('-')));
             assert!(known || help.contains(&flag) || others.contains(&flag.as_str()), "{name} names {flag}");
         }
     }

@@ -138,7 +138,7 @@ fn attest(
 impl Attesting {
     /// Reads everything that decides what is signed.
     fn read(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<Self, AttestError> {
-        let config = subjects::config(matches, environment, out)?;
+        let config = subjects::config("attest", matches, environment, out)?;
         let flags = OwnFlags::new(matches, environment);
         let lists = matches.get_many::<String>("images-file").into_iter().flatten();
         let files = Files::named(&flags, lists)?;

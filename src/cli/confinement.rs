@@ -15,6 +15,7 @@ use clap::ArgMatches;
 
 use super::access;
 use super::environment::Environment;
+use super::outputs;
 use super::trust;
 use crate::cluster::{self, Reach};
 use crate::config::{Config, RunSource, Verification, home, system};
@@ -44,6 +45,7 @@ const VOLUME_DATA: &str = "..data";
 pub(super) fn sign(config: &Config, matches: &ArgMatches, environment: &Environment) -> Protection {
     let mut draft = Draft::new(environment);
     draft.inputs(matches, "images-file");
+    outputs::places(matches, environment).iter().for_each(|path| draft.output(path));
     draft.results(&config.results_dir, &config.steps_dir);
     if let RunSource::File(path) = &config.run {
         draft.input(path);
@@ -192,7 +194,9 @@ impl<'a> Draft<'a> {
     fn new(environment: &'a Environment) -> Self {
         let mut rules = Rules::default();
         system::always().for_each(|path| rules.read(&path));
-        Self { rules, environment, program: None }
+        let mut draft = Self { rules, environment, program: None };
+        environment.output_file().iter().for_each(|path| draft.output(path));
+        draft
     }
 
     fn env(&self) -> impl Fn(&str) -> Option<String> + 'a {
@@ -216,6 +220,14 @@ impl<'a> Draft<'a> {
         self.rules.read(path);
         if let Some(volume) = volume(path) {
             self.rules.read(&volume);
+        }
+    }
+
+    /// A file that is written whole, or a device.
+    fn output(&mut self, path: &Path) {
+        match report::is_device(path) {
+            true => self.rules.write(path),
+            false => self.rules.put(path.parent().unwrap_or(Path::new("."))),
         }
     }
 
@@ -261,14 +273,6 @@ impl<'a> Draft<'a> {
         }
         config.registry.files().for_each(|path| self.input(path));
         self.registry(keychain.as_ref(), &config.registry_ca, &config.registry_certs_dirs);
-    }
-
-    /// A file that is written whole, or a device.
-    fn output(&mut self, path: &Path) {
-        match report::is_device(path) {
-            true => self.rules.write(path),
-            false => self.rules.put(path.parent().unwrap_or(Path::new("."))),
-        }
     }
 
     /// The signing key, or the agent; returns whether something of it is in the cluster.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use crate::config::settings::Setting;
 use crate::config::{ConfigError, Origin, secret_variables, sources};
@@ -22,6 +23,8 @@ pub(super) struct Environment {
     secret: RefCell<BTreeMap<OsString, Option<Secret>>>,
     /// The values of flags that are secret, by the flags' names; empty once they are needed no more.
     flags: RefCell<BTreeMap<String, Secret>>,
+    /// The file that gets what standard output would get: it has to stay writable.
+    output_file: RefCell<Option<PathBuf>>,
 }
 
 impl Environment {
@@ -34,7 +37,12 @@ impl Environment {
         let process::Variables { ordinary, secret } = process::start(arguments, &names);
         let secret = secret.into_iter().map(|(name, value)| (name, Some(value))).collect();
         let ordinary = ordinary.into_iter().collect();
-        Self { ordinary, secret: RefCell::new(secret), flags: RefCell::new(flags) }
+        Self {
+            ordinary,
+            secret: RefCell::new(secret),
+            flags: RefCell::new(flags),
+            output_file: RefCell::default(),
+        }
     }
 
     /// Checks what no command may read as "not set": a variable of a setting that is blank, or not UTF-8.
@@ -52,6 +60,22 @@ impl Environment {
         match self.ordinary.get(OsStr::new(name)) {
             Some(value) => value.to_str().map(str::to_owned),
             None => self.secret.borrow().get(OsStr::new(name))?.as_ref()?.expose_str().map(str::to_owned),
+        }
+    }
+
+    /// The value, if it is set and not empty.
+    ///
+    /// # Errors
+    ///
+    /// A value that is blank, or not UTF-8: it must not be read as "not set".
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        let origin = || Origin::Env(name.to_owned());
+        let is_set = self.ordinary.contains_key(OsStr::new(name))
+            || self.secret.borrow().get(OsStr::new(name)).is_some_and(Option::is_some);
+        match self.get(name) {
+            None if is_set => Err(ConfigError::NotText { origin: origin() }),
+            Some(text) if !text.is_empty() => sources::given(&text, &origin()).map(|_| Some(text.clone())),
+            _ => Ok(None),
         }
     }
 
@@ -77,6 +101,16 @@ impl Environment {
     pub(super) fn variables(&self) -> impl Iterator<Item = (String, String)> + '_ {
         let text = self.ordinary.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
         text.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    }
+
+    /// The file that gets what standard output would get.
+    pub(super) fn output_file(&self) -> Option<PathBuf> {
+        self.output_file.borrow().clone()
+    }
+
+    /// Remembers the file that gets what standard output would get.
+    pub(super) fn set_output_file(&self, path: &Path) {
+        self.output_file.replace(Some(path.to_owned()));
     }
 
     /// What credential helpers and plugins get.
@@ -121,6 +155,7 @@ mod tests {
                 secret("COSIGN_REGISTRY_TOKEN", b"hunter2"),
             ])),
             flags: RefCell::new(BTreeMap::from([("registry-password".into(), Secret::new("hunter2"))])),
+            output_file: RefCell::default(),
         }
     }
 

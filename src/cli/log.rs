@@ -9,12 +9,12 @@ use crate::foreign;
 /// The environment variable with the levels of the log.
 const VARIABLE: &str = "STEPSEAL_LOG";
 
-/// Starts the log with the levels of `STEPSEAL_LOG`.
+/// Starts the log with the levels of `STEPSEAL_LOG`; `verbose`: with `debug` in their place.
 ///
 /// # Errors
 ///
 /// What is wrong with the variable, in lines.
-pub(super) fn start(environment: &Environment) -> Result<(), [String; 2]> {
+pub(super) fn start(environment: &Environment, verbose: bool) -> Result<(), [String; 2]> {
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
@@ -24,6 +24,7 @@ pub(super) fn start(environment: &Environment) -> Result<(), [String; 2]> {
     }));
     let text = environment.get(VARIABLE).unwrap_or_default();
     let levels = match text.trim() {
+        _ if verbose => "debug".parse::<Targets>().ok(),
         _ if text.is_empty() => "warn".parse::<Targets>().ok(),
         _ if blank::is_blank(&text) => None,
         text => text.parse().ok(),

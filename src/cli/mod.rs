@@ -8,9 +8,11 @@ mod attest;
 mod begin;
 mod completions;
 mod confinement;
+mod cosign_flags;
 mod demo;
 mod environment;
 mod generate_key_pair;
+mod globals;
 mod import_key_pair;
 mod interruption;
 mod key_files;
@@ -18,6 +20,7 @@ mod log;
 mod named_by_run;
 mod output;
 mod output_file;
+mod outputs;
 mod own_flags;
 mod plan;
 mod predicate;
@@ -36,8 +39,10 @@ mod verify_blob;
 
 use std::ffi::OsString;
 
+use clap::ArgMatches;
+
 use crate::blank;
-use crate::config::settings;
+use crate::config::{ConfigError, cosign, settings};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -61,18 +66,41 @@ impl Explain for KeyAsArgument {
     }
 }
 
+/// cosign has this command, and Stepseal doesn't.
+#[derive(Debug, thiserror::Error)]
+#[error("`{name}` is a command of cosign's that Stepseal does not have")]
+struct Lacking {
+    name: String,
+    instead: &'static str,
+}
+
+impl Explain for Lacking {
+    fn hint(&self) -> Option<String> {
+        Some(self.instead.to_owned())
+    }
+
+    fn exit(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
 /// Runs the command line `args`, the program's name first, in the process' environment. Call it before anything else, in a process
 /// with one thread.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let environment = Environment::of_process(&mut args);
     let mut out = Output::new();
-    if let Err(lines) = log::start(&environment) {
+    let parsed = Parsed::new(args, &environment);
+    let verbose = parsed.as_ref().is_ok_and(|parsed| globals::is_verbose(&parsed.matches, &environment));
+    if let Err(lines) = log::start(&environment, verbose) {
         out.lines(lines);
         return ExitCode::Usage;
     }
     process::log_refused();
-    let code = dispatch(args, &environment, &mut out);
+    let code = match parsed {
+        Ok(parsed) => parsed.run(&environment, &mut out),
+        Err(failed) => failed.show(&mut out),
+    };
     out.end(code)
 }
 
@@ -82,63 +110,148 @@ fn dispatch(
     environment: &Environment,
     out: &mut Output,
 ) -> ExitCode {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let matches = match args::command().try_get_matches_from(&args) {
-        Ok(matches) => matches,
-        Err(error)
-            if error.use_stderr()
-                && args.iter().any(|arg| redact::holds_private_key(&arg.to_string_lossy())) =>
-        {
+    match Parsed::new(args.into_iter().collect(), environment) {
+        Ok(parsed) => parsed.run(environment, out),
+        Err(failed) => failed.show(out),
+    }
+}
+
+/// A command line that can be read.
+struct Parsed {
+    matches: ArgMatches,
+    /// Which variables gave flags.
+    note: Option<String>,
+}
+
+/// A command line that can't.
+enum Unparsed {
+    /// A variable that gives a flag.
+    Variable(ConfigError),
+    /// The arguments, of which variables gave what the note says; help is one too.
+    Args(Vec<OsString>, clap::Error, Option<String>),
+}
+
+impl Parsed {
+    fn new(args: Vec<OsString>, environment: &Environment) -> Result<Self, Unparsed> {
+        let program = args::command();
+        let line = cosign_flags::with_variables(args, &program, environment);
+        let line = line.map_err(Unparsed::Variable)?;
+        let note = line.note();
+        match program.try_get_matches_from(&line.args) {
+            Ok(matches) => Ok(Self { matches, note }),
+            Err(error) => Err(Unparsed::Args(line.args, error, note)),
+        }
+    }
+
+    /// Runs the command.
+    fn run(&self, environment: &Environment, out: &mut Output) -> ExitCode {
+        let code = self.command(environment, out);
+        if code != ExitCode::Done {
+            self.note.iter().for_each(|note| out.line(note));
+        }
+        code
+    }
+
+    fn command(&self, environment: &Environment, out: &mut Output) -> ExitCode {
+        let name = self.matches.subcommand_name().unwrap_or_default();
+        let reads_settings = !matches!(name, "demo" | "completions" | "man" | "version");
+        if reads_settings && let Err(error) = environment.check() {
+            out.error(&error);
+            return error.exit();
+        }
+        if let Err(error) = globals::begin(&self.matches, environment, out) {
+            out.explanation(&error);
+            return error.exit;
+        }
+        if let Some((name, matches)) = self.matches.subcommand() {
+            match cosign_flags::read(name, matches, environment) {
+                Ok(read) => out.lines(&read.notes),
+                Err(error) => {
+                    out.error(&error);
+                    return error.exit();
+                }
+            }
+        }
+        if matches!(name, "plan" | "agent" | "generate-key-pair" | "import-key-pair") {
+            confinement::none();
+        }
+        match self.matches.subcommand() {
+            Some(("sign", matches)) => sign::run(matches, environment, out),
+            Some(("plan", matches)) => plan::run(matches, environment, out),
+            Some(("attest", matches)) => attest::run(matches, environment, out),
+            Some(("verify", matches)) => verify::images(matches, environment, out),
+            Some(("verify-run", matches)) => verify::run(matches, environment, out),
+            Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),
+            Some(("agent", matches)) => agent::run(matches, environment, out),
+            Some(("demo", matches)) => demo::run(matches, out),
+            Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),
+            Some((name @ ("tree" | "triangulate" | "download" | "attach"), matches)) => {
+                attached::run(name, matches, environment, out)
+            }
+            Some(("public-key", matches)) => public_key::run(matches, environment, out),
+            Some(("import-key-pair", matches)) => import_key_pair::run(matches, environment, out),
+            Some(("sign-blob", matches)) => {
+                sign_blob::run(sign_blob::Command::Sign, matches, environment, out)
+            }
+            Some(("attest-blob", matches)) => {
+                sign_blob::run(sign_blob::Command::Attest, matches, environment, out)
+            }
+            Some(("verify-blob", matches)) => {
+                verify_blob::run(verify_blob::Command::Blob, matches, environment, out)
+            }
+            Some(("verify-blob-attestation", matches)) => {
+                verify_blob::run(verify_blob::Command::Attestation, matches, environment, out)
+            }
+            Some(("completions", matches)) => completions::completions(matches, out),
+            Some(("man", _)) => completions::man(out),
+            Some(("version", _)) => {
+                out.print(&format!("{}{}\n", args::command().render_version(), trust::built_in()));
+                ExitCode::Done
+            }
+            _ => ExitCode::Usage,
+        }
+    }
+}
+
+impl Unparsed {
+    /// Says why, or prints the help that was asked for.
+    fn show(self, out: &mut Output) -> ExitCode {
+        let (args, error, note) = match self {
+            Self::Variable(error) => {
+                out.error(&error);
+                return error.exit();
+            }
+            Self::Args(args, error, note) => (args, error, note),
+        };
+        if error.use_stderr() && args.iter().any(|arg| redact::holds_private_key(&arg.to_string_lossy())) {
             out.error(&KeyAsArgument);
             return ExitCode::Usage;
         }
-        Err(error) => {
-            // Help and the version come as "errors" that end well.
-            let escaped = args.iter().map(|arg| foreign::shown_value(&arg.to_string_lossy(), ARGUMENT_BYTES));
-            out.clap(&error, || args::command().try_get_matches_from(escaped).err());
-            if error.kind() == clap::error::ErrorKind::DisplayVersion {
-                out.print(&format!("{}\n", trust::built_in()));
-            }
-            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+        if let Some(lacking) = lacking(&error) {
+            out.error(&lacking);
+            return lacking.exit();
         }
-    };
-    let reads_settings = !matches!(matches.subcommand_name(), Some("demo" | "completions" | "man"));
-    if let Err(error) = environment.check()
-        && reads_settings
-    {
-        out.error(&error);
-        return error.exit();
+        // Help and the version come as "errors" that end well.
+        let escaped = args.iter().map(|arg| foreign::shown_value(&arg.to_string_lossy(), ARGUMENT_BYTES));
+        out.clap(&error, || args::command().try_get_matches_from(escaped).err());
+        if error.kind() == clap::error::ErrorKind::DisplayVersion {
+            out.print(&format!("{}\n", trust::built_in()));
+        }
+        if !error.use_stderr() {
+            return ExitCode::Done;
+        }
+        note.iter().for_each(|note| out.line(note));
+        ExitCode::Usage
     }
-    if matches!(matches.subcommand_name(), Some("plan" | "agent" | "generate-key-pair" | "import-key-pair")) {
-        confinement::none();
+}
+
+/// The command of cosign's that is asked for, if that is why a command line can't be read.
+fn lacking(error: &clap::Error) -> Option<Lacking> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
     }
-    match matches.subcommand() {
-        Some(("sign", matches)) => sign::run(matches, environment, out),
-        Some(("plan", matches)) => plan::run(matches, environment, out),
-        Some(("attest", matches)) => attest::run(matches, environment, out),
-        Some(("verify", matches)) => verify::images(matches, environment, out),
-        Some(("verify-run", matches)) => verify::run(matches, environment, out),
-        Some(("verify-attestation", matches)) => verify::attestations(matches, environment, out),
-        Some((name @ ("tree" | "triangulate" | "download" | "attach"), matches)) => {
-            attached::run(name, matches, environment, out)
-        }
-        Some(("agent", matches)) => agent::run(matches, environment, out),
-        Some(("demo", matches)) => demo::run(matches, out),
-        Some(("generate-key-pair", matches)) => generate_key_pair::run(matches, environment, out),
-        Some(("public-key", matches)) => public_key::run(matches, environment, out),
-        Some(("import-key-pair", matches)) => import_key_pair::run(matches, environment, out),
-        Some(("sign-blob", matches)) => sign_blob::run(sign_blob::Command::Sign, matches, environment, out),
-        Some(("attest-blob", matches)) => {
-            sign_blob::run(sign_blob::Command::Attest, matches, environment, out)
-        }
-        Some(("verify-blob", matches)) => {
-            verify_blob::run(verify_blob::Command::Blob, matches, environment, out)
-        }
-        Some(("verify-blob-attestation", matches)) => {
-            verify_blob::run(verify_blob::Command::Attestation, matches, environment, out)
-        }
-        Some(("completions", matches)) => completions::completions(matches, out),
-        Some(("man", _)) => completions::man(out),
-        _ => ExitCode::Usage,
-    }
+    let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let instead = cosign::instead_of(name)?;
+    Some(Lacking { name: name.clone(), instead })
 }

@@ -8,10 +8,13 @@ use std::io::{self, IsTerminal as _, Write as _};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
+use crate::report::{Pending, ReportError};
 
 /// Where a command prints. What could not be printed is known at the end.
 pub(super) struct Output {
     out: io::Stdout,
+    /// What takes the place of standard output, with what is printed so far.
+    file: Option<(Pending, Vec<u8>)>,
     err: io::Stderr,
     /// Why something that was asked for is not on standard output: the first reason.
     lost: Option<io::Error>,
@@ -34,7 +37,12 @@ impl Explain for Lost {
 impl Output {
     #[expect(clippy::disallowed_methods, reason = "this is the way out")]
     pub(super) fn new() -> Self {
-        Self { out: io::stdout(), err: io::stderr(), lost: None }
+        Self { out: io::stdout(), file: None, err: io::stderr(), lost: None }
+    }
+
+    /// Lets `file` get what standard output would get, whole, when the command ends.
+    pub(super) fn redirect(&mut self, file: Pending) {
+        self.file = Some((file, Vec::new()));
     }
 
     /// Text on standard output, as it is: this program's own, such as a manual or a key. A closed pipe is ignored: the reader has
@@ -59,7 +67,7 @@ impl Output {
     /// What somebody else wrote, byte for byte, with whatever looks like a secret in it: a program that reads it compares digests. The
     /// command has failed if any of it is lost. On a terminal, which such bytes could control, it is lines for people.
     pub(super) fn print_foreign(&mut self, bytes: &[u8]) {
-        if self.out.is_terminal() {
+        if self.file.is_none() && self.out.is_terminal() {
             return self.print_lines(String::from_utf8_lossy(bytes).lines());
         }
         self.print_bytes(bytes);
@@ -67,6 +75,10 @@ impl Output {
 
     /// The same as [`print_data`](Self::print_data), for what need not be text.
     pub(super) fn print_bytes(&mut self, bytes: &[u8]) {
+        if let Some((_, printed)) = &mut self.file {
+            printed.extend_from_slice(bytes);
+            return;
+        }
         if let Err(error) = self.out.write_all(bytes).and_then(|()| self.out.flush()) {
             self.lost.get_or_insert(error);
         }
@@ -119,8 +131,21 @@ impl Output {
 
     /// The exit code of a command that ended with `code`: what was lost makes a failure of one that is done.
     pub(super) fn end(&mut self, code: ExitCode) -> ExitCode {
-        let Some(lost) = self.lost.take() else { return code };
-        self.error(&Lost(lost));
-        if code == ExitCode::Done { ExitCode::Failed } else { code }
+        let written = self
+            .file
+            .take()
+            .map_or(Ok(()), |(file, printed)| file.write(&printed).map_err(ReportError::of_file));
+        let failed = match (written, self.lost.take()) {
+            (Err(error), _) => {
+                self.error(&error);
+                true
+            }
+            (Ok(()), Some(lost)) => {
+                self.error(&Lost(lost));
+                true
+            }
+            (Ok(()), None) => false,
+        };
+        if failed && code == ExitCode::Done { ExitCode::Failed } else { code }
     }
 }

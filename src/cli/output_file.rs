@@ -73,7 +73,7 @@ impl OutputFile {
 
 fn failure(what: &'static str, path: &Path, error: ReportError) -> OutputFileError {
     let source = match error {
-        ReportError::Write { source, .. } => source,
+        ReportError::Write { source, .. } | ReportError::File { source, .. } => source,
         ReportError::Json(error) => error.into(),
     };
     OutputFileError::Write { what, path: path.to_owned(), source }

@@ -31,12 +31,8 @@ impl<'a> OwnFlags<'a> {
             return Ok(values.map(|value| (value.clone(), Origin::Flag(flag.to_owned()))).collect());
         }
         let name = sources::cosign_variable(flag);
-        let Some(text) = self.environment.get(&name).filter(|text| !text.is_empty()) else {
-            return Ok(Vec::new());
-        };
-        let origin = Origin::Env(name);
-        sources::given(&text, &origin)?;
-        Ok(vec![(text, origin)])
+        let text = self.environment.text(&name)?;
+        Ok(text.map(|text| (text, Origin::Env(name))).into_iter().collect())
     }
 
     /// Its last value.

@@ -83,7 +83,7 @@ impl Annotations {
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let read = |out: &mut Output| {
-        Subjects::read(subjects::config(matches, environment, out)?, matches, environment, out)
+        Subjects::read(subjects::config("plan", matches, environment, out)?, matches, environment, out)
     };
     let subjects = match read(out) {
         Ok(subjects) => subjects,

@@ -82,7 +82,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
 
 fn print(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<(), PublicKeyError> {
     let begun = Instant::now();
-    let config = subjects::config(matches, environment, out)?;
+    let config = subjects::config("public-key", matches, environment, out)?;
     let path = OwnFlags::new(matches, environment).text("outfile")?.map(PathBuf::from);
     confinement::with_key(&config, environment, &[], path.as_slice());
     let inputs = config.key.paths();

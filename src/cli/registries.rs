@@ -1,14 +1,19 @@
-//! The client for registries, as the settings of `verify` say it: for every command that asks a registry and signs nothing.
+//! The settings of `verify`, and the client for registries that they come to: for every command that asks a registry and signs nothing.
 
 use std::time::Instant;
 
+use clap::ArgMatches;
+
 use super::access::{self, AccessError};
+use super::cosign_flags;
 use super::environment::Environment;
 use super::named_by_run::NamedByRun;
 use super::output::Output;
 use super::runtime;
 use crate::cluster::Reach;
-use crate::config::{Verification, home};
+use crate::config::settings::VERIFY_TABLES;
+use crate::config::stand_ins::annotations;
+use crate::config::{ConfigError, Flags, Sources, Verification, home};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::registry::client::{self, Access, Client, ClientOptions};
@@ -98,4 +103,33 @@ pub(super) fn client<'a>(
     }
     let keychain = named.keychain(keychain, &options);
     Ok(Client::new(options, keychain)?)
+}
+
+/// The configuration of `command`.
+pub(super) fn config(
+    command: &str,
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Result<Verification, ConfigError> {
+    let sources = Sources::read(flags(matches), environment.variables())?;
+    let sources = sources.with_secrets(|setting| environment.secret_setting(setting));
+    Verification::new(&sources.with(cosign_flags::stand_ins(command, matches, environment)?))
+}
+
+/// The flags as text, by name.
+fn flags(matches: &ArgMatches) -> Flags {
+    let names = VERIFY_TABLES.iter().copied().flatten().map(|setting| setting.flag);
+    let given = names.chain(["config-dir", "config"]).filter_map(|name| {
+        let values: Vec<String> = matches.try_get_many::<String>(name).ok()??.cloned().collect();
+        let values = match name {
+            // As cosign does: `-a a=1,b=2` are two.
+            "annotations" => values
+                .into_iter()
+                .flat_map(|value| annotations(&value).unwrap_or_else(|| vec![value]))
+                .collect(),
+            _ => values,
+        };
+        Some((name.to_owned(), values))
+    });
+    given.collect()
 }

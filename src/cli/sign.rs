@@ -10,6 +10,7 @@ use super::confinement;
 use super::environment::Environment;
 use super::interruption::Interruption;
 use super::output::Output;
+use super::outputs::Outputs;
 use super::progress::Progress;
 use super::runtime;
 use super::subjects::{self, Subjects};
@@ -27,7 +28,7 @@ const SHOWN_NOTES: usize = 20;
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let begun = Instant::now();
-    let config = match subjects::config(matches, environment, out) {
+    let config = match subjects::config("sign", matches, environment, out) {
         Ok(config) => config,
         Err(error) => return fail(&error, out),
     };
@@ -44,15 +45,20 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         Ok(own_results) => own_results,
         Err(error) => return fail(&error, out),
     };
-    let expected = subjects.expected();
+    let outputs = Outputs::prepare(matches, environment, &subjects);
+    let outputs = match outputs {
+        Ok(outputs) => outputs,
+        Err(error) => return fail(&error, out),
+    };
+    let expected = outputs.expected(&subjects);
     let (report, exit) = match subjects.refusal() {
         Some(refusal) => {
             out.explanation(&refusal);
             (Report::refused(&expected, &refusal), refusal.exit)
         }
-        None => match sign(&mut subjects, environment, begun, out) {
-            Ok(report) => {
-                let exit = report.exit();
+        None => match sign(&mut subjects, outputs, environment, begun, out) {
+            Ok((report, written)) => {
+                let exit = if report.exit() == ExitCode::Done { written } else { report.exit() };
                 (report, exit)
             }
             Err(error) => (Report::refused(&expected, &Explanation::of(&error)), fail(&error, out)),
@@ -103,12 +109,14 @@ pub(super) fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
     error.exit()
 }
 
+/// Signs, and returns the report with how the writing of further files ended.
 fn sign(
     subjects: &mut Subjects,
+    outputs: Outputs,
     environment: &Environment,
     begun: Instant,
     out: &mut Output,
-) -> Result<Report, BeginError> {
+) -> Result<(Report, ExitCode), BeginError> {
     let runtime = runtime::start().map_err(BeginError::Runtime)?;
     for problem in &subjects.plan.problems {
         out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
@@ -121,29 +129,32 @@ fn sign(
             out.line(&format!("note: {run}: and {more} more, all of them in the report"));
         }
     }
-    let report = runtime.block_on(work(subjects, environment, begun, out))?;
+    let (report, written) = runtime.block_on(work(subjects, outputs, environment, begun, out))?;
     out.line(&report.summary());
     // A credential helper or a name look-up that hangs must not keep the step from ending.
     runtime.shutdown_background();
-    Ok(report)
+    Ok((report, written))
 }
 
 async fn work(
     subjects: &mut Subjects,
+    outputs: Outputs,
     environment: &Environment,
     begun: Instant,
     out: &mut Output,
-) -> Result<Report, BeginError> {
+) -> Result<(Report, ExitCode), BeginError> {
     let mut interruption = Interruption::new(begun + subjects.config.timeout);
-    let mut recorder = Recorder::new(subjects.expected());
-    let mut progress = Progress::start(&subjects.config, subjects.expected().len());
+    let expected = outputs.expected(subjects);
+    let mut progress = Progress::start(&subjects.config, expected.len());
+    let mut recorder = Recorder::new(expected);
     let images: Vec<&Repository> = subjects.repositories().collect();
     let beginning = begin(&subjects.config, environment, begun, &images, subjects.annotates(), out);
     let mut whole = match interruption.or(beginning).await {
         Ok(whole) => whole?,
         Err(why) => {
             let ended = Err::<(), _>(why);
-            return Ok(report(ended, recorder, begun, Stats::default(), &mut progress, out));
+            let report = report(ended, recorder, begun, Stats::default(), &mut progress, out);
+            return Ok((report, ExitCode::Done));
         }
     };
     whole.asked += subjects.requests;
@@ -153,14 +164,16 @@ async fn work(
         match interruption.or(resolving).await {
             Ok(None) => {}
             Ok(Some(resolved)) => {
-                match resolved.recorder(subjects.expected(), begun, whole.stats(), &mut progress, out) {
+                let expected = outputs.expected(subjects);
+                match resolved.recorder(expected, begun, whole.stats(), &mut progress, out) {
                     Ok(rest) => recorder = rest,
-                    Err(report) => return Ok(*report),
+                    Err(report) => return Ok((*report, ExitCode::Done)),
                 }
             }
             Err(why) => {
                 let ended = Err::<(), _>(why);
-                return Ok(report(ended, recorder, begun, whole.stats(), &mut progress, out));
+                let report = report(ended, recorder, begun, whole.stats(), &mut progress, out);
+                return Ok((report, ExitCode::Done));
             }
         }
     }
@@ -169,8 +182,23 @@ async fn work(
         progress.note(out, event);
         recorder.note(event);
     };
+    if !outputs.uploads {
+        let ended = interruption.or(outputs.sign_alone(&whole, subjects)).await;
+        if let Ok(Some(outcome)) = &ended {
+            seen(Event::Ended(outcome));
+        }
+        let report = report(ended, recorder, begun, whole.stats(), &mut progress, out);
+        return Ok((report, ExitCode::Done));
+    }
     let ended = interruption.or(whole.sign(&subjects.plan.images, &jobs, &mut seen)).await;
-    Ok(report(ended, recorder, begun, whole.stats(), &mut progress, out))
+    let report = report(ended, recorder, begun, whole.stats(), &mut progress, out);
+    let mut written = ExitCode::Done;
+    if report.exit() == ExitCode::Done
+        && let Err(error) = outputs.write(&whole, subjects).await
+    {
+        written = fail(&error, out);
+    }
+    Ok((report, written))
 }
 
 /// The report of a run that went to its end, or that `ended` says was ended early. Every outcome that it adds is shown.

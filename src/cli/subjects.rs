@@ -6,6 +6,7 @@ use clap::ArgMatches;
 use serde_json::Value;
 
 use super::begin;
+use super::cosign_flags;
 use super::environment::Environment;
 use super::output::Output;
 use super::runs::{self, FindError, Found};
@@ -87,12 +88,14 @@ impl Explain for SubjectsError {
 
 /// The configuration of `sign`, `plan` and `attest`; its warnings are shown.
 pub(super) fn config(
+    command: &str,
     matches: &ArgMatches,
     environment: &Environment,
     out: &mut Output,
 ) -> Result<Config, ConfigError> {
     let sources = Sources::read(flags(matches), environment.variables())?;
     let sources = sources.with_secrets(|setting| environment.secret_setting(setting));
+    let sources = sources.with(cosign_flags::stand_ins(command, matches, environment)?);
     let epoch = environment.get("SOURCE_DATE_EPOCH");
     let config = Config::new(&sources, epoch.as_deref())?;
     for warning in &config.warnings {

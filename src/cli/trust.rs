@@ -1,13 +1,16 @@
 //! What the commands that verify share: whose signature is accepted, and whom the trusted root believes.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::ArgMatches;
 
 use super::access;
 use super::environment::Environment;
+use super::globals;
 use super::runtime;
 use crate::cluster::{self, Cluster, Reach};
+use crate::config::{ConfigError, boolean};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -32,6 +35,8 @@ pub(super) fn claims(given: impl Iterator<Item = (&'static str, String)>) -> Vec
 /// What can be wrong with what the flags say.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TrustFlagError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("nothing says whose signature is accepted")]
@@ -70,6 +75,7 @@ impl Explain for TrustFlagError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Config(error) => return error.hint(),
             Self::Key(error) => return error.hint(),
             Self::Root { source, .. } | Self::OwnRoot(source) => return source.hint(),
             Self::Nobody => {
@@ -108,7 +114,8 @@ impl Explain for TrustFlagError {
 /// What the flags demand of a signature.
 pub(super) fn policy(matches: &ArgMatches, environment: &Environment) -> Result<Policy, TrustFlagError> {
     let mut policy = Policy::new(signer(matches, environment)?);
-    policy.ignore_tlog = switch(matches, "insecure-ignore-tlog");
+    // Another name of it.
+    policy.ignore_tlog = switch(matches, "insecure-ignore-tlog") || switch(matches, "private-infrastructure");
     policy.ignore_sct = switch(matches, "insecure-ignore-sct");
     policy.signed_timestamps = switch(matches, "use-signed-timestamps");
     policy.allow_certificate_chain = switch(matches, "allow-certificate-chain");
@@ -150,7 +157,8 @@ pub(super) fn signer(matches: &ArgMatches, environment: &Environment) -> Result<
 /// The key of `--key`; `None` without the flag.
 fn key(matches: &ArgMatches, environment: &Environment) -> Result<Option<PublicKey>, TrustFlagError> {
     let Some(text) = matches.get_one::<String>("key") else { return Ok(None) };
-    let reach = access::reach_at_once(environment);
+    let mut reach = access::reach_at_once(environment);
+    reach.deadline = reach.deadline.min(Instant::now() + globals::time_limit(matches)?);
     public_key(text, &|name| environment.get(name), &reach).map(Some)
 }
 
@@ -247,7 +255,8 @@ fn one_of(
 
 /// A switch that cosign knows as `--flag`, `--flag=true` and `--flag=false`.
 pub(super) fn switch(matches: &ArgMatches, flag: &str) -> bool {
-    matches.get_one::<String>(flag).is_some_and(|text| text == "true")
+    let text = matches.try_get_one::<String>(flag).ok().flatten();
+    text.is_some_and(|text| boolean(text.trim()) == Some(true))
 }
 
 /// Where the trusted root in the program is from, for `--version`.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigError, Reader, Sources, settings, timeout};
+use super::{ConfigError, Reader, Sources, duration, settings};
 use crate::agent::Kind;
 use crate::plan::Pattern;
 use crate::sign::{AgentAddress, KeySource};
@@ -67,7 +67,7 @@ impl AgentConfig {
             request_timeout: read.one(
                 &settings::REQUEST_TIMEOUT,
                 "a duration such as 20s, up to 24h",
-                timeout,
+                duration::limit,
             )?,
             warnings: sources.warnings.clone(),
         })

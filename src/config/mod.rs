@@ -5,11 +5,14 @@
 mod agent;
 mod agent_client;
 mod artifacts;
+pub mod cosign;
+mod duration;
 pub mod home;
 mod registry_access;
 pub mod secret_variables;
 pub mod settings;
 pub mod sources;
+pub mod stand_ins;
 pub mod system;
 pub mod verification;
 
@@ -196,6 +199,14 @@ pub enum ConfigError {
         /// Where the other stands.
         other: Origin,
     },
+    /// Two names of one setting with different values.
+    #[error("{one} and {other} contradict each other")]
+    Both {
+        /// Where the one stands.
+        one: Origin,
+        /// Where the other stands.
+        other: Origin,
+    },
     /// A setting that means nothing without another.
     #[error("{given} is given without --{missing}")]
     Incomplete {
@@ -233,7 +244,9 @@ impl Explain for ConfigError {
             Self::Unsupported { key, .. } => {
                 format!("set {} for this step to one of the allowed values", sources::variable(key))
             }
-            Self::Contradiction { one, other } | Self::TwoLogins { one, other } => {
+            Self::Contradiction { one, other }
+            | Self::TwoLogins { one, other }
+            | Self::Both { one, other } => {
                 format!("leave out {one} or {other}")
             }
             Self::Incomplete { given, missing, value } => {
@@ -301,11 +314,7 @@ impl Config {
             jobs: read.one(&settings::JOBS, "a number from 1 to 1000", |text| {
                 text.parse().ok().filter(|jobs| (1..=1000).contains(jobs))
             })?,
-            timeout: read.one(
-                &settings::TIMEOUT,
-                "a duration such as 90s, 5m or 1h30m, up to 24h",
-                timeout,
-            )?,
+            timeout: read.one(&settings::TIMEOUT, duration::WANTED, duration::limit)?,
             lenient: read.switch(&settings::LENIENT)?,
             report: read.last(&settings::REPORT)?.map(|(text, _)| PathBuf::from(text)),
             own_results: sources.values(&settings::OWN_RESULTS)?.map(|(values, _)| paths(values)),
@@ -518,9 +527,14 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn timeout(text: &str) -> Option<Duration> {
-    let duration = humantime::parse_duration(text).ok()?;
-    (Duration::from_millis(1)..=Duration::from_secs(24 * 3600)).contains(&duration).then_some(duration)
+/// The time limit that `--timeout` gives.
+///
+/// # Errors
+///
+/// A text that is none.
+pub fn time_limit(text: &str) -> Result<Duration, ConfigError> {
+    let origin = || Origin::Flag(settings::TIMEOUT.flag.to_owned());
+    duration::limit(text.trim()).ok_or_else(|| bad(origin(), text, duration::WANTED))
 }
 
 fn created(text: &str) -> Result<SystemTime, ConfigError> {

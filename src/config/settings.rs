@@ -273,11 +273,11 @@ pub fn beside_settings() -> impl Iterator<Item = &'static Setting> {
     let of_verify_alone = [ALLOW_CERTIFICATE_CHAIN.flag, VERIFY_RECURSIVE.flag, VERIFY_JOBS.flag];
     let registry =
         VERIFY_REGISTRY_SETTINGS.iter().filter(move |setting| !of_verify_alone.contains(&setting.flag));
-    registry.chain(std::iter::once(&VERIFY_TIMEOUT))
+    registry.chain(REGISTRY_FLAGS).chain(std::iter::once(&VERIFY_TIMEOUT))
 }
 
 settings! {
-    REGISTRY_FLAGS "cosign's registry flags: of `sign`, `plan`, `attest`, `verify` and `verify-attestation`, for the registries of this run's images and of the signatures' repository.":
+    REGISTRY_FLAGS "cosign's registry flags: of every command that asks a registry, for the registries of this run's images and of the signatures' repository.":
     ALLOW_HTTP: "allow-http-registry" "STEPSEAL_ALLOW_HTTP_REGISTRY" Switch "" "off" "Use plain HTTP where the registry has no HTTPS";
     ALLOW_INSECURE: "allow-insecure-registry" "STEPSEAL_ALLOW_INSECURE_REGISTRY" Switch "" "off" "Don't check the registry's TLS certificate";
     REGISTRY_USERNAME: "registry-username" "STEPSEAL_REGISTRY_USERNAME" One "NAME" "none" "The user to log in as, before all mounted credentials";

@@ -13,6 +13,7 @@ use super::settings::{
     AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, OCI_REPOSITORY, SECRET_SETTINGS, SETTINGS,
     Setting, VERIFY_TABLES,
 };
+use super::stand_ins::StandIns;
 use crate::blank::{self, is_blank};
 use crate::input::{self, Folder};
 use crate::secret::Secret;
@@ -71,6 +72,7 @@ pub struct Sources {
     dir_path: Option<PathBuf>,
     /// The values of settings that are secret, by their flags. They are in no other source.
     secrets: BTreeMap<&'static str, (Secret, Origin)>,
+    stand_ins: StandIns,
     /// Things worth a warning, each naming what it is about.
     pub warnings: Vec<String>,
 }
@@ -162,6 +164,11 @@ impl Sources {
         Ok(Some(found))
     }
 
+    /// These sources, with what stands in for settings under the names of another program.
+    pub fn with(self, stand_ins: StandIns) -> Self {
+        Self { stand_ins, ..self }
+    }
+
     fn read_dir(&mut self, dir: &Path) -> Result<(), ConfigError> {
         let read = |source| ConfigError::Directory { path: dir.to_owned(), source };
         let names = Folder::open(dir).and_then(|folder| folder.names(MAX_ENTRIES)).map_err(read)?;
@@ -196,13 +203,22 @@ impl Sources {
     ///
     /// A blank: an empty flag, or nothing but blanks and separators in a flag, a variable or an element of a list.
     pub fn values(&self, setting: &Setting) -> Result<Option<(Vec<String>, Origin)>, ConfigError> {
-        let (values, origin) = match self.flags.get(setting.flag) {
-            Some(values) => (values.clone(), Origin::Flag(setting.flag.to_owned())),
-            None => {
+        let own =
+            self.flags.get(setting.flag).map(|own| (own.clone(), Origin::Flag(setting.flag.to_owned())));
+        let other = self.stand_ins.flags.settings.get(setting.flag).cloned();
+        let (values, origin) = match (own, other) {
+            (Some(own), Some(other)) => together(setting.kind, own, other)?,
+            (Some(given), None) | (None, Some(given)) => given,
+            (None, None) => {
                 let text = self.env.get(&field(setting.env)).filter(|text| !text.is_empty());
-                let Some(text) = text else { return Ok(None) };
-                let origin = Origin::Env(setting.env.to_owned());
-                (split(setting.kind, given(text, &origin)?), origin)
+                match (text, self.stand_ins.variables.settings.get(setting.flag)) {
+                    (Some(text), _) => {
+                        let origin = Origin::Env(setting.env.to_owned());
+                        (split(setting.kind, given(text, &origin)?), origin)
+                    }
+                    (None, Some(given)) => given.clone(),
+                    (None, None) => return Ok(None),
+                }
             }
         };
         values.iter().try_for_each(|value| given(value, &origin).map(|_| ()))?;
@@ -218,12 +234,22 @@ impl Sources {
     pub fn chains(&self, key: &ChainsKey) -> Result<(String, Origin), ConfigError> {
         let env = variable(key.key);
         let in_env = || self.env.get(&field(&env)).filter(|text| !text.is_empty() || key.is_storage());
-        let (text, origin) = if let Some(value) = self.flag_override(key.key) {
-            (value, Origin::Flag(format!("config {}", key.key)))
+        let by_key = Origin::Flag(format!("config {}", key.key));
+        let (text, origin) = if let Some((other, origin)) = self.stand_ins.flags.keys.get(key.key) {
+            match self.flag_override(key.key) {
+                Some(value) if value.trim() != other => {
+                    return Err(ConfigError::Both { one: origin.clone(), other: by_key });
+                }
+                _ => (other.as_str(), origin.clone()),
+            }
+        } else if let Some(value) = self.flag_override(key.key) {
+            (value, by_key)
         } else if let Some(value) = in_env() {
             (value.as_str(), Origin::Env(env))
         } else if let Some(value) = self.cosign_value(key) {
             (value, Origin::Env(COSIGN_REPOSITORY.to_owned()))
+        } else if let Some((value, origin)) = self.stand_ins.variables.keys.get(key.key) {
+            (value.as_str(), origin.clone())
         } else if let (Some(value), Some(dir)) = (self.dir.get(key.key), &self.dir_path) {
             (value.as_str(), Origin::File(dir.join(key.key)))
         } else {
@@ -334,6 +360,20 @@ pub(super) fn is_variable(name: &str) -> bool {
             .map(|key| key.key)
             .chain(DORMANT_KEYS.iter().copied())
             .any(|key| variable(key) == name)
+}
+
+/// A value and where it stands.
+type Given = (Vec<String>, Origin);
+
+/// Both of two names of one setting are given: lists are put together, single values must not differ.
+fn together(kind: Kind, own: Given, other: Given) -> Result<Given, ConfigError> {
+    let ((mut values, origin), (more, other)) = (own, other);
+    match kind {
+        Kind::Words | Kind::Paths => values.extend(more),
+        Kind::Switch | Kind::One if values.last() == more.last() => {}
+        Kind::Switch | Kind::One => return Err(ConfigError::Both { one: origin, other }),
+    }
+    Ok((values, origin))
 }
 
 fn split(kind: Kind, text: &str) -> Vec<String> {

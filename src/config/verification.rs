@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigError, Reader, RegistryAccess, Sources, bad, settings, timeout};
+use super::{ConfigError, Reader, RegistryAccess, Sources, bad, duration, settings};
 use crate::registry::Repository;
 use crate::registry::reference::is_host;
 use crate::sign::Hash;
@@ -110,11 +110,7 @@ impl Verification {
                 "text" | "human" => Some(false),
                 _ => None,
             })?,
-            timeout: read.one(
-                &settings::VERIFY_TIMEOUT,
-                "a duration such as 90s, 5m or 1h30m, up to 24h",
-                timeout,
-            )?,
+            timeout: read.one(&settings::VERIFY_TIMEOUT, duration::WANTED, duration::limit)?,
             recursive: read.switch(&settings::VERIFY_RECURSIVE)?,
             registry_config: sources.values(&settings::VERIFY_REGISTRY_CONFIG)?.map(|(all, _)| paths(all)),
             insecure_registries: read.all(

@@ -43,13 +43,6 @@ impl Kind {
             Self::Sbom => "sbom",
         }
     }
-
-    /// The tag for `image`.
-    ///
-    /// Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md#tag-based-discovery>
-    pub fn tag(self, image: &Digest) -> String {
-        TagPrefix::default().tag(image, self.end())
-    }
 }
 
 /// Why something beside an image can't be read or written.
@@ -198,12 +191,26 @@ pub(super) struct Listed {
 pub struct Beside {
     pub(super) client: Client,
     repository: Option<Repository>,
+    prefix: TagPrefix,
 }
 
 impl Beside {
     /// Looks in each image's repository, or in `repository`.
     pub fn new(client: Client, repository: Option<Repository>) -> Self {
-        Self { client, repository }
+        Self { client, repository, prefix: TagPrefix::default() }
+    }
+
+    /// The same where `prefix` stands before the names of tags.
+    #[must_use]
+    pub fn with_prefix(self, prefix: TagPrefix) -> Self {
+        Self { prefix, ..self }
+    }
+
+    /// The tag of `image`.
+    ///
+    /// Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md#tag-based-discovery>
+    pub fn tag(&self, image: &ImageRef, kind: Kind) -> String {
+        self.prefix.tag(&image.digest, kind.end())
     }
 
     /// Where it looks for what is beside `image`.
@@ -213,7 +220,7 @@ impl Beside {
 
     /// The name of a tag of `image`.
     pub fn tag_name(&self, image: &ImageRef, kind: Kind) -> String {
-        format!("{}:{}", self.repository(image), kind.tag(&image.digest))
+        format!("{}:{}", self.repository(image), self.tag(image, kind))
     }
 
     /// The manifest under a tag; `None`: there is none.
@@ -222,7 +229,7 @@ impl Beside {
     ///
     /// When the registry doesn't say.
     pub async fn tagged(&self, image: &ImageRef, kind: Kind) -> Result<Option<Manifest>, BesideError> {
-        let found = self.client.list(self.repository(image), &kind.tag(&image.digest), &image.digest).await;
+        let found = self.client.list(self.repository(image), &self.tag(image, kind), &image.digest).await;
         found.map_err(|source| BesideError::read(self.tag_name(image, kind), source))
     }
 

@@ -151,7 +151,7 @@ pub async fn attach_by_tag(
     let uploads = [sbom.bytes.clone(), config].map(|bytes| client.put_blob(repository, bytes));
     futures_util::future::try_join_all(uploads).await.map_err(failed)?;
     // The last writer's counts, so that it does no harm to send it again.
-    let target = Target::Tag(Kind::Sbom.tag(&image.digest));
+    let target = Target::Tag(beside.tag(image, Kind::Sbom));
     let mut attempt = 0;
     while let Err(error) = client.put_manifest(repository, &target, MANIFEST_TYPE, manifest.clone()).await {
         if !client.pause(attempt, &error).await {

@@ -1,7 +1,7 @@
 //! The command line, made from the table of settings.
 //!
 //! The build script reads this file too, for the completions and the man page: it imports clap, the
-//! table and the check of blanks, nothing else.
+//! tables and the check of blanks, nothing else.
 
 use std::ffi::OsStr;
 
@@ -11,13 +11,15 @@ use clap::{Arg, ArgAction, Command};
 
 mod attached;
 mod attest;
+mod cosign_flags;
 mod keys;
+mod outputs;
 mod sign_blob;
 mod verify;
 mod verify_blob;
 
-use super::blank;
 use super::settings::{self, AGENT_SETTINGS, Kind, REGISTRY_FLAGS, SETTINGS, SHARED_WITH_AGENT, Setting};
+use super::{blank, cosign};
 
 /// What Stepseal is, in a line.
 const ABOUT: &str = "The signing step of a Tekton pipeline: signs what the TaskRun built, and reads it back";
@@ -27,6 +29,7 @@ const PLAN_ABOUT: &str = "Show what `sign` would do and why; touches no key and 
 const DEMO_ABOUT: &str = "The whole job in one process: registry, key, results, sign, verify";
 const AGENT_ABOUT: &str = "Hold the key beside steps that never see it, and sign for them over a Unix socket";
 const COMPLETIONS_ABOUT: &str = "Print the completion script of a shell";
+const VERSION_ABOUT: &str = "Print the version, as --version does";
 const MAN_ABOUT: &str = "Print the manual page";
 
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 bad usage or configuration; 3 nothing to sign, or\n\
@@ -41,9 +44,9 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .max_term_width(100)
-        .subcommand(subjects(Command::new("sign").about(SIGN_ABOUT)).after_help(EXIT_CODES))
+        .subcommand(outputs::of_sign(subjects(Command::new("sign").about(SIGN_ABOUT))).after_help(EXIT_CODES))
         .subcommand(
-            subjects(Command::new("plan").about(PLAN_ABOUT)).arg(
+            outputs::of_sign(subjects(Command::new("plan").about(PLAN_ABOUT))).arg(
                 Arg::new("payloads")
                     .long("payloads")
                     .value_name("DIR")
@@ -69,12 +72,15 @@ pub fn command() -> Command {
         .subcommand(verify_blob::verify_blob_attestation())
         .subcommand(completions())
         .subcommand(Command::new("man").about(MAN_ABOUT))
+        .subcommand(Command::new("version").about(VERSION_ABOUT).hide(true))
+        .args(cosign_flags::global_flags())
+        .mut_args(without_blanks)
         .mut_subcommands(in_all)
 }
 
-/// `command` and its subcommands, none of which takes a blank value.
+/// `command` and its subcommands with cosign's flags, none of which takes a blank value.
 fn in_all(command: Command) -> Command {
-    command.mut_args(without_blanks).mut_subcommands(in_all)
+    cosign_flags::with_cosign_flags(command).mut_args(without_blanks).mut_subcommands(in_all)
 }
 
 /// `arg`, refusing a blank value: an empty flag must not be read as "no restriction". The one place for all flags
@@ -247,7 +253,7 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 }
 
 fn completions() -> Command {
-    Command::new("completions").about(COMPLETIONS_ABOUT).arg(
+    Command::new("completions").alias("completion").about(COMPLETIONS_ABOUT).arg(
         Arg::new("shell").value_name("SHELL").required(true).value_parser(["bash", "zsh", "fish", "elvish"]),
     )
 }

@@ -51,22 +51,5 @@ pub(super) fn verify_run() -> Command {
 /// What the verify commands share.
 fn verifying(command: Command, tables: &[&'static [Setting]]) -> Command {
     let settings = tables.iter().copied().flatten();
-    let command = settings.fold(command, |command, setting| {
-        let arg = flag(setting);
-        // cosign's short and other names.
-        command.arg(match setting.flag {
-            "annotations" => arg.short('a'),
-            "output" => arg.short('o'),
-            "jobs" => arg.alias("max-workers"),
-            "insecure-ignore-tlog" => arg.alias("private-infrastructure"),
-            _ => arg,
-        })
-    });
-    // Nothing is fetched in any case, and both formats are looked for in any case.
-    let command =
-        ["offline", "new-bundle-format", "experimental-oci11"].iter().fold(command, |command, name| {
-            let any = Arg::new(*name).long(*name).num_args(0..=1).require_equals(true);
-            command.arg(any.default_missing_value("true").value_parser(["true", "false"]).hide(true))
-        });
-    chains_keys(command)
+    chains_keys(settings.fold(command, |command, setting| command.arg(flag(setting))))
 }

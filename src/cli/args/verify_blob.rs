@@ -88,8 +88,6 @@ const WORKFLOW_FLAGS: [(&str, &str); 5] = [
 
 /// Whose signature is accepted, and what must be there beside it: named as cosign's flags are.
 fn signers(command: Command) -> Command {
-    // Their meaning is what happens anyway; scripts give them.
-    let accepted = |name: &'static str| switch(name, "Accepted, as it is how things are").hide(true);
     command
         .arg(value(
             "key",
@@ -115,7 +113,5 @@ fn signers(command: Command) -> Command {
             "HASH",
             "Accept only signatures over this digest: sha256, sha384 or sha512",
         ))
-        .arg(accepted("offline"))
-        .arg(accepted("new-bundle-format"))
-        .arg(accepted("private-infrastructure"))
+        .arg(value("timeout", "DURATION", "Time limit for the whole run"))
 }

@@ -10,8 +10,6 @@ use super::super::output::Output;
 use super::super::own_flags::OwnFlags;
 use super::error::BesideCommandError;
 use crate::cli::{confinement, registries};
-use crate::config::settings::beside_settings;
-use crate::config::{Flags, Sources, Verification};
 use crate::foreign;
 use crate::registry::client::{Access, Client, Manifest};
 use crate::registry::platform::Platform;
@@ -33,13 +31,14 @@ pub(super) struct Begun {
 impl Begun {
     /// Reads everything; asks no registry yet.
     pub(super) fn new(
+        command: &str,
         matches: &ArgMatches,
         environment: &Environment,
         access: Access,
         from: Instant,
         out: &mut Output,
     ) -> Result<Self, BesideCommandError> {
-        let config = Verification::new(&Sources::read(flags(matches), environment.variables())?)?;
+        let config = registries::config(command, matches, environment)?;
         for warning in &config.warnings {
             out.line(&format!("warning: {warning}"));
         }
@@ -54,8 +53,9 @@ impl Begun {
         let deadline = from + config.timeout;
         let asked = std::iter::once(&named.repository);
         let client: Client = registries::client(&config, environment, asked, access, deadline, out)?;
-        let beside = Beside::new(client.clone(), repository.clone());
-        let looker = Looker::new(client.clone(), repository.clone(), false, 1);
+        let prefix = config.registry.tag_prefix.clone();
+        let beside = Beside::new(client.clone(), repository.clone()).with_prefix(prefix.clone());
+        let looker = Looker::new(client.clone(), repository.clone(), false, 1).with_prefix(prefix);
         Ok(Self { client, repository, beside, deadline, named, looker })
     }
 
@@ -94,14 +94,4 @@ impl Begun {
         })?;
         Ok(Asked { name: image.to_string(), image })
     }
-}
-
-/// The flags of settings as text, by name.
-fn flags(matches: &ArgMatches) -> Flags {
-    let names = beside_settings().map(|setting| setting.flag).chain(["config-dir", "config"]);
-    let given = names.filter_map(|name| {
-        let values = matches.try_get_many::<String>(name).ok()??;
-        Some((name.to_owned(), values.cloned().collect()))
-    });
-    given.collect()
 }

@@ -60,8 +60,9 @@ fn attempt(
     out: &mut Output,
 ) -> Result<(), BesideCommandError> {
     let flags = super::own_flags::OwnFlags::new(matches, environment);
+    let command = name.split(' ').next().unwrap_or_default();
     let access = if name == "attach sbom" { Access::PullPush } else { Access::Pull };
-    let begun = Begun::new(matches, environment, access, from, out)?;
+    let begun = Begun::new(command, matches, environment, access, from, out)?;
     let job = match name {
         "tree" => Job::Tree(tree::Tree::new(&flags)?),
         "triangulate" => Job::Triangulate(triangulate::Type::new(&flags)?),

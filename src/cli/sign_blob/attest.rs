@@ -129,7 +129,7 @@ pub(super) fn attest(
     environment: &Environment,
     out: &mut Output,
 ) -> Result<(), SignBlobError> {
-    let setup = Setup::read(matches, environment, out)?;
+    let setup = Setup::read("attest-blob", matches, environment, out)?;
     let flags = OwnFlags::new(matches, environment);
     let outputs = Outputs::read(&flags)?.and_attestation(&flags)?;
     let given = Given::read(matches, &flags)?;

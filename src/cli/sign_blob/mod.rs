@@ -71,6 +71,7 @@ struct Setup {
 
 impl Setup {
     fn read(
+        command: &str,
         matches: &ArgMatches,
         environment: &Environment,
         out: &mut Output,
@@ -80,7 +81,7 @@ impl Setup {
         if let Some((origin, wants)) = refused::find(matches, &flags)? {
             return Err(SignBlobError::Refused { origin, wants });
         }
-        let config = subjects::config(matches, environment, out)?;
+        let config = subjects::config(command, matches, environment, out)?;
         if config.agent.is_some() {
             return Err(SignBlobError::Agent);
         }
@@ -152,7 +153,7 @@ impl Setup {
 }
 
 fn sign(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<(), SignBlobError> {
-    let setup = Setup::read(matches, environment, out)?;
+    let setup = Setup::read("sign-blob", matches, environment, out)?;
     let flags = OwnFlags::new(matches, environment);
     let outputs = Outputs::read(&flags)?;
     let encoded = flags.switch("b64")?.unwrap_or(true);

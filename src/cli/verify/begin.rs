@@ -14,8 +14,7 @@ use crate::cli::confinement;
 use crate::cli::registries::{self, RegistriesError};
 use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, NameError, Reach, RunsError};
-use crate::config::settings::VERIFY_TABLES;
-use crate::config::{ConfigError, Flags, Sources, Verification};
+use crate::config::{ConfigError, Verification};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
@@ -35,6 +34,16 @@ use crate::verify::{Accepted, Check, Demands, Looker, Require, RequireError, Sig
 pub(super) enum Command {
     Images,
     Attestations,
+}
+
+impl Command {
+    /// Its name.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Images => "verify",
+            Self::Attestations => "verify-attestation",
+        }
+    }
 }
 
 /// What an image has to pass.
@@ -177,7 +186,7 @@ impl Begun {
         from: Instant,
         out: &mut Output,
     ) -> Result<Self, BeginError> {
-        let config = config(matches, environment)?;
+        let config = registries::config(command.name(), matches, environment)?;
         for warning in &config.warnings {
             out.line(&format!("warning: {warning}"));
         }
@@ -375,31 +384,4 @@ fn images(matches: &ArgMatches, config: &Verification, command: Command) -> Resu
 
 fn parse(name: &str) -> Result<Named, BeginError> {
     name.parse().map_err(|source| BeginError::Image { name: foreign::shown(name, 300), source })
-}
-
-/// The configuration.
-pub(super) fn config(matches: &ArgMatches, environment: &Environment) -> Result<Verification, ConfigError> {
-    let sources = Sources::read(flags(matches), environment.variables())?;
-    Verification::new(&sources.with_secrets(|setting| environment.secret_setting(setting)))
-}
-
-/// The flags as text, by name.
-fn flags(matches: &ArgMatches) -> Flags {
-    let names = VERIFY_TABLES.iter().copied().flatten().map(|setting| setting.flag);
-    let given = names.chain(["config-dir", "config"]).filter_map(|name| {
-        let values: Vec<String> = matches.try_get_many::<String>(name).ok()??.cloned().collect();
-        let values = match name {
-            // As cosign does: `-a a=1,b=2` are two.
-            "annotations" => values.iter().flat_map(|value| split(value)).collect(),
-            _ => values,
-        };
-        Some((name.to_owned(), values))
-    });
-    given.collect()
-}
-
-fn split(value: &str) -> Vec<String> {
-    let parts: Vec<&str> = value.split(',').collect();
-    let all = parts.iter().all(|part| part.contains('='));
-    if all { parts.into_iter().map(str::to_owned).collect() } else { vec![value.to_owned()] }
 }

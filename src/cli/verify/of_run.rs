@@ -10,6 +10,7 @@ use super::begin::{self, BeginError};
 use crate::cli::confinement;
 use crate::cli::environment::Environment;
 use crate::cli::output::Output;
+use crate::cli::registries;
 use crate::cli::runtime;
 use crate::cluster::{Cluster, ObjectName, Uid};
 use crate::config::Verification;
@@ -33,7 +34,7 @@ pub(super) fn run(
     out: &mut Output,
 ) -> Result<ExitCode, BeginError> {
     let begun = Instant::now();
-    let config = begin::config(matches, environment)?;
+    let config = registries::config("verify-run", matches, environment)?;
     for warning in &config.warnings {
         out.line(&format!("warning: {warning}"));
     }

@@ -2,11 +2,13 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::ArgMatches;
 
 use super::Command;
 use super::error::{BlobError, MAX_FILE_BYTES};
+use super::timed::{self, Over};
 use crate::input::{self, InputError};
 use crate::sign::Hash;
 use crate::verify::bundle::{Artifact, Wanted};
@@ -21,6 +23,8 @@ pub(super) struct Blob {
     only: Option<(Hash, Option<String>)>,
     /// Standard input, if it was short.
     kept: Option<Vec<u8>>,
+    /// When the time for reading it is over.
+    deadline: Instant,
 }
 
 enum Source {
@@ -30,33 +34,33 @@ enum Source {
 
 impl Blob {
     /// What the arguments of `command` name.
-    pub(super) fn new(matches: &ArgMatches, command: Command) -> Result<Self, BlobError> {
+    pub(super) fn new(matches: &ArgMatches, command: Command, deadline: Instant) -> Result<Self, BlobError> {
         let file = matches.get_one::<String>("blob");
         if command == Command::Blob {
-            return Ok(Self::of(Source::named(file.map(String::as_str).unwrap_or_default())?));
+            return Ok(Self::of(deadline, Source::named(file.map(String::as_str).unwrap_or_default())?));
         }
         if matches.get_one::<String>("check-claims").is_some_and(|text| text == "false") {
-            return Ok(Self::of(Source::Known(Artifact::Unchecked)));
+            return Ok(Self::of(deadline, Source::Known(Artifact::Unchecked)));
         }
         let text = |flag| matches.get_one::<String>(flag);
         match (file, text("digest"), text("digestAlg")) {
-            (Some(file), None, None) => Ok(Self::of(Source::named(file)?)),
+            (Some(file), None, None) => Ok(Self::of(deadline, Source::named(file)?)),
             (Some(file), digest, algorithm) => {
                 let name = algorithm.map_or("sha256", String::as_str);
                 let hash = Hash::named(name).ok_or_else(|| BlobError::DigestAlg(name.to_owned()))?;
                 let wanted = digest.map(|hex| digested(name, hex)).transpose()?;
                 let only = Some((hash, wanted.map(|wanted| wanted.to_string())));
-                Ok(Self { only, ..Self::of(Source::named(file)?) })
+                Ok(Self { only, ..Self::of(deadline, Source::named(file)?) })
             }
             (None, Some(digest), Some(algorithm)) => {
-                Ok(Self::of(Source::Known(digested(algorithm, digest)?)))
+                Ok(Self::of(deadline, Source::Known(digested(algorithm, digest)?)))
             }
             (None, ..) => Err(BlobError::NoSubject),
         }
     }
 
-    fn of(source: Source) -> Self {
-        Self { source, only: None, kept: None }
+    fn of(deadline: Instant, source: Source) -> Self {
+        Self { source, only: None, kept: None, deadline }
     }
 
     /// Reads as much of it as is `wanted`.
@@ -79,14 +83,19 @@ impl Blob {
             Source::File(path) => path,
             Source::Known(artifact) => return Ok(artifact.clone()),
         };
-        let failed = |source| BlobError::Read { what: "the file", path: path.clone(), source };
+        let failed = |source| match &source {
+            InputError::Io(error) if error.get_ref().is_some_and(|error| error.is::<Over>()) => {
+                BlobError::TimedOut { path: path.clone() }
+            }
+            _ => BlobError::Read { what: "the file", path: path.clone(), source },
+        };
         if let Some(kept) = &self.kept {
             return Artifact::read(&**kept, wanted).map_err(|error| failed(own(error)));
         }
+        let mut file = timed::open(path, MAX_FILE_BYTES, self.deadline).map_err(failed)?;
         if !input::is_stdin(path) {
-            return read(path, wanted).map_err(failed);
+            return read_from(file, wanted).map_err(failed);
         }
-        let mut file = input::open_or_stdin(path, MAX_FILE_BYTES).map_err(failed)?;
         let mut start = Vec::new();
         let limit = KEPT_BYTES as u64 + 1;
         file.by_ref().take(limit).read_to_end(&mut start).map_err(|error| failed(own(error)))?;
@@ -107,7 +116,11 @@ impl Blob {
 
 /// Reads as much of the file at `path`, or of standard input, as is `wanted`.
 pub(in crate::cli) fn read(path: &Path, wanted: Wanted) -> Result<Artifact, InputError> {
-    let artifact = Artifact::read(input::open_or_stdin(path, MAX_FILE_BYTES)?, wanted).map_err(own)?;
+    read_from(input::open_or_stdin(path, MAX_FILE_BYTES)?, wanted)
+}
+
+fn read_from(file: impl Read, wanted: Wanted) -> Result<Artifact, InputError> {
+    let artifact = Artifact::read(file, wanted).map_err(own)?;
     // Of a longer standard input only the beginning was read.
     match artifact.size() {
         Some(size) if size > MAX_FILE_BYTES => Err(InputError::TooLarge { limit: MAX_FILE_BYTES }),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::trust::TrustFlagError;
+use crate::config::ConfigError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -59,6 +60,10 @@ impl Part {
 pub(super) enum BlobError {
     #[error(transparent)]
     Flags(#[from] TrustFlagError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot read the file {}: the time limit is over", foreign::shown_value(&.path.display().to_string(), 512))]
+    TimedOut { path: PathBuf },
     #[error(transparent)]
     Type(#[from] TypeError),
     #[error("both --signature and --bundle are given")]
@@ -144,6 +149,8 @@ impl Explain for BlobError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Flags(error) => return error.hint(),
+            Self::Config(error) => return error.hint(),
+            Self::TimedOut { .. } => "raise --timeout".into(),
             Self::Line { source, .. } => return source.hint(),
             Self::Type(error) => return error.hint(),
             Self::Bundle { source, .. } => return source.hint(),
@@ -201,6 +208,7 @@ impl Explain for BlobError {
     fn exit(&self) -> ExitCode {
         match self {
             Self::Flags(error) => error.exit(),
+            Self::Config(error) => error.exit(),
             Self::Type(error) => error.exit(),
             Self::SignatureAndBundle
             | Self::NoSignature

@@ -3,13 +3,16 @@
 pub(super) mod blob;
 pub(super) mod error;
 mod given;
+mod timed;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::ArgMatches;
 
 use crate::cli::confinement;
 use crate::cli::environment::Environment;
+use crate::cli::globals;
 use crate::cli::output::Output;
 use crate::cli::trust;
 use crate::exit::ExitCode;
@@ -60,6 +63,7 @@ fn verify(
     matches: &ArgMatches,
     environment: &Environment,
 ) -> Result<Vec<String>, BlobError> {
+    let deadline = Instant::now() + globals::time_limit(matches)?;
     confinement::verify_blob(matches, environment);
     let name = matches.get_one::<String>("blob").or_else(|| matches.get_one("digest"));
     let name = name.map_or("the attestation", String::as_str);
@@ -67,7 +71,7 @@ fn verify(
     let given = Given::new(matches, name, wanted.is_some())?;
     let mut policy = trust::policy(matches, environment)?;
     given.fit(&mut policy)?;
-    let mut blob = Blob::new(matches, command)?;
+    let mut blob = Blob::new(matches, command, deadline)?;
     let material = given::material(&given, &policy, environment)?;
     let signatures = given.signatures(&policy.signer)?;
     let alone = given.is_alone(&policy);

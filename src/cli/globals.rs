@@ -1,0 +1,110 @@
+//! The flags that cosign has before the command too: `--timeout`, `--verbose` and `--output-file`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ArgMatches;
+
+use super::args;
+use super::environment::Environment;
+use super::output::Output;
+use super::own_flags::OwnFlags;
+use crate::config::cosign::flags_of;
+use crate::config::settings::TIMEOUT;
+use crate::config::{self, ConfigError};
+use crate::exit::ExitCode;
+use crate::explain::{Explain, Explanation};
+use crate::report::{Pending, ReportError};
+
+/// A global flag that means nothing for this command.
+#[derive(Debug, thiserror::Error)]
+enum GlobalError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    File(#[from] ReportError),
+    #[error("--timeout: `{0}` has no time limit")]
+    NoTimeout(String),
+    #[error("--output-file: `{0}` prints as it goes on")]
+    NoFile(String),
+}
+
+impl Explain for GlobalError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::NoTimeout(_) => Some("leave it out".to_owned()),
+            Self::NoFile(_) => Some("redirect its standard output".to_owned()),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::File(error) => error.exit(),
+            _ => ExitCode::Usage,
+        }
+    }
+}
+
+/// Whether everything is logged. A value that can't be read is told by [`begin`].
+pub(super) fn is_verbose(matches: &ArgMatches, environment: &Environment) -> bool {
+    verbose(matches, environment).unwrap_or_default()
+}
+
+fn verbose(matches: &ArgMatches, environment: &Environment) -> Result<bool, ConfigError> {
+    let none = Environment::default();
+    let environment = if reads_variables(matches) { environment } else { &none };
+    Ok(OwnFlags::new(matches, environment).switch("verbose")?.unwrap_or_default())
+}
+
+/// Whether it is a command that cosign has too: for others, cosign's variables are another program's.
+fn reads_variables(matches: &ArgMatches) -> bool {
+    matches.subcommand_name().is_some_and(|name| flags_of(name).any(|(flag, _)| flag.name == "verbose"))
+}
+
+/// The time limit of a command whose flags are no settings; without a flag it is that of all commands.
+pub(super) fn time_limit(matches: &ArgMatches) -> Result<Duration, ConfigError> {
+    let text = matches.try_get_one::<String>(TIMEOUT.flag).ok().flatten();
+    config::time_limit(text.map_or(TIMEOUT.default, String::as_str))
+}
+
+/// The file that gets what standard output would get.
+fn output_file(matches: &ArgMatches, environment: &Environment) -> Result<Option<PathBuf>, ConfigError> {
+    let none = Environment::default();
+    let environment = if reads_variables(matches) { environment } else { &none };
+    Ok(OwnFlags::new(matches, environment).text("output-file")?.map(PathBuf::from))
+}
+
+/// Checks the global flags and begins with the file for what is printed.
+///
+/// # Errors
+///
+/// A flag that has no meaning for the command, or a file that can't be written.
+pub(super) fn begin(
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<(), Explanation> {
+    check(matches, environment, out).map_err(|error| Explanation::of(&error))
+}
+
+fn check(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<(), GlobalError> {
+    let name = matches.subcommand_name().unwrap_or_default();
+    verbose(matches, environment)?;
+    let program = args::command();
+    let command = program.find_subcommand(name);
+    let has_timeout =
+        command.is_some_and(|command| command.get_arguments().any(|arg| arg.get_id() == "timeout"));
+    if !has_timeout && matches.get_one::<String>("timeout").is_some() {
+        return Err(GlobalError::NoTimeout(name.to_owned()));
+    }
+    if let Some(path) = output_file(matches, environment)? {
+        if matches!(name, "agent" | "demo") {
+            return Err(GlobalError::NoFile(name.to_owned()));
+        }
+        out.redirect(Pending::new(&path).map_err(ReportError::of_file)?);
+        environment.set_output_file(&path);
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! The files of `sign` that get what is signed, beside the registry: cosign's `--output-signature`, `--output-payload`, `--bundle`.
+//!
+//! They are written after everything else is done; with `--upload=false` nothing else is. The signature is made once more for them, as the one in the registry may be older
+//! than this run, and by another tool: it is the same text with every key that signs deterministically, as all do here.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use clap::ArgMatches;
+
+use super::begin;
+use super::environment::Environment;
+use super::own_flags::OwnFlags;
+use super::subjects::Subjects;
+use crate::config::{ConfigError, Origin};
+use crate::exit::ExitCode;
+use crate::explain::Explain;
+use crate::payload::PayloadError;
+use crate::pipeline::{self, PipelineError, Whole};
+use crate::report::{Done, Expected, Outcome, Pending, ReportError};
+use crate::sign::SignError;
+use crate::store::{Encoding, Signed, StoreError, bundle};
+
+/// What a file gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// The signature in base64, without a line break at its end; of several identities one a line.
+    Signature,
+    /// The payload; of several identities one a line.
+    Payload,
+    /// The Sigstore bundle.
+    Bundle,
+}
+
+impl What {
+    /// The encoding that it belongs to.
+    fn encoding(self) -> Encoding {
+        match self {
+            Self::Signature | Self::Payload => Encoding::Dsse,
+            Self::Bundle => Encoding::SigstoreBundle,
+        }
+    }
+}
+
+/// The flags, and what their files get.
+const FLAGS: [(&str, What); 3] =
+    [("output-signature", What::Signature), ("output-payload", What::Payload), ("bundle", What::Bundle)];
+
+/// Why such a file can't be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutputsError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    File(#[from] ReportError),
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error("--upload=false: nothing says where the signature goes")]
+    Nowhere,
+    #[error("--upload=false is about an image's signature, and something is to be signed for a run")]
+    Runs,
+    #[error("{0} gets what is signed of one image, and {1} are signed")]
+    Several(Origin, usize),
+    #[error("{0} gets what is signed of one image, and --recursive signs those that it lists too")]
+    Recursive(Origin),
+    #[error("{0}: there is no Sigstore bundle with the encoding dsse")]
+    NoBundle(Origin),
+    #[error("{0}: with Sigstore bundles there is no signature of a payload of its own")]
+    OnlyBundle(Origin),
+    #[error("{0}: no image is signed for the registry")]
+    NoImages(Origin),
+}
+
+impl Explain for OutputsError {
+    fn used(&self) -> Option<String> {
+        match self {
+            Self::Sign(error) => error.used(),
+            Self::Store(error) => error.used(),
+            Self::Pipeline(error) => error.used(),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::File(error) => error.hint(),
+            Self::Sign(error) => error.hint(),
+            Self::Payload(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
+            Self::Nowhere => Some(
+                "give --output-signature FILE and --output-payload FILE, or --bundle FILE with --new-bundle-format".into(),
+            ),
+            Self::Runs => Some("leave --upload=false out, or turn artifacts.*.storage of runs off".into()),
+            Self::Several(..) => Some("sign the images one by one, each with a file of its own".into()),
+            Self::Recursive(_) => Some("leave --recursive out, or sign the images one by one".into()),
+            Self::NoBundle(_) => {
+                Some("give --new-bundle-format, which stores it in the registry too".into())
+            }
+            Self::OnlyBundle(_) => {
+                Some("give --bundle FILE, or --new-bundle-format=false for cosign's older format".into())
+            }
+            Self::NoImages(origin) => Some(format!("leave {origin} out, or set artifacts.oci.storage to oci")),
+        }
+    }
+
+    fn exit(&self) -> ExitCode {
+        match self {
+            Self::File(error) => error.exit(),
+            Self::Sign(error) => error.exit(),
+            Self::Store(error) => error.exit(),
+            Self::Pipeline(error) => error.exit(),
+            _ => ExitCode::Usage,
+        }
+    }
+}
+
+/// The files that are asked for; none of them is there before [`write`](Self::write).
+pub(super) struct Outputs {
+    files: Vec<(What, Pending)>,
+    /// Where the first of them will be.
+    location: String,
+    /// Whether the signature goes to the stores too.
+    pub(super) uploads: bool,
+}
+
+impl Outputs {
+    /// Checks that each file can be written, and that there is one thing to write.
+    ///
+    /// # Errors
+    ///
+    /// Flags that can't be carried out for these subjects with this configuration; a file that can't be written.
+    pub(super) fn prepare(
+        matches: &ArgMatches,
+        environment: &Environment,
+        subjects: &Subjects,
+    ) -> Result<Self, OutputsError> {
+        let config = &subjects.config;
+        let images = subjects.plan.images.len() + subjects.plan.tags.len();
+        let asked = asked(matches, environment)?;
+        for (what, _, origin) in &asked {
+            let origin = origin.clone();
+            match what {
+                _ if config.images.is_empty() => return Err(OutputsError::NoImages(origin)),
+                _ if images != 1 => return Err(OutputsError::Several(origin, images)),
+                _ if config.recursive => return Err(OutputsError::Recursive(origin)),
+                _ if config.oci.encodings.contains(&what.encoding()) => {}
+                What::Bundle => return Err(OutputsError::NoBundle(origin)),
+                What::Signature | What::Payload => return Err(OutputsError::OnlyBundle(origin)),
+            }
+        }
+        let uploads = OwnFlags::new(matches, environment).switch("upload")?.unwrap_or(true);
+        if !uploads && asked.is_empty() {
+            return Err(OutputsError::Nowhere);
+        }
+        if !uploads && subjects.jobs().iter().any(|job| !job.stores.is_empty()) {
+            return Err(OutputsError::Runs);
+        }
+        let location = asked.first().map(|(_, path, _)| path.display().to_string()).unwrap_or_default();
+        let files = asked
+            .into_iter()
+            .map(|(what, path, _)| Ok((what, Pending::new(&path).map_err(ReportError::of_file)?)));
+        let files = files.collect::<Result<_, ReportError>>()?;
+        Ok(Self { files, location, uploads })
+    }
+
+    /// What is to be signed: for the stores, or else for the files alone.
+    pub(super) fn expected(&self, subjects: &Subjects) -> Vec<Expected> {
+        let mut expected = subjects.expected();
+        if !self.uploads {
+            expected.truncate(1);
+            expected.iter_mut().for_each(|expected| expected.label.store = "file");
+        }
+        expected
+    }
+
+    /// Signs the image for the files alone, and returns how that ended.
+    pub(super) async fn sign_alone(self, whole: &Whole, subjects: &Subjects) -> Option<Outcome> {
+        let expected = self.expected(subjects).into_iter().next()?;
+        let planned = subjects.plan.images.first()?;
+        let location = self.location.clone();
+        let result = async {
+            pipeline::look_up(&whole.client, &planned.image).await?;
+            let added = self.write(whole, subjects).await?;
+            let key_id = whole.key.signer().await?.public_key().key_id();
+            Ok::<_, OutputsError>(Done { location, added, present: 0, replaced: 0, key_id })
+        };
+        Some(Outcome::of_image(expected.label, planned.image.clone(), expected.from, result.await))
+    }
+
+    /// Writes the files, and returns the number of signatures in them.
+    ///
+    /// # Errors
+    ///
+    /// The key doesn't sign, or a file can't be written after all.
+    pub(super) async fn write(self, whole: &Whole, subjects: &Subjects) -> Result<usize, OutputsError> {
+        let Some(planned) = subjects.plan.images.first().filter(|_| !self.files.is_empty()) else {
+            return Ok(0);
+        };
+        let claims = begin::claims(&subjects.config);
+        let claims = claims.with(&planned.identities);
+        let mut signed: Vec<(Encoding, Vec<Signed>)> = Vec::new();
+        for encoding in &subjects.config.oci.encodings {
+            if !self.files.iter().any(|(what, _)| what.encoding() == *encoding) {
+                continue;
+            }
+            let mut all = Vec::new();
+            for payload in begin::format(*encoding)().payloads(&planned.image, &claims)? {
+                all.push(pipeline::sign(&whole.key, payload, vec![planned.image.clone()]).await?);
+            }
+            signed.push((*encoding, all));
+        }
+        for (what, file) in self.files {
+            if let Some((_, all)) = signed.iter().find(|(encoding, _)| *encoding == what.encoding()) {
+                file.write(&content(what, all)?).map_err(ReportError::of_file)?;
+            }
+        }
+        Ok(signed.iter().map(|(_, all)| all.len()).sum())
+    }
+}
+
+/// The files that flags or their variables name.
+fn asked(
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Result<Vec<(What, PathBuf, Origin)>, ConfigError> {
+    let own = OwnFlags::new(matches, environment);
+    let mut files = Vec::new();
+    for (flag, what) in FLAGS {
+        let last = own.values(flag)?.pop();
+        files.extend(last.map(|(path, origin)| (what, PathBuf::from(path), origin)));
+    }
+    Ok(files)
+}
+
+/// Where the files will be, for the rules of what may be written.
+pub(super) fn places(matches: &ArgMatches, environment: &Environment) -> Vec<PathBuf> {
+    // What is wrong with them is told when they are prepared.
+    let asked = asked(matches, environment).unwrap_or_default();
+    asked.into_iter().map(|(_, path, _)| path).collect()
+}
+
+/// What a file gets of what is signed.
+fn content(what: What, all: &[Signed]) -> Result<Vec<u8>, StoreError> {
+    let each: Vec<Bytes> = match what {
+        What::Signature => all.iter().map(|signed| signed.signature.base64().into()).collect(),
+        What::Payload => all.iter().map(|signed| signed.payload.bytes.clone()).collect(),
+        What::Bundle => all.iter().map(bundle::bundle).collect::<Result<_, _>>()?,
+    };
+    Ok(each.join(&b'\n'))
+}
