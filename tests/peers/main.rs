@@ -31,6 +31,8 @@ mod conditional;
 #[cfg(test)]
 mod cosign_calls;
 #[cfg(test)]
+mod cosign_flags;
+#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod faults;
