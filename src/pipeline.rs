@@ -157,6 +157,16 @@ pub enum PipelineError {
         /// The index.
         image: String,
     },
+    /// What an index lists is to be signed under other names for another index of the same run.
+    #[error(
+        "{image} lists {listed}, which another index of this run lists with other identities; nothing of what it lists was signed for it"
+    )]
+    OtherNames {
+        /// The index.
+        image: String,
+        /// What both list.
+        listed: String,
+    },
     /// The signature was written and isn't there.
     #[error(
         "the signature of {image} was pushed {times} times and is not at {location} when it is read back"
@@ -235,6 +245,9 @@ impl Explain for PipelineError {
             Self::TooMany { .. } => {
                 Some("sign the index without --recursive, or its parts in several runs".into())
             }
+            Self::OtherNames { .. } => {
+                Some("sign the two indexes in runs of their own, or name what both list with all its identities".into())
+            }
             Self::NotAManifest { .. } => Some("check which digest the build wrote into its result".into()),
             Self::NoPayload { .. } => None,
             Self::Payload { source, .. } => source.hint(),
@@ -269,6 +282,7 @@ impl Explain for PipelineError {
             | Self::NotAManifest { .. }
             | Self::NoPayload { .. }
             | Self::TooMany { .. }
+            | Self::OtherNames { .. }
             | Self::NotThere { .. }
             | Self::PutBack { .. }
             | Self::Unacceptable { .. }

@@ -124,7 +124,7 @@ impl Whole {
         let image = &planned.image;
         let manifest = look_up(&self.client, image).await?;
         if self.recursive {
-            subjects.admit(image, &manifest)?;
+            subjects.admit(planned, &manifest)?;
         }
         let payloads = payloads(&job.attestations, planned, &Claims::default())?;
         if let Err(why) = verify::Own::new(&self.key, image, &payloads).acceptable() {

@@ -13,7 +13,6 @@ use super::subjects::{Next, Slot, Subjects};
 use super::{Pipeline, Seen, look_up};
 use crate::explain::Explanation;
 use crate::plan::PlannedImage;
-use crate::registry::ImageRef;
 use crate::registry::client::{Client, Manifest};
 use crate::report::{About, Label, Outcome};
 
@@ -51,7 +50,7 @@ impl Batch {
         for (at, pipeline) in self.pipelines.iter().enumerate() {
             let (slot, looks, held) = (Rc::clone(&slot), slot.looks(at), &held);
             let manifest = async move {
-                let held = held.get_or_init(|| self.manifest(image, subjects)).await;
+                let held = held.get_or_init(|| self.manifest(planned, subjects)).await;
                 held.as_ref().map_err(Clone::clone)
             };
             each.push(async move {
@@ -66,10 +65,14 @@ impl Batch {
     }
 
     /// Looks an image up; makes the manifests of an index subjects too, where those are to be signed.
-    async fn manifest(&self, image: &ImageRef, subjects: &Subjects<'_, '_>) -> Result<Manifest, Explanation> {
-        let manifest = look_up(&self.client, image).await?;
+    async fn manifest(
+        &self,
+        planned: &PlannedImage,
+        subjects: &Subjects<'_, '_>,
+    ) -> Result<Manifest, Explanation> {
+        let manifest = look_up(&self.client, &planned.image).await?;
         if self.recursive {
-            subjects.admit(image, &manifest)?;
+            subjects.admit(planned, &manifest)?;
         }
         Ok(manifest)
     }

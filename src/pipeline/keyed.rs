@@ -71,7 +71,7 @@ impl Whole {
         let image = &planned.image;
         let manifest = look_up(&self.client, image).await?;
         if self.recursive {
-            subjects.admit(image, &manifest)?;
+            subjects.admit(planned, &manifest)?;
         }
         let payloads = payloads(&*(self.format)(), planned, &self.claims)?;
         let mut all = Vec::new();

@@ -4,7 +4,7 @@
 //! ended early still knows what it leaves undone.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::fair::{self, FairQueue};
@@ -43,7 +43,8 @@ pub(super) struct Next {
 pub(super) type Slot<'a> = Rc<fair::Slot<'a, Next>>;
 
 struct Known {
-    images: HashSet<ImageRef>,
+    /// The images, with the identities of the index that lists them; `None`: the plan names it, so that it has its own.
+    images: HashMap<ImageRef, Option<Vec<String>>>,
     /// Of entries that can't be signed, the name or else the error.
     unusable: HashSet<String>,
 }
@@ -57,7 +58,7 @@ impl<'a, 's> Subjects<'a, 's> {
         seen: &'a mut Seen<'s>,
     ) -> Self {
         let known = Known {
-            images: images.iter().map(|planned| planned.image.clone()).collect(),
+            images: images.iter().map(|planned| (planned.image.clone(), None)).collect(),
             unusable: HashSet::new(),
         };
         let queue = FairQueue::new(jobs);
@@ -83,16 +84,18 @@ impl<'a, 's> Subjects<'a, 's> {
     ///
     /// # Errors
     ///
-    /// When there are too many; then none of them is a subject.
-    pub(super) fn admit(&self, index: &ImageRef, manifest: &Manifest) -> Result<(), PipelineError> {
+    /// When there are too many, or one is to be signed under other names for another index; then none of them is a subject.
+    pub(super) fn admit(&self, planned: &PlannedImage, manifest: &Manifest) -> Result<(), PipelineError> {
+        let PlannedImage { image: index, identities, .. } = planned;
         let from = vec![format!("index {index}")];
         // `seen` is the caller's code, so nothing must stay borrowed while it runs.
-        let admitted = self.known.borrow_mut().admit(index, manifest)?;
+        let admitted = self.known.borrow_mut().admit(planned, manifest)?;
         for image in admitted.iter().filter_map(|entry| match entry {
             Listed::Image(image) => Some(image),
             Listed::Unusable(_) => None,
         }) {
-            let planned = PlannedImage::new(image.clone(), from.clone());
+            let identities = identities.clone();
+            let planned = PlannedImage { identities, ..PlannedImage::new(image.clone(), from.clone()) };
             self.queue.push(image.repository.registry(), Next { planned, number: usize::MAX });
         }
         for entry in admitted {
@@ -118,15 +121,25 @@ impl<'a, 's> Subjects<'a, 's> {
 
 impl Known {
     /// What `index` lists and nobody knew of.
-    fn admit(&mut self, index: &ImageRef, manifest: &Manifest) -> Result<Vec<Listed>, PipelineError> {
+    fn admit(&mut self, planned: &PlannedImage, manifest: &Manifest) -> Result<Vec<Listed>, PipelineError> {
+        let PlannedImage { image: index, identities, .. } = planned;
         let name = |error: &EntryError| match error.digest() {
             Some(digest) => format!("{}@{}", index.repository, digest.raw()),
             None => error.to_string(),
         };
         let too_many = || PipelineError::TooMany { image: index.to_string() };
         let mut new = listed(index, manifest).map_err(|TooMany| too_many())?;
+        let is_otherwise_named = |entry: &&Listed| {
+            let Listed::Image(image) = entry else { return false };
+            self.images
+                .get(image)
+                .is_some_and(|known| known.as_ref().is_some_and(|known| known != identities))
+        };
+        if let Some(Listed::Image(listed)) = new.iter().find(is_otherwise_named) {
+            return Err(PipelineError::OtherNames { image: index.to_string(), listed: listed.to_string() });
+        }
         new.retain(|entry| match entry {
-            Listed::Image(image) => !self.images.contains(image),
+            Listed::Image(image) => !self.images.contains_key(image),
             Listed::Unusable(error) => !self.unusable.contains(&name(error)),
         });
         if !new.is_empty() && self.images.len() + self.unusable.len() + new.len() > MAX_SUBJECTS {
@@ -135,7 +148,7 @@ impl Known {
         for entry in &new {
             match entry {
                 Listed::Image(image) => {
-                    self.images.insert(image.clone());
+                    self.images.insert(image.clone(), Some(identities.clone()));
                 }
                 Listed::Unusable(error) => {
                     self.unusable.insert(name(error));
@@ -155,6 +168,10 @@ mod tests {
     fn image(number: usize) -> ImageRef {
         let digest = Digest::of(&number.to_be_bytes());
         ImageRef { repository: "registry.example/app".parse().unwrap(), digest }
+    }
+
+    fn planned_as(number: usize) -> PlannedImage {
+        PlannedImage::new(image(number), Vec::new())
     }
 
     fn index(digests: &[String]) -> Manifest {
@@ -178,11 +195,11 @@ mod tests {
         let mut seen = |_: Event<'_>| events += 1;
         let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
         assert_eq!(next(&subjects), Some(planned[0].clone()));
-        let error = subjects.admit(&image(0), &index(&digests(0..MAX_SUBJECTS + 1))).unwrap_err();
+        let error = subjects.admit(&planned_as(0), &index(&digests(0..MAX_SUBJECTS + 1))).unwrap_err();
         assert!(error.to_string().contains("more than 10000"));
         assert!(next(&subjects).is_none() && subjects.outcomes.borrow().is_empty());
-        subjects.admit(&image(0), &index(&digests(0..3))).unwrap();
-        subjects.admit(&image(1), &index(&digests(0..3))).unwrap();
+        subjects.admit(&planned_as(0), &index(&digests(0..3))).unwrap();
+        subjects.admit(&planned_as(1), &index(&digests(0..3))).unwrap();
         let from = vec![format!("index {}", image(0))];
         assert_eq!(next(&subjects), Some(PlannedImage::new(image(1), from.clone())));
         assert_eq!(next(&subjects), Some(PlannedImage::new(image(2), from)));
@@ -197,8 +214,8 @@ mod tests {
             (0..MAX_SUBJECTS + 5).map(|n| PlannedImage::new(image(n), Vec::new())).collect();
         let mut seen = |_: Event<'_>| {};
         let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
-        subjects.admit(&image(0), &index(&digests(0..9))).unwrap();
-        assert!(subjects.admit(&image(0), &index(&["sha512:x".to_owned()])).is_err());
+        subjects.admit(&planned_as(0), &index(&digests(0..9))).unwrap();
+        assert!(subjects.admit(&planned_as(0), &index(&["sha512:x".to_owned()])).is_err());
     }
 
     #[test]
@@ -206,7 +223,7 @@ mod tests {
         let mut seen = |_: Event<'_>| {};
         let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &[], 16, &mut seen);
         let digests = ["x", "y"].map(|end| format!("sha512:{}{end}", "a".repeat(300)));
-        subjects.admit(&image(0), &index(&digests)).unwrap();
+        subjects.admit(&planned_as(0), &index(&digests)).unwrap();
         let subjects: HashSet<About> =
             subjects.into_outcomes().into_iter().map(|outcome| outcome.subject).collect();
         assert_eq!(subjects.len(), 2);
@@ -224,7 +241,7 @@ mod tests {
         };
         let subjects = Subjects::new(vec![Label::IMAGE, other], vec![later], &[], 16, &mut seen);
         for _ in 0..2 {
-            subjects.admit(&image(0), &index(&["sha512:x".to_owned()])).unwrap();
+            subjects.admit(&planned_as(0), &index(&["sha512:x".to_owned()])).unwrap();
         }
         let outcomes = subjects.into_outcomes();
         assert_eq!(found, ["oci", "directory", "tekton"]);
@@ -233,5 +250,28 @@ mod tests {
             assert_eq!(outcome.subject.to_string(), "registry.example/app@sha512:x");
             assert!(outcome.result.unwrap_err().error.contains("lists sha512:x, which can't be signed"));
         }
+    }
+
+    #[test]
+    fn what_an_index_lists_has_its_names_and_those_of_no_other_index() {
+        let named = |number: usize, name: &str| {
+            let identities = vec![format!("registry.example/{name}")];
+            PlannedImage { identities, ..PlannedImage::new(image(number), Vec::new()) }
+        };
+        let planned = [named(0, "a"), named(1, "b"), named(2, "c")];
+        let mut seen = |_: Event<'_>| {};
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
+        for _ in &planned {
+            next(&subjects).unwrap();
+        }
+        let digest = |number: usize| image(number).digest.to_string();
+        subjects.admit(&planned[0], &index(&[digest(2), digest(3)])).unwrap();
+        let listed = next(&subjects).unwrap();
+        assert_eq!((&listed.image, &listed.identities), (&image(3), &planned[0].identities));
+        assert!(next(&subjects).is_none(), "the one that the plan names has names of its own");
+        subjects.admit(&planned[0], &index(&[digest(3)])).unwrap();
+        let error = subjects.admit(&planned[1], &index(&[digest(3), digest(4)])).unwrap_err();
+        assert!(matches!(error, PipelineError::OtherNames { .. }), "{error}");
+        assert!(next(&subjects).is_none(), "nothing of it is signed under half of its names");
     }
 }
