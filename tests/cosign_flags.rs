@@ -292,6 +292,9 @@ fn services_are_refused_unless_cosign_would_not_ask_them() {
     };
     for (args, variables) in [
         (&["--fulcio-url=https://f"][..], &[][..]),
+        // It says whom to ask: that a key is named, too, is no reason to ask nobody.
+        (&["--fulcio-url=https://f", "--key=/nowhere"], &[]),
+        (&["--key=/nowhere"], &[("COSIGN_FULCIO_URL", "https://f")]),
         (&[], &[("COSIGN_OIDC_ISSUER", "https://o")]),
         (&["--rekor-url=https://r", "--key=/nowhere"], &[]),
         (&["--issue-certificate", "--key=/nowhere"], &[]),
@@ -302,8 +305,8 @@ fn services_are_refused_unless_cosign_would_not_ask_them() {
         assert!(is, "{args:?}: {err}");
     }
     for (args, variables) in [
-        (&["--fulcio-url=https://f", "--key=/nowhere"][..], &[][..]),
-        (&["--fulcio-url=https://f"], &[("COSIGN_KEY", "/nowhere")]),
+        (&["--oidc-issuer=https://o", "--key=/nowhere"][..], &[][..]),
+        (&["--oidc-issuer=https://o"], &[("COSIGN_KEY", "/nowhere")]),
         (&["--rekor-url=https://r", "--tlog-upload=false", "--key=/nowhere"], &[]),
         (&["--issue-certificate=false", "--use-signing-config=false"], &[]),
     ] {

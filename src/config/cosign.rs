@@ -138,6 +138,10 @@ const fn unless(when: Unless, why: &'static str, instead: &'static str) -> Refus
 
 const KEYLESS: Refusal =
     unless(Unless::Key, "signing without a key, with a certificate of Fulcio's, is not in this version", "");
+const NO_FULCIO: Refusal = refusal(
+    "signing without a key, with a certificate of Fulcio's, is not in this version",
+    "sign with --key alone",
+);
 const LOG: Refusal = unless(
     Unless::NoUpload,
     "entries in a transparency log are not in this version",
@@ -260,8 +264,8 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
         &[(ANY_VERIFYING, Accepted("signatures are looked for in tags and among referrers in any case"))],
     ),
     flag("fulcio-auth-flow", Value, &[(SIGNING, Refused(KEYLESS))]),
-    flag("fulcio-url", Value, &[(SIGNING, Refused(KEYLESS))]),
-    flag("identity-token", Value, &[(SIGNING, Refused(KEYLESS))]),
+    flag("fulcio-url", Value, &[(SIGNING, Refused(NO_FULCIO))]),
+    flag("identity-token", Value, &[(SIGNING, Refused(NO_FULCIO))]),
     flag("insecure-ignore-sct", Switch, &[(VERIFYING, Same)]),
     flag("insecure-ignore-tlog", Switch, &[(VERIFYING, Same)]),
     flag(
