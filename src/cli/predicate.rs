@@ -1,6 +1,6 @@
 //! What a predicate is: its type, and the JSON that stands in a statement. `attest` and `attest-blob` share it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -11,26 +11,33 @@ use crate::explain::Explain;
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::json::{self, Limit};
+use crate::payload::predicate_shape::{self, ShapeError};
 use crate::payload::{cosign_statement, statement};
 
-/// The largest predicate that is signed.
+/// How many bytes of predicates and statements are signed in a run, all files together.
 pub(super) const MAX_PREDICATE_BYTES: u64 = 64 * 1024 * 1024;
 /// What the keys of a predicate's objects may take in memory while they are compared; `verify` reads as many.
 const PREDICATE_KEYS: Limit = Limit::memory(32 * 1024 * 1024);
+/// The type of a predicate without one, as of cosign's.
+pub(super) const DEFAULT_TYPE: &str = "custom";
+/// What that stands for: cosign reads any text as a predicate of it, by either name.
+const CUSTOM: &str = "https://cosign.sigstore.dev/attestation/v1";
 
-/// Why a predicate can't be attested to.
+/// Why a predicate can't be attested to. `place` says which it is.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PredicateError {
     #[error("--type: \"{0}\" is no type of a predicate")]
     Type(String),
-    #[error("--type: {0} is the type of an image's signature")]
-    Signature(String),
-    #[error("cannot read the predicate {}", foreign::shown(&path.display().to_string(), 512))]
-    Read { path: PathBuf, source: InputError },
-    #[error("the predicate {} is not JSON that says each thing once", foreign::shown(&path.display().to_string(), 512))]
-    NotJson { path: PathBuf, source: serde_json::Error },
-    #[error("the predicate {} is not UTF-8 text", foreign::shown(&path.display().to_string(), 512))]
-    NotText { path: PathBuf },
+    #[error("{place}: {kind} is the type of an image's signature")]
+    Signature { place: String, kind: String },
+    #[error("cannot read {place}")]
+    Read { place: String, source: InputError },
+    #[error("{0} is not UTF-8 text")]
+    NotText(String),
+    #[error("{place} is not JSON that says each thing once")]
+    NotJson { place: String, source: serde_json::Error },
+    #[error("{place} is not a predicate of the type {kind}")]
+    Shape { place: String, kind: String, source: ShapeError },
 }
 
 impl Explain for PredicateError {
@@ -40,7 +47,7 @@ impl Explain for PredicateError {
                 let names: Vec<&str> = statement::PREDICATE_NAMES.iter().map(|(name, _)| *name).collect();
                 format!("give a URI, or one of {}", names.join(", "))
             }
-            Self::Signature(_) => {
+            Self::Signature { .. } => {
                 "sign the image with `stepseal sign`, or give the type of what is attested".into()
             }
             Self::Read { source: InputError::TooLarge { .. }, .. } => {
@@ -49,8 +56,11 @@ impl Explain for PredicateError {
             Self::Read { source, .. } => source
                 .hint()
                 .unwrap_or_else(|| "name a file that this step may read, or - for standard input".into()),
+            Self::NotText(_) => "give UTF-8 text".into(),
             Self::NotJson { .. } => "give JSON, or --type custom, whose predicate may be any text".into(),
-            Self::NotText { .. } => "give UTF-8 text".into(),
+            Self::Shape { .. } => {
+                "give the file that belongs to this type, or the type that belongs to this file".into()
+            }
         })
     }
 
@@ -59,19 +69,29 @@ impl Explain for PredicateError {
     }
 }
 
-/// The predicate type that `--type` names.
+/// The predicate type that `--type` names; `place` says whose it is.
 ///
 /// # Errors
 ///
 /// It names none, or that of an image's signature.
-pub(super) fn predicate_type(kind: &str) -> Result<&str, PredicateError> {
+pub(super) fn predicate_type<'a>(kind: &'a str, place: &str) -> Result<&'a str, PredicateError> {
     let predicate_type =
         statement::predicate_type(kind).ok_or_else(|| PredicateError::Type(foreign::shown(kind, 120)))?;
-    // It would count as a signature, whatever the predicate says.
-    if cosign_statement::is_signature(predicate_type) {
-        return Err(PredicateError::Signature(foreign::shown(kind, 120)));
-    }
+    check_type(predicate_type, place)?;
     Ok(predicate_type)
+}
+
+/// That a predicate or statement of this type isn't one that counts as a signature, whatever it says.
+///
+/// # Errors
+///
+/// It is one.
+pub(super) fn check_type(predicate_type: &str, place: &str) -> Result<(), PredicateError> {
+    if cosign_statement::is_signature(predicate_type) {
+        let kind = foreign::shown(predicate_type, 120);
+        return Err(PredicateError::Signature { place: place.to_owned(), kind });
+    }
+    Ok(())
 }
 
 /// What cosign makes of a predicate that may be any text.
@@ -83,31 +103,48 @@ struct Custom<'a> {
     timestamp: Option<String>,
 }
 
+/// Reads a predicate or a statement from a file, or from standard input.
+///
+/// # Errors
+///
+/// It can't be read.
+pub(super) fn read(path: &Path, place: &str) -> Result<Vec<u8>, PredicateError> {
+    let bytes = input::read_or_stdin(path, MAX_PREDICATE_BYTES);
+    bytes.map_err(|source| PredicateError::Read { place: place.to_owned(), source })
+}
+
 /// The predicate, as JSON. Of the types that cosign reads as text, the text becomes JSON as cosign makes it; a time stands in it only
 /// if it is known, so that the same predicate twice is the same.
 ///
 /// # Errors
 ///
-/// The file can't be read, or isn't what its type takes.
+/// It isn't what its type takes.
 pub(super) fn predicate(
-    path: &Path,
+    bytes: Vec<u8>,
+    place: String,
     kind: &str,
     created: Option<SystemTime>,
 ) -> Result<Box<RawValue>, PredicateError> {
-    let bytes = input::read_or_stdin(path, MAX_PREDICATE_BYTES);
-    let bytes = bytes.map_err(|source| PredicateError::Read { path: path.to_owned(), source })?;
-    let text = String::from_utf8(bytes).map_err(|_| PredicateError::NotText { path: path.to_owned() })?;
-    let not_json = |source| PredicateError::NotJson { path: path.to_owned(), source };
-    match kind {
-        "custom" => {
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => return Err(PredicateError::NotText(place)),
+    };
+    let made = match kind {
+        DEFAULT_TYPE | CUSTOM => {
             let timestamp = created.map(|time| humantime::format_rfc3339_seconds(time).to_string());
-            serde_json::value::to_raw_value(&Custom { data: &text, timestamp }).map_err(not_json)
+            serde_json::value::to_raw_value(&Custom { data: &text, timestamp })
         }
-        "spdx" => serde_json::value::to_raw_value(&text).map_err(not_json),
+        "spdx" => serde_json::value::to_raw_value(&text),
         _ => {
             // Readers of a key that appears twice disagree on its value: verifying refuses such a statement.
-            json::check(text.as_bytes(), PREDICATE_KEYS).map_err(not_json)?;
-            RawValue::from_string(text).map_err(not_json)
+            if let Err(source) = json::check(text.as_bytes(), PREDICATE_KEYS) {
+                return Err(PredicateError::NotJson { place, source });
+            }
+            if let Err(source) = predicate_shape::check(kind, text.as_bytes()) {
+                return Err(PredicateError::Shape { place, kind: foreign::shown(kind, 120), source });
+            }
+            RawValue::from_string(text)
         }
-    }
+    };
+    made.map_err(|source| PredicateError::NotJson { place, source })
 }

@@ -12,7 +12,8 @@ use super::{Setup, read, sign_bytes};
 use crate::cli::environment::Environment;
 use crate::cli::output::Output;
 use crate::cli::own_flags::OwnFlags;
-use crate::cli::predicate::{MAX_PREDICATE_BYTES, predicate, predicate_type};
+use crate::cli::predicate::{self, MAX_PREDICATE_BYTES};
+use crate::foreign;
 use crate::input;
 use crate::payload::cosign_statement::{self, PAYLOAD_TYPE};
 use crate::payload::{Envelope, Payload, statement};
@@ -98,10 +99,13 @@ impl Given {
     fn said(&self, setup: &Setup) -> Result<Said, SignBlobError> {
         match (&self.statement, &self.predicate) {
             (Some(path), _) => whole(path).map(Said::Statement),
-            (None, Some(path)) => Ok(Said::Predicate {
-                predicate_type: predicate_type(&self.kind)?.to_owned(),
-                predicate: predicate(path, &self.kind, setup.config.created)?,
-            }),
+            (None, Some(path)) => {
+                let place = format!("the predicate {}", foreign::shown(&path.display().to_string(), 512));
+                let predicate_type = predicate::predicate_type(&self.kind, &place)?.to_owned();
+                let bytes = predicate::read(path, &place)?;
+                let predicate = predicate::predicate(bytes, place, &self.kind, setup.config.created)?;
+                Ok(Said::Predicate { predicate_type, predicate })
+            }
             (None, None) => Err(SignBlobError::NoPredicate),
         }
     }
