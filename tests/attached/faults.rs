@@ -44,12 +44,16 @@ fn a_look_up_that_fails_is_an_error_and_nothing_is_printed() {
 fn an_image_without_anything_says_where_was_looked() {
     for scene in Scene::both() {
         for (args, what) in [
-            (["download", "signature"], "no signatures at"),
-            (["download", "attestation"], "no attestations at"),
-            (["download", "sbom"], "no SBOM is attached to"),
+            (&["download", "signature"][..], "no signatures at"),
+            (&["download", "attestation", "--predicate-type=vuln"], "no attestations of the type"),
+            (&["download", "sbom"], "no SBOM is attached to"),
         ] {
-            scene.fails(1, &args, &[what]);
+            scene.fails(1, args, &[what]);
         }
+        // As with cosign, for scripts that look through all that there is.
+        let ended = scene.ok(&["download", "attestation"]);
+        assert_eq!(ended.stdout, "");
+        assert!(ended.stderr.contains("has no attestations: looked at"), "{}", ended.stderr);
         // What is something else doesn't count.
         scene.attest("custom", &[BUNDLE]);
         scene.fails(1, &["download", "signature"], &["no signatures at"]);

@@ -109,6 +109,15 @@ impl Download {
         if kept.others > 0 {
             out.line(&format!("note: left out: {} more entries that can't be read", kept.others));
         }
+        if kept.lines.is_empty() && self.wanted == Wanted::Attestations(None) {
+            // As with cosign this is no failure: scripts look through whatever there is.
+            out.line(&format!(
+                "note: {} has no attestations: looked at {}",
+                asked.name,
+                search.places(&asked.image)
+            ));
+            return Ok(());
+        }
         if kept.lines.is_empty() {
             return Err(self.nothing(asked.name, search.places(&asked.image)));
         }
@@ -125,12 +134,11 @@ impl Download {
             Wanted::Signatures => {
                 ("signatures".to_owned(), "sign it with `stepseal sign`, or look with `stepseal tree`")
             }
-            Wanted::Attestations(None) => (
-                "attestations".to_owned(),
-                "attest to it with `stepseal attest`, or look with `stepseal tree`",
-            ),
-            Wanted::Attestations(Some(kind)) => (
-                format!("attestations of the type {}", crate::foreign::shown(kind, 200)),
+            Wanted::Attestations(kind) => (
+                format!(
+                    "attestations of the type {}",
+                    crate::foreign::shown(kind.as_deref().unwrap_or("?"), 200)
+                ),
                 "leave out --predicate-type to see which there are",
             ),
         };
