@@ -79,6 +79,7 @@ pub use resolve::{ResolveError, resolve};
 pub use whole::{OciStores, RunJob, Seen, Whole, WholeError};
 pub use writers::Writers;
 
+use batch::OneImage;
 use looks::Looks;
 use subjects::{MAX_SUBJECTS, Slot};
 
@@ -303,11 +304,12 @@ impl Pipeline {
     /// A subject that only waits, to see whether its signature stays, leaves its slot to another.
     async fn sign_one(
         &self,
-        planned: &PlannedImage,
+        one: &OneImage<'_>,
         manifest: impl Future<Output = Result<&Manifest, Explanation>>,
         looks: &Looks,
         slot: Slot<'_>,
     ) -> Result<Done, Explanation> {
+        let OneImage { planned, .. } = one;
         let image = &planned.image;
         let late = self.looks_late(image, looks).await;
         let payloads = self.what.payloads(planned)?;
@@ -324,7 +326,7 @@ impl Pipeline {
         };
         let (manifest, shelf) = tokio::join!(manifest, read);
         let (manifest, shelf) = (manifest?, shelf.map_err(PipelineError::from)?);
-        let result = self.add(image, manifest, &payloads, shelf, &judge, slot).await;
+        let result = self.add(one, manifest, &payloads, shelf, &judge, slot).await;
         let ours = result.as_ref().is_ok_and(|done| done.present > 0);
         looks.ended(ours);
         Ok(result?)
@@ -348,15 +350,16 @@ impl Pipeline {
     /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
     async fn add(
         &self,
-        image: &ImageRef,
+        one: &OneImage<'_>,
         manifest: &Manifest,
         payloads: &[Payload],
         shelf: Option<Shelf>,
         judge: &verify::Own<'_>,
         slot: Slot<'_>,
     ) -> Result<Done, PipelineError> {
+        let image = &one.planned.image;
         let expected = shelf.clone().unwrap_or_default();
-        let mut signed = self.make(&expected, image, &judge.missing(&expected)).await?;
+        let mut signed = self.make(&expected, one, &judge.missing(&expected)).await?;
         let shelf = match shelf {
             Some(shelf) => shelf,
             None => {
@@ -385,24 +388,25 @@ impl Pipeline {
     async fn make(
         &self,
         shelf: &Shelf,
-        image: &ImageRef,
+        one: &OneImage<'_>,
         payloads: &[Payload],
     ) -> Result<Vec<Signed>, PipelineError> {
         if payloads.is_empty() {
             return Ok(Vec::new());
         }
+        let image = &one.planned.image;
         let prepared =
             async { self.store.prepare(shelf, image, payloads).await.map_err(PipelineError::from) };
-        let ((), signed) = tokio::try_join!(prepared, self.sign_all(image, payloads))?;
+        let ((), signed) = tokio::try_join!(prepared, self.sign_all(one, payloads))?;
         Ok(signed)
     }
 
-    async fn sign_all(&self, image: &ImageRef, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
+    async fn sign_all(&self, one: &OneImage<'_>, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
         let mut all = Vec::with_capacity(payloads.len());
         for payload in payloads {
             all.push(match &self.what {
                 What::Same(signed) => signed.clone(),
-                What::Each { .. } => sign(&self.key, payload.clone(), vec![image.clone()]).await?,
+                What::Each { .. } => one.signatures.of(&self.key, payload, &one.planned.image).await?,
             });
         }
         Ok(all)

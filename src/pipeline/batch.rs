@@ -3,6 +3,8 @@
 //! Each image is looked up once, and an index is expanded once, for all of them. A store that is slow or refuses keeps
 //! none of the others waiting: each has an outcome of its own.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_util::StreamExt as _;
@@ -12,9 +14,13 @@ use tokio::sync::OnceCell;
 use super::subjects::{Next, Slot, Subjects};
 use super::{Pipeline, Seen, look_up};
 use crate::explain::Explanation;
+use crate::payload::Payload;
 use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Manifest};
+use crate::registry::{Digest, ImageRef};
 use crate::report::{About, Label, Outcome};
+use crate::sign::{SignError, Signature, Unlocking};
+use crate::store::Signed;
 
 /// Everything that images are signed with, for all stores that they go to at the same time.
 pub struct Batch {
@@ -28,6 +34,35 @@ pub struct Batch {
     pub jobs: usize,
     /// Whether each manifest of an index is a subject too.
     pub recursive: bool,
+}
+
+/// An image that is signed for several stores.
+pub(super) struct OneImage<'a> {
+    pub(super) planned: &'a PlannedImage,
+    pub(super) signatures: Signatures,
+}
+
+/// The signatures of one image, each made once, however many stores get the same payload.
+#[derive(Default)]
+pub(super) struct Signatures(RefCell<HashMap<Digest, Rc<OnceCell<Signature>>>>);
+
+impl Signatures {
+    /// The payload with its signature by `key`.
+    ///
+    /// # Errors
+    ///
+    /// When the key can't be unlocked, or can't sign.
+    pub(super) async fn of(
+        &self,
+        key: &Unlocking,
+        payload: &Payload,
+        image: &ImageRef,
+    ) -> Result<Signed, SignError> {
+        let cell = Rc::clone(self.0.borrow_mut().entry(payload.digest()).or_default());
+        let signature =
+            cell.get_or_try_init(|| key.sign_payload(payload.clone(), vec![image.clone()])).await?.clone();
+        Ok(Signed::new(payload.clone(), signature, key.signer().await?.public_key()))
+    }
 }
 
 impl Batch {
@@ -46,15 +81,16 @@ impl Batch {
     async fn sign_one(&self, planned: &PlannedImage, slot: Slot<'_>, subjects: &Subjects<'_, '_>) {
         let PlannedImage { image, from, .. } = planned;
         let held = OnceCell::new();
+        let one = OneImage { planned, signatures: Signatures::default() };
         let mut each = Vec::with_capacity(self.pipelines.len());
         for (at, pipeline) in self.pipelines.iter().enumerate() {
-            let (slot, looks, held) = (Rc::clone(&slot), slot.looks(at), &held);
+            let (slot, looks, held, one) = (Rc::clone(&slot), slot.looks(at), &held, &one);
             let manifest = async move {
                 let held = held.get_or_init(|| self.manifest(planned, subjects)).await;
                 held.as_ref().map_err(Clone::clone)
             };
             each.push(async move {
-                let result = pipeline.sign_one(planned, manifest, &looks, slot).await;
+                let result = pipeline.sign_one(one, manifest, &looks, slot).await;
                 let (label, subject) = (pipeline.label, About::Image(image.clone()));
                 subjects.ended(Outcome { label, subject, from: from.clone(), result });
             });
