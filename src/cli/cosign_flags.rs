@@ -216,6 +216,11 @@ fn of_others(command: &str) -> impl Iterator<Item = &'static Setting> {
     of_key.chain(beside_settings().filter(move |_| is_beside))
 }
 
+/// Whether cosign has `command` too, so that its variables mean it.
+pub(super) fn is_cosigns(command: &str) -> bool {
+    flags_of(command).next().is_some() || of_others(command).next().is_some()
+}
+
 fn switch(text: &str, origin: &Origin) -> Result<bool, ConfigError> {
     boolean(text.trim()).ok_or_else(|| ConfigError::Value {
         origin: origin.clone(),

@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::ArgMatches;
 
 use super::args;
+use super::cosign_flags;
 use super::environment::Environment;
 use super::output::Output;
 use super::own_flags::OwnFlags;
-use crate::config::cosign::flags_of;
 use crate::config::settings::TIMEOUT;
 use crate::config::{self, ConfigError};
 use crate::exit::ExitCode;
@@ -60,7 +60,7 @@ fn verbose(matches: &ArgMatches, environment: &Environment) -> Result<bool, Conf
 
 /// Whether it is a command that cosign has too: for others, cosign's variables are another program's.
 fn reads_variables(matches: &ArgMatches) -> bool {
-    matches.subcommand_name().is_some_and(|name| flags_of(name).any(|(flag, _)| flag.name == "verbose"))
+    matches.subcommand_name().is_some_and(cosign_flags::is_cosigns)
 }
 
 /// The time limit of a command whose flags are no settings; without a flag it is that of all commands.
@@ -94,8 +94,8 @@ fn check(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> R
     verbose(matches, environment)?;
     let program = args::command();
     let command = program.find_subcommand(name);
-    let has_timeout =
-        command.is_some_and(|command| command.get_arguments().any(|arg| arg.get_id() == "timeout"));
+    let has = |command: &clap::Command| command.get_arguments().any(|arg| arg.get_id() == "timeout");
+    let has_timeout = command.is_some_and(|command| has(command) || command.get_subcommands().any(has));
     if !has_timeout && matches.get_one::<String>("timeout").is_some() {
         return Err(GlobalError::NoTimeout(name.to_owned()));
     }
