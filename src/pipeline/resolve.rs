@@ -26,7 +26,7 @@ pub enum ResolveError {
         source: Box<RegistryError>,
     },
     /// The registry has no such tag.
-    #[error("{tag} is not in the registry")]
+    #[error("{tag} is not in the registry: the tag names nothing")]
     Absent {
         /// The tag, with its repository.
         tag: TagRef,

@@ -43,6 +43,36 @@ fn any_predicate_is_signed_once_and_stays_as_it_is() {
 }
 
 #[test]
+fn an_image_by_a_tag_is_attested_by_what_the_tag_names() {
+    let place = Place::new();
+    let (name, digest) = image(&place);
+    let (_, manifest) = place.step.registry.content().manifest("team/app", digest.as_str()).unwrap();
+    place.step.registry.content().put_manifest("team/app", Some("1.0"), MANIFEST, manifest).unwrap();
+    let tag = format!("{}/team/app:1.0", place.step.host());
+    let ended = attest(&place, &tag, "{}", "vuln", &["--output=json"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("{tag} is {name}")), "{}", ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(report[0]["digest"], digest.as_str());
+    assert_eq!(place.statements("team/app", &digest).len(), 1);
+    // A whole statement has to be about what the tag names.
+    let other = json!({
+        "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://e.x/t", "predicate": {},
+        "subject": [{ "digest": { "sha256": "0".repeat(64) } }],
+    });
+    let file = place.step.path("statement");
+    std::fs::write(&file, other.to_string()).unwrap();
+    let ended = ended_of(&place, &["attest", &tag, "--statement", file.to_str().unwrap()]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("about something else than the images"), "{}", ended.stderr);
+    assert_eq!(place.statements("team/app", &digest).len(), 1);
+}
+
+fn ended_of(place: &Place, args: &[&str]) -> Ended {
+    ended(place.step.command(args).output().unwrap())
+}
+
+#[test]
 fn a_predicate_that_verify_would_refuse_is_refused_first() {
     let place = Place::new();
     let (name, digest) = image(&place);
@@ -189,7 +219,8 @@ fn what_cannot_be_attested_says_why() {
     let (name, digest) = image(&place);
     let tag = format!("{}/team/app:1", place.step.host());
     for (code, image, predicate, kind, args, want) in [
-        (3, &tag, "{}", "vuln", &[][..], "1 problem with what is to be signed"),
+        (1, &tag, "{}", "vuln", &[][..], "the tag names nothing"),
+        (3, &tag, "{}", "vuln", &["--require-digest"], "1 problem with what is to be signed"),
         (2, &name, "{", "vuln", &[], "is not JSON"),
         (2, &name, "{} {}", "vuln", &[], "is not JSON"),
         (2, &name, "[]", "vuln", &[], "is not a predicate of the type vuln"),
