@@ -260,6 +260,14 @@ fn ours_win_over_cosigns() {
     let (code, _, err) = run(&["verify", "--jobs=3", "--max-workers=4", IMAGE], &[]);
     assert_eq!(code, Some(2));
     assert!(err.contains("--jobs and --max-workers contradict each other"), "{err}");
+    // A pod's key for signing is no reason to refuse the identity that a call names.
+    let identity =
+        ["--certificate-identity=a", "--certificate-oidc-issuer=b", "--bundle=/nowhere", "/nowhere"];
+    for variable in ["STEPSEAL_KEY", "COSIGN_KEY"] {
+        let (code, _, err) = run(&[&["verify-blob"], &identity[..]].concat(), &[(variable, "/absent")]);
+        assert_eq!(code, Some(2));
+        assert!(err.contains("bundle") && !err.contains("both a key and an identity"), "{err}");
+    }
     let (code, _, err) =
         run(&["sign", "--new-bundle-format", "--config=storage.oci.encoding-format=dsse", IMAGE], &[]);
     assert_eq!(code, Some(2));

@@ -326,6 +326,10 @@ pub(super) fn with_variables(
     let mut added = Vec::new();
     for arg in command.get_arguments() {
         let Some(long) = arg.get_long().filter(|long| !is_there(&args, long, arg)) else { continue };
+        // Flags say whose signature it has to be before variables do.
+        if long == "key" && !reads_settings && names_identity(&args, command) {
+            continue;
+        }
         let cosign = flags_of(name).find(|(flag, _)| flag.name == long);
         // What stands for other flags, and what is refused, is found later: there it is known where it stands.
         let is_own = match cosign {
@@ -352,6 +356,13 @@ pub(super) fn with_variables(
         line.added.push((long, variable));
     }
     Ok(line)
+}
+
+/// Whether flags name the identity that has signed.
+fn names_identity(args: &[OsString], command: &clap::Command) -> bool {
+    let of_identity = ["certificate-identity", "certificate-identity-regexp"];
+    let mut named = command.get_arguments().filter(|arg| of_identity.contains(&arg.get_id().as_str()));
+    named.any(|arg| is_there(args, arg.get_long().unwrap_or_default(), arg))
 }
 
 /// The place of the command in `args`, behind the flags that come before it.

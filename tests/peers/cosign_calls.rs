@@ -207,7 +207,7 @@ fn the_calls_that_wait_for_what_is_not_there_are_refused_with_the_reason() {
     assert!(task.scene.tag_signatures(&task.image).is_empty(), "something was signed");
     // They verify what there will be; until then they find nothing, and say so.
     for row in [9, 11, 12] {
-        let call = task.call(row, &[&values[..], &[("RE", ".*")]].concat());
+        let call = task.call(row, &[&values[..], &[("RE", "'.*'")]].concat());
         let call = call.replace(
             &format!("k8s://{}", task.namespace.named("signing")),
             &task.scene.public_key().display().to_string(),
