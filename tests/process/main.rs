@@ -11,6 +11,7 @@
 )]
 
 mod landlock;
+mod landlock_inputs;
 #[path = "../sign/peak.rs"]
 mod peak;
 #[path = "../sign/running.rs"]
