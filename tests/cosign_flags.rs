@@ -336,7 +336,8 @@ fn a_script_signs_as_it_did() {
         "-y",
         "--key",
         step.path("keys/cosign.key").to_str().unwrap(),
-        "-ra",
+        "-r",
+        "-a",
         "team=blue,stage=two",
         "--sign-container-identity",
         &identity,
@@ -464,7 +465,7 @@ fn global_flags_stand_before_the_command_or_behind_it() {
         &["--timeout=soon", "sign", IMAGE],
         &["sign", "-t", "soon", IMAGE],
         &["-t=soon", "verify", IMAGE],
-        &["-tsoon", "verify-blob", "--key=/nowhere", "--bundle=/nowhere", "/nowhere"],
+        &["-t=soon", "verify-blob", "--key=/nowhere", "--bundle=/nowhere", "/nowhere"],
     ] {
         let (code, _, err) = run(line, &[]);
         assert_eq!(code, Some(2), "{line:?}: {err}");
@@ -523,4 +524,31 @@ fn every_command_of_cosigns_is_here_or_is_told() {
 fn the_version_is_a_command_too() {
     assert_eq!(run(&["version"], &[]), run(&["--version"], &[]));
     assert_eq!(run(&["version"], &[]).0, Some(0));
+}
+
+/// As cosign reads them. `-allow=x` is not `-a llow=x`.
+#[test]
+fn a_long_flag_may_have_one_hyphen_and_a_short_one_has_nothing_behind_it() {
+    let plan = |args: &[&str]| run(&[&["plan", "--output=json", IMAGE], args].concat(), &[]);
+    let (code, out, _) = plan(&["-annotations=k=v", "-allow=**"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains(r#""k": "v""#) && !out.contains("llow"), "{out}");
+    let (code, _, err) = plan(&["-allow=other.example/**"]);
+    assert_eq!(code, Some(3), "{err}");
+    let (code, _, err) = run(&["sign", "-attachment=sbom", IMAGE], &[]);
+    assert!(code == Some(2) && err.contains("--attachment: what is attached"), "{err}");
+    for args in [&["-ak=v"][..], &["-t3m"], &["-dt", "3m"], &["-ra", "k=v"]] {
+        let (code, _, err) = plan(args);
+        assert!(code == Some(2) && err.contains("unexpected argument"), "{args:?}: {err}");
+    }
+    // Behind `--` are files.
+    let (_, _, err) =
+        run(&["verify-blob", "--key=/absent", "--signature=/absent", "--", "-annotations"], &[]);
+    assert!(!err.contains("unexpected argument"), "{err}");
+    let secret = "hunter2hunter2";
+    let (code, out, err) = run(
+        &["sign", "--key=/absent", &format!("-registry-password={secret}"), "-registry-username=u", IMAGE],
+        &[],
+    );
+    assert!(code == Some(2) && !out.contains(secret) && !err.contains(secret), "{err}");
 }

@@ -4,6 +4,7 @@
 //! finds what stands in for settings, what is worth a note, and what is refused.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -98,7 +99,9 @@ pub(super) fn read(
     let given = Given { command, matches, environment };
     let mut read = Read::default();
     for setting in of_others(command).filter(|setting| matches.try_contains_id(setting.flag).is_ok()) {
-        let variable = cosign_variable(setting.flag);
+        // The one flag of theirs that cosign names otherwise.
+        let name = if setting.flag == "registry-ca" { "registry-cacert" } else { setting.flag };
+        let variable = cosign_variable(name);
         let text = if is_secret(&variable) { None } else { environment.text(&variable)? };
         if let Some(text) = text {
             let value = (vec![text.trim().to_owned()], Origin::Env(variable));
@@ -363,6 +366,21 @@ fn names_identity(args: &[OsString], command: &clap::Command) -> bool {
     let of_identity = ["certificate-identity", "certificate-identity-regexp"];
     let mut named = command.get_arguments().filter(|arg| of_identity.contains(&arg.get_id().as_str()));
     named.any(|arg| is_there(args, arg.get_long().unwrap_or_default(), arg))
+}
+
+/// `args` with two hyphens before the long flags that have one, as cosign reads them. Otherwise `-allow=x` would be `-a llow=x`: an annotation
+/// in place of a restriction. For the same reason no short flag has its value, or another flag, behind it without a blank.
+pub(super) fn with_two_hyphens(mut args: Vec<OsString>) -> Vec<OsString> {
+    let before_files = args.iter().skip(1).take_while(|arg| *arg != OsStr::new("--")).count();
+    for arg in args.iter_mut().skip(1).take(before_files) {
+        let is_long = matches!(arg.as_bytes(), [b'-', first, second, ..] if *first != b'-' && !first.is_ascii_digit() && *second != b'=');
+        if is_long {
+            let mut long = OsString::from("-");
+            long.push(&*arg);
+            *arg = long;
+        }
+    }
+    args
 }
 
 /// The place of the command in `args`, behind the flags that come before it.

@@ -134,6 +134,7 @@ enum Unparsed {
 impl Parsed {
     fn new(args: Vec<OsString>, environment: &Environment) -> Result<Self, Unparsed> {
         let program = args::command();
+        let args = cosign_flags::with_two_hyphens(args);
         let line = cosign_flags::with_variables(args, &program, environment);
         let line = line.map_err(Unparsed::Variable)?;
         let note = line.note();

@@ -45,7 +45,10 @@ fn places<'a>(arguments: impl IntoIterator<Item = &'a [u8]>, flags: &[&str]) -> 
         if argument == b"--" {
             break;
         }
-        let Some(text) = argument.strip_prefix(b"--") else { continue };
+        // cosign takes one hyphen before a long flag, too.
+        let Some(text) = argument.strip_prefix(b"--").or_else(|| argument.strip_prefix(b"-")) else {
+            continue;
+        };
         for (flag, name) in flags.iter().enumerate() {
             match text.strip_prefix(name.as_bytes()) {
                 Some([]) => awaited = Some(flag),

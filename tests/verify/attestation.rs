@@ -44,7 +44,7 @@ fn what_is_attested_is_printed_and_required() {
         fails(verify(&step, &[&args[..], &[&image]].concat()), &["has no attestation of", want]);
     }
     for (args, want) in [
-        (["--type=nonsense", "-ojson"], "no predicate type"),
+        (["--type=nonsense", "-o=json"], "no predicate type"),
         (["--type=custom", "--require=a"], "PATH=VALUE"),
         (["--type=custom", "--require=a=b"], "not a JSONPath"),
     ] {
