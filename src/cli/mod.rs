@@ -27,6 +27,7 @@ mod predicate;
 mod progress;
 mod public_key;
 mod registries;
+mod replaced;
 mod runs;
 mod runtime;
 mod sign;
@@ -160,10 +161,6 @@ impl Parsed {
             out.error(&error);
             return error.exit();
         }
-        if let Err(error) = globals::begin(&self.matches, environment, out) {
-            out.explanation(&error);
-            return error.exit;
-        }
         if let Some((name, matches)) = self.matches.subcommand() {
             match cosign_flags::read(name, matches, environment) {
                 Ok(read) => out.lines(&read.notes),
@@ -172,6 +169,14 @@ impl Parsed {
                     return error.exit();
                 }
             }
+            if reads_settings && let Err(error) = replaced::check(name, matches, environment) {
+                out.error(&error);
+                return error.exit();
+            }
+        }
+        if let Err(error) = globals::begin(&self.matches, environment, out) {
+            out.explanation(&error);
+            return error.exit;
         }
         if matches!(name, "plan" | "agent" | "generate-key-pair" | "import-key-pair") {
             confinement::none();

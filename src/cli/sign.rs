@@ -196,7 +196,11 @@ async fn work(
     if report.exit() == ExitCode::Done
         && let Err(error) = outputs.write(&whole, subjects).await
     {
-        written = fail(&error, out);
+        // What was to be signed is signed: the call was not in vain, as bad usage would say.
+        written = match fail(&error, out) {
+            ExitCode::Usage => ExitCode::Failed,
+            exit => exit,
+        };
     }
     Ok((report, written))
 }

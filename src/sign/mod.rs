@@ -74,7 +74,7 @@ pub use public_source::PublicKeySource;
 pub use remote::{AgentAddress, AgentError};
 pub use scheme::{Scheme, SchemeError};
 pub use sealed::SealedKey;
-pub use source::{KeySource, LockedKey};
+pub use source::{KEY_FILES, KeySource, LockedKey};
 pub use unlock::{SignError, Unlocking};
 
 /// What signs. The seam: one member a file.

@@ -23,6 +23,8 @@ const COSIGN_KEY: &str = "cosign.key";
 const COSIGN_PASSWORD_FILE: &str = "cosign.password";
 pub(super) const COSIGN_PUB: &str = "cosign.pub";
 const X509_PEM: &str = "x509.pem";
+/// The files of a folder with a key.
+pub const KEY_FILES: [&str; 4] = [COSIGN_KEY, COSIGN_PASSWORD_FILE, COSIGN_PUB, X509_PEM];
 /// cosign's own variable, so that what works for it works here.
 const COSIGN_PASSWORD: &str = "COSIGN_PASSWORD";
 
@@ -144,9 +146,7 @@ impl KeySource {
     pub fn paths(&self) -> Vec<PathBuf> {
         let Self::Path(path) = self else { return Vec::new() };
         if path.is_dir() {
-            return [COSIGN_KEY, COSIGN_PASSWORD_FILE, COSIGN_PUB, X509_PEM]
-                .map(|name| path.join(name))
-                .into();
+            return KEY_FILES.map(|name| path.join(name)).into();
         }
         let password = path.file_name().is_some_and(|name| name == COSIGN_KEY);
         let password = password.then(|| path.with_file_name(COSIGN_PASSWORD_FILE));

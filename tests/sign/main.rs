@@ -34,6 +34,7 @@ mod peak;
 mod product_answers;
 mod products;
 mod registry_flags;
+mod replaced;
 mod running;
 mod step;
 mod stopped;
