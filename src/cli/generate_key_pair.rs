@@ -6,13 +6,14 @@
 use std::path::PathBuf;
 
 use clap::ArgMatches;
-use clap::parser::ValueSource;
 
 use super::access;
 use super::environment::Environment;
 use super::key_files::{self, KeyFiles, KeyFilesError, password};
 use super::output::Output;
+use super::own_flags::OwnFlags;
 use super::runtime;
+use super::sign::fail;
 use crate::cluster::{self, Cluster, ClusterError, Left, NameError, ObjectName, Reach};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -86,15 +87,19 @@ impl Explain for PairError {
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    let prefix = matches.get_one::<String>("output-key-prefix").map_or("cosign", String::as_str);
+    let given = match OwnFlags::new(matches, environment).text("output-key-prefix") {
+        Ok(given) => given,
+        Err(error) => return fail(&error, out),
+    };
+    let prefix = given.as_deref().unwrap_or("cosign");
     let result = match matches.get_one::<String>("destination").map(String::as_str) {
         None => generate(prefix, environment, out),
-        Some("-") if matches.value_source("output-key-prefix") == Some(ValueSource::CommandLine) => {
+        Some("-") if matches.contains_id("output-key-prefix") => {
             Err(PairError::Place("- with --output-key-prefix".to_owned()))
         }
         Some("-") => print(environment, out),
         Some(place) => match place.strip_prefix("k8s://") {
-            Some(_) => into_secret(place, matches, environment, out),
+            Some(_) => into_secret(place, prefix, environment, out),
             None => Err(PairError::Place(foreign::shown(place, 120))),
         },
     };
@@ -127,7 +132,7 @@ fn print(environment: &Environment, out: &mut Output) -> Result<(), PairError> {
 /// Makes the Secret `place`, and the public key's file.
 fn into_secret(
     place: &str,
-    matches: &ArgMatches,
+    prefix: &str,
     environment: &Environment,
     out: &mut Output,
 ) -> Result<(), PairError> {
@@ -135,7 +140,6 @@ fn into_secret(
         .trim_start_matches("k8s://")
         .parse()
         .map_err(|source| PairError::Name { place: foreign::shown(place, 120), source })?;
-    let prefix = matches.get_one::<String>("output-key-prefix").map_or("cosign", String::as_str);
     let public = PathBuf::from(format!("{prefix}.pub"));
     if public.symlink_metadata().is_ok() {
         return Err(KeyFilesError::Exists(public).into());

@@ -152,3 +152,19 @@ fn a_platform_of_an_index_is_looked_at_instead_of_the_index() {
         &["not an index", "leave out --platform"],
     );
 }
+
+#[test]
+fn what_is_printed_has_the_prefix_that_is_given() {
+    let scene = Scene::new(false);
+    let prefix = "--attachment-tag-prefix=team-";
+    scene.step.sign(&["--annotation=of=none", &scene.by_digest()]);
+    assert_ne!(
+        scene.step.run(&["download", "signature", "--attachment-tag-prefix=none-", &scene.by_digest()]).code,
+        0
+    );
+    scene.step.sign(&[prefix, "--annotation=of=team", &scene.by_digest()]);
+    scene.attest("custom", &[prefix]);
+    assert_eq!(lines(&scene.ok(&["download", "signature", prefix])).len(), 1);
+    assert_eq!(lines(&scene.ok(&["download", "attestation", prefix])).len(), 1);
+    assert_eq!(lines(&scene.ok(&["download", "attestation"])).len(), 0);
+}

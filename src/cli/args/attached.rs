@@ -60,6 +60,9 @@ fn parent(name: &'static str, about: &'static str) -> Command {
 /// What these commands share: an image, and how its registry is reached.
 fn beside(command: Command) -> Command {
     beside_settings()
-        .fold(command, |command, setting| command.arg(flag(setting)))
+        .fold(command, |command, setting| {
+            let arg = flag(setting);
+            command.arg(if setting.flag == "registry-ca" { arg.alias("registry-cacert") } else { arg })
+        })
         .arg(Arg::new("image").value_name("IMAGE").required(true).help("The image, by digest or tag"))
 }

@@ -24,8 +24,7 @@ pub(super) fn generate_key_pair() -> Command {
             Arg::new("output-key-prefix")
                 .long("output-key-prefix")
                 .value_name("PREFIX")
-                .default_value("cosign")
-                .help("Write PREFIX.key and PREFIX.pub"),
+                .help("Write PREFIX.key and PREFIX.pub; cosign by default"),
         )
 }
 

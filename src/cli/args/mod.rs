@@ -80,7 +80,13 @@ pub fn command() -> Command {
 
 /// `command` and its subcommands with cosign's flags, none of which takes a blank value.
 fn in_all(command: Command) -> Command {
-    cosign_flags::with_cosign_flags(command).mut_args(without_blanks).mut_subcommands(in_all)
+    let command = cosign_flags::with_cosign_flags(command).mut_args(without_blanks);
+    command.mut_args(with_short_timeout).mut_subcommands(in_all)
+}
+
+/// `arg`, which has cosign's short form if it is the time limit: that one is there before the command, too.
+fn with_short_timeout(arg: Arg) -> Arg {
+    if arg.get_id() == "timeout" { arg.short('t') } else { arg }
 }
 
 /// `arg`, refusing a blank value: an empty flag must not be read as "no restriction". The one place for all flags

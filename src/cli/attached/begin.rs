@@ -14,6 +14,7 @@ use crate::foreign;
 use crate::registry::client::{Access, Client, Manifest};
 use crate::registry::platform::Platform;
 use crate::registry::{ImageRef, Named, Repository, Target};
+use crate::store::TagPrefix;
 use crate::store::beside::Beside;
 use crate::verify::{Asked, Looker};
 
@@ -22,6 +23,8 @@ pub(super) struct Begun {
     pub(super) client: Client,
     /// Where signatures lie, if not beside the image.
     pub(super) repository: Option<Repository>,
+    /// What the tags begin with.
+    pub(super) prefix: TagPrefix,
     pub(super) beside: Beside,
     pub(super) deadline: Instant,
     named: Named,
@@ -55,8 +58,8 @@ impl Begun {
         let client: Client = registries::client(&config, environment, asked, access, deadline, out)?;
         let prefix = config.registry.tag_prefix.clone();
         let beside = Beside::new(client.clone(), repository.clone()).with_prefix(prefix.clone());
-        let looker = Looker::new(client.clone(), repository.clone(), false, 1).with_prefix(prefix);
-        Ok(Self { client, repository, beside, deadline, named, looker })
+        let looker = Looker::new(client.clone(), repository.clone(), false, 1).with_prefix(prefix.clone());
+        Ok(Self { client, repository, prefix, beside, deadline, named, looker })
     }
 
     /// What the name stands for now. Asks the registry only where there is no digest.

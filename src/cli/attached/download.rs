@@ -84,7 +84,8 @@ impl Download {
             Wanted::Attestations(_) => store::Wanted::Attestations,
             Wanted::Signatures => store::Wanted::Signatures,
         };
-        let search = Search::new(begun.client.clone(), begun.repository.clone(), kind);
+        let search =
+            Search::new(begun.client.clone(), begun.repository.clone(), kind).with_prefix(&begun.prefix);
         let mut kept =
             Kept { wanted: &self.wanted, lines: Vec::new(), bytes: 0, unreadable: Vec::new(), others: 0 };
         let looked = search.run(&asked.image, &[], &mut kept).await;
@@ -109,7 +110,8 @@ impl Download {
         if kept.others > 0 {
             out.line(&format!("note: left out: {} more entries that can't be read", kept.others));
         }
-        if kept.lines.is_empty() && self.wanted == Wanted::Attestations(None) {
+        let is_whole = kept.unreadable.is_empty() && kept.others == 0;
+        if kept.lines.is_empty() && is_whole && self.wanted == Wanted::Attestations(None) {
             // As with cosign this is no failure: scripts look through whatever there is.
             out.line(&format!(
                 "note: {} has no attestations: looked at {}",
@@ -134,11 +136,12 @@ impl Download {
             Wanted::Signatures => {
                 ("signatures".to_owned(), "sign it with `stepseal sign`, or look with `stepseal tree`")
             }
-            Wanted::Attestations(kind) => (
-                format!(
-                    "attestations of the type {}",
-                    crate::foreign::shown(kind.as_deref().unwrap_or("?"), 200)
-                ),
+            Wanted::Attestations(None) => (
+                "attestations that can be read".to_owned(),
+                "look with `stepseal tree`, or attest again with `stepseal attest`",
+            ),
+            Wanted::Attestations(Some(kind)) => (
+                format!("attestations of the type {}", crate::foreign::shown(kind, 200)),
                 "leave out --predicate-type to see which there are",
             ),
         };
