@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::{env, fs, io};
 
+use clap::Command;
 use clap_complete::aot::{Shell, generate_to};
 
 #[path = "src/config/settings.rs"]
@@ -29,9 +30,33 @@ fn main() -> io::Result<()> {
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets no OUT_DIR"))?;
     let out = Path::new(&out);
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish] {
-        generate_to(shell, &mut args::command(), "stepseal", out)?;
+        generate_to(shell, &mut shown(args::command()), "stepseal", out)?;
     }
-    fs::write(out.join("stepseal.1"), man()?)
+    fs::write(out.join("stepseal.1"), man()?)?;
+    for name in ["stepseal.bash", "_stepseal", "stepseal.fish", "stepseal.elv", "stepseal.1"] {
+        let packed = miniz_oxide::deflate::compress_to_vec(&fs::read(out.join(name))?, 10);
+        fs::write(out.join(format!("{name}.deflate")), packed)?;
+    }
+    Ok(())
+}
+
+/// `command` with what its help shows alone. cosign's flags, a hundred, are for scripts, and nobody completes them.
+fn shown(command: Command) -> Command {
+    let mut shown = Command::new(text(command.get_name()));
+    if let Some(about) = command.get_about() {
+        shown = shown.about(about.clone());
+    }
+    if let Some(version) = command.get_version() {
+        shown = shown.version(text(version));
+    }
+    let args = command.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_global_set()).cloned();
+    let below = command.get_subcommands().filter(|command| !command.is_hide_set()).cloned().map(self::shown);
+    shown.args(args).subcommands(below)
+}
+
+/// The names that clap keeps last as long as the program, here a build script.
+fn text(text: &str) -> &'static str {
+    text.to_owned().leak()
 }
 
 /// The manual: the program's page, then one section a command, then the environment and the exit codes.

@@ -154,7 +154,7 @@ mod tests {
             (&["--registry-password", " "], &["--registry-password", " "], &[]),
             (&["--registry-passwords", "a"], &["--registry-passwords", "a"], &[]),
             (&["--", "--registry-password", "a"], &["--", "--registry-password", "a"], &[]),
-            (&["-registry-password", "a"], &["-registry-password", "a"], &[]),
+            (&["-registry-password", "a"], &["-registry-password", "(hidden)"], &["a"]),
         ] {
             let (arguments, taken) = taken(given);
             let values: Vec<&str> = taken.iter().map(|(_, secret)| secret.as_str()).collect();
