@@ -144,3 +144,13 @@ fn an_envelope_is_hashed_as_it_is() {
     let two = contents(two.as_bytes()).unwrap();
     assert_eq!((two.each.len(), two.stored), (2, Stored::Several));
 }
+
+#[test]
+fn bytes_of_a_signature_may_begin_like_json_or_pem() {
+    for start in ["{", "-----BEGIN ", "untrusted comment:", " {\"a\":1}"] {
+        let mut bytes = start.as_bytes().to_vec();
+        bytes.extend([0xff, 0x80, 0xc3].iter().cycle().take(64 - bytes.len()));
+        assert_eq!(signature(&bytes).unwrap(), bytes, "{start}");
+    }
+    assert!(matches!(signature(b"{\"a\":1}"), Err(DetachedError::Other { .. })));
+}
