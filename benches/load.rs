@@ -31,8 +31,9 @@ use kit::images::Kind;
 use kit::scene::{PASSWORD, Place, USER, binary};
 use kit::{Registry, Scene};
 use serde_json::{Value, json};
-use stepseal::registry::Repository;
-use stepseal::registry::client::{Client, ClientOptions, Target};
+use stepseal::oci::Repository;
+use stepseal::oci::Target;
+use stepseal::registry::client::{Client, ClientOptions};
 use stepseal::registry::keychain::{Credential, Found, Keychain, Login};
 use stepseal::secret::Secret;
 use tokio::runtime::Runtime;
@@ -261,7 +262,7 @@ impl Bench {
                     "annotations": { "number": format!("{}-{number}", self.pushed) },
                 });
                 let bytes = Bytes::from(manifest.to_string());
-                let digest = stepseal::registry::Digest::of(&bytes);
+                let digest = stepseal::oci::Digest::of(&bytes);
                 let target = Target::Digest(digest.clone());
                 self.client.put_manifest(repository, &target, MANIFEST, bytes).await.unwrap();
                 digests.push(digest.as_str().to_owned());

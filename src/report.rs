@@ -15,16 +15,16 @@ use rustix::io::Errno;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use crate::cluster::Uid;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign::{self, Text};
+use crate::object_name::Uid;
+use crate::oci::{ImageRef, TagRef};
+use crate::place::{Encoding, StoreKind};
 use crate::process::Protection;
 use crate::redact;
 use crate::registry::client::Stats;
-use crate::registry::{ImageRef, TagRef};
-use crate::store::{Encoding, StoreKind};
-use crate::tekton::run::RunName;
+use crate::run::RunName;
 
 pub use recorder::{Event, Recorder};
 

@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use stepseal::sign::{KeySource, PublicKey};
+use stepseal::key::PublicKey;
+use stepseal::sign::KeySource;
 
 fn generate(folder: &Path, args: &[&str], password: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stepseal"));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use super::shapes::JSON;
 use super::{Case, INPUT_BYTES, Job, Scene, TIMEOUT};

@@ -5,8 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use stepseal::agent::{Asked, Kind, Refusal, request};
 use stepseal::json::{self, Limit};
-use stepseal::payload::Envelope;
-use stepseal::registry::Repository;
+use stepseal::formats::Envelope;
+use stepseal::oci::Repository;
 
 fuzz_target!(|bytes: &[u8]| {
     for read in [request::sign(bytes.to_vec(), &Kind::ALL), request::sign_image(bytes)] {

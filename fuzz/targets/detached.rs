@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use stepseal::sign::PublicKey;
+use stepseal::key::PublicKey;
 use stepseal::verify::bundle::{Artifact, Policy, Signer, TrustMaterial, Verifier};
 use stepseal::verify::detached::{OldBundle, Parts, certificates, contents, signature, timestamp};
 

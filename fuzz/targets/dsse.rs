@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use stepseal::sign::PublicKey;
+use stepseal::key::PublicKey;
 use stepseal::verify::bundle::dsse::Envelope;
 
 static KEY: LazyLock<PublicKey> = LazyLock::new(|| {

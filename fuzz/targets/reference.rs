@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stepseal::plan::Pattern;
-use stepseal::registry::reference::{Named, Repository};
+use stepseal::oci::Pattern;
+use stepseal::oci::reference::{Named, Repository};
 
 fuzz_target!(|text: &str| {
     if let Ok(repository) = text.parse::<Repository>() {

@@ -6,8 +6,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use stepseal::plan::{PlanOptions, describe, plan};
-use stepseal::registry::ImageRef;
-use stepseal::tekton::{Discovered, Hint, Scope, classify, parse_value};
+use stepseal::oci::ImageRef;
+use stepseal::hint::{Discovered, Hint, Scope, classify, parse_value};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut discovered = Discovered::default();

@@ -9,7 +9,7 @@ use stepseal::payload::provenance::{
     BuildType, ProvenanceOptions, RunFormat, image_subjects, payload, subjects,
 };
 use stepseal::plan::{PlanOptions, plan};
-use stepseal::tekton::run::{HintOptions, Run, hints};
+use stepseal::run::{HintOptions, Run, hints};
 
 const FORMATS: [RunFormat; 4] =
     [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4, RunFormat::Tekton];

@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use stepseal::registry::Digest;
-use stepseal::registry::client::Manifest;
+use stepseal::oci::Digest;
+use stepseal::oci::Manifest;
 use stepseal::store::Shelf;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Refusal;
+use crate::oci::Repository;
 use crate::recent::Recent;
-use crate::registry::Repository;
 
 /// Images that are looked up at once. Their manifests are small; of large ones few are read at once.
 pub(super) const MAX_LOOKUPS: usize = 32;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Asked, Ledger, Refusal};
-use crate::plan::{self, Pattern};
-use crate::registry::{PlainHttp, Repository};
+use crate::oci;
+use crate::oci::Pattern;
+use crate::oci::{PlainHttp, Repository};
 
 /// A kind of artifact, by what a verifier takes the signature for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,7 +149,7 @@ impl Policy {
     }
 
     fn allows(&self, repository: &Repository) -> bool {
-        plan::allows(&self.allow, repository, &self.plain_http)
+        oci::allows(&self.allow, repository, &self.plain_http)
     }
 
     /// Takes one of the signatures that are left. It is given back unless it is kept.
@@ -213,7 +214,7 @@ mod tests {
     /// A pattern for one spelling of a name allows each other, and refuses every other name in each of its spellings.
     #[test]
     fn every_spelling_of_a_name_has_the_same_answer() {
-        let all = crate::registry::spelling::spelled();
+        let all = crate::oci::spelling::spelled();
         for one in &all {
             let policy =
                 Policy::new(vec![Kind::Image], vec![one.spellings.last().unwrap().parse().unwrap()], 1);

@@ -4,10 +4,10 @@ use http::StatusCode;
 
 use super::{Kind, LedgerError};
 use crate::explain::{Explain, Explanation};
+use crate::flow::PipelineError;
 use crate::foreign;
-use crate::payload::PayloadError;
-use crate::pipeline::PipelineError;
-use crate::registry::reference::ReferenceError;
+use crate::formats::PayloadError;
+use crate::oci::reference::ReferenceError;
 use crate::sign::KeyError;
 use crate::sign::remote::wire::{Problem, ProblemDetail};
 

@@ -26,14 +26,13 @@ use serde_json::Value;
 
 use self::shape::{AtMost, Object};
 use super::{Kind, Malformed, Refusal};
+use crate::formats::{Claims, Envelope, Payload, cosign_statement, simple_signing};
 use crate::json::{self, Limit};
-use crate::payload::{
-    Claims, CosignStatement, Envelope, Format, Payload, SimpleSigning, cosign_statement, simple_signing,
-};
-use crate::registry::reference::Named;
-use crate::registry::{ImageRef, Repository};
+use crate::oci::reference::Named;
+use crate::oci::{ImageRef, Repository};
+use crate::payload::{CosignStatement, Format, SimpleSigning};
+use crate::run::{RunKind, check_status};
 use crate::sign::remote::wire::SignImageRequest;
-use crate::tekton::run::{RunKind, check_status};
 
 /// The media type of a run's status, signed as it is.
 pub const RUN_TYPE: &str = "application/json";
@@ -203,7 +202,7 @@ fn simple(bytes: &[u8], images: &[ImageRef]) -> Result<Asked, Malformed> {
     let digest = text("/critical/image/docker-manifest-digest").ok_or(Malformed::NotCanonical)?;
     let digest = digest
         .parse()
-        .map_err(|error| Malformed::Image(crate::registry::reference::ReferenceError::Digest(error)))?;
+        .map_err(|error| Malformed::Image(crate::oci::reference::ReferenceError::Digest(error)))?;
     let name = name(identity)?;
     let image = match images {
         [] => ImageRef { repository: name.clone(), digest },

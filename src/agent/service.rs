@@ -21,11 +21,12 @@ use super::lookups::Lookups;
 use super::room::{Lease, Room};
 use super::worker::Worker;
 use super::{Asked, Kind, Log, Peer, Policy, Refusal, request};
-use crate::pipeline::look_up;
-use crate::registry::ImageRef;
+use crate::flow::look_up;
+use crate::key::Signature;
+use crate::oci::ImageRef;
 use crate::registry::client::Client;
+use crate::sign::Signer;
 use crate::sign::remote::wire::{self, HealthAnswer, PublicKeyAnswer, SignAnswer};
-use crate::sign::{Signature, Signer};
 
 /// Requests that are decided at once, also those whose clients have gone. Each has the beginning of a body, or room of its own.
 const MAX_DECISIONS: usize = 1024;

@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 use super::environment::Environment;
 use super::output::Output;
-use crate::cluster::{
-    self, ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, Kubeconfigs, NameError, ObjectName, Reach,
-};
+use crate::cluster;
+use crate::cluster::{ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, Kubeconfigs, Reach};
 use crate::config::settings::CLUSTER_CREDENTIALS;
 use crate::config::{AgentClient, AgentKey, Config, Origin, home};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::key::PublicKey;
+use crate::object_name::{NameError, ObjectName};
 use crate::registry::credentials::{CredentialError, FileKeychain};
 use crate::sign::remote::{Expected, PinnedKey};
-use crate::sign::{KeyError, LockedKey, PublicKey, Unlocking};
+use crate::sign::{KeyError, LockedKey, Unlocking};
 
 /// How long a ServiceAccount that nobody named is asked for credentials: where the API can't be reached, signing without any goes on.
 const UNASKED_LIMIT: Duration = Duration::from_secs(10);

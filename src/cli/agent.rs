@@ -18,9 +18,10 @@ use crate::cluster::{Cluster, ClusterError, Reach};
 use crate::config::{AgentConfig, ConfigError, Sources, home};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::registry::client::{self, Access, Client, ClientOptions};
+use crate::oci::PlainHttp;
+use crate::registry::RegistryError;
+use crate::registry::client::{Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain};
-use crate::registry::{PlainHttp, RegistryError};
 use crate::sign::{KeyError, LockedKey, SignError, Unlocking};
 
 /// No agent lives so long. Its client wants to know when everything must be done; each request has a limit of its own.
@@ -158,7 +159,7 @@ async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<A
         insecure: config.insecure_registries.clone(),
         extra_roots: config.registry_ca.clone(),
         certs_dirs: config.registry_certs_dirs.clone(),
-        environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
+        environment: crate::net::Environment::from_variables(|name| environment.get(name).map(Into::into)),
         access: Access::Pull,
         request_limit: config.request_timeout,
         large_answers: Some(LARGE_MANIFESTS),

@@ -21,15 +21,16 @@ use super::tags;
 use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::flow::AttestJob;
 use crate::foreign;
-use crate::payload::{Attestations, PayloadError};
-use crate::pipeline::AttestJob;
+use crate::formats::PayloadError;
+use crate::oci::Repository;
+use crate::payload::Attestations;
+use crate::place::{Encoding, StoreKind};
 use crate::plan::{self, Identities, Plan};
 use crate::process::Protection;
-use crate::registry::Repository;
 use crate::registry::client::Stats;
 use crate::report::{About, Event, Expected, Pending, Recorder, Report, ReportError};
-use crate::store::{Encoding, StoreKind};
 use crate::tekton::TektonError;
 
 /// How many images that a statement doesn't name are listed.

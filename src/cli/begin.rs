@@ -11,13 +11,16 @@ use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, OciStorage};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
-use crate::pipeline::{OciStores, Whole, Writers};
-use crate::registry::client::{self, Client, ClientOptions};
-use crate::registry::{RegistryError, Repository};
+use crate::flow::{OciStores, Whole, Writers};
+use crate::formats::Claims;
+use crate::oci::Repository;
+use crate::payload::{CosignStatement, Format, SimpleSigning};
+use crate::place::Encoding;
+use crate::registry::RegistryError;
+use crate::registry::client::{Client, ClientOptions};
 use crate::report::Label;
 use crate::sign::SignError;
-use crate::store::{Contents, Directory, Encoding, OciReferrers, OciTag, Store};
+use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
 
 /// Why a run can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +152,7 @@ fn client_options(
         insecure: insecure(config, images),
         extra_roots: config.registry_ca.clone(),
         certs_dirs: config.registry_certs_dirs.clone(),
-        environment: client::Environment::from_variables(|name| environment.get(name).map(Into::into)),
+        environment: crate::net::Environment::from_variables(|name| environment.get(name).map(Into::into)),
         requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
         ..ClientOptions::new(deadline)
     }

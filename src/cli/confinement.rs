@@ -20,12 +20,12 @@ use super::trust;
 use crate::cluster::{self, Reach};
 use crate::config::{Config, RunSource, Verification, home, system};
 use crate::input::{self, Folder};
+use crate::place::StoreKind;
 use crate::process::Protection;
 use crate::process::landlock::{Landlock, Rules};
 use crate::registry::credentials::FileKeychain;
 use crate::report;
 use crate::sign::PublicKeySource;
-use crate::store::StoreKind;
 use crate::tekton::Standing;
 use crate::verify::policy::{self, Policy};
 

@@ -14,10 +14,12 @@ use super::output::Output;
 use super::own_flags::OwnFlags;
 use super::runtime;
 use super::sign::fail;
-use crate::cluster::{self, Cluster, ClusterError, Left, NameError, ObjectName, Reach};
+use crate::cluster;
+use crate::cluster::{Cluster, ClusterError, Left, Reach};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::object_name::{NameError, ObjectName};
 use crate::secret::Secret;
 use crate::sign::{self, KeyError};
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::output::Output;
 use crate::config::RegistryAccess;
+use crate::oci::{PlainHttp, Repository};
 use crate::registry::client::{ClientOptions, NamedRegistries, without_https};
 use crate::registry::credentials::FileKeychain;
-use crate::registry::{Keychain, PlainHttp, RegistryError, Repository, WithGivenLogin};
+use crate::registry::{Keychain, RegistryError, WithGivenLogin};
 
 /// The most registries that a warning names.
 const SHOWN: usize = 10;

@@ -15,11 +15,13 @@ use super::subjects::Subjects;
 use crate::config::{ConfigError, Origin};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::payload::PayloadError;
-use crate::pipeline::{self, PipelineError, Whole};
+use crate::flow;
+use crate::flow::{PipelineError, Whole};
+use crate::formats::PayloadError;
+use crate::place::Encoding;
 use crate::report::{Done, Expected, Outcome, Pending, ReportError};
 use crate::sign::SignError;
-use crate::store::{Encoding, Signed, StoreError, bundle};
+use crate::store::{Signed, StoreError, bundle};
 
 /// What a file gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +189,7 @@ impl Outputs {
         let planned = subjects.plan.images.first()?;
         let location = self.location.clone();
         let result = async {
-            pipeline::look_up(&whole.client, &planned.image).await?;
+            flow::look_up(&whole.client, &planned.image).await?;
             let added = self.write(whole, subjects).await?;
             let key_id = whole.key.signer().await?.public_key().key_id();
             Ok::<_, OutputsError>(Done { location, added, present: 0, replaced: 0, key_id })
@@ -213,7 +215,7 @@ impl Outputs {
             }
             let mut all = Vec::new();
             for payload in begin::format(*encoding)().payloads(&planned.image, &claims)? {
-                all.push(pipeline::sign(&whole.key, payload, vec![planned.image.clone()]).await?);
+                all.push(flow::sign(&whole.key, payload, vec![planned.image.clone()]).await?);
             }
             signed.push((*encoding, all));
         }

@@ -14,11 +14,12 @@ use crate::cluster::PREFIX;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::oci::ImageRef;
+use crate::place::{Encoding, KeptUnder, StoreKind};
 use crate::plan::{self, Note, PlannedTag, Problem, Subject};
-use crate::registry::ImageRef;
 use crate::report::{Pending, ReportError};
+use crate::store::Contents;
 use crate::store::directory::image_file;
-use crate::store::{Contents, Encoding, KeptUnder, StoreKind};
 
 /// The plan as JSON.
 #[derive(Serialize)]
@@ -138,7 +139,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
 }
 
 /// The payload of every image that is named well, and of every run, also where problems keep `sign` from beginning.
-fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::payload::PayloadError> {
+fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::formats::PayloadError> {
     let mut all = Vec::new();
     if !subjects.config.images.is_empty() {
         let (formats, claims) = (subjects.image_formats(), subjects.claims());

@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::formats::{cosign_statement, statement};
 use crate::input::{self, InputError};
 use crate::json::{self, Limit};
 use crate::payload::predicate_shape::{self, ShapeError};
-use crate::payload::{cosign_statement, statement};
 
 /// How many bytes of predicates and statements are signed in a run, all files together.
 pub(super) const MAX_PREDICATE_BYTES: u64 = 64 * 1024 * 1024;

@@ -18,7 +18,8 @@ use super::subjects;
 use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::sign::{KeyError, KeySource, Malformed, PublicKey, PublicKeySource, SignError};
+use crate::key::{Malformed, PublicKey};
+use crate::sign::{KeyError, KeySource, PublicKeySource, SignError};
 
 /// Why no public key is printed.
 #[derive(Debug, thiserror::Error)]

@@ -16,9 +16,10 @@ use crate::config::stand_ins::annotations;
 use crate::config::{ConfigError, Flags, Sources, Verification, home};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::registry::client::{self, Access, Client, ClientOptions};
+use crate::oci::Repository;
+use crate::registry::RegistryError;
+use crate::registry::client::{Access, Client, ClientOptions};
 use crate::registry::credentials::{CredentialError, FileKeychain};
-use crate::registry::{RegistryError, Repository};
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,7 @@ pub(super) fn client<'a>(
         insecure: config.insecure_registries.clone(),
         extra_roots: config.registry_ca.clone(),
         certs_dirs: config.registry_certs_dirs.clone(),
-        environment: client::Environment::from_variables(|name| env(name).map(Into::into)),
+        environment: crate::net::Environment::from_variables(|name| env(name).map(Into::into)),
         requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
         access,
         ..ClientOptions::new(deadline)

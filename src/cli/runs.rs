@@ -16,7 +16,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::foreign;
 use crate::input::{self, InputError};
-use crate::tekton::run::{Run, RunError, RunKind};
+use crate::run::{Run, RunError, RunKind};
 use crate::tekton::{self, TektonError};
 
 /// The largest file with a run. Hundreds of TaskRuns have some megabytes.

@@ -18,7 +18,7 @@ use super::tags;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::registry::Repository;
+use crate::oci::Repository;
 use crate::registry::client::Stats;
 use crate::report::own_results::OwnResults;
 use crate::report::{Event, Pending, Recorder, Report};

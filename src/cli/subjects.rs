@@ -14,17 +14,21 @@ use crate::config::settings::{AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS};
 use crate::config::{Config, ConfigError, Flags, RunArtifact, Sources};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::flow::{RunJob, WholeError};
+use crate::formats::Claims;
+use crate::hint::Discovered;
+use crate::oci::{ImageRef, PlainHttp, Repository};
+use crate::oci::{Pattern, PatternError};
+use crate::payload::Format;
 use crate::payload::provenance::RunFormat;
-use crate::payload::{Claims, Format};
-use crate::pipeline::{RunJob, WholeError};
-use crate::plan::{
-    self, Identities, Note, NoteKind, Pattern, PatternError, Plan, PlanOptions, PlannedRun, RunPlanOptions,
-};
-use crate::registry::{ImageRef, PlainHttp, Repository};
+use crate::place::{Encoding, StoreKind};
+use crate::plan;
+use crate::plan::{Identities, Note, NoteKind, Plan, PlanOptions, PlannedRun, RunPlanOptions};
 use crate::report::{About, Expected, Label};
-use crate::store::{Encoding, StoreKind};
-use crate::tekton::run::{self, HintOptions, Run, RunKind};
-use crate::tekton::{self, Discovered, Places, Standing, TektonError};
+use crate::run;
+use crate::run::{HintOptions, Run, RunKind};
+use crate::tekton;
+use crate::tekton::{Places, Standing, TektonError};
 
 /// Configuration and plan.
 pub(super) struct Subjects {

@@ -7,9 +7,9 @@ use super::output::Output;
 use super::progress::Progress;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
-use crate::pipeline;
+use crate::flow;
+use crate::oci::TagRef;
 use crate::plan::Plan;
-use crate::registry::TagRef;
 use crate::registry::client::{Client, Stats};
 use crate::report::{About, Event, Expected, Outcome, Recorder, Report};
 
@@ -74,7 +74,7 @@ pub(super) async fn resolve(
     out.line(WARNING);
     let names: Vec<TagRef> = plan.tags.iter().map(|planned| planned.tag.clone()).collect();
     let number = names.len();
-    let results = pipeline::resolve(client, names, jobs).await;
+    let results = flow::resolve(client, names, jobs).await;
     let mut failures = HashMap::new();
     let mut found = Vec::new();
     for (planned, result) in plan.tags.iter().zip(results) {

@@ -15,7 +15,8 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::input::{self, InputError};
-use crate::sign::{Hash, KeyError, PublicKey, PublicKeySource};
+use crate::key::{Hash, PublicKey};
+use crate::sign::{KeyError, PublicKeySource};
 use crate::verify::bundle::{
     ExpressionError, IdentityPolicy, Match, Policy, Signer, TRUST_BYTES, TrustError, TrustMaterial,
     WORKFLOW_CLAIMS,
@@ -267,6 +268,6 @@ pub(super) fn built_in() -> String {
 }
 
 fn digest() -> String {
-    let root = crate::registry::Digest::of(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes());
+    let root = crate::oci::Digest::of(sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes());
     format!("sha256:{}", root.hex().get(..12).unwrap_or_default())
 }

@@ -11,11 +11,12 @@ use zeroize::Zeroizing;
 
 use super::Cluster;
 use super::error::ClusterError;
-use super::name::{Kind, ObjectName};
+use super::kind::Kind;
 use super::secret::SecretData;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::object_name::ObjectName;
 
 /// How many Secrets of one ServiceAccount are read. OpenShift makes two for each; more than this is a mistake.
 const MAX_SECRETS: usize = 100;

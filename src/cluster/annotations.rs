@@ -11,14 +11,15 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::error::{ClusterError, Verb};
-use super::name::{Kind, NameError, ObjectName};
+use super::kind::Kind;
 use super::send::Call;
 use super::slots::{self, Annotations, Counts, Entry, PREFIX};
 use super::{Cluster, FIELD_MANAGER, is, text_at};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
-use crate::registry::client::retry;
+use crate::net::retry;
+use crate::object_name::{NameError, ObjectName};
 
 /// The most that an object's annotations may have, names and values together, in bytes.
 ///

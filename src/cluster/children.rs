@@ -10,11 +10,12 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::error::{ClusterError, Failure, Verb};
-use super::name::{Kind, ObjectName};
+use super::kind::Kind;
 use super::runs::{RunsError, neighbour, owner};
 use super::send::Call;
 use super::{Cluster, text_at};
 use crate::foreign;
+use crate::object_name::ObjectName;
 
 /// How many children are asked for by their names at a time.
 const AT_A_TIME: usize = 10;

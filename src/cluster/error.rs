@@ -15,12 +15,13 @@ use kube::core::Status;
 
 pub use fault::{KubeconfigFault, SetupFault};
 
-use super::name::{Kind, ObjectName};
+use super::kind::Kind;
 use super::who::Who;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::mask::Mask;
+use crate::object_name::ObjectName;
 
 /// How much of an answer's words is kept, in bytes.
 const WORDS_BYTES: usize = 600;

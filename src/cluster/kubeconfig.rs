@@ -25,9 +25,9 @@ use super::error::{ClusterError, KubeconfigFault};
 use crate::foreign;
 use crate::input::shared_folder::{Found, HomeFolder, SharedFolder};
 use crate::input::{self, InputError};
+use crate::net::Environment;
+use crate::net::proxy::Proxies;
 use crate::process::ProgramEnvironment;
-use crate::registry::client::Environment;
-use crate::registry::client::proxy::Proxies;
 
 pub use look::Look;
 

@@ -8,11 +8,12 @@
 use serde_json::Value;
 
 use super::error::ClusterError;
-use super::name::{Kind, NameError, ObjectName, Uid};
+use super::kind::Kind;
 use super::{Cluster, Environment, text_at};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::object_name::{NameError, ObjectName, Uid};
 
 /// What the step was told about its run.
 #[derive(Clone, Debug, Default)]

@@ -12,9 +12,10 @@ use zeroize::Zeroizing;
 
 use super::Cluster;
 use super::error::{ClusterError, Verb};
-use super::name::{Kind, ObjectName};
+use super::kind::Kind;
 use super::send::{Call, Reply};
 use crate::mask::Mask;
+use crate::object_name::ObjectName;
 use crate::secret::Secret;
 
 /// A Secret's content.

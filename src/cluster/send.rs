@@ -1,7 +1,7 @@
 //! A request to the API server: with a time limit, a limit of size, and again if that can help.
 //!
 //! Sent again are requests that got no answer, and those answered with 408, 429 or 5xx, with the waits of the
-//! [registry client](crate::registry::client::retry), until the deadline. 4xx are not; only a 401 is tried once more when the mounted token has
+//! [registry client](crate::net::retry), until the deadline. 4xx are not; only a 401 is tried once more when the mounted token has
 //! been renewed in between.
 
 use std::sync::atomic::Ordering;
@@ -18,11 +18,12 @@ use zeroize::Zeroizing;
 
 use super::Cluster;
 use super::error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
-use super::name::{Kind, ObjectName};
+use super::kind::Kind;
 use super::secret::SecretData;
 use super::sent::Sent;
 use crate::mask::Mask;
-use crate::registry::client::retry;
+use crate::net::retry;
+use crate::object_name::ObjectName;
 
 /// The longest that one request may take, answer included.
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);

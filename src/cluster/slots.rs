@@ -14,8 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::name::Uid;
-use crate::registry::Digest;
+use crate::object_name::Uid;
+use crate::oci::Digest;
 
 /// The prefix of all of Chains' annotations.
 pub const PREFIX: &str = "chains.tekton.dev/";

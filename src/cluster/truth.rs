@@ -17,7 +17,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::name::Kind;
+use super::kind::Kind;
 use super::runs::owner;
 use super::so_far::{STEP, containers};
 use super::text_at;

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use serde::Deserialize;
 
-use super::name::ObjectName;
 use crate::foreign;
+use crate::object_name::ObjectName;
 
 /// The one who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]

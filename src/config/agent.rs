@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ConfigError, Reader, Sources, duration, settings};
 use crate::agent::Kind;
-use crate::plan::Pattern;
+use crate::oci::Pattern;
 use crate::sign::{AgentAddress, KeySource};
 
 /// Everything that `agent` needs to know, checked.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::oci::reference::Repository;
 use crate::payload::provenance::{ProvenanceOptions, RunFormat};
-use crate::registry::reference::Repository;
-use crate::store::{Encoding, StoreKind};
+use crate::place::{Encoding, StoreKind};
 
 use super::settings::{self, ChainsKey};
 use super::sources::Origin;

@@ -22,15 +22,15 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use crate::blank;
-use crate::cluster::{ObjectName, Uid};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::input::InputError;
-use crate::plan::{Pattern, PatternError};
-use crate::registry::reference::{Repository, is_host, is_identity};
+use crate::object_name::{ObjectName, Uid};
+use crate::oci::reference::{Repository, is_host, is_identity};
+use crate::oci::{Pattern, PatternError};
+use crate::place::{Encoding, StoreKind};
 use crate::sign::{KeyError, KeySource};
-use crate::store::{Encoding, StoreKind};
 
 pub use agent::AgentConfig;
 pub use agent_client::{AgentClient, AgentKey};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::settings::{self, Setting};
 use super::sources::Origin;
 use super::{ConfigError, Reader, bad};
+use crate::oci::reference::is_host;
 use crate::registry::keychain::{Credential, Login};
-use crate::registry::reference::is_host;
 use crate::store::TagPrefix;
 
 /// What the flags say.

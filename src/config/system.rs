@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::registry::client::SystemFiles;
+use crate::net::SystemFiles;
 
 /// Random numbers, where a static program doesn't find the system call by its name, and the numbers of mounts.
 const ALWAYS: [&str; 3] = ["/dev/urandom", "/dev/random", "/proc/self/fdinfo"];

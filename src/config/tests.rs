@@ -1,7 +1,7 @@
 //! Each value in its place, and each wrong one with its reason.
 
 use super::*;
-use crate::store::Encoding;
+use crate::place::Encoding;
 
 fn flags(given: &[(&str, &[&str])]) -> Flags {
     given
@@ -312,7 +312,7 @@ fn a_key_in_place_of_its_place_is_not_repeated() {
 #[test]
 fn a_pattern_of_the_agent_has_its_own_reason_and_hint() {
     for text in ["docker.io/*", "Team/*", "registry.example", "*:443/**"] {
-        let want = text.parse::<crate::plan::Pattern>().unwrap_err();
+        let want = text.parse::<crate::oci::Pattern>().unwrap_err();
         let error = AgentConfig::new(&sources(flags(&[("allow", &[text])]), &[])).unwrap_err();
         assert_eq!(error.to_string(), format!("--allow: \"{text}\" is not a pattern of repositories"));
         assert_eq!(std::error::Error::source(&error).map(ToString::to_string), Some(want.to_string()));

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ConfigError, Reader, RegistryAccess, Sources, bad, duration, settings};
-use crate::registry::Repository;
-use crate::registry::reference::is_host;
-use crate::sign::Hash;
+use crate::key::Hash;
+use crate::oci::Repository;
+use crate::oci::reference::is_host;
 
 /// The configuration of the verify commands, checked.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::registry::{Auth, Content, ContentError, EmbeddedRegistry, Options, Rights, User};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::registry::{Digest, ImageRef};
+use crate::oci::{Digest, ImageRef};
 use crate::secret::Secret;
 use crate::sign::{self, KeyError};
 

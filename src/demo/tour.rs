@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::Sample;
 use crate::explain::{Explain, Explanation};
-use crate::payload::{Claims, CosignStatement, Format, SimpleSigning};
+use crate::formats::Claims;
+use crate::key::PublicKey;
+use crate::payload::{CosignStatement, Format, SimpleSigning};
 use crate::process::ProgramEnvironment;
 use crate::registry::client::{Client, ClientOptions};
 use crate::registry::credentials::{FileKeychain, Places};
-use crate::sign::PublicKey;
+use crate::sign::KeyError;
 use crate::store::{Contents, Depth, OciReferrers, OciTag, Store};
 use crate::verify;
 
@@ -101,11 +103,11 @@ pub async fn verify(sample: &Sample, referrers: bool) -> Vec<Verdict> {
 async fn verify_one(
     sample: &Sample,
     referrers: bool,
-    image: &crate::registry::ImageRef,
+    image: &crate::oci::ImageRef,
 ) -> Result<String, String> {
     let explain = |error: &dyn Explain| Explanation::of(error).to_string();
     let pem = std::fs::read_to_string(sample.keys().join("cosign.pub")).map_err(|error| error.to_string())?;
-    let key = PublicKey::from_pem(&pem).map_err(|error| explain(&error))?;
+    let key = PublicKey::from_pem(&pem).map_err(|error| explain(&KeyError::PublicKey(error)))?;
     let client = client(sample)?;
     let (store, format): (Box<dyn Store>, Box<dyn Format>) = if referrers {
         (Box::new(OciReferrers::new(client, None, None)), Box::new(CosignStatement))

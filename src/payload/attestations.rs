@@ -9,9 +9,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::cosign_statement::PAYLOAD_TYPE;
-use super::{Claims, Envelope, Format, Payload, PayloadError, statement};
-use crate::registry::{Digest, ImageRef};
+use super::Format;
+use crate::formats::cosign_statement::PAYLOAD_TYPE;
+use crate::formats::{Claims, Envelope, Payload, PayloadError, statement};
+use crate::oci::{Digest, ImageRef};
 
 /// Everything that is said of each image, in a stable order. A clone shares the bytes.
 #[derive(Clone, Debug)]

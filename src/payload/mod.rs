@@ -3,43 +3,13 @@
 //! The bytes are made once and never serialised again: what is signed here is what a store keeps.
 
 pub mod attestations;
-pub mod cosign_statement;
-pub mod dsse;
-pub mod go_json;
 pub mod predicate_shape;
 pub mod provenance;
-pub mod simple_signing;
-pub mod statement;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use bytes::Bytes;
-
-use crate::registry::{Digest, ImageRef};
+use crate::formats::{Claims, Payload, PayloadError, cosign_statement, simple_signing};
+use crate::oci::ImageRef;
 
 pub use attestations::{Attestation, Attestations, GivenStatement};
-pub use cosign_statement::CosignStatement;
-pub use simple_signing::SimpleSigning;
-
-/// What a payload says of an image, beside its digest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// The names signed as `docker-reference`; empty: the image's own repository.
-    pub identities: Vec<String>,
-    /// Annotations that `cosign verify -a KEY=VALUE` compares.
-    pub annotations: BTreeMap<String, String>,
-}
-
-impl Claims {
-    /// What is said of one image, whose own `identities` take the place of those of all.
-    pub fn with(&self, identities: &[String]) -> Cow<'_, Self> {
-        if identities.is_empty() {
-            return Cow::Borrowed(self);
-        }
-        Cow::Owned(Self { identities: identities.to_vec(), annotations: self.annotations.clone() })
-    }
-}
 
 /// A payload format: one member a file.
 pub trait Format: Send + Sync {
@@ -54,74 +24,30 @@ pub trait Format: Send + Sync {
     fn payloads(&self, image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError>;
 }
 
-/// Bytes to sign, and how the signature covers them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payload {
-    /// The bytes, exactly as they are stored.
-    pub bytes: Bytes,
-    /// Their media type; for DSSE, the envelope's `payloadType`.
-    pub media_type: &'static str,
-    /// What is around them.
-    pub envelope: Envelope,
-}
+/// The format `simplesigning`: one payload an identity.
+#[derive(Clone, Copy, Debug)]
+pub struct SimpleSigning;
 
-/// What a signature covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Envelope {
-    /// The payload itself.
-    Bare,
-    /// The DSSE pre-authentication encoding of the payload.
-    ///
-    /// Spec: <https://github.com/secure-systems-lab/dsse/blob/v1.0.2/protocol.md>
-    Dsse,
-}
-
-/// Why a payload can't be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PayloadError {
-    /// A Sigstore bundle of an image signature has no `docker-reference`.
-    #[error("a Sigstore bundle has no place for an identity")]
-    Identity,
-    /// The payload can't be written as JSON.
-    #[error("cannot write the payload as JSON")]
-    Json,
-    /// A statement that was given is about something else.
-    #[error("none of the subjects of the statement {place} has this image's digest")]
-    OtherSubject {
-        /// Where the statement comes from, for people.
-        place: String,
-    },
-}
-
-impl crate::explain::Explain for PayloadError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Identity => "leave --identity out, or set storage.oci.encoding-format to dsse".into(),
-            Self::Json => "this is a fault of Stepseal's: report it with the configuration used".into(),
-            Self::OtherSubject { .. } => {
-                "give a statement that names each image by its sha256 digest, or the predicate alone: --predicate FILE --type TYPE"
-                    .into()
-            }
-        })
+impl Format for SimpleSigning {
+    fn name(&self) -> &'static str {
+        "simplesigning"
     }
 
-    fn exit(&self) -> crate::exit::ExitCode {
-        crate::exit::ExitCode::Usage
+    fn payloads(&self, image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError> {
+        simple_signing::payloads(image, claims)
     }
 }
 
-impl Payload {
-    /// The digest of the payload's own bytes.
-    pub fn digest(&self) -> Digest {
-        Digest::of(&self.bytes)
+/// The format of image signatures in bundles: one statement an image, without the image's name.
+#[derive(Clone, Copy, Debug)]
+pub struct CosignStatement;
+
+impl Format for CosignStatement {
+    fn name(&self) -> &'static str {
+        "cosign-sign-v1"
     }
 
-    /// The bytes that the signature covers.
-    pub fn to_be_signed(&self) -> Cow<'_, [u8]> {
-        match self.envelope {
-            Envelope::Bare => Cow::Borrowed(&self.bytes),
-            Envelope::Dsse => Cow::Owned(sigstore_types::pae(self.media_type, &self.bytes)),
-        }
+    fn payloads(&self, image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError> {
+        Ok(vec![cosign_statement::payload(image, claims)?])
     }
 }

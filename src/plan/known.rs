@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Plan, PlannedImage, PlannedTag, Subject};
-use crate::registry::{ImageRef, TagRef};
+use crate::oci::{ImageRef, TagRef};
 
 /// Where subjects and images stand in a plan.
 #[derive(Default)]

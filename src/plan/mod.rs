@@ -8,7 +8,6 @@
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/slsa-provenance.md#type-hinting>
 
-mod allow;
 mod artifact;
 mod describe;
 mod known;
@@ -24,14 +23,13 @@ mod tests;
 
 use serde::Serialize;
 
-pub use allow::{Pattern, PatternError};
 pub use describe::describe;
 pub use run::{PlannedRun, RunPlanOptions, plan_run, refused_outcome};
 pub use tags::PlannedTag;
 
-use crate::registry::{ImageRef, PlainHttp, Repository};
-use crate::tekton::{Discovered, Looked};
-pub use crate::tekton::{Note, NoteKind, Problem};
+use crate::hint::{Discovered, Looked};
+pub use crate::hint::{Note, NoteKind, Problem};
+use crate::oci::{ImageRef, Pattern, PlainHttp, Repository, allows};
 
 /// What the user decides about a plan.
 #[derive(Clone, Debug, Default)]
@@ -63,12 +61,6 @@ impl PlanOptions {
     pub fn allows(&self, repository: &Repository) -> bool {
         allows(&self.allow, repository, &self.plain_http)
     }
-}
-
-/// Whether one of `patterns` is for `repository`, or there are none.
-pub fn allows(patterns: &[Pattern], repository: &Repository, plain_http: &PlainHttp) -> bool {
-    let names = repository.canonical_names(plain_http.has(repository));
-    patterns.is_empty() || patterns.iter().any(|pattern| names.iter().any(|name| pattern.allows(name)))
 }
 
 /// What would be signed, and what is wrong.

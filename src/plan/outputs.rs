@@ -9,8 +9,8 @@ use std::slice::from_ref;
 use super::artifact::{self, check_uri};
 use super::planner::Planner;
 use super::reason;
-use crate::registry::{Digest, ImageRef, Named, ReferenceError};
-use crate::tekton::{Output, Scope};
+use crate::hint::{Output, Scope};
+use crate::oci::{Digest, ImageRef, Named, ReferenceError};
 
 impl Planner<'_> {
     /// One object of `ARTIFACT_OUTPUTS`: an image if it is a build artifact with an image's name and digest.

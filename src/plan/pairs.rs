@@ -12,8 +12,8 @@ use super::artifact::{self, check_uri};
 use super::planner::{ENTRIES_TOLD, Planner};
 use super::{NoteKind, reason};
 use crate::foreign;
-use crate::registry::{Digest, ImageRef, Named};
-use crate::tekton::{Hint, ResultKind, Scope, Value};
+use crate::hint::{Hint, ResultKind, Scope, Value};
+use crate::oci::{Digest, ImageRef, Named};
 
 /// What a pair names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,9 +7,9 @@ use super::pairs;
 use super::reason;
 use super::{Identities, Note, NoteKind, Plan, PlanOptions, PlannedImage, Problem};
 use crate::foreign;
-use crate::registry::reference::is_identity;
-use crate::registry::{ImageRef, Named, ReferenceError, Repository, TagRef};
-use crate::tekton::{Discovered, Hint, MAX_IDENTITIES, Scope, Value};
+use crate::hint::{Discovered, Hint, MAX_IDENTITIES, Scope, Value};
+use crate::oci::reference::is_identity;
+use crate::oci::{ImageRef, Named, ReferenceError, Repository, TagRef};
 
 /// How many wrong entries of one list are told each on its own.
 pub(super) const ENTRIES_TOLD: usize = 16;

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use super::artifact::ArtifactDigestError;
 use crate::foreign;
-use crate::registry::{DigestError, ReferenceError};
-use crate::tekton::Scope;
+use crate::hint::Scope;
+use crate::oci::{DigestError, ReferenceError};
 
 /// The longest part of a foreign value in a problem: a name with its digest, and a little.
 const VALUE_SHOWN_BYTES: usize = 200;

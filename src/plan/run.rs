@@ -1,12 +1,12 @@
 //! What is signed for a run: the payload, the keys it is found by, and what keeps it from being signed.
 
-use crate::cluster::Uid;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::payload::Payload;
+use crate::formats::Payload;
+use crate::object_name::Uid;
+use crate::oci::ImageRef;
 use crate::payload::provenance::{self, ProvenanceOptions, RunFormat};
-use crate::registry::ImageRef;
-use crate::tekton::run::{Run, RunKind, RunName};
+use crate::run::{Run, RunKind, RunName};
 
 /// A run, and what is to be signed for it.
 #[derive(Clone, Debug)]

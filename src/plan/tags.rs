@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::Plan;
 use super::known::Known;
-use crate::registry::{ImageRef, Repository, TagRef};
+use crate::oci::{ImageRef, Repository, TagRef};
 
 /// An image that arguments name by a tag. As JSON: `{"uri":…,"tag":…,"from":[…]}`.
 #[derive(Clone, Debug, PartialEq, Eq)]

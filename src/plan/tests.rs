@@ -7,7 +7,8 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tekton::{Hint, Places, Scope, ValueError, classify, discover, from_arguments, parse_value};
+use crate::hint::{Hint, Scope, ValueError, classify, parse_value};
+use crate::tekton::{Places, discover, from_arguments};
 
 const A: &str = "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
 const B: &str = "sha256:3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d";
@@ -328,8 +329,8 @@ fn a_wrong_line_of_a_file_is_not_shown() {
         let list = Hint {
             scope: Scope::File,
             name: "images.txt line 1".into(),
-            kind: crate::tekton::ResultKind::Images,
-            value: Ok(crate::tekton::Value::Text(secret.into())),
+            kind: crate::hint::ResultKind::Images,
+            value: Ok(crate::hint::Value::Text(secret.into())),
         };
         let plan = planned(vec![list], &[]);
         assert_eq!(plan.problems.len(), 1, "{secret}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::keychain::{Credential, Found, Keychain};
-use super::reference::Repository;
+use crate::oci::reference::Repository;
 
 /// The given login first, for the registries that it is for, then what the other keychain has.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::credentials::CredentialError;
-use super::reference::Repository;
+use crate::oci::reference::Repository;
 use crate::secret::Secret;
 
 /// What a [`Keychain`] answers: every credential that fits, the best first; none means anonymous access.

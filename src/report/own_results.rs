@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{Pending, Report, ReportError};
-use crate::registry::Digest;
-use crate::tekton::SIGNED_IMAGES;
+use crate::hint::SIGNED_IMAGES;
+use crate::oci::Digest;
 
 /// Where their signatures are.
 pub const SIGNATURES: &str = "SIGNATURES";

@@ -131,7 +131,7 @@ fn explained(error: &str, hint: &str) -> Explanation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Digest;
+    use crate::oci::Digest;
     use crate::report::Done;
 
     fn expected(number: u32, from: &str) -> Expected {

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::algorithm::Algorithm;
-use super::malformed::Malformed;
 use super::remote::AgentError;
-use crate::cluster::{ClusterError, NameError, ObjectName};
+use crate::cluster::ClusterError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::input::InputError;
+use crate::key::Malformed;
+use crate::key::algorithm::Algorithm;
+use crate::object_name::{NameError, ObjectName};
 
 /// Why there is no signature. It names files and settings, never what is in them.
 #[derive(Debug, thiserror::Error)]

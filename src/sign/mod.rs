@@ -36,43 +36,29 @@
 
 use std::fmt;
 
-use base64::Engine as _;
+use crate::formats::Payload;
+use crate::key::{Hash, PublicKey, Signature};
+use crate::oci::ImageRef;
 
-use crate::payload::Payload;
-use crate::registry::ImageRef;
-
-mod algorithm;
-mod armor;
 mod error;
 mod file;
 mod generate;
-mod hash;
-mod malformed;
 mod memory;
-mod other_form;
 mod parse;
-mod public;
 mod public_source;
 pub mod remote;
-mod scheme;
 mod sealed;
 mod source;
 #[cfg(test)]
 mod tests;
 mod unlock;
 
-pub use algorithm::Algorithm;
 pub use error::KeyError;
 pub use generate::{KeyPair, generate, read_plain};
-pub use hash::Hash;
-pub use malformed::Malformed;
 pub use memory::MemoryKey;
-pub use other_form::OtherForm;
 pub use parse::{ParsedKey, parse_private};
-pub use public::{Opened, PublicKey, VerifyError};
 pub use public_source::PublicKeySource;
 pub use remote::{AgentAddress, AgentError};
-pub use scheme::{Scheme, SchemeError};
 pub use sealed::SealedKey;
 pub use source::{KEY_FILES, KeySource, LockedKey};
 pub use unlock::{SignError, Unlocking};
@@ -105,15 +91,4 @@ pub trait Signer: Send + Sync + fmt::Debug {
 
     /// The public key that verifies the signatures.
     fn public_key(&self) -> &PublicKey;
-}
-
-/// A signature over bytes, as the key's scheme encodes it (ECDSA: ASN.1 DER; Ed25519: 64 bytes; RSA: PKCS#1 v1.5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature(pub Vec<u8>);
-
-impl Signature {
-    /// The signature in standard base64, as annotations and envelopes carry it.
-    pub fn base64(&self) -> String {
-        base64::engine::general_purpose::STANDARD.encode(&self.0)
-    }
 }

@@ -2,11 +2,11 @@
 
 use zeroize::Zeroizing;
 
-use super::armor::Block;
-use super::malformed::Malformed;
 use super::memory::MemoryKey;
-use super::other_form::OtherForm;
 use super::sealed::SealedKey;
+use crate::key::Malformed;
+use crate::key::armor::Block;
+use crate::key::form::{Form, has_certificate, unknown};
 
 /// What a private key file holds.
 #[derive(Debug)]
@@ -35,30 +35,6 @@ pub fn parse_private(bytes: &[u8]) -> Result<ParsedKey, Malformed> {
     }
 }
 
-/// The forms of a private key, by PEM label.
-#[derive(Clone, Copy)]
-enum Form {
-    Sealed,
-    Pkcs8,
-    Sec1,
-    Pkcs1,
-    OpensslEncrypted,
-}
-
-impl Form {
-    fn of(label: &str) -> Option<Self> {
-        Some(match label {
-            // The first generation of cosign wrote COSIGN; since 2.0 it writes SIGSTORE, with the same content.
-            "ENCRYPTED COSIGN PRIVATE KEY" | "ENCRYPTED SIGSTORE PRIVATE KEY" => Self::Sealed,
-            "PRIVATE KEY" => Self::Pkcs8,
-            "EC PRIVATE KEY" => Self::Sec1,
-            "RSA PRIVATE KEY" => Self::Pkcs1,
-            "ENCRYPTED PRIVATE KEY" => Self::OpensslEncrypted,
-            _ => return None,
-        })
-    }
-}
-
 fn parse_block(block: &Block<'_>) -> Result<ParsedKey, Malformed> {
     let open = |key: fn(&[u8]) -> Result<MemoryKey, Malformed>| {
         let der: Zeroizing<Vec<u8>> = block.decode()?;
@@ -72,26 +48,6 @@ fn parse_block(block: &Block<'_>) -> Result<ParsedKey, Malformed> {
         Some(Form::OpensslEncrypted) => Err(Malformed::OpensslEncrypted),
         None => Err(Malformed::Label { label: block.shown_label() }),
     }
-}
-
-/// Whether there is a private key of any form among `blocks`.
-pub(super) fn has_private(blocks: &[Block<'_>]) -> bool {
-    blocks.iter().any(|block| Form::of(block.label).is_some())
-}
-
-/// Whether there is a certificate among `blocks`.
-pub(super) fn has_certificate(blocks: &[Block<'_>]) -> bool {
-    let labels = ["CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CERTIFICATE"];
-    blocks.iter().any(|block| labels.contains(&block.label))
-}
-
-/// What blocks are that hold no key, by the label of one that is known, or else of the first.
-pub(super) fn unknown(blocks: &[Block<'_>]) -> Malformed {
-    let known = blocks.iter().find_map(|block| OtherForm::of_label(block.label));
-    known.map_or_else(
-        || Malformed::Label { label: blocks.first().map(Block::shown_label).unwrap_or_default() },
-        Malformed::Form,
-    )
 }
 
 /// Why blocks without a private key are refused.

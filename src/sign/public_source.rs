@@ -4,12 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::KeyError;
 use super::file::KEY_BYTES;
 use super::source::{COSIGN_PUB, KeySource, SHOWN_NAME_BYTES, listed};
-use super::{KeyError, PublicKey};
-use crate::cluster::{Cluster, ObjectName};
+use crate::cluster::Cluster;
 use crate::foreign;
 use crate::input::{self, Folder, InputError};
+use crate::key::PublicKey;
+use crate::object_name::ObjectName;
 
 /// The most names of a directory without a public key that are looked at.
 const MAX_ENTRIES: usize = 4096;

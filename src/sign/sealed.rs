@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::KeyError;
-use super::malformed::Malformed;
 use crate::foreign;
+use crate::key::Malformed;
 use crate::secret::Secret;
 
 const KDF: &str = "scrypt";

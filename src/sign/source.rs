@@ -10,12 +10,14 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-use super::armor;
 use super::file::{self, KEY_BYTES, PASSWORD_BYTES};
-use super::other_form::OtherForm;
-use super::{KeyError, MemoryKey, ParsedKey, PublicKey, SealedKey, Signer, parse_private};
-use crate::cluster::{Cluster, ObjectName, SecretData};
+use super::{KeyError, MemoryKey, ParsedKey, SealedKey, Signer, parse_private};
+use crate::cluster::{Cluster, SecretData};
 use crate::foreign;
+use crate::key::OtherForm;
+use crate::key::PublicKey;
+use crate::key::armor;
+use crate::object_name::ObjectName;
 use crate::redact;
 use crate::secret::Secret;
 

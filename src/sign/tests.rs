@@ -9,6 +9,7 @@ use base64::Engine as _;
 use super::sealed::Cost;
 use super::*;
 use crate::explain::Explanation;
+use crate::key::{Algorithm, Malformed, VerifyError};
 use crate::secret::Secret;
 
 mod errors;

@@ -10,11 +10,12 @@ use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 
 use super::remote::{AgentAddress, Expected, RemoteSigner};
-use super::{KeyError, LockedKey, Signature, Signer};
+use super::{KeyError, LockedKey, Signer};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::payload::Payload;
-use crate::registry::ImageRef;
+use crate::formats::Payload;
+use crate::key::Signature;
+use crate::oci::ImageRef;
 
 type Unlocked = Result<Arc<dyn Signer>, SignError>;
 

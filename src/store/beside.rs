@@ -7,7 +7,6 @@ use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
 use super::entry;
-use super::find::{annotation, text};
 use super::referrer::ReferrerManifest;
 use super::shelf::Shelf;
 use super::tag_prefix::TagPrefix;
@@ -15,8 +14,11 @@ use super::{StoreError, bundle, oci_tag};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign::Text;
-use crate::registry::client::{Client, Manifest, NoApi, Peer, Referrers as Asked, Target};
-use crate::registry::{Digest, ImageRef, RegistryError, Repository};
+use crate::found::{annotation, text};
+use crate::oci::{Digest, ImageRef, Repository};
+use crate::oci::{Manifest, Target};
+use crate::registry::RegistryError;
+use crate::registry::client::{Client, NoApi, Peer, Referrers as Asked};
 
 /// How many referrers are read; of more, the others are counted.
 const MAX_READ: usize = 1000;

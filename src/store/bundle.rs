@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::wanted;
 use super::{Descriptor, Signed, StoreError, Subject};
-use crate::registry::Digest;
-use crate::sign::{self, Hash, Signature};
+use crate::key::{self, Hash, Signature};
+use crate::oci::Digest;
 
 /// The media type of a bundle, and the artifact type of the manifest that carries it.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -178,7 +178,7 @@ pub fn bundle(signed: &Signed) -> Result<Bytes, StoreError> {
 ///
 /// When it can't be written as JSON, which would be a fault of ours.
 pub fn of_message(
-    key: &sign::PublicKey,
+    key: &key::PublicKey,
     hash: Hash,
     digest: &[u8],
     signature: &Signature,
@@ -209,7 +209,7 @@ pub fn envelope(signed: &Signed) -> Result<Bytes, StoreError> {
 /// # Errors
 ///
 /// When it can't be written as JSON, which would be a fault of ours.
-pub fn old(key: &sign::PublicKey, signature: &[u8]) -> Result<Bytes, StoreError> {
+pub fn old(key: &key::PublicKey, signature: &[u8]) -> Result<Bytes, StoreError> {
     #[derive(Serialize)]
     struct Old {
         #[serde(rename = "base64Signature")]
@@ -242,8 +242,8 @@ impl<'a> Envelope<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::{Envelope, Payload};
-    use crate::sign::Signature;
+    use crate::formats::{Envelope, Payload};
+    use crate::key::Signature;
 
     fn signed() -> Signed {
         let payload = Payload {
@@ -269,7 +269,7 @@ mod tests {
     fn the_files_of_a_file_are_as_cosign_writes_them() {
         let pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEUwmTIXieG7FrUDzKg+xzq3pkdy+T\n\
             Vu3MX+rKjUvh4IV9ioahZg0camUjOmi+xKZAjZsLkLzQMu4NgdSd+wDX4A==\n-----END PUBLIC KEY-----\n";
-        let key = sign::PublicKey::from_pem(pem).unwrap();
+        let key = key::PublicKey::from_pem(pem).unwrap();
         let digest = Hash::Sha256.digest(b"hello\n");
         let bytes = of_message(&key, Hash::Sha256, &digest, &Signature(vec![1, 2, 3])).unwrap();
         let want = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"Fo7YfB6P3MfrtHxk7o8FuhEGf/wAl5lOTXqJYllpy18="}},"messageSignature":{"messageDigest":{"algorithm":"SHA2_256","digest":"WJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgM="},"signature":"AQID"}}"#;
@@ -284,8 +284,7 @@ mod tests {
 
     #[test]
     fn the_manifest_says_when_only_if_it_is_known() {
-        let image: crate::registry::ImageRef =
-            format!("r.example/a@sha256:{}", "ab".repeat(32)).parse().unwrap();
+        let image: crate::oci::ImageRef = format!("r.example/a@sha256:{}", "ab".repeat(32)).parse().unwrap();
         let subject = Subject { descriptor: descriptor("m", b"x"), image };
         let text = |created| {
             let stored = Stored::new(&subject, &signed(), created).unwrap();

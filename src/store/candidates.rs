@@ -15,9 +15,9 @@ use super::entry;
 use super::reader::{ATTESTATION_LISTS, BUNDLE_TYPE, Reader, SIGNATURE_LISTS, Wanted};
 use super::shelf::{NO_LIST, OTHER_THINGS, list_in};
 use super::{bundle, oci_tag, wanted};
-use crate::registry::Digest;
+use crate::oci::Digest;
+use crate::oci::json::elements;
 use crate::registry::client::{Listing, MAX_REFERRERS};
-use crate::registry::json::elements;
 
 /// How many layers of one tag are looked at: more that may be signatures don't fit into a manifest of 4 MiB.
 const MAX_LAYERS: usize = 32_000;

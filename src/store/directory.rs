@@ -14,8 +14,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::{Filed, Signed, StoreError};
-use crate::payload::{Envelope, Payload, dsse};
-use crate::registry::Digest;
+use crate::formats::{Envelope, Payload, dsse};
+use crate::oci::Digest;
 
 /// The store of a folder.
 #[derive(Clone, Debug)]
@@ -165,8 +165,8 @@ fn failed(path: &Path, source: io::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sign::Signature;
-    use crate::store::KeptUnder;
+    use crate::key::Signature;
+    use crate::place::KeptUnder;
 
     /// Signatures of two kinds count: what `filed` has, and another of the same key.
     fn ours(payload: &Payload, signature: &[u8]) -> bool {

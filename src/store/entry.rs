@@ -9,7 +9,8 @@ use bytes::Bytes;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::registry::Digest;
+use crate::found::Standing;
+use crate::oci::Digest;
 use crate::registry::client::MAX_DESCRIPTOR_BYTES;
 
 /// One entry: its descriptor, and what it counts for, if it was read.
@@ -25,22 +26,6 @@ pub struct Entry {
 /// By what entries are compared: a hash of the descriptor's value. Blanks and the order of fields make no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key([u8; 32]);
-
-/// What an entry counts for: the verdict of a [`Judge`](super::Judge), which is that of `verify`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
-    /// It was not read: it is somebody else's, as far as its descriptor says.
-    #[default]
-    Unread,
-    /// It is listed, and the registry doesn't hold it, or not yet.
-    Absent,
-    /// It is a good signature by our key, and says what the payload with this digest says.
-    Counts(Digest),
-    /// It is a good signature by our key of a statement of the same predicate type about the image, and says something else.
-    OtherStatement,
-    /// It isn't, for this reason.
-    Refused(String),
-}
 
 impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {

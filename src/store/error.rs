@@ -6,8 +6,9 @@ use http::StatusCode;
 
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::oci::ImageRef;
+use crate::registry::RegistryError;
 use crate::registry::client::Failure;
-use crate::registry::{ImageRef, RegistryError};
 
 /// Why a store can't keep or give a signature.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::parts::Name;
-use crate::registry::client::{Client, Target};
-use crate::registry::{Digest, Repository};
+use crate::oci::Target;
+use crate::oci::{Digest, Repository};
+use crate::registry::client::Client;
 
 /// What was read before, by repository and digest: what a digest names doesn't change.
 ///

@@ -2,7 +2,7 @@
 //!
 //! A store keeps all signatures of one subject in one place that several signers write to. None of the
 //! registries' interfaces has a compare-and-swap, so adding is: read, merge, write, read back. Stores do the
-//! single steps; [`pipeline`](crate::pipeline) repeats them until everything is there.
+//! single steps; [`pipeline`](crate::flow) repeats them until everything is there.
 
 pub mod beside;
 pub mod bundle;
@@ -11,7 +11,6 @@ pub mod directory;
 mod entry;
 pub mod error;
 mod failures;
-mod find;
 mod memory;
 pub mod oci_referrers;
 pub mod oci_tag;
@@ -37,21 +36,22 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::payload::{Payload, dsse};
-use crate::registry::{Digest, ImageRef, Repository};
-use crate::sign::{PublicKey, Signature};
+use crate::formats::{Payload, dsse};
+use crate::found::Judge;
+use crate::key::{PublicKey, Signature};
+use crate::oci::{Digest, ImageRef, Repository};
+use crate::place::KeptUnder;
 
 pub use directory::Directory;
 pub use error::StoreError;
 pub use failures::Failures;
-pub use find::{Attached, Content, Find, Position, Unreadable};
 pub use oci_referrers::OciReferrers;
 pub use oci_tag::{Contents, OciTag};
 pub use parts::Mended;
 pub use reader::Wanted;
 pub use referrers_api::ReferrersApis;
-pub use search::{Cut, Found, Looked, Looks, Search};
-pub use shelf::{Entry, Shelf, Standing};
+pub use search::{Found, Looked, Looks, Search};
+pub use shelf::{Entry, Shelf};
 pub use tag_prefix::TagPrefix;
 
 /// The longest that a signer that has met no other one watches, after its write, whether its signature stays.
@@ -108,74 +108,6 @@ impl Signed {
     }
 }
 
-/// A place for signatures, as the configuration names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StoreKind {
-    /// Beside the images, in their registries.
-    Oci,
-    /// A folder.
-    Directory,
-    /// The run's annotations.
-    Tekton,
-}
-
-impl StoreKind {
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Oci => "oci",
-            Self::Directory => "directory",
-            Self::Tekton => "tekton",
-        }
-    }
-}
-
-/// How signatures lie in registries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Encoding {
-    /// cosign's `.sig` and `.att` tags.
-    Dsse,
-    /// OCI 1.1 referrers with a Sigstore bundle.
-    SigstoreBundle,
-}
-
-impl Encoding {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Dsse, Self::SigstoreBundle];
-
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dsse => "dsse",
-            Self::SigstoreBundle => "sigstore-bundle",
-        }
-    }
-}
-
-/// The names under which a signature is kept where each has its own: Tekton Chains' keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptUnder {
-    /// `taskrun-UID`, `pipelinerun-UID`, or the first twelve digits of an image's digest.
-    pub short: String,
-    /// `tekton.dev-v1-TaskRun-UID`, or an image's whole name.
-    pub full: String,
-    /// The image; `None`: it is a run's.
-    pub image: Option<Digest>,
-}
-
-impl KeptUnder {
-    /// The keys of an image's signature.
-    pub fn image(image: &ImageRef) -> Self {
-        let short = image.digest.hex().chars().take(12).collect();
-        Self { short, full: image.to_string(), image: Some(image.digest.clone()) }
-    }
-
-    /// Whether it is a run's.
-    pub fn is_run(&self) -> bool {
-        self.image.is_none()
-    }
-}
-
 /// A signature with the names it is kept under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filed {
@@ -196,19 +128,6 @@ pub struct Own {
     pub payload: Digest,
     /// What it is.
     pub wanted: Wanted,
-}
-
-/// What a [`Judge`] decides, in its time: it may have to wait for the key.
-pub type Judging<'a> = Pin<Box<dyn Future<Output = Standing> + Send + 'a>>;
-
-/// Says what counts as ours of what a store reads. A store doesn't look at signatures itself, so that there is one look:
-/// `verify`'s.
-pub trait Judge: Send + Sync {
-    /// The digests of the payloads of which signatures are looked for.
-    fn payloads(&self) -> &[Digest];
-
-    /// What this counts for.
-    fn judge(&self, content: Result<Content, Unreadable>) -> Judging<'_>;
 }
 
 /// What an attempt to write showed.

@@ -22,10 +22,12 @@ use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted;
-use super::{Depth, Judge, Own, Signed, Step, Store, StoreError, Subject, Written};
-use crate::payload::{Payload, cosign_statement};
-use crate::registry::client::{Client, Target};
-use crate::registry::{Digest, ImageRef, Repository};
+use super::{Depth, Own, Signed, Step, Store, StoreError, Subject, Written};
+use crate::formats::{Payload, cosign_statement};
+use crate::found::Judge;
+use crate::oci::Target;
+use crate::oci::{Digest, ImageRef, Repository};
+use crate::registry::client::Client;
 
 /// The pauses before a bundle is pushed again that was refused as one whose subject is absent.
 const SUBJECT_PAUSES_MS: [u64; 4] = [100, 400, 1000, 2000];

@@ -23,10 +23,11 @@ use super::tag_prefix::TagPrefix;
 use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted;
-use super::{Depth, Descriptor, Judge, Own, Signed, Step, Store, StoreError, Subject, Written};
-use crate::payload::{Payload, dsse, simple_signing};
+use super::{Depth, Descriptor, Own, Signed, Step, Store, StoreError, Subject, Written};
+use crate::formats::{Payload, dsse, simple_signing};
+use crate::found::Judge;
+use crate::oci::{Digest, ImageRef, Repository};
 use crate::registry::client::Client;
-use crate::registry::{Digest, ImageRef, Repository};
 
 /// The annotation with the base64 of the signature; empty on an attestation, which holds its signature itself.
 pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";

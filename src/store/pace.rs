@@ -13,10 +13,12 @@ use futures_util::StreamExt as _;
 use super::StoreError;
 use super::candidates::{Candidate, Candidates, Looks, SMALL_BYTES};
 use super::failures::Failures;
-use super::find::{Content, Find, Position, Unreadable};
 use super::reader::{Named, Reader, Referring, Wanted};
-use super::search::{Cut, Found};
-use crate::registry::Digest;
+use super::search::Found;
+use crate::found::Cut;
+use crate::found::MAX_FETCHED_BYTES;
+use crate::found::{Content, Find, Position, Unreadable};
+use crate::oci::Digest;
 
 /// How many small things are read at a time.
 const AT_A_TIME: usize = 16;
@@ -24,8 +26,6 @@ const AT_A_TIME: usize = 16;
 const REFERRERS_AT_ONCE: usize = 256;
 /// How many envelopes are read at a time: each may have 86 MiB.
 const LARGE_AT_A_TIME: usize = 2;
-/// How many bytes are fetched for one image: thousands of signatures, or ten attestations of 64 MiB. More are not read.
-pub(super) const MAX_FETCHED_BYTES: u64 = 1024 * 1024 * 1024;
 /// After how much work it is asked whether what was found is enough: a thousand entries that are judged, about two seconds.
 const WORK: u64 = 1024;
 /// What asking for one content costs in that measure: 256 requests are enough.

@@ -20,9 +20,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Entry, StoreError, Written, entry};
-use crate::registry::client::{Client, Target};
-use crate::registry::json::{elements, fields};
-use crate::registry::{Digest, RegistryError, Repository};
+use crate::oci::Target;
+use crate::oci::json::{elements, fields};
+use crate::oci::{Digest, Repository};
+use crate::registry::RegistryError;
+use crate::registry::client::Client;
 
 /// How many blobs of a manifest are put back with it: a signature's has two, and what has more than this is none.
 const MAX_BLOBS: usize = 16;

@@ -11,15 +11,19 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
-use super::find::{Attached, Content, Unreadable, annotation, text};
 use super::memory::Memory;
 use super::referrer::ReferrerManifest;
-use super::shelf::{Shelf, Standing};
-use super::{Judge, StoreError, entry, oci_tag};
-use crate::payload::cosign_statement::PREDICATE_TYPE;
-use crate::payload::{dsse, simple_signing};
-use crate::registry::client::{Client, Manifest, Target};
-use crate::registry::{Digest, RegistryError, Repository};
+use super::shelf::Shelf;
+use super::{StoreError, entry, oci_tag};
+use crate::formats::cosign_statement::PREDICATE_TYPE;
+use crate::formats::{dsse, simple_signing};
+use crate::found::Judge;
+use crate::found::Standing;
+use crate::found::{Attached, Content, Unreadable, annotation, text};
+use crate::oci::{Digest, Repository};
+use crate::oci::{Manifest, Target};
+use crate::registry::RegistryError;
+use crate::registry::client::Client;
 
 /// A payload of an image signature says a name and some annotations.
 const MAX_PAYLOAD_BYTES: u64 = 1024 * 1024;

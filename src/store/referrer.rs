@@ -6,7 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{bundle, entry};
-use crate::registry::json::{elements, fields};
+use crate::oci::json::{elements, fields};
 
 /// A referrer's manifest.
 #[derive(Debug)]

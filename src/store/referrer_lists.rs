@@ -21,8 +21,8 @@ use super::StoreError;
 use super::reader::Reader;
 use super::shelf::{Entry, Shelf, TOO_MANY};
 use super::tagged::Tag;
+use crate::oci::{Digest, Repository};
 use crate::registry::client::Referrers;
-use crate::registry::{Digest, Repository};
 
 /// How often, at least, and for how long a manifest is looked for in the registry's list before the fallback tag is written:
 /// a list that is kept in a database of its own may be a moment late.

@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::beside::{Beside, BesideError, Kind};
-use super::find::text;
 use super::oci_referrers::INDEX_TYPE;
 use super::oci_tag::{self, CONFIG_TYPE, MANIFEST_TYPE};
 use super::reader::{Named, named};
@@ -21,8 +20,10 @@ use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::{Descriptor, StoreError, Subject, Written, entry};
 use crate::foreign::Text;
-use crate::registry::client::Target;
-use crate::registry::{Digest, ImageRef, RegistryError};
+use crate::found::text;
+use crate::oci::Target;
+use crate::oci::{Digest, ImageRef};
+use crate::registry::RegistryError;
 
 /// The largest SBOM that is attached or read: what cosign reads by default.
 pub const MAX_BYTES: u64 = 128 * 1024 * 1024;

@@ -4,8 +4,6 @@
 //! refuses, throttles or loses is a [failure](Failures): it never counts as "nothing there", and it takes nothing from what is found
 //! elsewhere. What somebody left there and can't be read for what it is, is told beside the rest.
 
-use std::fmt;
-
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -14,14 +12,15 @@ use super::StoreError;
 use super::beside::Kind;
 use super::candidates::{Before, Candidates};
 use super::failures::Failures;
-use super::find::{Find, Position};
 use super::memory::Memory;
-use super::pace::{MAX_FETCHED_BYTES, Pace};
+use super::pace::Pace;
 use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
 use super::tag_prefix::TagPrefix;
-use crate::registry::client::{Client, Manifest, NoApi, Peer, Referrers};
-use crate::registry::{Digest, ImageRef, Repository};
+use crate::found::{Cut, Find, Position};
+use crate::oci::Manifest;
+use crate::oci::{Digest, ImageRef, Repository};
+use crate::registry::client::{Client, NoApi, Peer, Referrers};
 
 pub use super::candidates::Looks;
 
@@ -48,38 +47,6 @@ pub trait Found: Send {
 impl<F: FnMut(Find) + Send> Found for F {
     fn see(&mut self, find: Find) {
         self(find);
-    }
-}
-
-/// Why a search has not looked at everything that lies there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Cut {
-    /// What was found is enough, and there is much more.
-    Enough,
-    /// A list has more entries than are looked at.
-    Entries {
-        /// Where the list is, for people.
-        place: String,
-    },
-    /// More bytes would have to be fetched than are for one image.
-    Bytes,
-    /// The time of the run was over.
-    Time,
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Enough => f.write_str("what was found was enough, and there is much more"),
-            Self::Entries { place } => write!(f, "the list at {place} has more entries than are looked at"),
-            Self::Bytes => write!(
-                f,
-                "what is there has more than {} MiB, the most that is fetched for one image",
-                MAX_FETCHED_BYTES / 1024 / 1024
-            ),
-            Self::Time => f.write_str("the time limit of the run came first"),
-        }
     }
 }
 

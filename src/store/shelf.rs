@@ -14,11 +14,12 @@ use serde_json::value::RawValue;
 
 use super::entry::{self, Key};
 use super::{Own, StoreError, oci_tag};
-use crate::registry::Digest;
-use crate::registry::client::Manifest;
-use crate::registry::json::{elements, fields};
+use crate::oci::Digest;
+use crate::oci::Manifest;
+use crate::oci::json::{elements, fields};
 
-pub use super::entry::{Entry, Standing};
+pub use super::entry::Entry;
+pub use crate::found::Standing;
 
 /// More entries than this are not a list of signatures: a manifest of 4 MiB has room for 17,000 of cosign's.
 pub(super) const MAX_ENTRIES: usize = 20_000;

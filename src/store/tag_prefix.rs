@@ -1,6 +1,6 @@
 //! The names of cosign's tags, with the text that `--attachment-tag-prefix` puts before them.
 
-use crate::registry::Digest;
+use crate::oci::Digest;
 
 /// The longest tag, in bytes.
 ///

@@ -6,8 +6,9 @@ use bytes::Bytes;
 
 use super::shelf::Shelf;
 use super::{LONGEST_WATCH, StoreError, Written};
+use crate::oci::{Digest, ImageRef, Repository};
+use crate::registry::RegistryError;
 use crate::registry::client::Client;
-use crate::registry::{Digest, ImageRef, RegistryError, Repository};
 
 /// Registries take manifests of 4 MiB at least, and most take no more.
 ///

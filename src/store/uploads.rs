@@ -14,8 +14,10 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Duration, timeout};
 
-use crate::registry::client::{Client, Target};
-use crate::registry::{Digest, RegistryError, Repository};
+use crate::oci::Target;
+use crate::oci::{Digest, Repository};
+use crate::registry::RegistryError;
+use crate::registry::client::Client;
 
 /// How long an upload of the same content is waited for: one that takes longer may hang, as on a proxy's connection to a dead machine, and
 /// would stop all that need the content.

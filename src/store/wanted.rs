@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::payload::{Payload, cosign_statement, statement};
+use crate::formats::{Payload, cosign_statement, statement};
 
 /// How many signatures of others are read to see whether ours is among them; the newest come last.
 pub(super) const MAX_READ: usize = 64;
@@ -90,7 +90,7 @@ pub(super) fn predicate_type(payload: &Payload) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::Envelope;
+    use crate::formats::Envelope;
 
     #[test]
     fn what_is_read_to_be_replaced_is_bounded_in_number_and_bytes() {

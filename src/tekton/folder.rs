@@ -3,14 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 
-use super::value::ValueError;
+use crate::hint::ValueError;
+use crate::hint::{MAX_ALL_BYTES, MAX_FILE_BYTES};
 use crate::input::{Folder, InputError};
 
-/// The most that is read of one file. Results share 4 KiB through the termination message, and about
-/// 1.5 MB (what etcd stores in one object) with sidecar logs; 1 MiB names more than 8,000 images.
-pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
-/// The most that is read of all results in one run: several times what a TaskRun can report.
-pub(super) const MAX_ALL_BYTES: u64 = 8 * 1024 * 1024;
 /// The most entries that one run looks at. A Task declares dozens of results at most; without a limit a step
 /// could keep the signer busy, or let it forget the results that come last.
 pub(super) const MAX_ENTRIES: usize = 4096;

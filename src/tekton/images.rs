@@ -4,19 +4,16 @@
 
 use std::path::Path;
 
-use super::folder::MAX_FILE_BYTES;
-use super::hints::ResultKind;
-use super::value::Value;
-use super::{Discovered, Hint, Looked, NAME_SHOWN_BYTES, Scope, TektonError};
+use super::TektonError;
 use crate::foreign;
+use crate::hint::ResultKind;
+use crate::hint::Value;
+use crate::hint::{Discovered, Hint, Looked, MAX_FILE_BYTES, MAX_IDENTITIES, NAME_SHOWN_BYTES, Scope};
 use crate::input;
 
 /// The most names in one list. A list of 1 MiB that names images has fewer; one of commas and single letters
 /// would be explained line by line.
 pub(super) const MAX_LISTED: usize = 16 * 1024;
-
-/// The most identities of one image. Each is a signature of its own; a release has a dozen names with a few tags each.
-pub const MAX_IDENTITIES: usize = 256;
 
 /// Takes each argument for an image, `NAME@sha256:…`.
 pub fn from_arguments(args: &[String]) -> Discovered {

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use super::NAME_SHOWN_BYTES;
 use crate::foreign;
+use crate::hint::NAME_SHOWN_BYTES;
 
 /// More steps than this are no pod's.
 const MAX_STEPS: usize = 4096;

@@ -12,10 +12,11 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::TektonError;
 use super::folder::Budget;
 use super::results::{folder_error, read_folder, words};
-use super::{Discovered, Problem, Scope, TektonError};
 use crate::foreign;
+use crate::hint::{Discovered, Problem, Scope};
 use crate::input::{Entry, Folder, InputError, normal};
 
 /// A step's folder: names to walk from a folder that is trusted.
@@ -174,11 +175,11 @@ fn walk(steps: &Folder, way: &Way, roots: &Roots) -> Result<Option<Folder>, (Str
 }
 
 fn place(label: &Label) -> String {
-    format!("step {}", foreign::shown(label.text(), super::NAME_SHOWN_BYTES))
+    format!("step {}", foreign::shown(label.text(), crate::hint::NAME_SHOWN_BYTES))
 }
 
 fn refused(label: &Label, name: &str, error: &InputError) -> Problem {
-    let name = foreign::shown(name, super::NAME_SHOWN_BYTES);
+    let name = foreign::shown(name, crate::hint::NAME_SHOWN_BYTES);
     let what = match error {
         InputError::Link => format!("its folder \"{name}\" is a symbolic link, and none is followed here"),
         InputError::NotAFolder => format!("its \"{name}\" is not a folder"),

@@ -6,6 +6,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::*;
 use crate::explain::Explanation;
+use crate::hint::{Hint, Value, ValueError};
 use crate::input::Folder;
 
 struct Tree {

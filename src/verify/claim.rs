@@ -8,8 +8,8 @@
 use serde_json::{Map, Value};
 
 use crate::json::{self, Limit};
-use crate::registry::Digest;
-use crate::registry::digest::DigestError;
+use crate::oci::Digest;
+use crate::oci::digest::DigestError;
 
 /// The one `type` there is.
 pub const TYPE: &str = "cosign container image signature";
@@ -101,7 +101,8 @@ fn object<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload::{Claims, Format as _, SimpleSigning};
+    use crate::formats::Claims;
+    use crate::payload::{Format as _, SimpleSigning};
 
     const HEX: &str = "93472adaebf5c6574304b63ba42c22466360efadcc936d0eaae5a5b44de1b6c0";
 

@@ -22,10 +22,10 @@ use super::bundle::{
 use super::statement::Statement;
 use super::trust::{self, Distrust};
 use crate::explain::Explain;
+use crate::formats::dsse::DsseError;
+use crate::found::Attached;
 use crate::json::{self, Limit};
-use crate::payload::dsse::DsseError;
-use crate::sign::PublicKey;
-use crate::store::Attached;
+use crate::key::PublicKey;
 
 /// The largest file with one signature, timestamp or list of certificates.
 pub const PART_BYTES: u64 = 1024 * 1024;

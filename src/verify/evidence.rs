@@ -12,9 +12,9 @@ use bytes::Bytes;
 
 use super::bundle::{Bundle, Content as Signed, Signer};
 use super::trust::{By, Distrust, Simple, Trust, enveloped};
-use crate::payload::dsse::{self, Envelope};
-use crate::sign::Hash;
-use crate::store::{Attached, Content};
+use crate::formats::dsse::{self, Envelope};
+use crate::found::{Attached, Content};
+use crate::key::Hash;
 
 /// The numbers of signers, by which it is known who was asked for before: a signer that has another number differs in itself, or
 /// in what has to come with its signatures.

@@ -13,14 +13,15 @@ use super::require::Require;
 use super::trust::{Signer, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::payload::simple_signing;
-use crate::registry::client::{Client, Manifest, Target};
-use crate::registry::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
-use crate::registry::reference::Named;
-use crate::registry::{ImageRef, RegistryError, Repository, TagRef};
-use crate::store::{
-    Find, Found, Looked, Looks, Position, ReferrersApis, Search, StoreError, TagPrefix, Wanted,
-};
+use crate::formats::simple_signing;
+use crate::found::{Find, Position};
+use crate::oci::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
+use crate::oci::reference::Named;
+use crate::oci::{ImageRef, Repository, TagRef};
+use crate::oci::{Manifest, Target};
+use crate::registry::RegistryError;
+use crate::registry::client::Client;
+use crate::store::{Found, Looked, Looks, ReferrersApis, Search, StoreError, TagPrefix, Wanted};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.
 const MAX_IMAGES: usize = MAX_LISTED;

@@ -13,10 +13,10 @@ use super::statement::{self, Statement, StatementError};
 use super::trust::{By, Distrust, Trust};
 use crate::explain;
 use crate::foreign;
-use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
-use crate::payload::dsse::Envelope;
-use crate::registry::{Digest, ImageRef};
-use crate::store::{Cut, Find, Position, Unreadable};
+use crate::formats::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
+use crate::formats::dsse::Envelope;
+use crate::found::{Cut, Find, Position, Unreadable};
+use crate::oci::{Digest, ImageRef};
 
 /// How many refused signatures are told one by one; of the others only how many they are.
 const TOLD: usize = 20;
@@ -402,7 +402,7 @@ impl Good {
         use base64::Engine as _;
         use base64::engine::general_purpose::STANDARD;
         let Said::Statement { envelope, .. } = &self.said else { return None };
-        let signature = |one: &crate::payload::dsse::KeyedSignature| {
+        let signature = |one: &crate::formats::dsse::KeyedSignature| {
             let sig = STANDARD.encode(&one.signature);
             if one.key_id.is_empty() {
                 json!({ "sig": sig })

@@ -11,11 +11,13 @@ use super::bundle::{Signer, TrustMaterial};
 use super::evidence::Evidence;
 use super::judge::{self, Asking, Demands, Said};
 use super::trust::{Accepted, Trust};
-use crate::payload::cosign_statement::PREDICATE_TYPE;
-use crate::payload::{Envelope, Payload, statement};
-use crate::registry::{Digest, ImageRef};
-use crate::sign::{PublicKey, Unlocking};
-use crate::store::{Content, Judge, Judging, Shelf, Standing, Unreadable};
+use crate::formats::cosign_statement::PREDICATE_TYPE;
+use crate::formats::{Envelope, Payload, statement};
+use crate::found::{Content, Judge, Judging, Standing, Unreadable};
+use crate::key::PublicKey;
+use crate::oci::{Digest, ImageRef};
+use crate::sign::Unlocking;
+use crate::store::Shelf;
 
 /// Statements up to this size that differ from ours in nothing but their blanks are the same.
 const MAX_COMPARED_BYTES: usize = 1024 * 1024;

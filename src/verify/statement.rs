@@ -6,9 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::require::Require;
+use crate::formats::statement::STATEMENT_TYPES;
 use crate::json::{self, Limit};
-use crate::payload::statement::STATEMENT_TYPES;
-use crate::registry::Digest;
+use crate::oci::Digest;
 
 /// What a statement without its predicate may take in memory: tens of thousands of subjects.
 const HEAD: Limit = Limit::memory(32 * 1024 * 1024);

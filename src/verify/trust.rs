@@ -19,10 +19,10 @@ use super::bundle::{
     UnknownTimestamp, Verified, VerifiedTime, Verifier, Waived, Who,
 };
 use crate::foreign;
+use crate::formats::dsse::{self, Envelope};
+use crate::found::Attached;
 use crate::json::{self, Limit};
-use crate::payload::dsse::{self, Envelope};
-use crate::sign::Hash;
-use crate::store::Attached;
+use crate::key::Hash;
 
 pub use super::bundle::Signer;
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::peak::peak_kib;
 use crate::step::{KEY_PASSWORD, REGISTRY_PASSWORD, Step};

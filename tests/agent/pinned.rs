@@ -10,7 +10,8 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::sign::{MemoryKey, ParsedKey, PublicKey, Signer as _, parse_private};
+use stepseal::key::PublicKey;
+use stepseal::sign::{MemoryKey, ParsedKey, Signer as _, parse_private};
 
 use crate::kit::{Running, agent, named, spawn, spawn_with, without_key};
 use crate::step::{Ended, Step, ended, pair, public_key};

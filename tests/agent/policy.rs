@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use stepseal::demo::registry::{Effect, Fault};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::{Running, agent, image_request, named};
 use crate::step::{Ended, Step, ended};

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use stepseal::demo::registry::Options;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::step::{Ended, MANIFEST, Step, ended};
 

@@ -1,7 +1,7 @@
 //! SBOMs that are attached, unsigned: by tag and as referrers.
 
 use serde_json::Value;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::{REPOSITORY, Scene};
 use crate::step::{INDEX, MANIFEST};

@@ -1,7 +1,7 @@
 //! What is shown of what lies beside an image, and under which names it lies.
 
 use serde_json::{Value, json};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::{BUNDLE, REPOSITORY, Scene};
 use crate::step::MANIFEST;

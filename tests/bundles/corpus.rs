@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use stepseal::sign::Hash;
+use stepseal::key::Hash;
 
 use super::cases::{self, Case, Refusal};
 use super::folder::{Found, corpus, found};

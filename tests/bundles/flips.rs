@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::recipe::{ARTIFACT, Recipe};
 use super::sigstore::{IDENTITY, ISSUER, key, pem, spki};
-use stepseal::sign::PublicKey;
+use stepseal::key::PublicKey;
 use stepseal::verify::bundle::{
     Artifact, IdentityPolicy, Match, Policy, Signer, TrustMaterial, Verified, Verifier,
 };

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::sign::Hash;
+use stepseal::key::Hash;
 
 use super::cases::{Case, ENTRY, at};
 use super::keys::{Kind, rsa_pkcs1, rsa_pss};

@@ -6,7 +6,7 @@ use ecdsa::hazmat::sign_prehashed_rfc6979;
 use p256::pkcs8::{DecodePrivateKey as _, EncodePublicKey as _};
 use rsa::traits::PublicKeyParts as _;
 use sha2::{Digest as _, Sha256, Sha512};
-use stepseal::sign::Hash;
+use stepseal::key::Hash;
 
 use super::asn1::{octets, oid, seq, tlv};
 use super::sigstore::{key, sha256, spki};

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::sign::PublicKey;
-use stepseal::store::Attached;
+use stepseal::found::Attached;
+use stepseal::key::PublicKey;
 use stepseal::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
 use stepseal::verify::{Accepted, Signer, Trust};
 

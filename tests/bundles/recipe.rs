@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use stepseal::sign::Hash;
+use stepseal::key::Hash;
 
 use super::sigstore::*;
 

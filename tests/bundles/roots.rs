@@ -184,7 +184,7 @@ fn a_root_waives_for_its_own_certificates_what_is_missing_and_nothing_else() {
 
 #[test]
 fn nothing_is_waived_for_a_key() {
-    let key = stepseal::sign::PublicKey::from_pem(&pem("PUBLIC KEY", &spki(&key("signer")))).unwrap();
+    let key = stepseal::key::PublicKey::from_pem(&pem("PUBLIC KEY", &spki(&key("signer")))).unwrap();
     let policy = Policy::new(Signer::Key(Box::new(key)));
     let recipe = Recipe { logged: Logged::Nowhere, ..Recipe::rekor1().with_key() };
     let error = verify(both(true, true), policy, &recipe).unwrap_err();

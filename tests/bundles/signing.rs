@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use stepseal::sign::{Hash, PublicKey};
+use stepseal::key::{Hash, PublicKey};
 
 const PASSWORD: &str = "test";
 const KEYS: [(&str, &str); 5] = [

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use stepseal::demo::registry::{Answer, Auth, Effect, Fault, Options, Page};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::{OCI_IMAGE, Site, image};
 

@@ -9,7 +9,7 @@ use oci_client::client::{Client, ClientConfig, ClientProtocol, Config, ImageLaye
 use oci_client::manifest::OciImageManifest;
 use oci_client::secrets::RegistryAuth;
 use stepseal::demo::registry::{Auth, EmbeddedRegistry, Options, User};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::{Site, client};
 

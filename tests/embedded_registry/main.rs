@@ -14,7 +14,7 @@ mod protocol;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use stepseal::demo::registry::{EmbeddedRegistry, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 pub(crate) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";

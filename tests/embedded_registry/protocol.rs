@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use http::{Method, StatusCode};
 use stepseal::demo::registry::{Options, ReadOnly};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::{OCI_IMAGE, OCI_INDEX, Site, image};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use stepseal::payload::dsse;
+use stepseal::formats::dsse;
 
 use crate::images::{Images, Name};
 use crate::key;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Content, EmbeddedRegistry};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::random::Random;
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use stepseal::sign::{KeySource, PublicKey};
+use stepseal::key::PublicKey;
+use stepseal::sign::KeySource;
 use tempfile::TempDir;
 
 pub(crate) const PRIVATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/keys/p256.sec1.pem");

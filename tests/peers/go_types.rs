@@ -12,8 +12,8 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
-use stepseal::payload::go_json;
-use stepseal::tekton::go_types::{GoType, normalise};
+use stepseal::go_json;
+use stepseal::run::go_types::{GoType, normalise};
 
 /// How many values are generated.
 const VALUES: usize = 5000;

@@ -12,7 +12,7 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::images::{Image, Kind};
 use crate::kit::scene::{PASSWORD, Place, USER};

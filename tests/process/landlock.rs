@@ -13,8 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::config::settings::{SETTINGS, VERIFY_TABLES};
+use stepseal::oci::Digest;
 use stepseal::process::landlock::{Landlock, Rules};
-use stepseal::registry::Digest;
 use stepseal::sign::KeySource;
 
 use crate::running::Running;

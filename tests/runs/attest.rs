@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 use stepseal::demo::registry::Options;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::place::{Place, verified};
 use crate::step::{Ended, MANIFEST, Step, ended};

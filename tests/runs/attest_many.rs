@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stepseal::demo::registry::Options;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::place::Place;
 use crate::step::{Ended, INDEX, Step, ended, pair};

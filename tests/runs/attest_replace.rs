@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use stepseal::payload::dsse;
-use stepseal::registry::Digest;
+use stepseal::formats::dsse;
+use stepseal::oci::Digest;
 
 use crate::attest_many::{attest, file, verifies};
 use crate::place::Place;

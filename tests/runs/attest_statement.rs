@@ -1,8 +1,8 @@
 //! `stepseal attest --statement`: a whole statement, signed as it is, and only beside images that it names.
 
 use serde_json::{Value, json};
-use stepseal::payload::dsse;
-use stepseal::registry::Digest;
+use stepseal::formats::dsse;
+use stepseal::oci::Digest;
 
 use crate::attest_many::{attest, file, verifies};
 use crate::place::Place;

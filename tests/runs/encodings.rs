@@ -5,7 +5,7 @@ use std::slice::from_ref;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Answer, Fault, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::place::{Place, UID, task_run, verified};
 use crate::step::{Ended, Step, ended, pair};

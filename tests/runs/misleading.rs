@@ -83,9 +83,9 @@ fn three_every_kind_of_key_signs_runs() {
         let layers = place.layers("team/app", &digest);
         let blob = layers[0]["digest"].as_str().unwrap().parse().unwrap();
         let envelope = place.step.registry.content().blob("team/app", &blob).unwrap();
-        let envelope = stepseal::payload::dsse::read(&envelope).unwrap();
+        let envelope = stepseal::formats::dsse::read(&envelope).unwrap();
         let pem = std::fs::read_to_string(data.join(format!("{name}.pub"))).unwrap();
-        let key = stepseal::sign::PublicKey::from_pem(&pem).unwrap();
+        let key = stepseal::key::PublicKey::from_pem(&pem).unwrap();
         let head = format!("DSSEv1 28 application/vnd.in-toto+json {} ", envelope.payload.len());
         let signed = [head.as_bytes(), &envelope.payload].concat();
         key.verify(&signed, &envelope.signatures[0].signature).unwrap();

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use stepseal::payload::dsse;
-use stepseal::registry::Digest;
+use stepseal::formats::dsse;
+use stepseal::oci::Digest;
 
 use crate::step::{Ended, MANIFEST, Step, ended, public_key};
 

@@ -107,7 +107,7 @@ fn a_signature_that_begins_like_an_envelope_is_unchanged_in_its_file_and_verifie
     let mut run = task_run(&[]);
     let signature = (0..100_000).find_map(|number| {
         run["status"]["podName"] = format!("build-{number}").into();
-        let parsed = stepseal::tekton::run::Run::from_objects(run.clone(), Vec::new()).unwrap();
+        let parsed = stepseal::run::Run::from_objects(run.clone(), Vec::new()).unwrap();
         let made = payload(&parsed, RunFormat::Tekton, &ProvenanceOptions::default()).unwrap();
         Some(key.sign(&made.payload.bytes).unwrap().0).filter(|signature| signature[0] == b'{')
     });

@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use stepseal::demo::registry::Options;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::running::Running;
 use crate::step::Step;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::json;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 /// Secrets whose spellings all differ; `SECRET` is in each as it is, percent-encoded, and escaped in JSON.
 pub(crate) const PASSWORD: &str = "pa\"5/ä+%S3kr1t>>??";

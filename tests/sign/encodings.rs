@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Answer, Fault, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::step::{Ended, INDEX, MANIFEST, Step, pair};
 

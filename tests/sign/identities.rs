@@ -1,7 +1,7 @@
 //! Identities of single images, behind their names in a list.
 
 use serde_json::Value;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::step::{Ended, Step};
 

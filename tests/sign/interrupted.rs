@@ -8,7 +8,7 @@ use http::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Effect, Fault, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::running::{HANGS, Running};
 use crate::step::{Ended, INDEX, MANIFEST, Step, ended};

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::boundary::{FORMS, Form, Moment, Trapped, each_request};
 use crate::running::Running;
 use crate::step::{Step, ended};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 /// Images of one run.
 const IMAGES: usize = 2;

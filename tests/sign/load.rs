@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use stepseal::demo::registry::{Answer, Auth, Effect, EmbeddedRegistry, Fault, Options, Request, User};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::running::Running;
 use crate::step::{REGISTRY_PASSWORD, Step, ended};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, Response, StatusCode};
 use serde_json::Value;
 use stepseal::demo::registry::{Content, Effect, Fault, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::step::{Ended, Step, ended};
 
@@ -240,7 +240,7 @@ fn an_entry_that_is_gone_for_good_is_left_out_and_named() {
         let ran = run(&step, way, &digest, 2);
         assert_eq!(ran.code, 0, "{way:?}: {}", ran.stderr);
         let warning =
-            format!("WARN stepseal::pipeline::lost: the signature {} is no longer at", named(&before[0]));
+            format!("WARN stepseal::flow::lost: the signature {} is no longer at", named(&before[0]));
         assert!(ran.stderr.contains(&warning) && ran.stderr.contains("left out"), "{way:?}: {}", ran.stderr);
         let after = listed(&step, way, &digest);
         assert!(after.len() == 2 && after[0] == before[1], "{way:?}: {after:?}");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::step::Step;
 

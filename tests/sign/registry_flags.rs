@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use stepseal::demo::registry::{Effect, EmbeddedRegistry, Fault, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::network::{SelfSigned, behind_tls};
 use crate::other_hosts::OtherHost;

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Auth, EmbeddedRegistry, Options, User};
-use stepseal::registry::Digest;
-use stepseal::sign::PublicKey;
+use stepseal::key::PublicKey;
+use stepseal::oci::Digest;
 use tempfile::TempDir;
 
 /// The password of the registry's user: no output may hold it.

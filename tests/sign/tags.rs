@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::Value;
 use stepseal::demo::registry::{Answer, Effect, Fault, Options, Page};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::step::{Ended, MANIFEST, Step};
 

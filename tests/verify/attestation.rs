@@ -1,7 +1,7 @@
 //! `verify-attestation`: what is attested, of what, by whom.
 
 use serde_json::{Value, json};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::{ENVELOPE, envelope, fails, name, other, passes, provenance, signer, step, tag};
 use crate::step::{Ended, Step};

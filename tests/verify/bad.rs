@@ -20,7 +20,7 @@ fn another_keys_another_images_and_changed_payloads_do_not_count() {
     let digest = step.built("team/app");
     let image = name(&step, "team/app", &digest);
     let good = payload(&step, "team/app", &digest);
-    let elsewhere = payload(&step, "team/app", &stepseal::registry::Digest::of(b"elsewhere"));
+    let elsewhere = payload(&step, "team/app", &stepseal::oci::Digest::of(b"elsewhere"));
     let text = |from: &str, to: &str| String::from_utf8(good.to_vec()).unwrap().replacen(from, to, 1);
     let twice = text(r#""optional":null"#, r#""optional":null,"optional":null"#);
     let more = text(r#""optional":null"#, r#""optional":null,"more":1"#);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::registry::Digest;
-use stepseal::store::Attached;
+use stepseal::found::Attached;
+use stepseal::oci::Digest;
 use stepseal::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
 use stepseal::verify::{Accepted, Signer, Trust};
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stepseal::demo::registry::Options;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::{
     SIGNATURE, SIMPLE, fails, name, other, passes, payload, signed, signer, verify, with_public_key,

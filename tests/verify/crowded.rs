@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use stepseal::demo::registry::Options;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::{
     ENVELOPE, SIGNATURE, SIMPLE, envelope, fails, name, other, passes, payload, provenance, signed, signer,
@@ -245,7 +245,7 @@ fn a_policy_that_is_not_met_yet_looks_at_all_of_a_crowd() {
     let digest = step.built(REPOSITORY);
     let image = name(&step, REPOSITORY, &digest);
     let ours = payload(&step, REPOSITORY, &digest);
-    let pem = |key: &stepseal::sign::PublicKey| json!({ "publicKey": key.to_pem() });
+    let pem = |key: &stepseal::key::PublicKey| json!({ "publicKey": key.to_pem() });
     let policy = json!({
         "version": 1,
         "signers": { "one": pem(signer().public_key()), "two": pem(other().public_key()) },

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use stepseal::found::Attached;
+use stepseal::oci::{Digest, ImageRef};
 use stepseal::process::ProgramEnvironment;
 use stepseal::registry::client::{Client, ClientOptions};
 use stepseal::registry::credentials::{FileKeychain, Places};
-use stepseal::registry::{Digest, ImageRef};
-use stepseal::store::{Attached, Search, Wanted};
+use stepseal::store::{Search, Wanted};
 use stepseal::verify::{Accepted, Demands, Said, Signer, Trust, Verdict};
 
 use crate::kit::{SIGNATURE, SIMPLE, envelope, other, provenance, signed, signer};

@@ -262,7 +262,7 @@ fn a_signature_over_another_hash_counts_unless_one_is_demanded() {
     let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
     let der = key.verifying_key().to_public_key_der().unwrap();
     let public = step.path("another.pub");
-    std::fs::write(&public, stepseal::sign::PublicKey::from_der(der.as_bytes()).unwrap().to_pem()).unwrap();
+    std::fs::write(&public, stepseal::key::PublicKey::from_der(der.as_bytes()).unwrap().to_pem()).unwrap();
     let flags = ["--key", public.to_str().unwrap()];
     for (hash, signed) in [
         ("sha384", sha2::Sha384::digest(&payload).to_vec()),

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 use tempfile::TempDir;
 
 use crate::kit::{self, signer};

@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use stepseal::payload::cosign_statement::PAYLOAD_TYPE;
-use stepseal::payload::{Claims, Envelope, Format as _, Payload, SimpleSigning, dsse};
-use stepseal::registry::{Digest, ImageRef};
+use stepseal::formats::cosign_statement::PAYLOAD_TYPE;
+use stepseal::formats::{Claims, Envelope, Payload, dsse};
+use stepseal::oci::{Digest, ImageRef};
+use stepseal::payload::{Format as _, SimpleSigning};
 use stepseal::sign::{KeySource, Signer};
 
 use crate::step::{Ended, MANIFEST, Step, pair};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Response};
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Asked, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::{fails, name, passes, step, verify, with_public_key};
 use crate::step::{INDEX, Step};

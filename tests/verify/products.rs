@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use stepseal::demo::registry::{Answer, Auth, Fault, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::kit::{
     ENVELOPE, SIGNATURE, SIMPLE, envelope, fails, name, other, passes, payload, provenance, signed, signer,

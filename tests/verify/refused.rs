@@ -77,7 +77,7 @@ fn payloads_with_wrong_bytes_are_refused_with_their_place() {
 #[test]
 fn an_image_that_is_not_there_is_told_as_such() {
     let step = step();
-    let digest = stepseal::registry::Digest::of(b"nothing");
+    let digest = stepseal::oci::Digest::of(b"nothing");
     let ended = verify(&step, &[&name(&step, "team/app", &digest)]);
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     assert!(ended.stderr.contains("is not in the registry"), "{}", ended.stderr);

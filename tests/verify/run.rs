@@ -6,10 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::explain::Explain as _;
+use stepseal::formats::Claims;
 use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
-use stepseal::payload::{Claims, CosignStatement, Format as _, SimpleSigning};
+use stepseal::payload::{CosignStatement, Format as _, SimpleSigning};
+use stepseal::run::{Run, RunError};
 use stepseal::sign::{KeySource, Signer};
-use stepseal::tekton::run::{Run, RunError};
 use stepseal::verify::run::{MAX_PAYLOADS, RunRefusal, counts, verify, verify_until};
 use stepseal::verify::trust::Distrust;
 use stepseal::verify::{Accepted, Trust, own};
@@ -489,7 +490,7 @@ fn annotations_count_if_and_only_if_they_verify() {
     let name = |part: &str| format!("chains.tekton.dev/{part}-{key}");
     // As it is kept, the payload is what was signed, byte for byte.
     let signature = signer().sign_payload(&statement_payload(&bytes), &[]).unwrap();
-    let envelope = stepseal::payload::dsse::envelope(&statement_payload(&bytes), &signature, "k");
+    let envelope = stepseal::formats::dsse::envelope(&statement_payload(&bytes), &signature, "k");
     let good = (STANDARD.encode(&bytes), STANDARD.encode(&envelope));
     let json: Value = serde_json::from_slice(&envelope).unwrap();
     let changed = |field: &str, value: Value| {
@@ -611,10 +612,10 @@ fn an_image_that_is_signed_in_a_statement_verifies_if_the_run_names_it() {
     }
 }
 
-fn statement_payload(bytes: &[u8]) -> stepseal::payload::Payload {
-    stepseal::payload::Payload {
+fn statement_payload(bytes: &[u8]) -> stepseal::formats::Payload {
+    stepseal::formats::Payload {
         bytes: bytes.to_vec().into(),
-        media_type: stepseal::payload::cosign_statement::PAYLOAD_TYPE,
-        envelope: stepseal::payload::Envelope::Dsse,
+        media_type: stepseal::formats::cosign_statement::PAYLOAD_TYPE,
+        envelope: stepseal::formats::Envelope::Dsse,
     }
 }

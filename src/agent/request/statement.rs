@@ -15,10 +15,11 @@ use super::shape::{AtMost, Given, Object};
 use super::{Asked, MAX_IMAGES, Malformed, one, strict};
 use crate::agent::Kind;
 use crate::blank::is_blank;
-use crate::payload::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE, is_signature};
-use crate::payload::statement::STATEMENT_TYPES;
-use crate::payload::{Claims, CosignStatement, Envelope, Payload};
-use crate::registry::{Digest, ImageRef};
+use crate::formats::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE, is_signature};
+use crate::formats::statement::STATEMENT_TYPES;
+use crate::formats::{Claims, Envelope, Payload};
+use crate::oci::{Digest, ImageRef};
+use crate::payload::CosignStatement;
 
 /// A statement. Unknown fields are refused. The predicate is free; it is checked, and not kept.
 #[derive(Deserialize)]

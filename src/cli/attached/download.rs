@@ -6,9 +6,11 @@ use super::begin::Begun;
 use super::error::{BesideCommandError, Places};
 use super::lines::Wanted;
 use crate::config::ConfigError;
-use crate::payload::cosign_statement;
-use crate::registry::platform::Platform;
-use crate::store::{self, Find, Found, Position, Search};
+use crate::formats::cosign_statement;
+use crate::found::{Find, Position};
+use crate::oci::platform::Platform;
+use crate::store;
+use crate::store::{Found, Search};
 use crate::verify::attestation_type;
 
 /// How many bytes are printed, which are kept until everything was found: three attestations of 64 MiB.

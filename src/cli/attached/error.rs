@@ -7,12 +7,12 @@ use crate::config::ConfigError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::found::Cut;
 use crate::input::InputError;
-use crate::registry::platform::ChoiceError;
-use crate::registry::reference::ReferenceError;
+use crate::oci::platform::ChoiceError;
+use crate::oci::reference::ReferenceError;
 use crate::store::StoreError;
 use crate::store::beside::BesideError;
-use crate::store::search::Cut;
 use crate::verify::VerifyError;
 use crate::verify::attestation_type::TypeError;
 

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::certificate::{self, Certificate};
-use crate::payload::{cosign_statement, dsse, statement};
-use crate::store::{Attached, Content};
+use crate::formats::{cosign_statement, dsse, statement};
+use crate::found::{Attached, Content};
 use crate::verify::bundle::{Bundle, Content as Signed};
 
 /// Which of what lies beside an image is printed.

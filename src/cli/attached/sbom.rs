@@ -5,8 +5,8 @@ use super::super::own_flags::OwnFlags;
 use super::begin::Begun;
 use super::download::platform;
 use super::error::BesideCommandError;
-use crate::registry::Target;
-use crate::registry::platform::{self, Platform};
+use crate::oci::Target;
+use crate::oci::platform::{self, Platform};
 use crate::store::sbom;
 
 /// What is asked for.

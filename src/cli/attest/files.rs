@@ -11,8 +11,9 @@ use crate::config::ConfigError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
+use crate::formats::statement;
 use crate::input;
-use crate::payload::{Attestation, Attestations, GivenStatement, statement};
+use crate::payload::{Attestation, Attestations, GivenStatement};
 use crate::verify::statement::{Statement, StatementError};
 
 /// How many there may be: half of the attestations that are read to see whether they are there.

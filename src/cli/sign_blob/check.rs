@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::CheckError;
-use crate::sign::{PublicKey, Scheme};
+use crate::key::{PublicKey, Scheme};
 use crate::verify::bundle::{Artifact, Policy, Signer, TrustMaterial, Verifier};
 use crate::verify::detached::{self, By, OldBundle, Parts};
 

@@ -17,7 +17,7 @@ use super::output::Output;
 use super::runtime;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::registry::ImageRef;
+use crate::oci::ImageRef;
 use crate::verify::policy::age::Age;
 use crate::verify::policy::{Need, Policy, Rule};
 use crate::verify::{Asked, Check, Good, Looker, Seen, Verdict};

@@ -12,13 +12,14 @@ use crate::cli::environment::Environment;
 use crate::cli::output::Output;
 use crate::cli::registries;
 use crate::cli::runtime;
-use crate::cluster::{Cluster, ObjectName, Uid};
+use crate::cluster::Cluster;
 use crate::config::Verification;
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
 use crate::foreign;
 use crate::input::{self, InputError};
-use crate::tekton::run::Run;
+use crate::object_name::{ObjectName, Uid};
+use crate::run::Run;
 use crate::verify;
 use crate::verify::run::{MAX_PAYLOADS, SignedPayload, SoFar};
 

@@ -90,7 +90,7 @@ fn json(asked: &Asked, good: &Good, age: Option<&Age>) -> Value {
 }
 
 fn is_attestation(good: &Good) -> bool {
-    use crate::payload::cosign_statement::PREDICATE_TYPE;
+    use crate::formats::cosign_statement::PREDICATE_TYPE;
     matches!(&good.said, Said::Statement { statement, .. } if statement.predicate_type != PREDICATE_TYPE)
 }
 

@@ -10,7 +10,7 @@ use super::Command;
 use super::error::{BlobError, MAX_FILE_BYTES};
 use super::timed::{self, Over};
 use crate::input::{self, InputError};
-use crate::sign::Hash;
+use crate::key::Hash;
 use crate::verify::bundle::{Artifact, Wanted};
 
 /// As much of standard input is kept, to be hashed once more where the signature turns out to be of another hash.

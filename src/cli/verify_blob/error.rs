@@ -8,7 +8,7 @@ use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
 use crate::input::InputError;
-use crate::sign::Hash;
+use crate::key::Hash;
 use crate::verify::attestation_type::TypeError;
 use crate::verify::bundle::{BundleError, CertificateError, TrustError};
 use crate::verify::detached::{DetachedError, PartsError};

@@ -18,7 +18,7 @@ use crate::cli::trust;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
-use crate::payload::cosign_statement::PAYLOAD_TYPE;
+use crate::formats::cosign_statement::PAYLOAD_TYPE;
 use crate::verify::bundle::{
     Bundle, BundleError, Bundles, Counted, Signed, TOLD, TimeSource, Verified, Verifier, Wanted, Who,
 };

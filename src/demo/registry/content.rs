@@ -14,7 +14,7 @@ use super::store::{Full, MAX_CONTENT_BYTES, Store, Stored};
 use super::wire::route::{self, NoRoute};
 use super::wire::{Address, Reference};
 use crate::explain::Explain;
-use crate::registry::Digest;
+use crate::oci::Digest;
 
 /// A handle to the registry's content; clones see the same content.
 #[derive(Clone, Default)]

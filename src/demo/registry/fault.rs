@@ -353,6 +353,6 @@ mod tests {
         let content = Content::default();
         faults.call_hook(Moment::Before, &content, &put);
         faults.call_hook(Moment::Before, &content, &put);
-        assert!(content.blob("r", &crate::registry::Digest::of(b"1")).is_some());
+        assert!(content.blob("r", &crate::oci::Digest::of(b"1")).is_some());
     }
 }

@@ -9,7 +9,7 @@ use super::references;
 use super::slsa_v0_2::invocation;
 use super::time::{self, Fraction};
 use super::{MAX_REPEATED_BYTES, ProvenanceError, object};
-use crate::tekton::run::{Gap, GapReason, Run, RunObject, Step, field, list, text};
+use crate::run::{Gap, GapReason, Run, RunObject, Step, field, list, text};
 
 /// The steps of a TaskRun, as its status has them.
 pub(super) fn of_task_run(run: &RunObject) -> Value {

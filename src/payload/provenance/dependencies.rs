@@ -9,8 +9,8 @@ use super::descriptor::{Descriptor, Material};
 use super::go::{self, GoType};
 use super::materials::{pipeline_inputs, sidecar_images, step_images, step_inputs, task_inputs};
 use super::{BuildType, MAX_CONTENT_BYTES, ProvenanceError, ProvenanceOptions, RunFormat};
-use crate::payload::go_json;
-use crate::tekton::run::{Gap, Run, RunObject};
+use crate::go_json;
+use crate::run::{Gap, Run, RunObject};
 
 const TASK: &str = "task";
 const PIPELINE: &str = "pipeline";

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::tekton::run::RefSource;
+use crate::run::RefSource;
 
 /// Something that went into a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

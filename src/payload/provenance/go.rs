@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::ProvenanceError;
-pub(super) use crate::tekton::go_types::GoType;
-use crate::tekton::go_types::normalise;
-use crate::tekton::run::RunObject;
+use crate::run::RunObject;
+pub(super) use crate::run::go_types::GoType;
+use crate::run::go_types::normalise;
 
 /// `value`, the part `what` of `run`, as Go writes it.
 pub(super) fn written(

@@ -3,7 +3,7 @@
 use super::descriptor::{Material, Materials};
 use super::digest;
 use super::subjects::whole_object;
-use crate::tekton::run::{Gap, GapReason, ParamValue, Run, RunObject, RunResult};
+use crate::run::{Gap, GapReason, ParamValue, Run, RunObject, RunResult};
 
 const GIT_URL: &str = "CHAINS-GIT_URL";
 const GIT_COMMIT: &str = "CHAINS-GIT_COMMIT";

@@ -33,14 +33,15 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use super::cosign_statement::PAYLOAD_TYPE;
-use super::{Envelope, Payload, go_json};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign::shown;
-use crate::registry::ImageRef;
-use crate::tekton::go_types::GoTypeError;
-use crate::tekton::run::{Gap, Run, RunKind, StatusError};
+use crate::formats::cosign_statement::PAYLOAD_TYPE;
+use crate::formats::{Envelope, Payload};
+use crate::go_json;
+use crate::oci::ImageRef;
+use crate::run::go_types::GoTypeError;
+use crate::run::{Gap, Run, RunKind, StatusError};
 
 /// The builder that Chains names where it isn't told another.
 pub const DEFAULT_BUILDER_ID: &str = "https://tekton.dev/chains/v2";

@@ -8,7 +8,7 @@
 
 use serde_json::{Number, Value};
 
-use crate::tekton::run::{Gap, GapReason, RunObject};
+use crate::run::{Gap, GapReason, RunObject};
 
 /// The largest integer below which a float holds every one.
 const EXACT: u64 = 1 << 53;

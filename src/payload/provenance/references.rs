@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::tekton::run::{ParamValue, field, list, text};
+use crate::run::{ParamValue, field, list, text};
 
 /// The tasks that `task` runs after, each once: `runAfter` as it is, then the others in the order of their use.
 pub(super) fn after(task: &Value) -> Vec<&str> {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::descriptor::Material;
 use super::time::{self, Fraction};
 use super::{ProvenanceError, ProvenanceOptions, build_config, materials, object};
-use crate::tekton::run::{Gap, Run, RunKind, RunObject};
+use crate::run::{Gap, Run, RunKind, RunObject};
 
 const REPRODUCIBLE_LABEL: &str = "chains.tekton.dev/reproducible";
 const CHAINS_ANNOTATIONS: &str = "chains.tekton.dev/";

@@ -9,8 +9,8 @@ use super::go::{self, GoType};
 use super::subjects::is_build_artifact;
 use super::time::{self, Fraction};
 use super::{BuildType, ProvenanceError, ProvenanceOptions, RunFormat, dependencies, object};
-use crate::payload::go_json;
-use crate::tekton::run::{Gap, Run, RunKind, RunObject, RunResult};
+use crate::go_json;
+use crate::run::{Gap, Run, RunKind, RunObject, RunResult};
 
 /// The predicate for `run`.
 pub(super) fn predicate(

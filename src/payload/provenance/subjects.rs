@@ -9,9 +9,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::digest;
 use super::{RunFormat, StatementSubject};
-use crate::registry::{Digest, ImageRef, Named};
-use crate::tekton::run::{ParamValue, Run, RunKind, RunObject, RunResult};
-use crate::tekton::{Output, ResultKind, Value, classify, parse_value};
+use crate::hint::{Output, ResultKind, Value, classify, parse_value};
+use crate::oci::{Digest, ImageRef, Named};
+use crate::run::{ParamValue, Run, RunKind, RunObject, RunResult};
 
 /// The subjects of the statement for `run`.
 pub(super) fn of_run(run: &Run, format: RunFormat, deep: bool) -> Vec<StatementSubject> {

@@ -5,8 +5,9 @@
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.14.0/docs/config.md#supported-keys>
 
 use super::ProvenanceError;
-use crate::payload::{Envelope, Payload, go_json};
-use crate::tekton::run::{Run, check_status};
+use crate::formats::{Envelope, Payload};
+use crate::go_json;
+use crate::run::{Run, check_status};
 
 /// The media type of the status.
 pub const MEDIA_TYPE: &str = "application/json";

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::ProvenanceError;
-use crate::tekton::run::RunObject;
+use crate::run::RunObject;
 
 /// How many digits a fraction of a second has.
 #[derive(Clone, Copy, Debug)]

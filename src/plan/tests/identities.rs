@@ -1,7 +1,8 @@
 //! Lines of a list that give their image identities of its own.
 
 use super::*;
-use crate::tekton::{MAX_IDENTITIES, from_file};
+use crate::hint::MAX_IDENTITIES;
+use crate::tekton::from_file;
 
 fn listed(text: &str, identities: Identities) -> Plan {
     let file = tempfile::NamedTempFile::new().unwrap();

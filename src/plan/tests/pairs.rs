@@ -1,7 +1,7 @@
 //! Pairs: whole, half, and of arrays.
 
 use super::*;
-use crate::tekton::Value;
+use crate::hint::Value;
 
 #[test]
 fn half_a_pair_says_what_is_missing_and_where_it_may_be() {

@@ -8,11 +8,13 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Duration;
 use url::Url;
 
+use super::endpoint;
 use super::error::{BadAnswer, Failure};
 use super::refusal::{self, Refusal};
-use super::{endpoint, retry};
 use crate::foreign;
 use crate::mask::Mask;
+use crate::net;
+use crate::net::retry;
 
 /// How much of the name of an encoding or a kind of login is shown, in bytes.
 const MAX_NAME_BYTES: usize = 32;
@@ -70,8 +72,8 @@ impl Answer {
         let upgraded = endpoint::same_host(home, &self.url) && self.url.scheme() != home.scheme();
         // Without the scheme both could read alike.
         let (host, asked) = match upgraded {
-            true => (endpoint::origin(&self.url).to_owned(), endpoint::origin(home).to_owned()),
-            false => (endpoint::host(&self.url).to_owned(), asked),
+            true => (net::origin(&self.url).to_owned(), net::origin(home).to_owned()),
+            false => (net::host(&self.url).to_owned(), asked),
         };
         Failure::OtherHost { host, asked, upgraded, refusal: self.refusal() }
     }

@@ -14,9 +14,9 @@ use super::account::{Account, Manner};
 use super::error::RegistryError;
 use super::line_break::with_second_tries;
 use crate::mask::Mask;
+use crate::oci::reference::Repository;
 use crate::recent::Recent;
 use crate::registry::keychain::{Credential, Keychain, Login};
-use crate::registry::reference::Repository;
 use crate::secret::Secret;
 
 /// Repositories whose logins are known at once. More in one run log in again.

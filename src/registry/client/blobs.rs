@@ -9,9 +9,8 @@ use url::Url;
 
 use super::manifests::{same_digest, unexpected};
 use super::send::given_up;
-use super::{
-    BadAnswer, Client, Digest, Failure, Inner, RegistryError, Repository, endpoint, retry, transport,
-};
+use super::{BadAnswer, Client, Digest, Failure, Inner, RegistryError, Repository, endpoint, transport};
+use crate::net::retry;
 
 /// How registries say that an upload has to begin anew.
 const UPLOAD_GONE: [&str; 2] = ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"];

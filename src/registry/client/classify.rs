@@ -13,13 +13,13 @@ use url::Url;
 
 use super::client_keys::Wanted;
 use super::connect::{ConnectError, ConnectFault};
-use super::dns::DnsError;
-use super::endpoint;
 use super::error::Failure;
-use super::proxy::Proxy;
 use super::refusal::Refusal;
 use super::timed_body::Outdated;
 use super::verifier::Untrusted;
+use crate::net;
+use crate::net::dns::DnsError;
+use crate::net::proxy::Proxy;
 
 /// What an error of the HTTP library means. `proxy` is the one that a request over plain HTTP was sent to.
 pub(super) fn classify(error: BoxError, url: &Url, proxy: Option<&Proxy>) -> Failure {
@@ -195,9 +195,7 @@ fn is_version_1(error: &(dyn Error + 'static)) -> bool {
 
 fn io_failure(error: &io::Error, url: &Url) -> Option<Failure> {
     match error.kind() {
-        ErrorKind::ConnectionRefused => {
-            Some(Failure::ConnectionRefused { host: endpoint::host(url).to_owned() })
-        }
+        ErrorKind::ConnectionRefused => Some(Failure::ConnectionRefused { host: net::host(url).to_owned() }),
         ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted
         | ErrorKind::BrokenPipe

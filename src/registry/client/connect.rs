@@ -27,11 +27,11 @@ use tokio_rustls::TlsConnector;
 use tower::{BoxError, Service};
 use url::Url;
 
-use super::dns::Dns;
-use super::proxy::{Proxies, Proxy};
 use super::refusal::Refusal;
 use super::tls::Tls;
 use super::{answer, body, client_keys};
+use crate::net::dns::Dns;
+use crate::net::proxy::{Proxies, Proxy};
 
 /// A host that doesn't even take the connection in this time doesn't get the rest of the request's.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

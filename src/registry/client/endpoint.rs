@@ -4,12 +4,13 @@
 
 use std::fmt::Write as _;
 
-use url::{Position, Url};
+use url::Url;
 
-use super::Target;
 use crate::foreign;
-use crate::registry::digest::Digest;
-use crate::registry::reference::Repository;
+use crate::net::host;
+use crate::oci::Target;
+use crate::oci::digest::Digest;
+use crate::oci::reference::Repository;
 
 /// The query parameters whose values are shown. Upload addresses and token services carry others that
 /// are as good as a password.
@@ -102,16 +103,6 @@ pub(super) fn same_origin(home: &Url, other: &Url) -> bool {
 /// Whether the host is the same, on any port.
 pub(super) fn same_host(home: &Url, other: &Url) -> bool {
     home.host_str() == other.host_str()
-}
-
-/// Scheme, host and port, as the key of what is kept for a host.
-pub(super) fn origin(url: &Url) -> &str {
-    &url[..Position::BeforePath]
-}
-
-/// `HOST[:PORT]`, for people.
-pub(super) fn host(url: &Url) -> &str {
-    &url[Position::BeforeHost..Position::AfterPort]
 }
 
 /// An address as it may be shown: no user name, and of the query only the values known to be harmless.

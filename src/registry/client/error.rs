@@ -12,14 +12,15 @@ use super::distrust::Distrust;
 use super::hint;
 use super::peer::Peer;
 use super::refusal::{Refusal, Said};
-use super::retry::{Until, status_is_transient};
 use super::setup_error::SetupError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign::Text;
+use crate::net::proxy::ThroughProxy;
+use crate::net::retry::{Until, status_is_transient};
+use crate::oci::digest::Digest;
+use crate::oci::reference::Repository;
 use crate::registry::credentials::CredentialError;
-use crate::registry::digest::Digest;
-use crate::registry::reference::Repository;
 
 /// Why a registry could not be worked with.
 #[derive(Debug, thiserror::Error)]
@@ -75,15 +76,6 @@ pub struct RequestError {
     pub attempts: u32,
     /// Whether it was given up on after trying as often as makes sense.
     pub given_up: bool,
-}
-
-/// A proxy that a request went through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ThroughProxy {
-    /// The variable that names it.
-    pub variable: &'static str,
-    /// Its address, without user and password.
-    pub address: String,
 }
 
 /// What went wrong with a request.

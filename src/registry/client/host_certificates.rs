@@ -27,7 +27,7 @@ use super::options::ClientOptions;
 use super::setup_error::{ClientKeyFault, SetupError};
 use super::tls::{CA_BYTES, CA_FILES, certificates};
 use crate::input::{self, Folder, InputError};
-use crate::registry::reference::DEFAULT_REGISTRY;
+use crate::oci::reference::DEFAULT_REGISTRY;
 
 /// The largest file with a key; the longest RSA keys have four kilobytes.
 const KEY_BYTES: u64 = 64 * 1024;

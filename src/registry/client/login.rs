@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
+use super::Inner;
 use super::account::{Account, Manner, Scheme};
 use super::attempts::{AuthAttempts, AuthRejection, first_basic, first_registry_token};
 use super::error::RegistryError;
@@ -26,7 +27,7 @@ use super::rejected::is_about_login;
 use super::send::{Reply, Request};
 use super::session::{Authorization, Kind, Session, State};
 use super::transport::Answer;
-use super::{Inner, retry};
+use crate::net::retry;
 use crate::registry::keychain::Credential;
 
 /// How often one request is sent with another login, or another token, at most.

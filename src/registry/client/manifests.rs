@@ -12,11 +12,9 @@ use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 
 use super::send::{Reply, Request};
 use super::transport::Answer;
-use super::{
-    Client, Digest, Failure, MAX_MANIFEST_BYTES, Manifest, RegistryError, Repository, Target, Written,
-    endpoint,
-};
-use crate::registry::json::fields;
+use super::{Client, Digest, Failure, RegistryError, Repository, Written, endpoint};
+use crate::oci::json::fields;
+use crate::oci::{MAX_MANIFEST_BYTES, Manifest, Target};
 
 /// All kinds of manifests that images are made of.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \

@@ -40,7 +40,6 @@ mod connect;
 mod der;
 mod detail;
 mod distrust;
-pub(crate) mod dns;
 mod ecr;
 mod endpoint;
 mod error;
@@ -53,16 +52,13 @@ pub mod link;
 mod login;
 mod manifests;
 mod named;
-mod no_proxy;
 mod options;
 mod peer;
 mod presence;
-pub(crate) mod proxy;
 mod referrers;
 pub mod refusal;
 mod refused;
 mod rejected;
-pub mod retry;
 mod schemes;
 mod send;
 mod session;
@@ -83,7 +79,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
 use url::Url;
 
@@ -94,11 +89,8 @@ use transport::Transport;
 
 pub use blobs::Upload;
 pub use distrust::Distrust;
-pub use error::{BadAnswer, Failure, RegistryError, RequestError, ThroughProxy};
-pub use options::{
-    Access, ClientOptions, Environment, IDLE_LIMIT, NamedRegistries, REQUEST_LIMIT, REQUESTS_PER_HOST,
-    SystemFiles,
-};
+pub use error::{BadAnswer, Failure, RegistryError, RequestError};
+pub use options::{Access, ClientOptions, IDLE_LIMIT, NamedRegistries, REQUEST_LIMIT, REQUESTS_PER_HOST};
 pub use peer::Peer;
 pub(crate) use referrers::MAX_DESCRIPTOR_BYTES;
 pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, NoApi, Referrers};
@@ -106,14 +98,10 @@ pub use refusal::{ListedError, Refusal, Said};
 pub use schemes::without_https;
 pub use setup_error::{ClientKeyFault, SetupError};
 
-use super::digest::Digest;
 use super::keychain::Keychain;
-use super::reference::{DEFAULT_REGISTRY, Repository, is_host};
-
-/// The largest manifest that is read: the specification lets registries refuse larger ones.
-///
-/// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests>
-pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+use crate::net;
+use crate::oci::digest::Digest;
+use crate::oci::reference::{DEFAULT_REGISTRY, Repository, is_host};
 
 /// How quick an answer from nearby is.
 const NEAR: Duration = Duration::from_millis(10);
@@ -130,26 +118,6 @@ struct Inner {
     insecure: HashSet<String>,
     /// The registries that keep what was overwritten.
     keeping: Mutex<HashSet<String>>,
-}
-
-/// Which manifest of a repository.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// The one that a tag names now.
-    Tag(String),
-    /// The one with this digest.
-    Digest(Digest),
-}
-
-/// A manifest as the registry holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
-    /// Its media type.
-    pub media_type: String,
-    /// Its exact bytes.
-    pub bytes: Bytes,
-    /// Their digest, computed here.
-    pub digest: Digest,
 }
 
 /// A manifest was written.
@@ -181,7 +149,7 @@ impl Client {
     /// name that is none.
     pub fn new(options: ClientOptions, keychain: Arc<dyn Keychain>) -> Result<Self, RegistryError> {
         let insecure = options.insecure.iter().map(|name| registry_name(name)).collect::<Result<_, _>>()?;
-        let auth = Auth::new(keychain, proxy::logins(&options.environment));
+        let auth = Auth::new(keychain, net::proxy::logins(&options.environment));
         let transport = Transport::new(options)?;
         Ok(Self { inner: Arc::new(Inner { transport, auth, insecure, keeping: Mutex::default() }) })
     }

@@ -9,7 +9,8 @@ use url::Url;
 
 use super::manifests::{ACCEPT, unexpected};
 use super::send::Request;
-use super::{Client, Digest, Inner, RegistryError, Repository, Target, endpoint};
+use super::{Client, Digest, Inner, RegistryError, Repository, endpoint};
+use crate::oci::Target;
 
 /// What Docker's distribution (docker-registry, Harbor, GitLab) puts into the address of an upload.
 const DISTRIBUTIONS_STATE: &str = "_state";

@@ -25,11 +25,9 @@ use super::peer::Peer;
 use super::refusal::MAX_ERROR_BODY_BYTES;
 use super::send::{Reply, Request, given_up};
 use super::transport::Answer;
-use super::{
-    BadAnswer, Client, Digest, Failure, MAX_MANIFEST_BYTES, RegistryError, Repository, Target, endpoint,
-    link, transport,
-};
-use crate::registry::json::{elements, fields};
+use super::{BadAnswer, Client, Digest, Failure, RegistryError, Repository, endpoint, link, transport};
+use crate::oci::json::{elements, fields};
+use crate::oci::{MAX_MANIFEST_BYTES, Target};
 
 /// More pages than this are not a list of one image's signatures. They have 400 MiB at most, one page in memory at a time.
 const MAX_PAGES: usize = 100;

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use super::error::RequestError;
 use super::peer::Peer;
 use super::refusal::{Refusal, Said};
-use super::retry::leaves_alone;
+use crate::net::retry::leaves_alone;
 
 /// What to do about a registry that has had enough.
 pub(super) const WAIT: &str = "wait, use a login with a higher limit, or allow more time with --timeout";

@@ -21,7 +21,8 @@ use super::options::Access;
 use super::send::{Reply, Request};
 use super::session::{Authorization, Kind, State};
 use super::transport::Answer;
-use super::{Inner, endpoint, retry};
+use super::{Inner, endpoint};
+use crate::net::retry;
 
 /// The longest `WWW-Authenticate` header that is read, in bytes: an address, a name and a scope. What it says is kept.
 const MAX_CHALLENGE_BYTES: usize = 4096;

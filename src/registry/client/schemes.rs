@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 
 use super::error::Failure;
 use super::{Client, ClientOptions, RegistryError, endpoint};
+use crate::oci::reference::Repository;
 use crate::registry::keychain::{Found, Keychain};
-use crate::registry::reference::Repository;
 
 /// How long HTTPS may take to show itself.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -17,11 +17,13 @@ use super::options::Access;
 use super::peer::Peer;
 use super::refusal::Refusal;
 use super::rejected::refuses_login;
-use super::retry::Until;
 use super::transport::{Answer, Call, Fault};
-use super::{Inner, ecr, endpoint, retry};
+use super::{Inner, ecr, endpoint};
+use crate::net;
+use crate::net::retry;
+use crate::net::retry::Until;
+use crate::oci::reference::Repository;
 use crate::registry::keychain::Credential;
-use crate::registry::reference::Repository;
 
 /// A request to a registry.
 #[derive(Debug)]
@@ -203,7 +205,7 @@ impl Inner {
             let failed = |fault: Fault| {
                 let mut error = self.request_error(request, &request.method, &fault.url, fault.failure);
                 error.without_login =
-                    (!request.is_home(&fault.url)).then(|| endpoint::host(&fault.url).to_owned());
+                    (!request.is_home(&fault.url)).then(|| net::host(&fault.url).to_owned());
                 error
             };
             error.into_error(|fault| self.error(failed(fault), authorization))
@@ -237,7 +239,7 @@ impl Inner {
         }
         error.unread = self.auth.unread().filter(|_| error.denied);
         let withheld = reply.answer.withheld || !request.is_home(&request.url);
-        error.without_login = withheld.then(|| endpoint::host(&reply.answer.url).to_owned());
+        error.without_login = withheld.then(|| net::host(&reply.answer.url).to_owned());
         self.error(error, reply.answer.sent.as_ref())
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::input::InputError;
+use crate::net::proxy::NotAProxy;
 
 /// Options or files that no client can be made with.
 #[derive(Debug, thiserror::Error)]
@@ -32,14 +33,9 @@ pub enum SetupError {
         /// Which: the first is 1.
         number: usize,
     },
-    /// A proxy variable's value; it isn't shown, as it may hold a password.
-    #[error("{name} {}", not_a_proxy(*.is_socks))]
-    Proxy {
-        /// The variable.
-        name: &'static str,
-        /// Whether it names a SOCKS proxy.
-        is_socks: bool,
-    },
+    /// A proxy variable's value.
+    #[error(transparent)]
+    Proxy(#[from] NotAProxy),
     /// An `--insecure-registry` that is no registry's name.
     #[error("\"{0}\" is not a registry, HOST or HOST:PORT")]
     Insecure(String),
@@ -120,13 +116,6 @@ impl ClientKeyFault {
     }
 }
 
-fn not_a_proxy(is_socks: bool) -> &'static str {
-    match is_socks {
-        true => "names a SOCKS proxy, which is not supported",
-        false => "is not the address of an HTTP proxy",
-    }
-}
-
 impl Explain for SetupError {
     fn hint(&self) -> Option<String> {
         let text = match self {
@@ -138,12 +127,7 @@ impl Explain for SetupError {
             Self::DamagedCertificate { .. } => {
                 "copy that certificate again, from -----BEGIN to -----END, or take it out of the file"
             }
-            Self::Proxy { name, .. } => {
-                return Some(format!(
-                    "set {name} to the address of an HTTP proxy, http://HOST:PORT, or unset it, or put the registry into NO_PROXY; \
-                     special characters in a user's name or a password are percent-encoded there (@ is %40, / is %2F)"
-                ));
-            }
+            Self::Proxy(refused) => return refused.hint(),
             Self::Insecure(_) => "name the registry as the images name it: --insecure-registry HOST:PORT",
             Self::ServerName(_) => {
                 "give a host's name or an IP address, without a port: --registry-server-name HOST"

@@ -17,13 +17,14 @@ use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
 use super::client_keys::ClientKeys;
-use super::endpoint;
 use super::host_certificates::{HostCertificates, OfHost};
 use super::named::Named;
-use super::options::{ClientOptions, Environment};
+use super::options::ClientOptions;
 use super::setup_error::SetupError;
 use super::verifier::{Given, Unchecked, Verifier, may_issue};
 use crate::input::{self, Folder, InputError};
+use crate::net;
+use crate::net::Environment;
 
 /// The largest file of CA certificates: sixty times what all public CAs take.
 pub(super) const CA_BYTES: u64 = 16 * 1024 * 1024;
@@ -88,7 +89,7 @@ impl Tls {
     /// The configuration for the host and port of `url`: the only one that has its client certificate.
     pub(super) fn of(&self, url: &Url) -> Result<Arc<ClientConfig>, SetupError> {
         let hosts = || self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let host = endpoint::origin(url);
+        let host = net::origin(url);
         if let Some(config) = hosts().get(host) {
             return Ok(Arc::clone(config));
         }

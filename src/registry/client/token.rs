@@ -27,7 +27,9 @@ use super::rejected::refuses_login;
 use super::send::Request;
 use super::session::Ask;
 use super::transport::{Answer, Call};
-use super::{Inner, endpoint, retry, transport};
+use super::{Inner, endpoint, transport};
+use crate::net;
+use crate::net::retry;
 use crate::registry::keychain::{Credential, Login};
 use crate::secret::Secret;
 
@@ -90,7 +92,7 @@ impl Inner {
             NoToken::Failed(self.fail_at_token_service(request, &asked.method, &answer.url, failure))
         };
         if refuses_login(&answer) && !endpoint::same_origin(&asked.url, &answer.url) {
-            let service = format!("the token service {}", endpoint::host(&asked.url));
+            let service = format!("the token service {}", net::host(&asked.url));
             return Err(failed(answer.other_host(&asked.url, service)));
         }
         if let Some(location) = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection()) {
@@ -155,7 +157,7 @@ impl Inner {
         if url.scheme() == "https" || may {
             return Ok(url);
         }
-        let host = insecure.then(|| endpoint::host(&url).to_owned());
+        let host = insecure.then(|| net::host(&url).to_owned());
         Err(fail(Failure::InsecureTokenService { realm: endpoint::redacted(&url), host }))
     }
 

@@ -27,17 +27,19 @@ use super::auth::Auth;
 use super::body::{Size, beginning, body};
 use super::classify::{at_proxy, classify, refused};
 use super::connect::{Connector, MAX_HEADERS};
-use super::dns::Dns;
 use super::endpoint;
-use super::error::{BadAnswer, Failure, RegistryError, ThroughProxy};
+use super::error::{BadAnswer, Failure, RegistryError};
 use super::options::ClientOptions;
-use super::proxy::{Proxies, Proxy};
 use super::refusal;
-use super::retry::{self, Until};
 use super::setup_error::SetupError;
 use super::throttle::Throttle;
 use super::timed_body::TimedBody;
 use super::tls::Tls;
+use crate::net;
+use crate::net::dns::Dns;
+use crate::net::proxy::ThroughProxy;
+use crate::net::proxy::{Proxies, Proxy};
+use crate::net::retry::{self, Until};
 
 /// Registries send to their storage, which may send on once; five is what the specification's clients allow.
 pub(super) const MAX_REDIRECTS: usize = 5;
@@ -158,7 +160,7 @@ impl Transport {
 
     /// How long the answers of the registry at `home` take.
     pub(super) fn times(&self, home: &Url) -> Times {
-        self.times.of(endpoint::origin(home))
+        self.times.of(net::origin(home))
     }
 
     /// Takes in how long an answer to `call` took.
@@ -170,7 +172,7 @@ impl Transport {
             shows_distance: endpoint::same_origin(home, call.url) && !retry::status_is_transient(status),
             is_write: *call.method == Method::PUT,
         };
-        self.times.note(endpoint::origin(home), measured);
+        self.times.note(net::origin(home), measured);
     }
 
     /// When everything must be done.
@@ -223,7 +225,7 @@ impl Transport {
     ) -> Result<(Answer, Duration), Exchange> {
         let fault = |failure| Fault { url: url.clone(), failure };
         // What can't be set up is said before anything is sent.
-        let proxy = self.proxies.of(url)?;
+        let proxy = self.proxies.of(url).map_err(SetupError::from)?;
         if url.scheme() == "https" {
             self.tls.of(url)?;
         }
@@ -231,11 +233,11 @@ impl Transport {
         let proxy = proxy.filter(|_| url.scheme() == "http").map(Arc::as_ref);
         let deadline = self.deadline();
         // Waiting for a place doesn't count against the request's own time, only against the run's.
-        let permit = self.throttle.permit(endpoint::origin(url), call.urgent, deadline);
+        let permit = self.throttle.permit(net::origin(url), call.urgent, deadline);
         let permit = timeout_at(deadline, permit).await.map_err(|_| fault(Failure::Deadline))?;
         let permit = permit.map_err(|wait| {
             let until = Until::after(wait, SystemTime::now());
-            fault(Failure::LeftAlone { host: endpoint::host(url).to_owned(), until })
+            fault(Failure::LeftAlone { host: net::host(url).to_owned(), until })
         })?;
         let begun = Instant::now();
         if begun >= deadline {

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use super::entry::{EntryError, Fields};
 use super::helper::HelperName;
 use super::key::{self, Key};
-use crate::registry::json::Object;
+use crate::oci::json::Object;
 use crate::registry::keychain::Login;
 
 /// What a credentials file says.

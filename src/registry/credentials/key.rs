@@ -18,9 +18,9 @@
 //! <https://github.com/containers/image/blob/v5.36.2/docs/containers-auth.json.5.md>
 
 use crate::foreign;
-use crate::registry::authority::{Authority, HTTPS_PORT, is_host_label, split_port};
-use crate::registry::canonical::HTTP_PORT;
-use crate::registry::{CanonicalRepository, Repository};
+use crate::oci::authority::{Authority, HTTPS_PORT, is_host_label, split_port};
+use crate::oci::canonical::HTTP_PORT;
+use crate::oci::{CanonicalRepository, Repository};
 
 /// The longest key that is shown, in bytes: a host name and a path of ordinary length.
 const SHOWN_BYTES: usize = 300;

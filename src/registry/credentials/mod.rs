@@ -33,11 +33,11 @@ use self::format::Answer;
 use self::helper::{HELPER_LIMIT, HelperName, Helpers};
 use self::key::Target;
 use self::places::Contents;
-use super::canonical::PlainHttp;
 use super::keychain::{Credential, Found, Keychain, Login};
-use super::reference::Repository;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::oci::PlainHttp;
+use crate::oci::reference::Repository;
 use crate::process::ProgramEnvironment;
 
 /// Why the credentials for a registry can't be known.

@@ -5,7 +5,7 @@ use super::listener::FolderError;
 use super::wire::ProblemDetail;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::sign::VerifyError;
+use crate::key::VerifyError;
 
 /// What kept the agent's signature from us.
 #[derive(Debug, thiserror::Error)]

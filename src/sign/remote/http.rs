@@ -15,7 +15,7 @@ use tokio::time::timeout_at;
 pub(super) use ::http::{Method, StatusCode};
 
 use super::{AgentAddress, AgentError};
-use crate::registry::client::retry;
+use crate::net::retry;
 
 /// The longest answer, in bytes: a signature, a key, or a refusal with its causes.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;

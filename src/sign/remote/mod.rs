@@ -29,9 +29,10 @@ use tokio::runtime::Handle;
 pub use error::{AgentError, Said};
 pub use listener::{FolderError, check_folder};
 
-use super::{Hash, KeyError, PublicKey, Signature, Signer};
-use crate::payload::Payload;
-use crate::registry::ImageRef;
+use super::{KeyError, Signer};
+use crate::formats::Payload;
+use crate::key::{Hash, PublicKey, Signature};
+use crate::oci::ImageRef;
 use wire::{Problem, PublicKeyAnswer, SignAnswer, SignRequest};
 
 /// A socket's path in the kernel's structure, less the zero behind it: `man 7 unix`.

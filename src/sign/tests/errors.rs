@@ -385,7 +385,7 @@ fn settings_that_name_no_place() {
 
 #[test]
 fn public_keys_that_are_none() {
-    let cause = |pem: &str| match PublicKey::from_pem(pem) {
+    let cause = |pem: &str| match PublicKey::from_pem(pem).map_err(KeyError::PublicKey) {
         Err(KeyError::PublicKey(cause)) => cause,
         other => panic!("{other:?}"),
     };

@@ -152,7 +152,8 @@ fn in_a_public_keys_place_the_way_to_the_public_key_is_shown() {
             assert!(shown.contains(action), "{action}: {shown}");
         }
         if let Ok(text) = String::from_utf8(content) {
-            let shown = Explanation::of(&PublicKey::from_pem(&text).unwrap_err()).to_string();
+            let shown =
+                Explanation::of(&KeyError::PublicKey(PublicKey::from_pem(&text).unwrap_err())).to_string();
             assert!(shown.contains(action), "{action}: {shown}");
         }
     }

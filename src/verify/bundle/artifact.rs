@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-use crate::sign::Hash;
+use crate::key::Hash;
 
 /// A message that an Ed25519 signature covers is held in memory, as the algorithm wants it whole; no more than this.
 pub const WHOLE_BYTES: usize = 256 * 1024 * 1024;

@@ -12,7 +12,7 @@ use super::artifact::{Artifact, unhex};
 use super::error::LogError;
 use super::field::{self, Bytes};
 use super::format::{Content, Entry};
-use crate::sign::{Hash, PublicKey};
+use crate::key::{Hash, PublicKey};
 
 /// What an entry must be of.
 pub(super) struct Logged<'a> {

@@ -20,7 +20,7 @@ use super::error::CertificateError;
 use super::path::{Effort, Search, X509};
 use super::trust::TrustMaterial;
 use crate::foreign;
-use crate::sign::PublicKey;
+use crate::key::PublicKey;
 
 /// `id-kp-codeSigning`.
 static CODE_SIGNING: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.3");

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use super::artifact::Artifact;
 use super::error::{BundleError, ContentError, FormatError};
 use super::signature;
+use crate::formats::cosign_statement::PAYLOAD_TYPE;
+use crate::formats::dsse::{self, KeyedSignature};
+use crate::formats::statement::STATEMENT_TYPES;
 use crate::json::{self, Limit};
-use crate::payload::cosign_statement::PAYLOAD_TYPE;
-use crate::payload::dsse::{self, KeyedSignature};
-use crate::payload::statement::STATEMENT_TYPES;
-use crate::sign::PublicKey;
+use crate::key::PublicKey;
 
 /// An envelope with one signature, which may or may not be right.
 #[derive(Clone, Debug)]

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use super::dsse::Envelope;
 use super::error::{BundleError, FormatError};
 use super::field::{Bytes, Few, Number};
+use crate::formats::dsse;
 use crate::json::{self, Limit};
 use crate::json_lines::without_mark;
+use crate::key::Hash;
 use crate::known_format::{Known, Wanted};
-use crate::payload::dsse;
-use crate::sign::Hash;
 
 /// The largest bundle that is read: the largest envelope fits.
 pub const BUNDLE_BYTES: u64 = dsse::MAX_BYTES;

@@ -16,7 +16,7 @@ use super::format::{Entry, Proof};
 use super::merkle;
 use super::trust::Log;
 use crate::foreign;
-use crate::sign::{Hash, PublicKey};
+use crate::key::{Hash, PublicKey};
 
 /// The two generations of logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

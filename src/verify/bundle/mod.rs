@@ -107,7 +107,7 @@ pub struct Verifier {
 
 /// The key that a bundle is signed with, and the certificate it is from.
 struct SignedWith<'a> {
-    key: &'a crate::sign::PublicKey,
+    key: &'a crate::key::PublicKey,
     certificate: Option<&'a SignerCertificate>,
 }
 
@@ -139,10 +139,10 @@ impl Verifier {
     ///
     /// [`BundleError::Content`]: it did not.
     pub fn verify_signature(
-        key: &crate::sign::PublicKey,
+        key: &crate::key::PublicKey,
         artifact: &Artifact,
         signature: &[u8],
-        only: Option<crate::sign::Hash>,
+        only: Option<crate::key::Hash>,
     ) -> Result<(), BundleError> {
         signature::verify(key, artifact, signature, only)
     }

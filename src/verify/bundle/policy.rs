@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::expressions::{ExpressionError, Expressions};
-use crate::sign::{Hash, PublicKey};
+use crate::key::{Hash, PublicKey};
 
 /// What is demanded of a bundle.
 #[derive(Clone, Debug)]

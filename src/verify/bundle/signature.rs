@@ -9,7 +9,7 @@ use super::artifact::{Artifact, Wanted};
 use super::body;
 use super::error::{BundleError, ContentError};
 use super::format::{Bundle, Content};
-use crate::sign::{Algorithm, Hash, Opened, PublicKey, VerifyError};
+use crate::key::{Algorithm, Hash, Opened, PublicKey, VerifyError};
 
 /// The hashes that an ECDSA key may sign, the likeliest first: what Sigstore's registry of algorithms has for its curve, then what older
 /// clients did.

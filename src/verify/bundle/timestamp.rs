@@ -32,7 +32,7 @@ use super::path::{Effort, Search, X509};
 use super::token::Token;
 use super::trust::{Authority, TrustMaterial};
 use super::verified::UnknownTimestamp;
-use crate::sign::{Hash, PublicKey};
+use crate::key::{Hash, PublicKey};
 
 /// What a timestamp is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]

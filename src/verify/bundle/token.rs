@@ -22,7 +22,7 @@ use super::error::TimestampError;
 use super::names::same;
 use super::path::X509;
 use crate::foreign;
-use crate::sign::Hash;
+use crate::key::Hash;
 
 const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
 

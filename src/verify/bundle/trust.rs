@@ -21,8 +21,8 @@ use super::error::OF_ROOT;
 use super::path::X509;
 use super::roots::Waivers;
 use crate::json_lines;
+use crate::key::{Hash, PublicKey};
 use crate::known_format::{Known, Wanted};
-use crate::sign::{Hash, PublicKey};
 
 pub use error::TrustError;
 

@@ -135,7 +135,7 @@ proptest::proptest! {
 fn an_envelope_is_hashed_as_it_is() {
     let one = json!({"payloadType": "t", "payload": "e30=", "signatures": [{"sig": "AQ=="}]}).to_string();
     for text in [one.clone(), format!("{one}\n"), format!(" \r\n{one} ")] {
-        let hash = Stored::Sha256(crate::sign::Hash::Sha256.digest(text.as_bytes()));
+        let hash = Stored::Sha256(crate::key::Hash::Sha256.digest(text.as_bytes()));
         for given in [text.clone(), STANDARD.encode(&text), format!("{}\n", STANDARD.encode(&text))] {
             assert_eq!(contents(given.as_bytes()).unwrap().stored, hash, "{given:?}");
         }

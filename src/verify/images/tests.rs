@@ -1,5 +1,5 @@
 use super::*;
-use crate::registry::Digest;
+use crate::oci::Digest;
 
 fn image(number: usize) -> Listed {
     let digest = Digest::of(&number.to_be_bytes());

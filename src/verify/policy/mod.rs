@@ -24,9 +24,9 @@ use super::trust::{self, Accepted, Signer, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
-use crate::plan::Pattern;
-use crate::registry::Repository;
-use crate::sign::PublicKey;
+use crate::key::PublicKey;
+use crate::oci::Pattern;
+use crate::oci::Repository;
 use age::Age;
 pub use max_age::MaxAge;
 use node::Node;
@@ -255,10 +255,8 @@ fn signer(
             Ok(Signer::Key(Box::new(key)))
         }
         (None, Some(pem)) if !any_identity => {
-            let key = PublicKey::from_pem(pem.text()).map_err(|error| {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-                pem.wrong(format!("{error}{}", cause.unwrap_or_default()))
-            })?;
+            let key = PublicKey::from_pem(pem.text())
+                .map_err(|error| pem.wrong(format!("cannot use the public key: {error}")))?;
             Ok(Signer::Key(Box::new(key)))
         }
         (None, None) if any_identity => {

@@ -49,7 +49,7 @@ fn a_rule_counts_for_the_images_that_its_patterns_match() {
 /// The strict rule is about an image whatever its name's spelling is, in the rule and in the question.
 #[test]
 fn no_spelling_of_a_name_escapes_a_rule() {
-    let all = crate::registry::spelling::spelled();
+    let all = crate::oci::spelling::spelled();
     for one in &all {
         for spelling in &one.spellings {
             let text = GOOD.replace("registry.example/team/**", spelling);
@@ -280,9 +280,10 @@ fn different_signers_are_counted_and_not_signatures() {
     let policy = read(&GOOD.replace("maxAge: 30d", "log: false")).unwrap();
     let mut need = policy.rules[1].needs[0].clone();
     need.at_least = 2;
-    let image: crate::registry::ImageRef = format!("a.example/x@sha256:{}", "a".repeat(64)).parse().unwrap();
+    let image: crate::oci::ImageRef = format!("a.example/x@sha256:{}", "a".repeat(64)).parse().unwrap();
     let good = |who: &str| {
-        use crate::payload::{Claims, Format as _, SimpleSigning};
+        use crate::formats::Claims;
+        use crate::payload::{Format as _, SimpleSigning};
         let payload = SimpleSigning.payloads(&image, &Claims::default()).unwrap().remove(0);
         let claim = crate::verify::claim::Claim::read(&payload.bytes).unwrap();
         let by = crate::verify::By {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::payload::provenance::{BuildType, RunFormat};
-use crate::tekton::run::RunKind;
+use crate::run::RunKind;
 
 /// How much of a field a signature covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::RunRefusal;
 use crate::foreign::Text;
-use crate::tekton::run::{Run, RunKind, RunObject, field, list, text};
+use crate::run::{Run, RunKind, RunObject, field, list, text};
 
 /// The lists of a status that hold its results: in v1, and in v1beta1 of a TaskRun and of a PipelineRun.
 const RESULTS: [&str; 3] = ["results", "taskResults", "pipelineResults"];

@@ -30,11 +30,11 @@ use super::claim::ClaimError;
 use super::require::Require;
 use super::statement::StatementError;
 use super::trust::{By, Distrust, Trust};
+use crate::formats::cosign_statement::PAYLOAD_TYPE;
+use crate::found::Attached;
 use crate::json::Limit;
-use crate::payload::cosign_statement::PAYLOAD_TYPE;
 use crate::payload::provenance::ProvenanceError;
-use crate::store::Attached;
-use crate::tekton::run::{Run, RunError};
+use crate::run::{Run, RunError};
 
 use carried::Judge;
 use clock::Clock;

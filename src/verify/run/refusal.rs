@@ -5,8 +5,8 @@ use super::{ClaimError, Distrust, ProvenanceError, RunError, StatementError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign::Text;
-use crate::tekton::NAME_SHOWN_BYTES;
-use crate::tekton::run::{RunKind, StatusError};
+use crate::hint::NAME_SHOWN_BYTES;
+use crate::run::{RunKind, StatusError};
 
 /// Why something that a run carries doesn't count.
 #[derive(Debug, thiserror::Error)]

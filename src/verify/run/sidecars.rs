@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::payload::provenance;
-use crate::tekton::run::Run;
+use crate::run::Run;
 
 /// Where provenance lists what went into a build, images among it.
 const LISTS: [&str; 2] = ["/predicate/buildDefinition/resolvedDependencies", "/predicate/materials"];

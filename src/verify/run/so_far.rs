@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::tekton::run::{Run, RunObject};
+use crate::run::{Run, RunObject};
 
 /// More TaskRuns than these did not go on beside the one that signs.
 const MOST_LATER: usize = 32;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
-use stepseal::tekton::run::Run;
+use stepseal::run::Run;
 
 use differences::{Reason, judge};
 use generate::Given;

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use stepseal::payload::go_json;
+use stepseal::go_json;
 use stepseal::payload::provenance::{BuildType, ProvenanceOptions, RunFormat, payload};
-use stepseal::tekton::run::Run;
+use stepseal::run::Run;
 
 use super::generate::Given;
 

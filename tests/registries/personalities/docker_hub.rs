@@ -136,7 +136,7 @@ fn change(asked: &Asked<'_>, response: &mut Response<Bytes>) {
 /// Leaves what was pushed out of the first list of referrers that would have it.
 fn list_late(asked: &Asked<'_>, response: &mut Response<Bytes>, fresh: &Fresh) {
     if response.status() == 201 && subject_written(asked).is_some() {
-        let digest = stepseal::registry::Digest::of(asked.body);
+        let digest = stepseal::oci::Digest::of(asked.body);
         fresh.lock().unwrap().entry(digest.as_str().to_owned()).or_insert(true);
     }
     let Some(Route::Referrers { .. }) = endpoint(asked) else { return };

@@ -167,7 +167,7 @@ fn project_is_absent(asked: &Asked<'_>) -> Option<Response<Bytes>> {
 fn withholds(asked: &Asked<'_>, pushers: &Pushers, counts_bundles: bool) -> bool {
     let Some((repository, reference)) = manifest_read(asked) else { return false };
     let Some((_, manifest)) = asked.content.manifest(&repository, &reference) else { return false };
-    let digest = stepseal::registry::Digest::of(&manifest);
+    let digest = stepseal::oci::Digest::of(&manifest);
     let tags = asked.content.tags(&repository);
     let is_signed = tags.contains(&format!("sha256-{}.sig", digest.hex()));
     let lies_under =
@@ -242,7 +242,7 @@ fn list_signatures(asked: &Asked<'_>, response: &mut Response<Bytes>) {
     let tag = format!("{}.sig", digest.as_str().replace(':', "-"));
     let filtered = asked.path_and_query.contains("artifactType=");
     if let Some((media_type, manifest)) = asked.content.manifest(&repository, &tag).filter(|_| !filtered) {
-        let digest = stepseal::registry::Digest::of(&manifest);
+        let digest = stepseal::oci::Digest::of(&manifest);
         list.push(json!({
             "mediaType": media_type, "digest": digest.as_str(), "size": manifest.len(), "artifactType": IMAGE_CONFIG,
         }));

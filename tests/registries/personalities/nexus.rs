@@ -19,7 +19,7 @@ use http::Method;
 use serde_json::json;
 
 use stepseal::demo::registry::{Asked, Auth, EmbeddedRegistry, Options};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::answers::{authorization, error_about, manifest_write, repository, tag_overwrite};
 use crate::personality::{Personality, Rules, Setting};

@@ -105,7 +105,7 @@ fn note(asked: &Asked<'_>, answer: &Response<Bytes>, hidden: &Hidden) {
     } else if let Some((repository, _)) = tag_write(asked) {
         let manifest: Value = serde_json::from_slice(asked.body).unwrap_or_default();
         let listed = manifest["manifests"].as_array().into_iter().flatten();
-        let own = stepseal::registry::Digest::of(asked.body).to_string();
+        let own = stepseal::oci::Digest::of(asked.body).to_string();
         let digests = listed.filter_map(|entry| Some(entry["digest"].as_str()?.to_owned()));
         for digest in digests.chain([own]) {
             hidden.insert((repository.clone(), digest), false);

@@ -13,7 +13,7 @@ fn a_referrer_is_listed_and_not_confirmed() {
     let referrer =
         serde_json::json!({ "subject": { "digest": image.digest, "mediaType": manifest_type, "size": 1 } });
     let (caller, body) = (site.caller(), referrer.to_string());
-    let path = format!("/v2/app/manifests/{}", stepseal::registry::Digest::of(body.as_bytes()));
+    let path = format!("/v2/app/manifests/{}", stepseal::oci::Digest::of(body.as_bytes()));
     let answer = caller.ask("PUT", &path, &[("content-type", manifest_type)], body.as_bytes());
     assert_eq!((answer.status, answer.header("oci-subject")), (201, None));
     assert_eq!(caller.referrers("app", &image.digest).unwrap().len(), 1);

@@ -20,7 +20,7 @@ mod quay;
 mod zot;
 
 use stepseal::demo::registry::EmbeddedRegistry;
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use crate::personality::{Personality, Rules};
 use crate::step::{Ended, Step, ended, pair};

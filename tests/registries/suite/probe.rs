@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use super::http::{Answer, Caller, send};
 use super::site::{Login, Pushed, Site};

@@ -1,7 +1,7 @@
 //! What must hold whatever was changed, and what can be changed.
 
 use serde_json::{Value, json};
-use stepseal::registry::Digest;
+use stepseal::oci::Digest;
 
 use super::scene::{REPOSITORY, Scene};
 

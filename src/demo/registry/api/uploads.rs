@@ -11,7 +11,7 @@ use crate::demo::registry::guard::random_hex;
 use crate::demo::registry::options::Action;
 use crate::demo::registry::reply::{DOCKER_CONTENT_DIGEST, ErrorCode};
 use crate::demo::registry::wire::{Address, content_range};
-use crate::registry::Digest;
+use crate::oci::Digest;
 
 const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 

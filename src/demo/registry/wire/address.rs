@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha512};
 
-use crate::registry::Digest;
+use crate::oci::Digest;
 
 /// The digest under which content is stored: `sha256:` or `sha512:` and lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::address::Address;
-use crate::registry::{Named, Repository};
+use crate::oci::{Named, Repository};
 
 /// An endpoint, with every name in it checked against the specification's grammar.
 #[derive(Clone, Debug, PartialEq, Eq)]

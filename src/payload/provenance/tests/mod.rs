@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::*;
-use crate::payload::{Claims, Format as _, SimpleSigning};
+use crate::formats::Claims;
+use crate::payload::{Format as _, SimpleSigning};
 use crate::plan::{PlanOptions, plan};
-use crate::tekton::run::{HintOptions, hints};
+use crate::run::{HintOptions, hints};
 
 /// A given run, how Chains was set up, and what it made of it.
 struct Case {

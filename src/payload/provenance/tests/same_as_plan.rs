@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::arrays::{FORMATS, runs, sha256};
 use super::*;
-use crate::registry::ImageRef;
+use crate::oci::ImageRef;
 
 /// The images that are signed for `run`, those that an attestation goes beside, and the artifacts that have an image's name: Chains'
 /// statements don't distinguish them.

@@ -26,8 +26,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::*;
 use crate::explain::{Explain as _, Explanation};
+use crate::net::SystemFiles;
+use crate::oci::{MAX_MANIFEST_BYTES, Target};
 use crate::registry::keychain::{Credential, Found, Login};
 use crate::secret::Secret;
 use server::Server;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::registry::Repository;
+use crate::oci::Repository;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {

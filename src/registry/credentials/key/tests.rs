@@ -163,7 +163,7 @@ fn point_10_no_port_is_the_default_one_of_https_or_of_plain_http() {
 /// A key for one spelling of a registry fits every other, and no other registry's.
 #[test]
 fn every_spelling_of_a_name_has_the_same_credentials() {
-    let all = crate::registry::spelling::spelled();
+    let all = crate::oci::spelling::spelled();
     let registry = |name: &str| name.split_once('/').unwrap().0.to_owned();
     for one in &all {
         let keys: Vec<Key> = one.spellings.iter().map(|name| Key::parse(&registry(name)).unwrap()).collect();

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::sign::Malformed;
+use crate::key::Malformed;
 
 /// Why a certificate is not accepted.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Why a signature is not one of the artifact.
 
 use super::super::signature::Tried;
-use crate::sign::{Algorithm, Hash, VerifyError};
+use crate::key::{Algorithm, Hash, VerifyError};
 
 /// Why the signature is not one of this artifact.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,8 @@
 //! Why bytes are no bundle.
 
+use crate::formats::dsse::DsseError;
 use crate::json_lines::LinesError;
 use crate::known_format::Known;
-use crate::payload::dsse::DsseError;
 
 /// Why bytes are no bundle.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::payload::dsse;
-use crate::payload::{Claims, Format as _, SimpleSigning};
-use crate::registry::ImageRef;
+use crate::formats::Claims;
+use crate::formats::dsse;
+use crate::oci::ImageRef;
+use crate::payload::{Format as _, SimpleSigning};
 use crate::verify::bundle::VerifiedTime;
 use crate::verify::claim::Claim;
 use crate::verify::statement::Statement;

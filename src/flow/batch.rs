@@ -1,0 +1,117 @@
+//! Images that are signed for several stores side by side.
+//!
+//! Each image is looked up once, and an index is expanded once, for all of them. A store that is slow or refuses keeps
+//! none of the others waiting: each has an outcome of its own.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use tokio::sync::OnceCell;
+
+use super::subjects::{Next, Slot, Subjects};
+use super::{Pipeline, Seen, look_up};
+use crate::explain::Explanation;
+use crate::formats::Payload;
+use crate::key::Signature;
+use crate::oci::Manifest;
+use crate::oci::{Digest, ImageRef};
+use crate::plan::PlannedImage;
+use crate::registry::client::Client;
+use crate::report::{About, Label, Outcome};
+use crate::sign::{SignError, Unlocking};
+use crate::store::Signed;
+
+/// Everything that images are signed with, for all stores that they go to at the same time.
+pub struct Batch {
+    /// The registries.
+    pub client: Client,
+    /// What is put beside each image, a store each; their labels differ.
+    pub pipelines: Vec<Pipeline>,
+    /// How the outcomes of other stores will name it, which get the same subjects later.
+    pub later: Vec<Label>,
+    /// How many subjects are worked on at a time: one counts once, however many stores it goes to.
+    pub jobs: usize,
+    /// Whether each manifest of an index is a subject too.
+    pub recursive: bool,
+}
+
+/// An image that is signed for several stores.
+pub(super) struct OneImage<'a> {
+    pub(super) planned: &'a PlannedImage,
+    pub(super) signatures: Signatures,
+}
+
+/// The signatures of one image, each made once, however many stores get the same payload.
+#[derive(Default)]
+pub(super) struct Signatures(RefCell<HashMap<Digest, Rc<OnceCell<Signature>>>>);
+
+impl Signatures {
+    /// The payload with its signature by `key`.
+    ///
+    /// # Errors
+    ///
+    /// When the key can't be unlocked, or can't sign.
+    pub(super) async fn of(
+        &self,
+        key: &Unlocking,
+        payload: &Payload,
+        image: &ImageRef,
+    ) -> Result<Signed, SignError> {
+        let cell = Rc::clone(self.0.borrow_mut().entry(payload.digest()).or_default());
+        let signature =
+            cell.get_or_try_init(|| key.sign_payload(payload.clone(), vec![image.clone()])).await?.clone();
+        Ok(Signed::new(payload.clone(), signature, key.signer().await?.public_key()))
+    }
+}
+
+impl Batch {
+    /// Signs every image; `seen` is called with each outcome, and with what indexes turn out to list.
+    ///
+    /// One image's failure doesn't hide the others', nor one store's: all are tried.
+    pub async fn sign(&self, images: &[PlannedImage], seen: &mut Seen<'_>) -> Vec<Outcome> {
+        let labels = self.pipelines.iter().map(|pipeline| pipeline.label).collect();
+        let subjects = Subjects::new(labels, self.later.clone(), images, self.jobs, seen);
+        let sign = async |next: Next, slot| self.sign_one(&next.planned, Rc::new(slot), &subjects).await;
+        subjects.queue.run(sign).collect::<()>().await;
+        subjects.into_outcomes()
+    }
+
+    /// Signs one image for each store; its place to work is free when none of them needs it any more.
+    async fn sign_one(&self, planned: &PlannedImage, slot: Slot<'_>, subjects: &Subjects<'_, '_>) {
+        let PlannedImage { image, from, .. } = planned;
+        let held = OnceCell::new();
+        let one = OneImage { planned, signatures: Signatures::default() };
+        let mut each = Vec::with_capacity(self.pipelines.len());
+        for (at, pipeline) in self.pipelines.iter().enumerate() {
+            let (slot, looks, held, one) = (Rc::clone(&slot), slot.looks(at), &held, &one);
+            let manifest = async move {
+                let held = held.get_or_init(|| self.manifest(planned, subjects)).await;
+                held.as_ref().map_err(Clone::clone)
+            };
+            each.push(async move {
+                let result = pipeline.sign_one(one, manifest, &looks, slot).await;
+                let (label, subject) = (pipeline.label, About::Image(image.clone()));
+                subjects.ended(Outcome { label, subject, from: from.clone(), result });
+            });
+        }
+        // Each has its share of the place now.
+        drop(slot);
+        join_all(each).await;
+    }
+
+    /// Looks an image up; makes the manifests of an index subjects too, where those are to be signed.
+    async fn manifest(
+        &self,
+        planned: &PlannedImage,
+        subjects: &Subjects<'_, '_>,
+    ) -> Result<Manifest, Explanation> {
+        let manifest = look_up(&self.client, &planned.image).await?;
+        if self.recursive {
+            subjects.admit(planned, &manifest)?;
+        }
+        Ok(manifest)
+    }
+}

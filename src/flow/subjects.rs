@@ -1,0 +1,277 @@
+//! The subjects of one run: those that were planned, and those that indexes turn out to list.
+//!
+//! What an index lists is announced as soon as its manifest is read, before any of it is signed: a run that is
+//! ended early still knows what it leaves undone.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::fair::{self, FairQueue};
+use super::{PipelineError, Seen};
+use crate::explain::Explanation;
+use crate::oci::ImageRef;
+use crate::oci::Manifest;
+use crate::oci::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
+use crate::plan::PlannedImage;
+use crate::report::{About, Event, Expected, Label, Outcome};
+
+/// An index that lists more, with what its own indexes list, is rejected as hostile.
+pub(super) const MAX_SUBJECTS: usize = MAX_LISTED;
+
+/// What is signed under some labels: one queue for all, an outcome a label.
+pub(super) struct Subjects<'a, 's> {
+    /// The labels that each subject ends under here.
+    labels: Vec<Label>,
+    /// Other labels that each subject is signed under later.
+    later: Vec<Label>,
+    seen: RefCell<&'a mut Seen<'s>>,
+    /// The subjects that nobody works on yet.
+    pub(super) queue: FairQueue<Next>,
+    known: RefCell<Known>,
+    outcomes: RefCell<Vec<Outcome>>,
+}
+
+/// A subject that is worked on next.
+pub(super) struct Next {
+    pub(super) planned: PlannedImage,
+    /// Its place in the plan; what an index turned out to list comes behind all of that.
+    pub(super) number: usize,
+}
+
+/// The right to work on a subject, shared by the stores that it goes to.
+pub(super) type Slot<'a> = Rc<fair::Slot<'a, Next>>;
+
+struct Known {
+    /// The images, with the identities of the index that lists them; `None`: the plan names it, so that it has its own.
+    images: HashMap<ImageRef, Option<Vec<String>>>,
+    /// Of entries that can't be signed, the name or else the error.
+    unusable: HashSet<String>,
+}
+
+impl<'a, 's> Subjects<'a, 's> {
+    pub(super) fn new(
+        labels: Vec<Label>,
+        later: Vec<Label>,
+        images: &[PlannedImage],
+        jobs: usize,
+        seen: &'a mut Seen<'s>,
+    ) -> Self {
+        let known = Known {
+            images: images.iter().map(|planned| (planned.image.clone(), None)).collect(),
+            unusable: HashSet::new(),
+        };
+        let queue = FairQueue::new(jobs);
+        for (number, planned) in images.iter().enumerate() {
+            let next = Next { planned: planned.clone(), number };
+            queue.push(planned.image.repository.registry(), next);
+        }
+        let (seen, known) = (RefCell::new(seen), RefCell::new(known));
+        Self { labels, later, seen, queue, known, outcomes: RefCell::default() }
+    }
+
+    /// Notes how a subject ended.
+    pub(super) fn ended(&self, outcome: Outcome) {
+        (self.seen.borrow_mut())(Event::Ended(&outcome));
+        self.outcomes.borrow_mut().push(outcome);
+    }
+
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        self.outcomes.into_inner()
+    }
+
+    /// Makes everything that `index` lists a subject too. An entry that can't be signed has failed at once.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many, or one is to be signed under other names for another index; then none of them is a subject.
+    pub(super) fn admit(&self, planned: &PlannedImage, manifest: &Manifest) -> Result<(), PipelineError> {
+        let PlannedImage { image: index, identities, .. } = planned;
+        let from = vec![format!("index {index}")];
+        // `seen` is the caller's code, so nothing must stay borrowed while it runs.
+        let admitted = self.known.borrow_mut().admit(planned, manifest)?;
+        for image in admitted.iter().filter_map(|entry| match entry {
+            Listed::Image(image) => Some(image),
+            Listed::Unusable(_) => None,
+        }) {
+            let identities = identities.clone();
+            let planned = PlannedImage { identities, ..PlannedImage::new(image.clone(), from.clone()) };
+            self.queue.push(image.repository.registry(), Next { planned, number: usize::MAX });
+        }
+        for entry in admitted {
+            let (subject, unusable) = match entry {
+                Listed::Image(image) => (About::Image(image), None),
+                Listed::Unusable(error) => {
+                    let repository = index.repository.to_string();
+                    let digest = error.digest().cloned();
+                    (About::Entry { repository, digest }, Some(Explanation::of(&error)))
+                }
+            };
+            let expected =
+                |label: &Label| Expected { label: *label, subject: subject.clone(), from: from.clone() };
+            for expected in self.labels.iter().chain(&self.later).map(expected) {
+                (self.seen.borrow_mut())(Event::Found(&expected));
+            }
+            let Some(why) = unusable else { continue };
+            self.labels.iter().map(expected).for_each(|expected| self.ended(expected.failed(&why)));
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    /// What `index` lists and nobody knew of.
+    fn admit(&mut self, planned: &PlannedImage, manifest: &Manifest) -> Result<Vec<Listed>, PipelineError> {
+        let PlannedImage { image: index, identities, .. } = planned;
+        let name = |error: &EntryError| match error.digest() {
+            Some(digest) => format!("{}@{}", index.repository, digest.raw()),
+            None => error.to_string(),
+        };
+        let too_many = || PipelineError::TooMany { image: index.to_string() };
+        let mut new = listed(index, manifest).map_err(|TooMany| too_many())?;
+        let is_otherwise_named = |entry: &&Listed| {
+            let Listed::Image(image) = entry else { return false };
+            self.images
+                .get(image)
+                .is_some_and(|known| known.as_ref().is_some_and(|known| known != identities))
+        };
+        if let Some(Listed::Image(listed)) = new.iter().find(is_otherwise_named) {
+            return Err(PipelineError::OtherNames { image: index.to_string(), listed: listed.to_string() });
+        }
+        new.retain(|entry| match entry {
+            Listed::Image(image) => !self.images.contains_key(image),
+            Listed::Unusable(error) => !self.unusable.contains(&name(error)),
+        });
+        if !new.is_empty() && self.images.len() + self.unusable.len() + new.len() > MAX_SUBJECTS {
+            return Err(too_many());
+        }
+        for entry in &new {
+            match entry {
+                Listed::Image(image) => {
+                    self.images.insert(image.clone(), Some(identities.clone()));
+                }
+                Listed::Unusable(error) => {
+                    self.unusable.insert(name(error));
+                }
+            }
+        }
+        Ok(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+    use serde_json::json;
+
+    fn image(number: usize) -> ImageRef {
+        let digest = Digest::of(&number.to_be_bytes());
+        ImageRef { repository: "registry.example/app".parse().unwrap(), digest }
+    }
+
+    fn planned_as(number: usize) -> PlannedImage {
+        PlannedImage::new(image(number), Vec::new())
+    }
+
+    fn index(digests: &[String]) -> Manifest {
+        let entries: Vec<_> = digests.iter().map(|digest| json!({ "digest": digest })).collect();
+        let bytes = bytes::Bytes::from(json!({ "manifests": entries }).to_string());
+        Manifest { media_type: String::new(), digest: Digest::of(&bytes), bytes }
+    }
+
+    fn next(subjects: &Subjects<'_, '_>) -> Option<PlannedImage> {
+        subjects.queue.next().map(|(next, ..)| next.planned)
+    }
+
+    fn digests(numbers: std::ops::Range<usize>) -> Vec<String> {
+        numbers.map(|number| image(number).digest.to_string()).collect()
+    }
+
+    #[test]
+    fn an_index_without_end_is_an_error_and_nothing_of_it_is_dropped_silently() {
+        let planned = [PlannedImage::new(image(0), Vec::new())];
+        let mut events = 0;
+        let mut seen = |_: Event<'_>| events += 1;
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
+        assert_eq!(next(&subjects), Some(planned[0].clone()));
+        let error = subjects.admit(&planned_as(0), &index(&digests(0..MAX_SUBJECTS + 1))).unwrap_err();
+        assert!(error.to_string().contains("more than 10000"));
+        assert!(next(&subjects).is_none() && subjects.outcomes.borrow().is_empty());
+        subjects.admit(&planned_as(0), &index(&digests(0..3))).unwrap();
+        subjects.admit(&planned_as(1), &index(&digests(0..3))).unwrap();
+        let from = vec![format!("index {}", image(0))];
+        assert_eq!(next(&subjects), Some(PlannedImage::new(image(1), from.clone())));
+        assert_eq!(next(&subjects), Some(PlannedImage::new(image(2), from)));
+        assert!(next(&subjects).is_none());
+        drop(subjects);
+        assert_eq!(events, 2, "each was announced, once");
+    }
+
+    #[test]
+    fn as_many_as_may_be_are_planned_without_an_error() {
+        let planned: Vec<_> =
+            (0..MAX_SUBJECTS + 5).map(|n| PlannedImage::new(image(n), Vec::new())).collect();
+        let mut seen = |_: Event<'_>| {};
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
+        subjects.admit(&planned_as(0), &index(&digests(0..9))).unwrap();
+        assert!(subjects.admit(&planned_as(0), &index(&["sha512:x".to_owned()])).is_err());
+    }
+
+    #[test]
+    fn two_digests_that_differ_late_are_two_subjects() {
+        let mut seen = |_: Event<'_>| {};
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &[], 16, &mut seen);
+        let digests = ["x", "y"].map(|end| format!("sha512:{}{end}", "a".repeat(300)));
+        subjects.admit(&planned_as(0), &index(&digests)).unwrap();
+        let subjects: HashSet<About> =
+            subjects.into_outcomes().into_iter().map(|outcome| outcome.subject).collect();
+        assert_eq!(subjects.len(), 2);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_signed_has_failed_at_once_for_each_store() {
+        let other = Label { store: "directory", ..Label::IMAGE };
+        let later = Label { store: "tekton", ..Label::IMAGE };
+        let mut found = Vec::new();
+        let mut seen = |event: Event<'_>| {
+            if let Event::Found(expected) = event {
+                found.push(expected.label.store);
+            }
+        };
+        let subjects = Subjects::new(vec![Label::IMAGE, other], vec![later], &[], 16, &mut seen);
+        for _ in 0..2 {
+            subjects.admit(&planned_as(0), &index(&["sha512:x".to_owned()])).unwrap();
+        }
+        let outcomes = subjects.into_outcomes();
+        assert_eq!(found, ["oci", "directory", "tekton"]);
+        assert_eq!(outcomes.len(), 2);
+        for outcome in outcomes {
+            assert_eq!(outcome.subject.to_string(), "registry.example/app@sha512:x");
+            assert!(outcome.result.unwrap_err().error.contains("lists sha512:x, which can't be signed"));
+        }
+    }
+
+    #[test]
+    fn what_an_index_lists_has_its_names_and_those_of_no_other_index() {
+        let named = |number: usize, name: &str| {
+            let identities = vec![format!("registry.example/{name}")];
+            PlannedImage { identities, ..PlannedImage::new(image(number), Vec::new()) }
+        };
+        let planned = [named(0, "a"), named(1, "b"), named(2, "c")];
+        let mut seen = |_: Event<'_>| {};
+        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
+        for _ in &planned {
+            next(&subjects).unwrap();
+        }
+        let digest = |number: usize| image(number).digest.to_string();
+        subjects.admit(&planned[0], &index(&[digest(2), digest(3)])).unwrap();
+        let listed = next(&subjects).unwrap();
+        assert_eq!((&listed.image, &listed.identities), (&image(3), &planned[0].identities));
+        assert!(next(&subjects).is_none(), "the one that the plan names has names of its own");
+        subjects.admit(&planned[0], &index(&[digest(3)])).unwrap();
+        let error = subjects.admit(&planned[1], &index(&[digest(3), digest(4)])).unwrap_err();
+        assert!(matches!(error, PipelineError::OtherNames { .. }), "{error}");
+        assert!(next(&subjects).is_none(), "nothing of it is signed under half of its names");
+    }
+}

@@ -1,0 +1,32 @@
+//! A manifest, and which one of a repository is meant.
+//!
+//! Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md>
+
+use bytes::Bytes;
+
+use super::Digest;
+
+/// The largest manifest that is read: the specification lets registries refuse larger ones.
+///
+/// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests>
+pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Which manifest of a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The one that a tag names now.
+    Tag(String),
+    /// The one with this digest.
+    Digest(Digest),
+}
+
+/// A manifest as the registry holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its media type.
+    pub media_type: String,
+    /// Its exact bytes.
+    pub bytes: Bytes,
+    /// Their digest, computed here.
+    pub digest: Digest,
+}
