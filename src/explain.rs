@@ -9,21 +9,85 @@ use std::fmt;
 use crate::exit::ExitCode;
 use crate::foreign;
 
-/// An error that can say what to do about it.
-pub trait Explain: Error {
+/// What an error says beside its words and its causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its stable code, by which `docs/troubleshooting.md` is found.
+    pub code: &'static str,
+    /// The exit code that this error alone leads to.
+    pub exit: ExitCode,
     /// What was used when it failed: a user name and where it came from, a key file. Never a secret.
-    fn used(&self) -> Option<String> {
-        None
+    pub used: Option<String>,
+    /// The next action, for a reader who doesn't know our source.
+    pub hint: Option<String>,
+}
+
+/// An error that can say what to do about it. [`explain!`](crate::explain::explain) implements it, from a table with a row a case.
+pub trait Explain: Error {
+    /// Everything it says beside its words and its causes.
+    fn facts(&self) -> Facts {
+        Facts { code: "uncoded", exit: self.exit(), used: self.used(), hint: self.hint() }
     }
 
-    /// The next action, for a reader who doesn't know our source.
-    fn hint(&self) -> Option<String>;
+    /// What was used when it failed.
+    fn used(&self) -> Option<String> {
+        self.facts().used
+    }
+
+    /// The next action.
+    fn hint(&self) -> Option<String> {
+        self.facts().hint
+    }
 
     /// The exit code that this error alone leads to.
     fn exit(&self) -> ExitCode {
-        ExitCode::Failed
+        self.facts().exit
     }
 }
+
+/// Implements [`Explain`] for an error, by a table: a row a case, `PATTERN => [CODE, EXIT, HINT]`.
+///
+/// The hint is a literal in which names of the pattern stand in braces, or `hint EXPRESSION` where it is made elsewhere (an
+/// `Option<String>`), or is left out. `used EXPRESSION` (an `Option<String>`) may follow. `[of INNER]` says what the error within
+/// says, with its code; `[of INNER, exit EXIT]` with another exit code.
+///
+/// A code has the form `area-what`, is never used for something else, and has a row in `docs/troubleshooting.md`.
+macro_rules! explain {
+    ($error:ty, $($pattern:pat $(if $guard:expr)? => [$($fact:tt)+],)+) => {
+        impl $crate::explain::Explain for $error {
+            fn facts(&self) -> $crate::explain::Facts {
+                match self {
+                    $($pattern $(if $guard)? => $crate::explain::facts!($($fact)+),)+
+                }
+            }
+        }
+    };
+}
+
+/// The facts in a row of [`explain!`].
+macro_rules! facts {
+    (of $inner:expr) => {
+        $crate::explain::Explain::facts($inner)
+    };
+    (of $inner:expr, exit $exit:ident) => {
+        $crate::explain::Facts { exit: $crate::exit::ExitCode::$exit, ..$crate::explain::Explain::facts($inner) }
+    };
+    ($code:literal, $exit:ident, hint $hint:expr $(, used $used:expr)?) => {
+        $crate::explain::Facts {
+            code: $code,
+            exit: $crate::exit::ExitCode::$exit,
+            used: $crate::explain::facts!(@option $($used)?),
+            hint: $hint,
+        }
+    };
+    ($code:literal, $exit:ident $(, $hint:literal)? $(, used $used:expr)?) => {
+        $crate::explain::facts!($code, $exit, hint $crate::explain::facts!(@option $(Some(format!($hint)))?) $(, used $used)?)
+    };
+    (@option) => { None };
+    (@option $some:expr) => { $some };
+}
+
+pub(crate) use {explain, facts};
 
 /// An error as it is shown: the four facts, each already cut and free of control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +102,8 @@ pub struct Explanation {
     pub hint: Option<String>,
     /// The exit code that it leads to.
     pub exit: ExitCode,
+    /// Its stable code.
+    pub code: &'static str,
 }
 
 /// The longest line of an explanation, in bytes: a registry's error page doesn't fill the log.
@@ -46,6 +112,7 @@ const LINE_BYTES: usize = 2048;
 impl Explanation {
     /// Explains `error`: its own words, its chain of causes, what was used and what to do.
     pub fn of(error: &dyn Explain) -> Self {
+        let facts = error.facts();
         let mut causes = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
@@ -59,9 +126,10 @@ impl Explanation {
         Self {
             error: foreign::shown(&error.to_string(), LINE_BYTES),
             causes,
-            used: error.used().map(|text| foreign::shown(&text, LINE_BYTES)),
-            hint: error.hint().map(|text| foreign::shown(&text, LINE_BYTES)),
-            exit: error.exit(),
+            used: facts.used.map(|text| foreign::shown(&text, LINE_BYTES)),
+            hint: facts.hint.map(|text| foreign::shown(&text, LINE_BYTES)),
+            exit: facts.exit,
+            code: facts.code,
         }
     }
 }
@@ -106,13 +174,8 @@ mod tests {
     #[error("403 DENIED: no\u{1b}[31m")]
     struct Denied;
 
-    impl Explain for Push {
-        fn used(&self) -> Option<String> {
-            Some("user \"ci-bot\"".into())
-        }
-        fn hint(&self) -> Option<String> {
-            Some("allow it".into())
-        }
+    explain! { Push,
+        _ => ["push-refused", Refused, "allow it", used Some("user \"ci-bot\"".into())],
     }
 
     #[test]

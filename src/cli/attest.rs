@@ -189,6 +189,7 @@ impl Attesting {
         }
         if let Some(nothing) = self.plan.nothing_to_sign() {
             return Some(Explanation {
+                code: "nothing-to-attest",
                 error: "there is nothing to attest".into(),
                 causes: vec![nothing],
                 used: None,
@@ -281,6 +282,7 @@ fn not_named(attestations: &Attestations, plan: &Plan) -> Option<Explanation> {
     }
     let error = PayloadError::OtherSubject { place: foreign::shown(first.place(), 512) };
     Some(Explanation {
+        code: "statement-other-subject",
         error: "a statement is about something else than the images; nothing was signed".into(),
         causes,
         used: None,

@@ -169,6 +169,7 @@ impl Subjects {
         }
         if self.config.images.is_empty() {
             return Some(Explanation {
+                code: "images-off",
                 error: "there is nothing to do: artifacts.oci.storage is empty, so image signatures are off"
                     .into(),
                 causes: Vec::new(),
@@ -182,6 +183,7 @@ impl Subjects {
         }
         let nothing = self.plan.nothing_to_sign()?;
         Some(Explanation {
+            code: "nothing-to-sign",
             error: "there is nothing to sign".into(),
             causes: std::iter::once(nothing).chain(self.plan.half_pairs()).collect(),
             used: None,
@@ -420,6 +422,7 @@ pub(super) fn malformed(plan: &Plan, hint: &str) -> Explanation {
     let number = plan.problems.len();
     let problems = if number == 1 { "1 problem".to_owned() } else { format!("{number} problems") };
     Explanation {
+        code: "results-problems",
         error: format!("{problems} with what is to be signed; nothing was signed"),
         causes: plan.problems.iter().map(|problem| format!("{}: {}", problem.place, problem.what)).collect(),
         used: None,

@@ -99,6 +99,7 @@ pub(super) async fn resolve(
 fn refusal(failed: usize, number: usize, exit: ExitCode) -> Explanation {
     let tags = if number == 1 { "tag names" } else { "tags name" };
     Explanation {
+        code: "tag-unresolved",
         error: format!("{failed} of {number} {tags} no image that can be signed; nothing was signed"),
         causes: Vec::new(),
         used: None,

@@ -306,6 +306,7 @@ impl Whole {
             return Err(why.clone());
         }
         let payload = planned.payload.clone().ok_or_else(|| Explanation {
+            code: "run-nothing-to-sign",
             error: format!("there is nothing to sign for {}", planned.shown()),
             causes: Vec::new(),
             used: None,

@@ -21,8 +21,7 @@ use super::Environment;
 use super::dns::is_localhost;
 use super::no_proxy::NoProxy;
 use super::{host, origin};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::secret::Secret;
 
 /// The proxies that the environment names, and what is asked directly.
@@ -64,18 +63,10 @@ fn not_a_proxy(is_socks: bool) -> &'static str {
     }
 }
 
-impl Explain for NotAProxy {
-    fn hint(&self) -> Option<String> {
-        Some(format!(
-            "set {} to the address of an HTTP proxy, http://HOST:PORT, or unset it, or put the registry into NO_PROXY; \
-             special characters in a user's name or a password are percent-encoded there (@ is %40, / is %2F)",
-            self.variable
-        ))
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { NotAProxy,
+    Self { variable, .. } => ["proxy-address", Usage,
+        "set {variable} to the address of an HTTP proxy, http://HOST:PORT, or unset it, or put the registry into NO_PROXY; \
+         special characters in a user's name or a password are percent-encoded there (@ is %40, / is %2F)"],
 }
 
 /// A proxy. `Debug` shows neither its user nor its password.
@@ -222,6 +213,7 @@ fn with_scheme(value: &str) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::Explain as _;
 
     fn environment(https: &str, http: &str, no_proxy: &str) -> Environment {
         Environment {

@@ -67,6 +67,7 @@ pub fn refused_outcome(run: &Run, include_failed: bool) -> Option<Explanation> {
         return Some(Explanation::of(&error));
     }
     (!include_failed && run.succeeded() == Some(false)).then(|| Explanation {
+        code: "run-failed",
         error: format!("{} {} failed: it is not signed", run.kind(), run.full_name()),
         causes: Vec::new(),
         used: None,

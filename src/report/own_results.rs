@@ -96,6 +96,7 @@ mod tests {
             let location = format!("registry.example/app:sha256-{}.sig", digest.hex());
             let done = Done { location, added: 1, present: 0, replaced: 0, key_id: "k".into() };
             let error = Explanation {
+                code: "test-error",
                 error: "no".into(),
                 causes: Vec::new(),
                 used: None,

@@ -120,6 +120,7 @@ impl Recorder {
 
 fn explained(error: &str, hint: &str) -> Explanation {
     Explanation {
+        code: "run-ended-early",
         error: error.to_owned(),
         causes: Vec::new(),
         used: None,

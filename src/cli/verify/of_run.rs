@@ -57,6 +57,7 @@ pub(super) fn run(
     }
     for (key, refusal) in verdict.refused.iter().take(MAX_TOLD) {
         out.explanation(&Explanation {
+            code: "run-signature-refused",
             error: format!(
                 "{name} does not pass, {}: {}",
                 foreign::shown(key, 100),

@@ -168,6 +168,7 @@ pub(super) fn refusal(
         "name the key or identity that signed it, or have it signed by one that is accepted"
     };
     Some(Explanation {
+        code: "image-not-signed",
         error,
         causes,
         used: Some(check.trust.to_string()),
@@ -184,6 +185,7 @@ fn refused_api(why: &str) -> String {
 /// That no rule of the policy is about an image.
 pub(super) fn no_rule(asked: &Asked) -> Explanation {
     Explanation {
+        code: "policy-no-rule",
         error: format!("{} passes no rule: no pattern of the policy matches it", asked.image),
         causes: Vec::new(),
         used: None,
@@ -211,6 +213,7 @@ pub(super) fn unmet(
     causes.extend(unmet.reasons);
     causes.extend(verdict.refused_api.as_deref().map(refused_api));
     Explanation {
+        code: "policy-rule-failed",
         error: format!("{} does not pass the rule \"{}\"", asked.image, foreign::shown(&rule.name, 200)),
         causes,
         used: None,

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::input::InputError;
 use crate::net::proxy::NotAProxy;
 
@@ -116,33 +115,18 @@ impl ClientKeyFault {
     }
 }
 
-impl Explain for SetupError {
-    fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::ReadRoots { source, .. } if source.hint().is_some() => return source.hint(),
-            Self::ReadRoots { .. } | Self::NoCertificate { .. } => {
-                "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE, or *.crt in certs.d), and mount it into this step; \
-                 openssl x509 -inform DER -in FILE -out FILE.pem makes PEM of DER"
-            }
-            Self::DamagedCertificate { .. } => {
-                "copy that certificate again, from -----BEGIN to -----END, or take it out of the file"
-            }
-            Self::Proxy(refused) => return refused.hint(),
-            Self::Insecure(_) => "name the registry as the images name it: --insecure-registry HOST:PORT",
-            Self::ServerName(_) => {
-                "give a host's name or an IP address, without a port: --registry-server-name HOST"
-            }
-            Self::CertsDir { source, .. } if source.hint().is_some() => return source.hint(),
-            Self::CertsDir { .. } => {
-                "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"
-            }
-            Self::ClientKey { fault, .. } => fault.hint(),
-            Self::Tls(_) => return None,
-        };
-        Some(text.to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { SetupError,
+    Self::ReadRoots { source, .. } if source.hint().is_some() => ["registry-ca-file", Usage, hint source.hint()],
+    Self::ReadRoots { .. } | Self::NoCertificate { .. } => ["registry-ca-file", Usage,
+        "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE, or *.crt in certs.d), and mount it into this step; \
+         openssl x509 -inform DER -in FILE -out FILE.pem makes PEM of DER"],
+    Self::DamagedCertificate { .. } => ["registry-ca-damaged", Usage,
+        "copy that certificate again, from -----BEGIN to -----END, or take it out of the file"],
+    Self::Proxy(refused) => [of refused],
+    Self::Insecure(_) => ["registry-name", Usage, "name the registry as the images name it: --insecure-registry HOST:PORT"],
+    Self::ServerName(_) => ["registry-server-name", Usage, "give a host's name or an IP address, without a port: --registry-server-name HOST"],
+    Self::CertsDir { source, .. } if source.hint().is_some() => ["registry-certs-dir", Usage, hint source.hint()],
+    Self::CertsDir { .. } => ["registry-certs-dir", Usage, "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"],
+    Self::ClientKey { fault, .. } => ["registry-client-key", Usage, hint Some(fault.hint().to_owned())],
+    Self::Tls(_) => ["registry-tls", Usage],
 }
