@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::Cluster;
 use super::error::ClusterError;
 use super::kind::Kind;
-use super::secret::SecretData;
+use super::secret_data::SecretData;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;

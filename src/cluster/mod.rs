@@ -15,6 +15,7 @@ mod kind;
 mod kubeconfig;
 mod runs;
 mod secret;
+mod secret_data;
 mod send;
 mod sent;
 mod slots;
@@ -40,7 +41,8 @@ pub use kubeconfig::{Kubeconfigs, Look};
 
 use crate::object_name::ObjectName;
 pub use runs::{Own, RunsError, Told};
-pub use secret::{Left, SecretData};
+pub use secret::Left;
+pub use secret_data::SecretData;
 pub use slots::{Counts, Entry, PREFIX, ShortKey, Standing};
 pub use so_far::so_far;
 pub use who::{Claims, Who};

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::Cluster;
 use super::error::{ClusterError, Exchange, Failure, Refusal, RequestError, Verb};
 use super::kind::Kind;
-use super::secret::SecretData;
+use super::secret_data::SecretData;
 use super::sent::Sent;
 use crate::mask::Mask;
 use crate::net::retry;

@@ -6,8 +6,8 @@ use crate::oci::reference::Repository;
 use crate::payload::provenance::{ProvenanceOptions, RunFormat};
 use crate::place::{Encoding, StoreKind};
 
+use super::origin::Origin;
 use super::settings::{self, ChainsKey};
-use super::sources::Origin;
 use super::{ConfigError, Reader, bad, boolean};
 
 /// How signatures and attestations lie in registries.

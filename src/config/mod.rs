@@ -8,6 +8,7 @@ mod artifacts;
 pub mod cosign;
 mod duration;
 pub mod home;
+mod origin;
 mod registry_access;
 pub mod secret_variables;
 pub mod settings;
@@ -36,9 +37,10 @@ pub use agent::AgentConfig;
 pub use agent_client::{AgentClient, AgentKey};
 use artifacts::Artifacts;
 pub use artifacts::{OciStorage, RunArtifact, Runs};
+pub use origin::Origin;
 pub use registry_access::RegistryAccess;
 use settings::{ChainsKey, Kind, Setting};
-pub use sources::{Flags, Origin, Sources};
+pub use sources::{Flags, Sources};
 pub use verification::Verification;
 
 /// Everything that `sign` and `plan` need to know, checked.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::origin::Origin;
 use super::settings::{self, Setting};
-use super::sources::Origin;
 use super::{ConfigError, Reader, bad};
 use crate::oci::reference::is_host;
 use crate::registry::keychain::{Credential, Login};

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
+use super::origin::Origin;
 use super::settings::{
     AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, OCI_REPOSITORY, SECRET_SETTINGS, SETTINGS,
     Setting, VERIFY_TABLES,
@@ -75,30 +75,6 @@ pub struct Sources {
     stand_ins: StandIns,
     /// Things worth a warning, each naming what it is about.
     pub warnings: Vec<String>,
-}
-
-/// Where a value was found, for errors.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag.
-    Flag(String),
-    /// An environment variable.
-    Env(String),
-    /// A file of the mounted `chains-config` directory.
-    File(PathBuf),
-    /// Nowhere: the default.
-    Default(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) => write!(f, "--{name}"),
-            Self::Env(name) => f.write_str(name),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Default(name) => write!(f, "the default of {name}"),
-        }
-    }
 }
 
 impl Sources {

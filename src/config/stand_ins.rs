@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sources::Origin;
+use super::origin::Origin;
 
 /// What cosign's flags and variables give. A flag counts before the variables of Stepseal's, a variable after them.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@ use p256::pkcs8::ObjectIdentifier as Oid;
 use p256::pkcs8::spki::AlgorithmIdentifierRef;
 
 use super::malformed::Malformed;
+use super::rsa_size::{RSA_MAX_BITS, RSA_MIN_BITS};
 
 /// What a key signs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,11 +38,6 @@ impl fmt::Display for Algorithm {
         }
     }
 }
-
-/// Fewer bits are too few to sign with: NIST SP 800-131A revision 2, table 2.
-pub(crate) const RSA_MIN_BITS: u32 = 2048;
-/// The work grows with the cube of the size, and the file gives the size; Go's TLS has the same limit.
-pub(crate) const RSA_MAX_BITS: u32 = 8192;
 
 /// An elliptic curve that ECDSA works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,10 +20,6 @@ const ENCODED_BEGIN: &str = "LS0tLS1CRUdJ";
 /// A label longer than this is shown cut; real ones are below 40 bytes.
 const SHOWN_LABEL_BYTES: usize = 60;
 
-/// What to do about a file that was copied in part.
-pub(crate) const COPY_AGAIN: &str =
-    "copy the whole file again, with its BEGIN and END lines, without encoding it a second time";
-
 /// Whether text is PEM in base64: what a Secret holds whose `data` was made of text that was base64 already.
 pub(crate) fn is_encoded(text: &str) -> bool {
     text.trim_start().starts_with(ENCODED_BEGIN)

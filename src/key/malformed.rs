@@ -2,9 +2,8 @@
 
 use p256::pkcs8::der;
 
-use super::algorithm::{RSA_MAX_BITS, RSA_MIN_BITS};
-use super::armor;
-use super::other_form::OtherForm;
+use super::other_form::{COPY_AGAIN, OtherForm};
+use super::rsa_size::{RSA_MAX_BITS, RSA_MIN_BITS};
 
 /// Why bytes are not a key that can be used. No variant carries any of the key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -144,7 +143,7 @@ impl Malformed {
                 "decode it once (base64 -d); in a Secret, PEM goes under stringData, or under data encoded once"
             }
             Self::Truncated { .. } | Self::Base64 { .. } | Self::Container { .. } | Self::Length { .. } => {
-                armor::COPY_AGAIN
+                COPY_AGAIN
             }
             Self::Der(_) | Self::Inconsistent => "copy the key again from where it was made",
             Self::Several { .. } => "leave one key in it",

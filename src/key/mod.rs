@@ -12,6 +12,7 @@ mod hash;
 mod malformed;
 mod other_form;
 pub(crate) mod public;
+mod rsa_size;
 mod scheme;
 mod signature;
 

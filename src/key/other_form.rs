@@ -2,7 +2,9 @@
 //!
 //! Only a file's beginning and shape are looked at. Nothing is decoded, and nothing of it is kept.
 
-use super::armor;
+/// What to do about a file that was copied in part.
+pub(crate) const COPY_AGAIN: &str =
+    "copy the whole file again, with its BEGIN and END lines, without encoding it a second time";
 
 /// What a key that isn't PEM is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +148,7 @@ impl OtherForm {
             Self::Jwk => {
                 "export it as PEM (PKCS#8 for a private key, SPKI for a public one) with what made it, or make a new key with `stepseal generate-key-pair`"
             }
-            Self::CosignJson | Self::BareBase64 => armor::COPY_AGAIN,
+            Self::CosignJson | Self::BareBase64 => COPY_AGAIN,
             Self::Kubernetes => {
                 "write the key itself into the file: kubectl get secret NAME -o 'go-template={{index .data \"cosign.key\" | base64decode}}'"
             }

@@ -4,14 +4,14 @@
 //! effect on it together; of two that answer it, the first one added does.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
 
 use super::content::Content;
-use super::manners::{Asked, Manners};
+use super::manners::{Asked, Manners, lock};
 use super::reply::ErrorCode;
 
 /// Something that goes wrong, for some requests.
@@ -300,10 +300,6 @@ impl fmt::Debug for Faults {
 pub(super) enum Moment {
     Before,
     After,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! What a product answers otherwise than the specification has it: a test says it in three functions.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, Uri};
 
 use super::content::Content;
-use super::fault::lock;
 use super::reply::Reply;
 
 /// A request, as a test sees it that imitates a product.
@@ -76,4 +75,8 @@ impl Manners {
         change(asked, &mut response);
         response.into()
     }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value, json};
 
 use super::go::{self, GoType};
+use super::invocation::invocation;
 use super::references;
-use super::slsa_v0_2::invocation;
 use super::time::{self, Fraction};
 use super::{MAX_REPEATED_BYTES, ProvenanceError, object};
 use crate::run::{Gap, GapReason, Run, RunObject, Step, field, list, text};

@@ -15,6 +15,7 @@ mod dependencies;
 mod descriptor;
 mod digest;
 mod go;
+mod invocation;
 mod materials;
 mod numbers;
 mod references;

@@ -13,6 +13,7 @@
 
 mod error;
 mod held;
+mod integer;
 mod kind;
 mod own;
 mod read;

@@ -3,10 +3,11 @@
 //! A name may occur twice, spelled with other letters: then the second is read over what the first left. Null
 //! empties pointers, lists and maps, and leaves everything else as it is.
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
-use super::error::{Fault, GoTypeError};
+use super::error::GoTypeError;
 use super::held::Held;
+use super::integer::integer;
 use super::kind::{Field, Fields, Kind};
 use super::own;
 
@@ -44,23 +45,6 @@ pub(super) fn read(kind: &Kind, held: &mut Held, value: &Value) -> Result<(), Go
         (Kind::List(_), _) => Err(GoTypeError::wrong_type("a list", value)),
         (Kind::Map(_) | Kind::Struct(_), _) => Err(GoTypeError::wrong_type("an object", value)),
     }
-}
-
-/// `number` as a signed integer of so many bits. A whole number may be written with a fraction, as an API server
-/// doesn't keep how it was written.
-pub(super) fn integer(number: &Number, bits: u32) -> Result<i64, GoTypeError> {
-    number
-        .as_i64()
-        .or_else(|| whole(number.as_f64()?))
-        .filter(|n| bits >= i64::BITS || matches!(n >> (bits - 1), 0 | -1))
-        .ok_or_else(|| Fault::Range { number: number.to_string(), bits }.into())
-}
-
-fn whole(number: f64) -> Option<i64> {
-    /// Up to here a float holds every integer.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
-    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 
 fn list(inner: &Kind, held: &mut Held, items: &[Value]) -> Result<(), GoTypeError> {

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::error::{Fault, GoTypeError};
 use super::held::Held;
+use super::integer::integer;
 use super::kind::Own;
-use super::read::integer;
 
 /// Reads `value` over what `held` holds. Most types take null for their zero value.
 pub(super) fn read(own: Own, held: &mut Held, value: &Value) -> Result<(), GoTypeError> {
