@@ -105,6 +105,29 @@ impl Attached {
     }
 }
 
+/// Gets what a search finds.
+pub trait Found: Send {
+    /// Gets one thing that was found. They come in the order in which they are worth looking at, not in that of their positions.
+    fn see(&mut self, find: Find);
+
+    /// Gets one more entry for the content of the one at `of`, which it was given before.
+    fn copy(&mut self, _of: Position, _place: String, _position: Position) {}
+
+    /// Gets how many entries of a list can't be what is looked for, beside those that it was given.
+    fn others(&mut self, _count: usize) {}
+
+    /// Whether nothing more is needed. It is asked now and then, where much is left to look at.
+    fn is_enough(&mut self) -> bool {
+        false
+    }
+}
+
+impl<F: FnMut(Find) + Send> Found for F {
+    fn see(&mut self, find: Find) {
+        self(find);
+    }
+}
+
 /// Why a search has not looked at everything that lies there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

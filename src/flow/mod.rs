@@ -10,6 +10,7 @@
 mod attest;
 mod batch;
 mod fair;
+pub mod images;
 mod keyed;
 mod looks;
 mod lost;

@@ -50,7 +50,7 @@ pub use oci_tag::{Contents, OciTag};
 pub use parts::Mended;
 pub use reader::Wanted;
 pub use referrers_api::ReferrersApis;
-pub use search::{Found, Looked, Looks, Search};
+pub use search::{Looked, Looks, Search};
 pub use shelf::{Entry, Shelf};
 pub use tag_prefix::TagPrefix;
 

@@ -14,10 +14,7 @@ use super::StoreError;
 use super::candidates::{Candidate, Candidates, Looks, SMALL_BYTES};
 use super::failures::Failures;
 use super::reader::{Named, Reader, Referring, Wanted};
-use super::search::Found;
-use crate::found::Cut;
-use crate::found::MAX_FETCHED_BYTES;
-use crate::found::{Content, Find, Position, Unreadable};
+use crate::found::{Content, Cut, Find, Found, MAX_FETCHED_BYTES, Position, Unreadable};
 use crate::oci::Digest;
 
 /// How many small things are read at a time.

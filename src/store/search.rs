@@ -17,7 +17,7 @@ use super::pace::Pace;
 use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
 use super::tag_prefix::TagPrefix;
-use crate::found::{Cut, Find, Position};
+use crate::found::{Cut, Found};
 use crate::oci::Manifest;
 use crate::oci::{Digest, ImageRef, Repository};
 use crate::registry::client::{Client, NoApi, Peer, Referrers};
@@ -26,29 +26,6 @@ pub use super::candidates::Looks;
 
 /// How much of what was fetched is remembered, in bytes: the payloads of signatures, which thousands of entries may share.
 const MEMORY_BYTES: usize = 1024 * 1024;
-
-/// Gets what a search finds.
-pub trait Found: Send {
-    /// Gets one thing that was found. They come in the order in which they are worth looking at, not in that of their positions.
-    fn see(&mut self, find: Find);
-
-    /// Gets one more entry for the content of the one at `of`, which it was given before.
-    fn copy(&mut self, _of: Position, _place: String, _position: Position) {}
-
-    /// Gets how many entries of a list can't be what is looked for, beside those that it was given.
-    fn others(&mut self, _count: usize) {}
-
-    /// Whether nothing more is needed. It is asked now and then, where much is left to look at.
-    fn is_enough(&mut self) -> bool {
-        false
-    }
-}
-
-impl<F: FnMut(Find) + Send> Found for F {
-    fn see(&mut self, find: Find) {
-        self(find);
-    }
-}
 
 /// How a search ended.
 #[derive(Debug, Default)]

@@ -1,14 +1,14 @@
 //! Stage check: does what lies at an image count?
 //!
-//! For the `verify` commands, [`Search`](crate::store::Search) finds what lies there, and a [`Verdict`] says what of it counts, by
+//! For the `verify` commands, the flow looks for what lies there, and a [`Verdict`] says what of it counts, by
 //! whom of the [`Trust`]ed it was made, and why the rest doesn't. `sign` and `attest` ask the same, with their own key, before they
 //! sign and after they have written ([`Own`]): there is one verdict. That something lies in the right place says nothing.
 
 pub mod attestation_type;
+pub mod checks;
 pub mod claim;
 pub mod detached;
 mod evidence;
-pub mod images;
 pub mod judge;
 pub mod own;
 pub mod policy;
@@ -19,7 +19,7 @@ pub mod trust;
 
 pub mod bundle;
 
-pub use images::{Asked, Check, Looker, Met, Seen, VerifyError};
+pub use checks::{Check, Met};
 pub use judge::{Demands, Good, Said, Verdict};
 pub use own::Own;
 pub use require::{Require, RequireError};

@@ -10,6 +10,7 @@ use super::super::output::Output;
 use super::super::own_flags::OwnFlags;
 use super::error::BesideCommandError;
 use crate::cli::{confinement, registries};
+use crate::flow::images::{Asked, Looker};
 use crate::foreign;
 use crate::oci::Manifest;
 use crate::oci::platform::Platform;
@@ -17,7 +18,6 @@ use crate::oci::{ImageRef, Named, Repository, Target};
 use crate::registry::client::{Access, Client};
 use crate::store::TagPrefix;
 use crate::store::beside::Beside;
-use crate::verify::{Asked, Looker};
 
 /// An image, and how its registry is asked.
 pub(super) struct Begun {

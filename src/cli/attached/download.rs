@@ -7,10 +7,10 @@ use super::error::{BesideCommandError, Places};
 use super::lines::Wanted;
 use crate::config::ConfigError;
 use crate::formats::cosign_statement;
-use crate::found::{Find, Position};
+use crate::found::{Find, Found, Position};
 use crate::oci::platform::Platform;
 use crate::store;
-use crate::store::{Found, Search};
+use crate::store::Search;
 use crate::verify::attestation_type;
 
 /// How many bytes are printed, which are kept until everything was found: three attestations of 64 MiB.

@@ -6,6 +6,7 @@ use crate::cli::registries::RegistriesError;
 use crate::config::ConfigError;
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::flow::images::VerifyError;
 use crate::foreign;
 use crate::found::Cut;
 use crate::input::InputError;
@@ -13,7 +14,6 @@ use crate::oci::platform::ChoiceError;
 use crate::oci::reference::ReferenceError;
 use crate::store::StoreError;
 use crate::store::beside::BesideError;
-use crate::verify::VerifyError;
 use crate::verify::attestation_type::TypeError;
 
 /// Why it has failed.

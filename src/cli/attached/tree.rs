@@ -7,9 +7,9 @@ use super::super::own_flags::OwnFlags;
 use super::attach;
 use super::begin::Begun;
 use super::error::BesideCommandError;
+use crate::flow::images::Asked;
 use crate::foreign::Text;
 use crate::store::beside::{Kind, Layer, Referrer, Referrers};
-use crate::verify::Asked;
 
 /// The kinds of tags in their order, with cosign's words for each.
 const KINDS: [(Kind, &str); 3] =

@@ -17,6 +17,7 @@ use crate::cluster::{ClusterError, Reach, RunsError};
 use crate::config::{ConfigError, Verification};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::flow::images::Looker;
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::object_name::NameError;
@@ -28,7 +29,7 @@ use crate::tekton::{self, TektonError};
 use crate::verify::attestation_type::{self, TypeError};
 use crate::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
 use crate::verify::policy::{self, Policy, PolicyError};
-use crate::verify::{Accepted, Check, Demands, Looker, Require, RequireError, Signer, Trust};
+use crate::verify::{Accepted, Check, Demands, Require, RequireError, Signer, Trust};
 
 /// Which command is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

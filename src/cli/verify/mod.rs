@@ -17,10 +17,11 @@ use super::output::Output;
 use super::runtime;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::flow::images::{Asked, Looker, Seen};
 use crate::oci::ImageRef;
 use crate::verify::policy::age::Age;
 use crate::verify::policy::{Need, Policy, Rule};
-use crate::verify::{Asked, Check, Good, Looker, Seen, Verdict};
+use crate::verify::{Check, Good, Verdict};
 use begin::{Begun, Gate};
 
 /// `stepseal verify`.

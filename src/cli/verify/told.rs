@@ -8,11 +8,12 @@ use super::begin::Begun;
 use crate::cli::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
+use crate::flow::images::{Asked, Looker};
 use crate::foreign;
 use crate::store::Wanted;
 use crate::verify::policy::age::Age;
 use crate::verify::policy::{Need, Rule, Unmet};
-use crate::verify::{Asked, Check, Good, Looker, Said, Verdict};
+use crate::verify::{Check, Good, Said, Verdict};
 
 /// How many signatures of an image people are told of; programs get all.
 const TOLD: usize = 20;

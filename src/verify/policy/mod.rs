@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::attestation_type;
 use super::bundle::{ExpressionError, Expressions, IdentityPolicy, Match, ROOTS, TrustMaterial, Waivers};
-use super::images::Check;
+use super::checks::Check;
 use super::judge::{Demands, Good, Verdict};
 use super::require::Require;
 use super::trust::{self, Accepted, Signer, Trust};

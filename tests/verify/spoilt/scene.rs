@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stepseal::demo::registry::{EmbeddedRegistry, Options};
+use stepseal::flow::images::{Asked, Looker};
 use stepseal::flow::{Batch, Pipeline, What, Writers, sign};
 use stepseal::formats::{Claims, Payload, statement};
 use stepseal::key::PublicKey;
@@ -18,7 +19,7 @@ use stepseal::report::Label;
 use stepseal::sign::{KeySource, Unlocking};
 use stepseal::store::{Contents, OciReferrers, OciTag, Store};
 use stepseal::verify::own::trust;
-use stepseal::verify::{Asked, Check, Demands, Looker};
+use stepseal::verify::{Check, Demands};
 
 use crate::step::{INDEX, MANIFEST};
 

@@ -1,39 +1,27 @@
 //! Looking at images: what each is, what lies there, and the verdicts.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::evidence::{Evidence, SignerNumbers};
-use super::judge::{Asking, Demands, Verdict};
-use super::require::Require;
-use super::trust::{Signer, Trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::formats::simple_signing;
-use crate::found::{Find, Position};
+use crate::found::Found as _;
 use crate::oci::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::oci::reference::Named;
 use crate::oci::{ImageRef, Repository, TagRef};
 use crate::oci::{Manifest, Target};
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
-use crate::store::{Found, Looked, Looks, ReferrersApis, Search, StoreError, TagPrefix, Wanted};
+use crate::store::{Looked, Looks, ReferrersApis, Search, StoreError, TagPrefix, Wanted};
+use crate::verify::checks::{Check, Judge, Judging, Met};
+use crate::verify::{Signer, Verdict};
 
 /// An index that lists more, with what its own indexes list, is rejected as hostile.
 const MAX_IMAGES: usize = MAX_LISTED;
-
-/// Whose signatures count, and what they must be.
-#[derive(Clone, Debug)]
-pub struct Check {
-    /// Whose.
-    pub trust: Trust,
-    /// What.
-    pub demands: Demands,
-}
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -358,85 +346,6 @@ impl Looker {
     /// Where signatures or attestations of `image` are looked for, for people.
     pub fn places(&self, image: &ImageRef, wanted: Wanted) -> String {
         self.search(wanted).places(image)
-    }
-}
-
-/// Whether these verdicts on an image, each with the number of its check, are good enough, so that what is found besides makes
-/// no difference.
-pub type Met<'a> = &'a (dyn Fn(&ImageRef, &[(usize, &Verdict)]) -> bool + Sync);
-
-/// One check, and what it has come to so far.
-struct Judging<'a> {
-    /// The numbers of this check and of those that ask for the same.
-    numbers: Vec<usize>,
-    check: &'a Check,
-    /// The numbers of its signers.
-    signers: Vec<usize>,
-    verdict: Verdict,
-}
-
-impl<'a> Judging<'a> {
-    /// The different ones of `checks`: thousands of rules may ask for the same.
-    fn all(checks: impl Iterator<Item = (usize, &'a Check)>) -> Vec<Self> {
-        let mut all: Vec<Self> = Vec::new();
-        let (mut known, mut numbers) = (HashMap::new(), SignerNumbers::default());
-        for (number, check) in checks {
-            let signers = numbers.of(&check.trust);
-            let Demands { annotations, predicate_type, requires } = &check.demands;
-            let names: Vec<&str> = check.trust.signers.iter().map(|one| one.name.as_str()).collect();
-            let requires: Vec<&str> = requires.iter().map(Require::text).collect();
-            let asked = format!("{:?}", (&signers, names, annotations, predicate_type, requires));
-            let at = *known.entry(asked).or_insert(all.len());
-            match all.get_mut(at) {
-                Some(same) => same.numbers.push(number),
-                None => {
-                    let verdict = Verdict::default();
-                    all.push(Self { numbers: vec![number], check, signers, verdict });
-                }
-            }
-        }
-        all
-    }
-}
-
-/// Judges what a search finds, for each of some checks.
-struct Judge<'a, 'b> {
-    image: &'a ImageRef,
-    all: &'a mut [Judging<'b>],
-    met: Met<'a>,
-    deadline: Instant,
-}
-
-impl Found for Judge<'_, '_> {
-    fn see(&mut self, find: Find) {
-        let Find { place, position, content } = find;
-        let evidence = content.map(|content| Evidence::new(content).until(self.deadline));
-        for Judging { check, signers, verdict, .. } in self.all.iter_mut() {
-            // What isn't judged is said to be cut off.
-            if Instant::now() >= self.deadline {
-                return;
-            }
-            let asking = Asking { trust: &check.trust, numbers: signers, demands: &check.demands };
-            verdict.judge(self.image, place.clone(), position, evidence.as_ref(), asking);
-        }
-    }
-
-    fn copy(&mut self, of: Position, place: String, position: Position) {
-        for Judging { verdict, .. } in self.all.iter_mut() {
-            verdict.copy(of, place.clone(), position);
-        }
-    }
-
-    fn others(&mut self, count: usize) {
-        for Judging { verdict, .. } in self.all.iter_mut() {
-            verdict.refused_count += count;
-        }
-    }
-
-    fn is_enough(&mut self) -> bool {
-        let all = self.all.iter();
-        let all = all.flat_map(|one| one.numbers.iter().map(|number| (*number, &one.verdict)));
-        (self.met)(self.image, &all.collect::<Vec<_>>())
     }
 }
 
