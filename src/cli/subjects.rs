@@ -14,7 +14,7 @@ use crate::config::settings::{AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS};
 use crate::config::{Config, ConfigError, Flags, RunArtifact, Sources};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::flow::{RunJob, WholeError};
+use crate::flow::{self, PlannedRun, RunJob, RunPlanOptions, WholeError};
 use crate::formats::Claims;
 use crate::hint::Discovered;
 use crate::oci::{ImageRef, PlainHttp, Repository};
@@ -22,8 +22,7 @@ use crate::oci::{Pattern, PatternError};
 use crate::payload::Format;
 use crate::payload::provenance::RunFormat;
 use crate::place::{Encoding, StoreKind};
-use crate::plan;
-use crate::plan::{Identities, Note, NoteKind, Plan, PlanOptions, PlannedRun, RunPlanOptions};
+use crate::plan::{self, Identities, Note, NoteKind, Plan, PlanOptions};
 use crate::report::{About, Expected, Label};
 use crate::run;
 use crate::run::{HintOptions, Run, RunKind};
@@ -132,7 +131,7 @@ impl Subjects {
         let mut plan = crate::plan::plan(&discovered, &options);
         let runs = plan_runs(&config, &found, named, &options, &mut plan);
         let images_blocked = found.runs.first().filter(|_| found.outside).and_then(|first| {
-            let refused = plan::refused_outcome(&first.run, config.include_failed);
+            let refused = flow::refused_outcome(&first.run, config.include_failed);
             refused.or_else(|| first.blocked.clone())
         });
         let Found { runs: found, requests, .. } = found;
@@ -331,7 +330,7 @@ fn plan_runs(
             provenance: &config.runs.provenance,
             include_failed: config.include_failed,
         };
-        let mut run = plan::plan_run(&found.run, &options);
+        let mut run = flow::plan_run(&found.run, &options);
         run.blocked = run.blocked.or_else(|| found.blocked.clone());
         run.notes.extend(found.notes.iter().cloned());
         if at == 0 && all.outside && !named {

@@ -14,6 +14,7 @@ pub mod images;
 mod keyed;
 mod looks;
 mod lost;
+mod planned_run;
 mod resolve;
 mod settle;
 mod subjects;
@@ -79,6 +80,7 @@ fn payloads(
 
 pub use attest::AttestJob;
 pub use batch::Batch;
+pub use planned_run::{PlannedRun, RunPlanOptions, plan_run, refused_outcome};
 pub use resolve::{ResolveError, resolve};
 pub use whole::{OciStores, RunJob, Seen, Whole, WholeError};
 pub use writers::Writers;

@@ -16,7 +16,7 @@ use futures_util::StreamExt as _;
 
 use super::fair::FairQueue;
 use super::keyed::Slots;
-use super::{Batch, Pipeline, PipelineError, What, Writers, sign};
+use super::{Batch, Pipeline, PipelineError, PlannedRun, What, Writers, sign};
 use crate::cluster::{AnnotationError, Cluster, Entry, Kind, ShortKey, Standing, Wanted};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -24,7 +24,7 @@ use crate::formats::{Claims, Envelope};
 use crate::object_name::{NameError, Uid};
 use crate::payload::Format;
 use crate::place::{Encoding, KeptUnder, StoreKind};
-use crate::plan::{PlannedImage, PlannedRun};
+use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Stats};
 use crate::report::{About, Done, Event, Label, Outcome};
 use crate::run::{RunKind, RunName};

@@ -15,7 +15,6 @@ mod outputs;
 mod pairs;
 mod planner;
 mod reason;
-mod run;
 mod tags;
 
 #[cfg(test)]
@@ -24,7 +23,6 @@ mod tests;
 use serde::Serialize;
 
 pub use describe::describe;
-pub use run::{PlannedRun, RunPlanOptions, plan_run, refused_outcome};
 pub use tags::PlannedTag;
 
 use crate::hint::{Discovered, Looked};
