@@ -11,8 +11,7 @@ use stepseal::config::settings::{
 };
 use stepseal::config::sources::variable;
 use stepseal::exit::ExitCode;
-use stepseal::payload::provenance::{BuildType, RunFormat};
-use stepseal::run::RunKind;
+use stepseal::run::{BuildType, RunFormat, RunKind};
 use stepseal::verify::attestation_type::SHORT_NAMES;
 use stepseal::verify::policy::age::STATED;
 use stepseal::verify::policy::schema::FIELDS;

@@ -5,11 +5,9 @@
 use libfuzzer_sys::fuzz_target;
 use stepseal::explain::Explanation;
 use stepseal::foreign;
-use stepseal::payload::provenance::{
-    BuildType, ProvenanceOptions, RunFormat, image_subjects, payload, subjects,
-};
+use stepseal::payload::provenance::{image_subjects, payload, subjects};
 use stepseal::plan::{PlanOptions, plan};
-use stepseal::run::{HintOptions, Run, hints};
+use stepseal::run::{BuildType, HintOptions, ProvenanceOptions, Run, RunFormat, hints};
 
 const FORMATS: [RunFormat; 4] =
     [RunFormat::SlsaV1, RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4, RunFormat::Tekton];

@@ -20,12 +20,11 @@ use crate::hint::Discovered;
 use crate::oci::{ImageRef, PlainHttp, Repository};
 use crate::oci::{Pattern, PatternError};
 use crate::payload::Format;
-use crate::payload::provenance::RunFormat;
 use crate::place::{Encoding, StoreKind};
 use crate::plan::{self, Identities, Note, NoteKind, Plan, PlanOptions};
 use crate::report::{About, Expected, Label};
 use crate::run;
-use crate::run::{HintOptions, Run, RunKind};
+use crate::run::{HintOptions, Run, RunFormat, RunKind};
 use crate::tekton;
 use crate::tekton::{Places, Standing, TektonError};
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::oci::reference::Repository;
-use crate::payload::provenance::{ProvenanceOptions, RunFormat};
 use crate::place::{Encoding, StoreKind};
+use crate::run::{ProvenanceOptions, RunFormat};
 
 use super::origin::Origin;
 use super::settings::{self, ChainsKey};

@@ -5,8 +5,8 @@ use crate::explain::{Explain, Explanation};
 use crate::formats::Payload;
 use crate::object_name::Uid;
 use crate::oci::ImageRef;
-use crate::payload::provenance::{self, ProvenanceOptions, RunFormat};
-use crate::run::{Run, RunKind, RunName};
+use crate::payload::provenance;
+use crate::run::{ProvenanceOptions, Run, RunFormat, RunKind, RunName};
 
 /// A run, and what is to be signed for it.
 #[derive(Clone, Debug)]

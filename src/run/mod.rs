@@ -14,13 +14,16 @@ mod children;
 mod document;
 mod embedded;
 mod error;
+mod format;
 mod gap;
 pub mod go_types;
 mod hints;
+mod image_id;
 mod name;
 mod object;
 mod other;
 mod outcome;
+mod provenance_error;
 mod room;
 mod size;
 mod status;
@@ -38,13 +41,18 @@ use serde_json::Value;
 
 use embedded::Embedded;
 pub use error::RunError;
+pub use format::{
+    BuildType, DEFAULT_BUILDER_ID, ProvenanceOptions, RunFormat, UnknownBuildType, UnknownFormat,
+};
 pub use gap::{Gap, GapReason};
 pub use hints::{HintOptions, hints};
+pub(crate) use image_id::image_of;
 pub use name::RunName;
 pub use object::{RefSource, RunObject, RunResult, Step};
 pub(crate) use object::{field, list, text};
 use other::{Others, Role};
 pub use outcome::ConditionError;
+pub use provenance_error::ProvenanceError;
 pub use status::{StatusError, check_status};
 pub use value::ParamValue;
 

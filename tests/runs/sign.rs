@@ -96,7 +96,8 @@ fn the_format_tekton_is_the_status_signed_as_it_is() {
 fn a_signature_that_begins_like_an_envelope_is_unchanged_in_its_file_and_verifies() {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    use stepseal::payload::provenance::{ProvenanceOptions, RunFormat, payload};
+    use stepseal::payload::provenance::payload;
+    use stepseal::run::{ProvenanceOptions, RunFormat};
     let place = Place::new();
     let pem = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/keys/ed25519.pkcs8.pem");
     std::fs::remove_file(place.step.path("keys/cosign.key")).unwrap();

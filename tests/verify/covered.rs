@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use stepseal::explain::Explain as _;
-use stepseal::payload::provenance::{BuildType, ProvenanceOptions, RunFormat, payload};
-use stepseal::run::{Run, RunKind};
+use stepseal::payload::provenance::payload;
+use stepseal::run::{BuildType, ProvenanceOptions, Run, RunFormat, RunKind};
 use stepseal::verify::run::coverage::{Extent, Field, fields};
 use stepseal::verify::run::{RunRefusal, SETS, verify};
 

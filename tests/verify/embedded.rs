@@ -1,7 +1,7 @@
 //! `verify-run` of a v1beta1 PipelineRun whose TaskRuns stand in its status.
 
 use serde_json::{Value, json};
-use stepseal::payload::provenance::{BuildType, RunFormat};
+use stepseal::run::{BuildType, RunFormat};
 
 use crate::covered::{FORMATS, Signed, made};
 use crate::run::Objects;

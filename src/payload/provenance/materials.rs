@@ -3,7 +3,7 @@
 use super::descriptor::{Material, Materials};
 use super::digest;
 use super::subjects::whole_object;
-use crate::run::{Gap, GapReason, ParamValue, Run, RunObject, RunResult};
+use crate::run::{Gap, GapReason, ParamValue, Run, RunObject, RunResult, image_of};
 
 const GIT_URL: &str = "CHAINS-GIT_URL";
 const GIT_COMMIT: &str = "CHAINS-GIT_COMMIT";
@@ -61,13 +61,8 @@ fn images<'a>(
 
 /// `NAME@ALGORITHM:HEX` as a material.
 pub(super) fn image(id: &str) -> Option<Material> {
-    let (name, digest) = id.split_once('@')?;
-    let (algorithm, hex) = digest.split_once(':')?;
-    if digest.contains('@') || hex.contains(':') {
-        return None;
-    }
-    let name = name.strip_prefix("docker-pullable://").unwrap_or(name);
-    Some(Material::new(format!("oci://{name}"), algorithm, hex))
+    let (uri, algorithm, hex) = image_of(id)?;
+    Some(Material::new(uri, &algorithm, &hex))
 }
 
 /// A git commit, gathered from where it may stand; what comes later wins.

@@ -14,9 +14,9 @@ use super::{MAX_PAYLOADS, PAYLOAD, PREFIX, RunRefusal, SignedPayload, SoFar, sid
 use crate::formats::cosign_statement::PREDICATE_TYPE;
 use crate::found::Attached;
 use crate::hint::NAME_SHOWN_BYTES;
-use crate::payload::provenance::{self, ProvenanceOptions, RunFormat};
+use crate::payload::provenance;
 use crate::payload::{CosignStatement, Format as _};
-use crate::run::{GapReason, Run, RunKind, RunObject, check_status};
+use crate::run::{GapReason, ProvenanceOptions, Run, RunFormat, RunKind, RunObject, check_status};
 use crate::verify::claim::Claim;
 use crate::verify::require::Require;
 use crate::verify::statement::Statement;

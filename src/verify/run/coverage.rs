@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use crate::payload::provenance::{BuildType, RunFormat};
 use crate::run::RunKind;
+use crate::run::{BuildType, RunFormat};
 
 /// How much of a field a signature covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,8 +33,7 @@ use super::trust::{By, Distrust, Trust};
 use crate::formats::cosign_statement::PAYLOAD_TYPE;
 use crate::found::Attached;
 use crate::json::Limit;
-use crate::payload::provenance::ProvenanceError;
-use crate::run::{Run, RunError};
+use crate::run::{ProvenanceError, Run, RunError};
 
 use carried::Judge;
 use clock::Clock;

@@ -10,8 +10,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::payload::provenance;
-use crate::run::Run;
+use crate::run::{Run, image_of};
 
 /// Where provenance lists what went into a build, images among it.
 const LISTS: [&str; 2] = ["/predicate/buildDefinition/resolvedDependencies", "/predicate/materials"];
@@ -28,7 +27,7 @@ pub(super) fn as_signed(run: &Run, document: &Value) -> Run {
         }
     }
     run.with_sidecars_by(|image_id| {
-        let place = provenance::image_of(image_id).and_then(|image| places.get(&image).copied());
+        let place = image_of(image_id).and_then(|image| places.get(&image).copied());
         place.unwrap_or(usize::MAX)
     })
 }

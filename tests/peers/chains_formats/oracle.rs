@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use stepseal::go_json;
-use stepseal::payload::provenance::{BuildType, ProvenanceOptions, RunFormat, payload};
-use stepseal::run::Run;
+use stepseal::payload::provenance::payload;
+use stepseal::run::{BuildType, ProvenanceOptions, Run, RunFormat};
 
 use super::generate::Given;
 

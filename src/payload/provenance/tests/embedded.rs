@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::explain::Explain as _;
 
 fn status(byte: &str) -> Value {
     json!({ "startTime": "2022-03-04T05:06:07Z", "completionTime": "2022-03-04T05:06:37Z", "podName": "pod",

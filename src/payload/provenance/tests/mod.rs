@@ -53,7 +53,8 @@ fn case(folder: &Path) -> Case {
 
 impl Case {
     fn options(&self, deep_inspection: bool, build_type: BuildType) -> ProvenanceOptions {
-        let builder_id = self.config["builder.id"].as_str().unwrap_or(DEFAULT_BUILDER_ID).to_owned();
+        let builder_id =
+            self.config["builder.id"].as_str().unwrap_or(crate::run::DEFAULT_BUILDER_ID).to_owned();
         ProvenanceOptions { builder_id, build_type, deep_inspection }
     }
 
