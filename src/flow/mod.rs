@@ -18,6 +18,7 @@ mod planned_run;
 mod resolve;
 mod settle;
 mod subjects;
+pub mod verify_run;
 mod whole;
 mod writers;
 
@@ -365,7 +366,8 @@ impl Pipeline {
     ) -> Result<Done, PipelineError> {
         let image = &one.planned.image;
         let expected = shelf.clone().unwrap_or_default();
-        let mut signed = self.make(&expected, one, &judge.missing(&expected)).await?;
+        let mut signed =
+            self.make(&expected, one, &judge.missing(&expected)).await?;
         let shelf = match shelf {
             Some(shelf) => shelf,
             None => {

@@ -13,6 +13,8 @@ use crate::oci::ImageRef;
 
 /// The media type of a simple signing payload, as a layer of the `.sig` manifest.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// The name of this format in configuration, plan and report.
+pub const NAME: &str = "simplesigning";
 
 #[derive(Serialize)]
 struct Document<'a> {

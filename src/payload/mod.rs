@@ -30,7 +30,7 @@ pub struct SimpleSigning;
 
 impl Format for SimpleSigning {
     fn name(&self) -> &'static str {
-        "simplesigning"
+        simple_signing::NAME
     }
 
     fn payloads(&self, image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError> {
@@ -44,7 +44,7 @@ pub struct CosignStatement;
 
 impl Format for CosignStatement {
     fn name(&self) -> &'static str {
-        "cosign-sign-v1"
+        cosign_statement::NAME
     }
 
     fn payloads(&self, image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError> {

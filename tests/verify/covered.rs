@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use stepseal::explain::Explain as _;
+use stepseal::flow::verify_run::verify;
 use stepseal::payload::provenance::payload;
 use stepseal::run::{BuildType, ProvenanceOptions, Run, RunFormat, RunKind};
 use stepseal::verify::run::coverage::{Extent, Field, fields};
-use stepseal::verify::run::{RunRefusal, SETS, verify};
+use stepseal::verify::run::{RunRefusal, SETS};
 
 use crate::kit::{envelope, signer};
 use crate::run::{Objects, answers, case, trust};

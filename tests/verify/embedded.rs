@@ -95,7 +95,7 @@ fn note_of(format: RunFormat, words: &str) {
         _ => crate::kit::envelope(crate::kit::signer(), &payload).to_vec(),
     };
     objects.annotate("signature", &key, &signature);
-    let verdict = stepseal::verify::run::verify(&objects.run(), &crate::run::trust(), &[]);
+    let verdict = stepseal::flow::verify_run::verify(&objects.run(), &crate::run::trust(), &[]);
     let coverage = &verdict.good[0].coverage;
     let note = coverage.note.unwrap();
     assert!(note.contains("status.taskRuns") && note.contains(words), "{note}");

@@ -6,12 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::explain::Explain as _;
+use stepseal::flow::verify_run::{verify, verify_until};
 use stepseal::formats::Claims;
 use stepseal::payload::provenance::payload;
 use stepseal::payload::{CosignStatement, Format as _, SimpleSigning};
 use stepseal::run::{ProvenanceOptions, Run, RunError, RunFormat};
 use stepseal::sign::{KeySource, Signer};
-use stepseal::verify::run::{MAX_PAYLOADS, RunRefusal, counts, verify, verify_until};
+use stepseal::verify::run::{MAX_PAYLOADS, RunRefusal, counts};
 use stepseal::verify::trust::Distrust;
 use stepseal::verify::{Accepted, Trust, own};
 

@@ -16,11 +16,11 @@ use crate::cluster::Cluster;
 use crate::config::Verification;
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
+use crate::flow::verify_run;
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::object_name::{ObjectName, Uid};
 use crate::run::Run;
-use crate::verify;
 use crate::verify::run::{MAX_PAYLOADS, SignedPayload, SoFar};
 
 /// The largest file of a run: a PipelineRun with thousands of TaskRuns, each as large as the cluster takes.
@@ -50,7 +50,7 @@ pub(super) fn run(
         }
         None => from_cluster(matches, &config, environment, begun)?,
     };
-    let verdict = verify::run::verify_until(&run, &trust, &requires, begun + config.timeout);
+    let verdict = verify_run::verify_until(&run, &trust, &requires, begun + config.timeout);
     let name = format!("{} {}", run.kind(), run.full_name());
     for good in &verdict.good {
         out.lines(lines(&name, good));

@@ -10,12 +10,13 @@ use serde_json::Value;
 use super::clock::Clock;
 use super::coverage::Coverage;
 use super::diff::{self, Difference};
-use super::{MAX_PAYLOADS, PAYLOAD, PREFIX, RunRefusal, SignedPayload, SoFar, sidecars, signed, so_far};
-use crate::formats::cosign_statement::PREDICATE_TYPE;
+use super::{
+    MAX_PAYLOADS, Makers, PAYLOAD, PREFIX, RunRefusal, SignedPayload, SoFar, sidecars, signed, so_far,
+};
+use crate::formats::cosign_statement::{self, PREDICATE_TYPE};
+use crate::formats::simple_signing;
 use crate::found::Attached;
 use crate::hint::NAME_SHOWN_BYTES;
-use crate::payload::provenance;
-use crate::payload::{CosignStatement, Format as _};
 use crate::run::{GapReason, ProvenanceOptions, Run, RunFormat, RunKind, RunObject, check_status};
 use crate::verify::claim::Claim;
 use crate::verify::require::Require;
@@ -73,6 +74,7 @@ pub(super) fn things<'a>(annotations: &[(&'a str, &'a str)], own: &'a str) -> (V
 pub(super) struct Judge<'a> {
     run: &'a Run,
     annotations: HashMap<&'a str, &'a str>,
+    makers: Makers,
     trust: &'a Trust,
     requires: &'a [Require],
     clock: &'a Clock,
@@ -84,12 +86,13 @@ impl<'a> Judge<'a> {
     pub(super) fn new(
         run: &'a Run,
         annotations: Vec<(&'a str, &'a str)>,
+        makers: Makers,
         trust: &'a Trust,
         requires: &'a [Require],
         clock: &'a Clock,
     ) -> Self {
         let annotations = annotations.into_iter().collect();
-        Self { run, annotations, trust, requires, clock, images: OnceCell::new() }
+        Self { run, annotations, makers, trust, requires, clock, images: OnceCell::new() }
     }
 
     /// The first payload of `thing` that counts; otherwise why the newest doesn't.
@@ -181,7 +184,7 @@ impl<'a> Judge<'a> {
                 }
                 self.clock.ask()?;
                 let options = ProvenanceOptions { deep_inspection, ..options(document) };
-                let made = made(run, *format, &options)?;
+                let made = self.made(run, *format, &options)?;
                 let found = diff::differences(document, &made, self.clock)?;
                 if found.is_empty() {
                     same.push(*format);
@@ -195,11 +198,17 @@ impl<'a> Judge<'a> {
         Ok(if same.is_empty() { Nearest::Differs(best.unwrap_or_default()) } else { Nearest::Same(same) })
     }
 
+    /// What `run` gives, read as what is signed is read. Its text, which is as long, isn't kept beside it.
+    fn made(&self, run: &Run, format: RunFormat, options: &ProvenanceOptions) -> Result<Value, RunRefusal> {
+        let made = (self.makers.payload)(run, format, options)?;
+        serde_json::from_slice(&made).map_err(RunRefusal::Json)
+    }
+
     /// What the payload of an image is, if the run names the image.
     fn image(&self, payload: &[u8], document: &Value, name: &str) -> Result<Said, RunRefusal> {
         let images = self.images.get_or_init(|| {
             let options = ProvenanceOptions { deep_inspection: true, ..ProvenanceOptions::default() };
-            let images = provenance::image_subjects(self.run, RunFormat::SlsaV1, &options);
+            let images = (self.makers.images)(self.run, RunFormat::SlsaV1, &options);
             images.iter().map(|image| image.digest.hex().to_owned()).collect()
         });
         let is_named = |hex: &str| name.len() >= KEY_DIGITS && hex.starts_with(name) && images.contains(hex);
@@ -210,9 +219,9 @@ impl<'a> Judge<'a> {
             }
             let subjects = statement.head.get("subject").and_then(Value::as_array).into_iter().flatten();
             let mut digests = subjects.filter_map(|subject| subject.pointer("/digest/sha256")?.as_str());
-            (digests.any(is_named), CosignStatement.name())
+            (digests.any(is_named), cosign_statement::NAME)
         } else {
-            (is_named(Claim::read(payload)?.digest.hex()), "simplesigning")
+            (is_named(Claim::read(payload)?.digest.hex()), simple_signing::NAME)
         };
         let said = Said { format, so_far: None, coverage: Coverage::of_image() };
         if found { Ok(said) } else { Err(RunRefusal::OtherImage) }
@@ -265,12 +274,6 @@ fn other_task_runs(run: &Run, differences: &[Difference]) -> Option<String> {
     is_new.then(|| {
         "if some of these were gone, or were not given, when it was signed, leave them out".to_owned()
     })
-}
-
-/// What `run` gives, read as what is signed is read. Its text, which is as long, isn't kept beside it.
-fn made(run: &Run, format: RunFormat, options: &ProvenanceOptions) -> Result<Value, RunRefusal> {
-    let made = provenance::payload(run, format, options)?.payload.bytes;
-    serde_json::from_slice(&made).map_err(RunRefusal::Json)
 }
 
 /// The name of an annotation of Chains'.

@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -33,7 +34,8 @@ use super::trust::{By, Distrust, Trust};
 use crate::formats::cosign_statement::PAYLOAD_TYPE;
 use crate::found::Attached;
 use crate::json::Limit;
-use crate::run::{ProvenanceError, Run, RunError};
+use crate::oci::ImageRef;
+use crate::run::{ProvenanceError, ProvenanceOptions, Run, RunError, RunFormat};
 
 use carried::Judge;
 use clock::Clock;
@@ -86,17 +88,25 @@ pub struct RunVerdict {
     pub left_out: usize,
 }
 
-/// Verifies every payload that `run` carries; its own must be among them.
-pub fn verify(run: &Run, trust: &Trust, requires: &[Require]) -> RunVerdict {
-    judge(run, trust, requires, &Clock::until(None))
+/// How what is signed for a run is made. It is the payload stage's; the caller knows both.
+#[derive(Clone, Copy, Debug)]
+pub struct Makers {
+    /// The bytes in a format.
+    pub payload: fn(&Run, RunFormat, &ProvenanceOptions) -> Result<Bytes, ProvenanceError>,
+    /// The images that the run built, as a format names them.
+    pub images: fn(&Run, RunFormat, &ProvenanceOptions) -> Vec<ImageRef>,
 }
 
-/// The same until `deadline`: what isn't judged then is refused with [`RunRefusal::Time`].
-pub fn verify_until(run: &Run, trust: &Trust, requires: &[Require], deadline: Instant) -> RunVerdict {
-    judge(run, trust, requires, &Clock::until(Some(deadline)))
-}
-
-fn judge(run: &Run, trust: &Trust, requires: &[Require], clock: &Clock) -> RunVerdict {
+/// Verifies every payload that `run` carries; its own must be among them. What isn't judged at the `deadline`, if there is one, is
+/// refused with [`RunRefusal::Time`].
+pub fn verify(
+    run: &Run,
+    makers: Makers,
+    trust: &Trust,
+    requires: &[Require],
+    deadline: Option<Instant>,
+) -> RunVerdict {
+    let clock = &Clock::until(deadline);
     let mut verdict = RunVerdict::default();
     let own = match run.short_key() {
         Ok(own) => own,
@@ -112,7 +122,7 @@ fn judge(run: &Run, trust: &Trust, requires: &[Require], clock: &Clock) -> RunVe
     let annotations = run.run().annotations();
     let (things, left_out) = carried::things(&annotations, &own);
     verdict.left_out = left_out;
-    let judge = Judge::new(run, annotations, trust, requires, clock);
+    let judge = Judge::new(run, annotations, makers, trust, requires, clock);
     for thing in things {
         match judge.thing(&thing, thing.name == own) {
             Ok(good) => verdict.good.push(good),
