@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Duration;
 use url::Url;
 
+use super::bad_answer::BadAnswer;
 use super::endpoint;
-use super::error::{BadAnswer, Failure};
+use super::failure::Failure;
 use super::refusal::{self, Refusal};
 use crate::foreign;
 use crate::mask::Mask;

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 use url::Url;
 
 use super::classify::classify;
-use super::error::Failure;
+use super::failure::Failure;
 use super::refusal::MAX_ERROR_BODY_BYTES;
 
 /// An answer with more bytes than this is large, where their number is limited: manifests and tokens have a few kilobytes.

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::client_keys::Wanted;
 use super::connect::{ConnectError, ConnectFault};
-use super::error::Failure;
+use super::failure::Failure;
 use super::refusal::Refusal;
 use super::timed_body::Outdated;
 use super::verifier::Untrusted;

@@ -2,7 +2,9 @@
 //!
 //! Addresses too: a registry names them, for redirects, uploads, further pages and token services, and can put a login into their path or host.
 
-use super::error::{BadAnswer, Failure, RequestError};
+use super::bad_answer::BadAnswer;
+use super::error::RequestError;
+use super::failure::Failure;
 use super::refusal::{Refusal, Said};
 use crate::foreign::Text;
 use crate::mask::Mask;

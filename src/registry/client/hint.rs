@@ -2,8 +2,10 @@
 
 use http::StatusCode;
 
+use super::bad_answer::BadAnswer;
 use super::distrust::Distrust;
-use super::error::{BadAnswer, Failure, RequestError};
+use super::error::RequestError;
+use super::failure::Failure;
 use super::refusal::{Refusal, Said};
 use super::{peer, refused};
 

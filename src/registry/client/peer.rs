@@ -9,7 +9,8 @@ use http::StatusCode;
 use url::Url;
 
 use super::endpoint;
-use super::error::{Failure, RequestError};
+use super::error::RequestError;
+use super::failure::Failure;
 use super::refusal::Refusal;
 use super::send::Request;
 use super::transport::Answer;

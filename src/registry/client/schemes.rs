@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::error::Failure;
+use super::failure::Failure;
 use super::{Client, ClientOptions, RegistryError, endpoint};
 use crate::oci::reference::Repository;
 use crate::registry::keychain::{Found, Keychain};

@@ -11,7 +11,8 @@ use tokio::time::{Duration, Instant, sleep};
 use url::Url;
 
 use super::attempts::{AuthAttempts, AuthRejection};
-use super::error::{Failure, RegistryError, RequestError};
+use super::error::{RegistryError, RequestError};
+use super::failure::Failure;
 use super::login::Caller;
 use super::options::Access;
 use super::peer::Peer;

@@ -20,8 +20,10 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::attempts::AuthRejection;
 use super::authorization;
+use super::bad_answer::BadAnswer;
 use super::challenge::Bearer;
-use super::error::{BadAnswer, Failure, RegistryError};
+use super::error::RegistryError;
+use super::failure::Failure;
 use super::refusal::Refusal;
 use super::rejected::refuses_login;
 use super::send::Request;

@@ -1,6 +1,6 @@
 //! What products really answer, and what their users are told to do.
 
-use super::super::error::Failure;
+use super::super::failure::Failure;
 use super::super::hint;
 use super::super::peer::Peer;
 use super::super::refusal::{Refusal, read};
