@@ -44,9 +44,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Makes connections for the HTTP client.
 #[derive(Clone)]
-pub(super) struct Connector(Arc<Inner>);
-
-struct Inner {
+pub(super) struct Connector {
     tcp: HttpConnector<Dns>,
     proxies: Arc<Proxies>,
     tls: Arc<Tls>,
@@ -100,7 +98,7 @@ impl Connector {
         tcp.set_keepalive_interval(Some(KEEPALIVE));
         tcp.set_keepalive_retries(Some(3));
         let user_agent = HeaderValue::from_str(user_agent).ok();
-        Self(Arc::new(Inner { tcp, proxies, tls, user_agent }))
+        Self { tcp, proxies, tls, user_agent }
     }
 }
 
@@ -114,12 +112,12 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, to: Uri) -> Self::Future {
-        let inner = Arc::clone(&self.0);
-        Box::pin(async move { inner.connect(&to).await })
+        let connector = self.clone();
+        Box::pin(async move { connector.connect(&to).await })
     }
 }
 
-impl Inner {
+impl Connector {
     async fn connect(&self, to: &Uri) -> Result<Stream, ConnectError> {
         let direct = |fault| ConnectError { proxy: None, fault };
         let url = Url::parse(&to.to_string()).map_err(|error| direct(broken(error)))?;
