@@ -95,6 +95,11 @@ impl Answer {
         (!is_plain).then(|| Failure::BadAnswer(BadAnswer::Encoded(foreign::shown(encoding, MAX_NAME_BYTES))))
     }
 
+    /// Whether it refuses the login.
+    pub(super) fn refuses_login(&self) -> bool {
+        matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    }
+
     /// A success that is a web page is no registry's.
     pub(super) fn not_html(&self) -> Result<(), Failure> {
         if refusal::is_html(self.header(CONTENT_TYPE), &self.body) {

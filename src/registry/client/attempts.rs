@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 
-use super::authorization::direct;
 use super::refusal::Refusal;
-use super::send::Reply;
+use super::request::Reply;
 use super::session::{Ask, Authorization, Kind};
-use crate::registry::keychain::{Credential, Login};
 
 /// A refusal of a login, as it is told when no other login does better.
 #[derive(Clone, Debug)]
@@ -103,28 +101,4 @@ impl AuthAttempts {
                 _ => false,
             }
     }
-}
-
-/// The first login that can be sent to the registry itself and wasn't refused.
-pub(super) fn first_basic(
-    credentials: &[Arc<Credential>],
-    tried: &AuthAttempts,
-) -> Option<(usize, HeaderValue)> {
-    let untried = credentials.iter().enumerate().filter(|(at, _)| !tried.refuses(Kind::Basic(*at)));
-    untried.filter_map(|(at, credential)| Some((at, direct(credential)?))).next()
-}
-
-/// The same of the tokens alone that are the registry's own.
-pub(super) fn first_registry_token(
-    credentials: &[Arc<Credential>],
-    tried: &AuthAttempts,
-) -> Option<(usize, HeaderValue)> {
-    let untried = credentials.iter().enumerate().filter(|(at, _)| !tried.refuses(Kind::Basic(*at)));
-    let tokens = untried.filter(|(_, credential)| is_registry_token(credential));
-    tokens.filter_map(|(at, credential)| Some((at, direct(credential)?))).next()
-}
-
-/// Whether no token service gets this login.
-pub(super) fn is_registry_token(credential: &Credential) -> bool {
-    matches!(credential.login, Login::RegistryToken(_))
 }

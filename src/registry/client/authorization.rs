@@ -9,14 +9,6 @@ use zeroize::Zeroizing;
 use crate::registry::keychain::{Credential, Login};
 use crate::secret::Secret;
 
-/// The `Authorization` header with which a login goes to the registry itself; `None`: this kind of login is for token services.
-pub(super) fn direct(credential: &Credential) -> Option<HeaderValue> {
-    match &credential.login {
-        Login::RegistryToken(token) => bearer(token.expose_str()?),
-        _ => basic(credential),
-    }
-}
-
 /// The `Authorization` header of a name and password.
 pub(super) fn basic(credential: &Credential) -> Option<HeaderValue> {
     let Login::Basic { user, password } = &credential.login else { return None };

@@ -8,8 +8,9 @@ use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 
 use super::manifests::{same_digest, unexpected};
-use super::send::given_up;
-use super::{BadAnswer, Client, Digest, Failure, Inner, RegistryError, Repository, endpoint, transport};
+use super::redirect::follow;
+use super::retry::given_up;
+use super::{BadAnswer, Client, Digest, Failure, RegistryError, Repository, endpoint};
 use crate::net::retry;
 
 /// How registries say that an upload has to begin anew.
@@ -42,23 +43,23 @@ impl Client {
         limit_bytes: u64,
     ) -> Result<Option<Bytes>, RegistryError> {
         let inner = &self.inner;
-        let mut request = inner.request(repository, |base| endpoint::blob(base, digest))?;
+        let mut request = self.request(repository, |base| endpoint::blob(base, digest))?;
         request.limit_bytes = limit_bytes;
-        let reply = inner.send(&request).await?;
+        let reply = inner.sender.send(&request).await?;
         match reply.answer.status {
             StatusCode::OK => {
                 let actual = Digest::of(&reply.answer.body);
                 if actual != *digest {
                     if let Some(failure) = reply.answer.encoded() {
-                        return Err(inner.failed(&request, &reply, failure));
+                        return Err(inner.errors.failed(&request, &reply, failure));
                     }
                     let failure = Failure::WrongBytes { expected: digest.to_string(), actual };
-                    return Err(inner.failed(&request, &reply, failure));
+                    return Err(inner.errors.failed(&request, &reply, failure));
                 }
                 Ok(Some(reply.answer.body))
             }
             StatusCode::NOT_FOUND if request.is_answered_by_registry(&reply.answer) => Ok(None),
-            status => Err(inner.failed(&request, &reply, unexpected(status, &reply))),
+            status => Err(inner.errors.failed(&request, &reply, unexpected(status, &reply))),
         }
     }
 
@@ -78,7 +79,21 @@ impl Client {
     ///
     /// Whatever keeps the registry from beginning.
     pub async fn begin_blob(&self, repository: &Repository) -> Result<Upload, RegistryError> {
-        self.inner.begin(repository).await
+        let mut request = self.request(repository, endpoint::uploads)?;
+        request.method = Method::POST;
+        request.writes = true;
+        request.body = Some(Bytes::new());
+        let reply = self.inner.sender.send(&request).await?;
+        let answer = &reply.answer;
+        let bad = |bad| self.inner.errors.failed(&request, &reply, Failure::BadAnswer(bad));
+        if !answer.status.is_success() {
+            return Err(self.inner.errors.failed(&request, &reply, unexpected(answer.status, &reply)));
+        }
+        answer.not_html().map_err(|failure| self.inner.errors.failed(&request, &reply, failure))?;
+        let location = answer.headers.get(LOCATION).ok_or_else(|| bad(BadAnswer::NoLocation))?;
+        let location = follow(location, &answer.url).map_err(bad)?;
+        self.note_upload(repository, &location);
+        Ok(Upload { location })
     }
 
     /// Ends what [`begin_blob`](Self::begin_blob) began. If the answer is lost, the registry is asked
@@ -95,12 +110,11 @@ impl Client {
         upload: Upload,
         bytes: Bytes,
     ) -> Result<Digest, RegistryError> {
-        let inner = &self.inner;
         let digest = Digest::of(&bytes);
         let mut upload = upload;
         let mut attempt = 0;
         loop {
-            let error = match inner.end(repository, &upload, &digest, bytes.clone()).await {
+            let error = match self.end(repository, &upload, &digest, bytes.clone()).await {
                 Ok(()) => return Ok(digest),
                 Err(error) => error,
             };
@@ -111,37 +125,18 @@ impl Client {
                 }
                 tracing::debug!(%error, "the upload is gone, beginning anew");
             } else if is_unreachable_elsewhere(&error) && attempt + 1 >= ATTEMPTS_ELSEWHERE
-                || !inner.pause(attempt, &error).await
+                || !self.pause(attempt, &error).await
             {
                 // A second opinion that can't be had leaves the first.
-                let is_there = refuses(&error) && matches!(inner.holds(repository, &digest).await, Ok(true));
+                let is_there =
+                    refuses(&error) && matches!(self.holds_blob(repository, &digest).await, Ok(true));
                 return if is_there { Ok(digest) } else { Err(given_up(error, attempt + 1)) };
-            } else if inner.holds(repository, &digest).await? {
+            } else if self.holds_blob(repository, &digest).await? {
                 return Ok(digest);
             }
             attempt += 1;
-            upload = inner.begin(repository).await?;
+            upload = self.begin_blob(repository).await?;
         }
-    }
-}
-
-impl Inner {
-    async fn begin(&self, repository: &Repository) -> Result<Upload, RegistryError> {
-        let mut request = self.request(repository, endpoint::uploads)?;
-        request.method = Method::POST;
-        request.writes = true;
-        request.body = Some(Bytes::new());
-        let reply = self.send(&request).await?;
-        let answer = &reply.answer;
-        let bad = |bad| self.failed(&request, &reply, Failure::BadAnswer(bad));
-        if !answer.status.is_success() {
-            return Err(self.failed(&request, &reply, unexpected(answer.status, &reply)));
-        }
-        answer.not_html().map_err(|failure| self.failed(&request, &reply, failure))?;
-        let location = answer.headers.get(LOCATION).ok_or_else(|| bad(BadAnswer::NoLocation))?;
-        let location = transport::follow(location, &answer.url).map_err(bad)?;
-        self.note_upload(repository, &location);
-        Ok(Upload { location })
     }
 
     async fn end(
@@ -158,15 +153,15 @@ impl Inner {
         request.writes = true;
         request.content_type = Some(OCTETS.clone());
         request.body = Some(bytes);
-        let reply = self.attempt(&request).await?;
+        let reply = self.inner.sender.send_once(&request).await?;
         if !reply.answer.status.is_success() {
-            return Err(self.failed(&request, &reply, unexpected(reply.answer.status, &reply)));
+            return Err(self.inner.errors.failed(&request, &reply, unexpected(reply.answer.status, &reply)));
         }
         reply
             .answer
             .not_html()
             .and_then(|()| same_digest(&reply, digest))
-            .map_err(|failure| self.failed(&request, &reply, failure))
+            .map_err(|failure| self.inner.errors.failed(&request, &reply, failure))
     }
 }
 

@@ -8,43 +8,49 @@
 //! A request that has logins is never sent without one because they were refused: a bare request may ask how the registry wants logins,
 //! and its answer is taken for nothing else.
 //!
-//! Only the registry itself can ask for a login, in an answer over its own connection. What the target of a redirect, or of
-//! an upload's `Location`, asks for is its own affair: no login is for it.
+//! Gets a request, gives the reply of the login that did, or the error of all that didn't. What a registry offers is
+//! [`ping`](super::ping)'s to ask, headers are made by [`basic`] and [`bearer`](super::bearer), and [`origin`](super::origin) sends.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use http::StatusCode;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::Inner;
-use super::account::{Account, Manner, Scheme};
-use super::attempts::{AuthAttempts, AuthRejection, first_basic, first_registry_token};
+use super::account::{Manner, Scheme};
+use super::attempts::{AuthAttempts, AuthRejection};
+use super::auth::Auth;
+use super::basic;
+use super::bearer::Bearer;
+use super::caller::Caller;
 use super::error::RegistryError;
-use super::line_break::is_without_line_break;
+use super::error_maker::ErrorMaker;
 use super::options::Access;
-use super::rejected::is_about_login;
-use super::send::{Reply, Request};
-use super::session::{Authorization, Kind, Session, State};
-use super::transport::Answer;
+use super::origin::Origin;
+use super::ping::Ping;
+use super::rejected::{self, is_about_login, refused_as};
+use super::request::{Reply, Request};
+use super::session::{Authorization, Kind, State};
 use crate::net::retry;
 use crate::registry::keychain::Credential;
 
 /// How often one request is sent with another login, or another token, at most.
 const LOGIN_ROUNDS: usize = 16;
 
-/// The repository's side of a request.
-#[derive(Clone, Copy)]
-pub(super) struct Caller<'a> {
-    pub(super) account: &'a Account,
-    pub(super) session: &'a Session,
+/// Sends requests with whatever login they need.
+pub(super) struct Login {
+    pub(super) origin: Arc<Origin>,
+    pub(super) ping: Arc<Ping>,
+    pub(super) bearer: Bearer,
+    pub(super) auth: Arc<Auth>,
+    pub(super) errors: Arc<ErrorMaker>,
+    /// What the command asks tokens for.
     pub(super) access: Access,
-    pub(super) credentials: &'a [Arc<Credential>],
-    /// Whether the account is the one of requests that tell nothing of the login.
-    is_apart: bool,
 }
 
-pub(super) enum Grant {
+/// What to do next.
+enum Grant {
     /// Send with this.
     Authorization(Authorization),
     /// Nobody knows yet how this registry wants logins: find out. The others wait.
@@ -53,14 +59,53 @@ pub(super) enum Grant {
     Nothing,
 }
 
-pub(super) struct Probe {
+/// What the one that finds out holds.
+struct Probe {
     state: OwnedMutexGuard<State>,
     manner: OwnedMutexGuard<Manner>,
 }
 
-impl Inner {
+impl Login {
+    /// Sends `request` once, with whatever login it needs.
+    pub(super) async fn send(&self, request: &Request<'_>) -> Result<Reply, RegistryError> {
+        // An upload may go on at another host, which isn't the one that the login is for.
+        if !request.is_home(&request.url) {
+            let answer = self.origin.send(request, None).await?;
+            return self.settled(request, Reply { answer, used: None });
+        }
+        let account = self.auth.account(request.repository);
+        let credentials = self.auth.credentials(&account, request.repository).await?;
+        let usual = self.access;
+        let caller = |access| Caller::of(request, &account, access, credentials);
+        let mut access = caller(usual).account.access(request.writes, usual);
+        let mut tried = AuthAttempts::default();
+        loop {
+            if let Some(reply) = self.with_logins(request, &caller(access), &mut tried).await? {
+                return self.settled(request, reply);
+            }
+            // Some token services give nothing at all to a login that may not have everything it asks for.
+            if access == Access::PullPush && !request.writes && asks_too_much(&tried, credentials) {
+                caller(access).account.pull_only.store(true, Ordering::Relaxed);
+            }
+            let next = caller(access).account.access(request.writes, usual);
+            if next == access {
+                break;
+            }
+            // Not for ever: each access is left for the other once at most.
+            access = next;
+            tried = tried.anew();
+        }
+        match tried.useless.take() {
+            // A policy's answer says more than that no other login may pass it.
+            Some(reply) if tried.last.is_none() || reply.answer.status == StatusCode::PRECONDITION_FAILED => {
+                self.settled(request, reply)
+            }
+            _ => Err(self.errors.denied(request, credentials, tried)),
+        }
+    }
+
     /// Sends `request` with one login after the other; `None` when all were refused.
-    pub(super) async fn with_logins(
+    async fn with_logins(
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
@@ -72,12 +117,13 @@ impl Inner {
                 Grant::Nothing => break,
                 Grant::Probe(probe) => self.probe(request, caller, probe, tried).await?,
                 Grant::Authorization(authorization) => {
-                    let answer = self.exchange(request, authorization.header.as_ref()).await?;
+                    let answer = self.origin.send(request, authorization.header.as_ref()).await?;
                     match is_about_login(request, caller, &answer, authorization.kind) {
                         false => Some(caller.reply(request, answer, authorization.kind)),
                         true => {
                             caller.keep_apart(request).await;
-                            self.reconsider(request, caller, &authorization, answer, tried).await?
+                            rejected::reconsider(&self.ping, request, caller, &authorization, answer, tried)
+                                .await?
                         }
                     }
                 }
@@ -115,8 +161,8 @@ impl Inner {
                 return Ok(Grant::Authorization(state.use_pass(None, Kind::Bare)));
             }
             Some(Scheme::Open | Scheme::Basic) => {
-                if let Some(grant) = caller.grant_basic(&mut state, tried) {
-                    return Ok(grant);
+                if let Some(authorization) = basic::grant(caller, &mut state, tried) {
+                    return Ok(Grant::Authorization(authorization));
                 }
                 if caller.credentials.is_empty() && !tried.refuses(Kind::Bare) {
                     return Ok(Grant::Authorization(state.use_pass(None, Kind::Bare)));
@@ -126,22 +172,20 @@ impl Inner {
         };
         // The token is this repository's own affair; other repositories need not wait for it.
         drop(manner);
-        if let Some((login, header)) = first_registry_token(caller.credentials, tried) {
-            let kind = Kind::Basic(login);
-            return Ok(Grant::Authorization(state.use_pass(Some(header), kind)));
+        if let Some(authorization) = basic::grant_registry_token(caller, &mut state, tried) {
+            return Ok(Grant::Authorization(authorization));
         }
-        match self.grant_token(request, caller, &mut state, &tokens.services, tried).await {
+        let granted = match self.bearer.grant(request, caller, &mut state, &tokens.services, tried).await {
             // No token service can be worked with: where the registry takes logins itself, that is left.
             Err(error) if tokens.basic && !error.is_transient() => {
-                caller.grant_basic(&mut state, tried).ok_or(error)
+                Some(basic::grant(caller, &mut state, tried).ok_or(error)?)
             }
-            Ok(Grant::Nothing)
-                if tokens.basic && !tried.last.as_ref().is_none_or(AuthRejection::is_about_login) =>
-            {
-                Ok(caller.grant_basic(&mut state, tried).unwrap_or(Grant::Nothing))
+            Ok(None) if tokens.basic && !tried.last.as_ref().is_none_or(AuthRejection::is_about_login) => {
+                basic::grant(caller, &mut state, tried)
             }
-            granted => granted,
-        }
+            granted => granted?,
+        };
+        Ok(granted.map_or(Grant::Nothing, Grant::Authorization))
     }
 
     /// Sends the first request to a registry and learns from the answer how it wants logins. `None`: it
@@ -153,12 +197,12 @@ impl Inner {
         mut probe: Probe,
         tried: &mut AuthAttempts,
     ) -> Result<Option<Reply>, RegistryError> {
-        let (kind, header) = match first_basic(caller.credentials, tried) {
+        let (kind, header) = match basic::first(caller.credentials, tried) {
             Some((login, header)) => (Kind::Basic(login), Some(header)),
             None => (Kind::Bare, None),
         };
         caller.note(kind);
-        let answer = self.exchange(request, header.as_ref()).await?;
+        let answer = self.origin.send(request, header.as_ref()).await?;
         if is_about_login(request, caller, &answer, kind) {
             if !request.tells_of_login {
                 // How the registry wants logins stays unknown: the next request finds it out.
@@ -167,10 +211,11 @@ impl Inner {
                 let mut state = caller.session.lock().await;
                 let mut manner = caller.account.manner.lock().await;
                 let known = (&mut *state, &mut *manner);
-                return self.refused_as(request, caller, known, kind, answer, tried).await;
+                return refused_as(&self.ping, request, caller, known, kind, answer, tried).await;
             }
             let Probe { mut state, mut manner } = probe;
-            return self.refused_as(request, caller, (&mut state, &mut manner), kind, answer, tried).await;
+            let known = (&mut *state, &mut *manner);
+            return refused_as(&self.ping, request, caller, known, kind, answer, tried).await;
         }
         // A refusal for the moment says nothing about logins.
         if !retry::status_is_transient(answer.status) {
@@ -179,71 +224,22 @@ impl Inner {
         }
         Ok(Some(caller.reply(request, answer, kind)))
     }
+
+    /// What may pass with time is an error here; everything else is for the caller to judge.
+    fn settled(&self, request: &Request<'_>, reply: Reply) -> Result<Reply, RegistryError> {
+        if retry::status_is_transient(reply.answer.status) {
+            return Err(self.errors.refused(request, &reply));
+        }
+        Ok(reply)
+    }
 }
 
-impl<'a> Caller<'a> {
-    /// What `request` goes by with this access.
-    pub(super) fn of(
-        request: &Request<'_>,
-        account: &'a Account,
-        access: Access,
-        credentials: &'a [Arc<Credential>],
-    ) -> Self {
-        let apart = account.apart().filter(|_| !request.tells_of_login);
-        let account = apart.unwrap_or(account);
-        Self { account, session: account.session(access), access, credentials, is_apart: apart.is_some() }
-    }
-
-    /// Keeps apart what the refusal of a request means that tells nothing of the login: some registries refuse one address to everyone, or
-    /// name another token service or scope for it, and the login is good for the rest.
-    async fn keep_apart(&mut self, request: &Request<'_>) {
-        if !request.tells_of_login && !self.is_apart {
-            self.account = self.account.kept_apart().await;
-            (self.session, self.is_apart) = (self.account.session(self.access), true);
-        }
-    }
-
-    /// Whether what this request is refused is remembered.
-    pub(super) fn remembers(&self, request: &Request<'_>) -> bool {
-        request.tells_of_login || self.is_apart
-    }
-
-    /// The next login that can be sent to the registry itself.
-    fn grant_basic(&self, state: &mut State, tried: &AuthAttempts) -> Option<Grant> {
-        let (login, header) = first_basic(self.credentials, tried)?;
-        self.note(Kind::Basic(login));
-        Some(Grant::Authorization(state.use_pass(Some(header), Kind::Basic(login))))
-    }
-
-    /// Tells what is sent otherwise than it was configured.
-    pub(super) fn note(&self, kind: Kind) {
-        let (Kind::Basic(login) | Kind::Token(Some(login))) = kind else { return };
-        if is_without_line_break(self.credentials, login)
-            && let Some(credential) = self.credentials.get(login)
-            && !self.account.told_line_break.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                login = %credential,
-                "a password that ends with a line break was refused: trying it without the line break; remove it from the file"
-            );
-        }
-    }
-
-    /// The answer to a request that was let through with this kind of authorization.
-    pub(super) fn reply(&self, request: &Request<'_>, answer: Answer, kind: Kind) -> Reply {
-        // A refusal for the moment says nothing about logins.
-        if !retry::status_is_transient(answer.status) {
-            self.session.accepted(kind, request.writes);
-        }
-        self.unproven_reply(answer, kind)
-    }
-
-    /// The same for an answer that doesn't show that the login is good.
-    pub(super) fn unproven_reply(&self, answer: Answer, kind: Kind) -> Reply {
-        let used = match kind {
-            Kind::Basic(login) | Kind::Token(Some(login)) => self.credentials.get(login).cloned(),
-            Kind::Bare | Kind::Token(None) => None,
-        };
-        Reply { answer, used }
-    }
+/// Whether the token service may give a token to this login that allows less. To a wrong password it gives none.
+fn asks_too_much(tried: &AuthAttempts, credentials: &[Arc<Credential>]) -> bool {
+    let last = tried.last.as_ref().filter(|last| last.by_token_service);
+    last.is_some_and(|last| match last.refusal.status {
+        StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => true,
+        StatusCode::UNAUTHORIZED => credentials.is_empty(),
+        _ => false,
+    })
 }

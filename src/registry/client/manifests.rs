@@ -10,8 +10,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 
-use super::send::{Reply, Request};
-use super::transport::Answer;
+use super::answer::Answer;
+use super::request::{Reply, Request};
 use super::{Client, Digest, Failure, RegistryError, Repository, Written, endpoint};
 use crate::oci::json::fields;
 use crate::oci::{MAX_MANIFEST_BYTES, Manifest, Target};
@@ -75,15 +75,15 @@ impl Client {
     /// As for [`manifest`](Self::manifest); also when the registry doesn't hold it ([`RegistryError::is_absence`]), with what it says.
     pub async fn subject(&self, repository: &Repository, target: &Target) -> Result<Manifest, RegistryError> {
         let inner = &self.inner;
-        let mut request = inner.request(repository, |base| endpoint::manifest(base, target))?;
+        let mut request = self.request(repository, |base| endpoint::manifest(base, target))?;
         request.accept = Some(ACCEPT);
         request.limit_bytes = MAX_MANIFEST_BYTES;
-        let reply = inner.send(&request).await?;
+        let reply = inner.sender.send(&request).await?;
         let manifest = match reply.answer.status {
             StatusCode::OK => read(&reply, target),
             status => Err(unexpected(status, &reply)),
         };
-        let manifest = manifest.map_err(|failure| inner.failed(&request, &reply, failure))?;
+        let manifest = manifest.map_err(|failure| inner.errors.failed(&request, &reply, failure))?;
         inner.auth.account(repository).reads_manifests.store(true, Ordering::Relaxed);
         Ok(manifest)
     }
@@ -106,8 +106,8 @@ impl Client {
     ) -> Result<Written, RegistryError> {
         let request = self.put(repository, target, media_type, bytes)?;
         let reply = match target {
-            Target::Tag(_) => self.inner.attempt(&request).await?,
-            Target::Digest(_) => self.inner.send(&request).await?,
+            Target::Tag(_) => self.inner.sender.send_once(&request).await?,
+            Target::Digest(_) => self.inner.sender.send(&request).await?,
         };
         self.written(&request, &reply)
     }
@@ -128,7 +128,7 @@ impl Client {
     ) -> Result<Written, RegistryError> {
         let mut request = self.put(repository, &Target::Tag(tag.to_owned()), media_type, bytes)?;
         request.send_by = Some(send_by.into());
-        let reply = self.inner.attempt(&request).await?;
+        let reply = self.inner.sender.send_once(&request).await?;
         self.written(&request, &reply)
     }
 
@@ -139,7 +139,7 @@ impl Client {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<Request<'a>, RegistryError> {
-        let mut request = self.inner.request(repository, |base| endpoint::manifest(base, target))?;
+        let mut request = self.request(repository, |base| endpoint::manifest(base, target))?;
         request.method = Method::PUT;
         request.writes = true;
         request.content_type = Some(content_type(media_type));
@@ -150,7 +150,7 @@ impl Client {
 
     fn written(&self, request: &Request<'_>, reply: &Reply) -> Result<Written, RegistryError> {
         let digest = Digest::of(request.body.as_deref().unwrap_or_default());
-        written(reply, &digest).map_err(|failure| self.inner.failed(request, reply, failure))
+        written(reply, &digest).map_err(|failure| self.inner.errors.failed(request, reply, failure))
     }
 }
 

@@ -32,8 +32,12 @@ mod attempts;
 mod auth;
 mod authorization;
 mod bad_answer;
+mod basic;
+mod bearer;
 mod blobs;
 mod body;
+mod call;
+mod caller;
 pub mod challenge;
 mod classify;
 mod client_keys;
@@ -44,10 +48,12 @@ mod distrust;
 mod ecr;
 mod endpoint;
 mod error;
+mod error_maker;
 mod failure;
 mod hidden;
 mod hint;
 mod host_certificates;
+mod insecure;
 pub mod issuer;
 mod line_break;
 pub mod link;
@@ -55,21 +61,26 @@ mod login;
 mod manifests;
 mod named;
 mod options;
+mod origin;
 mod peer;
+mod ping;
+mod places;
 mod presence;
+mod redirect;
 mod referrers;
 pub mod refusal;
 mod refused;
 mod rejected;
+mod request;
+mod retry;
 mod schemes;
-mod send;
 mod session;
 mod setup_error;
+mod stats;
 mod throttle;
 mod timed_body;
 mod tls;
 mod token;
-mod token_grant;
 mod transport;
 mod verifier;
 
@@ -84,9 +95,20 @@ use std::time::Duration;
 use http::Method;
 use url::Url;
 
-use answer_times::Times;
+use answer_times::{AnswerTimes, Times};
 use auth::Auth;
-use send::Request;
+use bearer::Bearer;
+use error_maker::ErrorMaker;
+use insecure::Insecure;
+use login::Login;
+use origin::Origin;
+use ping::Ping;
+use redirect::Redirect;
+use request::Request;
+use retry::{Backoff, Retry};
+use stats::Counters;
+use throttle::Throttle;
+use token::TokenService;
 use transport::Transport;
 
 pub use bad_answer::BadAnswer;
@@ -101,11 +123,13 @@ pub use referrers::{Listing, MAX_REFERRERS, MAX_REFERRERS_BYTES, NoApi, Referrer
 pub use refusal::{ListedError, Refusal, Said};
 pub use schemes::without_https;
 pub use setup_error::{ClientKeyFault, SetupError};
+pub use stats::Stats;
 
 use super::keychain::Keychain;
 use crate::net;
+use crate::net::proxy::Proxies;
 use crate::oci::digest::Digest;
-use crate::oci::reference::{DEFAULT_REGISTRY, Repository, is_host};
+use crate::oci::reference::Repository;
 
 /// How quick an answer from nearby is.
 const NEAR: Duration = Duration::from_millis(10);
@@ -116,10 +140,19 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
+/// What the clones of a client share.
 struct Inner {
-    transport: Transport,
-    auth: Auth,
-    insecure: HashSet<String>,
+    /// The outermost wrapper.
+    sender: Retry,
+    /// The wrapper below the logins, for what is asked without one.
+    origin: Arc<Origin>,
+    errors: Arc<ErrorMaker>,
+    auth: Arc<Auth>,
+    insecure: Arc<Insecure>,
+    times: Arc<AnswerTimes>,
+    counters: Arc<Counters>,
+    access: Access,
+    deadline: std::time::Instant,
     /// The registries that keep what was overwritten.
     keeping: Mutex<HashSet<String>>,
 }
@@ -131,19 +164,6 @@ pub struct Written {
     pub subject_accepted: bool,
 }
 
-/// What a client has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// HTTP requests sent, to token services and storage too.
-    pub requests: u64,
-    /// Requests that were sent because an earlier one failed.
-    pub retries: u64,
-    /// Answers "too many requests".
-    pub throttled: u64,
-    /// Tokens asked for.
-    pub tokens: u64,
-}
-
 impl Client {
     /// A client that takes its logins from `keychain`. Sends nothing yet.
     ///
@@ -152,20 +172,48 @@ impl Client {
     /// [`RegistryError::Setup`]: a CA file that can't be used, a proxy's address or an insecure registry's
     /// name that is none.
     pub fn new(options: ClientOptions, keychain: Arc<dyn Keychain>) -> Result<Self, RegistryError> {
-        let insecure = options.insecure.iter().map(|name| registry_name(name)).collect::<Result<_, _>>()?;
-        let auth = Auth::new(keychain, net::proxy::logins(&options.environment));
-        let transport = Transport::new(options)?;
-        Ok(Self { inner: Arc::new(Inner { transport, auth, insecure, keeping: Mutex::default() }) })
+        let (access, deadline) = (options.access, options.deadline);
+        let insecure = Arc::new(Insecure::new(&options.insecure)?);
+        let (times, counters) = (Arc::new(AnswerTimes::new()), Arc::new(Counters::default()));
+        let proxies = Arc::new(Proxies::new(&options.environment));
+        let auth = Arc::new(Auth::new(keychain, net::proxy::logins(&options.environment)));
+        let errors = Arc::new(ErrorMaker::new(Arc::clone(&auth), Arc::clone(&proxies), deadline.into()));
+        let backoff = Arc::new(Backoff::new(deadline.into(), Arc::clone(&counters)));
+
+        // From the innermost wrapper to the outermost.
+        let transport = Transport::new(&options, proxies, Arc::clone(&auth), Arc::clone(&counters))?;
+        let most = options.requests_per_host;
+        let throttle = Throttle::new(transport, most, deadline.into(), Arc::clone(&counters));
+        let redirect = Arc::new(Redirect::new(throttle, Arc::clone(&times)));
+        let origin = Arc::new(Origin::new(Arc::clone(&redirect), Arc::clone(&errors)));
+        let ping = Arc::new(Ping::new(Arc::clone(&origin), Arc::clone(&backoff), Arc::clone(&errors)));
+        let questions = (Arc::clone(&backoff), Arc::clone(&errors));
+        let tokens = TokenService::new(redirect, questions, Arc::clone(&insecure), Arc::clone(&counters));
+        let bearer = Bearer::new(tokens, Arc::clone(&ping));
+        let login = Login {
+            origin: Arc::clone(&origin),
+            ping,
+            bearer,
+            auth: Arc::clone(&auth),
+            errors: Arc::clone(&errors),
+            access,
+        };
+        let sender = Retry::new(login, backoff);
+
+        let keeping = Mutex::default();
+        let inner =
+            Inner { sender, origin, errors, auth, insecure, times, counters, access, deadline, keeping };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What was done so far.
     pub fn stats(&self) -> Stats {
-        self.inner.transport.stats()
+        self.inner.counters.stats()
     }
 
     /// Whether the registry of `repository` is spoken to over plain HTTP, because it was named insecure.
     pub fn uses_plain_http(&self, repository: &Repository) -> bool {
-        self.inner.is_insecure(repository)
+        self.inner.insecure.names(repository)
     }
 
     /// Whether a request more to the registry of `repository` costs less than what could be waited for meanwhile: its quickest answer
@@ -186,14 +234,14 @@ impl Client {
     }
 
     fn times(&self, repository: &Repository) -> Times {
-        let home = endpoint::base(repository, self.inner.is_insecure(repository));
+        let home = endpoint::base(repository, self.inner.insecure.names(repository));
         // What has no address has never answered.
-        home.map(|home| self.inner.transport.times(&home)).unwrap_or_default()
+        home.map(|home| self.inner.times.of(net::origin(&home))).unwrap_or_default()
     }
 
     /// When the run's time is over, for requests and for what is computed between them.
     pub fn deadline(&self) -> std::time::Instant {
-        self.inner.transport.deadline().into_std()
+        self.inner.deadline
     }
 
     /// Waits as is right after attempt number `attempt` (the first is 0) failed with `error`: longer each
@@ -202,33 +250,7 @@ impl Client {
     /// `false`, at once, if the error won't pass, there were enough attempts, or the time that is left is
     /// shorter than the wait.
     pub async fn pause(&self, attempt: u32, error: &RegistryError) -> bool {
-        self.inner.pause(attempt, error).await
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    fn is_insecure(&self, repository: &Repository) -> bool {
-        // Names are compared as they are written, port included: nothing else becomes insecure with it.
-        !self.insecure.is_empty() && self.insecure.contains(&repository.registry().to_ascii_lowercase())
-    }
-
-    /// Whether a token service of the registry that `home` is of may get the login over plain HTTP.
-    ///
-    /// The registry must be named insecure, and the token service be on its host, or be named itself: what a registry says in the
-    /// clear can be anybody's, and must not lead the login further over networks that nobody said to be trusted.
-    fn may_get_login_in_clear(&self, repository: &Repository, home: &Url, service: &Url) -> bool {
-        let named = |name: &String| {
-            let url = Url::parse(&format!("http://{name}/"));
-            url.is_ok_and(|url| endpoint::same_origin(&url, service))
-        };
-        self.is_insecure(repository)
-            && (endpoint::same_host(home, service) || self.insecure.iter().any(named))
+        self.inner.sender.backoff.pause(attempt, error).await
     }
 
     /// A reading request for what lies below a repository's address, as the start of any other.
@@ -237,35 +259,19 @@ impl Inner {
         repository: &'a Repository,
         below: impl FnOnce(&Url) -> Url,
     ) -> Result<Request<'a>, RegistryError> {
-        let base = endpoint::base(repository, self.is_insecure(repository)).map_err(|_| {
+        let home = endpoint::base(repository, self.uses_plain_http(repository)).map_err(|_| {
             let (sent, failure) =
                 ((Method::GET, repository.to_string()), Failure::BadAnswer(BadAnswer::Address));
             let error = RequestError::new(sent, (repository.clone(), false), Peer::Registry, failure);
             RegistryError::Request(Box::new(RequestError { attempts: 0, ..error }))
         })?;
-        Ok(Request {
-            repository,
-            method: Method::GET,
-            url: below(&base),
-            home: base,
-            writes: false,
-            only_reads: self.transport.options.access == Access::Pull,
-            tells_of_login: true,
-            urgent: false,
-            accept: None,
-            content_type: None,
-            body: None,
-            send_by: None,
-            limit_bytes: refusal::MAX_ERROR_BODY_BYTES as u64,
-        })
+        let url = below(&home);
+        Ok(Request::new(repository, home, url, self.inner.access == Access::Pull))
     }
 }
 
-/// A registry's name as it stands in a [`Repository`].
-fn registry_name(name: &str) -> Result<String, SetupError> {
-    let lower = name.to_ascii_lowercase();
-    if !is_host(&lower) {
-        return Err(SetupError::Insecure(crate::foreign::shown(name, 200)));
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("stats", &self.stats()).finish_non_exhaustive()
     }
-    Ok(if lower == "docker.io" { DEFAULT_REGISTRY.to_owned() } else { lower })
 }

@@ -6,10 +6,11 @@ use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 use url::Url;
 
+use super::endpoint;
 use super::host_certificates::client_key;
+use super::insecure::registry_name;
 use super::options::NamedRegistries;
 use super::setup_error::SetupError;
-use super::{endpoint, registry_name};
 use crate::foreign;
 
 /// The same as the options have it, read and checked.

@@ -8,12 +8,12 @@
 use http::StatusCode;
 use url::Url;
 
+use super::answer::Answer;
 use super::endpoint;
 use super::error::RequestError;
 use super::failure::Failure;
 use super::refusal::Refusal;
-use super::send::Request;
-use super::transport::Answer;
+use super::request::Request;
 
 /// How the specification says that something isn't there.
 ///

@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use super::manifests::{ACCEPT, unexpected};
-use super::send::Request;
-use super::{Client, Digest, Inner, RegistryError, Repository, endpoint};
+use super::request::Request;
+use super::{Client, Digest, RegistryError, Repository, endpoint};
 use crate::oci::Target;
 
 /// What Docker's distribution (docker-registry, Harbor, GitLab) puts into the address of an upload.
@@ -29,7 +29,7 @@ impl Client {
     ///
     /// Every answer but 200 and the registry's own 404.
     pub async fn holds_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, RegistryError> {
-        self.inner.holds(repository, digest).await
+        self.is_there(self.request(repository, |base| endpoint::blob(base, digest))?).await
     }
 
     /// Whether the registry holds a manifest.
@@ -43,37 +43,26 @@ impl Client {
         digest: &Digest,
     ) -> Result<bool, RegistryError> {
         let target = Target::Digest(digest.clone());
-        let mut request = self.inner.request(repository, |base| endpoint::manifest(base, &target))?;
+        let mut request = self.request(repository, |base| endpoint::manifest(base, &target))?;
         request.accept = Some(ACCEPT);
-        self.inner.is_there(request).await
+        self.is_there(request).await
     }
-}
 
-impl Inner {
     /// Takes note of what the address of an upload shows.
     pub(super) fn note_upload(&self, repository: &Repository, location: &Url) {
         if location.query_pairs().any(|(name, _)| name == DISTRIBUTIONS_STATE) {
-            let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut keeping = self.inner.keeping.lock().unwrap_or_else(PoisonError::into_inner);
             keeping.insert(repository.registry().to_owned());
         }
     }
 
-    /// Whether the registry holds a blob.
-    pub(super) async fn holds(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-    ) -> Result<bool, RegistryError> {
-        self.is_there(self.request(repository, |base| endpoint::blob(base, digest))?).await
-    }
-
     async fn is_there(&self, mut request: Request<'_>) -> Result<bool, RegistryError> {
         request.method = Method::HEAD;
-        let reply = self.send(&request).await?;
+        let reply = self.inner.sender.send(&request).await?;
         match reply.answer.status {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND if request.is_answered_by_registry(&reply.answer) => Ok(false),
-            status => Err(self.failed(&request, &reply, unexpected(status, &reply))),
+            status => Err(self.inner.errors.failed(&request, &reply, unexpected(status, &reply))),
         }
     }
 }

@@ -20,12 +20,14 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::answer::Answer;
 use super::manifests::{essence, unexpected};
 use super::peer::Peer;
+use super::redirect::follow;
 use super::refusal::MAX_ERROR_BODY_BYTES;
-use super::send::{Reply, Request, given_up};
-use super::transport::Answer;
-use super::{BadAnswer, Client, Digest, Failure, RegistryError, Repository, endpoint, link, transport};
+use super::request::{Reply, Request};
+use super::retry::given_up;
+use super::{BadAnswer, Client, Digest, Failure, RegistryError, Repository, endpoint, link};
 use crate::oci::json::{elements, fields};
 use crate::oci::{MAX_MANIFEST_BYTES, Target};
 
@@ -170,7 +172,7 @@ impl Client {
         take: &mut (dyn FnMut(&Reply) -> Result<bool, Failure> + Send),
     ) -> Result<Walked, RegistryError> {
         let inner = &self.inner;
-        let mut request = inner.request(repository, |base| endpoint::referrers(base, subject))?;
+        let mut request = self.request(repository, |base| endpoint::referrers(base, subject))?;
         let home = request.url.clone();
         request.accept = Some(OCI_IMAGE_INDEX_MEDIA_TYPE);
         request.limit_bytes = MAX_MANIFEST_BYTES;
@@ -199,7 +201,7 @@ impl Client {
                 Ok(true) => break,
                 Ok(false) => {}
                 Err(failure) => {
-                    let error = inner.failed(&request, &reply, failure);
+                    let error = inner.errors.failed(&request, &reply, failure);
                     if page == 0 && is_refused_elsewhere(&error) {
                         return self.refused_api(repository, subject, error).await;
                     }
@@ -217,7 +219,7 @@ impl Client {
                 Ok(None) => return Ok(Walked::Whole),
                 Err(bad) => {
                     let failure = Failure::BadAnswer(bad);
-                    return Ok(Walked::Failed(inner.failed(&request, &reply, failure)));
+                    return Ok(Walked::Failed(inner.errors.failed(&request, &reply, failure)));
                 }
             }
         }
@@ -230,14 +232,14 @@ impl Client {
         let asked = AtomicU32::new(0);
         let attempt = || async {
             let asked = asked.fetch_add(1, Ordering::Relaxed) + 1;
-            match inner.attempt(request).await {
+            match inner.sender.send_once(request).await {
                 Err(error) if is_first && asked >= ELSEWHERE_ATTEMPTS && is_refused_elsewhere(&error) => {
                     Ok(Err(given_up(error, asked)))
                 }
                 answered => answered.map(Ok),
             }
         };
-        inner.retried(attempt).await.flatten()
+        inner.sender.backoff.run(attempt).await.flatten()
     }
 
     /// What it means that the API is refused to every login: nothing about the API, unless it was the registry that refused, and the
@@ -288,7 +290,7 @@ fn endless(next: &Url, why: &str) -> BadAnswer {
 /// Where the list goes on after this page.
 fn next_page(page: &Answer, home: &Url) -> Result<Option<Url>, BadAnswer> {
     let Some(next) = page.headers.get_all(LINK).iter().find_map(next) else { return Ok(None) };
-    let next = transport::follow(&next, &page.url)?;
+    let next = follow(&next, &page.url)?;
     // A list has one owner. Without the login another host's page could only be a stranger's: what it
     // leaves out would be signatures that nobody sees.
     if !endpoint::same_origin(home, &next) {

@@ -8,126 +8,87 @@
 
 use std::sync::atomic::Ordering;
 
-use http::header::WWW_AUTHENTICATE;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::account::{Manner, Scheme};
+use super::answer::Answer;
 use super::attempts::{AuthAttempts, AuthRejection};
-use super::challenge::{Bearer, Offered};
+use super::caller::Caller;
+use super::challenge::Bearer;
 use super::error::RegistryError;
-use super::login::Caller;
 use super::options::Access;
-use super::send::{Reply, Request};
+use super::ping::{Ping, offered_by};
+use super::request::{Reply, Request};
 use super::session::{Authorization, Kind, State};
-use super::transport::Answer;
-use super::{Inner, endpoint};
-use crate::net::retry;
 
-/// The longest `WWW-Authenticate` header that is read, in bytes: an address, a name and a scope. What it says is kept.
-const MAX_CHALLENGE_BYTES: usize = 4096;
-
-impl Inner {
-    /// Takes in that `request` was refused with `authorization`; a reply is the answer that stands.
-    pub(super) async fn reconsider(
-        &self,
-        request: &Request<'_>,
-        caller: &Caller<'_>,
-        authorization: &Authorization,
-        answer: Answer,
-        tried: &mut AuthAttempts,
-    ) -> Result<Option<Reply>, RegistryError> {
-        let mut state = caller.session.lock().await;
-        if !state.is_current(authorization) {
-            return Ok(None);
-        }
-        if let Kind::Token(login) = authorization.kind {
-            let offered = offered_by(request, &answer);
-            if !offered.bearers.is_empty() {
-                caller.account.manner.lock().await.learn(&offered);
-                state.named = Some(offered);
-            }
-            return Ok(token_refused(request, caller, &mut state, (authorization, login), answer, tried));
-        }
-        let mut manner = caller.account.manner.lock().await;
-        self.refused_as(request, caller, (&mut state, &mut manner), authorization.kind, answer, tried).await
+/// Takes in that `request` was refused with `authorization`; a reply is the answer that stands.
+pub(super) async fn reconsider(
+    ping: &Ping,
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+    authorization: &Authorization,
+    answer: Answer,
+    tried: &mut AuthAttempts,
+) -> Result<Option<Reply>, RegistryError> {
+    let mut state = caller.session.lock().await;
+    if !state.is_current(authorization) {
+        return Ok(None);
     }
-
-    /// Takes in that `request` was refused as this kind of authorization, which is no token.
-    pub(super) async fn refused_as(
-        &self,
-        request: &Request<'_>,
-        caller: &Caller<'_>,
-        (state, manner): (&mut State, &mut Manner),
-        kind: Kind,
-        answer: Answer,
-        tried: &mut AuthAttempts,
-    ) -> Result<Option<Reply>, RegistryError> {
-        let rejection = rejection(request, &answer);
-        let unauthorized = answer.status == StatusCode::UNAUTHORIZED;
-        let mut offered = offered_by(request, &answer);
-        let knows_tokens = matches!(manner.scheme, Some(Scheme::Bearer(_)));
-        if matches!(kind, Kind::Basic(_)) {
-            if unauthorized && request.tells_of_login && !caller.session.is_proven(kind) {
-                state.reject(kind, rejection.clone());
-            }
-            if offered.bearers.is_empty() && !knows_tokens && !manner.asked_bare {
-                let bare = self.offered_to_nobody(request).await?;
-                manner.asked_bare = true;
-                offered.basic |= bare.basic;
-                offered.bearers = bare.bearers;
-            }
-        }
+    if let Kind::Token(login) = authorization.kind {
+        let offered = offered_by(request, &answer);
         if !offered.bearers.is_empty() {
-            state.named = Some(offered.clone());
-            state.expire();
+            caller.account.manner.lock().await.learn(&offered);
+            state.named = Some(offered);
         }
-        if !(offered.bearers.is_empty() && knows_tokens) {
-            manner.learn(&offered);
-        }
-        if refuses(&answer) {
-            tried.refuse(kind, rejection);
-            return Ok(None);
-        }
-        if !matches!(manner.scheme, Some(Scheme::Bearer(_))) {
-            return Ok(Some(caller.unproven_reply(answer, kind)));
-        }
-        tried.exhaust(kind);
-        tried.useless = Some(caller.unproven_reply(answer, kind));
-        Ok(None)
+        return Ok(token_refused(request, caller, &mut state, (authorization, login), answer, tried));
     }
+    let mut manner = caller.account.manner.lock().await;
+    refused_as(ping, request, caller, (&mut state, &mut manner), authorization.kind, answer, tried).await
+}
 
-    /// What the registry offers to a request without a login: to the same one where it only reads, as some answer differently from place
-    /// to place, and where that says nothing, to one for its root. Whatever else the answers are is not looked at.
-    pub(super) async fn offered_to_nobody(&self, request: &Request<'_>) -> Result<Offered, RegistryError> {
-        let mut offered = Offered::default();
-        if reads(request) {
-            match self.ask_as_nobody(&request.again()).await {
-                Ok(found) => offered = found,
-                // Nobody gets what the request is for: an answer that can't be used is no failure of it.
-                Err(error) if error.request().is_some_and(|request| request.failure.is_bad_answer()) => {}
-                Err(error) => return Err(error),
-            }
+/// Takes in that `request` was refused as this kind of authorization, which is no token.
+pub(super) async fn refused_as(
+    ping: &Ping,
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+    (state, manner): (&mut State, &mut Manner),
+    kind: Kind,
+    answer: Answer,
+    tried: &mut AuthAttempts,
+) -> Result<Option<Reply>, RegistryError> {
+    let rejection = rejection(request, &answer);
+    let unauthorized = answer.status == StatusCode::UNAUTHORIZED;
+    let mut offered = offered_by(request, &answer);
+    let knows_tokens = matches!(manner.scheme, Some(Scheme::Bearer(_)));
+    if matches!(kind, Kind::Basic(_)) {
+        if unauthorized && request.tells_of_login && !caller.session.is_proven(kind) {
+            state.reject(kind, rejection.clone());
         }
-        if offered.is_empty() {
-            let mut root = self.request(request.repository, endpoint::root)?;
-            root.writes = request.writes;
-            offered = self.ask_as_nobody(&root).await?;
+        if offered.bearers.is_empty() && !knows_tokens && !manner.asked_bare {
+            let bare = ping.send(request).await?;
+            manner.asked_bare = true;
+            offered.basic |= bare.basic;
+            offered.bearers = bare.bearers;
         }
-        Ok(offered)
     }
-
-    async fn ask_as_nobody(&self, question: &Request<'_>) -> Result<Offered, RegistryError> {
-        // Retried by itself: what led here would send the login again.
-        self.retried(|| async {
-            let answer = self.exchange_anywhere(question, None).await?;
-            if retry::status_is_transient(answer.status) {
-                return Err(self.refused(question, &Reply { answer, used: None }));
-            }
-            Ok(offered_by(question, &answer))
-        })
-        .await
+    if !offered.bearers.is_empty() {
+        state.named = Some(offered.clone());
+        state.expire();
     }
+    if !(offered.bearers.is_empty() && knows_tokens) {
+        manner.learn(&offered);
+    }
+    if refuses(&answer) {
+        tried.refuse(kind, rejection);
+        return Ok(None);
+    }
+    if !matches!(manner.scheme, Some(Scheme::Bearer(_))) {
+        return Ok(Some(caller.unproven_reply(answer, kind)));
+    }
+    tried.exhaust(kind);
+    tried.useless = Some(caller.unproven_reply(answer, kind));
+    Ok(None)
 }
 
 /// Takes in that a token was refused, or is of no use.
@@ -180,7 +141,7 @@ pub(super) fn is_about_login(
     answer: &Answer,
     kind: Kind,
 ) -> bool {
-    if refuses_login(answer) {
+    if answer.refuses_login() {
         return true;
     }
     // Of another host's answer, the login was no part.
@@ -189,7 +150,7 @@ pub(super) fn is_about_login(
     }
     match (answer.status, kind) {
         // No request of ours has a precondition.
-        (StatusCode::PRECONDITION_FAILED, Kind::Basic(_) | Kind::Token(_)) => reads(request),
+        (StatusCode::PRECONDITION_FAILED, Kind::Basic(_) | Kind::Token(_)) => request.reads(),
         // ECR Public answers like this to a token that has expired.
         (StatusCode::BAD_REQUEST, Kind::Token(_)) => refuses(answer),
         (StatusCode::BAD_REQUEST, Kind::Basic(_)) => {
@@ -199,32 +160,14 @@ pub(super) fn is_about_login(
     }
 }
 
-/// Whether the answer refuses the login.
-pub(super) fn refuses_login(answer: &Answer) -> bool {
-    matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-}
-
-/// The same in the words of ECR Public, which answers 400 and `DENIED` to a login that its token service wants, and to a token that has
-/// expired.
+/// Whether the answer refuses the login, also in the words of ECR Public, which answers 400 and `DENIED` to a login that its token
+/// service wants, and to a token that has expired.
 ///
 /// <https://github.com/aws/containers-roadmap/issues/2835>, <https://github.com/dependabot/proxy/issues/157>
 fn refuses(answer: &Answer) -> bool {
     let denies = |code: &str| matches!(code, "DENIED" | "UNAUTHORIZED");
-    refuses_login(answer)
+    answer.refuses_login()
         || (answer.status == StatusCode::BAD_REQUEST && answer.refusal().codes().any(denies))
-}
-
-pub(super) fn reads(request: &Request<'_>) -> bool {
-    matches!(request.method, Method::GET | Method::HEAD)
-}
-
-/// How the registry wants logins; nothing also where the answer is another host's.
-fn offered_by(request: &Request<'_>, answer: &Answer) -> Offered {
-    if !request.is_home(&answer.url) {
-        return Offered::default();
-    }
-    let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter();
-    Offered::of(headers.map(http::HeaderValue::as_bytes).filter(|header| header.len() <= MAX_CHALLENGE_BYTES))
 }
 
 fn rejection(request: &Request<'_>, answer: &Answer) -> AuthRejection {

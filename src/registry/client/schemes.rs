@@ -48,9 +48,8 @@ pub async fn without_https(
 
 async fn speaks_no_tls(client: &Client, name: &str) -> bool {
     let Ok(repository) = format!("{name}/any").parse::<Repository>() else { return false };
-    let inner = &client.inner;
-    let Ok(request) = inner.request(&repository, endpoint::root) else { return false };
-    let error = match inner.exchange_anywhere(&request, None).await {
+    let Ok(request) = client.request(&repository, endpoint::root) else { return false };
+    let error = match client.inner.origin.send_anywhere(&request, None).await {
         Ok(_) => return false,
         Err(error) => error,
     };

@@ -8,6 +8,7 @@
 //! Spec: <https://github.com/distribution/distribution/blob/v3.0.0/docs/content/spec/auth/token.md>,
 //! <https://github.com/distribution/distribution/blob/v3.0.0/docs/content/spec/auth/oauth.md>
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -18,18 +19,22 @@ use serde_json::Value;
 use url::Url;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::answer::Answer;
 use super::attempts::AuthRejection;
-use super::authorization;
 use super::bad_answer::BadAnswer;
+use super::call::Call;
 use super::challenge::Bearer;
 use super::error::RegistryError;
+use super::error_maker::ErrorMaker;
 use super::failure::Failure;
+use super::insecure::Insecure;
+use super::redirect::{Redirect, follow};
 use super::refusal::Refusal;
-use super::rejected::refuses_login;
-use super::send::Request;
+use super::request::Request;
+use super::retry::Backoff;
 use super::session::Ask;
-use super::transport::{Answer, Call};
-use super::{Inner, endpoint, transport};
+use super::stats::Counters;
+use super::{authorization, endpoint};
 use crate::net;
 use crate::net::retry;
 use crate::registry::keychain::{Credential, Login};
@@ -67,7 +72,25 @@ pub(super) enum NoToken {
 /// What some servers and editors put before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-impl Inner {
+/// Asks token services.
+pub(super) struct TokenService {
+    next: Arc<Redirect>,
+    backoff: Arc<Backoff>,
+    errors: Arc<ErrorMaker>,
+    insecure: Arc<Insecure>,
+    counters: Arc<Counters>,
+}
+
+impl TokenService {
+    pub(super) fn new(
+        next: Arc<Redirect>,
+        (backoff, errors): (Arc<Backoff>, Arc<ErrorMaker>),
+        insecure: Arc<Insecure>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { next, backoff, errors, insecure, counters }
+    }
+
     /// Asks for a token that opens the repository of `request`; without a credential, for an anonymous one.
     pub(super) async fn token(
         &self,
@@ -76,7 +99,7 @@ impl Inner {
         credential: Option<&Credential>,
         renewed: Option<&Secret>,
     ) -> Result<Token, NoToken> {
-        let url = self.token_service(request, &ask.service, credential.is_some()).map_err(NoToken::Failed)?;
+        let url = self.address(request, &ask.service, credential.is_some()).map_err(NoToken::Failed)?;
         let login = credential.map(|credential| &credential.login);
         let mut asked = match login {
             Some(Login::IdentityToken(token)) => {
@@ -84,21 +107,21 @@ impl Inner {
             }
             _ => Asked::by_login(url.clone(), ask, credential.and_then(authorization::basic)),
         };
-        self.transport.tokens.fetch_add(1, Ordering::Relaxed);
+        self.counters.tokens.fetch_add(1, Ordering::Relaxed);
         let mut answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
         if let Some(other) = login.and_then(|login| asked.otherwise(answer.status, url, ask, login)) {
             asked = other;
             answer = self.ask(request, &asked).await.map_err(NoToken::Failed)?;
         }
         let failed = |failure| {
-            NoToken::Failed(self.fail_at_token_service(request, &asked.method, &answer.url, failure))
+            NoToken::Failed(self.errors.fail_at_token_service(request, &asked.method, &answer.url, failure))
         };
-        if refuses_login(&answer) && !endpoint::same_origin(&asked.url, &answer.url) {
+        if answer.refuses_login() && !endpoint::same_origin(&asked.url, &answer.url) {
             let service = format!("the token service {}", net::host(&asked.url));
             return Err(failed(answer.other_host(&asked.url, service)));
         }
         if let Some(location) = answer.headers.get(LOCATION).filter(|_| answer.status.is_redirection()) {
-            let to = transport::follow(location, &answer.url);
+            let to = follow(location, &answer.url);
             let to = to.map_err(|bad| failed(Failure::BadAnswer(bad)))?;
             return Err(failed(Failure::TokenServiceRedirect { to: endpoint::redacted(&to) }));
         }
@@ -138,22 +161,22 @@ impl Inner {
     }
 
     /// The address of the token service, if it may be asked, with a login or without.
-    fn token_service(
+    fn address(
         &self,
         request: &Request<'_>,
         service: &Bearer,
         with_login: bool,
     ) -> Result<Url, RegistryError> {
-        let fail = |failure| self.fail(request, &request.method, &request.url, failure);
+        let fail = |failure| self.errors.fail(request, &request.method, &request.url, failure);
         let Some(url) = endpoint::token_service(&service.realm, &request.home) else {
             // Without its query, and without the user that it may name.
             let end = service.realm.split('?').next().unwrap_or_default();
             let end = end.rsplit('@').next().unwrap_or_default();
             return Err(fail(Failure::BadAnswer(BadAnswer::TokenService(crate::foreign::shown(end, 200)))));
         };
-        let insecure = self.is_insecure(request.repository);
+        let insecure = self.insecure.names(request.repository);
         let may = match with_login {
-            true => self.may_get_login_in_clear(request.repository, &request.home, &url),
+            true => self.insecure.may_get_login_in_clear(request.repository, &request.home, &url),
             false => insecure,
         };
         if url.scheme() == "https" || may {
@@ -175,20 +198,23 @@ impl Inner {
             send_by: None,
             limit_bytes: MAX_TOKEN_BODY_BYTES,
             urgent: false,
-            auth: &self.auth,
             leaves_origin: asked.authorization.is_none(),
             registry: None,
         };
-        self.retried(|| async {
-            let fail = |url: &Url, failure| self.fail_at_token_service(request, &asked.method, url, failure);
-            let answer = self.transport.exchange(&call).await;
-            let answer = answer.map_err(|error| error.into_error(|fault| fail(&fault.url, fault.failure)))?;
-            if retry::status_is_transient(answer.status) {
-                return Err(fail(&answer.url, Failure::Refused(answer.refusal())));
-            }
-            Ok(answer)
-        })
-        .await
+        self.backoff
+            .run(|| async {
+                let fail = |url: &Url, failure| {
+                    self.errors.fail_at_token_service(request, &asked.method, url, failure)
+                };
+                let answer = self.next.send(&call).await;
+                let answer =
+                    answer.map_err(|error| error.into_error(|fault| fail(&fault.url, fault.failure)))?;
+                if retry::status_is_transient(answer.status) {
+                    return Err(fail(&answer.url, Failure::Refused(answer.refusal())));
+                }
+                Ok(answer)
+            })
+            .await
     }
 }
 

@@ -1,26 +1,29 @@
-//! Which token a request goes with: of which service, for which login, with which scope.
+//! Tokens: of which service, for which login, with which scope a request gets one.
 //!
 //! Each login is tried at each token service that the registry names, in their order, for what we need; where that is refused, for what the
 //! registry itself said that it wants.
+//!
+//! Gets a request and the token services that are known, gives a token that is in use from then on; `None`: no login gets one.
+//! [`token`](super::token) asks the services.
 
 use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::Inner;
-use super::attempts::{AuthAttempts, AuthRejection, is_registry_token};
-use super::challenge::{Bearer, Offered};
+use super::attempts::{AuthAttempts, AuthRejection};
+use super::basic::is_registry_token;
+use super::caller::Caller;
+use super::challenge::{self, Offered};
 use super::error::RegistryError;
-use super::login::{Caller, Grant};
-use super::rejected::reads;
-use super::send::Request;
-use super::session::{Ask, Kind, State};
-use super::token::NoToken;
+use super::ping::Ping;
+use super::request::Request;
+use super::session::{Ask, Authorization, Kind, State};
+use super::token::{NoToken, TokenService};
 
 /// What came of asking for a token with one login.
 enum Asked {
-    Granted(Grant),
+    Granted(Authorization),
     /// No token service gives it one.
     Refused,
     /// Not one token service can be worked with.
@@ -34,20 +37,31 @@ struct Refusals {
     /// Why the first of them can't be worked with.
     failed: Option<RegistryError>,
     /// Those that don't know the login.
-    wrong: Vec<Bearer>,
+    wrong: Vec<challenge::Bearer>,
     /// What was refused for this request alone.
     asks: Vec<Arc<Ask>>,
 }
 
-impl Inner {
-    pub(super) async fn grant_token(
+/// Gives requests their tokens.
+pub(super) struct Bearer {
+    next: TokenService,
+    ping: Arc<Ping>,
+}
+
+impl Bearer {
+    pub(super) fn new(next: TokenService, ping: Arc<Ping>) -> Self {
+        Self { next, ping }
+    }
+
+    /// The token of the first login that gets one.
+    pub(super) async fn grant(
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
         state: &mut State,
-        services: &[Bearer],
+        services: &[challenge::Bearer],
         tried: &mut AuthAttempts,
-    ) -> Result<Grant, RegistryError> {
+    ) -> Result<Option<Authorization>, RegistryError> {
         let exchanged = caller.credentials.iter().enumerate().filter(|(_, login)| !is_registry_token(login));
         let mut logins: Vec<Option<usize>> = exchanged.map(|(at, _)| Some(at)).collect();
         // The one that worked last goes first.
@@ -60,23 +74,23 @@ impl Inner {
             if tried.refuses(Kind::Token(login)) {
                 continue;
             }
-            match self.grant_token_to(request, caller, state, (services, login), tried).await? {
-                Asked::Granted(grant) => return Ok(grant),
+            match self.grant_to(request, caller, state, (services, login), tried).await? {
+                Asked::Granted(authorization) => return Ok(Some(authorization)),
                 Asked::Refused => {}
                 Asked::Failed(error) => return Err(error),
             }
         }
-        Ok(Grant::Nothing)
+        Ok(None)
     }
 
     /// What the repository's own challenge names counts for it. If only another repository's is known, and what that names refuses, the
     /// registry is asked.
-    async fn grant_token_to(
+    async fn grant_to(
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
         state: &mut State,
-        (shared, login): (&[Bearer], Option<usize>),
+        (shared, login): (&[challenge::Bearer], Option<usize>),
         tried: &mut AuthAttempts,
     ) -> Result<Asked, RegistryError> {
         let mut refusals = Refusals::default();
@@ -87,16 +101,16 @@ impl Inner {
         loop {
             for service in &services {
                 let from = (service, login);
-                let grant = self.grant_token_of(request, caller, state, from, (tried, &mut refusals)).await;
+                let grant = self.grant_of(request, caller, state, from, (tried, &mut refusals)).await;
                 if let Some(grant) = grant {
                     return Ok(Asked::Granted(grant));
                 }
             }
-            if refusals.last.is_none() || state.named.is_some() || !request.tells_of_login || !reads(request)
+            if refusals.last.is_none() || state.named.is_some() || !request.tells_of_login || !request.reads()
             {
                 break;
             }
-            let named = self.offered_to_nobody(request).await?;
+            let named = self.ping.send(request).await?;
             services = named.token_services();
             // A login that is wrong is wrong for every scope.
             services.retain(|service| !refusals.wrong.contains(service));
@@ -119,14 +133,14 @@ impl Inner {
     }
 
     /// A token of one service.
-    async fn grant_token_of(
+    async fn grant_of(
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
         state: &mut State,
-        (service, login): (&Bearer, Option<usize>),
+        (service, login): (&challenge::Bearer, Option<usize>),
         (tried, refusals): (&AuthAttempts, &mut Refusals),
-    ) -> Option<Grant> {
+    ) -> Option<Authorization> {
         let ours = format!("repository:{}:{}", request.repository.path(), caller.access.actions());
         let mut scopes = vec![ours.clone()];
         scopes.extend(other_scopes(request, state, &ours));
@@ -138,7 +152,7 @@ impl Inner {
             {
                 continue;
             }
-            match self.ask_for_token(request, caller, state, login, &ask).await {
+            match self.ask(request, caller, state, login, &ask).await {
                 Ok(grant) => return Some(grant),
                 Err(NoToken::Failed(error)) => {
                     refusals.failed.get_or_insert(error);
@@ -160,30 +174,30 @@ impl Inner {
         None
     }
 
-    async fn ask_for_token(
+    async fn ask(
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
         state: &mut State,
         login: Option<usize>,
         ask: &Arc<Ask>,
-    ) -> Result<Grant, NoToken> {
+    ) -> Result<Authorization, NoToken> {
         caller.note(Kind::Token(login));
         let credential = login.and_then(|at| caller.credentials.get(at)).map(Arc::as_ref);
         let renewed = login.and_then(|at| state.renewed(at));
-        let token = self.token(request, ask, credential, renewed.as_deref()).await?;
+        let token = self.next.token(request, ask, credential, renewed.as_deref()).await?;
         if let (Some(at), Some(refresh)) = (login, token.refresh) {
             state.renew(at, refresh);
         }
         let renew_at = Instant::now() + token.use_for;
-        Ok(Grant::Authorization(state.use_token(token.header, login, Arc::clone(ask), renew_at)))
+        Ok(state.use_token(token.header, login, Arc::clone(ask), renew_at))
     }
 }
 
 /// The scopes that the registry named, without those that say no more than `ours`.
 fn other_scopes(request: &Request<'_>, state: &State, ours: &str) -> Vec<String> {
     let mut named = state.named.as_ref().map(Offered::scopes).unwrap_or_default();
-    named.retain(|scope| !is_within(scope, ours) && (reads(request) || may_write(scope)));
+    named.retain(|scope| !is_within(scope, ours) && (request.reads() || may_write(scope)));
     named
 }
 
