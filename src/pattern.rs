@@ -1,4 +1,4 @@
-//! Patterns over paths: `*` within a part, `**` across parts.
+//! Patterns: over paths, with `*` within a part and `**` across parts; and over the labels of a host, as the kubelet reads them.
 
 /// Whether the parts of a pattern cover all of the path `name`.
 pub(crate) fn covers<P: AsRef<str>>(parts: &[P], name: &str) -> bool {
@@ -14,6 +14,93 @@ pub(crate) fn covers<P: AsRef<str>>(parts: &[P], name: &str) -> bool {
 /// Whether `pattern` covers all of `text`, which is one part of a path.
 pub(crate) fn covers_part(pattern: &str, text: &str) -> bool {
     wildcard(pattern.as_bytes(), text.as_bytes(), |b| *b == b'*', |p, b| p == b)
+}
+
+/// A pattern for one label of a host: `*`, `?` and classes (`[a-z]`, `[^a]`) stand for characters, as for Go's `path.Match`.
+///
+/// Nothing else of that language is let in: no escapes, and in classes only what a host can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LabelPattern(Vec<Item>);
+
+/// What a pattern has for one character, or for any number of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Item {
+    /// Any number of characters.
+    Star,
+    /// One character that is in the ranges, or isn't.
+    One { negated: bool, ranges: Vec<(u8, u8)> },
+}
+
+impl LabelPattern {
+    /// Reads a label; `None`: it is not a pattern.
+    pub(crate) fn parse(label: &str) -> Option<Self> {
+        let (mut items, mut rest) = (Vec::new(), label.as_bytes());
+        while let Some((first, after)) = rest.split_first() {
+            rest = after;
+            items.push(match first {
+                b'*' => Item::Star,
+                b'?' => Item::One { negated: true, ranges: Vec::new() },
+                b'[' => {
+                    let end = rest.iter().position(|byte| *byte == b']')?;
+                    let (class, after) = rest.split_at_checked(end)?;
+                    rest = after.get(1..)?;
+                    Item::class(class)?
+                }
+                byte if is_plain(byte) => Item::One { negated: false, ranges: vec![(*byte, *byte)] },
+                _ => return None,
+            });
+        }
+        (!items.is_empty()).then_some(Self(items))
+    }
+
+    /// Whether it covers all of `label`.
+    pub(crate) fn covers(&self, label: &str) -> bool {
+        wildcard(&self.0, label.as_bytes(), |item| *item == Item::Star, Item::is_one)
+    }
+}
+
+impl Item {
+    /// What stands between `[` and `]`.
+    fn class(class: &[u8]) -> Option<Self> {
+        // Only the first `^` negates; a further one is a character that no host has.
+        let (negated, mut members) = match class {
+            [b'^', members @ ..] => (true, members),
+            members => (false, members),
+        };
+        let named = members.iter().skip_while(|byte| **byte == b'^');
+        if named.clone().next().is_none() || !named.clone().all(is_plain) {
+            return None;
+        }
+        let mut ranges = Vec::new();
+        loop {
+            members = match members {
+                [low, b'-', high, rest @ ..] => {
+                    ranges.push((*low, *high));
+                    rest
+                }
+                [one, rest @ ..] => {
+                    ranges.push((*one, *one));
+                    rest
+                }
+                [] => break,
+            };
+        }
+        Some(Self::One { negated, ranges })
+    }
+
+    fn is_one(&self, byte: &u8) -> bool {
+        match self {
+            Self::Star => false,
+            Self::One { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (low..=high).contains(&byte)) != *negated
+            }
+        }
+    }
+}
+
+/// Whether a host can have it, but for the dots.
+fn is_plain(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// Whether `pattern` covers all of `text`, where a `star` stands for any number of items and every other
@@ -50,6 +137,31 @@ fn wildcard<P, T>(
                 (p, t) = (star_at + 1, taken + 1);
             }
             _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_read_as_the_kubelet_reads_it() {
+        for (pattern, label, covers) in [
+            ("a[b-d]?", "acx", true),
+            ("a[b-d]?", "ac", false),
+            ("a[^b-d]", "ae", true),
+            ("a[^b-d]", "ab", false),
+            ("[a-]*", "-x", true),
+            ("*a*b", "xaxab", true),
+            ("*a*b", "xaxba", false),
+            ("?", "", false),
+            ("[z-a]", "b", false),
+        ] {
+            assert_eq!(LabelPattern::parse(pattern).unwrap().covers(label), covers, "{pattern} {label}");
+        }
+        for no_pattern in ["", "[]", "[^]", "[a", "a]", "[a[]", "a\\*", "{a}", "a.b"] {
+            assert_eq!(LabelPattern::parse(no_pattern), None, "{no_pattern}");
         }
     }
 }

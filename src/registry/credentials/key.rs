@@ -21,6 +21,7 @@ use crate::foreign;
 use crate::oci::authority::{Authority, HTTPS_PORT, is_host_label, split_port};
 use crate::oci::canonical::HTTP_PORT;
 use crate::oci::{CanonicalRepository, Repository};
+use crate::pattern::LabelPattern;
 
 /// The longest key that is shown, in bytes: a host name and a path of ordinary length.
 const SHOWN_BYTES: usize = 300;
@@ -50,8 +51,8 @@ enum Host {
         /// The host's one name on the default port, which Docker Hub's hosts share.
         by_default: String,
     },
-    /// Those whose host fits the labels, in lower case.
-    Pattern(String),
+    /// Those whose labels fit these.
+    Pattern(Vec<LabelPattern>),
 }
 
 /// A repository, as keys are compared with it.
@@ -86,7 +87,7 @@ impl Key {
         let authority = authority.to_ascii_lowercase();
         let (host, port) = split_port(&authority)?;
         let host = if host.contains(['*', '?', '[']) && !host.starts_with('[') {
-            Host::Pattern(Some(host).filter(|host| host.split('.').all(is_label_pattern))?.to_owned())
+            Host::Pattern(host.split('.').map(LabelPattern::parse).collect::<Option<_>>()?)
         } else {
             // With a port of its own a host is not Docker Hub's.
             let own = Authority::of(host, Some(HTTP_PORT))?.host().to_owned();
@@ -190,29 +191,11 @@ fn is_at_or_below(path: &str, parent: &str) -> bool {
         || path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether each label of `host` fits the label of `pattern` in its place.
-fn fits_labels(pattern: &str, host: &str) -> bool {
-    let (patterns, labels): (Vec<&str>, Vec<&str>) =
-        (pattern.split('.').collect(), host.split('.').collect());
+/// Whether each label of `host` fits the pattern in its place.
+fn fits_labels(patterns: &[LabelPattern], host: &str) -> bool {
+    let labels: Vec<&str> = host.split('.').collect();
     patterns.len() == labels.len()
-        && patterns.iter().zip(labels).all(|(pattern, label)| glob_match::glob_match(pattern, label))
-}
-
-/// A label of a host in which `*`, `?` and `[a-z]` may stand; no more of `glob_match`'s language is let in.
-fn is_label_pattern(label: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    let mut class: Option<usize> = None;
-    for b in label.bytes() {
-        class = match (class, b) {
-            (None, b'[') => Some(0),
-            (None, b) if plain(b) || matches!(b, b'*' | b'?') => None,
-            (Some(0), b'^') => Some(0),
-            (Some(n), b']') if n > 0 => None,
-            (Some(n), b) if plain(b) => Some(n + 1),
-            _ => return false,
-        };
-    }
-    !label.is_empty() && class.is_none()
+        && patterns.iter().zip(labels).all(|(pattern, label)| pattern.covers(label))
 }
 
 #[cfg(test)]
