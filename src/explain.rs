@@ -22,6 +22,13 @@ pub struct Facts {
     pub hint: Option<String>,
 }
 
+impl Facts {
+    /// These, if they say what to do, with the exit code and what was used of `own`; else `own`.
+    pub fn or(self, own: Self) -> Self {
+        if self.hint.is_some() { Self { code: self.code, hint: self.hint, ..own } } else { own }
+    }
+}
+
 /// An error that can say what to do about it. [`explain!`](crate::explain::explain) implements it, from a table with a row a case.
 pub trait Explain: Error {
     /// Everything it says beside its words and its causes.
@@ -47,15 +54,18 @@ pub trait Explain: Error {
 
 /// Implements [`Explain`] for an error, by a table: a row a case, `PATTERN => [CODE, EXIT, HINT]`.
 ///
-/// The hint is a literal in which names of the pattern stand in braces, or `hint EXPRESSION` where it is made elsewhere (an
-/// `Option<String>`), or is left out. `used EXPRESSION` (an `Option<String>`) may follow. `[of INNER]` says what the error within
-/// says, with its code; `[of INNER, exit EXIT]` with another exit code.
+/// The hint is a literal in which names of the pattern stand in braces, and others that `with (NAME = EXPRESSION)` gives. Where the hint
+/// is made elsewhere it is `text EXPRESSION` or, as an `Option<String>`, `hint EXPRESSION`; it may be left out. `used EXPRESSION` (an
+/// `Option<String>`) may follow. `[of INNER]` says what the error within says, with its code; `[of INNER, exit EXIT]` with another exit
+/// code; `[of INNER, or CODE, EXIT, HINT]` is for an error that may know no hint.
 ///
 /// A code has the form `area-what`, is never used for something else, and has a row in `docs/troubleshooting.md`.
 macro_rules! explain {
     ($error:ty, $($pattern:pat $(if $guard:expr)? => [$($fact:tt)+],)+) => {
         impl $crate::explain::Explain for $error {
             fn facts(&self) -> $crate::explain::Facts {
+                #[allow(unused_imports, reason = "not each table asks an error within")]
+                use $crate::explain::Explain as _;
                 match self {
                     $($pattern $(if $guard)? => $crate::explain::facts!($($fact)+),)+
                 }
@@ -67,10 +77,13 @@ macro_rules! explain {
 /// The facts in a row of [`explain!`].
 macro_rules! facts {
     (of $inner:expr) => {
-        $crate::explain::Explain::facts($inner)
+        $inner.facts()
     };
     (of $inner:expr, exit $exit:ident) => {
-        $crate::explain::Facts { exit: $crate::exit::ExitCode::$exit, ..$crate::explain::Explain::facts($inner) }
+        $crate::explain::Facts { exit: $crate::exit::ExitCode::$exit, ..$crate::explain::facts!(of $inner) }
+    };
+    (of $inner:expr, or $($own:tt)+) => {
+        $crate::explain::facts!(of $inner).or($crate::explain::facts!($($own)+))
     };
     ($code:literal, $exit:ident, hint $hint:expr $(, used $used:expr)?) => {
         $crate::explain::Facts {
@@ -80,8 +93,14 @@ macro_rules! facts {
             hint: $hint,
         }
     };
-    ($code:literal, $exit:ident $(, $hint:literal)? $(, used $used:expr)?) => {
-        $crate::explain::facts!($code, $exit, hint $crate::explain::facts!(@option $(Some(format!($hint)))?) $(, used $used)?)
+    ($code:literal, $exit:ident, text $text:expr $(, used $used:expr)?) => {
+        $crate::explain::facts!($code, $exit, hint Some(String::from($text)) $(, used $used)?)
+    };
+    ($code:literal, $exit:ident, $hint:literal $(with ($($name:ident = $value:expr),+))? $(, used $used:expr)?) => {
+        $crate::explain::facts!($code, $exit, hint Some(format!($hint $($(, $name = $value)+)?)) $(, used $used)?)
+    };
+    ($code:literal, $exit:ident) => {
+        $crate::explain::facts!($code, $exit, hint None)
     };
     (@option) => { None };
     (@option $some:expr) => { $some };

@@ -16,7 +16,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explain, Explanation, explain};
 use crate::foreign::{self, Text};
 use crate::object_name::Uid;
 use crate::oci::{ImageRef, TagRef};
@@ -365,19 +365,10 @@ impl ReportError {
     }
 }
 
-impl Explain for ReportError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Write { .. } | Self::File { .. } => {
-                Some("name a file in a folder that this step's user may write, such as a workspace".into())
-            }
-            Self::Json(_) => None,
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { ReportError,
+    Self::Write { .. } | Self::File { .. } => ["output-unwritable", Usage,
+        "name a file in a folder that this step's user may write, such as a workspace"],
+    Self::Json(_) => ["fault-report", Usage],
 }
 
 impl Report {

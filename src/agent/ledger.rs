@@ -14,8 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::json::{self, Limit};
@@ -105,24 +104,13 @@ fn shown(path: &Path) -> String {
     foreign::shown(&path.display().to_string(), 512)
 }
 
-impl Explain for LedgerError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Folder { .. } | Self::Write { .. } => {
-                "mount a volume there that this container's user may write, such as an emptyDir, into the agent alone".into()
-            }
-            Self::Sockets { .. } => "name a folder on a volume that no step mounts with --state-dir".into(),
-            Self::Taken { .. } => "give each agent a --state-dir of its own".into(),
-            Self::Read { source, .. } => return source.hint(),
-            Self::Damaged { .. } => {
-                "find out what changed the file; after that, remove it to begin the count anew".into()
-            }
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { LedgerError,
+    Self::Folder { .. } | Self::Write { .. } => ["state-dir-unwritable", Usage,
+        "mount a volume there that this container's user may write, such as an emptyDir, into the agent alone"],
+    Self::Sockets { .. } => ["state-dir-shared", Usage, "name a folder on a volume that no step mounts with --state-dir"],
+    Self::Taken { .. } => ["state-dir-taken", Usage, "give each agent a --state-dir of its own"],
+    Self::Read { source, .. } => [of source],
+    Self::Damaged { .. } => ["state-damaged", Usage, "find out what changed the file; after that, remove it to begin the count anew"],
 }
 
 impl Ledger {

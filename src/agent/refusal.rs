@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::{Kind, LedgerError};
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explanation, explain};
 use crate::flow::PipelineError;
 use crate::foreign;
 use crate::formats::PayloadError;
@@ -277,49 +277,25 @@ fn is_missing(error: &PipelineError) -> bool {
     matches!(error, PipelineError::Absent { .. } | PipelineError::NotAManifest { .. })
 }
 
-impl Explain for Refusal {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Image(error) => error.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Path | Self::NoLength | Self::Request(_) => {
-                "see docs/agent-openapi.yaml for what is taken".into()
-            }
-            Self::Method { allowed } => format!("use {allowed}"),
-            Self::TooLarge { .. } | Self::LongPayload { .. } => {
-                "sign what is smaller, such as a statement that names the large file by digest; an agent that signs \
-                 attestations (--kind attestation) takes 6 MiB of them"
-                    .into()
-            }
-            Self::Busy => "run again; docs/agent.md lists how much the agent does at once".into(),
-            Self::Ledger(error) => return error.hint(),
-            Self::Cut | Self::TimedOut { .. } => {
-                "run again; a registry that is slow needs a longer --request-timeout".into()
-            }
-            Self::Payload(Malformed::NoSubject) => {
-                "a run that built no image can't be signed by an agent: sign it in a step with the key, or leave out \
-                 artifacts.taskrun.storage (or artifacts.pipelinerun.storage)"
-                    .into()
-            }
-            Self::Payload(_) => {
-                "use stepseal sign --agent, or POST /v1/sign-image, which makes the payload".into()
-            }
-            Self::Kind { allowed, .. } => {
-                let allowed: Vec<&str> = allowed.iter().map(|kind| kind.name()).collect();
-                format!("sign only {}, or start the agent with another --kind", allowed.join(", "))
-            }
-            Self::Repository { .. } => "sign in an allowed repository, or change the agent's --allow".into(),
-            Self::Limit { .. } => {
-                "see the agent's log for what it signed; --max-signatures allows more".into()
-            }
-            Self::Image(error) => return error.hint(),
-            Self::Key(error) => return error.hint(),
-            Self::Internal => "see the agent's log".into(),
-        })
-    }
+explain! { Refusal,
+    Self::Path | Self::NoLength | Self::Request(_) => ["agent-request", Failed, "see docs/agent-openapi.yaml for what is taken"],
+    Self::Method { allowed } => ["agent-method", Failed, "use {allowed}"],
+    Self::TooLarge { .. } | Self::LongPayload { .. } => ["agent-too-large", Failed,
+        "sign what is smaller, such as a statement that names the large file by digest; an agent that signs \
+         attestations (--kind attestation) takes 6 MiB of them"],
+    Self::Busy => ["agent-busy", Failed, "run again; docs/agent.md lists how much the agent does at once"],
+    Self::Cut | Self::TimedOut { .. } => ["agent-too-slow", Failed,
+        "run again; a registry that is slow needs a longer --request-timeout"],
+    Self::Payload(Malformed::NoSubject) => ["agent-no-subject", Failed,
+        "a run that built no image can't be signed by an agent: sign it in a step with the key, or leave out \
+         artifacts.taskrun.storage (or artifacts.pipelinerun.storage)"],
+    Self::Payload(_) => ["agent-payload", Failed, "use stepseal sign --agent, or POST /v1/sign-image, which makes the payload"],
+    Self::Kind { allowed, .. } => ["agent-kind", Failed, "sign only {kinds}, or start the agent with another --kind" with
+        (kinds = allowed.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", "))],
+    Self::Repository { .. } => ["agent-repository", Failed, "sign in an allowed repository, or change the agent's --allow"],
+    Self::Limit { .. } => ["agent-limit", Failed, "see the agent's log for what it signed; --max-signatures allows more"],
+    Self::Ledger(error) => [of error, exit Failed],
+    Self::Image(error) => [of error, exit Failed],
+    Self::Key(error) => [of error, exit Failed],
+    Self::Internal => ["agent-internal", Failed, "see the agent's log"],
 }

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::sign::remote::{FolderError, check_folder};
 
@@ -65,23 +64,12 @@ fn shown(path: &Path) -> String {
     foreign::shown(&path.display().to_string(), 512)
 }
 
-impl Explain for SocketError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Taken { .. } => "run one agent for a socket; name another with --socket".into(),
-            Self::NotASocket { .. } => "name another path with --socket".into(),
-            Self::Folder { source, .. } => return source.hint(),
-            Self::Make { .. } => {
-                "mount a volume there that this container's user may write, such as an emptyDir, and into the steps \
-                 read-only"
-                    .into()
-            }
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { SocketError,
+    Self::Taken { .. } => ["socket-taken", Usage, "run one agent for a socket; name another with --socket"],
+    Self::NotASocket { .. } => ["socket-path", Usage, "name another path with --socket"],
+    Self::Folder { source, .. } => [of source, exit Usage],
+    Self::Make { .. } => ["socket-unwritable", Usage,
+        "mount a volume there that this container's user may write, such as an emptyDir, and into the steps read-only"],
 }
 
 impl Socket {

@@ -18,8 +18,7 @@ use crate::config::settings::{
 use crate::config::sources::cosign_variable;
 use crate::config::stand_ins::{self, Named, StandIns};
 use crate::config::{ConfigError, Origin, boolean};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 
 /// The longest piece of a value that an error repeats, in bytes.
@@ -36,27 +35,17 @@ pub(super) enum CosignError {
     Value { origin: Origin, value: String, refusal: Refusal },
 }
 
-impl Explain for CosignError {
-    fn hint(&self) -> Option<String> {
-        let (origin, refusal) = match self {
-            Self::Config(error) => return error.hint(),
-            Self::Refused { origin, refusal } | Self::Value { origin, refusal, .. } => (origin, refusal),
-        };
-        let mut hint = format!("leave {origin} out");
-        if let Some(unless) = refusal.unless {
-            hint += ", or ";
-            hint += unless.how();
-        }
-        if !refusal.instead.is_empty() {
-            hint += "; ";
-            hint += refusal.instead;
-        }
-        Some(hint)
-    }
+explain! { CosignError,
+    Self::Config(error) => [of error],
+    Self::Refused { origin, refusal } | Self::Value { origin, refusal, .. } => ["cosign-flag", Usage,
+        "leave {origin} out{otherwise}" with (otherwise = otherwise(refusal))],
+}
 
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+/// What to do where the flag is meant, after "leave it out".
+fn otherwise(refusal: &Refusal) -> String {
+    let unless = refusal.unless.map(|unless| format!(", or {}", unless.how())).unwrap_or_default();
+    let then = if refusal.instead.is_empty() { "" } else { "; " };
+    format!("{unless}{then}{}", refusal.instead)
 }
 
 /// What cosign's flags and variables come to.

@@ -12,8 +12,7 @@ use super::output::Output;
 use super::own_flags::OwnFlags;
 use crate::config::settings::TIMEOUT;
 use crate::config::{self, ConfigError};
-use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explanation, explain};
 use crate::report::{Pending, ReportError};
 
 /// A global flag that means nothing for this command.
@@ -29,22 +28,11 @@ enum GlobalError {
     NoFile(String),
 }
 
-impl Explain for GlobalError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.hint(),
-            Self::File(error) => error.hint(),
-            Self::NoTimeout(_) => Some("leave it out".to_owned()),
-            Self::NoFile(_) => Some("redirect its standard output".to_owned()),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::File(error) => error.exit(),
-            _ => ExitCode::Usage,
-        }
-    }
+explain! { GlobalError,
+    Self::Config(error) => [of error],
+    Self::File(error) => [of error],
+    Self::NoTimeout(_) => ["global-no-timeout", Usage, "leave it out"],
+    Self::NoFile(_) => ["global-no-output-file", Usage, "redirect its standard output"],
 }
 
 /// Whether everything is logged. A value that can't be read is told by [`begin`].

@@ -11,7 +11,7 @@ use super::own_flags::OwnFlags;
 use super::sign::fail;
 use crate::config::ConfigError;
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::sign::{self, KeyError, KeyPair};
 
 /// cosign's default.
@@ -30,29 +30,13 @@ enum ImportError {
     NoKey,
 }
 
-impl Explain for ImportError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.hint(),
-            Self::Key(error) => error.hint(),
-            Self::Files(KeyFilesError::Exists(_)) => {
-                Some("choose another --output-key-prefix, or give --yes to replace both files".into())
-            }
-            Self::Files(error) => error.hint(),
-            Self::NoKey => {
-                Some("give --key FILE, or set COSIGN_KEY: a private key in PEM, not encrypted".into())
-            }
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Config(error) => error.exit(),
-            Self::Key(error) => error.exit(),
-            Self::Files(error) => error.exit(),
-            Self::NoKey => ExitCode::Usage,
-        }
-    }
+explain! { ImportError,
+    Self::Config(error) => [of error],
+    Self::Key(error) => [of error],
+    Self::Files(KeyFilesError::Exists(_)) => ["key-files-replace", Usage,
+        "choose another --output-key-prefix, or give --yes to replace both files"],
+    Self::Files(error) => [of error],
+    Self::NoKey => ["import-no-key", Usage, "give --key FILE, or set COSIGN_KEY: a private key in PEM, not encrypted"],
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {

@@ -9,8 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::environment::Environment;
 use super::output::Output;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::secret::Secret;
 use crate::sign::KeyPair;
@@ -36,22 +35,12 @@ pub(super) enum KeyFilesError {
     Mismatch,
 }
 
-impl Explain for KeyFilesError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Exists(_) => "choose another --output-key-prefix, or move the old key away".into(),
-            Self::Write { .. } => "choose a folder that can be written with --output-key-prefix".into(),
-            Self::NoPassword => "set COSIGN_PASSWORD; an empty one is allowed".into(),
-            Self::Terminal(_) | Self::Mismatch => "try again, or set COSIGN_PASSWORD".into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::NoPassword | Self::Mismatch | Self::Exists(_) => ExitCode::Usage,
-            Self::Write { .. } | Self::Terminal(_) => ExitCode::Failed,
-        }
-    }
+explain! { KeyFilesError,
+    Self::Exists(_) => ["key-files-exist", Usage, "choose another --output-key-prefix, or move the old key away"],
+    Self::Write { .. } => ["key-files-unwritable", Failed, "choose a folder that can be written with --output-key-prefix"],
+    Self::NoPassword => ["key-files-no-password", Usage, "set COSIGN_PASSWORD; an empty one is allowed"],
+    Self::Terminal(_) => ["password-not-read", Failed, "try again, or set COSIGN_PASSWORD"],
+    Self::Mismatch => ["password-mismatch", Usage, "try again, or set COSIGN_PASSWORD"],
 }
 
 /// `PREFIX.key` and `PREFIX.pub`.

@@ -45,7 +45,7 @@ use clap::ArgMatches;
 use crate::blank;
 use crate::config::{ConfigError, cosign, settings};
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::{Explain as _, explain};
 use crate::foreign;
 use crate::process;
 use crate::redact;
@@ -60,11 +60,9 @@ const ARGUMENT_BYTES: usize = 512;
 #[error("the command line can't be read: an argument holds a private key")]
 struct KeyAsArgument;
 
-impl Explain for KeyAsArgument {
-    fn hint(&self) -> Option<String> {
-        let places = "a directory, a file, env://NAME or k8s://NAMESPACE/NAME";
-        Some(format!("give --key the place of the key ({places}) instead of the key itself"))
-    }
+explain! { KeyAsArgument,
+    _ => ["key-as-argument", Usage,
+        "give --key the place of the key (a directory, a file, env://NAME or k8s://NAMESPACE/NAME) instead of the key itself"],
 }
 
 /// cosign has this command, and Stepseal doesn't.
@@ -75,14 +73,8 @@ struct Lacking {
     instead: &'static str,
 }
 
-impl Explain for Lacking {
-    fn hint(&self) -> Option<String> {
-        Some(self.instead.to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { Lacking,
+    Self { instead, .. } => ["cosign-command", Usage, text *instead],
 }
 
 /// Runs the command line `args`, the program's name first, in the process' environment. Call it before anything else, in a process

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explain, Explanation, explain};
 use crate::foreign;
 use crate::report::{Pending, ReportError};
 
@@ -25,13 +25,8 @@ pub(super) struct Output {
 #[error("cannot write to standard output")]
 struct Lost(#[source] io::Error);
 
-impl Explain for Lost {
-    fn hint(&self) -> Option<String> {
-        Some(
-            "let the program that reads it read to the end, or write to a file on a disk that has room"
-                .into(),
-        )
-    }
+explain! { Lost,
+    _ => ["output-lost", Failed, "let the program that reads it read to the end, or write to a file on a disk that has room"],
 }
 
 impl Output {

@@ -4,8 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::report::{Pending, ReportError};
 
@@ -26,19 +25,9 @@ pub(super) enum OutputFileError {
     Input { what: &'static str, path: PathBuf },
 }
 
-impl Explain for OutputFileError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Write { .. } => {
-                "name a file in a folder that this step's user may write, such as a workspace".into()
-            }
-            Self::Input { .. } => "name another file".into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { OutputFileError,
+    Self::Write { .. } => ["output-unwritable", Usage, "name a file in a folder that this step's user may write, such as a workspace"],
+    Self::Input { .. } => ["output-is-input", Usage, "name another file"],
 }
 
 impl OutputFile {

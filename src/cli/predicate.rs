@@ -6,8 +6,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::formats::{cosign_statement, statement};
 use crate::input::{self, InputError};
@@ -40,33 +39,17 @@ pub(super) enum PredicateError {
     Shape { place: String, kind: String, source: ShapeError },
 }
 
-impl Explain for PredicateError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Type(_) => {
-                let names: Vec<&str> = statement::PREDICATE_NAMES.iter().map(|(name, _)| *name).collect();
-                format!("give a URI, or one of {}", names.join(", "))
-            }
-            Self::Signature { .. } => {
-                "sign the image with `stepseal sign`, or give the type of what is attested".into()
-            }
-            Self::Read { source: InputError::TooLarge { .. }, .. } => {
-                "attest to a summary with the digest of the whole".into()
-            }
-            Self::Read { source, .. } => source
-                .hint()
-                .unwrap_or_else(|| "name a file that this step may read, or - for standard input".into()),
-            Self::NotText(_) => "give UTF-8 text".into(),
-            Self::NotJson { .. } => "give JSON, or --type custom, whose predicate may be any text".into(),
-            Self::Shape { .. } => {
-                "give the file that belongs to this type, or the type that belongs to this file".into()
-            }
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { PredicateError,
+    Self::Type(_) => ["predicate-type", Usage,
+        "give a URI, or one of {names}" with
+        (names = statement::PREDICATE_NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "))],
+    Self::Signature { .. } => ["predicate-signature", Usage, "sign the image with `stepseal sign`, or give the type of what is attested"],
+    Self::Read { source: InputError::TooLarge { .. }, .. } => ["predicate-large", Usage, "attest to a summary with the digest of the whole"],
+    Self::Read { source, .. } => [of source, or "predicate-unreadable", Usage,
+        "name a file that this step may read, or - for standard input"],
+    Self::NotText(_) => ["predicate-not-text", Usage, "give UTF-8 text"],
+    Self::NotJson { .. } => ["predicate-not-json", Usage, "give JSON, or --type custom, whose predicate may be any text"],
+    Self::Shape { .. } => ["predicate-shape", Usage, "give the file that belongs to this type, or the type that belongs to this file"],
 }
 
 /// The predicate type that `--type` names; `place` says whose it is.

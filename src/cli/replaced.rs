@@ -13,8 +13,7 @@ use super::own_flags::OwnFlags;
 use crate::config::ConfigError;
 use crate::config::settings::REPORT;
 use crate::config::sources::cosign_variable;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::sign::KEY_FILES;
 
@@ -30,17 +29,9 @@ pub(super) enum ReplacedError {
     Named { flag: &'static str, other: String, path: PathBuf },
 }
 
-impl Explain for ReplacedError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.hint(),
-            Self::Named { .. } => Some("name another file".into()),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { ReplacedError,
+    Self::Config(error) => [of error],
+    Self::Named { .. } => ["output-is-input", Usage, "name another file"],
 }
 
 /// The flags with which `command` names files to write, but for those that have a look of their own.

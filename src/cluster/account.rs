@@ -13,8 +13,7 @@ use super::Cluster;
 use super::error::ClusterError;
 use super::kind::Kind;
 use super::secret_data::SecretData;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::object_name::ObjectName;
 
@@ -75,33 +74,12 @@ fn listed(notes: &[String]) -> String {
     notes.iter().map(|note| format!("; {note}")).collect()
 }
 
-impl Explain for AccountError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Cluster { source, .. } => source.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Cluster { source, .. } => source.hint(),
-            Self::Nothing { account, .. } => Some(format!(
-                "name a Secret of type kubernetes.io/dockerconfigjson in its imagePullSecrets: kubectl -n {} patch serviceaccount {} \
-                 -p '{{\"imagePullSecrets\":[{{\"name\":\"SECRET\"}}]}}'",
-                account.namespace(),
-                account.name()
-            )),
-            Self::TooMany { .. } => Some("leave those out that are not for registries".into()),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Cluster { source, .. } => source.exit(),
-            _ => ExitCode::Usage,
-        }
-    }
+explain! { AccountError,
+    Self::Cluster { source, .. } => [of source],
+    Self::Nothing { account, .. } => ["account-no-credentials", Usage,
+        "name a Secret of type kubernetes.io/dockerconfigjson in its imagePullSecrets: kubectl -n {namespace} patch serviceaccount {name} \
+         -p '{{\"imagePullSecrets\":[{{\"name\":\"SECRET\"}}]}}'" with (namespace = account.namespace(), name = account.name())],
+    Self::TooMany { .. } => ["account-many-secrets", Usage, "leave those out that are not for registries"],
 }
 
 /// A name of a Secret, and in which list it stands.

@@ -17,8 +17,7 @@ pub use fault::{KubeconfigFault, SetupFault};
 
 use super::kind::Kind;
 use super::who::Who;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::mask::Mask;
 use crate::object_name::ObjectName;
@@ -429,46 +428,28 @@ impl ClusterError {
     }
 }
 
-impl Explain for ClusterError {
-    fn used(&self) -> Option<String> {
-        self.request().map(|request| request.who.to_string())
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoCluster { unread, .. } => {
-                let hint = "let the pod have its ServiceAccount's token (automountServiceAccountToken), or set KUBECONFIG";
-                and(hint.into(), unread.as_deref())
-            }
-            Self::KubeconfigFile { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
-                "name a regular file: nothing could be read from this one before the time limit".into()
-            }
-            Self::KubeconfigFile { .. } => {
-                "mount it together with the kubeconfig, readable by this step's user".into()
-            }
-            Self::Program { path, .. } => format!(
-                "if this program is meant to run in this step, set KUBECONFIG={}; a token or a client certificate needs no program",
-                path.display()
-            ),
-            Self::Account { .. } => {
-                "mount the ServiceAccount's token, ca.crt and namespace, readable by this step's user".into()
-            }
-            Self::Address(_) => "leave both as Kubernetes sets them".into(),
-            Self::Kubeconfig { .. } | Self::Setup { .. } => {
-                "see whether `kubectl version` works with the same kubeconfig".into()
-            }
-            Self::Proxy => "use an http:// proxy, or add the API server to NO_PROXY".into(),
-            Self::Request(request) => return request.hint(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Request(request) if matches!(request.status(), 401 | 403) => ExitCode::Refused,
-            Self::Request(_) => ExitCode::Failed,
-            _ => ExitCode::Usage,
-        }
-    }
+explain! { ClusterError,
+    Self::NoCluster { unread, .. } => ["cluster-none", Usage, text and(
+        "let the pod have its ServiceAccount's token (automountServiceAccountToken), or set KUBECONFIG".into(), unread.as_deref())],
+    Self::KubeconfigFile { source, .. } if source.kind() == io::ErrorKind::TimedOut => ["kubeconfig-not-a-file", Usage,
+        "name a regular file: nothing could be read from this one before the time limit"],
+    Self::KubeconfigFile { .. } => ["kubeconfig-unreadable", Usage, "mount it together with the kubeconfig, readable by this step's user"],
+    Self::Program { path, .. } => ["kubeconfig-program", Usage,
+        "if this program is meant to run in this step, set KUBECONFIG={path}; a token or a client certificate needs no program"
+        with (path = path.display())],
+    Self::Account { .. } => ["account-unreadable", Usage,
+        "mount the ServiceAccount's token, ca.crt and namespace, readable by this step's user"],
+    Self::Address(_) => ["cluster-address", Usage, "leave both as Kubernetes sets them"],
+    Self::Kubeconfig { .. } | Self::Setup { .. } => ["kubeconfig-unusable", Usage,
+        "see whether `kubectl version` works with the same kubeconfig"],
+    Self::Proxy => ["cluster-proxy", Usage, "use an http:// proxy, or add the API server to NO_PROXY"],
+    Self::Request(request) if matches!(request.status(), 401 | 403) => ["cluster-denied", Refused,
+        hint request.hint(), used Some(request.who.to_string())],
+    Self::Request(request) if request.status() == 404 => ["cluster-not-found", Failed,
+        hint request.hint(), used Some(request.who.to_string())],
+    Self::Request(request) if request.status() != 0 => ["cluster-refused", Failed,
+        hint request.hint(), used Some(request.who.to_string())],
+    Self::Request(request) => ["cluster-unreachable", Failed, hint request.hint(), used Some(request.who.to_string())],
 }
 
 #[cfg(test)]

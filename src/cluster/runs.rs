@@ -10,8 +10,7 @@ use serde_json::Value;
 use super::error::ClusterError;
 use super::kind::Kind;
 use super::{Cluster, Environment, text_at};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::object_name::{NameError, ObjectName, Uid};
 
@@ -89,36 +88,15 @@ pub enum RunsError {
     },
 }
 
-impl Explain for RunsError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Cluster(error) => error.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Cluster(error) => return error.hint(),
-            Self::NoPod | Self::NotTekton { .. } => {
-                "let the Task set STEPSEAL_TASKRUN to $(context.taskRun.namespace)/$(context.taskRun.name) and STEPSEAL_TASKRUN_UID to \
-                 $(context.taskRun.uid) in this step"
-                    .into()
-            }
-            Self::NotOwned { .. } => {
-                "don't trust it: Tekton makes the PipelineRun its owner; see who made it, or removed the owner".into()
-            }
-            Self::Another { .. } => "it was deleted and made again; sign the new one by itself".into(),
-            Self::Name { .. } | Self::TooMany { .. } => "see whether Tekton wrote this object".into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Cluster(error) => error.exit(),
-            _ => ExitCode::Failed,
-        }
-    }
+explain! { RunsError,
+    Self::Cluster(error) => [of error],
+    Self::NoPod | Self::NotTekton { .. } => ["run-not-named", Failed,
+        "let the Task set STEPSEAL_TASKRUN to $(context.taskRun.namespace)/$(context.taskRun.name) and STEPSEAL_TASKRUN_UID to \
+         $(context.taskRun.uid) in this step"],
+    Self::NotOwned { .. } => ["run-not-owned", Failed,
+        "don't trust it: Tekton makes the PipelineRun its owner; see who made it, or removed the owner"],
+    Self::Another { .. } => ["run-made-again", Failed, "it was deleted and made again; sign the new one by itself"],
+    Self::Name { .. } | Self::TooMany { .. } => ["run-odd-object", Failed, "see whether Tekton wrote this object"],
 }
 
 impl Cluster {

@@ -21,8 +21,7 @@ use super::kind::Kind;
 use super::runs::owner;
 use super::so_far::{STEP, containers};
 use super::text_at;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 
 /// Under which names Tekton's controller writes: that of its program's file. It is `/ko-app/controller` in Tekton's releases and in OpenShift
@@ -85,23 +84,12 @@ impl fmt::Display for Differences {
 
 impl std::error::Error for Differences {}
 
-impl Explain for TruthError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Differs { .. } => {
-                "nothing was signed; find out who may patch the status of TaskRuns here: kubectl auth can-i patch taskruns/status, \
-                 kubectl get taskrun -o yaml --show-managed-fields"
-                    .into()
-            }
-            Self::Unchecked { .. } => {
-                "sign within the run, or before its Pod is taken away; without --require-pod the report says that it was not checked".into()
-            }
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Failed
-    }
+explain! { TruthError,
+    Self::Differs { .. } => ["pod-differs", Failed,
+        "nothing was signed; find out who may patch the status of TaskRuns here: kubectl auth can-i patch taskruns/status, \
+         kubectl get taskrun -o yaml --show-managed-fields"],
+    Self::Unchecked { .. } => ["pod-unchecked", Failed,
+        "sign within the run, or before its Pod is taken away; without --require-pod the report says that it was not checked"],
 }
 
 impl Truth {

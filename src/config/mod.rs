@@ -23,8 +23,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use crate::blank;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::input::InputError;
 use crate::object_name::{ObjectName, Uid};
@@ -227,40 +226,21 @@ pub enum ConfigError {
     },
 }
 
-impl Explain for ConfigError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Environment { .. } => "set the variables that begin with STEPSEAL_ to UTF-8 text".into(),
-            Self::Directory { source: InputError::TooLarge { .. }, .. } => {
-                "mount the chains-config ConfigMap, one file a key".into()
-            }
-            Self::Directory { source, .. } => source
-                .hint()
-                .unwrap_or_else(|| "mount the ConfigMap there, readable by this step's user".into()),
-            Self::Value { origin, .. } => {
-                format!("correct {origin}; `stepseal sign --help` lists the settings")
-            }
-            Self::Pattern { source, .. } => return source.hint(),
-            Self::Blank { origin, .. } => format!("leave {origin} out, or give it a value"),
-            Self::NotText { origin } => format!("leave {origin} out, or set it to UTF-8 text"),
-            Self::Unsupported { key, .. } => {
-                format!("set {} for this step to one of the allowed values", sources::variable(key))
-            }
-            Self::Contradiction { one, other }
-            | Self::TwoLogins { one, other }
-            | Self::Both { one, other } => {
-                format!("leave out {one} or {other}")
-            }
-            Self::Incomplete { given, missing, value } => {
-                format!("give --{missing} {value} too, or leave out {given}")
-            }
-            Self::Override { .. } => "see docs/configuration.md for the keys".into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { ConfigError,
+    Self::Environment { .. } => ["config-environment", Usage, "set the variables that begin with STEPSEAL_ to UTF-8 text"],
+    Self::Directory { source: InputError::TooLarge { .. }, .. } => ["config-directory", Usage,
+        "mount the chains-config ConfigMap, one file a key"],
+    Self::Directory { source, .. } => [of source, or "config-directory", Usage, "mount the ConfigMap there, readable by this step's user"],
+    Self::Value { origin, .. } => ["config-value", Usage, "correct {origin}; `stepseal sign --help` lists the settings"],
+    Self::Pattern { source, .. } => [of source],
+    Self::Blank { origin, .. } => ["config-blank", Usage, "leave {origin} out, or give it a value"],
+    Self::NotText { origin } => ["config-not-text", Usage, "leave {origin} out, or set it to UTF-8 text"],
+    Self::Unsupported { key, .. } => ["config-chains-value", Usage,
+        "set {variable} for this step to one of the allowed values" with (variable = sources::variable(key))],
+    Self::Contradiction { one, other } | Self::TwoLogins { one, other } | Self::Both { one, other } => ["config-contradiction", Usage,
+        "leave out {one} or {other}"],
+    Self::Incomplete { given, missing, value } => ["config-incomplete", Usage, "give --{missing} {value} too, or leave out {given}"],
+    Self::Override { .. } => ["config-override", Usage, "see docs/configuration.md for the keys"],
 }
 
 /// The longest piece of a value that an error repeats, in bytes.

@@ -1,6 +1,8 @@
 //! Each value in its place, and each wrong one with its reason.
 
 use super::*;
+use crate::exit::ExitCode;
+use crate::explain::Explain as _;
 use crate::place::Encoding;
 
 fn flags(given: &[(&str, &[&str])]) -> Flags {

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::registry::{Auth, Content, ContentError, EmbeddedRegistry, Options, Rights, User};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::oci::{Digest, ImageRef};
 use crate::secret::Secret;
 use crate::sign::{self, KeyError};
@@ -50,18 +49,10 @@ pub enum SampleError {
     Random,
 }
 
-impl Explain for SampleError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Start(_) => "choose another port with --port".into(),
-            Self::Write(_) => "set TMPDIR to a folder that can be written".into(),
-            Self::Push(_) | Self::Key(_) | Self::Random => return None,
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Failed
-    }
+explain! { SampleError,
+    Self::Start(_) => ["demo-port", Failed, "choose another port with --port"],
+    Self::Write(_) => ["demo-folder", Failed, "set TMPDIR to a folder that can be written"],
+    Self::Push(_) | Self::Key(_) | Self::Random => ["demo-failed", Failed],
 }
 
 impl Sample {

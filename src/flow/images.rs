@@ -6,8 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::formats::simple_signing;
 use crate::found::Found as _;
 use crate::oci::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
@@ -62,35 +61,13 @@ pub enum VerifyError {
     },
 }
 
-impl Explain for VerifyError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Lookup { source, .. } | Self::Absent { source, .. } => source.used(),
-            Self::Places { source, .. } => source.used(),
-            Self::Entry(_) | Self::TooMany { .. } => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Lookup { source, .. } => source.hint(),
-            Self::Places { source, .. } => source.hint(),
-            Self::Absent { source, .. } if source.is_page() => source.hint(),
-            Self::Absent { .. } => Some("check the name, the tag and the digest".to_owned()),
-            Self::Entry(error) => error.hint(),
-            Self::TooMany { .. } => {
-                Some("verify the index without --recursive, or its parts in several runs".to_owned())
-            }
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Lookup { source, .. } => source.exit(),
-            Self::Places { source, .. } => source.exit(),
-            Self::Absent { .. } | Self::Entry(_) | Self::TooMany { .. } => ExitCode::Failed,
-        }
-    }
+explain! { VerifyError,
+    Self::Lookup { source, .. } => [of source],
+    Self::Places { source, .. } => [of source],
+    Self::Absent { source, .. } if source.is_page() => [of source, exit Failed],
+    Self::Absent { source, .. } => ["image-not-found", Failed, "check the name, the tag and the digest", used source.used()],
+    Self::Entry(error) => [of error],
+    Self::TooMany { .. } => ["index-large-to-verify", Failed, "verify the index without --recursive, or its parts in several runs"],
 }
 
 /// An image and the name that it was asked for by.

@@ -366,8 +366,7 @@ impl Pipeline {
     ) -> Result<Done, PipelineError> {
         let image = &one.planned.image;
         let expected = shelf.clone().unwrap_or_default();
-        let mut signed =
-            self.make(&expected, one, &judge.missing(&expected)).await?;
+        let mut signed = self.make(&expected, one, &judge.missing(&expected)).await?;
         let shelf = match shelf {
             Some(shelf) => shelf,
             None => {

@@ -74,21 +74,11 @@ pub enum PayloadError {
     },
 }
 
-impl crate::explain::Explain for PayloadError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Identity => "leave --identity out, or set storage.oci.encoding-format to dsse".into(),
-            Self::Json => "this is a fault of Stepseal's: report it with the configuration used".into(),
-            Self::OtherSubject { .. } => {
-                "give a statement that names each image by its sha256 digest, or the predicate alone: --predicate FILE --type TYPE"
-                    .into()
-            }
-        })
-    }
-
-    fn exit(&self) -> crate::exit::ExitCode {
-        crate::exit::ExitCode::Usage
-    }
+crate::explain::explain! { PayloadError,
+    Self::Identity => ["payload-identity", Usage, "leave --identity out, or set storage.oci.encoding-format to dsse"],
+    Self::Json => ["fault-payload", Usage, "this is a fault of Stepseal's: report it with the configuration used"],
+    Self::OtherSubject { .. } => ["statement-names-others", Usage,
+        "give a statement that names each image by its sha256 digest, or the predicate alone: --predicate FILE --type TYPE"],
 }
 
 impl Payload {

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 
 /// The longest part of a path that is shown.
@@ -104,26 +103,16 @@ impl InputError {
     }
 }
 
-impl Explain for InputError {
-    /// What to do; `None` where that depends on what the file is for.
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::LeadsOut { .. } | Self::UnknownMount { .. } => {
-                "name the file itself, or copy it to where the link is; if you did not make the link, a build step did"
-            }
-            Self::Procfs { stdin: true } => "write - to read standard input",
-            Self::Procfs { stdin: false } => "write the content to a file first, and name that file",
-            Self::NotAFile { stdin: true, .. } => "give a regular file, or - for standard input",
-            Self::NotAFile { stdin: false, .. } => "give a regular file",
-            Self::Grew | Self::Replaced => "run again when no other process writes that file",
-            _ => return None,
-        };
-        Some(hint.to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { InputError,
+    Self::LeadsOut { .. } | Self::UnknownMount { .. } => ["file-link", Usage,
+        "name the file itself, or copy it to where the link is; if you did not make the link, a build step did"],
+    Self::Procfs { stdin: true } => ["file-procfs", Usage, "write - to read standard input"],
+    Self::Procfs { stdin: false } => ["file-procfs", Usage, "write the content to a file first, and name that file"],
+    Self::NotAFile { stdin: true, .. } => ["file-not-regular", Usage, "give a regular file, or - for standard input"],
+    Self::NotAFile { stdin: false, .. } => ["file-not-regular", Usage, "give a regular file"],
+    Self::Grew | Self::Replaced => ["file-changed", Usage, "run again when no other process writes that file"],
+    // What to do depends on what the file is for.
+    _ => ["file-unreadable", Usage],
 }
 
 fn shown(path: &Path) -> String {

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::Manifest;
 use super::json::{elements, fields};
 use super::{Digest, DigestError, ImageRef};
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign::Text;
 
 /// An index that lists more is rejected as hostile.
@@ -85,10 +85,8 @@ impl EntryError {
     }
 }
 
-impl Explain for EntryError {
-    fn hint(&self) -> Option<String> {
-        Some("list the manifest by its sha256 digest, or leave out --recursive".to_owned())
-    }
+explain! { EntryError,
+    _ => ["index-entry", Failed, "list the manifest by its sha256 digest, or leave out --recursive"],
 }
 
 /// Everything that the index `image` lists, each digest once; nothing for an image manifest.

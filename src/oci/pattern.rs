@@ -11,8 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{CanonicalRepository, PlainHttp, Repository};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::oci::reference::{DEFAULT_REGISTRY, MAX_PATH_BYTES, MAX_REGISTRY_BYTES, is_path_component};
 use crate::pattern;
@@ -90,14 +89,8 @@ pub enum PatternError {
     TooLong,
 }
 
-impl Explain for PatternError {
-    fn hint(&self) -> Option<String> {
-        Some("a pattern is HOST/PATH: * stands for text within a part, ** for whole parts".to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { PatternError,
+    _ => ["repository-pattern", Usage, "a pattern is HOST/PATH: * stands for text within a part, ** for whole parts"],
 }
 
 impl Pattern {

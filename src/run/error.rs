@@ -2,8 +2,7 @@
 
 use super::document::{MAX_DEPTH, MAX_RUN_BYTES};
 use super::{ConditionError, NAME_SHOWN_BYTES, RunKind};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign::Text;
 use crate::object_name::NameError;
 
@@ -190,59 +189,33 @@ pub enum RunError {
     },
 }
 
-impl Explain for RunError {
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::TooBig | Self::TooDeep | Self::TooManyChildren { .. } | Self::TooManySteps { .. } => {
-                "give one TaskRun, or one PipelineRun followed by its TaskRuns"
-            }
-            Self::NotText | Self::Json(_) | Self::Yaml(_) | Self::NotAnObject(_) => {
-                "give it as kubectl get -o yaml or -o json writes it"
-            }
-            Self::Utf16 => "write it as UTF-8: in PowerShell, kubectl get … | Out-File -Encoding utf8 FILE",
-            Self::Empty => {
-                "see whether the command that wrote it failed (kubectl get taskrun NAME -n NAMESPACE -o yaml)"
-            }
-            Self::NoRun { instead, .. } => instead,
-            Self::Several { kind: RunKind::TaskRun, .. } => {
-                "give one of them (kubectl get taskrun NAME -o yaml), or the PipelineRun that they belong to with them"
-            }
-            Self::Several { kind: RunKind::PipelineRun, .. } => {
-                "give one of them (kubectl get pipelinerun NAME -o yaml) and its TaskRuns \
-                 (kubectl get taskruns -l tekton.dev/pipelineRun=NAME -o yaml)"
-            }
-            Self::Nothing | Self::OtherKind { .. } | Self::NotATaskRun { .. } => {
-                "give one TaskRun, or one PipelineRun followed by its own TaskRuns"
-            }
-            Self::NoVersion { .. } | Self::OtherVersion { .. } => {
-                "give the object as tekton.dev/v1 or tekton.dev/v1beta1"
-            }
-            Self::Embedded { .. } => {
-                "don't trust it: Tekton never writes that; give it as the cluster has it (kubectl get -o yaml)"
-            }
-            Self::TwoResults { .. } => {
-                "don't trust it: tekton.dev/v1beta1 has one of these names; give it as the cluster has it (kubectl get -o yaml)"
-            }
-            Self::Contradiction { .. } => {
-                "give both as the cluster has them now (kubectl get -o yaml); if they still differ, don't trust them: Tekton writes the same in both"
-            }
-            Self::Condition { .. } => {
-                "don't trust it: Tekton gives each run one condition \"Succeeded\"; give it as the cluster has it \
-                 (kubectl get -o yaml)"
-            }
-            Self::LargeObject { .. } => {
-                "don't trust it: it is not as the cluster had it, as the API server refuses such an object"
-            }
-            Self::NoName { .. } | Self::NoUid { .. } | Self::Field { .. } => {
-                "give the object as the cluster has it (kubectl get -o yaml), not the file it was created from"
-            }
-            Self::Twice { .. } => "give each run once, as the cluster has it now (without --watch)",
-            Self::OtherNamespace { .. } => "give the TaskRuns that the PipelineRun's childReferences name",
-        };
-        Some(hint.to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { RunError,
+    Self::TooBig | Self::TooDeep | Self::TooManyChildren { .. } | Self::TooManySteps { .. } => ["run-large", Usage,
+        "give one TaskRun, or one PipelineRun followed by its TaskRuns"],
+    Self::NotText | Self::Json(_) | Self::Yaml(_) | Self::NotAnObject(_) => ["run-format", Usage,
+        "give it as kubectl get -o yaml or -o json writes it"],
+    Self::Utf16 => ["run-utf16", Usage, "write it as UTF-8: in PowerShell, kubectl get … | Out-File -Encoding utf8 FILE"],
+    Self::Empty => ["run-empty", Usage, "see whether the command that wrote it failed (kubectl get taskrun NAME -n NAMESPACE -o yaml)"],
+    Self::NoRun { instead, .. } => ["run-other-object", Usage, text *instead],
+    Self::Several { kind: RunKind::TaskRun, .. } => ["run-several", Usage,
+        "give one of them (kubectl get taskrun NAME -o yaml), or the PipelineRun that they belong to with them"],
+    Self::Several { kind: RunKind::PipelineRun, .. } => ["run-several", Usage,
+        "give one of them (kubectl get pipelinerun NAME -o yaml) and its TaskRuns (kubectl get taskruns -l tekton.dev/pipelineRun=NAME -o yaml)"],
+    Self::Nothing | Self::OtherKind { .. } | Self::NotATaskRun { .. } => ["run-kind", Usage,
+        "give one TaskRun, or one PipelineRun followed by its own TaskRuns"],
+    Self::NoVersion { .. } | Self::OtherVersion { .. } => ["run-version", Usage, "give the object as tekton.dev/v1 or tekton.dev/v1beta1"],
+    Self::Embedded { .. } => ["run-forged", Usage,
+        "don't trust it: Tekton never writes that; give it as the cluster has it (kubectl get -o yaml)"],
+    Self::TwoResults { .. } => ["run-forged", Usage,
+        "don't trust it: tekton.dev/v1beta1 has one of these names; give it as the cluster has it (kubectl get -o yaml)"],
+    Self::Contradiction { .. } => ["run-contradiction", Usage,
+        "give both as the cluster has them now (kubectl get -o yaml); if they still differ, don't trust them: Tekton writes the same in both"],
+    Self::Condition { .. } => ["run-forged", Usage,
+        "don't trust it: Tekton gives each run one condition \"Succeeded\"; give it as the cluster has it (kubectl get -o yaml)"],
+    Self::LargeObject { .. } => ["run-forged", Usage,
+        "don't trust it: it is not as the cluster had it, as the API server refuses such an object"],
+    Self::NoName { .. } | Self::NoUid { .. } | Self::Field { .. } => ["run-not-of-cluster", Usage,
+        "give the object as the cluster has it (kubectl get -o yaml), not the file it was created from"],
+    Self::Twice { .. } => ["run-twice", Usage, "give each run once, as the cluster has it now (without --watch)"],
+    Self::OtherNamespace { .. } => ["run-other-namespace", Usage, "give the TaskRuns that the PipelineRun's childReferences name"],
 }

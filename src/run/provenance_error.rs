@@ -2,8 +2,7 @@
 
 use super::go_types::GoTypeError;
 use super::{RunKind, StatusError};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign::shown;
 
 /// Fields of a status that v1beta1 has, and v1 does not.
@@ -69,29 +68,14 @@ pub enum ProvenanceError {
     },
 }
 
-impl Explain for ProvenanceError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NotAStatus { source: StatusError::Field(field), .. } if V1BETA1.contains(&field.raw()) => {
-                "that is a field of tekton.dev/v1beta1, and the object says tekton.dev/v1: give it as the cluster has it (kubectl get -o yaml)"
-                    .into()
-            }
-            Self::NotAStatus { source: StatusError::Field(_), .. } => {
-                "if a newer Tekton wrote that field, which this version does not know in a status, use a newer Stepseal, or another format \
-                 than tekton"
-                    .into()
-            }
-            Self::Part { .. } | Self::Time { .. } | Self::NotAStatus { .. } => {
-                "give the object as the cluster has it (kubectl get -o yaml); Tekton refuses such a value"
-                    .into()
-            }
-            Self::NoStatus { .. } => "sign the run once it has begun".into(),
-            Self::TooBig { .. } => "sign the TaskRuns of this PipelineRun, each on its own".into(),
-            Self::Json { .. } => "this is a fault of Stepseal's: report it with the run".into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { ProvenanceError,
+    Self::NotAStatus { source: StatusError::Field(field), .. } if V1BETA1.contains(&field.raw()) => ["run-beta-field", Usage,
+        "that is a field of tekton.dev/v1beta1, and the object says tekton.dev/v1: give it as the cluster has it (kubectl get -o yaml)"],
+    Self::NotAStatus { source: StatusError::Field(_), .. } => ["run-new-field", Usage,
+        "if a newer Tekton wrote that field, which this version does not know in a status, use a newer Stepseal, or another format than tekton"],
+    Self::Part { .. } | Self::Time { .. } | Self::NotAStatus { .. } => ["run-odd-value", Usage,
+        "give the object as the cluster has it (kubectl get -o yaml); Tekton refuses such a value"],
+    Self::NoStatus { .. } => ["run-not-begun", Usage, "sign the run once it has begun"],
+    Self::TooBig { .. } => ["run-provenance-large", Usage, "sign the TaskRuns of this PipelineRun, each on its own"],
+    Self::Json { .. } => ["fault-provenance", Usage, "this is a fault of Stepseal's: report it with the run"],
 }

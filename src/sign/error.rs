@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use super::remote::AgentError;
 use crate::cluster::ClusterError;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::input::InputError;
 use crate::key::Malformed;
 use crate::key::algorithm::Algorithm;
@@ -203,91 +202,47 @@ pub enum KeyError {
     Encode,
 }
 
-impl Explain for KeyError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::WrongPassword { password, .. }
-            | Self::PasswordInUtf16 { password, .. }
-            | Self::PasswordWithMark { password, .. } => Some(format!("password of {password}")),
-            Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => source.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Agent(error) => return error.hint(),
-            Self::Unusable { source, .. } => source.hint(),
-            Self::NoSetting | Self::InlineKey | Self::Scheme { .. } | Self::EnvName | Self::SecretName(_) => {
-                "give a directory (a mounted Secret), a file, env://NAME, or k8s://NAMESPACE/NAME"
-            }
-            Self::Cluster { name, source } if source.is_not_found() => {
-                return Some(format!("make it: stepseal generate-key-pair k8s://{name}"));
-            }
-            Self::PublicCluster { source, .. } if source.is_not_found() => {
-                "name the Secret that the signatures were made with, or a file with its public key"
-            }
-            Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => return source.hint(),
-            Self::Sealed { .. } => {
-                "use it as it is: --key takes it, and `stepseal public-key` prints its public key"
-            }
-            Self::EnvUnset { .. } => "set it from a Secret (env.valueFrom.secretKeyRef) in this step",
-            Self::Missing { .. } => {
-                "mount the Secret that holds cosign.key into this step, or name its place with --key or STEPSEAL_KEY"
-            }
-            Self::PublicMissing { .. } => {
-                "name the file with --key, such as cosign.pub, or the folder that holds it"
-            }
-            Self::PublicRead { source, .. } if source.hint().is_some() => return source.hint(),
-            Self::PublicRead { source: InputError::TooLarge { .. }, .. } => {
-                "name the right file: a public key has less than a kilobyte"
-            }
-            Self::PublicRead { .. } => "name a file that this step's user may read",
-            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                "it is a link that leads nowhere: mount the Secret anew, and as a whole"
-            }
-            Self::Read { .. } => {
-                "let this step's user read it: defaultMode of the Secret's volume, fsGroup of the pod"
-            }
-            Self::NotRegular { .. } => "put a regular file there, as a mounted Secret does",
-            Self::TooLarge { .. } => "mount the right file: a key has a few kilobytes, a password less",
-            Self::NoKey { .. } => {
-                "make a key and fill the Secret with it: stepseal generate-key-pair k8s://NAMESPACE/signing-secrets"
-            }
-            Self::TwoKeys { .. } => "leave one of them in the Secret, or name the file to use with --key",
-            Self::NoPassword { .. } => {
-                "put cosign.password beside it in the Secret, or set COSIGN_PASSWORD (empty, if its password is empty)"
-            }
-            Self::WrongPassword { .. } => {
-                "give the password that the key was made with; if it is right, the key file was changed after it was made"
-            }
-            Self::PasswordInUtf16 { .. } | Self::PasswordWithMark { .. } => {
-                "write it as plain text, as with PowerShell's Set-Content -Encoding ascii -NoNewline"
-            }
-            Self::NoPublicKey { .. } => "name the file with the public key, or write it there as cosign.pub",
-            Self::PublicKey(source) | Self::PublicFile { source, .. } if source.public_hint().is_some() => {
-                return source.public_hint().map(str::to_owned);
-            }
-            Self::PublicKey(_) => {
-                "give the public key that belongs to the signatures, as cosign.pub holds it"
-            }
-            Self::PublicFile { .. } | Self::Mismatch { .. } => {
-                "write it anew (stepseal public-key --key cosign.key > cosign.pub), or take it out of the Secret"
-            }
-            Self::Encode | Self::Digest(_) => "report it with the version of this program",
-            Self::Sign(_) | Self::Random(_) => {
-                "see why getrandom(2) fails here; a seccomp profile may refuse it"
-            }
-        };
-        Some(hint.to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => source.exit(),
-            Self::Agent(error) => error.exit(),
-            Self::Sign(_) | Self::Random(_) | Self::Encode | Self::Digest(_) => ExitCode::Failed,
-            _ => ExitCode::Usage,
-        }
-    }
+explain! { KeyError,
+    Self::Agent(error) => [of error],
+    Self::Unusable { source, .. } => ["key-unusable", Usage, text source.hint()],
+    Self::NoSetting | Self::InlineKey | Self::Scheme { .. } | Self::EnvName | Self::SecretName(_) => ["key-setting", Usage,
+        "give a directory (a mounted Secret), a file, env://NAME, or k8s://NAMESPACE/NAME"],
+    Self::Cluster { name, source } if source.is_not_found() => ["key-secret-absent", Failed,
+        "make it: stepseal generate-key-pair k8s://{name}", used source.used()],
+    Self::PublicCluster { source, .. } if source.is_not_found() => ["public-key-secret-absent", Failed,
+        "name the Secret that the signatures were made with, or a file with its public key", used source.used()],
+    Self::Cluster { source, .. } | Self::PublicCluster { source, .. } => [of source],
+    Self::Sealed { .. } => ["key-sealed", Usage, "use it as it is: --key takes it, and `stepseal public-key` prints its public key"],
+    Self::EnvUnset { .. } => ["key-variable-unset", Usage, "set it from a Secret (env.valueFrom.secretKeyRef) in this step"],
+    Self::Missing { .. } => ["key-missing", Usage,
+        "mount the Secret that holds cosign.key into this step, or name its place with --key or STEPSEAL_KEY"],
+    Self::PublicMissing { .. } => ["public-key-missing", Usage, "name the file with --key, such as cosign.pub, or the folder that holds it"],
+    Self::PublicRead { source: InputError::TooLarge { .. }, .. } => ["public-key-large", Usage,
+        "name the right file: a public key has less than a kilobyte"],
+    Self::PublicRead { source, .. } => [of source, or "public-key-unreadable", Usage, "name a file that this step's user may read"],
+    Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => ["key-link-broken", Usage,
+        "it is a link that leads nowhere: mount the Secret anew, and as a whole"],
+    Self::Read { .. } => ["key-unreadable", Usage, "let this step's user read it: defaultMode of the Secret's volume, fsGroup of the pod"],
+    Self::NotRegular { .. } => ["key-not-a-file", Usage, "put a regular file there, as a mounted Secret does"],
+    Self::TooLarge { .. } => ["key-large", Usage, "mount the right file: a key has a few kilobytes, a password less"],
+    Self::NoKey { .. } => ["key-absent", Usage,
+        "make a key and fill the Secret with it: stepseal generate-key-pair k8s://NAMESPACE/signing-secrets"],
+    Self::TwoKeys { .. } => ["key-two", Usage, "leave one of them in the Secret, or name the file to use with --key"],
+    Self::NoPassword { .. } => ["key-no-password", Usage,
+        "put cosign.password beside it in the Secret, or set COSIGN_PASSWORD (empty, if its password is empty)"],
+    Self::WrongPassword { password, .. } => ["key-wrong-password", Usage,
+        "give the password that the key was made with; if it is right, the key file was changed after it was made",
+        used Some(format!("password of {password}"))],
+    Self::PasswordInUtf16 { password, .. } | Self::PasswordWithMark { password, .. } => ["key-password-encoding", Usage,
+        "write it as plain text, as with PowerShell's Set-Content -Encoding ascii -NoNewline",
+        used Some(format!("password of {password}"))],
+    Self::NoPublicKey { .. } => ["public-key-missing", Usage, "name the file with the public key, or write it there as cosign.pub"],
+    Self::PublicKey(source) | Self::PublicFile { source, .. } if source.public_hint().is_some() => ["public-key-form", Usage,
+        hint source.public_hint().map(str::to_owned)],
+    Self::PublicKey(_) => ["public-key-malformed", Usage, "give the public key that belongs to the signatures, as cosign.pub holds it"],
+    Self::PublicFile { .. } | Self::Mismatch { .. } => ["public-key-mismatch", Usage,
+        "write it anew (stepseal public-key --key cosign.key > cosign.pub), or take it out of the Secret"],
+    Self::Encode | Self::Digest(_) => ["fault-key", Failed, "report it with the version of this program"],
+    Self::Sign(_) | Self::Random(_) => ["random-numbers", Failed,
+        "see why getrandom(2) fails here; a seccomp profile may refuse it"],
 }

@@ -11,8 +11,7 @@ use futures_util::future::Shared;
 
 use super::remote::{AgentAddress, Expected, RemoteSigner};
 use super::{KeyError, LockedKey, Signer};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::formats::Payload;
 use crate::key::Signature;
 use crate::oci::ImageRef;
@@ -35,27 +34,9 @@ pub enum SignError {
     Ended,
 }
 
-impl Explain for SignError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Key(error) => error.used(),
-            Self::Ended => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Key(error) => error.hint(),
-            Self::Ended => Some("give the step at least 96 MiB of memory".into()),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Key(error) => error.exit(),
-            Self::Ended => ExitCode::Failed,
-        }
-    }
+explain! { SignError,
+    Self::Key(error) => [of error],
+    Self::Ended => ["memory-short", Failed, "give the step at least 96 MiB of memory"],
 }
 
 impl Unlocking {

@@ -24,8 +24,7 @@ pub use images::{from_arguments, from_file};
 pub use results::texts;
 pub use standing::Standing;
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::hint::Discovered;
 use crate::input::InputError;
 use folder::{Budget, MAX_ENTRIES};
@@ -93,33 +92,20 @@ pub enum TektonError {
     },
 }
 
-impl Explain for TektonError {
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NoResults { .. } => {
-                "not in a TaskRun? name the folder with --results-dir, or name the images as arguments"
-            }
-            Self::NotAFolder { .. } => "name the folder itself; a link to it is not followed",
-            Self::List { source: InputError::TooLarge { .. }, .. } => "split it: each run signs one list",
-            Self::Folder { source, .. } | Self::List { source, .. } if source.hint().is_some() => {
-                return source.hint();
-            }
-            Self::Folder { .. } => "make it readable for the user that the signing step runs as",
-            Self::TooMany { .. } => "find the step that fills the folder; a Task's results are a few files",
-            Self::List { .. } => "check the path, and that the user of the signing step may read it",
-            Self::ListTooLong { .. } => "split it: each run signs one list",
-            Self::ListNotText { .. } => "write one NAME@sha256:… a line",
-        };
-        Some(hint.to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Folder { source: InputError::Io(_), .. } => ExitCode::Failed,
-            Self::TooMany { .. } => ExitCode::Results,
-            _ => ExitCode::Usage,
-        }
-    }
+explain! { TektonError,
+    Self::NoResults { .. } => ["results-folder-absent", Usage,
+        "not in a TaskRun? name the folder with --results-dir, or name the images as arguments"],
+    Self::NotAFolder { .. } => ["results-folder-link", Usage, "name the folder itself; a link to it is not followed"],
+    Self::List { source: InputError::TooLarge { .. }, .. } | Self::ListTooLong { .. } => ["list-large", Usage,
+        "split it: each run signs one list"],
+    Self::Folder { source: InputError::Io(_), .. } => ["results-folder-unreadable", Failed,
+        "make it readable for the user that the signing step runs as"],
+    Self::Folder { source, .. } => [of source, or "results-folder-unusable", Usage,
+        "make it readable for the user that the signing step runs as"],
+    Self::TooMany { .. } => ["results-folder-large", Results, "find the step that fills the folder; a Task's results are a few files"],
+    Self::List { source, .. } => [of source, or "list-unreadable", Usage,
+        "check the path, and that the user of the signing step may read it"],
+    Self::ListNotText { .. } => ["list-not-text", Usage, "write one NAME@sha256:… a line"],
 }
 
 /// Reads the type hints of the Task's results and of the results of its steps.

@@ -5,6 +5,8 @@ use std::os::unix::net::UnixListener;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::*;
+use crate::exit::ExitCode;
+use crate::explain::Explain as _;
 use crate::explain::Explanation;
 use crate::hint::{Hint, Value, ValueError};
 use crate::input::Folder;

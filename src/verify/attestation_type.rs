@@ -1,7 +1,6 @@
 //! The short names of predicate types, as cosign 3.1.2 knows them.
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 
 /// The names and what they stand for.
@@ -23,15 +22,8 @@ pub const SHORT_NAMES: [(&str, &str); 10] = [
 #[error("{0:?} is no predicate type")]
 pub struct TypeError(String);
 
-impl Explain for TypeError {
-    fn hint(&self) -> Option<String> {
-        let names: Vec<&str> = SHORT_NAMES.iter().map(|(name, _)| *name).collect();
-        Some(format!("write a URI, or one of {}", names.join(", ")))
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { TypeError,
+    _ => ["attestation-type", Usage, "write a URI, or one of {names}" with (names = SHORT_NAMES.map(|(name, _)| name).join(", "))],
 }
 
 /// The predicate type that `text` names.

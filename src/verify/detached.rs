@@ -21,7 +21,7 @@ use super::bundle::{
 };
 use super::statement::Statement;
 use super::trust::{self, Distrust};
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::formats::dsse::DsseError;
 use crate::found::Attached;
 use crate::json::{self, Limit};
@@ -75,27 +75,18 @@ pub enum DetachedError {
     Timestamp,
 }
 
-impl Explain for DetachedError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Empty => "see why the program that should have written it wrote nothing".into(),
-            Self::Envelope(DsseError::Signatures(0)) => {
-                "sign it: an envelope without a signature proves nothing".into()
-            }
-            Self::Envelope(_) => "get the envelope again from where it was made".into(),
-            Self::Other { hint, .. } => (*hint).to_owned(),
-            Self::Text => "give the signature as base64, or its bytes".into(),
-            Self::Json(_) | Self::Base64(_) | Self::Field(_) => {
-                "get the bundle again from where it was made".into()
-            }
-            Self::NoCertificate => {
-                "give a certificate in PEM, as cosign sign-blob --output-certificate writes the signer's"
-                    .into()
-            }
-            Self::Certificates => "give the certificates of one chain alone".into(),
-            Self::Timestamp => "give what cosign sign-blob --rfc3161-timestamp wrote".into(),
-        })
-    }
+explain! { DetachedError,
+    Self::Empty => ["signature-empty", Failed, "see why the program that should have written it wrote nothing"],
+    Self::Envelope(DsseError::Signatures(0)) => ["envelope-unsigned", Failed,
+        "sign it: an envelope without a signature proves nothing"],
+    Self::Envelope(_) => ["envelope-malformed", Failed, "get the envelope again from where it was made"],
+    Self::Other { hint, .. } => ["signature-other-format", Failed, text *hint],
+    Self::Text => ["signature-not-base64", Failed, "give the signature as base64, or its bytes"],
+    Self::Json(_) | Self::Base64(_) | Self::Field(_) => ["bundle-malformed", Failed, "get the bundle again from where it was made"],
+    Self::NoCertificate => ["certificate-form", Failed,
+        "give a certificate in PEM, as cosign sign-blob --output-certificate writes the signer's"],
+    Self::Certificates => ["certificate-several", Failed, "give the certificates of one chain alone"],
+    Self::Timestamp => ["timestamp-form", Failed, "give what cosign sign-blob --rfc3161-timestamp wrote"],
 }
 
 /// What a text begins with that is no signature here: what it is, and what to do.

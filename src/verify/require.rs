@@ -11,8 +11,7 @@ use std::str::FromStr;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::json::{Parts, Step};
 
@@ -43,18 +42,10 @@ pub enum RequireError {
     },
 }
 
-impl Explain for RequireError {
-    fn hint(&self) -> Option<String> {
-        Some(
-            "write a JSONPath (RFC 9535) into the statement and the text that must be there, as \
-             '$.predicate.builder.id=https://tekton.dev/chains/v2'"
-                .to_owned(),
-        )
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { RequireError,
+    _ => ["require-malformed", Usage,
+        "write a JSONPath (RFC 9535) into the statement and the text that must be there, as \
+         '$.predicate.builder.id=https://tekton.dev/chains/v2'"],
 }
 
 impl FromStr for Require {

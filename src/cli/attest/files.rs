@@ -8,8 +8,7 @@ use bytes::Bytes;
 use crate::cli::own_flags::OwnFlags;
 use crate::cli::predicate::{self, DEFAULT_TYPE, MAX_PREDICATE_BYTES, PredicateError};
 use crate::config::ConfigError;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::formats::statement;
 use crate::input;
@@ -42,36 +41,16 @@ pub(super) enum FilesError {
     Subjects(String),
 }
 
-impl Explain for FilesError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Config(error) => return error.hint(),
-            Self::Predicate(error) => return error.hint(),
-            Self::Nothing => "give --predicate FILE with --type TYPE, or --statement FILE".into(),
-            Self::Unpaired { .. } => {
-                "give each predicate its type, in the same order: --predicate A --type TYPE-OF-A --predicate B --type TYPE-OF-B".into()
-            }
-            Self::TooMany | Self::TooMuch => {
-                "attest in several runs, or attest to a summary with the digest of the whole".into()
-            }
-            Self::StandardInput(_) => "it can be read once: name files for the others".into(),
-            Self::Statement { .. } | Self::Subjects(_) => {
-                "give a statement as https://in-toto.io/Statement/v1 or …/v0.1 describes it; a predicate alone goes to --predicate"
-                    .into()
-            }
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { FilesError,
+    Self::Config(error) => [of error],
+    Self::Predicate(error) => [of error],
+    Self::Nothing => ["attest-nothing-given", Usage, "give --predicate FILE with --type TYPE, or --statement FILE"],
+    Self::Unpaired { .. } => ["attest-unpaired", Usage,
+        "give each predicate its type, in the same order: --predicate A --type TYPE-OF-A --predicate B --type TYPE-OF-B"],
+    Self::TooMany | Self::TooMuch => ["attest-large", Usage, "attest in several runs, or attest to a summary with the digest of the whole"],
+    Self::StandardInput(_) => ["attest-stdin-twice", Usage, "it can be read once: name files for the others"],
+    Self::Statement { .. } | Self::Subjects(_) => ["statement-malformed", Usage,
+        "give a statement as https://in-toto.io/Statement/v1 or …/v0.1 describes it; a predicate alone goes to --predicate"],
 }
 
 /// The files that the command line names, none of them read yet.

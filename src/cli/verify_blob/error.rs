@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::trust::TrustFlagError;
 use crate::config::ConfigError;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::input::InputError;
 use crate::key::Hash;
@@ -16,10 +15,6 @@ use crate::verify::statement::StatementError;
 
 /// The largest file that is hashed here: at a gigabyte in a second or two, this takes minutes. A sparse file can be far larger.
 pub(in crate::cli) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
-
-/// What proves the time of a signature by a certificate that came without a bundle.
-const TIMES: &str = "give the log's entry with --bundle (the file that cosign sign-blob --bundle wrote); for a signature that was never logged \
-                     --insecure-ignore-tlog with --rfc3161-timestamp, or without: then the certificate must be valid now";
 
 /// How the signature is called.
 pub(super) const SIGNATURE: &str = "the signature";
@@ -138,92 +133,46 @@ impl BlobError {
     }
 }
 
-impl Explain for BlobError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Flags(error) => error.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Flags(error) => return error.hint(),
-            Self::Config(error) => return error.hint(),
-            Self::TimedOut { .. } => "raise --timeout".into(),
-            Self::Line { source, .. } => return source.hint(),
-            Self::Type(error) => return error.hint(),
-            Self::Bundle { source, .. } => return source.hint(),
-            Self::Parts { source: PartsError::Bundle(source), .. } => return source.hint(),
-            Self::Form { source, .. } => return source.hint(),
-            Self::SignatureAndBundle => "give one of them: a bundle holds its signature".into(),
-            Self::NoSignature => "give the bundle with --bundle, or the signature and its --key".into(),
-            Self::NoKey => "give --key; for a signature by an identity --bundle, or --certificate".into(),
-            Self::Both(..) => "give one of them".into(),
-            Self::WithBundle(flag) => {
-                format!("leave out --{flag}: it goes with --signature or a bundle of cosign's old format")
-            }
-            Self::NoRoots => "give the roots as well, or --certificate-chain".into(),
-            Self::NoSubject => {
-                "give the file that is attested, or its digest; --check-claims=false asks for neither".into()
-            }
-            Self::DigestAlg(_) => "give sha256, sha384 or sha512".into(),
-            Self::Digest(_) => "give the whole digest, and its hash with --digestAlg: sha256sum FILE prints one of sha256".into(),
-            Self::OtherAlg(..) => "give the file, or a digest by that hash".into(),
-            Self::NotADigest(_) => {
-                "write a digest as sha256:, sha384: or sha512: and 64, 96 or 128 hexadecimal digits, or give a file that exists".into()
-            }
-            Self::Read { source: InputError::TooLarge { limit: MAX_FILE_BYTES }, .. } => {
-                "give its digest in place of the file, as sha256:HEX: sha256sum prints it".into()
-            }
-            Self::Read { source, what: SIGNATURE, .. } if source.is_missing() => {
-                "give a file that exists, or the signature itself in base64".into()
-            }
-            Self::Read { source, what: CERTIFICATE, .. } if source.is_missing() => {
-                "give a file that exists, or the certificate itself in PEM or base64".into()
-            }
-            Self::Read { source, .. } => {
-                source.hint().unwrap_or_else(|| "give a file that can be read".into())
-            }
-            Self::Roots { .. } => "give CA certificates in PEM".into(),
-            Self::BundleWithoutSignature { .. } => "give the signature with --signature".into(),
-            Self::Another { what, .. } => what.hint().into(),
-            Self::Envelope { kind, .. } => format!(
-                "verify it with stepseal verify-blob-attestation --type {kind}, or give --type; for a run of Tekton's use stepseal verify-run"
-            ),
-            Self::NotAnAttestation { .. } => "verify it with stepseal verify-blob, without --type".into(),
-            Self::OtherType { found, .. } => {
-                format!("give --type {found}, if that is the attestation that you mean to trust")
-            }
-            Self::OtherDigest { .. } => "see that the file is the very one that is attested".into(),
-            Self::CertificateAlone { .. } => TIMES.into(),
-            Self::PayloadType { .. }
-            | Self::Statement { .. }
-            | Self::Parts { source: PartsError::Log, .. } => {
-                "get the bundle again from where it was made".into()
-            }
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Flags(error) => error.exit(),
-            Self::Config(error) => error.exit(),
-            Self::Type(error) => error.exit(),
-            Self::SignatureAndBundle
-            | Self::NoSignature
-            | Self::NoKey
-            | Self::Both(..)
-            | Self::WithBundle(_)
-            | Self::NoRoots
-            | Self::NoSubject
-            | Self::DigestAlg(_)
-            | Self::Digest(_)
-            | Self::OtherAlg(..)
-            | Self::NotADigest(_)
-            | Self::Roots { .. }
-            | Self::Read { .. } => ExitCode::Usage,
-            _ => ExitCode::Failed,
-        }
-    }
+explain! { BlobError,
+    Self::Flags(error) => [of error],
+    Self::Config(error) => [of error],
+    Self::Type(error) => [of error],
+    Self::Line { source, .. } => [of source, exit Failed],
+    Self::Bundle { source, .. } | Self::Parts { source: PartsError::Bundle(source), .. } => [of source],
+    Self::Form { source, .. } => [of source],
+    Self::TimedOut { .. } => ["blob-slow", Failed, "raise --timeout"],
+    Self::SignatureAndBundle => ["blob-signature-and-bundle", Usage, "give one of them: a bundle holds its signature"],
+    Self::NoSignature => ["blob-no-signature", Usage, "give the bundle with --bundle, or the signature and its --key"],
+    Self::NoKey => ["blob-no-key", Usage, "give --key; for a signature by an identity --bundle, or --certificate"],
+    Self::Both(..) => ["flags-both", Usage, "give one of them"],
+    Self::WithBundle(flag) => ["blob-flag-with-bundle", Usage,
+        "leave out --{flag}: it goes with --signature or a bundle of cosign's old format"],
+    Self::NoRoots => ["blob-no-roots", Usage, "give the roots as well, or --certificate-chain"],
+    Self::NoSubject => ["blob-no-subject", Usage, "give the file that is attested, or its digest; --check-claims=false asks for neither"],
+    Self::DigestAlg(_) => ["blob-digest-algorithm", Usage, "give sha256, sha384 or sha512"],
+    Self::Digest(_) => ["blob-digest", Usage, "give the whole digest, and its hash with --digestAlg: sha256sum FILE prints one of sha256"],
+    Self::OtherAlg(..) => ["blob-digest", Usage, "give the file, or a digest by that hash"],
+    Self::NotADigest(_) => ["blob-digest", Usage,
+        "write a digest as sha256:, sha384: or sha512: and 64, 96 or 128 hexadecimal digits, or give a file that exists"],
+    Self::Read { source: InputError::TooLarge { limit: MAX_FILE_BYTES }, .. } => ["blob-large", Usage,
+        "give its digest in place of the file, as sha256:HEX: sha256sum prints it"],
+    Self::Read { source, what: SIGNATURE, .. } if source.is_missing() => ["blob-signature-missing", Usage,
+        "give a file that exists, or the signature itself in base64"],
+    Self::Read { source, what: CERTIFICATE, .. } if source.is_missing() => ["blob-certificate-missing", Usage,
+        "give a file that exists, or the certificate itself in PEM or base64"],
+    Self::Read { source, .. } => [of source, or "blob-unreadable", Usage, "give a file that can be read"],
+    Self::Roots { .. } => ["blob-roots", Usage, "give CA certificates in PEM"],
+    Self::BundleWithoutSignature { .. } => ["blob-bundle-unsigned", Failed, "give the signature with --signature"],
+    Self::Another { what, .. } => ["blob-bundle-differs", Failed, text what.hint()],
+    Self::Envelope { kind, .. } => ["blob-is-attestation", Failed,
+        "verify it with stepseal verify-blob-attestation --type {kind}, or give --type; for a run of Tekton's use stepseal verify-run"],
+    Self::NotAnAttestation { .. } => ["blob-is-signature", Failed, "verify it with stepseal verify-blob, without --type"],
+    Self::OtherType { found, .. } => ["blob-other-type", Failed,
+        "give --type {found}, if that is the attestation that you mean to trust"],
+    Self::OtherDigest { .. } => ["blob-other-digest", Failed, "see that the file is the very one that is attested"],
+    Self::CertificateAlone { .. } => ["certificate-alone", Failed,
+        "give the log's entry with --bundle (the file that cosign sign-blob --bundle wrote); for a signature that was never logged \
+         --insecure-ignore-tlog with --rfc3161-timestamp, or without: then the certificate must be valid now"],
+    Self::PayloadType { .. } | Self::Statement { .. } | Self::Parts { source: PartsError::Log, .. } => ["bundle-malformed", Failed,
+        "get the bundle again from where it was made"],
 }

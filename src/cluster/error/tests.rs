@@ -1,4 +1,6 @@
 use super::*;
+use crate::exit::ExitCode;
+use crate::explain::Explain as _;
 use crate::explain::Explanation;
 
 fn refused(status: u16, body: &str) -> ClusterError {

@@ -1,6 +1,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::exit::ExitCode;
+use crate::explain::Explain;
 use crate::explain::Explanation;
 
 fn run() -> Value {

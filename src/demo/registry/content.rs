@@ -13,7 +13,7 @@ use super::manifest;
 use super::store::{Full, MAX_CONTENT_BYTES, Store, Stored};
 use super::wire::route::{self, NoRoute};
 use super::wire::{Address, Reference};
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::oci::Digest;
 
 /// A handle to the registry's content; clones see the same content.
@@ -39,13 +39,9 @@ pub enum ContentError {
     Full,
 }
 
-impl Explain for ContentError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Name => "name repositories in lower case, with . _ - / as separators".to_owned(),
-            Self::Full => "push less, or use a registry that stores on disk".to_owned(),
-        })
-    }
+explain! { ContentError,
+    Self::Name => ["demo-repository-name", Failed, "name repositories in lower case, with . _ - / as separators"],
+    Self::Full => ["demo-registry-full", Failed, "push less, or use a registry that stores on disk"],
 }
 
 impl From<Full> for ContentError {

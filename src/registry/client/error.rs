@@ -13,8 +13,7 @@ use super::hint;
 use super::peer::Peer;
 use super::refusal::{Refusal, Said};
 use super::setup_error::SetupError;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::net::proxy::ThroughProxy;
 use crate::net::retry::Until;
 use crate::oci::reference::Repository;
@@ -101,6 +100,11 @@ impl RequestError {
             attempts: 1,
             given_up: false,
         }
+    }
+
+    /// The logins that were tried, as one text.
+    fn logins(&self) -> Option<String> {
+        (!self.used.is_empty()).then(|| self.used.join("; then "))
     }
 }
 
@@ -199,29 +203,21 @@ impl RegistryError {
     }
 }
 
-impl Explain for RegistryError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Setup(_) => None,
-            Self::Credentials { source, .. } => source.used(),
-            Self::Request(request) => (!request.used.is_empty()).then(|| request.used.join("; then ")),
-        }
-    }
+explain! { RegistryError,
+    Self::Setup(error) => [of error],
+    Self::Credentials { source, .. } => [of source],
+    Self::Request(request) => [of request],
+}
 
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Setup(error) => error.hint(),
-            Self::Credentials { source, .. } => source.hint(),
-            Self::Request(request) => hint::of(request),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Setup(error) => error.exit(),
-            Self::Credentials { source, .. } => source.exit(),
-            Self::Request(_) if self.is_denied() => ExitCode::Refused,
-            Self::Request(_) => ExitCode::Failed,
-        }
-    }
+explain! { RequestError,
+    request @ Self { denied: true, .. } => ["registry-denied", Refused, hint hint::of(request), used request.logins()],
+    request @ Self { failure: Failure::Proxy { .. } | Failure::ProxyLogin { .. }, .. } => ["registry-proxy", Failed, hint hint::of(request), used request.logins()],
+    request @ Self { failure: Failure::TimedOut { .. } | Failure::Deadline | Failure::Outdated, .. } => ["registry-slow", Failed, hint hint::of(request), used request.logins()],
+    request @ Self { failure: Failure::LeftAlone { .. }, .. } => ["registry-asks-to-wait", Failed, hint hint::of(request), used request.logins()],
+    request if request.failure.is_of_tls() => ["registry-tls-failed", Failed, hint hint::of(request), used request.logins()],
+    request @ Self { failure: Failure::NotHttps | Failure::NotHttp, .. } => ["registry-scheme", Failed, hint hint::of(request), used request.logins()],
+    request if request.failure.is_of_connection() => ["registry-unreachable", Failed, hint hint::of(request), used request.logins()],
+    request @ Self { failure: Failure::Refused(_) | Failure::OtherHost { .. }, .. } => ["registry-refused", Failed, hint hint::of(request), used request.logins()],
+    request @ Self { failure: Failure::WrongBytes { .. } | Failure::Schema1 { .. } | Failure::TooLarge { .. }, .. } => ["registry-content", Failed, hint hint::of(request), used request.logins()],
+    request => ["registry-answer", Failed, hint hint::of(request), used request.logins()],
 }

@@ -218,6 +218,19 @@ impl Failure {
         }
     }
 
+    /// Whether TLS, or a certificate, is at fault.
+    pub(super) fn is_of_tls(&self) -> bool {
+        matches!(
+            self,
+            Self::Untrusted { .. }
+                | Self::CertificateTime(_)
+                | Self::CertificateName { .. }
+                | Self::CertificateVersion
+                | Self::ClientCertificate(_)
+                | Self::Tls(_)
+        )
+    }
+
     /// Whether an answer came, which is not one that the request can have.
     pub(super) fn is_bad_answer(&self) -> bool {
         matches!(self, Self::BadAnswer(_) | Self::TooLarge { .. })

@@ -116,8 +116,10 @@ impl ClientKeyFault {
 }
 
 explain! { SetupError,
-    Self::ReadRoots { source, .. } if source.hint().is_some() => ["registry-ca-file", Usage, hint source.hint()],
-    Self::ReadRoots { .. } | Self::NoCertificate { .. } => ["registry-ca-file", Usage,
+    Self::ReadRoots { source, .. } => [of source, or "registry-ca-file", Usage,
+        "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE, or *.crt in certs.d), and mount it into this step; \
+         openssl x509 -inform DER -in FILE -out FILE.pem makes PEM of DER"],
+    Self::NoCertificate { .. } => ["registry-ca-file", Usage,
         "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE, or *.crt in certs.d), and mount it into this step; \
          openssl x509 -inform DER -in FILE -out FILE.pem makes PEM of DER"],
     Self::DamagedCertificate { .. } => ["registry-ca-damaged", Usage,
@@ -125,8 +127,8 @@ explain! { SetupError,
     Self::Proxy(refused) => [of refused],
     Self::Insecure(_) => ["registry-name", Usage, "name the registry as the images name it: --insecure-registry HOST:PORT"],
     Self::ServerName(_) => ["registry-server-name", Usage, "give a host's name or an IP address, without a port: --registry-server-name HOST"],
-    Self::CertsDir { source, .. } if source.hint().is_some() => ["registry-certs-dir", Usage, hint source.hint()],
-    Self::CertsDir { .. } => ["registry-certs-dir", Usage, "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"],
-    Self::ClientKey { fault, .. } => ["registry-client-key", Usage, hint Some(fault.hint().to_owned())],
+    Self::CertsDir { source, .. } => [of source, or "registry-certs-dir", Usage,
+        "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"],
+    Self::ClientKey { fault, .. } => ["registry-client-key", Usage, text fault.hint()],
     Self::Tls(_) => ["registry-tls", Usage],
 }

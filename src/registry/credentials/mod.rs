@@ -34,8 +34,7 @@ use self::helper::{HELPER_LIMIT, HelperName, Helpers};
 use self::key::Target;
 use self::places::Contents;
 use super::keychain::{Credential, Found, Keychain, Login};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::oci::PlainHttp;
 use crate::oci::reference::Repository;
 use crate::process::ProgramEnvironment;
@@ -107,63 +106,31 @@ pub enum CredentialError {
     },
 }
 
-impl Explain for CredentialError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Helper { origin, .. } => Some(origin.clone()),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Missing { .. } => "mount the Secret there, or correct --registry-config".to_owned(),
-            Self::NoFile { .. } => format!("mount a Secret with one of {} there", FILE_NAMES.join(", ")),
-            Self::Read { .. } => "let this step's user read it, or name other credentials with \
-                                  --registry-config"
-                .to_owned(),
-            Self::NotRegular { .. } | Self::TooBig { .. } => {
-                "give a regular file such as docker's config.json".to_owned()
-            }
-            Self::Format { source, .. } | Self::Document { source, .. } => format_hint(source).to_owned(),
-            Self::Helper { program, server, source, .. } => match **source {
-                HelperError::Absent => format!(
-                    "put {program} on the PATH of this step, or mount a dockerconfigjson that holds the credentials \
-                     themselves"
-                ),
-                _ => format!("see what this says in this step: echo {server} | {program} get"),
-            },
-        })
-    }
-
-    /// What is wrong in files is wrong configuration; a helper fails while the work is done.
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Helper { .. } => ExitCode::Failed,
-            _ => ExitCode::Usage,
-        }
-    }
+explain! { CredentialError,
+    Self::Missing { .. } => ["credentials-missing", Usage, "mount the Secret there, or correct --registry-config"],
+    Self::NoFile { .. } => ["credentials-missing", Usage,
+        "mount a Secret with one of {names} there" with (names = FILE_NAMES.join(", "))],
+    Self::Read { .. } => ["credentials-unreadable", Usage, "let this step's user read it, or name other credentials with --registry-config"],
+    Self::NotRegular { .. } | Self::TooBig { .. } => ["credentials-not-a-file", Usage, "give a regular file such as docker's config.json"],
+    Self::Format { source, .. } | Self::Document { source, .. } => [of source],
+    Self::Helper { program, origin, source, .. } if matches!(**source, HelperError::Absent) => ["credentials-helper-absent", Failed,
+        "put {program} on the PATH of this step, or mount a dockerconfigjson that holds the credentials themselves",
+        used Some(origin.clone())],
+    Self::Helper { program, server, origin, .. } => ["credentials-helper-failed", Failed,
+        "see what this says in this step: echo {server} | {program} get", used Some(origin.clone())],
 }
 
-fn format_hint(error: &FormatError) -> &'static str {
-    match error {
-        FormatError::Entry { source: EntryError::Key, .. } => {
-            "name the entry as the registry is named in images: HOST[:PORT][/PATH]"
-        }
-        FormatError::Entry { source: EntryError::Contradiction, .. } => {
-            "leave out \"auth\", or \"username\" and \"password\""
-        }
-        FormatError::Entry { .. } => {
-            "log in again, or make the Secret with kubectl create secret docker-registry"
-        }
-        FormatError::HelperName { .. } => {
-            "write NAME, where the program is docker-credential-NAME on the PATH"
-        }
-        FormatError::Repeated { .. } => "write all entries into one",
-        _ => {
-            "mount a dockerconfigjson, an object \"auths\" with an entry for each registry (kubectl create secret docker-registry makes one)"
-        }
-    }
+explain! { FormatError,
+    Self::Entry { source: EntryError::Key, .. } => ["credentials-entry-name", Usage,
+        "name the entry as the registry is named in images: HOST[:PORT][/PATH]"],
+    Self::Entry { source: EntryError::Contradiction, .. } => ["credentials-entry-two", Usage,
+        "leave out \"auth\", or \"username\" and \"password\""],
+    Self::Entry { .. } => ["credentials-entry", Usage, "log in again, or make the Secret with kubectl create secret docker-registry"],
+    Self::HelperName { .. } => ["credentials-helper-name", Usage,
+        "write NAME, where the program is docker-credential-NAME on the PATH"],
+    Self::Repeated { .. } => ["credentials-repeated", Usage, "write all entries into one"],
+    _ => ["credentials-format", Usage,
+        "mount a dockerconfigjson, an object \"auths\" with an entry for each registry (kubectl create secret docker-registry makes one)"],
 }
 
 /// The credentials of files, and of the helpers that files name.

@@ -3,6 +3,8 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::exit::ExitCode;
+use crate::explain::Explain as _;
 use crate::explain::Explanation;
 use crate::secret::Secret;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::GoType;
-use crate::explain::Explain;
+use crate::explain::explain;
 
 /// The longest part of a wrong value that is told.
 const SHOWN_CHARS: usize = 60;
@@ -71,14 +71,10 @@ impl From<Fault> for GoTypeError {
     }
 }
 
-impl Explain for GoTypeError {
-    fn hint(&self) -> Option<String> {
-        let hint = match self.fault {
-            Fault::NoValue => "give it a value: Tekton can't write a parameter or result without one",
-            _ => "take the run as Tekton has it: kubectl get taskrun or pipelinerun NAME -o yaml",
-        };
-        Some(hint.to_owned())
-    }
+explain! { GoTypeError,
+    Self { fault: Fault::NoValue, .. } => ["run-no-value", Failed,
+        "give it a value: Tekton can't write a parameter or result without one"],
+    _ => ["run-other-type", Failed, "take the run as Tekton has it: kubectl get taskrun or pipelinerun NAME -o yaml"],
 }
 
 fn path(place: &[String]) -> String {

@@ -3,8 +3,7 @@
 use super::AgentAddress;
 use super::listener::FolderError;
 use super::wire::ProblemDetail;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::key::VerifyError;
 
 /// What kept the agent's signature from us.
@@ -154,46 +153,24 @@ impl Said {
     }
 }
 
-impl Explain for AgentError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Address | Self::LongAddress { .. } => "write unix:///PATH, as the agent's --socket has it".into(),
-            Self::Absent { .. } => {
-                "run stepseal agent as a sidecar of this Task, with its socket on a volume that both mount".into()
-            }
-            Self::Connect { .. } => "let this step's user write to the socket; the agent makes it for all".into(),
-            Self::TooLong { .. } => {
-                "sign what is smaller, such as a statement that names the large file by digest, or sign with the key in the step"
-                    .into()
-            }
-            Self::Lost { .. } | Self::TimedOut { .. } => {
-                "see the agent's own log for what it decided, and run again".into()
-            }
-            Self::Answer { .. } | Self::Signature { .. } => {
-                "mount the socket's folder read-only into every step, so that only the agent can make a socket there"
-                    .into()
-            }
-            Self::OtherKey { .. } => {
-                "if the agent's key was changed, give its new public key; if not, another process made the socket first: \
-                 mount the socket's folder read-only into every step"
-                    .into()
-            }
-            Self::OtherUser { .. } => "give the agent's public key with --agent-key".into(),
-            Self::Folder { source, .. } => {
-                let hint = source.hint().map(|hint| format!(", or {hint}")).unwrap_or_default();
-                format!("give the agent's public key with --agent-key{hint}")
-            }
-            Self::Refused { said, .. } => return said.hint.clone(),
-            Self::OnlyPayloads | Self::Json(_) | Self::Http(_) => {
-                "this is a fault of Stepseal's: report it with the configuration used".into()
-            }
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Address | Self::LongAddress { .. } => ExitCode::Usage,
-            _ => ExitCode::Failed,
-        }
-    }
+explain! { AgentError,
+    Self::Address | Self::LongAddress { .. } => ["agent-address", Usage, "write unix:///PATH, as the agent's --socket has it"],
+    Self::Absent { .. } => ["agent-absent", Failed,
+        "run stepseal agent as a sidecar of this Task, with its socket on a volume that both mount"],
+    Self::Connect { .. } => ["agent-socket-access", Failed, "let this step's user write to the socket; the agent makes it for all"],
+    Self::TooLong { .. } => ["agent-payload-long", Failed,
+        "sign what is smaller, such as a statement that names the large file by digest, or sign with the key in the step"],
+    Self::Lost { .. } | Self::TimedOut { .. } => ["agent-no-answer", Failed,
+        "see the agent's own log for what it decided, and run again"],
+    Self::Answer { .. } | Self::Signature { .. } => ["agent-impostor", Failed,
+        "mount the socket's folder read-only into every step, so that only the agent can make a socket there"],
+    Self::OtherKey { .. } => ["agent-other-key", Failed,
+        "if the agent's key was changed, give its new public key; if not, another process made the socket first: \
+         mount the socket's folder read-only into every step"],
+    Self::OtherUser { .. } => ["agent-unpinned", Failed, "give the agent's public key with --agent-key"],
+    Self::Folder { source, .. } => ["agent-unpinned", Failed,
+        "give the agent's public key with --agent-key{more}" with (more = source.hint().map(|hint| format!(", or {hint}")).unwrap_or_default())],
+    Self::Refused { said, .. } => ["agent-refused", Failed, hint said.hint.clone()],
+    Self::OnlyPayloads | Self::Json(_) | Self::Http(_) => ["fault-agent-client", Failed,
+        "this is a fault of Stepseal's: report it with the configuration used"],
 }

@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{AgentAddress, AgentError, Expected};
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 
 /// The bits of a mode that let the group and others write: <https://man7.org/linux/man-pages/man7/inode.7.html>.
@@ -60,20 +60,13 @@ fn shown(path: &Path) -> String {
     foreign::shown(&path.display().to_string(), 512)
 }
 
-impl Explain for FolderError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Look { .. } => "let this user look into it".into(),
-            Self::Owner { .. } => {
-                "give the socket a folder of its own that belongs to the agent's user, such as /run/stepseal"
-                    .into()
-            }
-            Self::Writable { folder, mode, .. } if mode & 0o1000 != 0 => {
-                format!("give the socket a folder of its own, such as {}/stepseal", shown(folder))
-            }
-            Self::Writable { folder, .. } => format!("run chmod go-w {}", shown(folder)),
-        })
-    }
+explain! { FolderError,
+    Self::Look { .. } => ["socket-folder-unreadable", Failed, "let this user look into it"],
+    Self::Owner { .. } => ["socket-folder-owner", Failed,
+        "give the socket a folder of its own that belongs to the agent's user, such as /run/stepseal"],
+    Self::Writable { folder, mode, .. } if mode & 0o1000 != 0 => ["socket-folder-shared", Failed,
+        "give the socket a folder of its own, such as {folder}/stepseal" with (folder = shown(folder))],
+    Self::Writable { folder, .. } => ["socket-folder-writable", Failed, "run chmod go-w {folder}" with (folder = shown(folder))],
 }
 
 /// Checks that the folder of the socket at `path` belongs to `user`, and that only `user` can write to it (and root).
@@ -133,6 +126,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::explain::Explain as _;
 
     #[test]
     fn a_folder_is_its_users_alone() {

@@ -6,8 +6,7 @@ mod format;
 mod log;
 mod timestamp;
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::json_lines::LinesError;
 use crate::known_format::Wanted;
 
@@ -120,83 +119,53 @@ impl BundleError {
     }
 }
 
-impl Explain for BundleError {
-    fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::None(refused) => return refused.iter().find_map(|(_, error)| error.hint()),
-            Self::Format(FormatError::Other(known)) => known.hint(Wanted::Bundle),
-            Self::Format(FormatError::Lines(LinesError::TooMany { .. })) => "give fewer bundles at a time",
-            Self::Format(FormatError::MediaType { .. }) => "sign again with a client that writes bundles 0.3",
-            Self::Format(FormatError::Chain) => {
-                "give --allow-certificate-chain, if the signer's tool writes such bundles"
-            }
-            Self::Format(_) => "get the bundle again from where it was made",
-            Self::Content(ContentError::Hash { .. }) => {
-                "give --signature-digest-algorithm the hash that the signer uses, or leave it out"
-            }
-            Self::Content(ContentError::Signature { error, .. }) if error.is_by_key() => {
-                "see that the artifact is the very file that was signed, and signed over SHA-256, SHA-384 or SHA-512"
-            }
-            Self::Content(ContentError::Signature { tried, .. }) if tried.more() => {
-                "see that it is of the very file that was signed and by this key or certificate; give the file itself in place of its digest or \
-                 of standard input, to try other hashes"
-            }
-            Self::Content(ContentError::Signature { .. }) => {
-                "see that the artifact is the very file that was signed, and that the key or certificate is the signer's"
-            }
-            Self::Content(ContentError::OtherKind { .. }) => {
-                "give the key or certificate of the signer, and the signature that was made with it"
-            }
-            Self::Content(ContentError::NeedsFile { .. }) => "give the file instead of its digest",
-            Self::Content(ContentError::NoArtifact) => "give the file or its digest",
-            Self::Content(_) => "see that the artifact is the very file that was signed",
-            Self::Signer(SignerMismatch::Certificate) => {
-                "say whose signature is accepted: --certificate-identity and --certificate-oidc-issuer in place of --key"
-            }
-            Self::Signer(SignerMismatch::NoCertificate) => {
-                "give the signer's certificate with --certificate, or the public key with --key in place of an identity"
-            }
-            Self::Signer(SignerMismatch::Key) => {
-                "give the signer's public key with --key, in place of an identity"
-            }
-            Self::Certificate(CertificateError::Chain { of, .. }) if *of != OF_ROOT => {
-                "give the root of the authority that issued it, and every CA certificate between them"
-            }
-            Self::Certificate(CertificateError::NotNow { logged: true, .. }) => {
-                "leave out --insecure-ignore-tlog: the log's entry is there, and proves when it signed"
-            }
-            Self::Certificate(CertificateError::NotNow { logged: false, .. }) => {
-                "sign again with a transparency log or a timestamp authority"
-            }
-            Self::Certificate(CertificateError::NoExtendedKeyUsage) => {
-                "sign with a certificate that has the extended key usage codeSigning"
-            }
-            Self::Certificate(CertificateError::Chain { .. } | CertificateError::NoAuthority { .. })
-            | Self::Sct(SctError::UnknownLog { .. } | SctError::Window { .. }) => {
-                "give the trusted root of the Sigstore that was signed with (--trusted-root)"
-            }
-            Self::Sct(SctError::Missing) => {
-                "give --insecure-ignore-sct, if this certificate authority has no transparency log"
-            }
-            Self::Certificate(_) | Self::Sct(_) => "take no such signature",
-            Self::Identity { .. } => "take no such signature, unless you mean to trust that identity",
-            Self::Log { source, .. } => source.hint(),
-            Self::NoLogEntry => "give --insecure-ignore-tlog, if the signature was never meant to be logged",
-            Self::Timestamp(TimestampError::UnknownAuthority | TimestampError::Window { .. }) => {
-                "give the trusted root with this timestamp authority (--trusted-root)"
-            }
-            Self::Timestamp(_) => {
-                "take no such signature: the timestamp was changed, or is another signature's"
-            }
-            Self::NoTime { timestamp: true } => "sign again with a timestamp authority",
-            Self::NoTime { timestamp: false } => {
-                "sign again with a transparency log or a timestamp authority"
-            }
-        };
-        Some(hint.to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Failed
-    }
+explain! { BundleError,
+    Self::None(refused) => ["bundle-none-counts", Failed, hint refused.iter().find_map(|(_, error)| error.hint())],
+    Self::Format(FormatError::Other(known)) => ["bundle-other-format", Failed, text known.hint(Wanted::Bundle)],
+    Self::Format(FormatError::Lines(LinesError::TooMany { .. })) => ["bundle-many", Failed, "give fewer bundles at a time"],
+    Self::Format(FormatError::MediaType { .. }) => ["bundle-version", Failed, "sign again with a client that writes bundles 0.3"],
+    Self::Format(FormatError::Chain) => ["bundle-chain", Failed,
+        "give --allow-certificate-chain, if the signer's tool writes such bundles"],
+    Self::Format(_) => ["bundle-malformed", Failed, "get the bundle again from where it was made"],
+    Self::Content(ContentError::Hash { .. }) => ["blob-hash", Failed,
+        "give --signature-digest-algorithm the hash that the signer uses, or leave it out"],
+    Self::Content(ContentError::Signature { error, .. }) if error.is_by_key() => ["blob-signature", Failed,
+        "see that the artifact is the very file that was signed, and signed over SHA-256, SHA-384 or SHA-512"],
+    Self::Content(ContentError::Signature { tried, .. }) if tried.more() => ["blob-signature", Failed,
+        "see that it is of the very file that was signed and by this key or certificate; give the file itself in place of its digest or \
+         of standard input, to try other hashes"],
+    Self::Content(ContentError::Signature { .. }) => ["blob-signature", Failed,
+        "see that the artifact is the very file that was signed, and that the key or certificate is the signer's"],
+    Self::Content(ContentError::OtherKind { .. }) => ["blob-key-kind", Failed,
+        "give the key or certificate of the signer, and the signature that was made with it"],
+    Self::Content(ContentError::NeedsFile { .. }) => ["blob-needs-file", Failed, "give the file instead of its digest"],
+    Self::Content(ContentError::NoArtifact) => ["blob-none", Failed, "give the file or its digest"],
+    Self::Content(_) => ["blob-other", Failed, "see that the artifact is the very file that was signed"],
+    Self::Signer(SignerMismatch::Certificate) => ["signer-identity-needed", Failed,
+        "say whose signature is accepted: --certificate-identity and --certificate-oidc-issuer in place of --key"],
+    Self::Signer(SignerMismatch::NoCertificate) => ["signer-no-certificate", Failed,
+        "give the signer's certificate with --certificate, or the public key with --key in place of an identity"],
+    Self::Signer(SignerMismatch::Key) => ["signer-key-needed", Failed, "give the signer's public key with --key, in place of an identity"],
+    Self::Certificate(CertificateError::Chain { of, .. }) if *of != OF_ROOT => ["certificate-chain", Failed,
+        "give the root of the authority that issued it, and every CA certificate between them"],
+    Self::Certificate(CertificateError::NotNow { logged: true, .. }) => ["certificate-not-now", Failed,
+        "leave out --insecure-ignore-tlog: the log's entry is there, and proves when it signed"],
+    Self::Certificate(CertificateError::NotNow { logged: false, .. }) => ["signature-no-time", Failed,
+        "sign again with a transparency log or a timestamp authority"],
+    Self::Certificate(CertificateError::NoExtendedKeyUsage) => ["certificate-usage", Failed,
+        "sign with a certificate that has the extended key usage codeSigning"],
+    Self::Certificate(CertificateError::Chain { .. } | CertificateError::NoAuthority { .. })
+    | Self::Sct(SctError::UnknownLog { .. } | SctError::Window { .. }) => ["trusted-root-lacks-authority", Failed,
+        "give the trusted root of the Sigstore that was signed with (--trusted-root)"],
+    Self::Sct(SctError::Missing) => ["certificate-no-sct", Failed,
+        "give --insecure-ignore-sct, if this certificate authority has no transparency log"],
+    Self::Certificate(_) | Self::Sct(_) => ["certificate-bad", Failed, "take no such signature"],
+    Self::Identity { .. } => ["signer-other-identity", Failed, "take no such signature, unless you mean to trust that identity"],
+    Self::Log { source, .. } => [of source],
+    Self::NoLogEntry => ["log-no-entry", Failed, "give --insecure-ignore-tlog, if the signature was never meant to be logged"],
+    Self::Timestamp(TimestampError::UnknownAuthority | TimestampError::Window { .. }) => ["timestamp-authority", Failed,
+        "give the trusted root with this timestamp authority (--trusted-root)"],
+    Self::Timestamp(_) => ["timestamp-bad", Failed, "take no such signature: the timestamp was changed, or is another signature's"],
+    Self::NoTime { timestamp: true } => ["signature-no-time", Failed, "sign again with a timestamp authority"],
+    Self::NoTime { timestamp: false } => ["signature-no-time", Failed, "sign again with a transparency log or a timestamp authority"],
 }

@@ -1,6 +1,7 @@
 //! Every form, and every other thing that lies in its place.
 
 use super::*;
+use crate::explain::Explain as _;
 
 /// As long as a P-256 signature, in a few bytes that aren't text.
 const SIGNATURE: &[u8] = &[0x30, 0x45, 0x02, 0x21, 0x00, 0xff, 0x80, 0x01, 0x02, 0x03];

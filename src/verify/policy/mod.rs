@@ -21,8 +21,7 @@ use super::checks::Check;
 use super::judge::{Demands, Good, Verdict};
 use super::require::Require;
 use super::trust::{self, Accepted, Signer, Trust};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::key::PublicKey;
 use crate::oci::Pattern;
@@ -97,14 +96,8 @@ pub enum PolicyError {
     },
 }
 
-impl Explain for PolicyError {
-    fn hint(&self) -> Option<String> {
-        Some("correct the policy; docs/policy.md lists what it may hold".to_owned())
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { PolicyError,
+    _ => ["policy-malformed", Usage, "correct the policy; docs/policy.md lists what it may hold"],
 }
 
 /// Reads the public key at a place that a policy names.

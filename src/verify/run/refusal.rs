@@ -2,8 +2,7 @@
 
 use super::diff::{self, Difference};
 use super::{ClaimError, Distrust, ProvenanceError, RunError, StatementError};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign::Text;
 use crate::hint::NAME_SHOWN_BYTES;
 use crate::run::{RunKind, StatusError};
@@ -99,49 +98,29 @@ pub enum RunRefusal {
     Require(String),
 }
 
-impl Explain for RunRefusal {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Missing(_) => {
-                "have it signed (artifacts.taskrun.storage or artifacts.pipelinerun.storage: tekton), and give the \
-                 object with its annotations"
-                    .to_owned()
-            }
-            Self::Distrust(Distrust::NoLog) => {
-                "if its signer uses no transparency log, pass --insecure-ignore-tlog".to_owned()
-            }
-            Self::Changed { so_far: false, task_runs: Some(task_runs), .. } => {
-                format!("don't trust the run: somebody changed it after it was signed, or other TaskRuns are given than at signing: {task_runs}")
-            }
-            Self::Changed { so_far: false, .. } => {
-                "don't trust the run: somebody changed it after it was signed".to_owned()
-            }
-            Self::Changed { so_far: true, .. } => {
-                "the run was signed before it ended: either this came later, from it or from somebody else, or the run was \
-                 changed; sign it when it is over, to have all of it signed"
-                    .to_owned()
-            }
-            Self::Doubled { .. } => {
-                "don't trust the run: Tekton writes each name once, and what is signed has one of the values alone".to_owned()
-            }
-            Self::Time => "give it more time with --timeout, or look at the run: it may be made to keep verifiers busy".to_owned(),
-            Self::NotAStatus { source: StatusError::Field(_), .. } => {
-                "if a newer Tekton wrote that field, use a newer Stepseal, which knows it; otherwise don't trust the run: its signature was \
-                 made of something else"
-                    .to_owned()
-            }
-            Self::NotAStatus { .. } | Self::OtherPredicate(_) | Self::OtherSignature { .. } => {
-                "don't trust the run: somebody hung a signature onto it that was made of something else".to_owned()
-            }
-            Self::Provenance(error) => return error.hint(),
-            Self::Run(error) => return error.hint(),
-            _ => "don't trust the run, or name the key that signed it".to_owned(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Failed
-    }
+explain! { RunRefusal,
+    Self::Missing(_) => ["run-unsigned", Failed,
+        "have it signed (artifacts.taskrun.storage or artifacts.pipelinerun.storage: tekton), and give the object with its annotations"],
+    Self::Distrust(Distrust::NoLog) => ["run-no-log", Failed,
+        "if its signer uses no transparency log, pass --insecure-ignore-tlog"],
+    Self::Changed { so_far: false, task_runs: Some(task_runs), .. } => ["run-changed", Failed,
+        "don't trust the run: somebody changed it after it was signed, or other TaskRuns are given than at signing: {task_runs}"],
+    Self::Changed { so_far: false, .. } => ["run-changed", Failed, "don't trust the run: somebody changed it after it was signed"],
+    Self::Changed { so_far: true, .. } => ["run-went-on", Failed,
+        "the run was signed before it ended: either this came later, from it or from somebody else, or the run was \
+         changed; sign it when it is over, to have all of it signed"],
+    Self::Doubled { .. } => ["run-name-doubled", Failed,
+        "don't trust the run: Tekton writes each name once, and what is signed has one of the values alone"],
+    Self::Time => ["run-comparison-slow", Failed,
+        "give it more time with --timeout, or look at the run: it may be made to keep verifiers busy"],
+    Self::NotAStatus { source: StatusError::Field(_), .. } => ["run-signed-new-field", Failed,
+        "if a newer Tekton wrote that field, use a newer Stepseal, which knows it; otherwise don't trust the run: its signature was \
+         made of something else"],
+    Self::NotAStatus { .. } | Self::OtherPredicate(_) | Self::OtherSignature { .. } => ["run-foreign-signature", Failed,
+        "don't trust the run: somebody hung a signature onto it that was made of something else"],
+    Self::Provenance(error) => [of error, exit Failed],
+    Self::Run(error) => [of error, exit Failed],
+    _ => ["run-distrusted", Failed, "don't trust the run, or name the key that signed it"],
 }
 
 impl RunRefusal {

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::explain::explain;
+
 /// Why a log entry is not accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -115,22 +117,17 @@ impl LogError {
             _ => "checkpoint",
         }
     }
+}
 
-    pub(super) fn hint(&self) -> &'static str {
-        match self {
-            Self::UnknownLog => {
-                "give the trusted root of the Sigstore that was signed with (--trusted-root), or --insecure-ignore-tlog for a \
-                 signature by a key that is in no log"
-            }
-            Self::Kind { .. } | Self::SeveralSignatures => "sign again with a current client",
-            Self::NotStored => {
-                "verify the attestation where it is stored with the image (stepseal verify-attestation), or sign again with a \
-                 current client"
-            }
-            Self::Window { .. } | Self::Future { .. } => {
-                "take no such signature; if the clock here is right and the log's key is still used, get a newer trusted root"
-            }
-            _ => "take no such signature: the bundle was changed, or put together from several",
-        }
-    }
+explain! { LogError,
+    Self::UnknownLog => ["trusted-root-lacks-log", Failed,
+        "give the trusted root of the Sigstore that was signed with (--trusted-root), or --insecure-ignore-tlog for a \
+         signature by a key that is in no log"],
+    Self::Kind { .. } | Self::SeveralSignatures => ["log-entry-old", Failed, "sign again with a current client"],
+    Self::NotStored => ["log-entry-of-attestation", Failed,
+        "verify the attestation where it is stored with the image (stepseal verify-attestation), or sign again with a \
+         current client"],
+    Self::Window { .. } | Self::Future { .. } => ["log-entry-time", Failed,
+        "take no such signature; if the clock here is right and the log's key is still used, get a newer trusted root"],
+    _ => ["log-entry-bad", Failed, "take no such signature: the bundle was changed, or put together from several"],
 }

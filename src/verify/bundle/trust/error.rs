@@ -1,8 +1,7 @@
 //! Why a trusted root can't be used.
 
 use super::{MEMBERS, ROOTS, TRUST_BYTES};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::json_lines::LinesError;
 use crate::known_format::{Known, Wanted};
 
@@ -77,27 +76,16 @@ pub enum TrustError {
     },
 }
 
-impl Explain for TrustError {
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Other(known) => known.hint(Wanted::TrustedRoot).into(),
-            Self::Line { source, .. } => return source.hint(),
-            Self::TwoKeys { .. } => "find out which of them is right, and leave the other root out".into(),
-            Self::NoAuthority { there, .. } if there.is_empty() => {
-                "give the trusted root with that authority".into()
-            }
-            Self::NoAuthority { .. } => "write one of them as authority".into(),
-            Self::Which { .. } => {
-                "add authority, with the host of that root's certificate authority, as fulcio.githubapp.com"
-                    .into()
-            }
-            Self::NoStamps => "leave out log: false, or add the timestamp authority to the root".into(),
-            Self::TooMany => "leave out what no signature needs".into(),
-            _ => Wanted::TrustedRoot.hint().into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        ExitCode::Usage
-    }
+explain! { TrustError,
+    Self::Other(known) => ["trusted-root-other-format", Usage, text known.hint(Wanted::TrustedRoot)],
+    Self::Line { source, .. } => [of source],
+    Self::TwoKeys { .. } => ["trusted-root-two-keys", Usage, "find out which of them is right, and leave the other root out"],
+    Self::NoAuthority { there, .. } if there.is_empty() => ["trusted-root-no-authority", Usage,
+        "give the trusted root with that authority"],
+    Self::NoAuthority { .. } => ["trusted-root-no-authority", Usage, "write one of them as authority"],
+    Self::Which { .. } => ["trusted-root-which", Usage,
+        "add authority, with the host of that root's certificate authority, as fulcio.githubapp.com"],
+    Self::NoStamps => ["trusted-root-no-timestamps", Usage, "leave out log: false, or add the timestamp authority to the root"],
+    Self::TooMany => ["trusted-root-many", Usage, "leave out what no signature needs"],
+    _ => ["trusted-root-malformed", Usage, text Wanted::TrustedRoot.hint()],
 }
