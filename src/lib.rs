@@ -12,6 +12,7 @@
 
 pub mod agent;
 mod blank;
+pub mod chains;
 pub mod cli;
 pub mod cluster;
 pub mod config;

@@ -1,5 +1,6 @@
 //! Where signatures are kept: the stores and encodings that a run may name, and what a signature is kept under.
 
+use crate::chains::ShortKey;
 use crate::oci::{Digest, ImageRef};
 
 /// A place for signatures, as the configuration names it.
@@ -60,7 +61,7 @@ pub struct KeptUnder {
 impl KeptUnder {
     /// The keys of an image's signature.
     pub fn image(image: &ImageRef) -> Self {
-        let short = image.digest.hex().chars().take(12).collect();
+        let short = ShortKey::Image(image.digest.clone()).name();
         Self { short, full: image.to_string(), image: Some(image.digest.clone()) }
     }
 

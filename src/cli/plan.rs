@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::environment::Environment;
 use super::output::Output;
 use super::subjects::{self, Subjects};
-use crate::cluster::PREFIX;
+use crate::chains;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
@@ -72,7 +72,7 @@ struct Annotations {
 
 impl Annotations {
     fn of(short_key: &str) -> Self {
-        let name = |what: &str| format!("{PREFIX}{what}-{short_key}");
+        let name = |what: &str| chains::part(what, short_key);
         Self {
             payload: name("payload"),
             signature: name("signature"),

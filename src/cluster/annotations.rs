@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::error::{ClusterError, Verb};
 use super::kind::Kind;
 use super::send::Call;
-use super::slots::{self, Annotations, Counts, Entry, PREFIX};
 use super::{Cluster, FIELD_MANAGER, is, text_at};
+use crate::chains::{self, Annotations, Counts, Entry, NoRoom, PREFIX};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;
@@ -158,15 +158,6 @@ enum Applied {
     Changed(ClusterError),
 }
 
-/// The mark that keeps Tekton Chains from signing.
-fn mark_name() -> String {
-    format!("{PREFIX}signed")
-}
-
-fn is_marked(annotations: &Annotations) -> bool {
-    annotations.get(&mark_name()).is_some_and(|value| value == "true")
-}
-
 /// What is to stand in the annotations.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
@@ -174,25 +165,8 @@ pub struct Wanted<'a> {
     pub entries: &'a [Entry],
     /// Says which of them are there already.
     pub counts: &'a Counts<'a>,
-    /// Whether the run is marked as signed, with `chains.tekton.dev/signed: "true"`, which keeps Tekton Chains from signing it.
+    /// Whether the run is marked as signed, which keeps Tekton Chains from signing it.
     pub mark: bool,
-}
-
-/// Puts what is missing into `there`, and into `ours`: how many signatures that were.
-fn add(there: &mut Annotations, ours: &mut Annotations, wanted: Wanted<'_>) -> Result<usize, slots::NoRoom> {
-    let Wanted { entries, counts, mark } = wanted;
-    let mut added = 0;
-    for entry in entries {
-        if slots::find(there, entry, counts).is_none() {
-            slots::place(there, ours, entry)?;
-            added += 1;
-        }
-    }
-    if mark && !is_marked(there) {
-        there.insert(mark_name(), "true".into());
-        ours.insert(mark_name(), "true".into());
-    }
-    Ok(added)
 }
 
 impl Cluster {
@@ -264,9 +238,10 @@ impl Cluster {
     ) -> Result<Round, AnnotationError> {
         let before = annotations(object);
         let (mut there, mut ours) = (before.clone(), owned(object, &before));
-        let added = add(&mut there, &mut ours, wanted)
-            .map_err(|slots::NoRoom| AnnotationError::NoRoom { object: target.shown() })?;
-        let marked = is_marked(&there);
+        let Wanted { entries, counts, mark } = wanted;
+        let added = chains::add(&mut there, &mut ours, entries, counts, mark)
+            .map_err(|NoRoom| AnnotationError::NoRoom { object: target.shown() })?;
+        let marked = chains::is_marked(&there);
         let done = Annotated { added, marked };
         if there == before {
             return Ok(Round::Done(done));
@@ -279,8 +254,8 @@ impl Cluster {
             Applied::Stored(stored) => annotations(&stored),
             Applied::Changed(error) => return Ok(Round::Again(error)),
         };
-        let is_lost = |entry| slots::find(&found, entry, wanted.counts).is_none();
-        let lost = wanted.entries.iter().any(is_lost) || marked != is_marked(&found);
+        let is_lost = |entry| chains::find(&found, entry, counts).is_none();
+        let lost = entries.iter().any(is_lost) || marked != chains::is_marked(&found);
         if lost { Err(AnnotationError::Lost { object: target.shown() }) } else { Ok(Round::Done(done)) }
     }
 

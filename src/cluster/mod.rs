@@ -18,7 +18,6 @@ mod secret;
 mod secret_data;
 mod send;
 mod sent;
-mod slots;
 mod so_far;
 #[cfg(test)]
 mod tests;
@@ -43,7 +42,6 @@ use crate::object_name::ObjectName;
 pub use runs::{Own, RunsError, Told};
 pub use secret::Left;
 pub use secret_data::SecretData;
-pub use slots::{Counts, Entry, PREFIX, ShortKey, Standing};
 pub use so_far::so_far;
 pub use who::{Claims, Who};
 

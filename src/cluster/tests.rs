@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::chains::{Entry, ShortKey, Standing};
 use crate::explain::{Explain, Explanation};
 use crate::registry::client::tests::server::{Reply, Seen, Server, answer};
 use crate::secret::Secret;

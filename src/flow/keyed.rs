@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use super::subjects::{Next, Subjects};
 use super::whole::entry;
 use super::{Seen, Whole, WholeError, look_up, payloads, sign};
-use crate::cluster::{Entry, ShortKey};
+use crate::chains::{Entry, ShortKey};
 use crate::explain::Explanation;
 use crate::formats::{Envelope, Payload};
 use crate::found::Attached;

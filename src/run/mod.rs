@@ -56,6 +56,7 @@ pub use provenance_error::ProvenanceError;
 pub use status::{StatusError, check_status};
 pub use value::ParamValue;
 
+use crate::chains::ShortKey;
 use crate::hint::NAME_SHOWN_BYTES;
 use crate::object_name::Uid;
 
@@ -319,11 +320,11 @@ impl Run {
     ///
     /// When the object has no UID.
     pub fn short_key(&self) -> Result<String, RunError> {
-        let kind = match self.kind() {
-            RunKind::TaskRun => "taskrun",
-            RunKind::PipelineRun => "pipelinerun",
-        };
-        Ok(format!("{kind}-{}", self.known_uid()?))
+        let uid = self.known_uid()?.clone();
+        Ok(match self.kind() {
+            RunKind::TaskRun => ShortKey::TaskRun(uid).name(),
+            RunKind::PipelineRun => ShortKey::PipelineRun(uid).name(),
+        })
     }
 
     /// `tekton.dev-v1-TaskRun-UID`: its name among everything that is signed.

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::cluster::{Annotated, AnnotationError, Cluster, Entry, Kind, ShortKey, Standing, Wanted};
+use stepseal::chains::{Entry, ShortKey, Standing};
+use stepseal::cluster::{Annotated, AnnotationError, Cluster, Kind, Wanted};
 use stepseal::explain::{Explain as _, Explanation};
 use stepseal::object_name::ObjectName;
 

@@ -8,11 +8,10 @@ use serde_json::{Map, Value};
 
 use super::descriptor::Material;
 use super::object;
+use crate::chains;
 use crate::run::RunObject;
 
 const LAST_APPLIED_ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-const CHAINS_ANNOTATIONS: &str = "chains.tekton.dev/";
 
 /// Who started the run with what: source, parameters, labels and annotations.
 pub(super) fn invocation(run: &RunObject) -> Value {
@@ -39,7 +38,7 @@ pub(super) fn invocation(run: &RunObject) -> Value {
 
 fn environment(run: &RunObject) -> Map<String, Value> {
     let mut annotations = run.annotations();
-    annotations.retain(|(name, _)| *name != LAST_APPLIED_ANNOTATION && !name.starts_with(CHAINS_ANNOTATIONS));
+    annotations.retain(|(name, _)| *name != LAST_APPLIED_ANNOTATION && !name.starts_with(chains::PREFIX));
     let mut environment = Map::new();
     for (name, texts) in [("annotations", annotations), ("labels", run.labels())] {
         if !texts.is_empty() {

@@ -8,9 +8,8 @@ use super::descriptor::Material;
 use super::invocation::invocation;
 use super::time::{self, Fraction};
 use super::{ProvenanceError, ProvenanceOptions, build_config, materials, object};
+use crate::chains;
 use crate::run::{Gap, Run, RunKind, RunObject};
-
-const REPRODUCIBLE_LABEL: &str = "chains.tekton.dev/reproducible";
 
 /// The predicate for `run`.
 pub(super) fn predicate(
@@ -40,7 +39,7 @@ pub(super) fn predicate(
 }
 
 fn metadata(run: &RunObject) -> Result<Value, ProvenanceError> {
-    let reproducible = run.labels().contains(&(REPRODUCIBLE_LABEL, "true"));
+    let reproducible = run.labels().contains(&(chains::REPRODUCIBLE, "true"));
     let mut metadata = json!({
         "completeness": { "parameters": false, "environment": false, "materials": false },
         "reproducible": reproducible,

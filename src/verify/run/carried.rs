@@ -10,9 +10,8 @@ use serde_json::Value;
 use super::clock::Clock;
 use super::coverage::Coverage;
 use super::diff::{self, Difference};
-use super::{
-    MAX_PAYLOADS, Makers, PAYLOAD, PREFIX, RunRefusal, SignedPayload, SoFar, sidecars, signed, so_far,
-};
+use super::{MAX_PAYLOADS, Makers, PAYLOAD, RunRefusal, SignedPayload, SoFar, sidecars, signed, so_far};
+use crate::chains;
 use crate::formats::cosign_statement::{self, PREDICATE_TYPE};
 use crate::formats::simple_signing;
 use crate::found::Attached;
@@ -46,16 +45,13 @@ pub(super) struct Thing<'a> {
 pub(super) fn things<'a>(annotations: &[(&'a str, &'a str)], own: &'a str) -> (Vec<Thing<'a>>, usize) {
     let mut things = vec![Thing { name: own, keys: vec![own] }];
     let mut places: HashMap<&str, usize> = HashMap::from([(own, 0)]);
-    let keys = annotations.iter().filter_map(|(name, _)| name.strip_prefix(PREFIX)?.strip_prefix("payload-"));
+    let keys = annotations.iter().filter_map(|(name, _)| chains::key_of_payload(name));
     let mut keys: Vec<&str> = keys.filter(|key| *key != own).collect();
     // `KEY` stands before `KEY-2`.
     keys.sort_unstable();
     let (mut others, mut left_out) = (0, 0);
     for key in keys {
-        let name = match key.rsplit_once('-') {
-            Some((name, "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")) => name,
-            _ => key,
-        };
+        let name = chains::unnumbered(key);
         others += usize::from(name != own);
         if name != own && others > MAX_PAYLOADS {
             left_out += 1;
@@ -106,11 +102,11 @@ impl<'a> Judge<'a> {
                 good => return good,
             }
         }
-        Err(first.unwrap_or_else(|| RunRefusal::Missing(annotation("payload", thing.name))))
+        Err(first.unwrap_or_else(|| RunRefusal::Missing(chains::part("payload", thing.name))))
     }
 
     fn payload(&self, key: &str, name: &str, own: bool) -> Result<SignedPayload, RunRefusal> {
-        if !own && (name.starts_with("taskrun-") || name.starts_with("pipelinerun-")) {
+        if !own && chains::is_of_run(name) {
             return Err(RunRefusal::OtherRun);
         }
         let payload = self.bytes("payload", key)?;
@@ -228,14 +224,14 @@ impl<'a> Judge<'a> {
     }
 
     fn bytes(&self, part: &str, key: &str) -> Result<Vec<u8>, RunRefusal> {
-        let shown = || annotation(part, &foreign::shown(key, 100));
+        let shown = || chains::part(part, &foreign::shown(key, 100));
         let text = self.text(part, key).ok_or_else(|| RunRefusal::Missing(shown()))?;
         STANDARD.decode(text).map_err(|_| RunRefusal::Base64(shown()))
     }
 
     /// The text of an annotation; `None`: it is empty, or isn't there.
     fn text(&self, part: &str, key: &str) -> Option<&'a str> {
-        let found = self.annotations.get(annotation(part, key).as_str());
+        let found = self.annotations.get(chains::part(part, key).as_str());
         found.copied().filter(|text| !text.is_empty())
     }
 }
@@ -274,11 +270,6 @@ fn other_task_runs(run: &Run, differences: &[Difference]) -> Option<String> {
     is_new.then(|| {
         "if some of these were gone, or were not given, when it was signed, leave them out".to_owned()
     })
-}
-
-/// The name of an annotation of Chains'.
-fn annotation(part: &str, key: &str) -> String {
-    format!("{PREFIX}{part}-{key}")
 }
 
 /// What a payload that counts is.

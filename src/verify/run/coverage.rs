@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::chains;
 use crate::run::RunKind;
 use crate::run::{BuildType, RunFormat};
 
@@ -211,11 +212,8 @@ const LAST_APPLIED: Field = Field {
     slsa_tekton: Some(Extent::All),
     ..NEVER
 };
-const CHAINS_ANNOTATIONS: Field = Field {
-    name: "annotations of Chains",
-    paths: &[&["metadata", "annotations", "chains.tekton.dev/*"]],
-    ..NEVER
-};
+const CHAINS_ANNOTATIONS: Field =
+    Field { name: "annotations of Chains", paths: &[&["metadata", "annotations", chains::PATTERN]], ..NEVER };
 const OTHER_METADATA: Field = Field { name: "other metadata", paths: &[&["metadata"]], ..NEVER };
 
 /// Of a TaskRun.
@@ -404,7 +402,7 @@ const PIPELINE_RUN: &[Field] = &[
     },
     Field {
         name: "TaskRuns: annotations of Chains",
-        paths: &[&["metadata", "annotations", "chains.tekton.dev/*"]],
+        paths: &[&["metadata", "annotations", chains::PATTERN]],
         slsa_tekton: None,
         ..OF_TASK_RUNS
     },

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use super::clock::Clock;
 use super::place::Place;
-use super::{PAYLOAD, PREFIX, RunRefusal, order};
-use crate::{foreign, json};
+use super::{PAYLOAD, RunRefusal, order};
+use crate::{chains, foreign, json};
 
 /// More differences than these are told by their number.
 pub(super) const TOLD: usize = 40;
@@ -118,7 +118,7 @@ impl Diff<'_> {
         let one = signed.and_then(Value::as_object).unwrap_or(&none);
         let two = now.and_then(Value::as_object).unwrap_or(&none);
         let keys: BTreeSet<&str> = one.keys().chain(two.keys()).map(String::as_str).collect();
-        let mut others = keys.into_iter().filter(|key| !key.starts_with(PREFIX));
+        let mut others = keys.into_iter().filter(|key| !key.starts_with(chains::PREFIX));
         others.try_for_each(|key| self.walk(&place.key(key), one.get(key), two.get(key)))
     }
 

@@ -44,8 +44,6 @@ pub use diff::Difference;
 pub use order::SETS;
 pub use refusal::RunRefusal;
 
-/// How the keys of Chains' annotations begin.
-const PREFIX: &str = "chains.tekton.dev/";
 /// More payloads of images than these aren't judged: no run builds so many, and each costs a check of its signature.
 pub const MAX_PAYLOADS: usize = 10_000;
 /// What a payload may take in memory: the API server bounds a run at 1.5 MiB.

@@ -1,8 +1,8 @@
-//! Under which names signatures stand in an object's annotations.
+//! Tekton Chains' annotations: their names, their values, and where in an object's annotations a signature goes.
 //!
-//! Chains' names: `chains.tekton.dev/{payload,signature,cert,chain}-SHORTKEY`, where SHORTKEY is `taskrun-UID`, `pipelinerun-UID`, or the first 12 hex
-//! digits of an image's digest (<https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>). Two things can want the same name, and neither is
-//! ever lost:
+//! The names are `chains.tekton.dev/{payload,signature,cert,chain}-SHORTKEY`, where SHORTKEY is `taskrun-UID`, `pipelinerun-UID`, or the first 12 hex
+//! digits of an image's digest, and `chains.tekton.dev/signed` (<https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>). Payload and
+//! signature are in base64. Two things can want the same name, and neither is ever lost:
 //!
 //! - two images whose digests begin with the same 12 digits: the second stands under its first 24, or 48;
 //! - two signatures of one thing (the run so far and the run at its end; two keys): the newest stands under Chains' name, so that the documented commands
@@ -19,15 +19,26 @@ use crate::oci::Digest;
 
 /// The prefix of all of Chains' annotations.
 pub const PREFIX: &str = "chains.tekton.dev/";
+/// All of Chains' annotations, as a pattern.
+pub const PATTERN: &str = "chains.tekton.dev/*";
+/// The mark that keeps Tekton Chains from signing a run.
+pub const SIGNED: &str = "chains.tekton.dev/signed";
+/// The label of a run that says that its build can be repeated.
+pub const REPRODUCIBLE: &str = "chains.tekton.dev/reproducible";
 
 /// What a signature consists of.
 const PARTS: [&str; 4] = ["payload", "signature", "cert", "chain"];
+/// The begin of a run's short key.
+const TASK_RUN: &str = "taskrun-";
+const PIPELINE_RUN: &str = "pipelinerun-";
+/// How many hex digits of an image's digest its short key has: Chains' number first, then those for an image that finds another there.
+const DIGITS: [usize; 3] = [12, 24, 48];
 
 /// How many signatures of one thing are kept.
 const MAX_SAME: usize = 9;
 
 /// An object's annotations, or those of them that are ours.
-pub(super) type Annotations = BTreeMap<String, String>;
+pub type Annotations = BTreeMap<String, String>;
 
 /// What is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +80,7 @@ pub type Counts<'a> = dyn Fn(&Entry, &Standing<'_>) -> bool + Send + Sync + 'a;
 
 /// There is no name left for a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NoRoom;
+pub struct NoRoom;
 
 impl Entry {
     /// The values of the four parts.
@@ -84,15 +95,19 @@ impl Entry {
 }
 
 impl ShortKey {
-    /// Chains' name, then those for a thing that finds another there.
+    /// Chains' name.
+    pub fn name(&self) -> String {
+        self.names().swap_remove(0)
+    }
+
+    /// Chains' name, then those for a thing that finds another there: one at least.
     fn names(&self) -> Vec<String> {
         match self {
-            Self::TaskRun(uid) => vec![format!("taskrun-{uid}")],
-            Self::PipelineRun(uid) => vec![format!("pipelinerun-{uid}")],
+            Self::TaskRun(uid) => vec![format!("{TASK_RUN}{uid}")],
+            Self::PipelineRun(uid) => vec![format!("{PIPELINE_RUN}{uid}")],
+            // A name of an annotation has up to 63 characters, "signature-" included.
             Self::Image(digest) => {
-                // A name of an annotation has up to 63 characters, "signature-" included.
-                let hex = digest.as_str().trim_start_matches("sha256:");
-                [12, 24, 48].into_iter().filter_map(|digits| hex.get(..digits)).map(str::to_owned).collect()
+                DIGITS.iter().map(|digits| digest.hex().chars().take(*digits).collect()).collect()
             }
         }
     }
@@ -118,9 +133,58 @@ impl ShortKey {
     }
 }
 
-/// The annotation's name.
-fn part(part: &str, name: &str) -> String {
+/// The name of the annotation with this part of what stands under the short key `name`.
+pub fn part(part: &str, name: &str) -> String {
     format!("{PREFIX}{part}-{name}")
+}
+
+/// The short key in the name of an annotation with a payload; `None`: it is another annotation.
+pub fn key_of_payload(annotation: &str) -> Option<&str> {
+    annotation.strip_prefix(PREFIX)?.strip_prefix("payload-")
+}
+
+/// The short key without the number of an older signature, or one by another signer: `KEY` of `KEY-2` to `KEY-9`.
+pub fn unnumbered(key: &str) -> &str {
+    match key.rsplit_once('-') {
+        Some((name, "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")) => name,
+        _ => key,
+    }
+}
+
+/// Whether a short key is a run's.
+pub fn is_of_run(key: &str) -> bool {
+    key.starts_with(TASK_RUN) || key.starts_with(PIPELINE_RUN)
+}
+
+/// Whether a run is marked as signed.
+pub fn is_marked(annotations: &Annotations) -> bool {
+    annotations.get(SIGNED).is_some_and(|value| value == "true")
+}
+
+/// Puts those of `entries` that are missing into `there`, and into `ours`, and the mark with `mark`: how many signatures that were.
+///
+/// # Errors
+///
+/// If every name for one is taken.
+pub fn add(
+    there: &mut Annotations,
+    ours: &mut Annotations,
+    entries: &[Entry],
+    counts: &Counts<'_>,
+    mark: bool,
+) -> Result<usize, NoRoom> {
+    let mut added = 0;
+    for entry in entries {
+        if find(there, entry, counts).is_none() {
+            place(there, ours, entry)?;
+            added += 1;
+        }
+    }
+    if mark && !is_marked(there) {
+        there.insert(SIGNED.into(), "true".into());
+        ours.insert(SIGNED.into(), "true".into());
+    }
+    Ok(added)
 }
 
 fn numbered(name: &str) -> impl Iterator<Item = String> + '_ {
@@ -132,7 +196,7 @@ fn is_free(there: &Annotations, name: &str) -> bool {
 }
 
 /// Under which name something stands that counts as `entry`.
-pub(super) fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> Option<String> {
+pub fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> Option<String> {
     let is_entry = |name: &String| {
         let text = |what| there.get(&part(what, name)).map(String::as_str).unwrap_or_default();
         let standing = Standing { payload: text("payload"), signature: text("signature") };
@@ -146,7 +210,7 @@ pub(super) fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> O
 /// # Errors
 ///
 /// If every name is taken.
-pub(super) fn place(there: &mut Annotations, ours: &mut Annotations, entry: &Entry) -> Result<(), NoRoom> {
+fn place(there: &mut Annotations, ours: &mut Annotations, entry: &Entry) -> Result<(), NoRoom> {
     let names = entry.key.names();
     let name = names.iter().find(|name| !entry.key.is_other(there, name)).ok_or(NoRoom)?;
     let into = if is_free(there, name) {
