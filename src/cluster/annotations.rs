@@ -15,8 +15,7 @@ use super::kind::Kind;
 use super::send::Call;
 use super::{Cluster, FIELD_MANAGER, is, text_at};
 use crate::chains::{self, Annotations, Counts, Entry, NoRoom, PREFIX};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign;
 use crate::net::retry;
 use crate::object_name::{NameError, ObjectName};
@@ -107,43 +106,20 @@ pub enum AnnotationError {
     },
 }
 
-impl AnnotationError {
-    fn cluster(&self) -> Option<&ClusterError> {
-        match self {
-            Self::Cluster { source, .. } | Self::Owned { source, .. } | Self::Busy { source, .. } => {
-                Some(source)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Explain for AnnotationError {
-    fn used(&self) -> Option<String> {
-        self.cluster().and_then(Explain::used)
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Cluster { source, .. } => return source.hint(),
-            Self::Deleted { .. } => "nothing is left to sign; keep runs until they are signed".into(),
-            Self::TooLarge { .. } => {
-                "nothing was written; set artifacts.taskrun.storage or artifacts.pipelinerun.storage to oci, where signatures stand beside the images"
-                    .into()
-            }
-            Self::NoRoom { .. } => {
-                format!("take away annotations {PREFIX}…-2 to -9 that are no longer needed, or use the storage oci")
-            }
-            Self::Owned { .. } => "nothing was written; let one of the two sign, or use the storage oci".into(),
-            Self::Busy { .. } => "nothing was written; run again when the run has come to rest".into(),
-            Self::Name(_) => "sign a run of the cluster".into(),
-            Self::Lost { .. } => "see which admission webhook or policy takes annotations away: kubectl get mutatingwebhookconfigurations".into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        self.cluster().map_or(ExitCode::Failed, Explain::exit)
-    }
+explain! { AnnotationError,
+    Self::Cluster { source, .. } => [of source],
+    Self::Deleted { .. } => ["annotations-deleted", Failed, "nothing is left to sign; keep runs until they are signed"],
+    Self::TooLarge { .. } => ["annotations-too-large", Failed,
+        "nothing was written; set artifacts.taskrun.storage or artifacts.pipelinerun.storage to oci, where signatures stand beside the images"],
+    Self::NoRoom { .. } => ["annotations-no-room", Failed,
+        "take away annotations {PREFIX}…-2 to -9 that are no longer needed, or use the storage oci"],
+    Self::Owned { source, .. } => ["annotations-owned", Failed,
+        "nothing was written; let one of the two sign, or use the storage oci", used source.used()],
+    Self::Busy { source, .. } => ["annotations-busy", Failed,
+        "nothing was written; run again when the run has come to rest", used source.used()],
+    Self::Name(_) => ["annotations-name", Failed, "sign a run of the cluster"],
+    Self::Lost { .. } => ["annotations-lost", Failed,
+        "see which admission webhook or policy takes annotations away: kubectl get mutatingwebhookconfigurations"],
 }
 
 /// What a round of reading and writing came to.

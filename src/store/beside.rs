@@ -11,8 +11,7 @@ use super::referrer::ReferrerManifest;
 use super::shelf::Shelf;
 use super::tag_prefix::TagPrefix;
 use super::{StoreError, bundle, oci_tag};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::foreign::Text;
 use crate::found::{annotation, text};
 use crate::oci::{Digest, ImageRef, Repository};
@@ -108,37 +107,14 @@ impl BesideError {
     pub(super) fn unusable(location: String, what: impl Into<String>) -> Self {
         Self::Unusable { location, what: what.into() }
     }
-
-    fn registry(&self) -> Option<&RegistryError> {
-        match self {
-            Self::Read { source, .. } | Self::Push { source, .. } => Some(source),
-            Self::List(error) => error.registry(),
-            Self::Unusable { .. } | Self::NotThere { .. } => None,
-        }
-    }
 }
 
-impl Explain for BesideError {
-    fn used(&self) -> Option<String> {
-        self.registry().and_then(Explain::used)
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Read { source, .. } | Self::Push { source, .. } => source.hint(),
-            Self::Unusable { .. } => {
-                Some("nothing was overwritten; look at it with `crane manifest`, and remove it if it is not needed".to_owned())
-            }
-            Self::NotThere { .. } => {
-                Some("run again; if it happens again, look what else writes there".to_owned())
-            }
-            Self::List(error) => error.hint(),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        self.registry().map_or(ExitCode::Failed, Explain::exit)
-    }
+explain! { BesideError,
+    Self::Read { source, .. } | Self::Push { source, .. } => [of source.as_ref()],
+    Self::Unusable { .. } => ["attached-unusable", Failed,
+        "nothing was overwritten; look at it with `crane manifest`, and remove it if it is not needed"],
+    Self::NotThere { .. } => ["attached-not-there", Failed, "run again; if it happens again, look what else writes there"],
+    Self::List(error) => [of error],
 }
 
 /// A descriptor, as far as it is shown.

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use http::StatusCode;
 
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::oci::ImageRef;
 use crate::registry::RegistryError;
 use crate::registry::client::Failure;
@@ -162,41 +161,21 @@ impl StoreError {
     }
 }
 
-impl Explain for StoreError {
-    fn used(&self) -> Option<String> {
-        self.registry().and_then(Explain::used)
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Read { source, .. } | Self::Push { source, .. } => source.hint(),
-            Self::SubjectElsewhere { .. } => Some(
-                "this registry wants the image in the repository of its bundles: leave storage.oci.repository (COSIGN_REPOSITORY) \
-                 out, copy the image there, or choose storage.oci.encoding-format=dsse"
-                    .into(),
-            ),
-            Self::Foreign { what: super::shelf::TOO_MANY, .. } => {
-                Some("remove signatures that are no longer needed, or choose another storage.oci.repository".into())
-            }
-            Self::Foreign { .. } => Some(
-                "nothing was overwritten; look at it with `crane manifest`, remove it if it is no signature, \
-                 or choose another storage.oci.repository"
-                    .into(),
-            ),
-            Self::Full { .. } | Self::TooMany { .. } => Some("remove signatures that are no longer needed (`cosign clean`)".into()),
-            Self::File { .. } => {
-                Some("let --signatures-dir name a folder that this step's user may write, such as a workspace".into())
-            }
-            Self::Spoilt { .. } => Some(
-                "don't use the file; look whether something else writes into the folder, and whether the key or the agent \
-                 signs with the key that it names"
-                    .into(),
-            ),
-            Self::Json(_) => None,
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        self.registry().map_or(ExitCode::Failed, Explain::exit)
-    }
+explain! { StoreError,
+    Self::Read { source, .. } | Self::Push { source, .. } => [of source.as_ref()],
+    Self::SubjectElsewhere { source, .. } => ["store-subject-elsewhere", Failed,
+        "this registry wants the image in the repository of its bundles: leave storage.oci.repository (COSIGN_REPOSITORY) \
+         out, copy the image there, or choose storage.oci.encoding-format=dsse", used source.used()],
+    Self::Foreign { what: super::shelf::TOO_MANY, .. } => ["store-too-many", Failed,
+        "remove signatures that are no longer needed, or choose another storage.oci.repository"],
+    Self::Foreign { .. } => ["store-foreign", Failed,
+        "nothing was overwritten; look at it with `crane manifest`, remove it if it is no signature, \
+         or choose another storage.oci.repository"],
+    Self::Full { .. } | Self::TooMany { .. } => ["store-full", Failed, "remove signatures that are no longer needed (`cosign clean`)"],
+    Self::File { .. } => ["store-folder", Failed,
+        "let --signatures-dir name a folder that this step's user may write, such as a workspace"],
+    Self::Spoilt { .. } => ["store-spoilt", Failed,
+        "don't use the file; look whether something else writes into the folder, and whether the key or the agent \
+         signs with the key that it names"],
+    Self::Json(_) => ["store-json", Failed],
 }
