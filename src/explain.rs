@@ -57,7 +57,7 @@ pub trait Explain: Error {
 /// The hint is a literal in which names of the pattern stand in braces, and others that `with (NAME = EXPRESSION)` gives. Where the hint
 /// is made elsewhere it is `text EXPRESSION` or, as an `Option<String>`, `hint EXPRESSION`; it may be left out. `used EXPRESSION` (an
 /// `Option<String>`) may follow. `[of INNER]` says what the error within says, with its code; `[of INNER, exit EXIT]` with another exit
-/// code; `[of INNER, or CODE, EXIT, HINT]` is for an error that may know no hint.
+/// code, and so with `hint` or `used` and an `Option<String>`; `[of INNER, or CODE, EXIT, HINT]` is for an error that may know no hint.
 ///
 /// A code has the form `area-what`, is never used for something else, and has a row in `docs/troubleshooting.md`.
 macro_rules! explain {
@@ -84,6 +84,15 @@ macro_rules! facts {
     };
     (of $inner:expr, or $($own:tt)+) => {
         $crate::explain::facts!(of $inner).or($crate::explain::facts!($($own)+))
+    };
+    (of $inner:expr, exit $exit:expr) => {
+        $crate::explain::Facts { exit: $exit, ..$crate::explain::facts!(of $inner) }
+    };
+    (of $inner:expr, hint $hint:expr) => {
+        $crate::explain::Facts { hint: $hint, ..$crate::explain::facts!(of $inner) }
+    };
+    (of $inner:expr, used $used:expr) => {
+        $crate::explain::Facts { used: $used, ..$crate::explain::facts!(of $inner) }
     };
     ($code:literal, $exit:ident, hint $hint:expr $(, used $used:expr)?) => {
         $crate::explain::Facts {

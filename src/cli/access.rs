@@ -8,8 +8,7 @@ use crate::cluster;
 use crate::cluster::{ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, Kubeconfigs, Reach};
 use crate::config::settings::CLUSTER_CREDENTIALS;
 use crate::config::{AgentClient, AgentKey, Config, Origin, home};
-use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explain, Explanation, explain};
 use crate::key::PublicKey;
 use crate::object_name::{NameError, ObjectName};
 use crate::registry::credentials::{CredentialError, FileKeychain};
@@ -47,34 +46,13 @@ pub(super) enum AccessError {
     Name(#[from] NameError),
 }
 
-impl AccessError {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::Key(error) => Some(error),
-            Self::AgentKey { source, .. } => Some(source.as_ref()),
-            Self::Credentials(error) => Some(error),
-            Self::Cluster(error) => Some(error),
-            Self::Account(error) => Some(error),
-            Self::Name(_) => None,
-        }
-    }
-}
-
-impl Explain for AccessError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        if let Self::AgentKey { source, .. } = self {
-            return agent_key_hint(source);
-        }
-        self.inner().map_or_else(|| Some("give NAME, or NAMESPACE/NAME".into()), Explain::hint)
-    }
-
-    fn exit(&self) -> ExitCode {
-        self.inner().map_or(ExitCode::Usage, Explain::exit)
-    }
+explain! { AccessError,
+    Self::Key(error) => [of error],
+    Self::AgentKey { source, .. } => [of source.as_ref(), hint agent_key_hint(source)],
+    Self::Credentials(error) => [of error],
+    Self::Cluster(error) => [of error],
+    Self::Account(error) => [of error],
+    Self::Name(_) => ["service-account-name", Usage, "give NAME, or NAMESPACE/NAME"],
 }
 
 /// How the configuration says that the cluster is reached.

@@ -9,15 +9,14 @@ use serde_json::json;
 
 use super::access;
 use super::environment::Environment;
-use super::interruption::interrupted;
 use super::output::Output;
-use super::runtime;
 use super::subjects::flags;
 use crate::agent::{Agent, LARGE_MANIFESTS, Ledger, LedgerError, Log, Policy, Socket, SocketError, serve};
 use crate::cluster::{Cluster, ClusterError, Reach};
 use crate::config::{AgentConfig, ConfigError, Sources, home};
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::{Explain as _, explain};
+use crate::flow::job::{Job, NoRuntime, interrupted};
 use crate::oci::PlainHttp;
 use crate::registry::RegistryError;
 use crate::registry::client::{Access, Client, ClientOptions};
@@ -59,41 +58,20 @@ enum BeginError {
     Socket(#[from] SocketError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
 }
 
-impl BeginError {
-    fn explained(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::Config(error) => Some(error),
-            Self::Key(error) => Some(error),
-            Self::Sign(error) => Some(error),
-            Self::Cluster(error) => Some(error),
-            Self::Credentials(error) => Some(error),
-            Self::Registry(error) => Some(error),
-            Self::Socket(error) => Some(error),
-            Self::Ledger(error) => Some(error),
-            Self::Runtime(_) => None,
-        }
-    }
-}
-
-impl Explain for BeginError {
-    fn used(&self) -> Option<String> {
-        self.explained()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self.explained() {
-            Some(error) => error.hint(),
-            None => Some("give the sidecar more memory and processes".into()),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        self.explained().map_or(ExitCode::Failed, Explain::exit)
-    }
+explain! { BeginError,
+    Self::Config(error) => [of error],
+    Self::Key(error) => [of error],
+    Self::Sign(error) => [of error],
+    Self::Cluster(error) => [of error],
+    Self::Credentials(error) => [of error],
+    Self::Registry(error) => [of error],
+    Self::Socket(error) => [of error],
+    Self::Ledger(error) => [of error],
+    Self::Runtime(_) => ["runtime-not-started", Failed, "give the sidecar more memory and processes"],
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
@@ -112,10 +90,7 @@ fn live(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Re
     for warning in &config.warnings {
         out.line(&format!("warning: {warning}"));
     }
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime::start_with(builder.max_blocking_threads(MAX_BLOCKING_THREADS));
-    let runtime = runtime.map_err(BeginError::Runtime)?;
-    let code = runtime.block_on(async {
+    Job::with_threads(MAX_BLOCKING_THREADS)?.run(async {
         // As the first process of its container it is sent no signal that it doesn't catch.
         let mut interrupted = pin!(interrupted());
         let (agent, socket) = tokio::select! {
@@ -129,10 +104,7 @@ fn live(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Re
         let ended = serve(&socket, &agent, stop).await;
         agent.log().event("ended", json!({ "cut": ended.cut }));
         Ok::<_, BeginError>(if ended.cut == 0 { ExitCode::Done } else { ExitCode::Failed })
-    });
-    // A credential helper or a name look-up that hangs must not keep the sidecar from ending.
-    runtime.shutdown_background();
-    code
+    })
 }
 
 /// Opens the key, and listens only then: who finds the socket is answered.

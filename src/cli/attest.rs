@@ -10,18 +10,17 @@ use self::files::{Files, FilesError};
 use super::begin::{BeginError, begin};
 use super::confinement;
 use super::environment::Environment;
-use super::interruption::Interruption;
 use super::output::Output;
 use super::own_flags::OwnFlags;
 use super::progress::Progress;
-use super::runtime;
 use super::sign::{self, conclude, fail};
 use super::subjects::{self, SubjectsError, malformed};
 use super::tags;
 use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explain, Explanation, explain};
 use crate::flow::AttestJob;
+use crate::flow::job::{Interruption, Job};
 use crate::foreign;
 use crate::formats::PayloadError;
 use crate::oci::Repository;
@@ -59,39 +58,16 @@ enum AttestError {
     Replace(&'static str),
 }
 
-impl AttestError {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::Config(error) => Some(error),
-            Self::Subjects(error) => Some(error),
-            Self::List(error) => Some(error),
-            Self::Files(error) => Some(error),
-            Self::Begin(error) => Some(error),
-            Self::Report(error) => Some(error),
-            Self::Payload(error) => Some(error),
-            Self::NoStore | Self::Replace(_) => None,
-        }
-    }
-}
-
-impl Explain for AttestError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoStore => "set artifacts.oci.storage to oci, directory, or both".into(),
-            Self::Replace(_) => {
-                "leave --replace out: the new attestation is added beside the old ones".into()
-            }
-            _ => return self.inner().and_then(Explain::hint),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        self.inner().map_or(ExitCode::Usage, Explain::exit)
-    }
+explain! { AttestError,
+    Self::Config(error) => [of error],
+    Self::Subjects(error) => [of error],
+    Self::List(error) => [of error],
+    Self::Files(error) => [of error],
+    Self::Begin(error) => [of error],
+    Self::Report(error) => [of error],
+    Self::Payload(error) => [of error],
+    Self::NoStore => ["attest-no-store", Usage, "set artifacts.oci.storage to oci, directory, or both"],
+    Self::Replace(_) => ["attest-replace", Usage, "leave --replace out: the new attestation is added beside the old ones"],
 }
 
 /// What is attested, of which images.
@@ -207,13 +183,11 @@ impl Attesting {
         begun: Instant,
         out: &mut Output,
     ) -> Result<Report, BeginError> {
-        let runtime = runtime::start().map_err(BeginError::Runtime)?;
+        let job = Job::start()?;
         for problem in &self.plan.problems {
             out.line(&format!("warning: not attested: {}: {}", problem.place, problem.what));
         }
-        let report = runtime.block_on(self.work(expected, environment, begun, out));
-        runtime.shutdown_background();
-        let report = report?;
+        let report = job.run(self.work(expected, environment, begun, out))?;
         out.line(&report.summary());
         Ok(report)
     }

@@ -9,8 +9,8 @@ use super::named_by_run::NamedByRun;
 use super::output::Output;
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, OciStorage};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
+use crate::flow::job::NoRuntime;
 use crate::flow::{OciStores, Whole, Writers};
 use crate::formats::Claims;
 use crate::oci::Repository;
@@ -33,34 +33,16 @@ pub(super) enum BeginError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
 }
 
-impl BeginError {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::Access(error) => Some(error),
-            Self::Sign(error) => Some(error),
-            Self::Registry(error) => Some(error),
-            Self::Cluster(error) => Some(error),
-            Self::Runtime(_) => None,
-        }
-    }
-}
-
-impl Explain for BeginError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.inner().map_or_else(|| Some("give the step more memory and processes".into()), Explain::hint)
-    }
-
-    fn exit(&self) -> ExitCode {
-        self.inner().map_or(ExitCode::Failed, Explain::exit)
-    }
+explain! { BeginError,
+    Self::Access(error) => [of error],
+    Self::Sign(error) => [of error],
+    Self::Registry(error) => [of error],
+    Self::Cluster(error) => [of error],
+    Self::Runtime(error) => [of error],
 }
 
 /// What is said of images.

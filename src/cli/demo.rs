@@ -4,10 +4,10 @@ use clap::ArgMatches;
 
 use super::environment::Environment;
 use super::output::Output;
-use super::runtime;
 use crate::demo::{Sample, SampleError, Tour, verify};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
+use crate::flow::job::{Job, NoRuntime, interrupted};
 use crate::process::landlock;
 
 pub(super) fn run(matches: &ArgMatches, out: &mut Output) -> ExitCode {
@@ -62,8 +62,8 @@ fn step(title: &str, command: &[String], out: &mut Output) -> ExitCode {
 }
 
 fn check(sample: &Sample, referrers: bool, out: &mut Output) -> Result<bool, SampleError> {
-    let runtime = runtime::start().map_err(SampleError::Start)?;
-    let verdicts = runtime.block_on(verify(sample, referrers));
+    let job = Job::start().map_err(|NoRuntime(source)| SampleError::Start(source))?;
+    let verdicts = job.part(verify(sample, referrers));
     for verdict in &verdicts {
         out.print(&format!("{verdict}\n"));
     }
@@ -80,7 +80,7 @@ fn closing(sample: &Sample, tour: &Tour, keep: bool, out: &mut Output) -> Result
         return Ok(());
     }
     out.print(&format!("\nThe registry keeps running on {}; Ctrl-C ends it.\n", sample.registry.host()));
-    let runtime = runtime::start().map_err(SampleError::Start)?;
-    runtime.block_on(async { super::interruption::interrupted().await });
+    let job = Job::start().map_err(|NoRuntime(source)| SampleError::Start(source))?;
+    job.part(async { interrupted().await });
     Ok(())
 }

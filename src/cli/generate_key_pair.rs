@@ -12,12 +12,12 @@ use super::environment::Environment;
 use super::key_files::{self, KeyFiles, KeyFilesError, password};
 use super::output::Output;
 use super::own_flags::OwnFlags;
-use super::runtime;
 use super::sign::fail;
 use crate::cluster;
 use crate::cluster::{Cluster, ClusterError, Left, Reach};
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::{Explain as _, explain};
+use crate::flow::job::{Job, NoRuntime};
 use crate::foreign;
 use crate::object_name::{NameError, ObjectName};
 use crate::secret::Secret;
@@ -42,50 +42,30 @@ enum PairError {
     Open { name: ObjectName, public: PathBuf, source: ClusterError },
     #[error("cannot reach a cluster")]
     Connect(#[source] ClusterError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
 }
 
-impl Explain for PairError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Cluster { source, .. } | Self::Open { source, .. } => source.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Key(error) => return error.hint(),
-            Self::Files(error) => return error.hint(),
-            Self::Place(_) => {
-                "leave it out to write files, or give - for standard output or k8s://NAMESPACE/NAME for a Secret".into()
-            }
-            Self::Name { .. } => "write k8s://NAMESPACE/NAME".into(),
-            Self::SecretExists { name, .. } => format!(
-                "choose another name, or take it away yourself, if nothing is signed with it: kubectl -n {} delete secret {}",
-                name.namespace(),
-                name.name()
-            ),
-            Self::Open { name, public, .. } => format!(
-                "{} was left: compare it with cosign.pub in the Secret (kubectl -n {} get secret {}), and take it away if they differ or there is none",
-                foreign::shown(&public.display().to_string(), 512),
-                name.namespace(),
-                name.name()
-            ),
-            Self::Cluster { source, .. } | Self::Connect(source) => return source.hint(),
-            Self::Runtime(_) => "give it more memory and processes".into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Files(error) => error.exit(),
-            Self::Place(_) | Self::Name { .. } | Self::SecretExists { .. } => ExitCode::Usage,
-            Self::Cluster { source, .. } | Self::Connect(source) | Self::Open { source, .. } => source.exit(),
-            _ => ExitCode::Failed,
-        }
-    }
+explain! { PairError,
+    Self::Key(error) => [of error, exit Failed],
+    Self::Files(error) => [of error],
+    Self::Place(_) => ["key-pair-place", Usage,
+        "leave it out to write files, or give - for standard output or k8s://NAMESPACE/NAME for a Secret"],
+    Self::Name { .. } => ["key-pair-secret-name", Usage, "write k8s://NAMESPACE/NAME"],
+    Self::SecretExists { name, .. } => ["key-pair-secret-exists", Usage, hint Some(format!(
+        "choose another name, or take it away yourself, if nothing is signed with it: kubectl -n {} delete secret {}",
+        name.namespace(),
+        name.name()
+    ))],
+    Self::Open { name, public, source } => [of source, hint Some(format!(
+        "{} was left: compare it with cosign.pub in the Secret (kubectl -n {} get secret {}), and take it away if they differ or there is none",
+        foreign::shown(&public.display().to_string(), 512),
+        name.namespace(),
+        name.name()
+    ))],
+    Self::Cluster { source, .. } => [of source],
+    Self::Connect(source) => [of source, used None],
+    Self::Runtime(_) => ["runtime-not-started", Failed, "give it more memory and processes"],
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
@@ -146,11 +126,11 @@ fn into_secret(
     if public.symlink_metadata().is_ok() {
         return Err(KeyFilesError::Exists(public).into());
     }
-    let runtime = runtime::start().map_err(PairError::Runtime)?;
+    let job = Job::start()?;
     let env = |name: &str| environment.get(name);
     let reach = || access::reach_at_once(environment);
     // Found before a password is asked for.
-    runtime.block_on(async {
+    job.part(async {
         let cluster = Cluster::connect(&reach(), &env).await.map_err(PairError::Connect)?;
         is_free(&cluster, &name).await
     })?;
@@ -160,7 +140,7 @@ fn into_secret(
     let public_pem = Secret::from(pair.public_pem);
     let entries =
         [("cosign.key", &pair.private_pem), ("cosign.password", &password), ("cosign.pub", &public_pem)];
-    let made = runtime.block_on(make(&reach, &env, &name, &entries));
+    let made = job.part(make(&reach, &env, &name, &entries));
     let made = made.map_err(|(source, left)| match left {
         Left::Unknown => PairError::Open { name: name.clone(), public: public.clone(), source },
         Left::Other => PairError::SecretExists { name: name.clone(), holds: String::new() },

@@ -13,8 +13,7 @@ use super::environment::Environment;
 use super::own_flags::OwnFlags;
 use super::subjects::Subjects;
 use crate::config::{ConfigError, Origin};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::flow;
 use crate::flow::{PipelineError, Whole};
 use crate::formats::PayloadError;
@@ -79,49 +78,22 @@ pub(super) enum OutputsError {
     NoImages(Origin),
 }
 
-impl Explain for OutputsError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Sign(error) => error.used(),
-            Self::Store(error) => error.used(),
-            Self::Pipeline(error) => error.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.hint(),
-            Self::File(error) => error.hint(),
-            Self::Sign(error) => error.hint(),
-            Self::Payload(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Pipeline(error) => error.hint(),
-            Self::Nowhere => Some(
-                "give --output-signature FILE and --output-payload FILE, or --bundle FILE with --new-bundle-format".into(),
-            ),
-            Self::Runs => Some("leave --upload=false out, or turn artifacts.*.storage of runs off".into()),
-            Self::Several(..) => Some("sign the images one by one, each with a file of its own".into()),
-            Self::Recursive(_) => Some("leave --recursive out, or sign the images one by one".into()),
-            Self::NoBundle(_) => {
-                Some("give --new-bundle-format, which stores it in the registry too".into())
-            }
-            Self::OnlyBundle(_) => {
-                Some("give --bundle FILE, or --new-bundle-format=false for cosign's older format".into())
-            }
-            Self::NoImages(origin) => Some(format!("leave {origin} out, or set artifacts.oci.storage to oci")),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::File(error) => error.exit(),
-            Self::Sign(error) => error.exit(),
-            Self::Store(error) => error.exit(),
-            Self::Pipeline(error) => error.exit(),
-            _ => ExitCode::Usage,
-        }
-    }
+explain! { OutputsError,
+    Self::Config(error) => [of error, exit Usage],
+    Self::File(error) => [of error, used None],
+    Self::Sign(error) => [of error],
+    Self::Payload(error) => [of error, exit Usage],
+    Self::Store(error) => [of error],
+    Self::Pipeline(error) => [of error],
+    Self::Nowhere => ["output-nowhere", Usage,
+        "give --output-signature FILE and --output-payload FILE, or --bundle FILE with --new-bundle-format"],
+    Self::Runs => ["output-of-runs", Usage, "leave --upload=false out, or turn artifacts.*.storage of runs off"],
+    Self::Several(..) => ["output-of-several", Usage, "sign the images one by one, each with a file of its own"],
+    Self::Recursive(_) => ["output-of-several", Usage, "leave --recursive out, or sign the images one by one"],
+    Self::NoBundle(_) => ["output-no-bundle", Usage, "give --new-bundle-format, which stores it in the registry too"],
+    Self::OnlyBundle(_) => ["output-only-bundle", Usage,
+        "give --bundle FILE, or --new-bundle-format=false for cosign's older format"],
+    Self::NoImages(origin) => ["output-no-images", Usage, "leave {origin} out, or set artifacts.oci.storage to oci"],
 }
 
 /// The files that are asked for; none of them is there before [`write`](Self::write).

@@ -8,16 +8,15 @@ use clap::ArgMatches;
 use super::access::{self, AccessError};
 use super::confinement;
 use super::environment::Environment;
-use super::interruption::Interruption;
 use super::output::Output;
 use super::output_file::{OutputFile, OutputFileError};
 use super::own_flags::OwnFlags;
-use super::runtime;
 use super::sign::fail;
 use super::subjects;
 use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
+use crate::flow::job::{Job, NoRuntime};
 use crate::key::{Malformed, PublicKey};
 use crate::sign::{KeyError, KeySource, PublicKeySource, SignError};
 
@@ -34,44 +33,20 @@ enum PublicKeyError {
     Key(#[from] KeyError),
     #[error(transparent)]
     File(#[from] OutputFileError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
     #[error("{0}")]
     Interrupted(String),
 }
 
-impl PublicKeyError {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::Config(error) => Some(error),
-            Self::Access(error) => Some(error),
-            Self::Sign(error) => Some(error),
-            Self::Key(error) => Some(error),
-            Self::File(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl Explain for PublicKeyError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Runtime(_) => Some("give the step more memory and processes".into()),
-            Self::Interrupted(_) => Some("run it again, with a longer --timeout where that was over".into()),
-            _ => self.inner().and_then(Explain::hint),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Runtime(_) | Self::Interrupted(_) => ExitCode::Failed,
-            _ => self.inner().map_or(ExitCode::Failed, Explain::exit),
-        }
-    }
+explain! { PublicKeyError,
+    Self::Config(error) => [of error],
+    Self::Access(error) => [of error],
+    Self::Sign(error) => [of error],
+    Self::Key(error) => [of error],
+    Self::File(error) => [of error],
+    Self::Runtime(error) => [of error],
+    Self::Interrupted(_) => ["job-interrupted", Failed, "run it again, with a longer --timeout where that was over"],
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
@@ -89,12 +64,8 @@ fn print(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> R
     let inputs = config.key.paths();
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let file = path.as_deref().map(|path| OutputFile::new("public key", path, &inputs)).transpose()?;
-    let runtime = runtime::start().map_err(PublicKeyError::Runtime)?;
-    let key = runtime.block_on(async {
-        let mut interruption = Interruption::new(begun + config.timeout);
-        interruption.or(read(&config, environment, begun + config.timeout)).await
-    });
-    runtime.shutdown_background();
+    let deadline = begun + config.timeout;
+    let key = Job::start()?.run_until(deadline, read(&config, environment, deadline));
     let pem = key.map_err(PublicKeyError::Interrupted)??.to_pem();
     match file {
         Some(file) => {

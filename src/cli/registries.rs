@@ -9,13 +9,12 @@ use super::cosign_flags;
 use super::environment::Environment;
 use super::named_by_run::NamedByRun;
 use super::output::Output;
-use super::runtime;
 use crate::cluster::Reach;
 use crate::config::settings::VERIFY_TABLES;
 use crate::config::stand_ins::annotations;
 use crate::config::{ConfigError, Flags, Sources, Verification, home};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
+use crate::flow::job::{Job, NoRuntime};
 use crate::oci::Repository;
 use crate::registry::RegistryError;
 use crate::registry::client::{Access, Client, ClientOptions};
@@ -30,33 +29,15 @@ pub(super) enum RegistriesError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Access(#[from] AccessError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
 }
 
-impl RegistriesError {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::Credentials(error) => Some(error),
-            Self::Registry(error) => Some(error),
-            Self::Access(error) => Some(error),
-            Self::Runtime(_) => None,
-        }
-    }
-}
-
-impl Explain for RegistriesError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.inner().map_or_else(|| Some("give it more memory and processes".into()), Explain::hint)
-    }
-
-    fn exit(&self) -> ExitCode {
-        self.inner().map_or(ExitCode::Failed, Explain::exit)
-    }
+explain! { RegistriesError,
+    Self::Credentials(error) => [of error],
+    Self::Registry(error) => [of error],
+    Self::Access(error) => [of error],
+    Self::Runtime(error) => [of error],
 }
 
 /// A client with the credentials and certificates of the settings. `images` are the repositories of those that are asked for: cosign's registry
@@ -88,8 +69,7 @@ pub(super) fn client<'a>(
     let named = NamedByRun::new(&config.registry, images, config.repository.as_ref());
     named.add_to(&mut options, out);
     if config.registry.allow_http || config.registry.k8s_keychain {
-        let runtime = runtime::start().map_err(RegistriesError::Runtime)?;
-        let asked = runtime.block_on(async {
+        Job::start()?.run(async {
             named.allow_http(&mut options).await?;
             if config.registry.k8s_keychain {
                 let folder = config.cluster_credentials.clone();
@@ -97,10 +77,7 @@ pub(super) fn client<'a>(
                 access::add_own_account(&mut keychain, &reach, environment, out).await?;
             }
             Ok::<_, RegistriesError>(())
-        });
-        // A name look-up that hangs must not keep the step from ending.
-        runtime.shutdown_background();
-        asked?;
+        })?;
     }
     let keychain = named.keychain(keychain, &options);
     Ok(Client::new(options, keychain)?)

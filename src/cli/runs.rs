@@ -1,6 +1,5 @@
 //! The runs that are signed for: from a file, from the cluster, or the one that this Pod belongs to.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -8,12 +7,11 @@ use serde_json::{Value, json};
 
 use super::access::reach;
 use super::environment::Environment;
-use super::runtime;
 use crate::cluster::truth::{self, TruthError};
 use crate::cluster::{Cluster, ClusterError, Pods, RunsError, Told, so_far};
 use crate::config::{Config, RunSource};
-use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explanation, explain};
+use crate::flow::job::{Job, NoRuntime};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::run::{Run, RunError, RunKind};
@@ -61,46 +59,20 @@ pub(super) enum FindError {
     Tekton(#[from] TektonError),
     #[error("{0} belongs to no PipelineRun, and artifacts.pipelinerun.storage asks to sign one")]
     NoPipelineRun(String),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
 }
 
-impl FindError {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::Run { source, .. } | Self::Object(source) => Some(source),
-            Self::Cluster(error) => Some(error),
-            Self::Runs(error) => Some(error),
-            Self::Tekton(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl Explain for FindError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Read { source, .. } => source.hint().or_else(|| {
-                Some("name a file with a TaskRun, or a PipelineRun and its TaskRuns: kubectl get taskrun NAME -o yaml".into())
-            }),
-            Self::NoPipelineRun(_) => {
-                Some("set artifacts.taskrun.storage instead, or sign in a Task of a Pipeline".into())
-            }
-            Self::Runtime(_) => Some("give the step more memory and processes".into()),
-            _ => self.inner().and_then(Explain::hint),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Runtime(_) => ExitCode::Failed,
-            _ => self.inner().map_or(ExitCode::Usage, Explain::exit),
-        }
-    }
+explain! { FindError,
+    Self::Read { source, .. } if source.hint().is_some() => ["run-file-unread", Usage, hint source.hint()],
+    Self::Read { .. } => ["run-file-unread", Usage,
+        "name a file with a TaskRun, or a PipelineRun and its TaskRuns: kubectl get taskrun NAME -o yaml"],
+    Self::Run { source, .. } | Self::Object(source) => [of source],
+    Self::Cluster(error) => [of error],
+    Self::Runs(error) => [of error],
+    Self::Tekton(error) => [of error],
+    Self::NoPipelineRun(_) => ["run-no-pipelinerun", Usage, "set artifacts.taskrun.storage instead, or sign in a Task of a Pipeline"],
+    Self::Runtime(error) => [of error],
 }
 
 /// Finds the runs that the configuration names, if anything is to be signed for one.
@@ -112,10 +84,7 @@ pub(super) fn find(config: &Config, environment: &Environment) -> Result<Found, 
     if !asked && matches!(config.run, RunSource::Own { .. }) {
         return Ok(Found::default());
     }
-    let runtime = runtime::start().map_err(FindError::Runtime)?;
-    let found = runtime.block_on(from_cluster(config, environment));
-    runtime.shutdown_background();
-    found
+    Job::start()?.run(from_cluster(config, environment))
 }
 
 fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {

@@ -8,16 +8,15 @@ use clap::ArgMatches;
 use super::begin::{BeginError, begin};
 use super::confinement;
 use super::environment::Environment;
-use super::interruption::Interruption;
 use super::output::Output;
 use super::outputs::Outputs;
 use super::progress::Progress;
-use super::runtime;
 use super::subjects::{self, Subjects};
 use super::tags;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::flow::job::{Interruption, Job};
 use crate::oci::Repository;
 use crate::registry::client::Stats;
 use crate::report::own_results::OwnResults;
@@ -117,7 +116,7 @@ fn sign(
     begun: Instant,
     out: &mut Output,
 ) -> Result<(Report, ExitCode), BeginError> {
-    let runtime = runtime::start().map_err(BeginError::Runtime)?;
+    let job = Job::start()?;
     for problem in &subjects.plan.problems {
         out.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
     }
@@ -129,10 +128,9 @@ fn sign(
             out.line(&format!("note: {run}: and {more} more, all of them in the report"));
         }
     }
-    let (report, written) = runtime.block_on(work(subjects, outputs, environment, begun, out))?;
+    let (report, written) = job.part(work(subjects, outputs, environment, begun, out))?;
     out.line(&report.summary());
-    // A credential helper or a name look-up that hangs must not keep the step from ending.
-    runtime.shutdown_background();
+    job.end();
     Ok((report, written))
 }
 

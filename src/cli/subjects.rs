@@ -13,7 +13,7 @@ use super::runs::{self, FindError, Found};
 use crate::config::settings::{AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS};
 use crate::config::{Config, ConfigError, Flags, RunArtifact, Sources};
 use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explanation, explain};
 use crate::flow::{self, PlannedRun, RunJob, RunPlanOptions, WholeError};
 use crate::formats::Claims;
 use crate::hint::Discovered;
@@ -57,35 +57,11 @@ pub(super) enum SubjectsError {
     Pattern(String, #[source] PatternError),
 }
 
-impl Explain for SubjectsError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.used(),
-            Self::Tekton(error) => error.used(),
-            Self::Find(error) => error.used(),
-            Self::Pattern(..) => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.hint(),
-            Self::Tekton(error) => error.hint(),
-            Self::Find(error) => error.hint(),
-            Self::Pattern(..) => {
-                Some("write REGISTRY/REPOSITORY with * within a path part and ** across parts".into())
-            }
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Config(error) => error.exit(),
-            Self::Tekton(error) => error.exit(),
-            Self::Find(error) => error.exit(),
-            Self::Pattern(..) => ExitCode::Usage,
-        }
-    }
+explain! { SubjectsError,
+    Self::Config(error) => [of error],
+    Self::Tekton(error) => [of error],
+    Self::Find(error) => [of error],
+    Self::Pattern(..) => ["allow-not-a-pattern", Usage, "write REGISTRY/REPOSITORY with * within a path part and ** across parts"],
 }
 
 /// The configuration of `sign`, `plan` and `attest`; its warnings are shown.

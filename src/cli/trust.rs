@@ -8,11 +8,10 @@ use clap::ArgMatches;
 use super::access;
 use super::environment::Environment;
 use super::globals;
-use super::runtime;
 use crate::cluster::{self, Cluster, Reach};
 use crate::config::{ConfigError, boolean};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
+use crate::flow::job::{Job, NoRuntime};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::key::{Hash, PublicKey};
@@ -62,54 +61,28 @@ pub(super) enum TrustFlagError {
     ReadRoot { path: PathBuf, source: InputError },
     #[error("the trusted root in this program cannot be used")]
     OwnRoot(#[source] TrustError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
 }
 
-impl Explain for TrustFlagError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Key(error) => error.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Config(error) => return error.hint(),
-            Self::Key(error) => return error.hint(),
-            Self::Root { source, .. } | Self::OwnRoot(source) => return source.hint(),
-            Self::Nobody => {
-                "give --key, or --certificate-identity[-regexp] with --certificate-oidc-issuer[-regexp]"
-                    .into()
-            }
-            Self::KeyAndIdentity => {
-                "give one of them: a signature is by a key, or by a certified identity".into()
-            }
-            Self::Half { missing, .. } => {
-                format!("give {missing} as well: an identity counts only with who vouched for it")
-            }
-            Self::WorkflowOfNobody => {
-                "give --certificate-identity and --certificate-oidc-issuer as well, or leave these flags out"
-                    .into()
-            }
-            Self::Hash(_) => "give sha256, sha384 or sha512, or leave it out: each of them is tried".into(),
-            Self::Both(_) => "give one of them".into(),
-            Self::Regexp { .. } => "write it as RE2 does, and quote it for the shell".into(),
-            Self::ReadRoot { source, .. } => {
-                source.hint().unwrap_or_else(|| "give a file that can be read".into())
-            }
-            Self::Runtime(_) => "give the step more memory and processes".into(),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Key(error) => error.exit(),
-            Self::Runtime(_) => ExitCode::Failed,
-            _ => ExitCode::Usage,
-        }
-    }
+explain! { TrustFlagError,
+    Self::Config(error) => [of error, exit Usage],
+    Self::Key(error) => [of error],
+    Self::Nobody => ["trust-nobody", Usage,
+        "give --key, or --certificate-identity[-regexp] with --certificate-oidc-issuer[-regexp]"],
+    Self::KeyAndIdentity => ["trust-key-and-identity", Usage,
+        "give one of them: a signature is by a key, or by a certified identity"],
+    Self::Half { missing, .. } => ["trust-half-identity", Usage,
+        "give {missing} as well: an identity counts only with who vouched for it"],
+    Self::WorkflowOfNobody => ["trust-workflow-alone", Usage,
+        "give --certificate-identity and --certificate-oidc-issuer as well, or leave these flags out"],
+    Self::Hash(_) => ["trust-hash", Usage, "give sha256, sha384 or sha512, or leave it out: each of them is tried"],
+    Self::Both(_) => ["trust-exact-and-regexp", Usage, "give one of them"],
+    Self::Regexp { .. } => ["trust-regexp", Usage, "write it as RE2 does, and quote it for the shell"],
+    Self::Root { source, .. } | Self::OwnRoot(source) => [of source, exit Usage],
+    Self::ReadRoot { source, .. } if source.hint().is_some() => ["trusted-root-unread", Usage, hint source.hint()],
+    Self::ReadRoot { .. } => ["trusted-root-unread", Usage, "give a file that can be read"],
+    Self::Runtime(error) => [of error],
 }
 
 /// What the flags demand of a signature.
@@ -171,15 +144,12 @@ pub(super) fn public_key(
 ) -> Result<PublicKey, TrustFlagError> {
     let source: PublicKeySource = text.parse()?;
     let Some(name) = source.secret() else { return Ok(source.read(env)?) };
-    let runtime = runtime::start().map_err(TrustFlagError::Runtime)?;
-    let key = runtime.block_on(async {
+    let key = Job::start()?.run(async {
         let cluster = Cluster::connect(reach, env).await;
         let cluster = cluster
             .map_err(|source| KeyError::PublicCluster { name: name.clone(), source: Box::new(source) })?;
         PublicKey::from_secret(&cluster, name).await
     });
-    // A name look-up that hangs must not keep the step from ending.
-    runtime.shutdown_background();
     Ok(key?)
 }
 

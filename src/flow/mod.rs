@@ -11,6 +11,7 @@ mod attest;
 mod batch;
 mod fair;
 pub mod images;
+pub mod job;
 mod keyed;
 mod looks;
 mod lost;
@@ -25,8 +26,7 @@ mod writers;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explanation, explain};
 use crate::foreign;
 use crate::formats::{Claims, Payload, PayloadError};
 use crate::oci::ImageRef;
@@ -231,72 +231,27 @@ pub enum PipelineError {
     },
 }
 
-impl Explain for PipelineError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Lookup { source, .. } | Self::Absent { source, .. } => source.used(),
-            Self::Sign(error) => error.used(),
-            Self::Store(error) => error.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Lookup { source, .. } => source.hint(),
-            Self::Absent { source, .. } if source.is_page() => source.hint(),
-            Self::Absent { .. } => Some(
-                "push the image before the signing step, and check that the result names the repository and \
-                 the digest that the push reported"
-                    .into(),
-            ),
-            Self::TooMany { .. } => {
-                Some("sign the index without --recursive, or its parts in several runs".into())
-            }
-            Self::OtherNames { .. } => {
-                Some("sign the two indexes in runs of their own, or name what both list with all its identities".into())
-            }
-            Self::NotAManifest { .. } => Some("check which digest the build wrote into its result".into()),
-            Self::NoPayload { .. } => None,
-            Self::Payload { source, .. } => source.hint(),
-            Self::Sign(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::PutBack { .. } => Some(
-                "the new attestation is there too; run again when no other signer is at work on this image".into(),
-            ),
-            Self::Unacceptable { .. } => {
-                Some("nothing was pushed; give a predicate that says each thing once".into())
-            }
-            Self::Spoilt { .. } => Some(
-                "the registry, a proxy before it, or another writer changes what is pushed; nothing was removed. \
-                 Find out which, then run again"
-                    .into(),
-            ),
-            Self::NotThere { .. } => Some(
-                "other writers replace it, or the registry answers from an old copy: run again, or raise \
-                 --timeout"
-                    .into(),
-            ),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Lookup { source, .. } => source.exit(),
-            Self::Payload { source, .. } => source.exit(),
-            Self::Sign(error) => error.exit(),
-            Self::Store(error) => error.exit(),
-            Self::Absent { .. }
-            | Self::NotAManifest { .. }
-            | Self::NoPayload { .. }
-            | Self::TooMany { .. }
-            | Self::OtherNames { .. }
-            | Self::NotThere { .. }
-            | Self::PutBack { .. }
-            | Self::Unacceptable { .. }
-            | Self::Spoilt { .. } => ExitCode::Failed,
-        }
-    }
+explain! { PipelineError,
+    Self::Lookup { source, .. } => [of source.as_ref()],
+    Self::Absent { source, .. } if source.is_page() => [of source.as_ref(), exit Failed],
+    Self::Absent { source, .. } => ["image-absent", Failed,
+        "push the image before the signing step, and check that the result names the repository and the digest that the push reported",
+        used source.used()],
+    Self::NotAManifest { .. } => ["image-not-a-manifest", Failed, "check which digest the build wrote into its result"],
+    Self::NoPayload { .. } => ["image-no-payload", Failed],
+    Self::Payload { source, .. } => [of source, used None],
+    Self::Sign(error) => [of error],
+    Self::Store(error) => [of error],
+    Self::TooMany { .. } => ["index-too-many", Failed, "sign the index without --recursive, or its parts in several runs"],
+    Self::OtherNames { .. } => ["index-other-names", Failed,
+        "sign the two indexes in runs of their own, or name what both list with all its identities"],
+    Self::NotThere { .. } => ["signature-not-there", Failed,
+        "other writers replace it, or the registry answers from an old copy: run again, or raise --timeout"],
+    Self::PutBack { .. } => ["attestation-put-back", Failed,
+        "the new attestation is there too; run again when no other signer is at work on this image"],
+    Self::Unacceptable { .. } => ["payload-unacceptable", Failed, "nothing was pushed; give a predicate that says each thing once"],
+    Self::Spoilt { .. } => ["signature-spoilt", Failed,
+        "the registry, a proxy before it, or another writer changes what is pushed; nothing was removed. Find out which, then run again"],
 }
 
 impl From<PipelineError> for Explanation {

@@ -8,8 +8,7 @@
 use futures_util::{StreamExt as _, stream};
 
 use super::is_manifest;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::oci::Target;
 use crate::oci::{ImageRef, TagRef};
 use crate::registry::RegistryError;
@@ -43,33 +42,13 @@ pub enum ResolveError {
     },
 }
 
-impl Explain for ResolveError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Lookup { source, .. } | Self::Absent { source, .. } => source.used(),
-            Self::NotAManifest { .. } => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Lookup { source, .. } => source.hint(),
-            Self::Absent { source, .. } if source.is_page() => source.hint(),
-            Self::Absent { .. } => Some(
-                "check the name and the tag, and push the image before the signing step; better, give \
-                 NAME@sha256:… as the push reported it"
-                    .into(),
-            ),
-            Self::NotAManifest { .. } => Some("check which tag the build pushed".into()),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Lookup { source, .. } => source.exit(),
-            Self::Absent { .. } | Self::NotAManifest { .. } => ExitCode::Failed,
-        }
-    }
+explain! { ResolveError,
+    Self::Lookup { source, .. } => [of source.as_ref()],
+    Self::Absent { source, .. } if source.is_page() => [of source.as_ref(), exit Failed],
+    Self::Absent { source, .. } => ["tag-absent", Failed,
+        "check the name and the tag, and push the image before the signing step; better, give NAME@sha256:… as the push reported it",
+        used source.used()],
+    Self::NotAManifest { .. } => ["tag-not-a-manifest", Failed, "check which tag the build pushed"],
 }
 
 /// The image that each of `tags` names now, in their order; `jobs` are looked up at a time.

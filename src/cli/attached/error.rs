@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use crate::cli::registries::RegistriesError;
 use crate::config::ConfigError;
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
 use crate::flow::images::VerifyError;
+use crate::flow::job::NoRuntime;
 use crate::foreign;
 use crate::found::Cut;
 use crate::input::InputError;
@@ -55,8 +55,8 @@ pub(super) enum BesideCommandError {
     Format { kind: &'static str, format: &'static str, allowed: &'static str },
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
     #[error("{0}; nothing more is done")]
     Ended(String),
 }
@@ -71,63 +71,32 @@ impl BesideCommandError {
     pub(super) fn cut(image: &str, cut: &Cut) -> Self {
         Self::Cut { image: image.to_owned(), why: cut.to_string() }
     }
-
-    fn inner(&self) -> Option<&dyn Explain> {
-        Some(match self {
-            Self::Config(error) => error,
-            Self::Registries(error) => error,
-            Self::Type(error) => error,
-            Self::Lookup(error) => error,
-            Self::Beside(error) => error,
-            Self::Search { source, .. } => source,
-            _ => return None,
-        })
-    }
 }
 
-impl Explain for BesideCommandError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Image { .. } => "write NAME@sha256:DIGEST or NAME:TAG".to_owned(),
-            Self::Choice { source: ChoiceError::NoIndex, .. } => "leave out --platform".to_owned(),
-            Self::Choice { .. } => "give --platform as OS/ARCH or OS/ARCH/VARIANT, so that it names one of them".to_owned(),
-            Self::Nothing { hint, .. } => (*hint).to_owned(),
-            Self::NoSbom { platforms: Some(platforms), .. } => {
-                format!("the image is an index: try --platform with one of {platforms}")
-            }
-            Self::NoSbom { platforms: None, .. } => {
-                "attach one with `stepseal attach sbom`; a signed one is read with `stepseal download attestation`".to_owned()
-            }
-            Self::Cut { .. } => {
-                "ask for less: give --predicate-type, or raise --timeout if that was over".to_owned()
-            }
-            Self::NoFile => "give --sbom FILE, or --sbom - for standard input".to_owned(),
-            Self::File { source: InputError::TooLarge { .. }, .. } => {
-                "attach an SBOM of at most 128 MiB".to_owned()
-            }
-            Self::File { source, .. } => source
-                .hint()
-                .unwrap_or_else(|| "name a file that this step may read, or - for standard input".to_owned()),
-            Self::Empty { .. } => "look whether the step that writes it has ended well".to_owned(),
-            Self::Format { allowed, .. } => format!("give --input-format {allowed}, or leave it out"),
-            Self::Runtime(_) => "give the step more memory and processes".to_owned(),
-            Self::Ended(_) => "run again, or raise --timeout".to_owned(),
-            _ => return self.inner().and_then(Explain::hint),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Image { .. }
-            | Self::NoFile
-            | Self::File { .. }
-            | Self::Empty { .. }
-            | Self::Format { .. } => ExitCode::Usage,
-            _ => self.inner().map_or(ExitCode::Failed, Explain::exit),
-        }
-    }
+explain! { BesideCommandError,
+    Self::Config(error) => [of error],
+    Self::Registries(error) => [of error],
+    Self::Type(error) => [of error],
+    Self::Lookup(error) => [of error],
+    Self::Beside(error) => [of error],
+    Self::Image { .. } => ["image-name", Usage, "write NAME@sha256:DIGEST or NAME:TAG"],
+    Self::Choice { source: ChoiceError::NoIndex, .. } => ["platform-no-index", Failed, "leave out --platform"],
+    Self::Choice { .. } => ["platform-not-found", Failed,
+        "give --platform as OS/ARCH or OS/ARCH/VARIANT, so that it names one of them"],
+    Self::Nothing { hint, .. } => ["beside-nothing", Failed, hint Some((*hint).to_owned())],
+    Self::NoSbom { platforms: Some(platforms), .. } => ["sbom-none", Failed,
+        "the image is an index: try --platform with one of {platforms}"],
+    Self::NoSbom { platforms: None, .. } => ["sbom-none", Failed,
+        "attach one with `stepseal attach sbom`; a signed one is read with `stepseal download attestation`"],
+    Self::Search { source, .. } => [of source],
+    Self::Cut { .. } => ["beside-too-many", Failed, "ask for less: give --predicate-type, or raise --timeout if that was over"],
+    Self::NoFile => ["sbom-file", Usage, "give --sbom FILE, or --sbom - for standard input"],
+    Self::File { source: InputError::TooLarge { .. }, .. } => ["sbom-file", Usage, "attach an SBOM of at most 128 MiB"],
+    Self::File { source, .. } if source.hint().is_some() => ["sbom-file", Usage, hint source.hint()],
+    Self::File { .. } => ["sbom-file", Usage, "name a file that this step may read, or - for standard input"],
+    Self::Empty { .. } => ["sbom-empty", Usage, "look whether the step that writes it has ended well"],
+    Self::Format { allowed, .. } => ["sbom-format", Usage, "give --input-format {allowed}, or leave it out"],
+    Self::Json(_) => ["json-unwritten", Failed],
+    Self::Runtime(error) => [of error],
+    Self::Ended(_) => ["job-interrupted", Failed, "run again, or raise --timeout"],
 }

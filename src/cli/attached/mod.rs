@@ -18,17 +18,16 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::environment::Environment;
-use super::interruption::Interruption;
 use super::output::Output;
-use super::runtime;
 use crate::exit::ExitCode;
 use crate::explain::Explain as _;
+use crate::flow::job::Job;
 use crate::registry::client::Access;
 use begin::Begun;
 use error::BesideCommandError;
 
 /// What a command was asked for, its own flags read.
-enum Job {
+enum Asked {
     Tree(tree::Tree),
     Triangulate(triangulate::Type),
     Download(download::Download),
@@ -63,31 +62,26 @@ fn attempt(
     let command = name.split(' ').next().unwrap_or_default();
     let access = if name == "attach sbom" { Access::PullPush } else { Access::Pull };
     let begun = Begun::new(command, matches, environment, access, from, out)?;
-    let job = match name {
-        "tree" => Job::Tree(tree::Tree::new(&flags)?),
-        "triangulate" => Job::Triangulate(triangulate::Type::new(&flags)?),
-        "download signature" => Job::Download(download::Download::signatures()),
-        "download attestation" => Job::Download(download::Download::attestations(&flags)?),
-        "download sbom" => Job::DownloadSbom(sbom::DownloadSbom::new(&flags)?),
-        _ => Job::AttachSbom(attach::AttachSbom::new(&flags, out)?),
+    let asked = match name {
+        "tree" => Asked::Tree(tree::Tree::new(&flags)?),
+        "triangulate" => Asked::Triangulate(triangulate::Type::new(&flags)?),
+        "download signature" => Asked::Download(download::Download::signatures()),
+        "download attestation" => Asked::Download(download::Download::attestations(&flags)?),
+        "download sbom" => Asked::DownloadSbom(sbom::DownloadSbom::new(&flags)?),
+        _ => Asked::AttachSbom(attach::AttachSbom::new(&flags, out)?),
     };
-    let runtime = runtime::start().map_err(BesideCommandError::Runtime)?;
-    let work = async {
-        let deadline = begun.deadline;
-        Interruption::new(deadline).or(work(&job, &begun, out)).await
-    };
-    let ended = runtime.block_on(work);
-    // A credential helper or a name look-up that hangs must not keep the step from ending.
-    runtime.shutdown_background();
+    let ended = Job::start()?.run_until(begun.deadline, asked.run(&begun, out));
     ended.unwrap_or_else(|why| Err(BesideCommandError::Ended(why)))
 }
 
-async fn work(job: &Job, begun: &Begun, out: &mut Output) -> Result<(), BesideCommandError> {
-    match job {
-        Job::Tree(tree) => tree.run(begun, out).await,
-        Job::Triangulate(kind) => kind.run(begun, out).await,
-        Job::Download(download) => download.run(begun, out).await,
-        Job::DownloadSbom(download) => download.run(begun, out).await,
-        Job::AttachSbom(attach) => attach.run(begun, out).await,
+impl Asked {
+    async fn run(&self, begun: &Begun, out: &mut Output) -> Result<(), BesideCommandError> {
+        match self {
+            Asked::Tree(tree) => tree.run(begun, out).await,
+            Asked::Triangulate(kind) => kind.run(begun, out).await,
+            Asked::Download(download) => download.run(begun, out).await,
+            Asked::DownloadSbom(download) => download.run(begun, out).await,
+            Asked::AttachSbom(attach) => attach.run(begun, out).await,
+        }
     }
 }

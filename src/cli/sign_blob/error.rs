@@ -8,8 +8,8 @@ use crate::cli::output_file::OutputFileError;
 use crate::cli::predicate::PredicateError;
 use crate::cli::verify_blob::error::MAX_FILE_BYTES;
 use crate::config::{ConfigError, Origin};
-use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::explain::explain;
+use crate::flow::job::NoRuntime;
 use crate::foreign;
 use crate::formats::PayloadError;
 use crate::input::InputError;
@@ -71,8 +71,8 @@ pub(super) enum SignBlobError {
     ImageSignature { path: PathBuf },
     #[error("what was signed is not verified, and nothing was written")]
     Check(#[source] CheckError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
     #[error("the signing thread ended before it was done")]
     Ended,
     #[error("nothing is signed: {0}")]
@@ -94,76 +94,46 @@ pub(super) enum CheckError {
     Key,
 }
 
-impl SignBlobError {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::Config(error) => Some(error),
-            Self::Access(error) => Some(error),
-            Self::Sign(error) => Some(error),
-            Self::Key(error) => Some(error),
-            Self::File(error) => Some(error),
-            Self::Predicate(error) => Some(error),
-            Self::Payload(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl Explain for SignBlobError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Refused { wants, .. } => wants.hint().into(),
-            Self::Agent => "give the key itself with --key, and leave out --agent (STEPSEAL_AGENT)".into(),
-            Self::NoBundle => "give --bundle FILE, or leave it out: then the signature goes to standard output".into(),
-            Self::OneFile { flag, .. } => {
-                format!("run it once for each file; without --{flag} each signature is a line of standard output")
-            }
-            Self::RunTogether { .. } => "run it once for each file, or leave --b64=false out".into(),
-            Self::TwiceStdin => "give the other one as a file".into(),
-            Self::SameFile { .. } => "give each a file of its own".into(),
-            Self::Scheme { source: SchemeError::Unknown, .. } => {
-                format!("leave it out, or give one of {}", Scheme::names().collect::<Vec<_>>().join(", "))
-            }
-            Self::Scheme { .. } => "leave it out: each key has its algorithm".into(),
-            Self::Read { source: InputError::TooLarge { limit: MAX_FILE_BYTES }, .. } => {
-                "sign a list of digests instead: sha256sum FILE > FILE.sha256".into()
-            }
-            Self::Read { source: InputError::Io(error), .. }
-                if error.kind() == std::io::ErrorKind::FileTooLarge =>
-            {
-                "use an ECDSA or RSA key, or sign a list of digests instead: sha256sum FILE > FILE.sha256".into()
-            }
-            Self::Read { source, .. } => source
-                .hint()
-                .unwrap_or_else(|| "name a file that this step may read, or - for standard input".into()),
-            Self::NoPredicate => "give --predicate FILE with --type TYPE, or a whole --statement FILE".into(),
-            Self::StatementAnd(_) => "leave one of them out: a statement says of itself what it is about".into(),
-            Self::NoFile => "name the file; with --hash its name is enough".into(),
-            Self::Hash(_) => "give 64 hexadecimal digits: sha256sum FILE prints them".into(),
-            Self::Statement { .. } => {
-                "give an in-toto statement (_type, subject, predicateType, predicate), or what it says with --predicate".into()
-            }
-            Self::ImageSignature { .. } => "sign the image with `stepseal sign`".into(),
-            Self::Check(CheckError::Bundle(BundleError::Content(_))) => {
-                "give a statement about this file, or leave FILE out; if you gave none, report it".into()
-            }
-            Self::Check(_) | Self::Format(_) => "this is a fault of Stepseal's: report it".into(),
-            Self::Runtime(_) | Self::Ended => "give the step more memory and processes".into(),
-            Self::Interrupted(_) => "run it again, with a longer --timeout where that was over".into(),
-            _ => return self.inner().and_then(Explain::hint),
-        })
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Check(_) | Self::Format(_) | Self::Runtime(_) | Self::Ended | Self::Interrupted(_) => {
-                ExitCode::Failed
-            }
-            _ => self.inner().map_or(ExitCode::Usage, Explain::exit),
-        }
-    }
+explain! { SignBlobError,
+    Self::Config(error) => [of error],
+    Self::Access(error) => [of error],
+    Self::Sign(error) => [of error],
+    Self::Key(error) => [of error],
+    Self::File(error) => [of error],
+    Self::Predicate(error) => [of error],
+    Self::Payload(error) => [of error],
+    Self::Refused { wants, .. } => ["blob-flag-refused", Usage, hint Some(wants.hint().into())],
+    Self::Agent => ["blob-agent", Usage, "give the key itself with --key, and leave out --agent (STEPSEAL_AGENT)"],
+    Self::NoBundle => ["blob-no-bundle", Usage, "give --bundle FILE, or leave it out: then the signature goes to standard output"],
+    Self::OneFile { flag, .. } => ["blob-one-file", Usage,
+        "run it once for each file; without --{flag} each signature is a line of standard output"],
+    Self::RunTogether { .. } => ["blob-run-together", Usage, "run it once for each file, or leave --b64=false out"],
+    Self::TwiceStdin => ["blob-twice-stdin", Usage, "give the other one as a file"],
+    Self::SameFile { .. } => ["blob-same-file", Usage, "give each a file of its own"],
+    Self::Scheme { source: SchemeError::Unknown, .. } => ["blob-algorithm", Usage, hint Some(format!(
+        "leave it out, or give one of {}",
+        Scheme::names().collect::<Vec<_>>().join(", ")
+    ))],
+    Self::Scheme { .. } => ["blob-algorithm", Usage, "leave it out: each key has its algorithm"],
+    Self::Read { source: InputError::TooLarge { limit: MAX_FILE_BYTES }, .. } => ["blob-too-large", Usage,
+        "sign a list of digests instead: sha256sum FILE > FILE.sha256"],
+    Self::Read { source: InputError::Io(error), .. } if error.kind() == std::io::ErrorKind::FileTooLarge => ["blob-too-large", Usage,
+        "use an ECDSA or RSA key, or sign a list of digests instead: sha256sum FILE > FILE.sha256"],
+    Self::Read { source, .. } if source.hint().is_some() => ["blob-unread", Usage, hint source.hint()],
+    Self::Read { .. } => ["blob-unread", Usage, "name a file that this step may read, or - for standard input"],
+    Self::NoPredicate => ["blob-no-predicate", Usage, "give --predicate FILE with --type TYPE, or a whole --statement FILE"],
+    Self::StatementAnd(_) => ["blob-statement-and", Usage,
+        "leave one of them out: a statement says of itself what it is about"],
+    Self::NoFile => ["blob-no-file", Usage, "name the file; with --hash its name is enough"],
+    Self::Hash(_) => ["blob-hash", Usage, "give 64 hexadecimal digits: sha256sum FILE prints them"],
+    Self::Statement { .. } => ["blob-statement", Usage,
+        "give an in-toto statement (_type, subject, predicateType, predicate), or what it says with --predicate"],
+    Self::ImageSignature { .. } => ["blob-image-signature", Usage, "sign the image with `stepseal sign`"],
+    Self::Check(CheckError::Bundle(BundleError::Content(_))) => ["blob-check", Failed,
+        "give a statement about this file, or leave FILE out; if you gave none, report it"],
+    Self::Check(_) => ["blob-check", Failed, "this is a fault of Stepseal's: report it"],
+    Self::Format(_) => ["json-unwritten", Failed, "this is a fault of Stepseal's: report it"],
+    Self::Runtime(error) => [of error],
+    Self::Ended => ["signing-thread-ended", Failed, "give the step more memory and processes"],
+    Self::Interrupted(_) => ["job-interrupted", Failed, "run it again, with a longer --timeout where that was over"],
 }

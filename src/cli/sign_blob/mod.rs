@@ -17,15 +17,14 @@ use clap::ArgMatches;
 use super::access;
 use super::confinement;
 use super::environment::Environment;
-use super::interruption::Interruption;
 use super::output::Output;
 use super::own_flags::OwnFlags;
-use super::runtime;
 use super::sign::fail;
 use super::subjects;
 use super::verify_blob::blob;
 use crate::config::{Config, Origin};
 use crate::exit::ExitCode;
+use crate::flow::job::Job;
 use crate::input;
 use crate::key::{Algorithm, Hash, Scheme, Signature};
 use crate::sign::Signer;
@@ -112,20 +111,14 @@ impl Setup {
         work: impl FnOnce(&dyn Signer, Scheme) -> Result<T, SignBlobError> + Send + 'static,
     ) -> Result<T, SignBlobError> {
         let deadline = self.begun + self.config.timeout;
-        let runtime = runtime::start().map_err(SignBlobError::Runtime)?;
-        let done = runtime.block_on(async {
-            let done = async {
-                let key = access::key(&self.config, environment, deadline).await?;
-                environment.forget_keys();
-                let signer = key.signer().await?;
-                let scheme = self.scheme(signer.public_key().algorithm())?;
-                let task = tokio::task::spawn_blocking(move || work(&*signer, scheme));
-                task.await.map_err(|_| SignBlobError::Ended)?
-            };
-            Interruption::new(deadline).or(done).await
+        let done = Job::start()?.run_until(deadline, async {
+            let key = access::key(&self.config, environment, deadline).await?;
+            environment.forget_keys();
+            let signer = key.signer().await?;
+            let scheme = self.scheme(signer.public_key().algorithm())?;
+            let task = tokio::task::spawn_blocking(move || work(&*signer, scheme));
+            task.await.map_err(|_| SignBlobError::Ended)?
         });
-        // A file that is still read must not keep the step from ending.
-        runtime.shutdown_background();
         done.map_err(SignBlobError::Interrupted)?
     }
 

@@ -16,8 +16,9 @@ use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, Reach, RunsError};
 use crate::config::{ConfigError, Verification};
 use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
+use crate::explain::{Explain as _, Explanation, explain};
 use crate::flow::images::Looker;
+use crate::flow::job::NoRuntime;
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::object_name::NameError;
@@ -105,8 +106,8 @@ pub(super) enum BeginError {
     Runs(#[from] RunsError),
     #[error("\"{0}\" names no run")]
     RunName(String, #[source] NameError),
-    #[error("cannot start the runtime")]
-    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Runtime(#[from] NoRuntime),
 }
 
 /// Why there is nothing to verify.
@@ -114,69 +115,28 @@ pub(super) enum BeginError {
 #[error("{0}")]
 pub(super) struct NothingError(String);
 
-impl Explain for BeginError {
-    fn used(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.used(),
-            Self::Trust(error) => error.used(),
-            Self::Registries(error) => error.used(),
-            Self::Tekton(error) => error.used(),
-            _ => None,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Config(error) => error.hint(),
-            Self::Trust(error) => error.hint(),
-            Self::Registries(error) => error.hint(),
-            Self::Tekton(error) => error.hint(),
-            Self::Type(error) => error.hint(),
-            Self::Require(error) => error.hint(),
-            Self::Image { .. } => Some("write NAME@sha256:DIGEST or NAME:TAG".to_owned()),
-            Self::Nothing(_) => Some(
-                "name the images, or run in a Task whose results name them: stepseal verify NAME@sha256:…"
-                    .to_owned(),
-            ),
-            Self::Contradiction => Some(
-                "leave out --policy (STEPSEAL_POLICY), or --key (STEPSEAL_KEY) and the other flags"
-                    .to_owned(),
-            ),
-            Self::PolicyFile { source, .. } => source
-                .hint()
-                .or_else(|| Some("mount the ConfigMap with the policy into this step".to_owned())),
-            Self::Policy { source, .. } => source.hint(),
-            Self::RunFile { source, .. } => {
-                source.hint().or_else(|| Some("give a file with the run, or - for standard input".to_owned()))
-            }
-            Self::Run(error) | Self::RunOf { source: error, .. } => error.hint(),
-            Self::Cluster(error) => error.hint(),
-            Self::Runs(error) => error.hint(),
-            Self::RunName(..) => Some("write NAMESPACE/NAME".to_owned()),
-            Self::Runtime(_) => Some("give the step more memory and processes".to_owned()),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Config(error) => error.exit(),
-            Self::Trust(error) => error.exit(),
-            Self::Registries(error) => error.exit(),
-            Self::Tekton(error) => error.exit(),
-            Self::Type(_)
-            | Self::Require(_)
-            | Self::Image { .. }
-            | Self::Contradiction
-            | Self::PolicyFile { .. } => ExitCode::Usage,
-            Self::Policy { exit, .. } => *exit,
-            Self::RunFile { .. } | Self::RunName(..) => ExitCode::Usage,
-            Self::Run(error) | Self::RunOf { source: error, .. } => error.exit(),
-            Self::Cluster(error) => error.exit(),
-            Self::Runs(error) => error.exit(),
-            Self::Nothing(_) => ExitCode::Results,
-            Self::Runtime(_) => ExitCode::Failed,
-        }
-    }
+explain! { BeginError,
+    Self::Config(error) => [of error],
+    Self::Trust(error) => [of error],
+    Self::Registries(error) => [of error],
+    Self::Tekton(error) => [of error],
+    Self::Type(error) => [of error, exit Usage],
+    Self::Require(error) => [of error, exit Usage],
+    Self::Image { .. } => ["image-name", Usage, "write NAME@sha256:DIGEST or NAME:TAG"],
+    Self::Nothing(_) => ["nothing-to-verify", Results,
+        "name the images, or run in a Task whose results name them: stepseal verify NAME@sha256:…"],
+    Self::Contradiction => ["policy-and-flags", Usage,
+        "leave out --policy (STEPSEAL_POLICY), or --key (STEPSEAL_KEY) and the other flags"],
+    Self::PolicyFile { source, .. } if source.hint().is_some() => ["policy-unread", Usage, hint source.hint()],
+    Self::PolicyFile { .. } => ["policy-unread", Usage, "mount the ConfigMap with the policy into this step"],
+    Self::Policy { source, exit, .. } => [of source, exit *exit],
+    Self::RunFile { source, .. } if source.hint().is_some() => ["run-file-unread", Usage, hint source.hint()],
+    Self::RunFile { .. } => ["run-file-unread", Usage, "give a file with the run, or - for standard input"],
+    Self::Run(error) | Self::RunOf { source: error, .. } => [of error, used None],
+    Self::Cluster(error) => [of error, used None],
+    Self::Runs(error) => [of error, used None],
+    Self::RunName(..) => ["run-name", Usage, "write NAMESPACE/NAME"],
+    Self::Runtime(error) => [of error],
 }
 
 impl Begun {

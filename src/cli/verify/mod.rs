@@ -12,12 +12,11 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::environment::Environment;
-use super::interruption::Interruption;
 use super::output::Output;
-use super::runtime;
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::flow::images::{Asked, Looker, Seen};
+use crate::flow::job::Job;
 use crate::oci::ImageRef;
 use crate::verify::policy::age::Age;
 use crate::verify::policy::{Need, Policy, Rule};
@@ -45,25 +44,16 @@ fn registry(
     out: &mut Output,
     command: begin::Command,
 ) -> ExitCode {
-    let deadline_from = Instant::now();
-    let begun = match Begun::new(matches, environment, command, deadline_from, out) {
+    let from = Instant::now();
+    let begun = match Begun::new(matches, environment, command, from, out) {
         Ok(begun) => begun,
-        Err(error) => {
-            out.error(&error);
-            return error.exit();
-        }
+        Err(error) => return fail(&error, out),
     };
-    let runtime = match runtime::start() {
-        Ok(runtime) => runtime,
-        Err(source) => {
-            let error = begin::BeginError::Runtime(source);
-            out.error(&error);
-            return error.exit();
-        }
+    let job = match Job::start() {
+        Ok(job) => job,
+        Err(error) => return fail(&error, out),
     };
-    let exit = runtime.block_on(async { Interruption::new(begun.deadline).or(look(&begun, out)).await });
-    // A credential helper or a name look-up that hangs must not keep the step from ending.
-    runtime.shutdown_background();
+    let exit = job.run_until(begun.deadline, look(&begun, out));
     exit.unwrap_or_else(|why| {
         out.lines([&format!("error: {why}; nothing is verified"), "  do:    run again, or raise --timeout"]);
         ExitCode::Failed

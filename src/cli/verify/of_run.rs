@@ -11,11 +11,11 @@ use crate::cli::confinement;
 use crate::cli::environment::Environment;
 use crate::cli::output::Output;
 use crate::cli::registries;
-use crate::cli::runtime;
 use crate::cluster::Cluster;
 use crate::config::Verification;
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
+use crate::flow::job::Job;
 use crate::flow::verify_run;
 use crate::foreign;
 use crate::input::{self, InputError};
@@ -158,8 +158,7 @@ fn from_cluster(
     };
     let (task_run, pipeline_run) = (name("taskrun").transpose()?, name("pipelinerun").transpose()?);
     let reach = begin::reach(config, environment, begun);
-    let runtime = runtime::start();
-    runtime.map_err(BeginError::Runtime)?.block_on(async {
+    Job::start()?.run(async {
         let cluster = Cluster::connect(&reach, &|name| environment.get(name)).await?;
         if let Some(name) = task_run {
             return Ok(Run::from_objects(cluster.task_run(&name).await?, Vec::new())?);
