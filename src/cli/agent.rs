@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::access;
 use super::environment::Environment;
+use super::given::flags;
 use super::output::Output;
-use super::subjects::flags;
 use crate::agent::{Agent, LARGE_MANIFESTS, Ledger, LedgerError, Log, Policy, Socket, SocketError, serve};
 use crate::cluster::{Cluster, ClusterError, Reach};
 use crate::config::{AgentConfig, ConfigError, Sources, home};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, explain};
+use crate::flow::access;
 use crate::flow::job::{Job, NoRuntime, interrupted};
 use crate::oci::PlainHttp;
 use crate::registry::RegistryError;

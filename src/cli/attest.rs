@@ -7,20 +7,21 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use self::files::{Files, FilesError};
-use super::begin::{BeginError, begin};
 use super::confinement;
 use super::environment::Environment;
+use super::given;
 use super::output::Output;
 use super::own_flags::OwnFlags;
 use super::progress::Progress;
 use super::sign::{self, conclude, fail};
-use super::subjects::{self, SubjectsError, malformed};
 use super::tags;
 use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation, explain};
 use crate::flow::AttestJob;
+use crate::flow::discover::{self, SubjectsError, malformed};
 use crate::flow::job::{Interruption, Job};
+use crate::flow::setup::{BeginError, begin};
 use crate::foreign;
 use crate::formats::PayloadError;
 use crate::oci::Repository;
@@ -115,7 +116,7 @@ fn attest(
 impl Attesting {
     /// Reads everything that decides what is signed.
     fn read(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<Self, AttestError> {
-        let config = subjects::config("attest", matches, environment, out)?;
+        let config = given::signing("attest", matches, environment, out)?;
         let flags = OwnFlags::new(matches, environment);
         let lists = matches.get_many::<String>("images-file").into_iter().flatten();
         let files = Files::named(&flags, lists)?;
@@ -134,8 +135,8 @@ impl Attesting {
                 "as bundles each is a manifest of its own, which a signer may not be allowed to delete, and cosign replaces none of them",
             ));
         }
-        let options = subjects::options(&config, Identities::Unused)?;
-        let plan = plan::plan(&subjects::named(matches, "attested")?, &options);
+        let options = discover::options(&config, Identities::Unused)?;
+        let plan = plan::plan(&given::named(matches, "attested").read()?, &options);
         let mut attestations = files.read(config.created)?;
         if let ([only], false) = (&plan.images[..], config.recursive)
             && attestations.given().all(|given| given.names(&only.image.digest))
@@ -203,7 +204,8 @@ impl Attesting {
         let mut recorder = Recorder::new(expected.to_vec());
         let mut progress = Progress::start(&self.config, expected.len());
         let repositories: Vec<Repository> = self.plan.repositories().cloned().collect();
-        let beginning = begin(&self.config, environment, begun, &repositories, false, out);
+        let notices = &mut |line: &str| out.line(line);
+        let beginning = begin(&self.config, environment, begun, &repositories, false, notices);
         let whole = match interruption.or(beginning).await {
             Ok(whole) => whole?,
             Err(why) => {

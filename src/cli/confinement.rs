@@ -13,12 +13,12 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::access;
 use super::environment::Environment;
 use super::outputs;
 use super::trust;
 use crate::cluster::{self, Reach};
 use crate::config::{Config, RunSource, Verification, home, system};
+use crate::flow::access;
 use crate::input::{self, Folder};
 use crate::place::StoreKind;
 use crate::process::Protection;

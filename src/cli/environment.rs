@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::settings::Setting;
 use crate::config::{ConfigError, Origin, secret_variables, sources};
+use crate::flow::process::ProcessEnvironment;
 use crate::process::{self, ProgramEnvironment};
 use crate::secret::Secret;
 
@@ -128,6 +129,24 @@ impl Environment {
                 *value = None;
             }
         }
+    }
+}
+
+impl ProcessEnvironment for Environment {
+    fn get(&self, name: &str) -> Option<String> {
+        self.get(name)
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        self.secret(name)
+    }
+
+    fn for_programs(&self) -> ProgramEnvironment {
+        self.for_programs()
+    }
+
+    fn forget_keys(&self) {
+        self.forget_keys();
     }
 }
 

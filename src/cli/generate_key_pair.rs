@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use clap::ArgMatches;
 
-use super::access;
 use super::environment::Environment;
 use super::key_files::{self, KeyFiles, KeyFilesError, password};
 use super::output::Output;
@@ -17,6 +16,7 @@ use crate::cluster;
 use crate::cluster::{Cluster, ClusterError, Left, Reach};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, explain};
+use crate::flow::access;
 use crate::flow::job::{Job, NoRuntime};
 use crate::foreign;
 use crate::object_name::{NameError, ObjectName};

@@ -1,22 +1,20 @@
 //! The commands: read arguments and environment, call the stages, print, choose the exit code.
 
-mod access;
 mod agent;
 pub mod args;
 mod attached;
 mod attest;
-mod begin;
 mod completions;
 mod confinement;
 mod cosign_flags;
 mod demo;
 mod environment;
 mod generate_key_pair;
+mod given;
 mod globals;
 mod import_key_pair;
 mod key_files;
 mod log;
-mod named_by_run;
 mod output;
 mod output_file;
 mod outputs;
@@ -25,12 +23,10 @@ mod plan;
 mod predicate;
 mod progress;
 mod public_key;
-mod registries;
 mod replaced;
-mod runs;
+
 mod sign;
 mod sign_blob;
-mod subjects;
 mod tags;
 mod trust;
 mod verify;

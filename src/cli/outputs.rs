@@ -8,14 +8,12 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use clap::ArgMatches;
 
-use super::begin;
 use super::environment::Environment;
 use super::own_flags::OwnFlags;
-use super::subjects::Subjects;
 use crate::config::{ConfigError, Origin};
 use crate::explain::explain;
-use crate::flow;
-use crate::flow::{PipelineError, Whole};
+use crate::flow::discover::Subjects;
+use crate::flow::{self, PipelineError, Whole, setup};
 use crate::formats::PayloadError;
 use crate::place::Encoding;
 use crate::report::{Done, Expected, Outcome, Pending, ReportError};
@@ -178,7 +176,7 @@ impl Outputs {
         let Some(planned) = subjects.plan.images.first().filter(|_| !self.files.is_empty()) else {
             return Ok(0);
         };
-        let claims = begin::claims(&subjects.config);
+        let claims = setup::claims(&subjects.config);
         let claims = claims.with(&planned.identities);
         let mut signed: Vec<(Encoding, Vec<Signed>)> = Vec::new();
         for encoding in &subjects.config.oci.encodings {
@@ -186,7 +184,7 @@ impl Outputs {
                 continue;
             }
             let mut all = Vec::new();
-            for payload in begin::format(*encoding)().payloads(&planned.image, &claims)? {
+            for payload in setup::format(*encoding)().payloads(&planned.image, &claims)? {
                 all.push(flow::sign(&whole.key, payload, vec![planned.image.clone()]).await?);
             }
             signed.push((*encoding, all));

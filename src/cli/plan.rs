@@ -8,12 +8,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::environment::Environment;
+use super::given;
 use super::output::Output;
-use super::subjects::{self, Subjects};
+use super::sign::fail;
 use crate::chains;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
-use crate::explain::Explain;
+use crate::flow::discover::Subjects;
 use crate::oci::ImageRef;
 use crate::place::{Encoding, KeptUnder, StoreKind};
 use crate::plan::{self, Note, PlannedTag, Problem, Subject};
@@ -83,28 +84,23 @@ impl Annotations {
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    let read = |out: &mut Output| {
-        Subjects::read(subjects::config("plan", matches, environment, out)?, matches, environment, out)
+    let config = match given::signing("plan", matches, environment, out) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, out),
     };
-    let subjects = match read(out) {
+    let named = given::named(matches, "image");
+    let subjects = match Subjects::read(config, &named, environment, &mut |line| out.line(line)) {
         Ok(subjects) => subjects,
-        Err(error) => {
-            out.error(&error);
-            return error.exit();
-        }
+        Err(error) => return fail(&error, out),
     };
     let payloads = match payloads(&subjects) {
         Ok(payloads) => payloads,
-        Err(error) => {
-            out.error(&error);
-            return error.exit();
-        }
+        Err(error) => return fail(&error, out),
     };
     if let Some(dir) = matches.get_one::<String>("payloads")
         && let Err(error) = write_payloads(Path::new(dir), &payloads)
     {
-        out.error(&error);
-        return error.exit();
+        return fail(&error, out);
     }
     match subjects.config.output {
         config::Output::Human => out.print_lines(human(&subjects, &payloads)),

@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::access::{self, AccessError};
 use super::confinement;
 use super::environment::Environment;
+use super::given;
 use super::output::Output;
 use super::output_file::{OutputFile, OutputFileError};
 use super::own_flags::OwnFlags;
 use super::sign::fail;
-use super::subjects;
 use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::explain;
+use crate::flow::access::{self, AccessError};
 use crate::flow::job::{Job, NoRuntime};
 use crate::key::{Malformed, PublicKey};
 use crate::sign::{KeyError, KeySource, PublicKeySource, SignError};
@@ -58,7 +58,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
 
 fn print(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<(), PublicKeyError> {
     let begun = Instant::now();
-    let config = subjects::config("public-key", matches, environment, out)?;
+    let config = given::signing("public-key", matches, environment, out)?;
     let path = OwnFlags::new(matches, environment).text("outfile")?.map(PathBuf::from);
     confinement::with_key(&config, environment, &[], path.as_slice());
     let inputs = config.key.paths();

@@ -5,18 +5,19 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::begin::{BeginError, begin};
 use super::confinement;
 use super::environment::Environment;
+use super::given;
 use super::output::Output;
 use super::outputs::Outputs;
 use super::progress::Progress;
-use super::subjects::{self, Subjects};
 use super::tags;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
+use crate::flow::discover::Subjects;
 use crate::flow::job::{Interruption, Job};
+use crate::flow::setup::{BeginError, begin};
 use crate::oci::Repository;
 use crate::registry::client::Stats;
 use crate::report::own_results::OwnResults;
@@ -27,12 +28,17 @@ const SHOWN_NOTES: usize = 20;
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let begun = Instant::now();
-    let config = match subjects::config("sign", matches, environment, out) {
+    let config = match given::signing("sign", matches, environment, out) {
         Ok(config) => config,
         Err(error) => return fail(&error, out),
     };
     let protection = confinement::sign(&config, matches, environment);
-    let mut subjects = match Subjects::read(config, matches, environment, out) {
+    let mut subjects = match Subjects::read(
+        config,
+        &given::named(matches, "image"),
+        environment,
+        &mut |line| out.line(line),
+    ) {
         Ok(subjects) => subjects,
         Err(error) => return fail(&error, out),
     };
@@ -146,7 +152,8 @@ async fn work(
     let mut progress = Progress::start(&subjects.config, expected.len());
     let mut recorder = Recorder::new(expected);
     let images: Vec<&Repository> = subjects.repositories().collect();
-    let beginning = begin(&subjects.config, environment, begun, &images, subjects.annotates(), out);
+    let notices = &mut |line: &str| out.line(line);
+    let beginning = begin(&subjects.config, environment, begun, &images, subjects.annotates(), notices);
     let mut whole = match interruption.or(beginning).await {
         Ok(whole) => whole?,
         Err(why) => {

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::access;
 use super::environment::Environment;
 use super::globals;
 use crate::cluster::{self, Cluster, Reach};
 use crate::config::{ConfigError, boolean};
 use crate::explain::explain;
+use crate::flow::access;
 use crate::flow::job::{Job, NoRuntime};
 use crate::foreign;
 use crate::input::{self, InputError};

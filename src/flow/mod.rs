@@ -7,17 +7,24 @@
 //! 3. write the list of signatures
 //! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
 
+pub(crate) mod access;
 mod attest;
 mod batch;
+pub(crate) mod discover;
 mod fair;
 pub mod images;
 pub mod job;
 mod keyed;
 mod looks;
 mod lost;
+mod named_by_run;
 mod planned_run;
+pub(crate) mod process;
+pub(crate) mod registries;
 mod resolve;
+mod runs;
 mod settle;
+pub(crate) mod setup;
 mod subjects;
 pub mod verify_run;
 mod whole;

@@ -9,8 +9,9 @@ use super::super::environment::Environment;
 use super::super::output::Output;
 use super::super::own_flags::OwnFlags;
 use super::error::BesideCommandError;
-use crate::cli::{confinement, registries};
+use crate::cli::{confinement, given};
 use crate::flow::images::{Asked, Looker};
+use crate::flow::registries;
 use crate::foreign;
 use crate::oci::Manifest;
 use crate::oci::platform::Platform;
@@ -42,7 +43,7 @@ impl Begun {
         from: Instant,
         out: &mut Output,
     ) -> Result<Self, BesideCommandError> {
-        let config = registries::config(command, matches, environment)?;
+        let config = given::verification(command, matches, environment)?;
         for warning in &config.warnings {
             out.line(&format!("warning: {warning}"));
         }
@@ -56,7 +57,8 @@ impl Begun {
         let repository = config.repository.clone();
         let deadline = from + config.timeout;
         let asked = std::iter::once(&named.repository);
-        let client: Client = registries::client(&config, environment, asked, access, deadline, out)?;
+        let client: Client =
+            registries::client(&config, environment, asked, access, deadline, &mut |line| out.line(line))?;
         let prefix = config.registry.tag_prefix.clone();
         let beside = Beside::new(client.clone(), repository.clone()).with_prefix(prefix.clone());
         let looker = Looker::new(client.clone(), repository.clone(), false, 1).with_prefix(prefix.clone());

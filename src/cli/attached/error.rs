@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::cli::registries::RegistriesError;
 use crate::config::ConfigError;
 use crate::explain::explain;
 use crate::flow::images::VerifyError;
 use crate::flow::job::NoRuntime;
+use crate::flow::registries::RegistriesError;
 use crate::foreign;
 use crate::found::Cut;
 use crate::input::InputError;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use super::refused::Wants;
-use crate::cli::access::AccessError;
 use crate::cli::output_file::OutputFileError;
 use crate::cli::predicate::PredicateError;
 use crate::cli::verify_blob::error::MAX_FILE_BYTES;
 use crate::config::{ConfigError, Origin};
 use crate::explain::explain;
+use crate::flow::access::AccessError;
 use crate::flow::job::NoRuntime;
 use crate::foreign;
 use crate::formats::PayloadError;

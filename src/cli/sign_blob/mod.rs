@@ -14,16 +14,16 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::access;
 use super::confinement;
 use super::environment::Environment;
+use super::given;
 use super::output::Output;
 use super::own_flags::OwnFlags;
 use super::sign::fail;
-use super::subjects;
 use super::verify_blob::blob;
 use crate::config::{Config, Origin};
 use crate::exit::ExitCode;
+use crate::flow::access;
 use crate::flow::job::Job;
 use crate::input;
 use crate::key::{Algorithm, Hash, Scheme, Signature};
@@ -81,7 +81,7 @@ impl Setup {
         if let Some((origin, wants)) = refused::find(matches, &flags)? {
             return Err(SignBlobError::Refused { origin, wants });
         }
-        let config = subjects::config(command, matches, environment, out)?;
+        let config = given::signing(command, matches, environment, out)?;
         if config.agent.is_some() {
             return Err(SignBlobError::Agent);
         }

@@ -7,18 +7,19 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::super::access;
 use super::super::environment::Environment;
 use super::super::output::Output;
 use crate::cli::confinement;
-use crate::cli::registries::{self, RegistriesError};
+use crate::cli::given;
 use crate::cli::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, Reach, RunsError};
 use crate::config::{ConfigError, Verification};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation, explain};
+use crate::flow::access;
 use crate::flow::images::Looker;
 use crate::flow::job::NoRuntime;
+use crate::flow::registries::{self, RegistriesError};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::object_name::NameError;
@@ -148,7 +149,7 @@ impl Begun {
         from: Instant,
         out: &mut Output,
     ) -> Result<Self, BeginError> {
-        let config = registries::config(command.name(), matches, environment)?;
+        let config = given::verification(command.name(), matches, environment)?;
         for warning in &config.warnings {
             out.line(&format!("warning: {warning}"));
         }
@@ -162,7 +163,9 @@ impl Begun {
         let images = images(matches, &config, command)?;
         let deadline = from + config.timeout;
         let named = images.iter().map(|named| &named.repository);
-        let client = registries::client(&config, environment, named, Access::Pull, deadline, out)?;
+        let client = registries::client(&config, environment, named, Access::Pull, deadline, &mut |line| {
+            out.line(line)
+        })?;
         Ok(Self {
             images,
             gate,

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::begin::{self, BeginError};
 use crate::cli::confinement;
 use crate::cli::environment::Environment;
+use crate::cli::given;
 use crate::cli::output::Output;
-use crate::cli::registries;
 use crate::cluster::Cluster;
 use crate::config::Verification;
 use crate::exit::ExitCode;
@@ -35,7 +35,7 @@ pub(super) fn run(
     out: &mut Output,
 ) -> Result<ExitCode, BeginError> {
     let begun = Instant::now();
-    let config = registries::config("verify-run", matches, environment)?;
+    let config = given::verification("verify-run", matches, environment)?;
     for warning in &config.warnings {
         out.line(&format!("warning: {warning}"));
     }

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::environment::Environment;
-use super::output::Output;
+use super::process::{Notices, ProcessEnvironment};
 use crate::cluster;
 use crate::cluster::{ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, Kubeconfigs, Reach};
 use crate::config::settings::CLUSTER_CREDENTIALS;
@@ -22,16 +21,16 @@ const UNASKED_LIMIT: Duration = Duration::from_secs(10);
 const AT_ONCE: Duration = Duration::from_secs(60);
 
 /// What opens doors.
-pub(super) struct Access {
-    pub(super) key: Unlocking,
-    pub(super) keychain: FileKeychain,
+pub(crate) struct Access {
+    pub(crate) key: Unlocking,
+    pub(crate) keychain: FileKeychain,
     /// How many requests to the cluster it took.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
 }
 
 /// Why there is no key, or no credentials.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AccessError {
+pub(crate) enum AccessError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("cannot read the key that the agent must have ({origin})")]
@@ -56,18 +55,18 @@ explain! { AccessError,
 }
 
 /// How the configuration says that the cluster is reached.
-pub(super) fn reach(config: &Config, environment: &Environment, deadline: Instant) -> Reach {
+pub(crate) fn reach(config: &Config, environment: &dyn ProcessEnvironment, deadline: Instant) -> Reach {
     let kubeconfigs = kubeconfigs(environment);
     Reach { deadline, folder: config.cluster_credentials.clone(), kubeconfigs }
 }
 
 /// The kubeconfigs that there are.
-pub(super) fn kubeconfigs(environment: &Environment) -> Kubeconfigs {
+pub(crate) fn kubeconfigs(environment: &dyn ProcessEnvironment) -> Kubeconfigs {
     home::kubeconfigs(&|name| environment.get(name), environment.for_programs())
 }
 
 /// How commands without a configuration reach the cluster, from now on.
-pub(super) fn reach_at_once(environment: &Environment) -> Reach {
+pub(crate) fn reach_at_once(environment: &dyn ProcessEnvironment) -> Reach {
     let folder = environment.get(CLUSTER_CREDENTIALS.env).filter(|folder| !folder.is_empty());
     let folder = folder.unwrap_or_else(|| ACCOUNT_FOLDER.to_owned());
     let kubeconfigs = kubeconfigs(environment);
@@ -75,11 +74,11 @@ pub(super) fn reach_at_once(environment: &Environment) -> Reach {
 }
 
 /// Reads the key, which begins to unlock, and the credentials. The cluster is asked only if one of them is there.
-pub(super) async fn open(
+pub(crate) async fn open(
     config: &Config,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     deadline: Instant,
-    out: &mut Output,
+    notices: &mut Notices<'_>,
 ) -> Result<Access, AccessError> {
     let env = |name: &str| environment.get(name);
     let reach = reach(config, environment, deadline);
@@ -89,7 +88,7 @@ pub(super) async fn open(
     let mut keychain = FileKeychain::load(places, environment.for_programs())?;
     let unasked = asks_unasked(config, &keychain) && cluster::in_pod(&reach, &env);
     let by_flag = config.registry.k8s_keychain && config.service_account.is_none();
-    let unasked = unasked || by_flag && is_in_pod(&reach, environment, out);
+    let unasked = unasked || by_flag && is_in_pod(&reach, environment, notices);
     let signer = match signer {
         Beginning::Begun(key) if config.service_account.is_none() && !unasked => {
             return Ok(Access { key, keychain, requests: 0 });
@@ -101,7 +100,7 @@ pub(super) async fn open(
         // A ServiceAccount that nobody named is no reason to fail.
         Err(error) => match signer {
             Beginning::Begun(key) if unasked => {
-                note(out, &error);
+                note(notices, &error);
                 return Ok(Access { key, keychain, requests: 0 });
             }
             _ => return Err(error.into()),
@@ -110,17 +109,17 @@ pub(super) async fn open(
     let key = in_cluster(signer, &cluster, environment, deadline).await?;
     if let Some(text) = &config.service_account {
         let account = ObjectName::within(text, cluster.namespace())?;
-        add(&mut keychain, &cluster, &account, out).await?;
+        add(&mut keychain, &cluster, &account, notices).await?;
     } else if unasked {
-        ask_own(&mut keychain, &cluster, out).await?;
+        ask_own(&mut keychain, &cluster, notices).await?;
     }
     Ok(Access { key, keychain, requests: cluster.requests() })
 }
 
 /// Reads the key alone, which begins to unlock: for commands that ask no registry.
-pub(super) async fn key(
+pub(crate) async fn key(
     config: &Config,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     deadline: Instant,
 ) -> Result<Unlocking, AccessError> {
     let signer = match signer(config, environment, deadline)? {
@@ -136,7 +135,7 @@ pub(super) async fn key(
 async fn in_cluster(
     signer: Beginning<'_>,
     cluster: &Cluster,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     deadline: Instant,
 ) -> Result<Unlocking, AccessError> {
     Ok(match signer {
@@ -152,7 +151,7 @@ async fn in_cluster(
 }
 
 /// Whether the pod's own ServiceAccount is asked for credentials although nobody said so: where there are no others.
-pub(super) fn asks_unasked(config: &Config, keychain: &FileKeychain) -> bool {
+pub(crate) fn asks_unasked(config: &Config, keychain: &FileKeychain) -> bool {
     config.service_account.is_none()
         && config.registry_config.is_none()
         && config.registry.login.is_none()
@@ -160,32 +159,32 @@ pub(super) fn asks_unasked(config: &Config, keychain: &FileKeychain) -> bool {
 }
 
 /// Whether `--k8s-keychain` has an account to ask; says what it does and doesn't look up.
-fn is_in_pod(reach: &Reach, environment: &Environment, out: &mut Output) -> bool {
+fn is_in_pod(reach: &Reach, environment: &dyn ProcessEnvironment, notices: &mut Notices<'_>) -> bool {
     let is_in_pod = cluster::in_pod(reach, &|name| environment.get(name));
     let account = match is_in_pod {
         true => "the pod's ServiceAccount is asked for credentials",
         false => "there is no pod whose ServiceAccount could be asked",
     };
-    out.line(&format!(
+    notices(&format!(
         "note: --k8s-keychain: {account}; those of cloud providers are not looked up: name their helper in a dockerconfigjson (credHelpers)"
     ));
     is_in_pod
 }
 
 /// Adds what the pod's own ServiceAccount has, as `--k8s-keychain` says. That it can't be known is no error: other credentials may do.
-pub(super) async fn add_own_account(
+pub(crate) async fn add_own_account(
     keychain: &mut FileKeychain,
     reach: &Reach,
-    environment: &Environment,
-    out: &mut Output,
+    environment: &dyn ProcessEnvironment,
+    notices: &mut Notices<'_>,
 ) -> Result<(), AccessError> {
-    if !is_in_pod(reach, environment, out) {
+    if !is_in_pod(reach, environment, notices) {
         return Ok(());
     }
     match Cluster::connect(reach, &|name| environment.get(name)).await {
-        Ok(cluster) => ask_own(keychain, &cluster, out).await,
+        Ok(cluster) => ask_own(keychain, &cluster, notices).await,
         Err(error) => {
-            note(out, &error);
+            note(notices, &error);
             Ok(())
         }
     }
@@ -204,7 +203,7 @@ enum Beginning<'a> {
 /// Begins with the signer, unless something of it is in the cluster.
 fn signer<'a>(
     config: &'a Config,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     deadline: Instant,
 ) -> Result<Beginning<'a>, AccessError> {
     let env = |name: &str| environment.get(name);
@@ -226,7 +225,7 @@ fn signer<'a>(
 }
 
 /// What is known of the agent: its key, with the place that it was read from.
-fn expected(pinned: Option<(&AgentKey, PublicKey)>, environment: &Environment) -> Expected {
+fn expected(pinned: Option<(&AgentKey, PublicKey)>, environment: &dyn ProcessEnvironment) -> Expected {
     let key = pinned.map(|(place, key)| PinnedKey { key, origin: place.source.to_string() });
     Expected { key, in_pod: home::in_pod(&|name| environment.get(name)) }
 }
@@ -256,11 +255,11 @@ async fn add(
     keychain: &mut FileKeychain,
     cluster: &Cluster,
     account: &ObjectName,
-    out: &mut Output,
+    notices: &mut Notices<'_>,
 ) -> Result<(), AccessError> {
     let found = cluster.registry_credentials(account).await?;
     for note in &found.notes {
-        out.line(&format!("note: {note}"));
+        notices(&format!("note: {note}"));
     }
     for document in &found.documents {
         keychain.add(&document.origin, &document.bytes)?;
@@ -272,16 +271,16 @@ async fn add(
 async fn ask_own(
     keychain: &mut FileKeychain,
     cluster: &Cluster,
-    out: &mut Output,
+    notices: &mut Notices<'_>,
 ) -> Result<(), AccessError> {
     let Some(claims) = cluster.who().claims else { return Ok(()) };
-    match tokio::time::timeout(UNASKED_LIMIT, add(keychain, cluster, &claims.account, out)).await {
+    match tokio::time::timeout(UNASKED_LIMIT, add(keychain, cluster, &claims.account, notices)).await {
         Ok(Err(AccessError::Account(AccountError::Nothing { account, .. }))) => {
             tracing::info!(%account, "the pod's ServiceAccount has no registry credentials");
         }
-        Ok(Err(AccessError::Account(error))) => note(out, &error),
+        Ok(Err(AccessError::Account(error))) => note(notices, &error),
         Ok(result) => return result,
-        Err(_) => out.line(&format!(
+        Err(_) => notices(&format!(
             "note: no registry credentials: the API server did not answer for {}",
             humantime::format_duration(UNASKED_LIMIT)
         )),
@@ -290,11 +289,11 @@ async fn ask_own(
 }
 
 /// Says why there are no credentials, in a line.
-fn note(out: &mut Output, error: &dyn Explain) {
+fn note(notices: &mut Notices<'_>, error: &dyn Explain) {
     let Explanation { error, causes, hint, .. } = Explanation::of(error);
     let causes: String = causes.iter().map(|cause| format!(": {cause}")).collect();
     let hint = hint.map(|hint| format!("; to use them, {hint}")).unwrap_or_default();
-    out.line(&format!("note: no registry credentials: {error}{causes}{hint}"));
+    notices(&format!("note: no registry credentials: {error}{causes}{hint}"));
 }
 
 /// Begins to unlock the key.

@@ -1,20 +1,17 @@
-//! What `sign` and `plan` begin with: configuration, discovery, plan.
+//! Discovery and plan: the runs and the images that there are, and what is signed of them.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use clap::ArgMatches;
 use serde_json::Value;
 
-use super::begin;
-use super::cosign_flags;
-use super::environment::Environment;
-use super::output::Output;
+use super::process::{Notices, ProcessEnvironment};
 use super::runs::{self, FindError, Found};
-use crate::config::settings::{AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS};
-use crate::config::{Config, ConfigError, Flags, RunArtifact, Sources};
+use super::setup;
+use super::{RunJob, WholeError};
+use crate::config::{Config, RunArtifact};
 use crate::exit::ExitCode;
 use crate::explain::{Explanation, explain};
-use crate::flow::{self, PlannedRun, RunJob, RunPlanOptions, WholeError};
+use crate::flow::{self, PlannedRun, RunPlanOptions};
 use crate::formats::Claims;
 use crate::hint::Discovered;
 use crate::oci::{ImageRef, PlainHttp, Repository};
@@ -29,26 +26,48 @@ use crate::tekton;
 use crate::tekton::{Places, Standing, TektonError};
 
 /// Configuration and plan.
-pub(super) struct Subjects {
-    pub(super) config: Config,
-    pub(super) plan: Plan,
+pub(crate) struct Subjects {
+    pub(crate) config: Config,
+    pub(crate) plan: Plan,
     /// Why nothing of what the run built is signed.
     images_blocked: Option<Explanation>,
     /// The runs that are signed for, with what is signed.
-    pub(super) runs: Vec<PlannedRun>,
+    pub(crate) runs: Vec<PlannedRun>,
     /// Of each run what the cluster gave of it, for writing its annotations.
     known: Vec<Option<Value>>,
     /// How many requests to the cluster finding them took.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
     /// This step's place in its Task, if Tekton runs it.
-    pub(super) standing: Option<Standing>,
+    pub(crate) standing: Option<Standing>,
+}
+
+/// The images that arguments name, and the files that list more.
+pub(crate) struct Named {
+    /// The images, as they are written.
+    pub(crate) images: Vec<String>,
+    /// The files.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Named {
+    /// Whether there are any.
+    fn is_any(&self) -> bool {
+        !self.images.is_empty() || !self.files.is_empty()
+    }
+
+    /// All of them, with where each is named.
+    pub(crate) fn read(&self) -> Result<Discovered, TektonError> {
+        let mut discovered = tekton::from_arguments(&self.images);
+        for file in &self.files {
+            discovered.extend(tekton::from_file(file)?);
+        }
+        Ok(discovered)
+    }
 }
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SubjectsError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+pub(crate) enum SubjectsError {
     #[error(transparent)]
     Tekton(#[from] TektonError),
     #[error(transparent)]
@@ -58,45 +77,26 @@ pub(super) enum SubjectsError {
 }
 
 explain! { SubjectsError,
-    Self::Config(error) => [of error],
     Self::Tekton(error) => [of error],
     Self::Find(error) => [of error],
     Self::Pattern(..) => ["allow-not-a-pattern", Usage, "write REGISTRY/REPOSITORY with * within a path part and ** across parts"],
 }
 
-/// The configuration of `sign`, `plan` and `attest`; its warnings are shown.
-pub(super) fn config(
-    command: &str,
-    matches: &ArgMatches,
-    environment: &Environment,
-    out: &mut Output,
-) -> Result<Config, ConfigError> {
-    let sources = Sources::read(flags(matches), environment.variables())?;
-    let sources = sources.with_secrets(|setting| environment.secret_setting(setting));
-    let sources = sources.with(cosign_flags::stand_ins(command, matches, environment)?);
-    let epoch = environment.get("SOURCE_DATE_EPOCH");
-    let config = Config::new(&sources, epoch.as_deref())?;
-    for warning in &config.warnings {
-        out.line(&format!("warning: {warning}"));
-    }
-    Ok(config)
-}
-
 impl Subjects {
     /// Reads everything that decides what is signed.
-    pub(super) fn read(
+    pub(crate) fn read(
         config: Config,
-        matches: &ArgMatches,
-        environment: &Environment,
-        out: &mut Output,
+        named: &Named,
+        environment: &dyn ProcessEnvironment,
+        notices: &mut Notices<'_>,
     ) -> Result<Self, SubjectsError> {
         let found = runs::find(&config, environment)?;
-        // Images that were named are not what a later step can change.
-        let named = matches.contains_id("image") || matches.contains_id("images-file");
-        let discovered = discover(matches, &config, &found)?;
+        let discovered = discover(named, &config, &found)?;
         let standing = Standing::find(&config.steps_dir);
+        // Images that were named are not what a later step can change.
+        let named = named.is_any();
         if let Some(warning) = standing.as_ref().filter(|_| !named).and_then(not_the_last) {
-            out.line(&format!("warning: {warning}"));
+            notices(&format!("warning: {warning}"));
         }
         let identities = match config.oci.encodings.contains(&Encoding::SigstoreBundle) {
             false => Identities::Signed,
@@ -115,7 +115,7 @@ impl Subjects {
     }
 
     /// The runs for which something is to be signed, with where it goes.
-    pub(super) fn run_artifacts(&self) -> impl Iterator<Item = (&PlannedRun, &RunArtifact)> {
+    pub(crate) fn run_artifacts(&self) -> impl Iterator<Item = (&PlannedRun, &RunArtifact)> {
         self.runs
             .iter()
             .map(|run| (run, artifact(&self.config, run.kind)))
@@ -123,7 +123,7 @@ impl Subjects {
     }
 
     /// Why nothing can be signed, if so: malformed hints, no image, or image signatures turned off.
-    pub(super) fn refusal(&self) -> Option<Explanation> {
+    pub(crate) fn refusal(&self) -> Option<Explanation> {
         if !self.plan.problems.is_empty() && !self.config.lenient {
             return Some(malformed(&self.plan, "correct the step that wrote it; --lenient signs the rest"));
         }
@@ -171,7 +171,7 @@ impl Subjects {
     }
 
     /// What `sign` fails of although it begins, and the exit code that it ends with then; nothing, where all can be signed.
-    pub(super) fn shortfall(&self) -> (Vec<(String, Explanation)>, ExitCode) {
+    pub(crate) fn shortfall(&self) -> (Vec<(String, Explanation)>, ExitCode) {
         let mut failures = Vec::new();
         let of_images = self.config.images.iter().filter(|_| self.plan.has_images());
         let mut codes: Vec<ExitCode> = of_images.map(|_| ExitCode::Done).collect();
@@ -189,9 +189,9 @@ impl Subjects {
     }
 
     /// Everything that is to be signed.
-    pub(super) fn expected(&self) -> Vec<Expected> {
+    pub(crate) fn expected(&self) -> Vec<Expected> {
         let mut expected = Vec::new();
-        for label in begin::image_labels(&self.config) {
+        for label in setup::image_labels(&self.config) {
             let of = |subject, from: &Vec<String>| Expected { label, subject, from: from.clone() };
             let images = self.plan.images.iter();
             expected.extend(images.map(|planned| of(About::Image(planned.image.clone()), &planned.from)));
@@ -206,7 +206,7 @@ impl Subjects {
     }
 
     /// The runs, and where what is signed for each goes.
-    pub(super) fn jobs(&self) -> Vec<RunJob> {
+    pub(crate) fn jobs(&self) -> Vec<RunJob> {
         let job = |(planned, known): (&PlannedRun, &Option<Value>)| {
             let to = artifact(&self.config, planned.kind);
             RunJob {
@@ -220,20 +220,20 @@ impl Subjects {
     }
 
     /// Whether something is written into annotations.
-    pub(super) fn annotates(&self) -> bool {
+    pub(crate) fn annotates(&self) -> bool {
         let of_images = self.config.images.contains(&StoreKind::Tekton);
         let of_runs = self.run_artifacts().any(|(_, to)| to.stores.contains(&StoreKind::Tekton));
         !self.runs.is_empty() && (of_images || of_runs || self.config.mark_signed)
     }
 
     /// The repository of every image that something may be put beside.
-    pub(super) fn repositories(&self) -> impl Iterator<Item = &Repository> {
+    pub(crate) fn repositories(&self) -> impl Iterator<Item = &Repository> {
         let of_runs = self.runs.iter().flat_map(|run| &run.images).map(|image| &image.repository);
         self.plan.repositories().chain(of_runs)
     }
 
     /// What is to be known of the runs that are signed for: what was not checked, what is missing.
-    pub(super) fn run_notes(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn run_notes(&self) -> Vec<(String, Vec<String>)> {
         let of_run = |run: &PlannedRun| {
             let signed = !artifact(&self.config, run.kind).stores.is_empty();
             let notes = run.notes.iter().filter(|_| signed);
@@ -244,7 +244,7 @@ impl Subjects {
 
     /// The same by what the report names as where outcomes come from. A run for which nothing is signed itself has no outcome:
     /// the first of its images has its notes.
-    pub(super) fn report_notes(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn report_notes(&self) -> Vec<(String, Vec<String>)> {
         let signed: Vec<String> = self.run_artifacts().map(|(run, _)| run.shown()).collect();
         let first = self.plan.images.first().and_then(|planned| planned.from.first());
         let noted = self.run_notes().into_iter();
@@ -256,15 +256,15 @@ impl Subjects {
     }
 
     /// What payloads say of an image.
-    pub(super) fn claims(&self) -> Claims {
-        begin::claims(&self.config)
+    pub(crate) fn claims(&self) -> Claims {
+        setup::claims(&self.config)
     }
 
     /// In what each image is signed: the encoding and its format, with the names of the stores that it goes to.
-    pub(super) fn image_formats(&self) -> Vec<(Encoding, Box<dyn Format>, Vec<&'static str>)> {
-        let labels = begin::image_labels(&self.config);
+    pub(crate) fn image_formats(&self) -> Vec<(Encoding, Box<dyn Format>, Vec<&'static str>)> {
+        let labels = setup::image_labels(&self.config);
         let with_stores = |encoding: &Encoding| {
-            let format = begin::format(*encoding)();
+            let format = setup::format(*encoding)();
             let stores = labels.iter().filter(|label| label.format == format.name());
             let stores: Vec<&'static str> = stores.map(|label| label.store).collect();
             (!stores.is_empty()).then_some((*encoding, format, stores))
@@ -281,7 +281,7 @@ impl Subjects {
 }
 
 /// What the configuration says of such runs.
-pub(super) fn artifact(config: &Config, kind: RunKind) -> &RunArtifact {
+pub(crate) fn artifact(config: &Config, kind: RunKind) -> &RunArtifact {
     match kind {
         RunKind::TaskRun => &config.runs.task_run,
         RunKind::PipelineRun => &config.runs.pipeline_run,
@@ -374,7 +374,7 @@ fn expected_of_run(
 }
 
 /// How the report names a run.
-pub(super) fn about_run(run: &PlannedRun) -> About {
+pub(crate) fn about_run(run: &PlannedRun) -> About {
     About::Run { name: run.name.clone(), uid: run.uid.clone() }
 }
 
@@ -392,7 +392,7 @@ fn not_the_last(standing: &Standing) -> Option<String> {
 }
 
 /// The malformed hints, all of them at once; `hint` says what to do.
-pub(super) fn malformed(plan: &Plan, hint: &str) -> Explanation {
+pub(crate) fn malformed(plan: &Plan, hint: &str) -> Explanation {
     let number = plan.problems.len();
     let problems = if number == 1 { "1 problem".to_owned() } else { format!("{number} problems") };
     Explanation {
@@ -406,35 +406,20 @@ pub(super) fn malformed(plan: &Plan, hint: &str) -> Explanation {
 }
 
 /// Images named on the command line or in a file, or else those in the results.
-fn discover(matches: &ArgMatches, config: &Config, found: &Found) -> Result<Discovered, TektonError> {
-    let named = matches.contains_id("image") || matches.contains_id("images-file");
-    if !named
-        && found.outside
+fn discover(named: &Named, config: &Config, found: &Found) -> Result<Discovered, TektonError> {
+    if named.is_any() {
+        return named.read();
+    }
+    if found.outside
         && let Some(first) = found.runs.first()
     {
         return Ok(run::hints(&first.run, &hint_options(config, first.run.kind())));
     }
-    if !named {
-        return tekton::discover(&Places {
-            results_dir: config.results_dir.clone(),
-            steps_dir: config.steps_dir.clone(),
-        });
-    }
-    self::named(matches, "image")
-}
-
-/// The images in the arguments `images`, and those in files.
-pub(super) fn named(matches: &ArgMatches, images: &str) -> Result<Discovered, TektonError> {
-    let images: Vec<String> = matches.get_many::<String>(images).into_iter().flatten().cloned().collect();
-    let mut discovered = tekton::from_arguments(&images);
-    for file in matches.get_many::<String>("images-file").into_iter().flatten() {
-        discovered.extend(tekton::from_file(Path::new(file))?);
-    }
-    Ok(discovered)
+    tekton::discover(&Places { results_dir: config.results_dir.clone(), steps_dir: config.steps_dir.clone() })
 }
 
 /// What the configuration decides about a plan.
-pub(super) fn options(config: &Config, identities: Identities) -> Result<PlanOptions, SubjectsError> {
+pub(crate) fn options(config: &Config, identities: Identities) -> Result<PlanOptions, SubjectsError> {
     let allow = config.allow.iter().map(|text| {
         let parsed = text.parse::<Pattern>();
         parsed.map_err(|why| SubjectsError::Pattern(crate::foreign::shown(text, 120), why))
@@ -445,15 +430,4 @@ pub(super) fn options(config: &Config, identities: Identities) -> Result<PlanOpt
         tags: !config.require_digest,
         identities,
     })
-}
-
-/// The flags as text, by name; `config` checks them.
-pub(super) fn flags(matches: &ArgMatches) -> Flags {
-    let names = SETTINGS.iter().chain(AGENT_SETTINGS).chain(REGISTRY_FLAGS).map(|setting| setting.flag);
-    let given = names.chain(["config-dir", "config"]).filter_map(|name| {
-        // A command has only some of them.
-        let values = matches.try_get_many::<String>(name).ok()??;
-        Some((name.to_owned(), values.cloned().collect()))
-    });
-    given.collect()
 }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::access::{self, Access, AccessError, reach};
-use super::environment::Environment;
+use super::job::NoRuntime;
 use super::named_by_run::NamedByRun;
-use super::output::Output;
+use super::process::{Notices, ProcessEnvironment};
+use super::{OciStores, Whole, Writers};
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, OciStorage};
 use crate::explain::explain;
-use crate::flow::job::NoRuntime;
-use crate::flow::{OciStores, Whole, Writers};
 use crate::formats::Claims;
 use crate::oci::Repository;
 use crate::payload::{CosignStatement, Format, SimpleSigning};
@@ -24,7 +23,7 @@ use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
 
 /// Why a run can't begin.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BeginError {
+pub(crate) enum BeginError {
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
@@ -46,12 +45,12 @@ explain! { BeginError,
 }
 
 /// What is said of images.
-pub(super) fn claims(config: &Config) -> Claims {
+pub(crate) fn claims(config: &Config) -> Claims {
     Claims { identities: config.identities.clone(), annotations: config.annotations.clone() }
 }
 
 /// The format of images' signatures in this encoding.
-pub(super) fn format(encoding: Encoding) -> fn() -> Box<dyn Format> {
+pub(crate) fn format(encoding: Encoding) -> fn() -> Box<dyn Format> {
     match encoding {
         Encoding::SigstoreBundle => || Box::new(CosignStatement),
         Encoding::Dsse => || Box::new(SimpleSigning),
@@ -59,12 +58,12 @@ pub(super) fn format(encoding: Encoding) -> fn() -> Box<dyn Format> {
 }
 
 /// The format of images' signatures in stores that have no encoding: where both are set, the one that Tekton Chains has there.
-pub(super) fn keyed_format(config: &Config) -> fn() -> Box<dyn Format> {
+pub(crate) fn keyed_format(config: &Config) -> fn() -> Box<dyn Format> {
     format(config.oci.encodings.first().copied().unwrap_or(Encoding::Dsse))
 }
 
 /// How the outcomes of images' signatures are named, in all stores.
-pub(super) fn image_labels(config: &Config) -> Vec<Label> {
+pub(crate) fn image_labels(config: &Config) -> Vec<Label> {
     let elsewhere = keyed_format(config)().name();
     let labels = config.images.iter().flat_map(|store| {
         Label::each(Label::IMAGE.artifact, elsewhere, *store, &config.oci.encodings).into_iter()
@@ -78,16 +77,16 @@ pub(super) fn image_labels(config: &Config) -> Vec<Label> {
 
 /// Everything a run needs; the key begins to unlock here, beside all that follows. `images`, or their repositories, are those that get plain
 /// HTTP where `storage.oci.repository.insecure` says so; `annotates`: the cluster is written to.
-pub(super) async fn begin(
+pub(crate) async fn begin(
     config: &Config,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     begun: Instant,
     images: &[impl AsRef<Repository>],
     annotates: bool,
-    out: &mut Output,
+    notices: &mut Notices<'_>,
 ) -> Result<Whole, BeginError> {
     let deadline = begun + config.timeout;
-    let Access { key, keychain, requests } = access::open(config, environment, deadline, out).await?;
+    let Access { key, keychain, requests } = access::open(config, environment, deadline, notices).await?;
     environment.forget_keys();
     if config.agent.is_some() {
         // Payloads are pushed while a key is being unlocked. An agent may turn out not to be the expected one.
@@ -96,7 +95,7 @@ pub(super) async fn begin(
     let mut options = client_options(config, environment, deadline, images);
     let repositories = images.iter().map(AsRef::as_ref);
     let named = NamedByRun::new(&config.registry, repositories, config.oci.repository.as_ref());
-    named.add_to(&mut options, out);
+    named.add_to(&mut options, notices);
     named.allow_http(&mut options).await?;
     let keychain = named.keychain(keychain, &options);
     let client = Client::new(options, keychain)?;
@@ -126,7 +125,7 @@ pub(super) async fn begin(
 
 fn client_options(
     config: &Config,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     deadline: Instant,
     images: &[impl AsRef<Repository>],
 ) -> ClientOptions {

@@ -6,12 +6,12 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::access::reach;
-use super::environment::Environment;
+use super::job::{Job, NoRuntime};
+use super::process::ProcessEnvironment;
 use crate::cluster::truth::{self, TruthError};
 use crate::cluster::{Cluster, ClusterError, Pods, RunsError, Told, so_far};
 use crate::config::{Config, RunSource};
 use crate::explain::{Explanation, explain};
-use crate::flow::job::{Job, NoRuntime};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::run::{Run, RunError, RunKind};
@@ -22,29 +22,29 @@ const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A run that is signed for.
 #[derive(Debug)]
-pub(super) struct FoundRun {
-    pub(super) run: Run,
+pub(crate) struct FoundRun {
+    pub(crate) run: Run,
     /// What was not checked, or is not known.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// Why it must not be signed.
-    pub(super) blocked: Option<Explanation>,
+    pub(crate) blocked: Option<Explanation>,
     /// Its metadata, if it is from the cluster: what it says is as new as the run of this program.
-    pub(super) known: Option<Value>,
+    pub(crate) known: Option<Value>,
 }
 
 /// The runs, and whether their results name the images.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) runs: Vec<FoundRun>,
+pub(crate) struct Found {
+    pub(crate) runs: Vec<FoundRun>,
     /// Whether images come from the first run's results, and not from this step's folders.
-    pub(super) outside: bool,
+    pub(crate) outside: bool,
     /// How many requests finding them took.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
 }
 
 /// Why a run isn't known.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FindError {
+pub(crate) enum FindError {
     #[error("cannot read the run in {}", foreign::shown(&path.display().to_string(), 512))]
     Read { path: PathBuf, source: InputError },
     #[error("{} has no run that can be signed", foreign::shown(&path.display().to_string(), 512))]
@@ -76,7 +76,7 @@ explain! { FindError,
 }
 
 /// Finds the runs that the configuration names, if anything is to be signed for one.
-pub(super) fn find(config: &Config, environment: &Environment) -> Result<Found, FindError> {
+pub(crate) fn find(config: &Config, environment: &dyn ProcessEnvironment) -> Result<Found, FindError> {
     if let RunSource::File(path) = &config.run {
         return from_file(path, config.require_pod);
     }
@@ -102,7 +102,7 @@ fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
     Ok(Found { runs: vec![FoundRun { run, notes, blocked, known: None }], outside: true, requests: 0 })
 }
 
-async fn from_cluster(config: &Config, environment: &Environment) -> Result<Found, FindError> {
+async fn from_cluster(config: &Config, environment: &dyn ProcessEnvironment) -> Result<Found, FindError> {
     let env = |name: &str| environment.get(name);
     let reach = reach(config, environment, Instant::now() + config.timeout);
     let cluster = Cluster::connect(&reach, &env).await?;

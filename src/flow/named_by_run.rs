@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::output::Output;
+use super::process::Notices;
 use crate::config::RegistryAccess;
 use crate::oci::{PlainHttp, Repository};
 use crate::registry::client::{ClientOptions, NamedRegistries, without_https};
@@ -14,14 +14,14 @@ use crate::registry::{Keychain, RegistryError, WithGivenLogin};
 const SHOWN: usize = 10;
 
 /// The repositories that a run names.
-pub(super) struct NamedByRun<'a> {
+pub(crate) struct NamedByRun<'a> {
     access: &'a RegistryAccess,
     repositories: Vec<&'a Repository>,
 }
 
 impl<'a> NamedByRun<'a> {
     /// Those of `images`, and the `repository` of the signatures.
-    pub(super) fn new(
+    pub(crate) fn new(
         access: &'a RegistryAccess,
         images: impl IntoIterator<Item = &'a Repository>,
         repository: Option<&'a Repository>,
@@ -36,7 +36,7 @@ impl<'a> NamedByRun<'a> {
     }
 
     /// Adds to `options` what the flags say, and warns of what that gives up.
-    pub(super) fn add_to(&self, options: &mut ClientOptions, out: &mut Output) {
+    pub(crate) fn add_to(&self, options: &mut ClientOptions, notices: &mut Notices<'_>) {
         let access = self.access;
         options.named = NamedRegistries {
             registries: self.registries(),
@@ -46,7 +46,7 @@ impl<'a> NamedByRun<'a> {
         };
         if access.allow_insecure {
             let names = list(&self.registries());
-            out.line(&format!(
+            notices(&format!(
                 "warning: --allow-insecure-registry: the TLS certificate of {names} is not checked; anyone who controls the network in between can \
                  read the credentials and change what is read and written"
             ));
@@ -58,7 +58,7 @@ impl<'a> NamedByRun<'a> {
     /// # Errors
     ///
     /// Options that no client can be made with.
-    pub(super) async fn allow_http(&self, options: &mut ClientOptions) -> Result<(), RegistryError> {
+    pub(crate) async fn allow_http(&self, options: &mut ClientOptions) -> Result<(), RegistryError> {
         if self.access.allow_http {
             let known = PlainHttp::new(&options.insecure);
             let open = self.repositories.iter().filter(|repository| !known.has(repository));
@@ -72,7 +72,7 @@ impl<'a> NamedByRun<'a> {
     }
 
     /// The keychain of a client with these options: the login of the flags, then what is mounted.
-    pub(super) fn keychain(&self, mounted: FileKeychain, options: &ClientOptions) -> Arc<dyn Keychain> {
+    pub(crate) fn keychain(&self, mounted: FileKeychain, options: &ClientOptions) -> Arc<dyn Keychain> {
         let mounted = mounted.over_plain_http(PlainHttp::new(&options.insecure));
         match &self.access.login {
             None => Arc::new(mounted),

@@ -1,0 +1,80 @@
+//! The settings of a command: its flags, with the variables and files that stand in for them.
+
+use std::path::PathBuf;
+
+use clap::ArgMatches;
+
+use super::cosign_flags;
+use super::environment::Environment;
+use super::output::Output;
+use crate::config::settings::{AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS, VERIFY_TABLES};
+use crate::config::stand_ins::annotations;
+use crate::config::{Config, ConfigError, Flags, Sources, Verification};
+use crate::flow::discover::Named;
+
+/// The settings of `command`, which signs, or plans to; their warnings are shown.
+pub(super) fn signing(
+    command: &str,
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+) -> Result<Config, ConfigError> {
+    let sources = Sources::read(flags(matches), environment.variables())?;
+    let sources = sources.with_secrets(|setting| environment.secret_setting(setting));
+    let sources = sources.with(cosign_flags::stand_ins(command, matches, environment)?);
+    let epoch = environment.get("SOURCE_DATE_EPOCH");
+    let config = Config::new(&sources, epoch.as_deref())?;
+    for warning in &config.warnings {
+        out.line(&format!("warning: {warning}"));
+    }
+    Ok(config)
+}
+
+/// The settings of `command`, which reads or verifies what is in registries.
+pub(super) fn verification(
+    command: &str,
+    matches: &ArgMatches,
+    environment: &Environment,
+) -> Result<Verification, ConfigError> {
+    let sources = Sources::read(verification_flags(matches), environment.variables())?;
+    let sources = sources.with_secrets(|setting| environment.secret_setting(setting));
+    Verification::new(&sources.with(cosign_flags::stand_ins(command, matches, environment)?))
+}
+
+/// The flags of `verify` as text, by name.
+fn verification_flags(matches: &ArgMatches) -> Flags {
+    let names = VERIFY_TABLES.iter().copied().flatten().map(|setting| setting.flag);
+    let given = names.chain(["config-dir", "config"]).filter_map(|name| {
+        let values: Vec<String> = matches.try_get_many::<String>(name).ok()??.cloned().collect();
+        let values = match name {
+            // As cosign does: `-a a=1,b=2` are two.
+            "annotations" => values
+                .into_iter()
+                .flat_map(|value| annotations(&value).unwrap_or_else(|| vec![value]))
+                .collect(),
+            _ => values,
+        };
+        Some((name.to_owned(), values))
+    });
+    given.collect()
+}
+
+/// The flags as text, by name; the configuration checks them.
+pub(super) fn flags(matches: &ArgMatches) -> Flags {
+    let names = SETTINGS.iter().chain(AGENT_SETTINGS).chain(REGISTRY_FLAGS).map(|setting| setting.flag);
+    let given = names.chain(["config-dir", "config"]).filter_map(|name| {
+        // A command has only some of them.
+        let values = matches.try_get_many::<String>(name).ok()??;
+        Some((name.to_owned(), values.cloned().collect()))
+    });
+    given.collect()
+}
+
+/// The images in the arguments `images`, and the files that list more.
+pub(super) fn named(matches: &ArgMatches, images: &str) -> Named {
+    let given = |name| matches.get_many::<String>(name).into_iter().flatten();
+    Named {
+        images: given(images).cloned().collect(),
+        files: given("images-file").map(PathBuf::from).collect(),
+    }
+}
