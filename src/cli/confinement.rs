@@ -14,11 +14,12 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::environment::Environment;
-use super::outputs;
 use super::trust;
 use crate::cluster::{self, Reach};
 use crate::config::{Config, RunSource, Verification, home, system};
 use crate::flow::access;
+use crate::flow::discover::Named;
+use crate::flow::outputs::OutputFile;
 use crate::input::{self, Folder};
 use crate::place::StoreKind;
 use crate::process::Protection;
@@ -41,11 +42,16 @@ const MAX_LINKS: usize = 128;
 /// What an entry of a volume of Kubernetes' leads to, if it is a link: a newer version of the volume has another folder there.
 const VOLUME_DATA: &str = "..data";
 
-/// Confines `sign`, which reads the images in the files of `matches`.
-pub(super) fn sign(config: &Config, matches: &ArgMatches, environment: &Environment) -> Protection {
+/// Confines `sign`, which reads the images in the files of `named`, and writes `files`.
+pub(super) fn sign(
+    config: &Config,
+    named: &Named,
+    files: &[OutputFile],
+    environment: &Environment,
+) -> Protection {
     let mut draft = Draft::new(environment);
-    draft.inputs(matches, "images-file");
-    outputs::places(matches, environment).iter().for_each(|path| draft.output(path));
+    named.files.iter().for_each(|file| draft.input(file));
+    files.iter().for_each(|file| draft.output(&file.path));
     draft.results(&config.results_dir, &config.steps_dir);
     if let RunSource::File(path) = &config.run {
         draft.input(path);
@@ -66,15 +72,15 @@ pub(super) fn sign(config: &Config, matches: &ArgMatches, environment: &Environm
     draft.enforce()
 }
 
-/// Confines `attest`, which reads the images in the files of `matches`, and `files` with what is said of them.
+/// Confines `attest`, which reads the images in the files of `named`, and `files` with what is said of them.
 pub(super) fn attest<'f>(
     config: &Config,
-    matches: &ArgMatches,
+    named: &Named,
     files: impl Iterator<Item = &'f Path>,
     environment: &Environment,
 ) -> Protection {
     let mut draft = Draft::new(environment);
-    draft.inputs(matches, "images-file");
+    named.files.iter().for_each(|file| draft.input(file));
     files.for_each(|file| draft.input(file));
     draft.signing(config, false);
     draft.enforce()

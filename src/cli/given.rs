@@ -7,10 +7,12 @@ use clap::ArgMatches;
 use super::cosign_flags;
 use super::environment::Environment;
 use super::output::Output;
+use super::own_flags::OwnFlags;
 use crate::config::settings::{AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS, VERIFY_TABLES};
 use crate::config::stand_ins::annotations;
 use crate::config::{Config, ConfigError, Flags, Sources, Verification};
 use crate::flow::discover::Named;
+use crate::flow::outputs::{FileContent, OutputFile};
 
 /// The settings of `command`, which signs, or plans to; their warnings are shown.
 pub(super) fn signing(
@@ -77,4 +79,21 @@ pub(super) fn named(matches: &ArgMatches, images: &str) -> Named {
         images: given(images).cloned().collect(),
         files: given("images-file").map(PathBuf::from).collect(),
     }
+}
+
+/// The flags of `sign` that name files, and what their files get.
+const FILE_FLAGS: [(&str, FileContent); 3] = [
+    ("output-signature", FileContent::Signature),
+    ("output-payload", FileContent::Payload),
+    ("bundle", FileContent::Bundle),
+];
+
+/// The files that flags or their variables name.
+pub(super) fn output_files(flags: &OwnFlags<'_>) -> Result<Vec<OutputFile>, ConfigError> {
+    let mut files = Vec::new();
+    for (flag, what) in FILE_FLAGS {
+        let last = flags.values(flag)?.pop();
+        files.extend(last.map(|(path, origin)| OutputFile { what, path: PathBuf::from(path), origin }));
+    }
+    Ok(files)
 }

@@ -17,7 +17,6 @@ mod key_files;
 mod log;
 mod output;
 mod output_file;
-mod outputs;
 mod own_flags;
 mod plan;
 mod predicate;
@@ -27,7 +26,6 @@ mod replaced;
 
 mod sign;
 mod sign_blob;
-mod tags;
 mod trust;
 mod verify;
 mod verify_blob;

@@ -6,54 +6,70 @@ use std::io::IsTerminal as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
-use crate::config::{self, Config};
+use crate::config;
 use crate::explain::Explanation;
+use crate::flow::session::Observer;
 use crate::report::{Event, Outcome};
 
 /// How far the run is.
-pub(super) struct Progress {
+pub(super) struct Progress<'a> {
+    out: &'a mut Output,
     bar: ProgressBar,
     silent: bool,
     told: HashSet<String>,
 }
 
-impl Progress {
-    /// Starts a bar for `subjects`, if a person is watching.
-    pub(super) fn start(config: &Config, subjects: usize) -> Self {
-        let silent = config.output == config::Output::Json;
-        #[expect(clippy::disallowed_methods, reason = "asks what it is, and prints nothing")]
-        let watched = !silent && subjects > 1 && std::io::stderr().is_terminal();
-        let bar = if watched { ProgressBar::new(subjects as u64) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}") {
-            bar.set_style(style);
-        }
-        Self { bar, silent, told: HashSet::new() }
-    }
-
-    /// Shows what happened.
-    pub(super) fn note(&mut self, out: &mut Output, event: Event<'_>) {
-        match event {
-            Event::Found(_) => self.bar.inc_length(1),
-            Event::Ended(outcome) => self.ended(out, outcome),
-        }
-    }
-
-    /// Shows why the run ended early; subjects that failed because of it refer to it.
-    pub(super) fn interrupted(&mut self, out: &mut Output, why: &Explanation) {
-        self.told.insert(why.to_string());
-        self.bar.suspend(|| out.explanation(why));
+impl<'a> Progress<'a> {
+    /// Shows on `out` how a run goes whose report has the form `output`.
+    pub(super) fn new(output: config::Output, out: &'a mut Output) -> Self {
+        let silent = output == config::Output::Json;
+        Self { out, bar: ProgressBar::hidden(), silent, told: HashSet::new() }
     }
 
     /// Shows how a subject ended. Failures are shown whatever the output is, and each explanation once.
-    pub(super) fn ended(&mut self, out: &mut Output, outcome: &Outcome) {
+    fn ended(&mut self, outcome: &Outcome) {
         self.bar.inc(1);
         if !self.silent || outcome.result.is_err() {
             let lines = outcome.lines(&mut self.told);
-            self.bar.suspend(|| out.lines(lines));
+            self.bar.suspend(|| self.out.lines(lines));
+        }
+    }
+}
+
+impl Observer for Progress<'_> {
+    fn line(&mut self, text: &str) {
+        self.out.line(text);
+    }
+
+    fn explanation(&mut self, why: &Explanation) {
+        self.out.explanation(why);
+    }
+
+    /// Starts a bar, if a person is watching.
+    fn begins(&mut self, subjects: usize) {
+        #[expect(clippy::disallowed_methods, reason = "asks what it is, and prints nothing")]
+        let watched = !self.silent && subjects > 1 && std::io::stderr().is_terminal();
+        if watched {
+            self.bar = ProgressBar::new(subjects as u64);
+        }
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}") {
+            self.bar.set_style(style);
         }
     }
 
-    pub(super) fn end(&mut self) {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Found(_) => self.bar.inc_length(1),
+            Event::Ended(outcome) => self.ended(outcome),
+        }
+    }
+
+    fn interrupted(&mut self, why: &Explanation) {
+        self.told.insert(why.to_string());
+        self.bar.suspend(|| self.out.explanation(why));
+    }
+
+    fn ends(&mut self) {
         self.bar.finish_and_clear();
     }
 }

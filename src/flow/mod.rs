@@ -9,6 +9,7 @@
 
 pub(crate) mod access;
 mod attest;
+pub(crate) mod attesting;
 mod batch;
 pub(crate) mod discover;
 mod fair;
@@ -18,14 +19,18 @@ mod keyed;
 mod looks;
 mod lost;
 mod named_by_run;
+pub(crate) mod outputs;
 mod planned_run;
 pub(crate) mod process;
 pub(crate) mod registries;
 mod resolve;
 mod runs;
+pub(crate) mod session;
 mod settle;
 pub(crate) mod setup;
+pub(crate) mod sign;
 mod subjects;
+mod tags;
 pub mod verify_run;
 mod whole;
 mod writers;

@@ -1,17 +1,14 @@
 //! Images that arguments name by a tag: what each is now, what the user has to know of it, and what becomes of tags that name nothing.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
-use super::output::Output;
-use super::progress::Progress;
+use super::process::Notices;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
-use crate::flow;
 use crate::oci::TagRef;
 use crate::plan::Plan;
-use crate::registry::client::{Client, Stats};
-use crate::report::{About, Event, Expected, Outcome, Recorder, Report};
+use crate::registry::client::Client;
+use crate::report::{About, Expected, Outcome};
 
 /// What a tag is worth.
 const WARNING: &str = "warning: a tag can be moved at any time, so what it names now may not be what was built: name the image as \
@@ -26,30 +23,8 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    /// What records the rest of the run, in which those have failed whose tags name no image; or the report, where nothing else is signed.
-    pub(super) fn recorder(
-        self,
-        expected: Vec<Expected>,
-        begun: Instant,
-        stats: Stats,
-        progress: &mut Progress,
-        out: &mut Output,
-    ) -> Result<Recorder, Box<Report>> {
-        let outcomes = self.outcomes(&expected);
-        let mut recorder = Recorder::new(expected);
-        for outcome in &outcomes {
-            progress.note(out, Event::Ended(outcome));
-            recorder.note(Event::Ended(outcome));
-        }
-        let Some(why) = self.refusal else { return Ok(recorder) };
-        let seen = &mut |outcome: &Outcome| progress.ended(out, outcome);
-        let report = recorder.refused(&why, begun.elapsed(), stats, seen);
-        progress.end();
-        Err(Box::new(report))
-    }
-
     /// How those of `expected` ended whose tags name no image.
-    fn outcomes(&self, expected: &[Expected]) -> Vec<Outcome> {
+    pub(super) fn outcomes(&self, expected: &[Expected]) -> Vec<Outcome> {
         let failed = |expected: &Expected| match &expected.subject {
             About::Tag(tag) => self.failures.get(tag).map(|why| expected.failed(why)),
             _ => None,
@@ -66,21 +41,21 @@ pub(super) async fn resolve(
     client: &Client,
     jobs: usize,
     lenient: bool,
-    out: &mut Output,
+    notices: &mut Notices<'_>,
 ) -> Option<Resolved> {
     if plan.tags.is_empty() {
         return None;
     }
-    out.line(WARNING);
+    notices(WARNING);
     let names: Vec<TagRef> = plan.tags.iter().map(|planned| planned.tag.clone()).collect();
     let number = names.len();
-    let results = flow::resolve(client, names, jobs).await;
+    let results = super::resolve(client, names, jobs).await;
     let mut failures = HashMap::new();
     let mut found = Vec::new();
     for (planned, result) in plan.tags.iter().zip(results) {
         match result {
             Ok(image) => {
-                out.line(&format!("resolved   {} is {image} ({})", planned.tag, planned.from.join(", ")));
+                notices(&format!("resolved   {} is {image} ({})", planned.tag, planned.from.join(", ")));
                 found.push(Some(image));
             }
             Err(error) => {

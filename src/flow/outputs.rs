@@ -6,14 +6,11 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use clap::ArgMatches;
 
-use super::environment::Environment;
-use super::own_flags::OwnFlags;
-use crate::config::{ConfigError, Origin};
+use super::discover::Subjects;
+use super::{PipelineError, Whole, look_up, setup, sign};
+use crate::config::Origin;
 use crate::explain::explain;
-use crate::flow::discover::Subjects;
-use crate::flow::{self, PipelineError, Whole, setup};
 use crate::formats::PayloadError;
 use crate::place::Encoding;
 use crate::report::{Done, Expected, Outcome, Pending, ReportError};
@@ -22,7 +19,7 @@ use crate::store::{Signed, StoreError, bundle};
 
 /// What a file gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+pub(crate) enum FileContent {
     /// The signature in base64, without a line break at its end; of several identities one a line.
     Signature,
     /// The payload; of several identities one a line.
@@ -31,7 +28,7 @@ enum What {
     Bundle,
 }
 
-impl What {
+impl FileContent {
     /// The encoding that it belongs to.
     fn encoding(self) -> Encoding {
         match self {
@@ -41,15 +38,19 @@ impl What {
     }
 }
 
-/// The flags, and what their files get.
-const FLAGS: [(&str, What); 3] =
-    [("output-signature", What::Signature), ("output-payload", What::Payload), ("bundle", What::Bundle)];
+/// A file that is asked for.
+pub(crate) struct OutputFile {
+    /// What it gets.
+    pub(crate) what: FileContent,
+    /// Where it will be.
+    pub(crate) path: PathBuf,
+    /// What asks for it.
+    pub(crate) origin: Origin,
+}
 
 /// Why such a file can't be written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum OutputsError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+pub(crate) enum OutputsError {
     #[error(transparent)]
     File(#[from] ReportError),
     #[error(transparent)]
@@ -77,7 +78,6 @@ pub(super) enum OutputsError {
 }
 
 explain! { OutputsError,
-    Self::Config(error) => [of error, exit Usage],
     Self::File(error) => [of error, used None],
     Self::Sign(error) => [of error],
     Self::Payload(error) => [of error, exit Usage],
@@ -95,12 +95,12 @@ explain! { OutputsError,
 }
 
 /// The files that are asked for; none of them is there before [`write`](Self::write).
-pub(super) struct Outputs {
-    files: Vec<(What, Pending)>,
+pub(crate) struct Outputs {
+    files: Vec<(FileContent, Pending)>,
     /// Where the first of them will be.
     location: String,
     /// Whether the signature goes to the stores too.
-    pub(super) uploads: bool,
+    pub(crate) uploads: bool,
 }
 
 impl Outputs {
@@ -109,42 +109,41 @@ impl Outputs {
     /// # Errors
     ///
     /// Flags that can't be carried out for these subjects with this configuration; a file that can't be written.
-    pub(super) fn prepare(
-        matches: &ArgMatches,
-        environment: &Environment,
+    pub(crate) fn prepare(
+        asked: Vec<OutputFile>,
+        uploads: bool,
         subjects: &Subjects,
     ) -> Result<Self, OutputsError> {
         let config = &subjects.config;
         let images = subjects.plan.images.len() + subjects.plan.tags.len();
-        let asked = asked(matches, environment)?;
-        for (what, _, origin) in &asked {
+        for OutputFile { what, origin, .. } in &asked {
             let origin = origin.clone();
             match what {
                 _ if config.images.is_empty() => return Err(OutputsError::NoImages(origin)),
                 _ if images != 1 => return Err(OutputsError::Several(origin, images)),
                 _ if config.recursive => return Err(OutputsError::Recursive(origin)),
                 _ if config.oci.encodings.contains(&what.encoding()) => {}
-                What::Bundle => return Err(OutputsError::NoBundle(origin)),
-                What::Signature | What::Payload => return Err(OutputsError::OnlyBundle(origin)),
+                FileContent::Bundle => return Err(OutputsError::NoBundle(origin)),
+                FileContent::Signature | FileContent::Payload => {
+                    return Err(OutputsError::OnlyBundle(origin));
+                }
             }
         }
-        let uploads = OwnFlags::new(matches, environment).switch("upload")?.unwrap_or(true);
         if !uploads && asked.is_empty() {
             return Err(OutputsError::Nowhere);
         }
         if !uploads && subjects.jobs().iter().any(|job| !job.stores.is_empty()) {
             return Err(OutputsError::Runs);
         }
-        let location = asked.first().map(|(_, path, _)| path.display().to_string()).unwrap_or_default();
-        let files = asked
-            .into_iter()
-            .map(|(what, path, _)| Ok((what, Pending::new(&path).map_err(ReportError::of_file)?)));
-        let files = files.collect::<Result<_, ReportError>>()?;
+        let location = asked.first().map(|file| file.path.display().to_string()).unwrap_or_default();
+        let pending =
+            |file: OutputFile| Ok((file.what, Pending::new(&file.path).map_err(ReportError::of_file)?));
+        let files = asked.into_iter().map(pending).collect::<Result<_, ReportError>>()?;
         Ok(Self { files, location, uploads })
     }
 
     /// What is to be signed: for the stores, or else for the files alone.
-    pub(super) fn expected(&self, subjects: &Subjects) -> Vec<Expected> {
+    pub(crate) fn expected(&self, subjects: &Subjects) -> Vec<Expected> {
         let mut expected = subjects.expected();
         if !self.uploads {
             expected.truncate(1);
@@ -154,12 +153,12 @@ impl Outputs {
     }
 
     /// Signs the image for the files alone, and returns how that ended.
-    pub(super) async fn sign_alone(self, whole: &Whole, subjects: &Subjects) -> Option<Outcome> {
+    pub(crate) async fn sign_alone(&mut self, whole: &Whole, subjects: &Subjects) -> Option<Outcome> {
         let expected = self.expected(subjects).into_iter().next()?;
         let planned = subjects.plan.images.first()?;
         let location = self.location.clone();
         let result = async {
-            flow::look_up(&whole.client, &planned.image).await?;
+            look_up(&whole.client, &planned.image).await?;
             let added = self.write(whole, subjects).await?;
             let key_id = whole.key.signer().await?.public_key().key_id();
             Ok::<_, OutputsError>(Done { location, added, present: 0, replaced: 0, key_id })
@@ -172,7 +171,7 @@ impl Outputs {
     /// # Errors
     ///
     /// The key doesn't sign, or a file can't be written after all.
-    pub(super) async fn write(self, whole: &Whole, subjects: &Subjects) -> Result<usize, OutputsError> {
+    pub(crate) async fn write(&mut self, whole: &Whole, subjects: &Subjects) -> Result<usize, OutputsError> {
         let Some(planned) = subjects.plan.images.first().filter(|_| !self.files.is_empty()) else {
             return Ok(0);
         };
@@ -185,11 +184,11 @@ impl Outputs {
             }
             let mut all = Vec::new();
             for payload in setup::format(*encoding)().payloads(&planned.image, &claims)? {
-                all.push(flow::sign(&whole.key, payload, vec![planned.image.clone()]).await?);
+                all.push(sign(&whole.key, payload, vec![planned.image.clone()]).await?);
             }
             signed.push((*encoding, all));
         }
-        for (what, file) in self.files {
+        for (what, file) in std::mem::take(&mut self.files) {
             if let Some((_, all)) = signed.iter().find(|(encoding, _)| *encoding == what.encoding()) {
                 file.write(&content(what, all)?).map_err(ReportError::of_file)?;
             }
@@ -198,33 +197,12 @@ impl Outputs {
     }
 }
 
-/// The files that flags or their variables name.
-fn asked(
-    matches: &ArgMatches,
-    environment: &Environment,
-) -> Result<Vec<(What, PathBuf, Origin)>, ConfigError> {
-    let own = OwnFlags::new(matches, environment);
-    let mut files = Vec::new();
-    for (flag, what) in FLAGS {
-        let last = own.values(flag)?.pop();
-        files.extend(last.map(|(path, origin)| (what, PathBuf::from(path), origin)));
-    }
-    Ok(files)
-}
-
-/// Where the files will be, for the rules of what may be written.
-pub(super) fn places(matches: &ArgMatches, environment: &Environment) -> Vec<PathBuf> {
-    // What is wrong with them is told when they are prepared.
-    let asked = asked(matches, environment).unwrap_or_default();
-    asked.into_iter().map(|(_, path, _)| path).collect()
-}
-
 /// What a file gets of what is signed.
-fn content(what: What, all: &[Signed]) -> Result<Vec<u8>, StoreError> {
+fn content(what: FileContent, all: &[Signed]) -> Result<Vec<u8>, StoreError> {
     let each: Vec<Bytes> = match what {
-        What::Signature => all.iter().map(|signed| signed.signature.base64().into()).collect(),
-        What::Payload => all.iter().map(|signed| signed.payload.bytes.clone()).collect(),
-        What::Bundle => all.iter().map(bundle::bundle).collect::<Result<_, _>>()?,
+        FileContent::Signature => all.iter().map(|signed| signed.signature.base64().into()).collect(),
+        FileContent::Payload => all.iter().map(|signed| signed.payload.bytes.clone()).collect(),
+        FileContent::Bundle => all.iter().map(bundle::bundle).collect::<Result<_, _>>()?,
     };
     Ok(each.join(&b'\n'))
 }

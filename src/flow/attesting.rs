@@ -1,0 +1,232 @@
+//! What `attest` does, in its order: plan, prepare the report's file, set up, attest, report.
+
+use std::time::Instant;
+
+use super::discover::{self, Named, SubjectsError, malformed};
+use super::job::Job;
+use super::process::ProcessEnvironment;
+use super::session::{self, Ended, Observer, Task};
+use super::setup::BeginError;
+use super::{AttestJob, Seen, Whole};
+use crate::config::Config;
+use crate::exit::ExitCode;
+use crate::explain::{Explain as _, Explanation, explain};
+use crate::foreign;
+use crate::formats::PayloadError;
+use crate::oci::Repository;
+use crate::payload::Attestations;
+use crate::place::{Encoding, StoreKind};
+use crate::plan::{self, Identities, Plan};
+use crate::process::Protection;
+use crate::report::{About, Expected, Pending, Report, ReportError};
+use crate::tekton::TektonError;
+
+/// How many images that a statement doesn't name are listed.
+const SHOWN_IMAGES: usize = 20;
+
+/// Why nothing is attested, and there is no report.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttestRunError {
+    #[error(transparent)]
+    Subjects(#[from] SubjectsError),
+    #[error(transparent)]
+    List(#[from] TektonError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    #[error("artifacts.oci.storage has no store that an attestation of an image can go to")]
+    NoStore,
+    #[error("--replace is for attestations under cosign's tags; {0}")]
+    Replace(&'static str),
+}
+
+explain! { AttestRunError,
+    Self::Subjects(error) => [of error],
+    Self::List(error) => [of error],
+    Self::Report(error) => [of error],
+    Self::Payload(error) => [of error],
+    Self::NoStore => ["attest-no-store", Usage, "set artifacts.oci.storage to oci, directory, or both"],
+    Self::Replace(_) => ["attest-replace", Usage, "leave --replace out: the new attestation is added beside the old ones"],
+}
+
+/// The images that are attested, and where that goes.
+pub(crate) struct AttestPlan {
+    pub(crate) config: Config,
+    plan: Plan,
+    stores: Vec<StoreKind>,
+    replace: bool,
+}
+
+impl AttestPlan {
+    /// Finds out which images are attested; `replace`: earlier attestations are removed.
+    ///
+    /// # Errors
+    ///
+    /// There is no store for it, or a file with names can't be read.
+    pub(crate) fn new(config: Config, named: &Named, replace: bool) -> Result<Self, AttestRunError> {
+        let stores: Vec<StoreKind> =
+            config.images.iter().copied().filter(|store| *store != StoreKind::Tekton).collect();
+        if stores.is_empty() {
+            return Err(AttestRunError::NoStore);
+        }
+        if replace && stores != [StoreKind::Oci] {
+            return Err(AttestRunError::Replace("artifacts.oci.storage has another store"));
+        }
+        if replace && config.oci.encodings != [Encoding::Dsse] {
+            return Err(AttestRunError::Replace(
+                "as bundles each is a manifest of its own, which a signer may not be allowed to delete, and cosign replaces none of them",
+            ));
+        }
+        let options = discover::options(&config, Identities::Unused)?;
+        let plan = plan::plan(&named.read()?, &options);
+        Ok(Self { config, plan, stores, replace })
+    }
+
+    /// Attests `attestations` of them; `observer` is called with what people are to see.
+    ///
+    /// # Errors
+    ///
+    /// What is attested has no payload, or the report's file can't be written.
+    pub(crate) fn attest(
+        self,
+        mut attestations: Attestations,
+        begun: Instant,
+        protection: Protection,
+        environment: &dyn ProcessEnvironment,
+        observer: &mut dyn Observer,
+    ) -> Result<Ended, AttestRunError> {
+        let Self { config, plan, stores, replace } = self;
+        if let ([only], false) = (&plan.images[..], config.recursive)
+            && attestations.given().all(|given| given.names(&only.image.digest))
+        {
+            attestations = attestations.made_for(&only.image)?;
+        }
+        let file = config.report.as_deref().map(Pending::new).transpose()?;
+        let output = config.output;
+        let mut attesting = Attesting { config, plan, job: AttestJob { attestations, stores, replace } };
+        let expected = attesting.expected();
+        let refused = |why: &Explanation, observer: &mut dyn Observer| {
+            observer.explanation(why);
+            (Report::refused(&expected, why), why.exit)
+        };
+        let (report, exit) = match attesting.refusal() {
+            Some(refusal) => refused(&refusal, observer),
+            None => match attesting.carry_out(environment, begun, observer) {
+                Ok(report) => {
+                    let exit = report.exit();
+                    (report, exit)
+                }
+                Err(error) => refused(&Explanation::of(&error), observer),
+            },
+        };
+        Ok(Ended { report: report.protected_by(protection), exit, output, file, own_results: None })
+    }
+}
+
+/// What is attested, of which images.
+struct Attesting {
+    config: Config,
+    plan: Plan,
+    job: AttestJob,
+}
+
+impl Attesting {
+    /// Why nothing is attested, if so: malformed names, no image, or a statement about something else.
+    fn refusal(&self) -> Option<Explanation> {
+        if !self.plan.problems.is_empty() && !self.config.lenient {
+            return Some(malformed(&self.plan, "correct the names; --lenient attests the rest"));
+        }
+        if let Some(nothing) = self.plan.nothing_to_sign() {
+            return Some(Explanation {
+                code: "nothing-to-attest",
+                error: "there is nothing to attest".into(),
+                causes: vec![nothing],
+                used: None,
+                hint: Some("name the images as arguments or with --images-file: NAME@sha256:…".into()),
+                exit: ExitCode::Results,
+            });
+        }
+        not_named(&self.job.attestations, &self.plan)
+    }
+
+    fn carry_out(
+        &mut self,
+        environment: &dyn ProcessEnvironment,
+        begun: Instant,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, BeginError> {
+        let job = Job::start()?;
+        for problem in &self.plan.problems {
+            observer.line(&format!("warning: not attested: {}: {}", problem.place, problem.what));
+        }
+        let ended = session::run(&job, self, environment, begun, observer);
+        job.end();
+        let (report, _) = ended?;
+        observer.line(&report.summary());
+        Ok(report)
+    }
+}
+
+impl Task for Attesting {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn plan(&mut self) -> &mut Plan {
+        &mut self.plan
+    }
+
+    fn expected(&self) -> Vec<Expected> {
+        let mut expected = Vec::new();
+        for label in self.job.labels(&self.config.oci.encodings) {
+            let of = |subject, from: &Vec<String>| Expected { label, subject, from: from.clone() };
+            let images = self.plan.images.iter();
+            expected.extend(images.map(|planned| of(About::Image(planned.image.clone()), &planned.from)));
+            let tags = self.plan.tags.iter();
+            expected.extend(tags.map(|planned| of(About::Tag(planned.tag.clone()), &planned.from)));
+        }
+        expected
+    }
+
+    fn repositories(&self) -> Vec<&Repository> {
+        self.plan.repositories().collect()
+    }
+
+    fn refusal_of_resolved(&self) -> Option<Explanation> {
+        not_named(&self.job.attestations, &self.plan)
+    }
+
+    async fn work(&mut self, whole: &Whole, seen: &mut Seen<'_>) {
+        whole.attest_images(&self.plan.images, &self.job, seen).await;
+    }
+}
+
+/// That statements don't name images that they would be put beside, all of them at once.
+fn not_named(attestations: &Attestations, plan: &Plan) -> Option<Explanation> {
+    let mut causes = Vec::new();
+    let mut more = 0;
+    for given in attestations.given() {
+        for planned in plan.images.iter().filter(|planned| !given.names(&planned.image.digest)) {
+            match causes.len() < SHOWN_IMAGES {
+                true => {
+                    causes.push(format!("{}: no subject has the digest of {}", given.place(), planned.image))
+                }
+                false => more += 1,
+            }
+        }
+    }
+    let first = attestations.given().find(|_| !causes.is_empty())?;
+    if more > 0 {
+        causes.push(format!("and {more} more"));
+    }
+    let error = PayloadError::OtherSubject { place: foreign::shown(first.place(), 512) };
+    Some(Explanation {
+        code: "statement-other-subject",
+        error: "a statement is about something else than the images; nothing was signed".into(),
+        causes,
+        used: None,
+        hint: error.hint(),
+        exit: error.exit(),
+    })
+}

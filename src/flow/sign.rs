@@ -1,0 +1,177 @@
+//! What `sign` does, in its order: discover, plan, prepare what is written, set up, sign, store, check, report.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::discover::{Named, Subjects, SubjectsError};
+use super::job::Job;
+use super::outputs::{OutputFile, Outputs, OutputsError};
+use super::process::ProcessEnvironment;
+use super::session::{self, Ended, Observer, Task};
+use super::setup::BeginError;
+use super::{Seen, Whole};
+use crate::config::Config;
+use crate::exit::ExitCode;
+use crate::explain::{Explain as _, Explanation, explain};
+use crate::oci::Repository;
+use crate::plan::Plan;
+use crate::process::Protection;
+use crate::report::own_results::OwnResults;
+use crate::report::{Event, Expected, Pending, Report, ReportError};
+
+/// How many notes on one run the log shows: of hundreds of TaskRuns each may have one.
+const SHOWN_NOTES: usize = 20;
+
+/// What `sign` is asked for.
+pub(crate) struct SignRequest {
+    /// When the command began.
+    pub(crate) begun: Instant,
+    /// The settings.
+    pub(crate) config: Config,
+    /// The images that arguments name.
+    pub(crate) named: Named,
+    /// The files that get what is signed.
+    pub(crate) files: Vec<OutputFile>,
+    /// Whether it goes to the stores too.
+    pub(crate) uploads: bool,
+    /// What protects this process.
+    pub(crate) protection: Protection,
+}
+
+/// Why nothing is signed, and there is no report.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignRunError {
+    #[error(transparent)]
+    Subjects(#[from] SubjectsError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error(transparent)]
+    Outputs(#[from] OutputsError),
+}
+
+explain! { SignRunError,
+    Self::Subjects(error) => [of error],
+    Self::Report(error) => [of error],
+    Self::Outputs(error) => [of error],
+}
+
+/// Carries out `sign`; `observer` is called with what people are to see.
+///
+/// # Errors
+///
+/// What is to be signed can't be found out, or a file can't be written.
+pub(crate) fn sign(
+    request: SignRequest,
+    environment: &dyn ProcessEnvironment,
+    observer: &mut dyn Observer,
+) -> Result<Ended, SignRunError> {
+    let SignRequest { begun, config, named, files, uploads, protection } = request;
+    let subjects = Subjects::read(config, &named, environment, &mut |line| observer.line(line))?;
+    let file = subjects.config.report.as_deref().map(Pending::new).transpose()?;
+    let own_results = OwnResults::prepare(&own_folders(&subjects))?;
+    let outputs = Outputs::prepare(files, uploads, &subjects)?;
+    let (output, notes) = (subjects.config.output, subjects.report_notes());
+    let mut signing = Signing { subjects, outputs };
+    let expected = signing.expected();
+    let refused = |why: &Explanation, observer: &mut dyn Observer| {
+        observer.explanation(why);
+        (Report::refused(&expected, why), why.exit)
+    };
+    let (report, exit) = match signing.subjects.refusal() {
+        Some(refusal) => refused(&refusal, observer),
+        None => signing
+            .carry_out(environment, begun, observer)
+            .unwrap_or_else(|error| refused(&Explanation::of(&error), observer)),
+    };
+    let report = report.noting(notes).protected_by(protection);
+    Ok(Ended { report, exit, output, file, own_results: Some(own_results) })
+}
+
+/// Where the step's own results go: the folders named, or else this step's own, if there is one.
+fn own_folders(subjects: &Subjects) -> Vec<PathBuf> {
+    match &subjects.config.own_results {
+        Some(folders) => folders.clone(),
+        None => {
+            let own = subjects.standing.iter().map(|standing| standing.results.clone());
+            own.filter(|folder| folder.is_dir()).collect()
+        }
+    }
+}
+
+/// What is signed, and the files that get it.
+struct Signing {
+    subjects: Subjects,
+    outputs: Outputs,
+}
+
+impl Signing {
+    /// Signs, and writes the further files.
+    fn carry_out(
+        &mut self,
+        environment: &dyn ProcessEnvironment,
+        begun: Instant,
+        observer: &mut dyn Observer,
+    ) -> Result<(Report, ExitCode), BeginError> {
+        let job = Job::start()?;
+        for problem in &self.subjects.plan.problems {
+            observer.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
+        }
+        for (run, notes) in self.subjects.run_notes() {
+            for what in notes.iter().take(SHOWN_NOTES) {
+                observer.line(&format!("note: {run}: {what}"));
+            }
+            if let Some(more) = notes.len().checked_sub(SHOWN_NOTES).filter(|more| *more > 0) {
+                observer.line(&format!("note: {run}: and {more} more, all of them in the report"));
+            }
+        }
+        let (report, whole) = session::run(&job, self, environment, begun, observer)?;
+        let mut exit = report.exit();
+        if let (ExitCode::Done, true, Some(whole)) = (exit, self.outputs.uploads, &whole)
+            && let Err(error) = job.part(self.outputs.write(whole, &self.subjects))
+        {
+            observer.explanation(&Explanation::of(&error));
+            // What was to be signed is signed: the call was not in vain, as bad usage would say.
+            exit = match error.exit() {
+                ExitCode::Usage => ExitCode::Failed,
+                exit => exit,
+            };
+        }
+        observer.line(&report.summary());
+        job.end();
+        Ok((report, exit))
+    }
+}
+
+impl Task for Signing {
+    fn config(&self) -> &Config {
+        &self.subjects.config
+    }
+
+    fn plan(&mut self) -> &mut Plan {
+        &mut self.subjects.plan
+    }
+
+    fn expected(&self) -> Vec<Expected> {
+        self.outputs.expected(&self.subjects)
+    }
+
+    fn repositories(&self) -> Vec<&Repository> {
+        self.subjects.repositories().collect()
+    }
+
+    fn annotates(&self) -> bool {
+        self.subjects.annotates()
+    }
+
+    fn asked(&self) -> u64 {
+        self.subjects.requests
+    }
+
+    async fn work(&mut self, whole: &Whole, seen: &mut Seen<'_>) {
+        if self.outputs.uploads {
+            whole.sign(&self.subjects.plan.images, &self.subjects.jobs(), seen).await;
+        } else if let Some(outcome) = self.outputs.sign_alone(whole, &self.subjects).await {
+            seen(Event::Ended(&outcome));
+        }
+    }
+}
