@@ -333,12 +333,13 @@ impl Pipeline {
     ) -> Result<Done, PipelineError> {
         let image = &one.planned.image;
         let expected = shelf.clone().unwrap_or_default();
-        let mut signed = self.make(&expected, one, &judge.missing(&expected)).await?;
+        let mut signed =
+            self.make(&expected, one, &judge.missing(|payload| expected.counts(payload))).await?;
         let shelf = match shelf {
             Some(shelf) => shelf,
             None => {
                 let shelf = self.store.read(image, self.depth(payloads), judge).await?;
-                let missing = judge.missing(&shelf);
+                let missing = judge.missing(|payload| shelf.counts(payload));
                 signed.retain(|signed| missing.contains(&signed.payload));
                 shelf
             }

@@ -7,6 +7,7 @@
 
 pub(crate) mod algorithm;
 pub(crate) mod armor;
+mod awaited;
 pub(crate) mod form;
 mod hash;
 mod malformed;
@@ -17,6 +18,7 @@ mod scheme;
 mod signature;
 
 pub use algorithm::Algorithm;
+pub use awaited::AwaitedKey;
 pub use hash::Hash;
 pub use malformed::Malformed;
 pub use other_form::OtherForm;

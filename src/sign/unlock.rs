@@ -13,7 +13,7 @@ use super::remote::{AgentAddress, Expected, RemoteSigner};
 use super::{KeyError, LockedKey, Signer};
 use crate::explain::explain;
 use crate::formats::Payload;
-use crate::key::Signature;
+use crate::key::{AwaitedKey, PublicKey, Signature};
 use crate::oci::ImageRef;
 
 type Unlocked = Result<Arc<dyn Signer>, SignError>;
@@ -88,6 +88,12 @@ impl Unlocking {
         let signer = self.signer().await?;
         let signed = tokio::task::spawn_blocking(move || signer.sign_payload(&payload, &images)).await;
         signed.map_err(|_| SignError::Ended)?.map_err(|error| SignError::Key(Arc::new(error)))
+    }
+}
+
+impl AwaitedKey for Unlocking {
+    fn public(&self) -> Pin<Box<dyn Future<Output = Option<PublicKey>> + Send + '_>> {
+        async { Some(self.signer().await.ok()?.public_key().clone()) }.boxed()
     }
 }
 

@@ -14,49 +14,26 @@ use super::trust::{Accepted, Trust};
 use crate::formats::cosign_statement::PREDICATE_TYPE;
 use crate::formats::{Envelope, Payload, statement};
 use crate::found::{Content, Judge, Judging, Standing, Unreadable};
-use crate::key::PublicKey;
+use crate::key::{AwaitedKey, PublicKey};
 use crate::oci::{Digest, ImageRef};
-use crate::sign::Unlocking;
-use crate::store::Shelf;
 
 /// Statements up to this size that differ from ours in nothing but their blanks are the same.
 const MAX_COMPARED_BYTES: usize = 1024 * 1024;
 
 /// Judges what lies at one image: is it our signature of one of these payloads?
 pub struct Own<'a> {
-    key: Key<'a>,
+    key: &'a dyn AwaitedKey,
     image: &'a ImageRef,
     payloads: Vec<(&'a Payload, Demands)>,
     digests: Vec<Digest>,
 }
 
-/// The key whose signatures count.
-#[derive(Clone, Copy)]
-pub enum Key<'a> {
-    /// One that may still be locked.
-    Unlocking(&'a Unlocking),
-    /// One that is known.
-    Public(&'a PublicKey),
-}
-
-impl<'a> From<&'a Unlocking> for Key<'a> {
-    fn from(key: &'a Unlocking) -> Self {
-        Self::Unlocking(key)
-    }
-}
-
-impl<'a> From<&'a PublicKey> for Key<'a> {
-    fn from(key: &'a PublicKey) -> Self {
-        Self::Public(key)
-    }
-}
-
 impl<'a> Own<'a> {
     /// Looks for signatures of `payloads`, which are about `image`, by `key`.
-    pub fn new(key: impl Into<Key<'a>>, image: &'a ImageRef, payloads: &'a [Payload]) -> Self {
+    pub fn new(key: &'a dyn AwaitedKey, image: &'a ImageRef, payloads: &'a [Payload]) -> Self {
         let digests = payloads.iter().map(Payload::digest).collect();
         let payloads = payloads.iter().map(|payload| (payload, demands(payload))).collect();
-        Self { key: key.into(), image, payloads, digests }
+        Self { key, image, payloads, digests }
     }
 
     /// Checks that `verify` would accept what is to be signed, once it is.
@@ -76,9 +53,9 @@ impl<'a> Own<'a> {
         })
     }
 
-    /// The payloads of which `shelf` has no signature that counts.
-    pub fn missing(&self, shelf: &Shelf) -> Vec<Payload> {
-        let missing = self.payloads.iter().zip(&self.digests).filter(|(_, digest)| !shelf.counts(digest));
+    /// The payloads that have no signature that counts, as `counts` says of their digests.
+    pub fn missing(&self, counts: impl Fn(&Digest) -> bool) -> Vec<Payload> {
+        let missing = self.payloads.iter().zip(&self.digests).filter(|(_, digest)| !counts(digest));
         missing.map(|((payload, _), _)| (*payload).clone()).collect()
     }
 
@@ -90,13 +67,8 @@ impl<'a> Own<'a> {
             return Standing::Unread;
         }
         // A key that can't be used is told when it is to sign.
-        let trust = match self.key {
-            Key::Unlocking(key) => match key.signer().await {
-                Ok(signer) => trust(signer.public_key()),
-                Err(_) => return Standing::Unread,
-            },
-            Key::Public(key) => trust(key),
-        };
+        let Some(key) = self.key.public().await else { return Standing::Unread };
+        let trust = trust(&key);
         let (mut why, mut is_other) = (String::new(), false);
         let evidence = Evidence::new(content);
         for ((payload, demands), digest) in self.payloads.iter().zip(&self.digests) {
