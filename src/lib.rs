@@ -1,14 +1,16 @@
 //! Stepseal: the signing step of a Tekton pipeline.
 //!
-//! Data flows one way, and only the pipeline knows the order:
+//! Data flows one way, and only [`flow`] knows the order:
 //!
 //! ```text
 //! discover ──▶ plan ──▶ payload ──▶ sign ──▶ store ──▶ check ──▶ report
 //!  tekton      plan     payload     sign     store     verify    report
 //! ```
 //!
-//! Below the stages stand the registry client ([`registry`]) and the small things that every layer
-//! uses: [`exit`] codes, [`explain`]ing errors, [`input`] files and text that are [`foreign`], strict [`json`], and [`secret`] bytes.
+//! No stage imports another. Below the stages are the clients ([`registry`], [`cluster`]), the values that stages exchange ([`oci`],
+//! [`key`], [`formats`], [`run`], …), and the small things that every layer uses: [`exit`] codes, [`explain`]ing errors, [`input`]
+//! files and text that are [`foreign`], strict [`json`], and [`secret`] bytes. ARCHITECTURE.md has the table of layers, and
+//! `tests/layers.rs` checks it.
 
 pub mod agent;
 mod blank;
