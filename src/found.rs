@@ -160,7 +160,7 @@ impl fmt::Display for Cut {
     }
 }
 
-/// What an entry counts for: the verdict of a [`Judge`](crate::found::Judge), which is that of `verify`.
+/// What an entry counts for: the verdict of a [`Judge`], which is that of `verify`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
     /// It was not read: it is somebody else's, as far as its descriptor says.
