@@ -2,7 +2,7 @@
 //! is asked through, for registries, token services and the API server alike.
 //!
 //! This machine itself is never asked for through a proxy, as with Go's clients: a proxy elsewhere would
-//! reach its own loopback. The names below `localhost` are this machine too, as [`super::dns`] looks them up. A value that is not a
+//! reach its own loopback. The names below `localhost` are this machine too, as `dns.rs` looks them up. A value that is not a
 //! proxy's address is an error for each address that it is for, not "no proxy": the request would go round a proxy that somebody wanted it to go
 //! through. A value that nothing needs does no harm.
 

@@ -15,7 +15,7 @@
 //! For images, ECDSA signs SHA-256 on every curve, with the nonces of [RFC 6979], so that equal input gives equal bytes; Ed25519 is
 //! pure [RFC 8032]; RSA is PKCS#1 v1.5 with SHA-256 ([RFC 8017 §8.2]), blinded. That is what `cosign verify --key` checks by
 //! default, and what Chains makes. (cosign 3.1 itself *signs* SHA-384 with P-384 and SHA-512 with P-521, and then refuses
-//! its own signature unless told the hash; [`Scheme`] has that for files.) What is refused: RSA below 2048 and above 8192 bits, RSA-PSS keys,
+//! its own signature unless told the hash; [`Scheme`](crate::key::Scheme) has that for files.) What is refused: RSA below 2048 and above 8192 bits, RSA-PSS keys,
 //! other curves, scrypt settings that cosign never wrote, PKCS#5 encryption, two keys where one is meant.
 //!
 //! # Why this is not sigstore-rs
