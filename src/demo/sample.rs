@@ -13,13 +13,12 @@ use tempfile::TempDir;
 
 use super::registry::{Auth, Content, ContentError, EmbeddedRegistry, Options, Rights, User};
 use crate::explain::explain;
+use crate::oci::media_type::{OCI_CONFIG, OCI_IMAGE, OCI_INDEX};
 use crate::oci::{Digest, ImageRef};
 use crate::secret::Secret;
 use crate::sign::{self, KeyError};
 
 const USER: &str = "demo";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// A running registry and the folder that a step would have mounted.
 pub struct Sample {
@@ -182,9 +181,9 @@ fn image(
     let config_digest = content.put_blob(repository, config.clone())?;
     let manifest = json!({
         "schemaVersion": 2,
-        "mediaType": MANIFEST,
+        "mediaType": OCI_IMAGE,
         "config": {
-            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "mediaType": OCI_CONFIG,
             "size": config.len(),
             "digest": config_digest.as_str(),
         },
@@ -194,7 +193,7 @@ fn image(
             "digest": layer_digest.as_str(),
         }],
     });
-    content.put_manifest(repository, tag, MANIFEST, manifest.to_string())
+    content.put_manifest(repository, tag, OCI_IMAGE, manifest.to_string())
 }
 
 /// Pushes an index of two images; returns its digest.
@@ -204,12 +203,12 @@ fn index(content: &Content, repository: &str) -> Result<Digest, ContentError> {
         let digest = image(content, repository, architecture, None)?;
         let size = content.manifest(repository, digest.as_str()).map_or(0, |(_, bytes)| bytes.len());
         entries.push(json!({
-            "mediaType": MANIFEST,
+            "mediaType": OCI_IMAGE,
             "size": size,
             "digest": digest.as_str(),
             "platform": { "architecture": architecture, "os": "linux" },
         }));
     }
-    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
-    content.put_manifest(repository, Some("latest"), INDEX, index.to_string())
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
+    content.put_manifest(repository, Some("latest"), OCI_INDEX, index.to_string())
 }

@@ -11,6 +11,7 @@ pub mod digest;
 pub(crate) mod index;
 pub(crate) mod json;
 mod manifest;
+pub(crate) mod media_type;
 mod pattern;
 pub mod platform;
 pub mod reference;

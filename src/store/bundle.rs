@@ -19,14 +19,14 @@ use crate::oci::Digest;
 /// The media type of a bundle, and the artifact type of the manifest that carries it.
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The media type of the manifest.
-pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const MANIFEST_TYPE: &str = crate::oci::media_type::OCI_IMAGE;
 /// The annotation with the predicate type of what the bundle holds.
 pub const PREDICATE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 /// The config of a manifest that has none.
 ///
 /// Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>
 pub const EMPTY: &[u8] = b"{}";
-const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
+const EMPTY_TYPE: &str = crate::oci::media_type::OCI_EMPTY;
 
 // What is written is spelled out here instead of with sigstore-types: that crate writes an empty list of log
 // entries and empty timestamp data, where cosign writes neither.

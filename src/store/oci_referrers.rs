@@ -32,7 +32,7 @@ use crate::registry::client::Client;
 /// The pauses before a bundle is pushed again that was refused as one whose subject is absent.
 const SUBJECT_PAUSES_MS: [u64; 4] = [100, 400, 1000, 2000];
 
-pub(super) const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+pub(super) const INDEX_TYPE: &str = crate::oci::media_type::OCI_INDEX;
 
 /// The store `oci` with the encoding `sigstore-bundle`.
 pub struct OciReferrers {

@@ -34,8 +34,8 @@ pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 /// The annotation with an attestation's predicate type.
 pub const PREDICATE_ANNOTATION: &str = "predicateType";
 
-pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(super) const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
+pub(super) const MANIFEST_TYPE: &str = crate::oci::media_type::OCI_IMAGE;
+pub(super) const CONFIG_TYPE: &str = crate::oci::media_type::OCI_CONFIG;
 /// The time that go-containerregistry writes for "unknown".
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 

@@ -33,7 +33,7 @@ pub(super) const MAX_SIGNATURE_BUNDLE_BYTES: u64 = 1024 * 1024;
 /// How every media type of a Sigstore bundle begins.
 pub(super) const BUNDLE_TYPE: &str = "application/vnd.dev.sigstore.bundle";
 /// What some registries say of every referrer whose config is the empty one.
-const EMPTY_CONFIG_TYPE: &str = "application/vnd.oci.empty.v1+json";
+const EMPTY_CONFIG_TYPE: &str = crate::oci::media_type::OCI_EMPTY;
 /// The artifact types of cosign's referrers that have a layer a signature.
 pub(super) const SIGNATURE_LISTS: [&str; 1] = ["application/vnd.dev.cosign.artifact.sig.v1+json"];
 /// The same for attestations. Others write the second one for other things, which have other layers.

@@ -28,7 +28,7 @@ pub(super) const NO_LIST: &str = "it has no list of descriptors";
 /// What is said of a list of other things.
 pub(super) const OTHER_THINGS: &str = "its list holds something else than descriptors";
 /// The media type of an image for several platforms, which is never a list of signatures.
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_LIST: &str = crate::oci::media_type::DOCKER_LIST;
 /// More fields than this has no manifest: the specification knows seven.
 const MAX_FIELDS: usize = 256;
 /// What is said of a longer one.

@@ -10,12 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::wire::Address;
-
-/// The media type of a list of referrers.
-pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
-const DOCKER_IMAGE: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+use crate::oci::media_type::{DOCKER_IMAGE, DOCKER_LIST, OCI_IMAGE, OCI_INDEX};
 
 /// Why a manifest is refused, for people.
 pub(super) type Reason = &'static str;

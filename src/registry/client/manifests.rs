@@ -8,12 +8,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
-use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 
 use super::answer::Answer;
 use super::request::{Reply, Request};
 use super::{Client, Digest, Failure, RegistryError, Repository, Written, endpoint};
 use crate::oci::json::fields;
+use crate::oci::media_type::OCI_IMAGE;
 use crate::oci::{MAX_MANIFEST_BYTES, Manifest, Target};
 
 /// All kinds of manifests that images are made of.
@@ -156,7 +156,7 @@ impl Client {
 
 /// A media type is the caller's own text; what can't be a header is none that a registry takes.
 fn content_type(media_type: &str) -> HeaderValue {
-    HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static(OCI_IMAGE_MEDIA_TYPE))
+    HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static(OCI_IMAGE))
 }
 
 fn read(reply: &Reply, target: &Target) -> Result<Manifest, Failure> {
@@ -177,7 +177,7 @@ fn read(reply: &Reply, target: &Target) -> Result<Manifest, Failure> {
     let media_type = match header {
         Some(kind) => kind.to_ascii_lowercase(),
         // Files served as they lie come with a general type; the manifest then says it itself.
-        None => stated_media_type(&bytes).unwrap_or_else(|| OCI_IMAGE_MEDIA_TYPE.to_owned()),
+        None => stated_media_type(&bytes).unwrap_or_else(|| OCI_IMAGE.to_owned()),
     };
     Ok(Manifest { media_type, bytes, digest })
 }

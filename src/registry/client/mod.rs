@@ -7,7 +7,7 @@
 //!
 //! # Why not `oci-client`'s `Client`
 //!
-//! Its types are used here (the error list, the media types); its wire is not, as of 0.18.0:
+//! It is a judge of the embedded registry in our tests; its wire is not used, as of 0.18.0:
 //!
 //! - pushing a manifest by digest to a registry that leaves out `Location` panics (`push_manifest_raw`);
 //! - a 401's body is dropped, and an error list shows its messages without their codes, so that

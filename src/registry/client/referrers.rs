@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LINK};
 use http::{HeaderValue, StatusCode};
-use oci_client::manifest::OCI_IMAGE_INDEX_MEDIA_TYPE;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
@@ -29,6 +28,7 @@ use super::request::{Reply, Request};
 use super::retry::given_up;
 use super::{BadAnswer, Client, Digest, Failure, RegistryError, Repository, endpoint, link};
 use crate::oci::json::{elements, fields};
+use crate::oci::media_type::OCI_INDEX;
 use crate::oci::{MAX_MANIFEST_BYTES, Target};
 
 /// More pages than this are not a list of one image's signatures. They have 400 MiB at most, one page in memory at a time.
@@ -174,7 +174,7 @@ impl Client {
         let inner = &self.inner;
         let mut request = self.request(repository, |base| endpoint::referrers(base, subject))?;
         let home = request.url.clone();
-        request.accept = Some(OCI_IMAGE_INDEX_MEDIA_TYPE);
+        request.accept = Some(OCI_INDEX);
         request.limit_bytes = MAX_MANIFEST_BYTES;
         request.tells_of_login = false;
         let mut asked = HashSet::new();
@@ -319,7 +319,7 @@ fn may_be_list(answer: &Answer, subject: &Digest) -> bool {
         "manifests" => lists = value.get().starts_with(['[', 'n']),
         "mediaType" => {
             let kind = serde_json::from_str::<Option<String>>(value.get()).unwrap_or_default();
-            is_index = kind.is_none_or(|kind| kind.is_empty() || kind == OCI_IMAGE_INDEX_MEDIA_TYPE);
+            is_index = kind.is_none_or(|kind| kind.is_empty() || kind == OCI_INDEX);
         }
         _ => {}
     });
@@ -327,7 +327,7 @@ fn may_be_list(answer: &Answer, subject: &Digest) -> bool {
         Ok(()) => lists && is_index,
         Err(error) => {
             let kind = answer.header(CONTENT_TYPE).map(essence);
-            !error.is_data() && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(OCI_IMAGE_INDEX_MEDIA_TYPE))
+            !error.is_data() && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(OCI_INDEX))
         }
     }
 }

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
 use super::{Call, Reply, reads, unsupported};
-use crate::demo::registry::manifest::OCI_INDEX;
 use crate::demo::registry::reply::{ErrorCode, OCI_FILTERS_APPLIED};
 use crate::demo::registry::store::Stored;
 use crate::demo::registry::wire::Address;
+use crate::oci::media_type::OCI_INDEX;
 
 /// Answers with the tags of a repository.
 pub(super) fn tags(call: &Call<'_>, repository: &str) -> Reply {
