@@ -29,7 +29,7 @@ pub(crate) fn set(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 pub(crate) fn oid(text: &str) -> Vec<u8> {
-    tlv(6, const_oid::ObjectIdentifier::new_unwrap(text).as_bytes())
+    tlv(6, x509_cert::der::oid::ObjectIdentifier::new_unwrap(text).as_bytes())
 }
 
 pub(crate) fn int(number: u32) -> Vec<u8> {

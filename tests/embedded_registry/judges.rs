@@ -76,7 +76,7 @@ async fn oci_client_pushes_and_pulls() {
 #[tokio::test]
 async fn it_works_behind_tls() {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = rustls_pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let _ = rustls::crypto::ring::default_provider().install_default();
     let tls = rustls::ServerConfig::builder()
         .with_no_client_auth()

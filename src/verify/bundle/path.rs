@@ -11,7 +11,7 @@ use std::time::Duration;
 use der::asn1::AnyRef;
 use der::{Decode as _, Encode as _, Reader as _, SliceReader};
 use jiff::Timestamp;
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_cert::Certificate;
 use x509_cert::der::oid::ObjectIdentifier as Oid;
@@ -250,7 +250,7 @@ fn lacks(error: &webpki::Error) -> &'static str {
 }
 
 /// What certificates may be signed with.
-static ALGORITHMS: &[&dyn rustls_pki_types::SignatureVerificationAlgorithm] = &[
+static ALGORITHMS: &[&dyn rustls::pki_types::SignatureVerificationAlgorithm] = &[
     webpki::ring::ECDSA_P256_SHA256,
     webpki::ring::ECDSA_P256_SHA384,
     webpki::ring::ECDSA_P384_SHA256,

@@ -16,13 +16,13 @@
 //! brings must have signed it. What can't be told: without certificates in the timestamp, a timestamp by an authority of which the
 //! trusted root has no certificate; and one whose certificates between are left out.
 
-use const_oid::db::rfc5912::{
+use jiff::Timestamp;
+use x509_cert::Certificate;
+use x509_cert::der::oid::db::rfc5912::{
     ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, ID_EC_PUBLIC_KEY, RSA_ENCRYPTION,
     SHA_256_WITH_RSA_ENCRYPTION, SHA_384_WITH_RSA_ENCRYPTION, SHA_512_WITH_RSA_ENCRYPTION,
 };
-use const_oid::db::rfc8410::ID_ED_25519;
-use jiff::Timestamp;
-use x509_cert::Certificate;
+use x509_cert::der::oid::db::rfc8410::ID_ED_25519;
 use x509_cert::ext::pkix::ExtendedKeyUsage;
 
 use super::certificate::{self, TIME_STAMPING};

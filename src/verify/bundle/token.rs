@@ -6,13 +6,13 @@
 //! certificate twice if its chain has it too) and its members in any order; versions and the list of digests, which nothing depends on,
 //! may be any. What is signed of the attributes is their DER, in which they are sorted. Every length is definite and as short as can be.
 
-use const_oid::db::rfc5911::{ID_CONTENT_TYPE, ID_MESSAGE_DIGEST, ID_SIGNED_DATA};
-use const_oid::db::rfc5912::{ID_SHA_256, ID_SHA_384, ID_SHA_512};
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Encode as _, Header, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use x509_cert::Certificate;
+use x509_cert::der::oid::db::rfc5911::{ID_CONTENT_TYPE, ID_MESSAGE_DIGEST, ID_SIGNED_DATA};
+use x509_cert::der::oid::db::rfc5912::{ID_SHA_256, ID_SHA_384, ID_SHA_512};
 use x509_cert::ext::pkix::SubjectKeyIdentifier;
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
