@@ -44,15 +44,11 @@ struct Refusals {
 
 /// Gives requests their tokens.
 pub(super) struct Bearer {
-    next: TokenService,
-    ping: Arc<Ping>,
+    pub(super) next: TokenService,
+    pub(super) ping: Arc<Ping>,
 }
 
 impl Bearer {
-    pub(super) fn new(next: TokenService, ping: Arc<Ping>) -> Self {
-        Self { next, ping }
-    }
-
     /// The token of the first login that gets one.
     pub(super) async fn grant(
         &self,

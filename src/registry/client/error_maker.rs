@@ -26,17 +26,13 @@ use crate::registry::keychain::Credential;
 
 /// Makes errors.
 pub(super) struct ErrorMaker {
-    auth: Arc<Auth>,
-    proxies: Arc<Proxies>,
+    pub(super) auth: Arc<Auth>,
+    pub(super) proxies: Arc<Proxies>,
     /// When everything must be done.
-    deadline: Instant,
+    pub(super) deadline: Instant,
 }
 
 impl ErrorMaker {
-    pub(super) fn new(auth: Arc<Auth>, proxies: Arc<Proxies>, deadline: Instant) -> Self {
-        Self { auth, proxies, deadline }
-    }
-
     /// The error of a request that has no answer.
     pub(super) fn unanswered(
         &self,

@@ -177,28 +177,37 @@ impl Client {
         let (times, counters) = (Arc::new(AnswerTimes::new()), Arc::new(Counters::default()));
         let proxies = Arc::new(Proxies::new(&options.environment));
         let auth = Arc::new(Auth::new(keychain, net::proxy::logins(&options.environment)));
-        let errors = Arc::new(ErrorMaker::new(Arc::clone(&auth), Arc::clone(&proxies), deadline.into()));
-        let backoff = Arc::new(Backoff::new(deadline.into(), Arc::clone(&counters)));
+        let end = deadline.into();
+        let errors =
+            Arc::new(ErrorMaker { auth: Arc::clone(&auth), proxies: Arc::clone(&proxies), deadline: end });
+        let backoff = Arc::new(Backoff { deadline: end, counters: Arc::clone(&counters) });
 
         // From the innermost wrapper to the outermost.
-        let transport = Transport::new(&options, proxies, Arc::clone(&auth), Arc::clone(&counters))?;
-        let most = options.requests_per_host;
-        let throttle = Throttle::new(transport, most, deadline.into(), Arc::clone(&counters));
-        let redirect = Arc::new(Redirect::new(throttle, Arc::clone(&times)));
-        let origin = Arc::new(Origin::new(Arc::clone(&redirect), Arc::clone(&errors)));
-        let ping = Arc::new(Ping::new(Arc::clone(&origin), Arc::clone(&backoff), Arc::clone(&errors)));
-        let questions = (Arc::clone(&backoff), Arc::clone(&errors));
-        let tokens = TokenService::new(redirect, questions, Arc::clone(&insecure), Arc::clone(&counters));
-        let bearer = Bearer::new(tokens, Arc::clone(&ping));
-        let login = Login {
+        let next = Transport::new(&options, proxies, Arc::clone(&auth), Arc::clone(&counters))?;
+        let next = Throttle::new(next, options.requests_per_host, end, Arc::clone(&counters));
+        let redirect = Arc::new(Redirect { next, times: Arc::clone(&times) });
+        let origin = Arc::new(Origin { next: Arc::clone(&redirect), errors: Arc::clone(&errors) });
+        let ping = Arc::new(Ping {
+            next: Arc::clone(&origin),
+            backoff: Arc::clone(&backoff),
+            errors: Arc::clone(&errors),
+        });
+        let next = TokenService {
+            next: redirect,
+            backoff: Arc::clone(&backoff),
+            errors: Arc::clone(&errors),
+            insecure: Arc::clone(&insecure),
+            counters: Arc::clone(&counters),
+        };
+        let next = Login {
+            bearer: Bearer { next, ping: Arc::clone(&ping) },
             origin: Arc::clone(&origin),
             ping,
-            bearer,
             auth: Arc::clone(&auth),
             errors: Arc::clone(&errors),
             access,
         };
-        let sender = Retry::new(login, backoff);
+        let sender = Retry { next, backoff };
 
         let keeping = Mutex::default();
         let inner =

@@ -16,15 +16,11 @@ use super::request::Request;
 
 /// Sends requests as they are.
 pub(super) struct Origin {
-    next: Arc<Redirect>,
-    errors: Arc<ErrorMaker>,
+    pub(super) next: Arc<Redirect>,
+    pub(super) errors: Arc<ErrorMaker>,
 }
 
 impl Origin {
-    pub(super) fn new(next: Arc<Redirect>, errors: Arc<ErrorMaker>) -> Self {
-        Self { next, errors }
-    }
-
     /// Sends `request` as it is. A 401 or 403 that comes back is the registry's own; another host's is an error.
     pub(super) async fn send(
         &self,

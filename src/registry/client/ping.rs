@@ -22,16 +22,12 @@ const MAX_CHALLENGE_BYTES: usize = 4096;
 
 /// Asks registries how they want logins.
 pub(super) struct Ping {
-    next: Arc<Origin>,
-    backoff: Arc<Backoff>,
-    errors: Arc<ErrorMaker>,
+    pub(super) next: Arc<Origin>,
+    pub(super) backoff: Arc<Backoff>,
+    pub(super) errors: Arc<ErrorMaker>,
 }
 
 impl Ping {
-    pub(super) fn new(next: Arc<Origin>, backoff: Arc<Backoff>, errors: Arc<ErrorMaker>) -> Self {
-        Self { next, backoff, errors }
-    }
-
     /// What the registry offers to a request without a login: to the same one where it only reads, as some answer differently from place
     /// to place, and where that says nothing, to one for its root. Whatever else the answers are is not looked at.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<Offered, RegistryError> {

@@ -27,15 +27,11 @@ const MAX_REDIRECTS: usize = 5;
 
 /// Follows redirects.
 pub(super) struct Redirect {
-    next: Throttle,
-    times: Arc<AnswerTimes>,
+    pub(super) next: Throttle,
+    pub(super) times: Arc<AnswerTimes>,
 }
 
 impl Redirect {
-    pub(super) fn new(next: Throttle, times: Arc<AnswerTimes>) -> Self {
-        Self { next, times }
-    }
-
     /// Sends `call`, and follows redirects: what writes only to the same origin.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Answer, NoAnswer> {
         let reads = matches!(*call.method, Method::GET | Method::HEAD);

@@ -22,15 +22,11 @@ use crate::net::retry::Until;
 
 /// Sends requests, and again while that can help.
 pub(super) struct Retry {
-    next: Login,
+    pub(super) next: Login,
     pub(super) backoff: Arc<Backoff>,
 }
 
 impl Retry {
-    pub(super) fn new(next: Login, backoff: Arc<Backoff>) -> Self {
-        Self { next, backoff }
-    }
-
     /// Sends `request`, and again while that can help.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<Reply, RegistryError> {
         self.backoff.run(|| self.next.send(request)).await
@@ -45,15 +41,11 @@ impl Retry {
 /// Whether something is tried again, and after which wait.
 pub(super) struct Backoff {
     /// When everything must be done.
-    deadline: Instant,
-    counters: Arc<Counters>,
+    pub(super) deadline: Instant,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Backoff {
-    pub(super) fn new(deadline: Instant, counters: Arc<Counters>) -> Self {
-        Self { deadline, counters }
-    }
-
     /// Does `attempt` until it works, can't, or there is no time left.
     pub(super) async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, RegistryError>
     where

@@ -74,23 +74,14 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Asks token services.
 pub(super) struct TokenService {
-    next: Arc<Redirect>,
-    backoff: Arc<Backoff>,
-    errors: Arc<ErrorMaker>,
-    insecure: Arc<Insecure>,
-    counters: Arc<Counters>,
+    pub(super) next: Arc<Redirect>,
+    pub(super) backoff: Arc<Backoff>,
+    pub(super) errors: Arc<ErrorMaker>,
+    pub(super) insecure: Arc<Insecure>,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl TokenService {
-    pub(super) fn new(
-        next: Arc<Redirect>,
-        (backoff, errors): (Arc<Backoff>, Arc<ErrorMaker>),
-        insecure: Arc<Insecure>,
-        counters: Arc<Counters>,
-    ) -> Self {
-        Self { next, backoff, errors, insecure, counters }
-    }
-
     /// Asks for a token that opens the repository of `request`; without a credential, for an anonymous one.
     pub(super) async fn token(
         &self,
