@@ -163,13 +163,17 @@ impl Explanation {
 }
 
 impl Explanation {
-    /// The lines that are printed of it, each of its facts in one.
+    /// The lines that are printed of it: each of its facts in one, and its code.
     pub fn lines(&self) -> Vec<String> {
+        self.facts().chain([format!("  code:  {}", self.code)]).collect()
+    }
+
+    fn facts(&self) -> impl Iterator<Item = String> {
         let causes = self.causes.iter().map(|cause| ("  cause: ", cause));
         let used = self.used.iter().map(|used| ("  used:  ", used));
         let hint = self.hint.iter().map(|hint| ("  do:    ", hint));
         let facts = std::iter::once(("error: ", &self.error)).chain(causes).chain(used).chain(hint);
-        facts.map(|(title, fact)| format!("{title}{}", foreign::line(fact))).collect()
+        facts.map(|(title, fact)| format!("{title}{}", foreign::line(fact)))
     }
 }
 
@@ -184,9 +188,10 @@ pub fn line(error: &dyn Error, limit: usize) -> String {
     foreign::shown(&line, limit)
 }
 
+/// The four facts, without the code.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.lines().join("\n"))
+        f.write_str(&self.facts().collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -208,9 +213,10 @@ mod tests {
 
     #[test]
     fn four_facts_in_order_and_nothing_that_moves_the_cursor() {
-        let shown = Explanation::of(&Push(Denied)).to_string();
+        let explanation = Explanation::of(&Push(Denied));
+        assert_eq!(explanation.lines().last().unwrap(), "  code:  push-refused");
         assert_eq!(
-            shown,
+            explanation.to_string(),
             "error: cannot push the signature of registry.example/app\n  cause: 403 DENIED: no\\u{1b}[31m\n  \
              used:  user \"ci-bot\"\n  do:    allow it"
         );

@@ -107,7 +107,7 @@ fn shown(path: &Path) -> String {
 explain! { LedgerError,
     Self::Folder { .. } | Self::Write { .. } => ["state-dir-unwritable", Usage,
         "mount a volume there that this container's user may write, such as an emptyDir, into the agent alone"],
-    Self::Sockets { .. } => ["state-dir-shared", Usage, "name a folder on a volume that no step mounts with --state-dir"],
+    Self::Sockets { .. } => ["state-dir-taken", Usage, "name a folder on a volume that no step mounts with --state-dir"],
     Self::Taken { .. } => ["state-dir-taken", Usage, "give each agent a --state-dir of its own"],
     Self::Read { source, .. } => [of source],
     Self::Damaged { .. } => ["state-damaged", Usage, "find out what changed the file; after that, remove it to begin the count anew"],

@@ -279,7 +279,7 @@ fn is_missing(error: &PipelineError) -> bool {
 
 explain! { Refusal,
     Self::Path | Self::NoLength | Self::Request(_) => ["agent-request", Failed, "see docs/agent-openapi.yaml for what is taken"],
-    Self::Method { allowed } => ["agent-method", Failed, "use {allowed}"],
+    Self::Method { allowed } => ["agent-request", Failed, "use {allowed}"],
     Self::TooLarge { .. } | Self::LongPayload { .. } => ["agent-too-large", Failed,
         "sign what is smaller, such as a statement that names the large file by digest; an agent that signs \
          attestations (--kind attestation) takes 6 MiB of them"],

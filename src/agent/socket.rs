@@ -66,7 +66,7 @@ fn shown(path: &Path) -> String {
 
 explain! { SocketError,
     Self::Taken { .. } => ["socket-taken", Usage, "run one agent for a socket; name another with --socket"],
-    Self::NotASocket { .. } => ["socket-path", Usage, "name another path with --socket"],
+    Self::NotASocket { .. } => ["socket-taken", Usage, "name another path with --socket"],
     Self::Folder { source, .. } => [of source, exit Usage],
     Self::Make { .. } => ["socket-unwritable", Usage,
         "mount a volume there that this container's user may write, such as an emptyDir, and into the steps read-only"],

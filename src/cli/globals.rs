@@ -31,8 +31,8 @@ enum GlobalError {
 explain! { GlobalError,
     Self::Config(error) => [of error],
     Self::File(error) => [of error],
-    Self::NoTimeout(_) => ["global-no-timeout", Usage, "leave it out"],
-    Self::NoFile(_) => ["global-no-output-file", Usage, "redirect its standard output"],
+    Self::NoTimeout(_) => ["flag-not-taken", Usage, "leave it out"],
+    Self::NoFile(_) => ["flag-not-taken", Usage, "redirect its standard output"],
 }
 
 /// Whether everything is logged. A value that can't be read is told by [`begin`].

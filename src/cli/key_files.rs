@@ -38,9 +38,9 @@ pub(super) enum KeyFilesError {
 explain! { KeyFilesError,
     Self::Exists(_) => ["key-files-exist", Usage, "choose another --output-key-prefix, or move the old key away"],
     Self::Write { .. } => ["key-files-unwritable", Failed, "choose a folder that can be written with --output-key-prefix"],
-    Self::NoPassword => ["key-files-no-password", Usage, "set COSIGN_PASSWORD; an empty one is allowed"],
-    Self::Terminal(_) => ["password-not-read", Failed, "try again, or set COSIGN_PASSWORD"],
-    Self::Mismatch => ["password-mismatch", Usage, "try again, or set COSIGN_PASSWORD"],
+    Self::NoPassword => ["key-files-password", Usage, "set COSIGN_PASSWORD; an empty one is allowed"],
+    Self::Terminal(_) => ["key-files-password", Failed, "try again, or set COSIGN_PASSWORD"],
+    Self::Mismatch => ["key-files-password", Usage, "try again, or set COSIGN_PASSWORD"],
 }
 
 /// `PREFIX.key` and `PREFIX.pub`.

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use super::environment::Environment;
 use crate::blank;
+use crate::exit::ExitCode;
+use crate::explain::Explanation;
 use crate::foreign;
 
 /// The environment variable with the levels of the log.
@@ -13,8 +15,8 @@ const VARIABLE: &str = "STEPSEAL_LOG";
 ///
 /// # Errors
 ///
-/// What is wrong with the variable, in lines.
-pub(super) fn start(environment: &Environment, verbose: bool) -> Result<(), [String; 2]> {
+/// What is wrong with the variable.
+pub(super) fn start(environment: &Environment, verbose: bool) -> Result<(), Explanation> {
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
@@ -29,12 +31,15 @@ pub(super) fn start(environment: &Environment, verbose: bool) -> Result<(), [Str
         _ if blank::is_blank(&text) => None,
         text => text.parse().ok(),
     };
-    let levels = levels.ok_or_else(|| {
-        [
-            format!("error: {VARIABLE}: \"{}\" is not a list of levels", foreign::shown(&text, 80)),
-            "  do:    set it to error, warn, info, debug or trace, or to TARGET=LEVEL,…, or leave it out"
-                .to_owned(),
-        ]
+    let levels = levels.ok_or_else(|| Explanation {
+        code: "log-levels",
+        error: format!("{VARIABLE}: \"{}\" is not a list of levels", foreign::shown(&text, 80)),
+        causes: Vec::new(),
+        used: None,
+        hint: Some(
+            "set it to error, warn, info, debug or trace, or to TARGET=LEVEL,…, or leave it out".to_owned(),
+        ),
+        exit: ExitCode::Usage,
     })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Lines(stderr())).with_ansi(false);
     // A second log in the same process is a test's; the first stays.

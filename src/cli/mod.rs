@@ -77,9 +77,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = Output::new();
     let parsed = Parsed::new(args, &environment);
     let verbose = parsed.as_ref().is_ok_and(|parsed| globals::is_verbose(&parsed.matches, &environment));
-    if let Err(lines) = log::start(&environment, verbose) {
-        out.lines(lines);
-        return ExitCode::Usage;
+    if let Err(why) = log::start(&environment, verbose) {
+        out.explanation(&why);
+        return why.exit;
     }
     process::log_refused();
     let code = match parsed {

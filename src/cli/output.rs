@@ -106,7 +106,6 @@ impl Output {
     /// An error that is explained already.
     pub(super) fn explanation(&mut self, explanation: &Explanation) {
         self.lines(explanation.lines());
-        self.line(&format!("  code:  {}", explanation.code));
     }
 
     /// What clap has to say: help on standard output, errors on standard error. `again` parses the same command line with each argument escaped:

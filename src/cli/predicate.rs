@@ -47,9 +47,9 @@ explain! { PredicateError,
     Self::Read { source: InputError::TooLarge { .. }, .. } => ["predicate-large", Usage, "attest to a summary with the digest of the whole"],
     Self::Read { source, .. } => [of source, or "predicate-unreadable", Usage,
         "name a file that this step may read, or - for standard input"],
-    Self::NotText(_) => ["predicate-not-text", Usage, "give UTF-8 text"],
-    Self::NotJson { .. } => ["predicate-not-json", Usage, "give JSON, or --type custom, whose predicate may be any text"],
-    Self::Shape { .. } => ["predicate-shape", Usage, "give the file that belongs to this type, or the type that belongs to this file"],
+    Self::NotText(_) => ["predicate-form", Usage, "give UTF-8 text"],
+    Self::NotJson { .. } => ["predicate-form", Usage, "give JSON, or --type custom, whose predicate may be any text"],
+    Self::Shape { .. } => ["predicate-form", Usage, "give the file that belongs to this type, or the type that belongs to this file"],
 }
 
 /// The predicate type that `--type` names; `place` says whose it is.

@@ -429,9 +429,10 @@ impl ClusterError {
 }
 
 explain! { ClusterError,
-    Self::NoCluster { unread, .. } => ["cluster-none", Usage, text and(
-        "let the pod have its ServiceAccount's token (automountServiceAccountToken), or set KUBECONFIG".into(), unread.as_deref())],
-    Self::KubeconfigFile { source, .. } if source.kind() == io::ErrorKind::TimedOut => ["kubeconfig-not-a-file", Usage,
+    Self::NoCluster { unread, .. } => ["cluster-none", Usage,
+        "let the pod have its ServiceAccount's token (automountServiceAccountToken), or set KUBECONFIG{more}"
+        with (more = and(String::new(), unread.as_deref()))],
+    Self::KubeconfigFile { source, .. } if source.kind() == io::ErrorKind::TimedOut => ["kubeconfig-unreadable", Usage,
         "name a regular file: nothing could be read from this one before the time limit"],
     Self::KubeconfigFile { .. } => ["kubeconfig-unreadable", Usage, "mount it together with the kubeconfig, readable by this step's user"],
     Self::Program { path, .. } => ["kubeconfig-program", Usage,

@@ -227,7 +227,7 @@ pub enum ConfigError {
 }
 
 explain! { ConfigError,
-    Self::Environment { .. } => ["config-environment", Usage, "set the variables that begin with STEPSEAL_ to UTF-8 text"],
+    Self::Environment { .. } => ["config-not-text", Usage, "set the variables that begin with STEPSEAL_ to UTF-8 text"],
     Self::Directory { source: InputError::TooLarge { .. }, .. } => ["config-directory", Usage,
         "mount the chains-config ConfigMap, one file a key"],
     Self::Directory { source, .. } => [of source, or "config-directory", Usage, "mount the ConfigMap there, readable by this step's user"],
@@ -240,7 +240,7 @@ explain! { ConfigError,
     Self::Contradiction { one, other } | Self::TwoLogins { one, other } | Self::Both { one, other } => ["config-contradiction", Usage,
         "leave out {one} or {other}"],
     Self::Incomplete { given, missing, value } => ["config-incomplete", Usage, "give --{missing} {value} too, or leave out {given}"],
-    Self::Override { .. } => ["config-override", Usage, "see docs/configuration.md for the keys"],
+    Self::Override { .. } => ["config-value", Usage, "see docs/configuration.md for the keys"],
 }
 
 /// The longest piece of a value that an error repeats, in bytes.

@@ -49,8 +49,8 @@ pub enum SampleError {
 }
 
 explain! { SampleError,
-    Self::Start(_) => ["demo-port", Failed, "choose another port with --port"],
-    Self::Write(_) => ["demo-folder", Failed, "set TMPDIR to a folder that can be written"],
+    Self::Start(_) => ["demo-failed", Failed, "choose another port with --port"],
+    Self::Write(_) => ["demo-failed", Failed, "set TMPDIR to a folder that can be written"],
     Self::Push(_) | Self::Key(_) | Self::Random => ["demo-failed", Failed],
 }
 

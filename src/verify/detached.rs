@@ -85,7 +85,7 @@ explain! { DetachedError,
     Self::Json(_) | Self::Base64(_) | Self::Field(_) => ["bundle-malformed", Failed, "get the bundle again from where it was made"],
     Self::NoCertificate => ["certificate-form", Failed,
         "give a certificate in PEM, as cosign sign-blob --output-certificate writes the signer's"],
-    Self::Certificates => ["certificate-several", Failed, "give the certificates of one chain alone"],
+    Self::Certificates => ["certificate-form", Failed, "give the certificates of one chain alone"],
     Self::Timestamp => ["timestamp-form", Failed, "give what cosign sign-blob --rfc3161-timestamp wrote"],
 }
 

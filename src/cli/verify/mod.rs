@@ -55,7 +55,14 @@ fn registry(
     };
     let exit = job.run_until(begun.deadline, look(&begun, out));
     exit.unwrap_or_else(|why| {
-        out.lines([&format!("error: {why}; nothing is verified"), "  do:    run again, or raise --timeout"]);
+        out.explanation(&Explanation {
+            code: "verify-ended-early",
+            error: format!("{why}; nothing is verified"),
+            causes: Vec::new(),
+            used: None,
+            hint: Some("run again, or raise --timeout".to_owned()),
+            exit: ExitCode::Failed,
+        });
         ExitCode::Failed
     })
 }

@@ -40,8 +40,8 @@ pub enum ContentError {
 }
 
 explain! { ContentError,
-    Self::Name => ["demo-repository-name", Failed, "name repositories in lower case, with . _ - / as separators"],
-    Self::Full => ["demo-registry-full", Failed, "push less, or use a registry that stores on disk"],
+    Self::Name => ["demo-registry", Failed, "name repositories in lower case, with . _ - / as separators"],
+    Self::Full => ["demo-registry", Failed, "push less, or use a registry that stores on disk"],
 }
 
 impl From<Full> for ContentError {

@@ -130,5 +130,5 @@ explain! { SetupError,
     Self::CertsDir { source, .. } => [of source, or "registry-certs-dir", Usage,
         "name a folder with HOST[:PORT]/ca.crt, client.cert and client.key (--registry-certs-dir)"],
     Self::ClientKey { fault, .. } => ["registry-client-key", Usage, text fault.hint()],
-    Self::Tls(_) => ["registry-tls", Usage],
+    Self::Tls(_) => ["tls-setup", Usage],
 }

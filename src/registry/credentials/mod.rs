@@ -121,14 +121,14 @@ explain! { CredentialError,
 }
 
 explain! { FormatError,
-    Self::Entry { source: EntryError::Key, .. } => ["credentials-entry-name", Usage,
+    Self::Entry { source: EntryError::Key, .. } => ["credentials-entry", Usage,
         "name the entry as the registry is named in images: HOST[:PORT][/PATH]"],
-    Self::Entry { source: EntryError::Contradiction, .. } => ["credentials-entry-two", Usage,
+    Self::Entry { source: EntryError::Contradiction, .. } => ["credentials-entry", Usage,
         "leave out \"auth\", or \"username\" and \"password\""],
     Self::Entry { .. } => ["credentials-entry", Usage, "log in again, or make the Secret with kubectl create secret docker-registry"],
-    Self::HelperName { .. } => ["credentials-helper-name", Usage,
+    Self::HelperName { .. } => ["credentials-format", Usage,
         "write NAME, where the program is docker-credential-NAME on the PATH"],
-    Self::Repeated { .. } => ["credentials-repeated", Usage, "write all entries into one"],
+    Self::Repeated { .. } => ["credentials-format", Usage, "write all entries into one"],
     _ => ["credentials-format", Usage,
         "mount a dockerconfigjson, an object \"auths\" with an entry for each registry (kubectl create secret docker-registry makes one)"],
 }

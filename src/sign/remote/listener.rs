@@ -61,12 +61,12 @@ fn shown(path: &Path) -> String {
 }
 
 explain! { FolderError,
-    Self::Look { .. } => ["socket-folder-unreadable", Failed, "let this user look into it"],
-    Self::Owner { .. } => ["socket-folder-owner", Failed,
+    Self::Look { .. } => ["socket-folder-unsafe", Failed, "let this user look into it"],
+    Self::Owner { .. } => ["socket-folder-unsafe", Failed,
         "give the socket a folder of its own that belongs to the agent's user, such as /run/stepseal"],
-    Self::Writable { folder, mode, .. } if mode & 0o1000 != 0 => ["socket-folder-shared", Failed,
+    Self::Writable { folder, mode, .. } if mode & 0o1000 != 0 => ["socket-folder-unsafe", Failed,
         "give the socket a folder of its own, such as {folder}/stepseal" with (folder = shown(folder))],
-    Self::Writable { folder, .. } => ["socket-folder-writable", Failed, "run chmod go-w {folder}" with (folder = shown(folder))],
+    Self::Writable { folder, .. } => ["socket-folder-unsafe", Failed, "run chmod go-w {folder}" with (folder = shown(folder))],
 }
 
 /// Checks that the folder of the socket at `path` belongs to `user`, and that only `user` can write to it (and root).

@@ -109,7 +109,7 @@ explain! { RunRefusal,
     Self::Changed { so_far: true, .. } => ["run-went-on", Failed,
         "the run was signed before it ended: either this came later, from it or from somebody else, or the run was \
          changed; sign it when it is over, to have all of it signed"],
-    Self::Doubled { .. } => ["run-name-doubled", Failed,
+    Self::Doubled { .. } => ["run-changed", Failed,
         "don't trust the run: Tekton writes each name once, and what is signed has one of the values alone"],
     Self::Time => ["run-comparison-slow", Failed,
         "give it more time with --timeout, or look at the run: it may be made to keep verifiers busy"],

@@ -1,6 +1,13 @@
 //! What is documented is what the program does: tables are made from the code, and flags named in prose exist.
 
-#![expect(clippy::unwrap_used, reason = "all of this crate is test code, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of this crate is test code, its helpers too"
+)]
+
+mod codes;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -72,6 +79,7 @@ fn generated(name: &str) -> String {
                 writeln!(text, "| `{name}` | {instead} |").unwrap();
             }
         }
+        "codes" => codes::table(&mut text),
         "exit codes" => {
             writeln!(text, "| code | meaning |\n|---|---|").unwrap();
             for code in ExitCode::ALL {
@@ -179,7 +187,7 @@ fn root(name: &str) -> PathBuf {
 /// The calls that `tests/peers` runs, with what becomes of each.
 fn calls_of_cosign(text: &mut String) {
     writeln!(text, "| | call | with `stepseal` in cosign's place |\n|---|---|---|").unwrap();
-    for line in include_str!("data/cosign/calls.tsv").lines() {
+    for line in include_str!("../data/cosign/calls.tsv").lines() {
         let mut fields = line.splitn(3, '\t');
         let mut field = || fields.next().unwrap();
         let (number, verdict, call) = (field(), field(), field());
@@ -190,8 +198,13 @@ fn calls_of_cosign(text: &mut String) {
 /// Replaces every generated part; `BLESS=1 cargo test --test documentation` writes the file.
 #[test]
 fn tables_are_made_from_the_code() {
-    for page in ["docs/configuration.md", "docs/from-a-cosign-script.md", "docs/verify.md", "docs/policy.md"]
-    {
+    for page in [
+        "docs/configuration.md",
+        "docs/from-a-cosign-script.md",
+        "docs/verify.md",
+        "docs/policy.md",
+        "docs/troubleshooting.md",
+    ] {
         page_is_made_from_the_code(page);
     }
 }
