@@ -108,8 +108,8 @@ macro_rules! facts {
     ($code:literal, $exit:ident, $hint:literal $(with ($($name:ident = $value:expr),+))? $(, used $used:expr)?) => {
         $crate::explain::facts!($code, $exit, hint Some(format!($hint $($(, $name = $value)+)?)) $(, used $used)?)
     };
-    ($code:literal, $exit:ident) => {
-        $crate::explain::facts!($code, $exit, hint None)
+    ($code:literal, $exit:ident $(, used $used:expr)?) => {
+        $crate::explain::facts!($code, $exit, hint None $(, used $used)?)
     };
     (@option) => { None };
     (@option $some:expr) => { $some };

@@ -284,8 +284,7 @@ explain! { Refusal,
         "sign what is smaller, such as a statement that names the large file by digest; an agent that signs \
          attestations (--kind attestation) takes 6 MiB of them"],
     Self::Busy => ["agent-busy", Failed, "run again; docs/agent.md lists how much the agent does at once"],
-    Self::Cut | Self::TimedOut { .. } => ["agent-too-slow", Failed,
-        "run again; a registry that is slow needs a longer --request-timeout"],
+    Self::Cut | Self::TimedOut { .. } => ["agent-too-slow", Failed, "run again; a registry that is slow needs a longer --request-timeout"],
     Self::Payload(Malformed::NoSubject) => ["agent-no-subject", Failed,
         "a run that built no image can't be signed by an agent: sign it in a step with the key, or leave out \
          artifacts.taskrun.storage (or artifacts.pipelinerun.storage)"],

@@ -40,8 +40,7 @@ pub(super) enum PredicateError {
 }
 
 explain! { PredicateError,
-    Self::Type(_) => ["predicate-type", Usage,
-        "give a URI, or one of {names}" with
+    Self::Type(_) => ["predicate-type", Usage, "give a URI, or one of {names}" with
         (names = statement::PREDICATE_NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", "))],
     Self::Signature { .. } => ["predicate-signature", Usage, "sign the image with `stepseal sign`, or give the type of what is attested"],
     Self::Read { source: InputError::TooLarge { .. }, .. } => ["predicate-large", Usage, "attest to a summary with the digest of the whole"],

@@ -448,8 +448,7 @@ explain! { ClusterError,
         hint request.hint(), used Some(request.who.to_string())],
     Self::Request(request) if request.status() == 404 => ["cluster-not-found", Failed,
         hint request.hint(), used Some(request.who.to_string())],
-    Self::Request(request) if request.status() != 0 => ["cluster-refused", Failed,
-        hint request.hint(), used Some(request.who.to_string())],
+    Self::Request(request) if request.status() != 0 => ["cluster-refused", Failed, hint request.hint(), used Some(request.who.to_string())],
     Self::Request(request) => ["cluster-unreachable", Failed, hint request.hint(), used Some(request.who.to_string())],
 }
 

@@ -243,6 +243,5 @@ explain! { KeyError,
     Self::PublicFile { .. } | Self::Mismatch { .. } => ["public-key-mismatch", Usage,
         "write it anew (stepseal public-key --key cosign.key > cosign.pub), or take it out of the Secret"],
     Self::Encode | Self::Digest(_) => ["fault-key", Failed, "report it with the version of this program"],
-    Self::Sign(_) | Self::Random(_) => ["random-numbers", Failed,
-        "see why getrandom(2) fails here; a seccomp profile may refuse it"],
+    Self::Sign(_) | Self::Random(_) => ["random-numbers", Failed, "see why getrandom(2) fails here; a seccomp profile may refuse it"],
 }

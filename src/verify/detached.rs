@@ -77,8 +77,7 @@ pub enum DetachedError {
 
 explain! { DetachedError,
     Self::Empty => ["signature-empty", Failed, "see why the program that should have written it wrote nothing"],
-    Self::Envelope(DsseError::Signatures(0)) => ["envelope-unsigned", Failed,
-        "sign it: an envelope without a signature proves nothing"],
+    Self::Envelope(DsseError::Signatures(0)) => ["envelope-unsigned", Failed, "sign it: an envelope without a signature proves nothing"],
     Self::Envelope(_) => ["envelope-malformed", Failed, "get the envelope again from where it was made"],
     Self::Other { hint, .. } => ["signature-other-format", Failed, text *hint],
     Self::Text => ["signature-not-base64", Failed, "give the signature as base64, or its bytes"],

@@ -43,8 +43,7 @@ pub enum RequireError {
 }
 
 explain! { RequireError,
-    _ => ["require-malformed", Usage,
-        "write a JSONPath (RFC 9535) into the statement and the text that must be there, as \
+    _ => ["require-malformed", Usage, "write a JSONPath (RFC 9535) into the statement and the text that must be there, as \
          '$.predicate.builder.id=https://tekton.dev/chains/v2'"],
 }
 

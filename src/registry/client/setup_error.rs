@@ -116,10 +116,8 @@ impl ClientKeyFault {
 }
 
 explain! { SetupError,
-    Self::ReadRoots { source, .. } => [of source, or "registry-ca-file", Usage,
-        "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE, or *.crt in certs.d), and mount it into this step; \
-         openssl x509 -inform DER -in FILE -out FILE.pem makes PEM of DER"],
-    Self::NoCertificate { .. } => ["registry-ca-file", Usage,
+    Self::ReadRoots { source, .. } if source.hint().is_some() => [of source],
+    Self::ReadRoots { .. } | Self::NoCertificate { .. } => ["registry-ca-file", Usage,
         "name a PEM file with the CA's certificate (--registry-ca, SSL_CERT_FILE, or *.crt in certs.d), and mount it into this step; \
          openssl x509 -inform DER -in FILE -out FILE.pem makes PEM of DER"],
     Self::DamagedCertificate { .. } => ["registry-ca-damaged", Usage,

@@ -72,8 +72,7 @@ impl From<Fault> for GoTypeError {
 }
 
 explain! { GoTypeError,
-    Self { fault: Fault::NoValue, .. } => ["run-no-value", Failed,
-        "give it a value: Tekton can't write a parameter or result without one"],
+    Self { fault: Fault::NoValue, .. } => ["run-no-value", Failed, "give it a value: Tekton can't write a parameter or result without one"],
     _ => ["run-other-type", Failed, "take the run as Tekton has it: kubectl get taskrun or pipelinerun NAME -o yaml"],
 }
 
