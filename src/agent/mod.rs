@@ -26,14 +26,17 @@ mod room;
 mod server;
 mod service;
 mod socket;
+mod start;
 mod worker;
 
+pub use crate::sign::remote::{Kind, UnknownKind};
 pub use ledger::{Ledger, LedgerError};
 pub use log::{Log, Peer};
 pub use memory::LARGE_MANIFESTS;
-pub use policy::{Kind, Policy, UnknownKind};
+pub use policy::Policy;
 pub use refusal::{Malformed, Refusal};
 pub use request::Asked;
 pub use server::{Ended, serve};
 pub use service::{Agent, ROUTES, Route};
 pub use socket::{Socket, SocketError};
+pub(crate) use start::live;

@@ -1,176 +1,28 @@
-//! `stepseal agent`: the key in a sidecar.
-
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+//! `stepseal agent`: the key in a sidecar. `agent/start.rs` has its start.
 
 use clap::ArgMatches;
-use serde_json::json;
 
 use super::environment::Environment;
 use super::given::flags;
 use super::output::Output;
-use crate::agent::{Agent, LARGE_MANIFESTS, Ledger, LedgerError, Log, Policy, Socket, SocketError, serve};
-use crate::cluster::{Cluster, ClusterError, Reach};
-use crate::config::{AgentConfig, ConfigError, Sources, home};
+use super::sign::fail;
+use crate::agent::{Log, live};
+use crate::config::{AgentConfig, ConfigError, Sources};
 use crate::exit::ExitCode;
-use crate::explain::{Explain as _, explain};
-use crate::flow::access;
-use crate::flow::job::{Job, NoRuntime, interrupted};
-use crate::oci::PlainHttp;
-use crate::registry::RegistryError;
-use crate::registry::client::{Access, Client, ClientOptions};
-use crate::registry::credentials::{CredentialError, FileKeychain};
-use crate::sign::{KeyError, LockedKey, SignError, Unlocking};
-
-/// No agent lives so long. Its client wants to know when everything must be done; each request has a limit of its own.
-const LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// How long the Kubernetes API may take to give a key.
-const CLUSTER_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long a connection to a registry is kept: clients name registries, each of which has connections of its own.
-const IDLE_LIMIT: Duration = Duration::from_secs(2);
-
-/// Threads that sign, and wait for the disk. Each has a stack and memory that the allocator keeps for it.
-const MAX_BLOCKING_THREADS: usize = 8;
-
-/// What the log says where the count isn't kept.
-const COUNT_IN_MEMORY: &str =
-    "the count of signatures is in memory: a restarted agent begins it anew; --state-dir keeps it";
-
-/// Why the agent can't begin.
-#[derive(Debug, thiserror::Error)]
-enum BeginError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(transparent)]
-    Sign(#[from] SignError),
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    #[error(transparent)]
-    Runtime(#[from] NoRuntime),
-}
-
-explain! { BeginError,
-    Self::Config(error) => [of error],
-    Self::Key(error) => [of error],
-    Self::Sign(error) => [of error],
-    Self::Cluster(error) => [of error],
-    Self::Credentials(error) => [of error],
-    Self::Registry(error) => [of error],
-    Self::Socket(error) => [of error],
-    Self::Ledger(error) => [of error],
-    Self::Runtime(_) => ["runtime-not-started", Failed, "give the sidecar more memory and processes"],
-}
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    match live(matches, environment, out) {
-        Ok(code) => code,
-        Err(error) => {
-            out.error(&error);
-            error.exit()
-        }
-    }
-}
-
-fn live(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> Result<ExitCode, BeginError> {
-    let sources = Sources::read(flags(matches), environment.variables())?;
-    let config = AgentConfig::new(&sources)?;
+    let config = match config(matches, environment) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, out),
+    };
     for warning in &config.warnings {
         out.line(&format!("warning: {warning}"));
     }
-    Job::with_threads(MAX_BLOCKING_THREADS)?.run(async {
-        // As the first process of its container it is sent no signal that it doesn't catch.
-        let mut interrupted = pin!(interrupted());
-        let (agent, socket) = tokio::select! {
-            begun = begin(&config, environment) => begun?,
-            _ = &mut interrupted => return Ok(ExitCode::Done),
-        };
-        let stop = async {
-            let signal = interrupted.await;
-            agent.log().event("ending", json!({ "signal": signal }));
-        };
-        let ended = serve(&socket, &agent, stop).await;
-        agent.log().event("ended", json!({ "cut": ended.cut }));
-        Ok::<_, BeginError>(if ended.cut == 0 { ExitCode::Done } else { ExitCode::Failed })
-    })
-}
-
-/// Opens the key, and listens only then: who finds the socket is answered.
-async fn begin(config: &AgentConfig, environment: &Environment) -> Result<(Arc<Agent>, Socket), BeginError> {
-    let env = |name: &str| environment.get(name);
-    let ledger = config.state_dir.as_deref().map(|folder| Ledger::open(folder, config.socket.path()));
-    let ledger = ledger.transpose()?;
-    let key = Unlocking::start(match config.key.secret() {
-        Some(name) => {
-            let reach = Reach {
-                deadline: Instant::now() + CLUSTER_LIMIT,
-                folder: config.cluster_credentials.clone(),
-                kubeconfigs: access::kubeconfigs(environment),
-            };
-            let cluster = Cluster::connect(&reach, &env).await?;
-            LockedKey::from_secret(&cluster, name, &|name| environment.secret(name)).await?
-        }
-        None => config.key.read(&|name| environment.secret(name))?,
-    });
-    environment.forget_keys();
-    let places = home::credentials(&config.registry_config, &env);
-    let keychain = FileKeychain::load(places, environment.for_programs())?;
-    let options = ClientOptions {
-        insecure: config.insecure_registries.clone(),
-        extra_roots: config.registry_ca.clone(),
-        certs_dirs: config.registry_certs_dirs.clone(),
-        environment: crate::net::Environment::from_variables(|name| environment.get(name).map(Into::into)),
-        access: Access::Pull,
-        request_limit: config.request_timeout,
-        large_answers: Some(LARGE_MANIFESTS),
-        idle_limit: IDLE_LIMIT,
-        ..ClientOptions::new(Instant::now() + LIFE)
-    };
-    let keychain = keychain.over_plain_http(PlainHttp::new(&options.insecure));
-    let client = Client::new(options, Arc::new(keychain))?;
-    let signer = key.signer().await?;
-    let mut policy = Policy::new(config.kinds.clone(), config.allow.clone(), config.max_signatures)
-        .over_plain_http(PlainHttp::new(&config.insecure_registries));
-    let is_kept = ledger.is_some();
-    if let Some(ledger) = ledger {
-        policy = policy.counted_in(ledger);
-    }
     #[expect(clippy::disallowed_methods, reason = "the log writes JSON, a line each")]
     let log = Log::new(std::io::stderr());
-    let socket = Socket::listen(config.socket.path(), home::in_pod(&env))?;
-    let kinds: Vec<String> = config.kinds.iter().map(ToString::to_string).collect();
-    let allow: Vec<String> = config.allow.iter().map(ToString::to_string).collect();
-    log.event(
-        "listening",
-        json!({
-            "socket": config.socket.to_string(),
-            "keyId": signer.public_key().key_id(),
-            "kinds": kinds,
-            "allow": allow,
-            "maxSignatures": config.max_signatures,
-            "signatures": policy.given(),
-        }),
-    );
-    if let Some(open) = socket.open_to_others() {
-        let warning = format!(
-            "{open}: another process can replace the socket; name this key to each step with --agent-key"
-        );
-        log.event("warning", json!({ "warning": warning }));
-    }
-    if !is_kept {
-        log.event("warning", json!({ "warning": COUNT_IN_MEMORY }));
-    }
-    Ok((Arc::new(Agent::new(signer, client, policy, log, config.request_timeout)), socket))
+    live(&config, environment, log).unwrap_or_else(|error| fail(&error, out))
+}
+
+fn config(matches: &ArgMatches, environment: &Environment) -> Result<AgentConfig, ConfigError> {
+    AgentConfig::new(&Sources::read(flags(matches), environment.variables())?)
 }

@@ -56,7 +56,6 @@ fn attest(
     let protection = confinement::attest(&config, &named, files.paths(), environment);
     let plan = AttestPlan::new(config, &named, flags.switch("replace")?.unwrap_or(false))?;
     let attestations = files.read(plan.config.created)?;
-    let mut progress = Progress::new(plan.config.output, out);
-    let ended = plan.attest(attestations, begun, protection, environment, &mut progress)?;
+    let ended = plan.attest(attestations, begun, protection, environment, &mut Progress::new(out))?;
     Ok(conclude(ended, out))
 }

@@ -20,10 +20,9 @@ pub(super) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Shows on `out` how a run goes whose report has the form `output`.
-    pub(super) fn new(output: config::Output, out: &'a mut Output) -> Self {
-        let silent = output == config::Output::Json;
-        Self { out, bar: ProgressBar::hidden(), silent, told: HashSet::new() }
+    /// Shows on `out` how a run goes.
+    pub(super) fn new(out: &'a mut Output) -> Self {
+        Self { out, bar: ProgressBar::hidden(), silent: false, told: HashSet::new() }
     }
 
     /// Shows how a subject ended. Failures are shown whatever the output is, and each explanation once.
@@ -46,7 +45,8 @@ impl Observer for Progress<'_> {
     }
 
     /// Starts a bar, if a person is watching.
-    fn begins(&mut self, subjects: usize) {
+    fn begins(&mut self, subjects: usize, output: config::Output) {
+        self.silent = output == config::Output::Json;
         #[expect(clippy::disallowed_methods, reason = "asks what it is, and prints nothing")]
         let watched = !self.silent && subjects > 1 && std::io::stderr().is_terminal();
         if watched {

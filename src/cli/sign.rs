@@ -14,22 +14,21 @@ use crate::config::{self, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::flow::session::Ended;
-use crate::flow::sign::{SignRequest, sign};
+use crate::flow::sign::{self, SignRequest};
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    let request = match request(matches, environment, out) {
+    let request = match asked_for(matches, environment, out) {
         Ok(request) => request,
         Err(error) => return fail(&error, out),
     };
-    let mut progress = Progress::new(request.config.output, out);
-    match sign(request, environment, &mut progress) {
+    match sign::carry_out(request, environment, &mut Progress::new(out)) {
         Ok(ended) => conclude(ended, out),
         Err(error) => fail(&error, out),
     }
 }
 
 /// What the command line asks for. From here on the process is confined to it.
-fn request(
+fn asked_for(
     matches: &ArgMatches,
     environment: &Environment,
     out: &mut Output,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ConfigError, Reader, Sources, duration, settings};
-use crate::agent::Kind;
 use crate::oci::Pattern;
+use crate::sign::remote::Kind;
 use crate::sign::{AgentAddress, KeySource};
 
 /// Everything that `agent` needs to know, checked.

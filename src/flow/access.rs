@@ -1,5 +1,6 @@
 //! The signing key and the registries' credentials, from files or through the Kubernetes API.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::process::{Notices, ProcessEnvironment};
@@ -12,7 +13,7 @@ use crate::key::PublicKey;
 use crate::object_name::{NameError, ObjectName};
 use crate::registry::credentials::{CredentialError, FileKeychain};
 use crate::sign::remote::{Expected, PinnedKey};
-use crate::sign::{KeyError, LockedKey, Unlocking};
+use crate::sign::{KeyError, KeySource, LockedKey, Unlocking};
 
 /// How long a ServiceAccount that nobody named is asked for credentials: where the API can't be reached, signing without any goes on.
 const UNASKED_LIMIT: Duration = Duration::from_secs(10);
@@ -84,8 +85,7 @@ pub(crate) async fn open(
     let reach = reach(config, environment, deadline);
     // What is wrong with files is found before anybody is asked.
     let signer = signer(config, environment, deadline)?;
-    let places = home::credentials(&config.registry_config, &env);
-    let mut keychain = FileKeychain::load(places, environment.for_programs())?;
+    let mut keychain = self::keychain(&config.registry_config, environment)?;
     let unasked = asks_unasked(config, &keychain) && cluster::in_pod(&reach, &env);
     let by_flag = config.registry.k8s_keychain && config.service_account.is_none();
     let unasked = unasked || by_flag && is_in_pod(&reach, environment, notices);
@@ -114,6 +114,27 @@ pub(crate) async fn open(
         ask_own(&mut keychain, &cluster, notices).await?;
     }
     Ok(Access { key, keychain, requests: cluster.requests() })
+}
+
+/// The credentials in files: those that `named` says, or else those in the usual places.
+pub(crate) fn keychain(
+    named: &Option<Vec<PathBuf>>,
+    environment: &dyn ProcessEnvironment,
+) -> Result<FileKeychain, CredentialError> {
+    let places = home::credentials(named, &|name| environment.get(name));
+    FileKeychain::load(places, environment.for_programs())
+}
+
+/// The key at the place `source`, still locked; the cluster is reached by `reach` if it is there.
+pub(crate) async fn locked_key(
+    source: &KeySource,
+    reach: impl FnOnce() -> Reach,
+    environment: &dyn ProcessEnvironment,
+) -> Result<LockedKey, AccessError> {
+    let secrets = |name: &str| environment.secret(name);
+    let Some(name) = source.secret() else { return Ok(source.read(&secrets)?) };
+    let cluster = Cluster::connect(&reach(), &|name| environment.get(name)).await?;
+    Ok(LockedKey::from_secret(&cluster, name, &secrets).await?)
 }
 
 /// Reads the key alone, which begins to unlock: for commands that ask no registry.

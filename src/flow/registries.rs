@@ -7,12 +7,12 @@ use super::job::{Job, NoRuntime};
 use super::named_by_run::NamedByRun;
 use super::process::{Notices, ProcessEnvironment};
 use crate::cluster::Reach;
-use crate::config::{Verification, home};
+use crate::config::Verification;
 use crate::explain::explain;
 use crate::oci::Repository;
 use crate::registry::RegistryError;
 use crate::registry::client::{Access, Client, ClientOptions};
-use crate::registry::credentials::{CredentialError, FileKeychain};
+use crate::registry::credentials::CredentialError;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -48,14 +48,12 @@ pub(crate) fn client<'a>(
     deadline: Instant,
     notices: &mut Notices<'_>,
 ) -> Result<Client, RegistriesError> {
-    let env = |name: &str| environment.get(name);
-    let places = home::credentials(&config.registry_config, &env);
-    let mut keychain = FileKeychain::load(places, environment.for_programs())?;
+    let mut keychain = access::keychain(&config.registry_config, environment)?;
     let mut options = ClientOptions {
         insecure: config.insecure_registries.clone(),
         extra_roots: config.registry_ca.clone(),
         certs_dirs: config.registry_certs_dirs.clone(),
-        environment: crate::net::Environment::from_variables(|name| env(name).map(Into::into)),
+        environment: network(environment),
         requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
         access,
         ..ClientOptions::new(deadline)
@@ -75,4 +73,9 @@ pub(crate) fn client<'a>(
     }
     let keychain = named.keychain(keychain, &options);
     Ok(Client::new(options, keychain)?)
+}
+
+/// What the variables say about proxies and certificates.
+pub(crate) fn network(environment: &dyn ProcessEnvironment) -> crate::net::Environment {
+    crate::net::Environment::from_variables(|name| environment.get(name).map(Into::into))
 }

@@ -23,8 +23,8 @@ pub(crate) trait Observer {
     /// Why nothing, or less, is signed.
     fn explanation(&mut self, why: &Explanation);
 
-    /// The run begins to work on so many subjects.
-    fn begins(&mut self, subjects: usize);
+    /// The run begins to work on so many subjects; its report has the form `output`.
+    fn begins(&mut self, subjects: usize, output: config::Output);
 
     /// A subject turned up, or ended.
     fn event(&mut self, event: Event<'_>);
@@ -99,7 +99,7 @@ pub(super) fn run(
     observer: &mut dyn Observer,
 ) -> Result<(Report, Option<Whole>), BeginError> {
     let expected = task.expected();
-    observer.begins(expected.len());
+    observer.begins(expected.len(), task.config().output);
     let mut session = Session { recorder: Recorder::new(expected), whole: None };
     let deadline = begun + task.config().timeout;
     let ended = job.part_until(deadline, session.steps(task, environment, begun, observer));

@@ -7,6 +7,7 @@ use super::access::{self, Access, AccessError, reach};
 use super::job::NoRuntime;
 use super::named_by_run::NamedByRun;
 use super::process::{Notices, ProcessEnvironment};
+use super::registries::network;
 use super::{OciStores, Whole, Writers};
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, OciStorage};
@@ -133,7 +134,7 @@ fn client_options(
         insecure: insecure(config, images),
         extra_roots: config.registry_ca.clone(),
         certs_dirs: config.registry_certs_dirs.clone(),
-        environment: crate::net::Environment::from_variables(|name| environment.get(name).map(Into::into)),
+        environment: network(environment),
         requests_per_host: u32::try_from(config.jobs * 2).unwrap_or(u32::MAX),
         ..ClientOptions::new(deadline)
     }

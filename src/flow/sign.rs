@@ -60,7 +60,7 @@ explain! { SignRunError,
 /// # Errors
 ///
 /// What is to be signed can't be found out, or a file can't be written.
-pub(crate) fn sign(
+pub(crate) fn carry_out(
     request: SignRequest,
     environment: &dyn ProcessEnvironment,
     observer: &mut dyn Observer,
@@ -80,7 +80,7 @@ pub(crate) fn sign(
     let (report, exit) = match signing.subjects.refusal() {
         Some(refusal) => refused(&refusal, observer),
         None => signing
-            .carry_out(environment, begun, observer)
+            .sign(environment, begun, observer)
             .unwrap_or_else(|error| refused(&Explanation::of(&error), observer)),
     };
     let report = report.noting(notes).protected_by(protection);
@@ -106,7 +106,7 @@ struct Signing {
 
 impl Signing {
     /// Signs, and writes the further files.
-    fn carry_out(
+    fn sign(
         &mut self,
         environment: &dyn ProcessEnvironment,
         begun: Instant,

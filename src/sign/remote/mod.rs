@@ -11,6 +11,7 @@
 
 mod error;
 mod http;
+mod kind;
 mod listener;
 pub mod wire;
 
@@ -27,6 +28,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 pub use error::{AgentError, Said};
+pub use kind::{Kind, UnknownKind};
 pub use listener::{FolderError, check_folder};
 
 use super::{KeyError, Signer};
