@@ -14,12 +14,12 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use super::environment::Environment;
-use super::trust;
 use crate::cluster::{self, Reach};
 use crate::config::{Config, RunSource, Verification, home, system};
 use crate::flow::access;
 use crate::flow::discover::Named;
 use crate::flow::outputs::OutputFile;
+use crate::flow::trust;
 use crate::input::{self, Folder};
 use crate::place::StoreKind;
 use crate::process::Protection;

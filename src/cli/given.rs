@@ -74,7 +74,8 @@ pub(super) fn flags(matches: &ArgMatches) -> Flags {
 
 /// The images in the arguments `images`, and the files that list more.
 pub(super) fn named(matches: &ArgMatches, images: &str) -> Named {
-    let given = |name| matches.get_many::<String>(name).into_iter().flatten();
+    // A command may have only one of them.
+    let given = |name| matches.try_get_many::<String>(name).ok().flatten().into_iter().flatten();
     Named {
         images: given(images).cloned().collect(),
         files: given("images-file").map(PathBuf::from).collect(),

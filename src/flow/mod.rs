@@ -31,7 +31,9 @@ pub(crate) mod setup;
 pub(crate) mod sign;
 mod subjects;
 mod tags;
+pub(crate) mod trust;
 pub mod verify_run;
+pub(crate) mod verifying;
 mod whole;
 mod writers;
 

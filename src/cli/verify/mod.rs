@@ -2,7 +2,6 @@
 //!
 //! Standard output gets what cosign prints, standard error what people want to know; the checks are the library's.
 
-mod begin;
 mod of_run;
 mod told;
 
@@ -13,24 +12,25 @@ use clap::ArgMatches;
 
 use super::environment::Environment;
 use super::output::Output;
+use super::{confinement, given};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
 use crate::flow::images::{Asked, Looker, Seen};
 use crate::flow::job::Job;
+use crate::flow::verifying::{BeginError, Begun, Command, Gate};
 use crate::oci::ImageRef;
 use crate::verify::policy::age::Age;
 use crate::verify::policy::{Need, Policy, Rule};
 use crate::verify::{Check, Good, Verdict};
-use begin::{Begun, Gate};
 
 /// `stepseal verify`.
 pub(super) fn images(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    registry(matches, environment, out, begin::Command::Images)
+    registry(matches, environment, out, Command::Images)
 }
 
 /// `stepseal verify-attestation`.
 pub(super) fn attestations(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    registry(matches, environment, out, begin::Command::Attestations)
+    registry(matches, environment, out, Command::Attestations)
 }
 
 /// `stepseal verify-run`.
@@ -38,14 +38,8 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
     of_run::run(matches, environment, out).unwrap_or_else(|error| fail(&error, out))
 }
 
-fn registry(
-    matches: &ArgMatches,
-    environment: &Environment,
-    out: &mut Output,
-    command: begin::Command,
-) -> ExitCode {
-    let from = Instant::now();
-    let begun = match Begun::new(matches, environment, command, from, out) {
+fn registry(matches: &ArgMatches, environment: &Environment, out: &mut Output, command: Command) -> ExitCode {
+    let begun = match begin(matches, environment, command, out) {
         Ok(begun) => begun,
         Err(error) => return fail(&error, out),
     };
@@ -65,6 +59,23 @@ fn registry(
         });
         ExitCode::Failed
     })
+}
+
+/// Reads what is verified, and how; the process is confined to that.
+fn begin(
+    matches: &ArgMatches,
+    environment: &Environment,
+    command: Command,
+    out: &mut Output,
+) -> Result<Begun, BeginError> {
+    let from = Instant::now();
+    let config = given::verification(command.name(), matches, environment)?;
+    for warning in &config.warnings {
+        out.line(&format!("warning: {warning}"));
+    }
+    confinement::verify(&config, matches, environment);
+    let named = given::named(matches, "image");
+    Begun::new(config, &named, command, environment, from, &mut |line| out.line(line))
 }
 
 /// Verifies everything and tells of each image. Only when all are good is the run.

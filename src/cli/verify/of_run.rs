@@ -6,7 +6,6 @@ use std::time::Instant;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
-use super::begin::{self, BeginError};
 use crate::cli::confinement;
 use crate::cli::environment::Environment;
 use crate::cli::given;
@@ -17,6 +16,7 @@ use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
 use crate::flow::job::Job;
 use crate::flow::verify_run;
+use crate::flow::verifying::{self, BeginError};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::object_name::{ObjectName, Uid};
@@ -40,8 +40,8 @@ pub(super) fn run(
         out.line(&format!("warning: {warning}"));
     }
     let protection = confinement::verify(&config, matches, environment);
-    let trust = begin::trust(&config, environment, begun)?;
-    let requires = begin::requires(&config)?;
+    let trust = verifying::trust(&config, environment, begun)?;
+    let requires = verifying::requires(&config)?;
     let run = match matches.get_one::<String>("run") {
         Some(place) => {
             let bytes = input::read_or_stdin(Path::new(place), MAX_BYTES);
@@ -157,7 +157,7 @@ fn from_cluster(
         Some(parsed.map_err(|error| BeginError::RunName(foreign::shown(text, 200), error)))
     };
     let (task_run, pipeline_run) = (name("taskrun").transpose()?, name("pipelinerun").transpose()?);
-    let reach = begin::reach(config, environment, begun);
+    let reach = verifying::reach(config, environment, begun);
     Job::start()?.run(async {
         let cluster = Cluster::connect(&reach, &|name| environment.get(name)).await?;
         if let Some(name) = task_run {

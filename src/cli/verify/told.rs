@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::begin::Begun;
 use crate::cli::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
 use crate::flow::images::{Asked, Looker};
+use crate::flow::verifying::Begun;
 use crate::foreign;
 use crate::store::Wanted;
 use crate::verify::policy::age::Age;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::cli::trust::TrustFlagError;
 use crate::config::ConfigError;
 use crate::explain::explain;
+use crate::flow::trust::TrustFlagError;
 use crate::foreign;
 use crate::input::InputError;
 use crate::key::Hash;

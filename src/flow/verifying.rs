@@ -1,25 +1,21 @@
-//! Everything a verification begins with: settings, keys, images, the client.
+//! What `verify`, `verify-attestation` and `verify-run` begin with: keys, images, the client.
 
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::ArgMatches;
-
-use super::super::environment::Environment;
-use super::super::output::Output;
-use crate::cli::confinement;
-use crate::cli::given;
-use crate::cli::trust::{self, TrustFlagError};
+use super::access;
+use super::discover;
+use super::job::NoRuntime;
+use super::process::{Notices, ProcessEnvironment};
+use super::registries::{self, RegistriesError};
+use super::trust::{self, TrustFlagError};
 use crate::cluster::{ClusterError, Reach, RunsError};
 use crate::config::{ConfigError, Verification};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation, explain};
-use crate::flow::access;
 use crate::flow::images::Looker;
-use crate::flow::job::NoRuntime;
-use crate::flow::registries::{self, RegistriesError};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::object_name::NameError;
@@ -35,14 +31,14 @@ use crate::verify::{Accepted, Check, Demands, Require, RequireError, Signer, Tru
 
 /// Which command is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(crate) enum Command {
     Images,
     Attestations,
 }
 
 impl Command {
     /// Its name.
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Images => "verify",
             Self::Attestations => "verify-attestation",
@@ -51,7 +47,7 @@ impl Command {
 }
 
 /// What an image has to pass.
-pub(super) enum Gate {
+pub(crate) enum Gate {
     /// One check, from the flags.
     Check(Box<Check>),
     /// The rules of a policy, and the time that ages are counted to.
@@ -59,18 +55,18 @@ pub(super) enum Gate {
 }
 
 /// A verification that can begin.
-pub(super) struct Begun {
-    pub(super) images: Vec<Named>,
-    pub(super) gate: Gate,
-    pub(super) looker: Looker,
-    pub(super) json: bool,
-    pub(super) attestations: bool,
-    pub(super) deadline: Instant,
+pub(crate) struct Begun {
+    pub(crate) images: Vec<Named>,
+    pub(crate) gate: Gate,
+    pub(crate) looker: Looker,
+    pub(crate) json: bool,
+    pub(crate) attestations: bool,
+    pub(crate) deadline: Instant,
 }
 
 /// Why a verification can't begin.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BeginError {
+pub(crate) enum BeginError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -114,7 +110,7 @@ pub(super) enum BeginError {
 /// Why there is nothing to verify.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct NothingError(String);
+pub(crate) struct NothingError(String);
 
 explain! { BeginError,
     Self::Config(error) => [of error],
@@ -141,31 +137,29 @@ explain! { BeginError,
 }
 
 impl Begun {
-    /// Reads everything; asks no registry yet.
-    pub(super) fn new(
-        matches: &ArgMatches,
-        environment: &Environment,
+    /// Reads what is needed to verify the images that are `named`; asks no registry yet.
+    ///
+    /// # Errors
+    ///
+    /// A setting, a file or a key can't be used, or there is no image.
+    pub(crate) fn new(
+        config: Verification,
+        named: &discover::Named,
         command: Command,
+        environment: &dyn ProcessEnvironment,
         from: Instant,
-        out: &mut Output,
+        notices: &mut Notices<'_>,
     ) -> Result<Self, BeginError> {
-        let config = given::verification(command.name(), matches, environment)?;
-        for warning in &config.warnings {
-            out.line(&format!("warning: {warning}"));
-        }
-        confinement::verify(&config, matches, environment);
         let gate = match &config.policy {
             Some(path) if command == Command::Images => {
                 Gate::Policy(Box::new(policy(path, &config, environment, from)?), jiff::Timestamp::now())
             }
             _ => Gate::Check(Box::new(check(&config, command, environment, from)?)),
         };
-        let images = images(matches, &config, command)?;
+        let images = images(named, &config, command)?;
         let deadline = from + config.timeout;
-        let named = images.iter().map(|named| &named.repository);
-        let client = registries::client(&config, environment, named, Access::Pull, deadline, &mut |line| {
-            out.line(line)
-        })?;
+        let repositories = images.iter().map(|named| &named.repository);
+        let client = registries::client(&config, environment, repositories, Access::Pull, deadline, notices)?;
         Ok(Self {
             images,
             gate,
@@ -182,7 +176,7 @@ impl Begun {
 fn policy(
     path: &Path,
     config: &Verification,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     from: Instant,
 ) -> Result<Policy, BeginError> {
     let flags = config.keys_named
@@ -228,7 +222,7 @@ fn policy(
 fn check(
     config: &Verification,
     command: Command,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     from: Instant,
 ) -> Result<Check, BeginError> {
     let trust = trust(config, environment, from)?;
@@ -241,20 +235,20 @@ fn check(
 }
 
 /// What statements must say.
-pub(super) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError> {
+pub(crate) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError> {
     config.requires.iter().map(|text| text.parse::<Require>().map_err(BeginError::from)).collect()
 }
 
 /// How the cluster is reached; the time that there is counts from `from`.
-pub(super) fn reach(config: &Verification, environment: &Environment, from: Instant) -> Reach {
+pub(crate) fn reach(config: &Verification, environment: &dyn ProcessEnvironment, from: Instant) -> Reach {
     let (folder, kubeconfigs) = (config.cluster_credentials.clone(), access::kubeconfigs(environment));
     Reach { deadline: from + config.timeout, folder, kubeconfigs }
 }
 
 /// Whose signatures the flags accept.
-pub(super) fn trust(
+pub(crate) fn trust(
     config: &Verification,
-    environment: &Environment,
+    environment: &dyn ProcessEnvironment,
     from: Instant,
 ) -> Result<Trust, BeginError> {
     let reach = reach(config, environment, from);
@@ -312,24 +306,22 @@ fn matched(flag: &'static str, (text, regexp): &(String, bool)) -> Result<Match,
 }
 
 /// The images that are named, or else those that the results name.
-fn images(matches: &ArgMatches, config: &Verification, command: Command) -> Result<Vec<Named>, BeginError> {
-    let named = matches.get_many::<String>("image").into_iter().flatten();
-    let mut images = named.map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
+fn images(
+    named: &discover::Named,
+    config: &Verification,
+    command: Command,
+) -> Result<Vec<Named>, BeginError> {
+    let mut images = named.images.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
     if command == Command::Attestations {
         return Ok(images);
     }
-    let files: Vec<&String> = matches.get_many::<String>("images-file").into_iter().flatten().collect();
-    let discovered = if images.is_empty() && files.is_empty() {
+    let discovered = if images.is_empty() && named.files.is_empty() {
         tekton::discover(&tekton::Places {
             results_dir: config.results_dir.clone(),
             steps_dir: config.steps_dir.clone(),
         })?
     } else {
-        let mut discovered = tekton::from_arguments(&[]);
-        for file in files {
-            discovered.extend(tekton::from_file(Path::new(file))?);
-        }
-        discovered
+        discover::Named { images: Vec::new(), files: named.files.clone() }.read()?
     };
     let plan = crate::plan::plan(&discovered, &PlanOptions::default());
     if let Some(problem) = plan.problems.first() {
