@@ -132,6 +132,7 @@ impl Drop for Taken<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sign::remote::UnknownKind;
 
     #[test]
     fn a_signature_that_was_not_given_is_not_counted() {
