@@ -75,6 +75,14 @@ pub struct Standing<'a> {
     pub signature: &'a str,
 }
 
+impl Standing<'_> {
+    /// The signature that stands there, if it stands beside `payload`.
+    pub fn signature_of(&self, payload: &[u8]) -> Option<Vec<u8>> {
+        let there = STANDARD.decode(self.payload).ok()?;
+        (there == payload).then(|| STANDARD.decode(self.signature).ok())?
+    }
+}
+
 /// Says whether what stands under a name counts as an entry: `verify-run`'s verdict.
 pub type Counts<'a> = dyn Fn(&Entry, &Standing<'_>) -> bool + Send + Sync + 'a;
 

@@ -3,25 +3,40 @@
 use crate::chains::ShortKey;
 use crate::oci::{Digest, ImageRef};
 
-/// A place for signatures, as the configuration names it.
+/// A store, as the configuration names it; in the order in which a run writes to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StoreKind {
-    /// Beside the images, in their registries.
-    Oci,
-    /// A folder.
-    Directory,
-    /// The run's annotations.
-    Tekton,
+pub struct StoreKind {
+    /// What it needs.
+    pub holder: Holder,
+    /// Its name in the configuration.
+    pub name: &'static str,
+}
+
+/// What holds the signatures of a store, and has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// The registries of the images that the signatures are about, in all encodings.
+    Images,
+    /// The folder for signatures.
+    Folder,
+    /// The object of the run, in the cluster.
+    Run,
 }
 
 impl StoreKind {
-    /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Oci => "oci",
-            Self::Directory => "directory",
-            Self::Tekton => "tekton",
-        }
+    /// Whether signatures lie beside images: a run without images has no place there.
+    pub fn is_beside_images(self) -> bool {
+        self.holder == Holder::Images
+    }
+
+    /// Whether it needs the folder for signatures.
+    pub fn needs_folder(self) -> bool {
+        self.holder == Holder::Folder
+    }
+
+    /// Whether it needs a run, and the cluster.
+    pub fn needs_run(self) -> bool {
+        self.holder == Holder::Run
     }
 }
 

@@ -68,10 +68,10 @@ impl Label {
         store: StoreKind,
         encodings: &[Encoding],
     ) -> Vec<Self> {
-        let label = |encoding| Self { artifact, format, store: store.name(), encoding };
-        match store {
-            StoreKind::Oci => encodings.iter().map(|encoding| label(Some(*encoding))).collect(),
-            StoreKind::Directory | StoreKind::Tekton => vec![label(None)],
+        let label = |encoding| Self { artifact, format, store: store.name, encoding };
+        match store.is_beside_images() {
+            true => encodings.iter().map(|encoding| label(Some(*encoding))).collect(),
+            false => vec![label(None)],
         }
     }
 }

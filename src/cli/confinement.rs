@@ -21,7 +21,6 @@ use crate::flow::discover::Named;
 use crate::flow::outputs::OutputFile;
 use crate::flow::trust;
 use crate::input::{self, Folder};
-use crate::place::StoreKind;
 use crate::process::Protection;
 use crate::process::landlock::{Landlock, Rules};
 use crate::registry::credentials::FileKeychain;
@@ -65,7 +64,7 @@ pub(super) fn sign(
         RunSource::Own { .. } => runs.iter().any(|run| !run.stores.is_empty()),
         RunSource::File(_) => {
             let stores = runs.iter().flat_map(|run| &run.stores).chain(&config.images);
-            config.mark_signed || stores.into_iter().any(|store| *store == StoreKind::Tekton)
+            config.mark_signed || stores.into_iter().any(|store| store.needs_run())
         }
     };
     draft.signing(config, asks_cluster);

@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::exit::ExitCode;
 use crate::flow::discover::Subjects;
 use crate::oci::ImageRef;
-use crate::place::{Encoding, KeptUnder, StoreKind};
+use crate::place::{Encoding, KeptUnder};
 use crate::plan::{self, Note, PlannedTag, Problem, Subject};
 use crate::report::{Pending, ReportError};
 use crate::store::Contents;
@@ -168,12 +168,12 @@ fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::formats::Payload
     }
     for (run, to) in subjects.run_artifacts() {
         let Some(payload) = &run.payload else { continue };
-        let images = run.images.iter().filter(|_| to.stores.contains(&StoreKind::Oci));
+        let images = run.images.iter().filter(|_| to.stores.iter().any(|store| store.is_beside_images()));
         all.push(Payload {
             artifact: run.artifact(),
             format: to.format_name,
             statement: serde_json::from_slice(&payload.bytes).unwrap_or(Value::Null),
-            stores: to.stores.iter().map(|store| store.name()).collect(),
+            stores: to.stores.iter().map(|store| store.name).collect(),
             keys: Keys {
                 annotations: Annotations::of(&run.short_key),
                 short_key: run.short_key.clone(),

@@ -271,7 +271,9 @@ async fn a_signature_that_begins_like_an_envelope_is_found_where_it_was_written(
     let entries = [Entry { payload, signature, ..entry() }];
     let trust = crate::verify::own::trust(key.public_key());
     let counts = |entry: &Entry, there: &Standing<'_>| {
-        crate::verify::run::counts(&trust, &entry.payload, there.payload, there.signature)
+        there
+            .signature_of(&entry.payload)
+            .is_some_and(|signature| crate::verify::run::counts(&trust, &entry.payload, &signature))
     };
     let stored = std::sync::Mutex::new(json!({}));
     let server = Server::start(move |seen, _| {

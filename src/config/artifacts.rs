@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::oci::reference::Repository;
 use crate::place::{Encoding, StoreKind};
 use crate::run::{ProvenanceOptions, RunFormat};
+use crate::store::MEMBERS;
 
 use super::origin::Origin;
 use super::settings::{self, ChainsKey};
@@ -62,7 +63,7 @@ impl Reader<'_> {
             (&settings::TASKRUN_STORAGE, &runs.task_run.stores),
             (&settings::PIPELINERUN_STORAGE, &runs.pipeline_run.stores),
         ];
-        let folder = keys.iter().find(|(_, stores)| stores.contains(&StoreKind::Directory));
+        let folder = keys.iter().find(|(_, stores)| stores.iter().any(|store| store.needs_folder()));
         if let (Some((key, _)), None) = (folder, &signatures_dir) {
             let (text, origin) = self.0.chains(key)?;
             return Err(bad(origin, &text, "possible without a folder: --signatures-dir is not set"));
@@ -77,8 +78,7 @@ impl Reader<'_> {
         signer: &ChainsKey,
         warnings: &mut Vec<String>,
     ) -> Result<Vec<StoreKind>, ConfigError> {
-        let all =
-            [StoreKind::Oci, StoreKind::Directory, StoreKind::Tekton].map(|store| (store.name(), store));
+        let all: Vec<_> = MEMBERS.iter().map(|member| (member.kind.name, member.kind)).collect();
         let (mut stores, origin) = self.words(key, &all, warnings)?;
         let (signer, by) = self.chains(signer)?;
         if signer == "none" && !stores.is_empty() {
@@ -164,7 +164,7 @@ impl Reader<'_> {
             return Err(self.unsupported(format, origin, &text));
         };
         let stores = self.stores(storage, signer, warnings)?;
-        if known == RunFormat::Tekton && stores.contains(&StoreKind::Oci) {
+        if known == RunFormat::Tekton && stores.iter().any(|store| store.is_beside_images()) {
             let (text, origin) = self.0.chains(storage)?;
             let wanted = "a store for the format tekton, which is no in-toto statement: tekton, directory";
             return Err(bad(origin, &text, wanted));

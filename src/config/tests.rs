@@ -4,6 +4,7 @@ use super::*;
 use crate::exit::ExitCode;
 use crate::explain::Explain as _;
 use crate::place::Encoding;
+use crate::store::{annotations, oci};
 
 fn flags(given: &[(&str, &[&str])]) -> Flags {
     given
@@ -29,7 +30,7 @@ fn nothing_set_gives_the_documented_defaults() {
     assert_eq!(config.timeout, Duration::from_secs(300));
     assert_eq!(config.output, Output::Human);
     assert!(!config.lenient && !config.recursive);
-    assert_eq!(config.images, [StoreKind::Oci]);
+    assert_eq!(config.images, [oci::MEMBER.kind]);
     assert_eq!(
         config.oci,
         OciStorage { encodings: vec![Encoding::Dsse], repository: None, insecure_http: false }
@@ -209,8 +210,8 @@ fn several_stores_stand_between_commas_and_an_empty_entry_is_named() {
         ("STEPSEAL_ARTIFACTS_OCI_SIGNER", "none"),
     ];
     let config = config(Flags::new(), &env).unwrap();
-    assert_eq!(config.runs.task_run.stores, [StoreKind::Tekton]);
-    assert_eq!(config.runs.pipeline_run.stores, [StoreKind::Oci, StoreKind::Tekton]);
+    assert_eq!(config.runs.task_run.stores, [annotations::MEMBER.kind]);
+    assert_eq!(config.runs.pipeline_run.stores, [oci::MEMBER.kind, annotations::MEMBER.kind]);
     assert_eq!(config.images, []);
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
     assert!(config.warnings[0].contains("\"tekton,\" has an empty entry"), "{:?}", config.warnings);

@@ -13,7 +13,7 @@ use crate::process::ProgramEnvironment;
 use crate::registry::client::{Client, ClientOptions};
 use crate::registry::credentials::{FileKeychain, Places};
 use crate::sign::KeyError;
-use crate::store::{Contents, Depth, OciReferrers, OciTag, Store};
+use crate::store::{Contents, Depth, OciReferrers, OciTag, SignatureList};
 use crate::verify;
 
 /// The command lines that the demo runs and shows.
@@ -109,7 +109,7 @@ async fn verify_one(
     let pem = std::fs::read_to_string(sample.keys().join("cosign.pub")).map_err(|error| error.to_string())?;
     let key = PublicKey::from_pem(&pem).map_err(|error| explain(&KeyError::PublicKey(error)))?;
     let client = client(sample)?;
-    let (store, format): (Box<dyn Store>, Box<dyn Format>) = if referrers {
+    let (store, format): (Box<dyn SignatureList>, Box<dyn Format>) = if referrers {
         (Box::new(OciReferrers::new(client, None, None)), Box::new(CosignStatement))
     } else {
         (Box::new(OciTag::new(client, Contents::Signatures, None)), Box::new(SimpleSigning))

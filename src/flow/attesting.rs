@@ -66,11 +66,11 @@ impl AttestPlan {
     /// There is no store for it, or a file with names can't be read.
     pub(crate) fn new(config: Config, named: &Named, replace: bool) -> Result<Self, AttestRunError> {
         let stores: Vec<StoreKind> =
-            config.images.iter().copied().filter(|store| *store != StoreKind::Tekton).collect();
+            config.images.iter().copied().filter(|store| !store.needs_run()).collect();
         if stores.is_empty() {
             return Err(AttestRunError::NoStore);
         }
-        if replace && stores != [StoreKind::Oci] {
+        if replace && !stores.iter().all(|store| store.is_beside_images()) {
             return Err(AttestRunError::Replace("artifacts.oci.storage has another store"));
         }
         if replace && config.oci.encodings != [Encoding::Dsse] {

@@ -6,13 +6,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
+use super::keyed::Aside;
 use super::subjects::{Next, Slot, Subjects};
-use super::{Pipeline, Seen, look_up};
+use super::{Ended, Pipeline, Seen, look_up};
 use crate::explain::Explanation;
 use crate::formats::Payload;
 use crate::key::Signature;
@@ -72,15 +74,37 @@ impl Batch {
     ///
     /// One image's failure doesn't hide the others', nor one store's: all are tried.
     pub async fn sign(&self, images: &[PlannedImage], seen: &mut Seen<'_>) -> Vec<Outcome> {
+        self.sign_for(false, images, seen).await.0
+    }
+
+    /// The same, and what is signed and waits for everything else of the run, if there is one.
+    pub(super) async fn sign_for(
+        &self,
+        has_run: bool,
+        images: &[PlannedImage],
+        seen: &mut Seen<'_>,
+    ) -> (Vec<Outcome>, Vec<Aside>) {
         let labels = self.pipelines.iter().map(|pipeline| pipeline.label).collect();
         let subjects = Subjects::new(labels, self.later.clone(), images, self.jobs, seen);
-        let sign = async |next: Next, slot| self.sign_one(&next.planned, Rc::new(slot), &subjects).await;
+        let aside = RefCell::default();
+        let sign = async |next: Next, slot| {
+            self.sign_one(&next, Rc::new(slot), &subjects, has_run.then_some(&aside)).await;
+        };
         subjects.queue.run(sign).collect::<()>().await;
-        subjects.into_outcomes()
+        let mut aside: Vec<(usize, Aside)> = aside.into_inner();
+        // Whichever ended first: the same images make the same annotations.
+        aside.sort_by(|(a, one), (b, other)| (a, &one.subject).cmp(&(b, &other.subject)));
+        (subjects.into_outcomes(), aside.into_iter().map(|(_, aside)| aside).collect())
     }
 
     /// Signs one image for each store; its place to work is free when none of them needs it any more.
-    async fn sign_one(&self, planned: &PlannedImage, slot: Slot<'_>, subjects: &Subjects<'_, '_>) {
+    async fn sign_one(
+        &self,
+        Next { planned, number }: &Next,
+        slot: Slot<'_>,
+        subjects: &Subjects<'_, '_>,
+        aside: Option<&RefCell<Vec<(usize, Aside)>>>,
+    ) {
         let PlannedImage { image, from, .. } = planned;
         let held = OnceCell::new();
         let one = OneImage { planned, signatures: Signatures::default() };
@@ -92,9 +116,21 @@ impl Batch {
                 held.as_ref().map_err(Clone::clone)
             };
             each.push(async move {
-                let result = pipeline.sign_one(one, manifest, &looks, slot).await;
-                let (label, subject) = (pipeline.label, About::Image(image.clone()));
-                subjects.ended(Outcome { label, subject, from: from.clone(), result });
+                let ended = pipeline.sign_one(one, manifest, &looks, slot, aside.is_some()).await;
+                let (label, subject, from) = (pipeline.label, About::Image(image.clone()), from.clone());
+                let result = match ended {
+                    Ok(Ended::Aside(filed)) => {
+                        let store = Arc::clone(&pipeline.store);
+                        let made = Aside { store, label, subject, from, filed };
+                        if let Some(aside) = aside {
+                            aside.borrow_mut().push((*number, made));
+                        }
+                        return;
+                    }
+                    Ok(Ended::Done(done)) => Ok(done),
+                    Err(why) => Err(why),
+                };
+                subjects.ended(Outcome { label, subject, from, result });
             });
         }
         // Each has its share of the place now.

@@ -177,7 +177,7 @@ impl Subjects {
         let mut codes: Vec<ExitCode> = of_images.map(|_| ExitCode::Done).collect();
         for (run, to) in self.run_artifacts() {
             for store in &to.stores {
-                let no_place = *store == StoreKind::Oci && run.images.is_empty();
+                let no_place = store.is_beside_images() && run.images.is_empty();
                 let no_place = no_place.then(|| Explanation::of(&WholeError::NoImage(run.shown())));
                 let failure = run.blocked.clone().or(no_place);
                 codes.push(failure.as_ref().map_or(ExitCode::Done, |failure| failure.exit));
@@ -221,8 +221,8 @@ impl Subjects {
 
     /// Whether something is written into annotations.
     pub(crate) fn annotates(&self) -> bool {
-        let of_images = self.config.images.contains(&StoreKind::Tekton);
-        let of_runs = self.run_artifacts().any(|(_, to)| to.stores.contains(&StoreKind::Tekton));
+        let of_images = self.config.images.iter().any(|store| store.needs_run());
+        let of_runs = self.run_artifacts().any(|(_, to)| to.stores.iter().any(|store| store.needs_run()));
         !self.runs.is_empty() && (of_images || of_runs || self.config.mark_signed)
     }
 
@@ -360,9 +360,9 @@ fn expected_of_run(
     store: StoreKind,
     encodings: &[Encoding],
 ) -> Vec<Expected> {
-    let subjects: Vec<About> = match store {
-        StoreKind::Oci if !run.images.is_empty() => run.images.iter().cloned().map(About::Image).collect(),
-        _ => vec![about_run(run)],
+    let subjects: Vec<About> = match store.is_beside_images() && !run.images.is_empty() {
+        true => run.images.iter().cloned().map(About::Image).collect(),
+        false => vec![about_run(run)],
     };
     let labels = Label::each(run.artifact(), to.format_name, store, encodings);
     let expected = |label: &Label, subject: &About| Expected {

@@ -1,146 +1,79 @@
-//! Images' signatures in the stores that keep each under a key of its own: the folder, and the annotations of a run.
-//!
-//! What an index lists is signed with `recursive` here as it is in registries, and registries have their turns as there.
+//! Signatures in the stores that keep each under a key of its own: what is filed of an image, what waits for its run, and how either is kept.
 
-use std::pin::pin;
+use std::sync::Arc;
 
-use futures_util::StreamExt as _;
-
-use super::subjects::{Next, Subjects};
-use super::whole::entry;
-use super::{Seen, Whole, WholeError, look_up, payloads, sign};
-use crate::chains::{Entry, ShortKey};
+use super::batch::OneImage;
+use super::{Pipeline, PipelineError, What};
 use crate::explain::Explanation;
-use crate::formats::{Envelope, Payload};
-use crate::found::Attached;
-use crate::place::{KeptUnder, StoreKind};
-use crate::plan::PlannedImage;
+use crate::oci::{ImageRef, Manifest};
+use crate::place::KeptUnder;
 use crate::report::{About, Done, Label, Outcome};
-use crate::store::Filed;
+use crate::sign::Unlocking;
+use crate::store::{Filed, Filing, Kept, Keyed, OfRun, Signed, Store};
 use crate::verify::{self, own};
 
-/// What is to be written into the annotations of one run.
-#[derive(Default)]
-pub(super) struct Slots(pub(super) Vec<(Label, About, Vec<String>, Vec<Entry>)>);
+/// What is signed, and is written with everything else of its run.
+pub(super) struct Aside {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) label: Label,
+    pub(super) subject: About,
+    pub(super) from: Vec<String>,
+    pub(super) filed: Vec<Filed>,
+}
 
-impl Whole {
-    /// How the outcomes of images' signatures in these stores are named.
-    pub(super) fn keyed_labels(&self) -> Vec<Label> {
-        let keyed = self.image_stores.iter().filter(|store| **store != StoreKind::Oci);
-        keyed.map(|store| self.image_label(*store)).collect()
-    }
-
-    /// Signs every image; what goes into annotations is returned, and has no outcome yet.
-    pub(super) async fn sign_keyed(
-        &self,
-        labels: Vec<Label>,
-        images: &[PlannedImage],
-        no_run: bool,
-        seen: &mut Seen<'_>,
-    ) -> (Vec<Outcome>, Slots) {
-        let subjects = Subjects::new(labels, Vec::new(), images, self.jobs, seen);
-        let mut kept = Vec::new();
-        {
-            let sign = async |Next { planned, number }, slot| {
-                let filed = self.sign_image(&planned, &subjects).await;
-                drop(slot);
-                (number, planned, filed)
-            };
-            let mut signed = pin!(subjects.queue.run(sign));
-            while let Some((number, planned, filed)) = signed.next().await {
-                let mut slots = Slots::default();
-                let made = self.keep_image(&planned, filed, no_run, &mut slots).await;
-                made.into_iter().for_each(|outcome| subjects.ended(outcome));
-                kept.extend(slots.0.into_iter().map(|slot| (number, slot)));
-            }
-        }
-        // Whichever ended first: the same images make the same annotations.
-        kept.sort_by(|(a, (_, about, ..)), (b, (_, other, ..))| (a, about).cmp(&(b, other)));
-        let slots = Slots(kept.into_iter().map(|(_, slot)| slot).collect());
-        (subjects.into_outcomes(), slots)
-    }
-
-    pub(super) fn image_label(&self, store: StoreKind) -> Label {
-        Label { format: (self.format)().name(), store: store.name(), encoding: None, ..Label::IMAGE }
-    }
-
-    /// The signatures of one image that the registry holds.
-    async fn sign_image(
-        &self,
-        planned: &PlannedImage,
-        subjects: &Subjects<'_, '_>,
-    ) -> Result<Vec<Filed>, WholeError> {
-        let image = &planned.image;
-        let manifest = look_up(&self.client, image).await?;
-        if self.recursive {
-            subjects.admit(planned, &manifest)?;
-        }
-        let payloads = payloads(&*(self.format)(), planned, &self.claims)?;
-        let mut all = Vec::new();
-        for (number, payload) in payloads.into_iter().enumerate() {
-            let signed = sign(&self.key, payload, vec![image.clone()]).await?;
-            all.push(Filed { key: KeptUnder::image(image), number, signed });
-        }
-        Ok(all)
-    }
-
-    /// Puts an image's signatures into the folder, and sets aside what goes into annotations.
-    async fn keep_image(
-        &self,
-        planned: &PlannedImage,
-        filed: Result<Vec<Filed>, WholeError>,
-        no_run: bool,
-        slots: &mut Slots,
-    ) -> Vec<Outcome> {
-        let filed = filed.map_err(|error| Explanation::of(&error));
-        let (about, from) = (About::Image(planned.image.clone()), planned.from.clone());
-        let mut outcomes = Vec::new();
-        for store in self.image_stores.iter().copied().filter(|store| *store != StoreKind::Oci) {
-            let label = self.image_label(store);
-            let result = match (&filed, store) {
-                (Err(why), _) => Err(why.clone()),
-                (Ok(_), StoreKind::Tekton) if no_run => {
-                    Err(Explanation::of(&WholeError::NoRun(planned.image.to_string())))
-                }
-                (Ok(filed), StoreKind::Tekton) => {
-                    let entries = filed.iter().map(entry_of_image).collect();
-                    slots.0.push((label, about.clone(), from.clone(), entries));
-                    continue;
-                }
-                (Ok(filed), _) => self.keep(filed).await.map_err(|error| Explanation::of(&error)),
-            };
-            outcomes.push(Outcome { label, subject: about.clone(), from: from.clone(), result });
-        }
-        outcomes
-    }
-
-    /// Puts `filed` into the folder.
-    pub(super) async fn keep(&self, filed: &[Filed]) -> Result<Done, WholeError> {
-        let (Some(directory), Some(last)) = (&self.directory, filed.last()) else {
-            let subject = filed.last().map(|filed| filed.key.full.clone());
-            return Err(WholeError::NothingKept(subject.unwrap_or_default()));
-        };
-        let trust = own::trust(self.key.signer().await?.public_key());
-        let alone = Attached::default();
-        let counts = |payload: &Payload, signature: &[u8]| match payload.envelope {
-            Envelope::Dsse => verify::run::enveloped(&trust, &payload.bytes, signature, &alone).is_ok(),
-            Envelope::Bare => trust.simple(&payload.bytes, signature, &alone).is_ok(),
-        };
-        let mut added = 0;
-        for filed in filed {
-            added += usize::from(directory.keep(filed, &counts)?);
-        }
-        Ok(Done {
-            location: directory.location(last),
-            added,
-            present: filed.len() - added,
-            replaced: 0,
-            key_id: last.signed.key_id.clone(),
-        })
+impl Aside {
+    /// How it ended, once everything of its run was `kept`, all of it or nothing.
+    pub(super) fn ended(self, kept: &Result<Done, Explanation>) -> Outcome {
+        let Self { label, subject, from, filed, .. } = self;
+        let result = kept.clone().map(|kept| {
+            let added = if kept.added > 0 { filed.len() } else { 0 };
+            Done { added, present: filed.len() - added, ..kept }
+        });
+        Outcome { label, subject, from, result }
     }
 }
 
-fn entry_of_image(filed: &Filed) -> Entry {
-    let digest = filed.key.image.clone().unwrap_or_else(|| filed.signed.payload.digest());
-    entry(ShortKey::Image(digest), &filed.signed)
+impl Pipeline {
+    /// The signatures of an image that the registry holds, with their keys.
+    pub(super) async fn file(
+        &self,
+        one: &OneImage<'_>,
+        manifest: impl Future<Output = Result<&Manifest, Explanation>>,
+    ) -> Result<Vec<Filed>, Explanation> {
+        manifest.await?;
+        let image = &one.planned.image;
+        let payloads = self.what.payloads(one.planned)?;
+        Self::acceptable(&verify::Own::new(&self.key, image, &payloads), image)?;
+        let signed = self.sign_all(one, &payloads).await?;
+        let filed = |(number, signed)| self.what.filed(image, number, signed);
+        Ok(signed.into_iter().enumerate().map(filed).collect())
+    }
+}
+
+impl What {
+    /// One of the signatures of `image`, with its key.
+    fn filed(&self, image: &ImageRef, number: usize, signed: Signed) -> Filed {
+        let mut key = KeptUnder::image(image);
+        let Self::Attested(_) = self else { return Filed { key, number, signed } };
+        // Of one image there are many attestations: the payload's digest tells them apart.
+        let short: String = signed.payload.digest().hex().chars().take(12).collect();
+        key.full = format!("{}-attestation-{short}", key.full);
+        Filed { key, number: 0, signed }
+    }
+}
+
+/// Keeps `filed`, which belongs to `run`, in `store`; with `mark`, the run is marked as signed.
+pub(super) async fn keep(
+    store: &dyn Keyed,
+    key: &Unlocking,
+    filed: &[Filed],
+    run: Option<&OfRun<'_>>,
+    mark: bool,
+) -> Result<Done, PipelineError> {
+    let signer = key.signer().await?;
+    let trust = own::trust(signer.public_key());
+    let counts = |payload: &[u8], signature: &[u8]| verify::run::counts(&trust, payload, signature);
+    let Kept { location, added } = store.keep(&Filing { filed, run, mark, counts: &counts }).await?;
+    let present = filed.len().saturating_sub(added);
+    Ok(Done { location, added, present, replaced: 0, key_id: signer.public_key().key_id() })
 }

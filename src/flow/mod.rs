@@ -46,13 +46,15 @@ use crate::formats::{Claims, Payload, PayloadError};
 use crate::oci::ImageRef;
 use crate::oci::json::fields;
 use crate::oci::{Manifest, Target};
-use crate::payload::Format;
+use crate::payload::{Attestations, Format};
 use crate::plan::PlannedImage;
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
 use crate::report::{Done, Label};
 use crate::sign::{SignError, Unlocking};
-use crate::store::{Depth, Descriptor, Shelf, Signed, Store, StoreError, Subject};
+use crate::store::{
+    Depth, Descriptor, Filed, Shelf, SignatureList, Signed, Store, StoreError, Subject, Turn,
+};
 use crate::verify;
 
 /// What is put beside each image.
@@ -64,6 +66,8 @@ pub enum What {
         /// What it says, but for the identities that an image has of its own.
         claims: Claims,
     },
+    /// Attestations.
+    Attested(Attestations),
     /// The same for all, and signed already: an attestation that is about all of them.
     Same(Signed),
 }
@@ -73,6 +77,7 @@ impl What {
     fn payloads(&self, planned: &PlannedImage) -> Result<Vec<Payload>, PipelineError> {
         match self {
             Self::Each { format, claims } => payloads(&**format, planned, claims),
+            Self::Attested(attestations) => payloads(attestations, planned, &Claims::default()),
             Self::Same(signed) => Ok(vec![signed.payload.clone()]),
         }
     }
@@ -97,10 +102,11 @@ pub use attest::AttestJob;
 pub use batch::Batch;
 pub use planned_run::{PlannedRun, RunPlanOptions, plan_run, refused_outcome};
 pub use resolve::{ResolveError, resolve};
-pub use whole::{OciStores, RunJob, Seen, Whole, WholeError};
+pub use whole::{ImageStore, RunJob, Seen, Whole, WholeError};
 pub use writers::Writers;
 
 use batch::OneImage;
+use keyed::keep;
 use looks::Looks;
 use subjects::{MAX_SUBJECTS, Slot};
 
@@ -274,7 +280,64 @@ impl From<PipelineError> for Explanation {
     }
 }
 
+/// What came of one image in one store.
+enum Ended {
+    /// Its signatures are there.
+    Done(Done),
+    /// Its signatures wait for everything else of the run.
+    Aside(Vec<Filed>),
+}
+
 impl Pipeline {
+    /// Signs one image, which `manifest` looks up; `has_run`: what is written with a run may be set aside for it.
+    async fn sign_one(
+        &self,
+        one: &OneImage<'_>,
+        manifest: impl Future<Output = Result<&Manifest, Explanation>>,
+        looks: &Looks,
+        slot: Slot<'_>,
+        has_run: bool,
+    ) -> Result<Ended, Explanation> {
+        match self.store.turn() {
+            Turn::Image(list) => {
+                let beside = Beside { pipeline: self, list };
+                beside.sign_one(one, manifest, looks, slot).await.map(Ended::Done)
+            }
+            Turn::Run(_) if has_run => self.file(one, manifest).await.map(Ended::Aside),
+            Turn::Run(keyed) | Turn::Subject(keyed) => {
+                let filed = self.file(one, manifest).await?;
+                Ok(Ended::Done(keep(keyed, &self.key, &filed, None, false).await?))
+            }
+        }
+    }
+
+    /// Checks that `verify` would accept what is to be signed.
+    fn acceptable(judge: &verify::Own<'_>, image: &ImageRef) -> Result<(), PipelineError> {
+        let refused = |why| PipelineError::Unacceptable { image: image.to_string(), why };
+        judge.acceptable().map_err(refused)
+    }
+
+    async fn sign_all(&self, one: &OneImage<'_>, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
+        let mut all = Vec::with_capacity(payloads.len());
+        for payload in payloads {
+            all.push(match &self.what {
+                What::Same(signed) => signed.clone(),
+                What::Each { .. } | What::Attested(_) => {
+                    one.signatures.of(&self.key, payload, &one.planned.image).await?
+                }
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// A pipeline to a store that has a list beside each image.
+struct Beside<'a> {
+    pipeline: &'a Pipeline,
+    list: &'a dyn SignatureList,
+}
+
+impl Beside<'_> {
     /// Signs one image, which `manifest` looks up.
     ///
     /// A subject that only waits, to see whether its signature stays, leaves its slot to another.
@@ -288,14 +351,12 @@ impl Pipeline {
         let OneImage { planned, .. } = one;
         let image = &planned.image;
         let late = self.looks_late(image, looks).await;
-        let payloads = self.what.payloads(planned)?;
-        let judge = verify::Own::new(&self.key, image, &payloads);
-        if let Err(why) = judge.acceptable() {
-            return Err(PipelineError::Unacceptable { image: image.to_string(), why }.into());
-        }
+        let payloads = self.pipeline.what.payloads(planned)?;
+        let judge = verify::Own::new(&self.pipeline.key, image, &payloads);
+        Pipeline::acceptable(&judge, image)?;
         let read = async {
             let depth = self.depth(&payloads);
-            let shelf = if late { Ok(None) } else { self.store.read(image, depth, &judge).await.map(Some) };
+            let shelf = if late { Ok(None) } else { self.list.read(image, depth, &judge).await.map(Some) };
             let empty = matches!(&shelf, Ok(Some(shelf)) if shelf.entries.is_empty());
             looks.looked(empty);
             shelf
@@ -315,12 +376,12 @@ impl Pipeline {
     /// costs nothing while something else is waited for.
     async fn looks_late(&self, image: &ImageRef, looks: &Looks) -> bool {
         looks.wait().await;
-        looks.expect_none() && self.client.is_near(self.store.repository(image))
+        looks.expect_none() && self.pipeline.client.is_near(self.list.repository(image))
     }
 
     /// What a look brings: to replace others of the same type, they have to be read.
     fn depth<'a>(&self, payloads: &'a [Payload]) -> Depth<'a> {
-        if self.replace { Depth::Types(payloads) } else { Depth::Of(payloads) }
+        if self.pipeline.replace { Depth::Types(payloads) } else { Depth::Of(payloads) }
     }
 
     /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
@@ -340,24 +401,24 @@ impl Pipeline {
         let shelf = match shelf {
             Some(shelf) => shelf,
             None => {
-                let shelf = self.store.read(image, self.depth(payloads), judge).await?;
+                let shelf = self.list.read(image, self.depth(payloads), judge).await?;
                 let missing = judge.missing(|payload| shelf.counts(payload));
                 signed.retain(|signed| missing.contains(&signed.payload));
                 shelf
             }
         };
-        let removed = if self.replace { shelf.other_statements() } else { Vec::new() };
+        let removed = if self.pipeline.replace { shelf.other_statements() } else { Vec::new() };
         let (mut added, mut replaced) = (0, 0);
         if !signed.is_empty() || !removed.is_empty() {
             let subject = Subject { image: image.clone(), descriptor: descriptor(manifest) };
             (added, replaced) = self.settle(shelf, &subject, signed, removed, judge, slot).await?;
         }
         Ok(Done {
-            location: self.store.location(image),
+            location: self.list.location(image),
             added,
             present: payloads.len() - added,
             replaced,
-            key_id: self.key.signer().await?.public_key().key_id(),
+            key_id: self.pipeline.key.signer().await?.public_key().key_id(),
         })
     }
 
@@ -372,21 +433,9 @@ impl Pipeline {
             return Ok(Vec::new());
         }
         let image = &one.planned.image;
-        let prepared =
-            async { self.store.prepare(shelf, image, payloads).await.map_err(PipelineError::from) };
-        let ((), signed) = tokio::try_join!(prepared, self.sign_all(one, payloads))?;
+        let prepared = async { self.list.prepare(shelf, image, payloads).await.map_err(PipelineError::from) };
+        let ((), signed) = tokio::try_join!(prepared, self.pipeline.sign_all(one, payloads))?;
         Ok(signed)
-    }
-
-    async fn sign_all(&self, one: &OneImage<'_>, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
-        let mut all = Vec::with_capacity(payloads.len());
-        for payload in payloads {
-            all.push(match &self.what {
-                What::Same(signed) => signed.clone(),
-                What::Each { .. } => one.signatures.of(&self.key, payload, &one.planned.image).await?,
-            });
-        }
-        Ok(all)
     }
 }
 

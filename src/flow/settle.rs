@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::lost::Lost;
 use super::subjects::Slot;
-use super::{Pipeline, PipelineError};
+use super::{Beside, PipelineError};
 use crate::registry::RegistryError;
 use crate::store::{
     Depth, Entry, LONGEST_WATCH, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written,
@@ -110,7 +110,7 @@ impl Settling<'_> {
     }
 }
 
-impl Pipeline {
+impl Beside<'_> {
     /// Writes those of `signed` that `shelf` lacks beside what it holds but for `removed`, and again, until a read shows all of it; how
     /// many were added and how many removed.
     pub(super) async fn settle(
@@ -122,7 +122,7 @@ impl Pipeline {
         judge: &Own<'_>,
         slot: Slot<'_>,
     ) -> Result<(usize, usize), PipelineError> {
-        let own = self.store.own(subject, &signed)?;
+        let own = self.list.own(subject, &signed)?;
         let mut settling = Settling {
             subject,
             judge,
@@ -137,7 +137,7 @@ impl Pipeline {
             contended: false,
             pushed: false,
         };
-        let (_place, written) = self.writers.take(&self.store.location(&subject.image)).await;
+        let (_place, written) = self.pipeline.writers.take(&self.list.location(&subject.image)).await;
         // Ours may be there under a label by which it wasn't read.
         if written || settling.own.iter().any(|own| settling.wanted.has_unread(own)) {
             self.look_again(&mut settling).await?;
@@ -159,7 +159,7 @@ impl Pipeline {
     }
 
     async fn look(&self, settling: &Settling<'_>) -> Result<Shelf, StoreError> {
-        self.store.read(&settling.subject.image, Depth::Only(&settling.own), settling.judge).await
+        self.list.read(&settling.subject.image, Depth::Only(&settling.own), settling.judge).await
     }
 
     async fn write_until_there(
@@ -185,15 +185,15 @@ impl Pipeline {
             if settling.put_back >= MAX_PUT_BACK {
                 return Err(PipelineError::PutBack {
                     image: image.to_string(),
-                    location: self.store.location(image),
+                    location: self.list.location(image),
                     count: settling.remaining(&seen),
                     times: settling.put_back,
                 });
             }
             tracing::debug!(%image, attempt, "another writer came between; writing again");
             settling.contended = true;
-            if Instant::now() >= self.deadline {
-                let location = self.store.location(image);
+            if Instant::now() >= self.pipeline.deadline {
+                let location = self.list.location(image);
                 return Err(PipelineError::NotThere { image: image.to_string(), location, times: attempt });
             }
             settling.saw(seen);
@@ -208,7 +208,7 @@ impl Pipeline {
         failures: &mut Failures,
     ) -> Result<Duration, PipelineError> {
         let list = settling.list().into_owned();
-        let write = self.store.write(&list, settling.subject, &settling.signed).await;
+        let write = self.list.write(&list, settling.subject, &settling.signed).await;
         if write.is_ok() {
             failures.transient = 0;
         }
@@ -249,7 +249,7 @@ impl Pipeline {
         if here.is_empty() || failures.torn.may_pass(Instant::now()) {
             return;
         }
-        let location = self.store.location(&settling.subject.image);
+        let location = self.list.location(&settling.subject.image);
         let said = refusal.registry().map(ToString::to_string).unwrap_or_default();
         for entry in here {
             let why = format!(
@@ -263,7 +263,7 @@ impl Pipeline {
 
     /// Says of entries that the registry takes in a list that it doesn't hold what they name.
     fn tell_of(&self, settling: &Settling<'_>, gone: &[Entry]) {
-        let location = self.store.location(&settling.subject.image);
+        let location = self.list.location(&settling.subject.image);
         for digest in gone.iter().filter_map(Entry::digest) {
             tracing::warn!("the list at {location} names {digest}, and the registry does not hold it");
         }
@@ -285,7 +285,7 @@ impl Pipeline {
                     return Ok(Some(seen));
                 }
             }
-            let mended = self.store.mend(&seen, settling.subject, &settling.signed).await?;
+            let mended = self.list.mend(&seen, settling.subject, &settling.signed).await?;
             if !mended.put_back {
                 self.tell_of(settling, &mended.gone);
                 return Ok(None);
@@ -299,7 +299,7 @@ impl Pipeline {
     /// One of ours that another writer's list lacks is written again. One that is there and doesn't verify, once it was `pushed`,
     /// would be so after the next write too: that is an error.
     fn complete(&self, settling: &mut Settling<'_>, seen: &Shelf) -> Result<bool, PipelineError> {
-        let location = self.store.location(&settling.subject.image);
+        let location = self.list.location(&settling.subject.image);
         let waits = settling.lost.waits(seen, &location, Instant::now());
         let Settling { wanted, pushed, .. } = &*settling;
         let missing: Vec<&StoredOwn> = settling.own.iter().filter(|own| !seen.counts(&own.payload)).collect();
@@ -308,7 +308,7 @@ impl Pipeline {
             let image = &settling.subject.image;
             return Err(PipelineError::Spoilt {
                 image: image.to_string(),
-                location: self.store.location(image),
+                location: self.list.location(image),
                 why: why.to_owned(),
                 pushed: own.descriptor.to_string(),
                 found: found.to_string(),
@@ -330,11 +330,12 @@ impl Pipeline {
     /// What other registries show doesn't.
     fn confirm_after(&self, took: Duration, settling: &Settling<'_>) -> Duration {
         let image = &settling.subject.image;
-        let repository = self.store.repository(image);
-        let may_lose = || self.store.may_lose(&settling.wanted, image);
-        let least = if !self.client.is_near(repository) || may_lose() { LONGER_WAIT } else { LEAST_WAIT };
-        let slow = if took.is_zero() { took } else { took.max(self.client.slow_write(repository)) };
-        let uneven = slow.saturating_sub(self.client.fastest(repository).unwrap_or_default());
+        let repository = self.list.repository(image);
+        let may_lose = || self.list.may_lose(&settling.wanted, image);
+        let least =
+            if !self.pipeline.client.is_near(repository) || may_lose() { LONGER_WAIT } else { LEAST_WAIT };
+        let slow = if took.is_zero() { took } else { took.max(self.pipeline.client.slow_write(repository)) };
+        let uneven = slow.saturating_sub(self.pipeline.client.fastest(repository).unwrap_or_default());
         let wait = (least + uneven + uneven.saturating_sub(CALM)).min(LONGEST_WATCH);
         tracing::debug!(%image, ms = wait.as_millis(), "waiting before the confirming read");
         wait
@@ -346,7 +347,7 @@ impl Pipeline {
             _ if matches!(error, StoreError::SubjectElsewhere { .. }) => false,
             Some(registry) if registry.is_transient() => {
                 failures.transient += 1;
-                self.client.pause(failures.transient - 1, registry).await
+                self.pipeline.client.pause(failures.transient - 1, registry).await
             }
             // The loop itself waits before it writes again.
             Some(registry) => is_torn(registry) && failures.torn.may_pass(Instant::now()),

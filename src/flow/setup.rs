@@ -1,6 +1,5 @@
 //! What `sign` and `attest` begin with: the key, the credentials, the registries, the stores.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::access::{self, Access, AccessError, reach};
@@ -8,7 +7,7 @@ use super::job::NoRuntime;
 use super::named_by_run::NamedByRun;
 use super::process::{Notices, ProcessEnvironment};
 use super::registries::network;
-use super::{OciStores, Whole, Writers};
+use super::{ImageStore, Whole, Writers};
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, OciStorage};
 use crate::explain::explain;
@@ -20,7 +19,7 @@ use crate::registry::RegistryError;
 use crate::registry::client::{Client, ClientOptions};
 use crate::report::Label;
 use crate::sign::SignError;
-use crate::store::{Contents, Directory, OciReferrers, OciTag, Store};
+use crate::store::{self, Contents, Setup, Store};
 
 /// Why a run can't begin.
 #[derive(Debug, thiserror::Error)]
@@ -106,18 +105,27 @@ pub(crate) async fn begin(
     } else {
         None
     };
+    let setup = Setup {
+        client: &client,
+        encodings: &config.oci.encodings,
+        repository: config.oci.repository.as_ref(),
+        tag_prefix: &config.registry.tag_prefix,
+        created: config.created,
+        folder: config.signatures_dir.as_deref(),
+        cluster: cluster.as_ref(),
+    };
+    let signatures = store::open(&config.images, Contents::Signatures, &setup).into_iter();
+    let format_in = |store: &dyn Store| store.encoding().map_or(keyed_format(config), format);
     Ok(Whole {
-        encodings: config.oci.encodings.iter().map(|encoding| stores(config, &client, *encoding)).collect(),
-        client,
+        images: signatures.map(|store| ImageStore { format: format_in(&*store), store }).collect(),
+        attestations: store::open_all(Contents::Attestations, &setup),
+        client: client.clone(),
         key,
         writers: Writers::default(),
         jobs: config.jobs,
         recursive: config.recursive,
         deadline,
-        format: keyed_format(config),
         claims: claims(config),
-        image_stores: config.images.clone(),
-        directory: config.signatures_dir.clone().map(Directory::new),
         cluster,
         asked: requests,
         mark_signed: config.mark_signed,
@@ -150,23 +158,4 @@ fn insecure(config: &Config, images: &[impl AsRef<Repository>]) -> Vec<String> {
         }
     }
     hosts
-}
-
-fn stores(config: &Config, client: &Client, encoding: Encoding) -> OciStores {
-    let store = |contents| -> Arc<dyn Store> {
-        let (client, repository) = (client.clone(), config.oci.repository.clone());
-        match encoding {
-            Encoding::SigstoreBundle => Arc::new(OciReferrers::new(client, repository, config.created)),
-            Encoding::Dsse => {
-                let store = OciTag::new(client, contents, repository);
-                Arc::new(store.with_prefix(config.registry.tag_prefix.clone()))
-            }
-        }
-    };
-    OciStores {
-        encoding,
-        format: format(encoding),
-        signatures: store(Contents::Signatures),
-        attestations: store(Contents::Attestations),
-    }
 }

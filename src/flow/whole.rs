@@ -1,37 +1,34 @@
-//! All that one run of `sign` does: images and runs, each to every store that is configured for it.
+//! All that one run of `sign` does: images and runs, each to every store that is configured for it, store by store in their turns.
 //!
-//! 1. images, beside each in its registry
-//! 2. images, for the stores that keep each signature under a key of its own
-//! 3. runs: signed once, then to registries and to the folder
-//! 4. annotations, a request for everything that belongs to one run; last, because they may mark it as signed
+//! 1. images, to the stores that have a list beside each
+//! 2. images, to the stores that keep each signature under a key of its own
+//! 3. runs: signed once, then to both
+//! 4. the stores in the runs themselves, once for everything that belongs to one run; last, because they may mark it as signed
 //!
 //! One store's failure doesn't hide another's: each reports for itself.
 
 use std::cell::RefCell;
 use std::pin::pin;
+use std::slice;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
 use super::fair::FairQueue;
-use super::keyed::Slots;
-use super::{Batch, Pipeline, PipelineError, PlannedRun, What, Writers, sign};
-use crate::chains::{Entry, ShortKey, Standing};
-use crate::cluster::{AnnotationError, Cluster, Kind, Wanted};
-use crate::exit::ExitCode;
-use crate::explain::{Explain, Explanation};
-use crate::formats::{Claims, Envelope};
-use crate::object_name::{NameError, Uid};
+use super::keyed::{Aside, keep};
+use super::{Batch, Pipeline, PlannedRun, What, Writers, sign};
+use crate::cluster::Cluster;
+use crate::explain::{Explanation, explain};
+use crate::formats::Claims;
+use crate::oci::ImageRef;
 use crate::payload::Format;
-use crate::place::{Encoding, KeptUnder, StoreKind};
+use crate::place::{KeptUnder, StoreKind};
 use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Stats};
 use crate::report::{About, Done, Event, Label, Outcome};
-use crate::run::{RunKind, RunName};
-use crate::sign::{SignError, Unlocking};
-use crate::store::{Directory, Filed, Signed, Store, StoreError};
-use crate::verify::{self, own};
+use crate::sign::Unlocking;
+use crate::store::{Filed, Keyed, OfRun, Store, Turn};
 
 /// What is called with each subject that turns up on the way, and with each outcome.
 pub type Seen<'a> = dyn FnMut(Event<'_>) + 'a;
@@ -50,17 +47,13 @@ pub struct Whole {
     pub recursive: bool,
     /// When the run's time is over.
     pub deadline: Instant,
-    /// The format of images' signatures in other stores than registries, anew for whoever needs one.
-    pub format: fn() -> Box<dyn Format>,
     /// What images' signatures say.
     pub claims: Claims,
     /// Where images' signatures go.
-    pub image_stores: Vec<StoreKind>,
-    /// How signatures lie in registries: all of these, side by side.
-    pub encodings: Vec<OciStores>,
-    /// The folder.
-    pub directory: Option<Directory>,
-    /// The cluster, where annotations are written.
+    pub images: Vec<ImageStore>,
+    /// Where attestations of runs and of images can go.
+    pub attestations: Vec<Arc<dyn Store>>,
+    /// The cluster, if a store is in it: its requests are counted.
     pub cluster: Option<Cluster>,
     /// What was asked of the cluster before: for the key, the credentials, the runs.
     pub asked: u64,
@@ -68,16 +61,12 @@ pub struct Whole {
     pub mark_signed: bool,
 }
 
-/// The stores of registries in one encoding.
-pub struct OciStores {
-    /// The encoding.
-    pub encoding: Encoding,
-    /// The format of images' signatures in it, anew for whoever needs one.
+/// A store of images' signatures.
+pub struct ImageStore {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The format of the signatures in it, anew for whoever needs one.
     pub format: fn() -> Box<dyn Format>,
-    /// Images' signatures.
-    pub signatures: Arc<dyn Store>,
-    /// Attestations.
-    pub attestations: Arc<dyn Store>,
 }
 
 /// A run, and where what is signed for it goes.
@@ -93,103 +82,42 @@ pub struct RunJob {
     pub known: Option<serde_json::Value>,
 }
 
-/// Why something is not in a store.
+/// Why a run can't be signed in a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WholeError {
     /// An attestation has no place in a registry.
     #[error("{0} names no image that was built, so there is no place in a registry for its attestation")]
     NoImage(String),
-    /// A store of a folder has no folder, or nothing to keep in it.
-    #[error("there is no place for the signature of {0}, or no signature: nothing was kept")]
-    NothingKept(String),
-    /// Annotations need a run.
-    #[error("there is no run in whose annotations the signature of {0} could be kept")]
-    NoRun(String),
-    /// The API server can't be asked for such a name.
-    #[error("{0} is no name of an object")]
-    Name(RunName, #[source] NameError),
-    /// The key doesn't sign.
-    #[error(transparent)]
-    Sign(#[from] SignError),
-    /// The folder doesn't take it.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The image isn't there, or can't be signed.
-    #[error(transparent)]
-    Pipeline(#[from] PipelineError),
-    /// The annotations don't take it.
-    #[error(transparent)]
-    Annotation(#[from] AnnotationError),
+    /// There is no payload.
+    #[error("there is nothing to sign for {0}")]
+    NoPayload(String),
 }
 
-impl WholeError {
-    fn inner(&self) -> Option<&dyn Explain> {
-        match self {
-            Self::NoImage(_) | Self::NothingKept(_) | Self::NoRun(_) | Self::Name(..) => None,
-            Self::Sign(error) => Some(error),
-            Self::Store(error) => Some(error),
-            Self::Pipeline(error) => Some(error),
-            Self::Annotation(error) => Some(error),
-        }
-    }
-}
-
-impl Explain for WholeError {
-    fn used(&self) -> Option<String> {
-        self.inner()?.used()
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoImage(_) => Some(
-                "let the run name its image in its results, or set the storage to tekton or directory".into(),
-            ),
-            Self::NothingKept(_) => Some("name a folder with --signatures-dir".into()),
-            Self::NoRun(_) => {
-                Some("say which run it is (--run, --taskrun), or set artifacts.oci.storage to oci".into())
-            }
-            Self::Name(..) => Some("give the object as the cluster has it, with its namespace".into()),
-            _ => self.inner().and_then(Explain::hint),
-        }
-    }
-
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::NoImage(_) | Self::NoRun(_) => ExitCode::Results,
-            _ => self.inner().map_or(ExitCode::Failed, Explain::exit),
-        }
-    }
+explain! { WholeError,
+    Self::NoImage(_) => ["run-no-image", Results,
+        "let the run name its image in its results, or set the storage to tekton or directory"],
+    Self::NoPayload(_) => ["run-nothing-to-sign", Failed],
 }
 
 impl Whole {
     /// Signs everything, and returns how each subject ended in each store; `seen` is called with each as it ends.
     pub async fn sign(&self, images: &[PlannedImage], runs: &[RunJob], seen: &mut Seen<'_>) -> Vec<Outcome> {
-        let seen = RefCell::new(seen);
-        let mut outcomes = Vec::new();
-        if self.image_stores.contains(&StoreKind::Oci) {
-            let batch = self.batch(self.image_pipelines(), self.recursive);
-            outcomes.extend(batch.sign(images, &mut |event| (seen.borrow_mut())(event)).await);
-        }
-        let mut of_images = Slots::default();
-        let keyed: Vec<Label> = self.keyed_labels();
-        if !keyed.is_empty() {
-            let no_run = runs.is_empty();
-            let made = self.sign_keyed(keyed, images, no_run, &mut |event| (seen.borrow_mut())(event)).await;
-            outcomes.extend(made.0);
-            of_images = made.1;
-        }
+        let pipelines = self.images.iter().map(|to| self.image_pipeline(to)).collect();
+        let (mut outcomes, of_images) =
+            self.in_turns(images, pipelines, self.jobs, !runs.is_empty(), seen).await;
         let images_failed = outcomes.iter().any(|outcome| outcome.result.is_err());
+        let seen = RefCell::new(seen);
         let mut of_images = Some(of_images);
         let works = FairQueue::new(self.jobs);
         for (at, job) in runs.iter().enumerate() {
-            // Images' signatures stand in the annotations of the run that built them, the first.
-            let slots = if at == 0 { of_images.take() } else { None };
+            // What waits of the images belongs to the run that built them, the first.
+            let aside = if at == 0 { of_images.take() } else { None };
             let registry = job.planned.images.first().map_or("", |image| image.repository.registry());
-            works.push(registry, (job, slots.unwrap_or_default(), at == 0 && images_failed));
+            works.push(registry, (job, aside.unwrap_or_default(), at == 0 && images_failed));
         }
-        let sign = async |(job, slots, images_failed), slot| {
-            let made = self.sign_run(job, slots, images_failed, &seen).await;
+        let sign = async |(job, aside, images_failed), slot| {
+            let made = self.sign_run(job, aside, images_failed, &seen).await;
             drop(slot);
             made
         };
@@ -200,6 +128,32 @@ impl Whole {
         outcomes
     }
 
+    /// Signs images in all stores: beside each first, then elsewhere. What is to be written with the run, if there is one, is the second.
+    pub(super) async fn in_turns(
+        &self,
+        images: &[PlannedImage],
+        pipelines: Vec<Pipeline>,
+        jobs: usize,
+        has_run: bool,
+        seen: &mut Seen<'_>,
+    ) -> (Vec<Outcome>, Vec<Aside>) {
+        let is_first = |pipeline: &Pipeline| matches!(pipeline.store.turn(), Turn::Image(_));
+        let (first, then): (Vec<Pipeline>, Vec<Pipeline>) = pipelines.into_iter().partition(is_first);
+        let later = then.iter().filter(|_| self.recursive).map(|pipeline| pipeline.label).collect();
+        let (mut outcomes, mut aside) = (Vec::new(), Vec::new());
+        for (pipelines, later) in [(first, later), (then, Vec::new())] {
+            if pipelines.is_empty() {
+                continue;
+            }
+            let batch =
+                Batch { client: self.client.clone(), pipelines, later, jobs, recursive: self.recursive };
+            let (made, set_aside) = batch.sign_for(has_run, images, seen).await;
+            outcomes.extend(made);
+            aside.extend(set_aside);
+        }
+        (outcomes, aside)
+    }
+
     /// What was asked of registries and of the cluster.
     pub fn stats(&self) -> Stats {
         let mut stats = self.client.stats();
@@ -207,37 +161,18 @@ impl Whole {
         stats
     }
 
-    pub(super) fn batch(&self, pipelines: Vec<Pipeline>, recursive: bool) -> Batch {
-        Batch {
-            client: self.client.clone(),
-            pipelines,
-            later: if recursive { self.keyed_labels() } else { Vec::new() },
-            jobs: self.jobs,
-            recursive,
-        }
+    fn image_pipeline(&self, ImageStore { store, format }: &ImageStore) -> Pipeline {
+        let format = format();
+        let label = Label { format: format.name(), ..label(store, Label::IMAGE) };
+        self.pipeline(What::Each { format, claims: self.claims.clone() }, label, store)
     }
 
-    /// Each image's own signature, in all encodings.
-    fn image_pipelines(&self) -> Vec<Pipeline> {
-        let pipeline = |stores: &OciStores| {
-            let format = (stores.format)();
-            let label = Label {
-                format: format.name(),
-                encoding: Some(stores.encoding),
-                ..self.image_label(StoreKind::Oci)
-            };
-            self.pipeline(What::Each { format, claims: self.claims.clone() }, label, &stores.signatures)
-        };
-        self.encodings.iter().map(pipeline).collect()
-    }
-
-    /// An attestation that is signed already, in all encodings.
-    fn attestation_pipelines(&self, signed: &Signed, label: Label) -> Vec<Pipeline> {
-        let pipeline = |stores: &OciStores| {
-            let label = Label { encoding: Some(stores.encoding), ..label };
-            self.pipeline(What::Same(signed.clone()), label, &stores.attestations)
-        };
-        self.encodings.iter().map(pipeline).collect()
+    /// Those stores of attestations that are named.
+    pub(super) fn attested_in<'a>(
+        &'a self,
+        kinds: &'a [StoreKind],
+    ) -> impl Iterator<Item = &'a Arc<dyn Store>> {
+        self.attestations.iter().filter(|store| kinds.contains(&store.kind()))
     }
 
     pub(super) fn pipeline(&self, what: What, label: Label, store: &Arc<dyn Store>) -> Pipeline {
@@ -257,45 +192,34 @@ impl Whole {
     async fn sign_run(
         &self,
         job: &RunJob,
-        mut slots: Slots,
+        mut aside: Vec<Aside>,
         images_failed: bool,
         seen: &RefCell<&mut Seen<'_>>,
     ) -> Vec<Outcome> {
         let signed = self.sign_payload(job).await;
-        let mut outcomes = Vec::new();
-        for store in &job.stores {
-            let result = match &signed {
-                Err(why) => Err(why.clone()),
-                Ok(filed) => match store {
-                    StoreKind::Oci if !job.planned.images.is_empty() => {
-                        let made = self.attest(job, &filed.signed, seen).await;
-                        outcomes.extend(made);
-                        continue;
-                    }
-                    StoreKind::Oci => Err(Explanation::of(&WholeError::NoImage(job.planned.shown()))),
-                    StoreKind::Directory => {
-                        self.keep(std::slice::from_ref(filed)).await.map_err(|error| Explanation::of(&error))
-                    }
-                    StoreKind::Tekton => {
-                        let entries = run_key(&job.planned).map(|key| entry(key, &filed.signed));
-                        let (label, about, from) = job.names(*store);
-                        slots.0.push((label, about, from, entries.into_iter().collect()));
-                        continue;
-                    }
-                },
+        let mut outcomes = self.attest(job, &signed, seen).await;
+        for store in self.attested_in(&job.stores) {
+            let result = match (&signed, store.turn()) {
+                (_, Turn::Image(_)) => continue,
+                (Ok(filed), Turn::Run(_)) => {
+                    aside.push(job.aside(store, filed));
+                    continue;
+                }
+                (Ok(filed), Turn::Subject(keyed)) => {
+                    let kept = keep(keyed, &self.key, slice::from_ref(filed), None, false).await;
+                    kept.map_err(Explanation::from)
+                }
+                (Err(why), _) => Err(why.clone()),
             };
-            let encodings: Vec<Encoding> = self.encodings.iter().map(|stores| stores.encoding).collect();
-            let made = job.failed_or_done(*store, &encodings, &result);
-            made.iter().for_each(|outcome| (seen.borrow_mut())(Event::Ended(outcome)));
-            outcomes.extend(made);
+            outcomes.push(job.ended(store, job.about(), result, seen));
         }
         let failed = images_failed || outcomes.iter().any(|outcome| outcome.result.is_err());
-        let something = !outcomes.is_empty() || !slots.0.is_empty();
+        let something = !outcomes.is_empty() || !aside.is_empty();
         let mark = self.mark_signed && !failed && something;
-        if !slots.0.is_empty() || mark {
-            let made = self.annotate(job, slots, mark).await;
-            made.iter().for_each(|outcome| (seen.borrow_mut())(Event::Ended(outcome)));
-            outcomes.extend(made);
+        for store in &self.attestations {
+            let Turn::Run(keyed) = store.turn() else { continue };
+            let of_store = aside.extract_if(.., |aside| aside.store.kind() == store.kind()).collect();
+            outcomes.extend(self.keep_aside(job, store, keyed, of_store, mark, seen).await);
         }
         outcomes
     }
@@ -306,144 +230,125 @@ impl Whole {
         if let Some(why) = &planned.blocked {
             return Err(why.clone());
         }
-        let payload = planned.payload.clone().ok_or_else(|| Explanation {
-            code: "run-nothing-to-sign",
-            error: format!("there is nothing to sign for {}", planned.shown()),
-            causes: Vec::new(),
-            used: None,
-            hint: None,
-            exit: ExitCode::Failed,
-        })?;
+        let nothing = || Explanation::of(&WholeError::NoPayload(planned.shown()));
+        let payload = planned.payload.clone().ok_or_else(nothing)?;
         let signed = sign(&self.key, payload, planned.images.clone()).await;
         let signed = signed.map_err(|error| Explanation::of(&error))?;
         let key = KeptUnder { short: planned.short_key.clone(), full: planned.full_key.clone(), image: None };
         Ok(Filed { key, number: 0, signed })
     }
 
-    /// Puts the run's attestation beside each image that it is about.
-    async fn attest(&self, job: &RunJob, signed: &Signed, seen: &RefCell<&mut Seen<'_>>) -> Vec<Outcome> {
-        let (label, _, from) = job.names(StoreKind::Oci);
-        let images: Vec<PlannedImage> =
-            job.planned.images.iter().map(|image| PlannedImage::new(image.clone(), from.clone())).collect();
-        let batch = self.batch(self.attestation_pipelines(signed, label), false);
-        batch.sign(&images, &mut |event| (seen.borrow_mut())(event)).await
-    }
-
-    /// Writes everything that belongs into one run's annotations, in one request.
-    async fn annotate(&self, job: &RunJob, slots: Slots, mark: bool) -> Vec<Outcome> {
-        let run = &job.planned;
-        let entries: Vec<Entry> =
-            slots.0.iter().flat_map(|(_, _, _, entries)| entries.iter().cloned()).collect();
-        let written = self.write_annotations(job, &entries, mark).await;
-        let result = match written {
-            Ok((annotated, key_id)) => {
-                let marked = if annotated.marked { ", marked as signed" } else { "" };
-                let location = format!("the annotations of {}{marked}", run.shown());
-                Ok((annotated.added > 0, location, key_id))
-            }
-            Err(error) => Err(Explanation::of(&error)),
-        };
-        if slots.0.is_empty()
-            && let Err(why) = result
-        {
-            let label = Label { artifact: run.artifact(), format: "mark", store: "tekton", encoding: None };
-            let subject = About::Run { name: run.name.clone(), uid: run.uid.clone() };
-            return vec![Outcome { label, subject, from: vec![run.shown()], result: Err(why) }];
-        }
-        let outcome = |(label, subject, from, entries): (Label, About, Vec<String>, Vec<Entry>)| {
-            let result = result.clone().map(|(added, location, key_id)| Done {
-                location,
-                added: if added { entries.len() } else { 0 },
-                present: if added { 0 } else { entries.len() },
-                replaced: 0,
-                key_id,
-            });
-            Outcome { label, subject, from, result }
-        };
-        slots.0.into_iter().map(outcome).collect()
-    }
-
-    async fn write_annotations(
+    /// Puts the run's attestation beside each image that it is about, in every store that has a list there.
+    async fn attest(
         &self,
         job: &RunJob,
-        entries: &[Entry],
-        mark: bool,
-    ) -> Result<(crate::cluster::Annotated, String), WholeError> {
-        let run = &job.planned;
-        let Some(cluster) = &self.cluster else { return Err(WholeError::NoRun(run.shown())) };
-        let name = run.name.object().map_err(|source| WholeError::Name(run.name.clone(), source))?;
-        let kind = match run.kind {
-            RunKind::TaskRun => Kind::TaskRun,
-            RunKind::PipelineRun => Kind::PipelineRun,
+        signed: &Result<Filed, Explanation>,
+        seen: &RefCell<&mut Seen<'_>>,
+    ) -> Vec<Outcome> {
+        let stores = self.attested_in(&job.stores);
+        let stores: Vec<_> = stores.filter(|store| matches!(store.turn(), Turn::Image(_))).collect();
+        if stores.is_empty() {
+            return Vec::new();
+        }
+        let images = &job.planned.images;
+        let why = match signed {
+            Ok(filed) if !images.is_empty() => {
+                let pipeline = |store: &&Arc<dyn Store>| {
+                    self.pipeline(What::Same(filed.signed.clone()), job.label(store), store)
+                };
+                let planned = |image: &ImageRef| PlannedImage::new(image.clone(), job.from());
+                let planned: Vec<PlannedImage> = images.iter().map(planned).collect();
+                let batch = Batch {
+                    client: self.client.clone(),
+                    pipelines: stores.iter().map(pipeline).collect(),
+                    later: Vec::new(),
+                    jobs: self.jobs,
+                    recursive: false,
+                };
+                return batch.sign(&planned, &mut |event| (seen.borrow_mut())(event)).await;
+            }
+            Ok(_) => Explanation::of(&WholeError::NoImage(job.planned.shown())),
+            Err(why) => why.clone(),
         };
-        let signer = self.key.signer().await?;
-        let trust = own::trust(signer.public_key());
-        let counts = |entry: &Entry, standing: &Standing<'_>| {
-            verify::run::counts(&trust, &entry.payload, standing.payload, standing.signature)
-        };
-        let wanted = Wanted { entries, counts: &counts, mark };
-        let annotated = match &job.known {
-            Some(object) => cluster.annotate_known(kind, object.clone(), wanted).await?,
-            None => cluster.annotate(kind, &name, run.uid.as_ref().map_or("", Uid::as_str), wanted).await?,
-        };
-        Ok((annotated, signer.public_key().key_id()))
+        let mut about: Vec<About> = images.iter().cloned().map(About::Image).collect();
+        if about.is_empty() {
+            about.push(job.about());
+        }
+        let each = about.iter().flat_map(|about| stores.iter().map(move |store| (about, store)));
+        each.map(|(about, store)| job.ended(store, about.clone(), Err(why.clone()), seen)).collect()
     }
+
+    /// Writes everything of one run into a store in the run itself, in one request.
+    async fn keep_aside(
+        &self,
+        job: &RunJob,
+        store: &Arc<dyn Store>,
+        keyed: &dyn Keyed,
+        aside: Vec<Aside>,
+        mark: bool,
+        seen: &RefCell<&mut Seen<'_>>,
+    ) -> Vec<Outcome> {
+        if aside.is_empty() && !mark {
+            return Vec::new();
+        }
+        let filed: Vec<Filed> = aside.iter().flat_map(|aside| aside.filed.iter().cloned()).collect();
+        let PlannedRun { kind, name, uid, .. } = &job.planned;
+        let run = OfRun { kind: *kind, name, uid: uid.as_ref(), known: job.known.as_ref() };
+        let kept = keep(keyed, &self.key, &filed, Some(&run), mark).await.map_err(Explanation::from);
+        if aside.is_empty() && kept.is_err() {
+            let label = Label { format: "mark", ..job.label(store) };
+            let from = vec![job.planned.shown()];
+            let outcome = Outcome { label, subject: job.about(), from, result: kept };
+            (seen.borrow_mut())(Event::Ended(&outcome));
+            return vec![outcome];
+        }
+        let outcomes: Vec<Outcome> = aside.into_iter().map(|aside| aside.ended(&kept)).collect();
+        outcomes.iter().for_each(|outcome| (seen.borrow_mut())(Event::Ended(outcome)));
+        outcomes
+    }
+}
+
+/// The same label in `store`.
+pub(super) fn label(store: &Arc<dyn Store>, label: Label) -> Label {
+    Label { store: store.kind().name, encoding: store.encoding(), ..label }
 }
 
 impl RunJob {
-    /// How outcomes name it; in registries, each encoding has a label of its own.
-    fn names(&self, store: StoreKind) -> (Label, About, Vec<String>) {
-        let (artifact, format) = (self.planned.artifact(), self.format);
-        let label = Label { artifact, format, store: store.name(), encoding: None };
-        let about = About::Run { name: self.planned.name.clone(), uid: self.planned.uid.clone() };
+    /// How outcomes in `store` name it.
+    fn label(&self, store: &Arc<dyn Store>) -> Label {
+        label(store, Label { artifact: self.planned.artifact(), format: self.format, ..Label::IMAGE })
+    }
+
+    fn about(&self) -> About {
+        About::Run { name: self.planned.name.clone(), uid: self.planned.uid.clone() }
+    }
+
+    /// Where outcomes say that it comes from.
+    fn from(&self) -> Vec<String> {
         let so_far = if self.planned.so_far { ", so far" } else { "" };
-        (label, about, vec![format!("{}{so_far}", self.planned.shown())])
+        vec![format!("{}{so_far}", self.planned.shown())]
     }
 
-    /// What was to be done in `store`, and how it ended; where it failed, for each image that it is about.
-    fn failed_or_done(
+    fn ended(
         &self,
-        store: StoreKind,
-        encodings: &[Encoding],
-        result: &Result<Done, Explanation>,
-    ) -> Vec<Outcome> {
-        let (Label { artifact, format, .. }, about, from) = self.names(store);
-        let images = self.planned.images.iter().map(|image| About::Image(image.clone()));
-        let about: Vec<About> = match (store, &result) {
-            (StoreKind::Oci, Err(_)) if !self.planned.images.is_empty() => images.collect(),
-            _ => vec![about],
-        };
-        let labels = Label::each(artifact, format, store, encodings);
-        let outcome = |label, subject: &About| Outcome {
-            label,
-            subject: subject.clone(),
-            from: from.clone(),
-            result: result.clone(),
-        };
-        about.iter().flat_map(|about| labels.iter().map(move |label| outcome(*label, about))).collect()
+        store: &Arc<dyn Store>,
+        subject: About,
+        result: Result<Done, Explanation>,
+        seen: &RefCell<&mut Seen<'_>>,
+    ) -> Outcome {
+        let outcome = Outcome { label: self.label(store), subject, from: self.from(), result };
+        (seen.borrow_mut())(Event::Ended(&outcome));
+        outcome
     }
-}
 
-/// `None`: it has no UID, and then nothing is signed for it.
-fn run_key(run: &PlannedRun) -> Option<ShortKey> {
-    let uid = run.uid.clone()?;
-    Some(match run.kind {
-        RunKind::TaskRun => ShortKey::TaskRun(uid),
-        RunKind::PipelineRun => ShortKey::PipelineRun(uid),
-    })
-}
-
-/// What annotations hold of a signature.
-pub(super) fn entry(key: ShortKey, signed: &Signed) -> Entry {
-    let signature = match signed.payload.envelope {
-        Envelope::Dsse => signed.envelope().to_vec(),
-        Envelope::Bare => signed.signature.0.clone(),
-    };
-    Entry {
-        key,
-        payload: signed.payload.bytes.to_vec(),
-        signature,
-        cert: String::new(),
-        chain: String::new(),
+    /// What waits for everything else of it.
+    fn aside(&self, store: &Arc<dyn Store>, filed: &Filed) -> Aside {
+        Aside {
+            store: Arc::clone(store),
+            label: self.label(store),
+            subject: self.about(),
+            from: self.from(),
+            filed: vec![filed.clone()],
+        }
     }
 }

@@ -8,72 +8,104 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{Filed, Signed, StoreError};
-use crate::formats::{Envelope, Payload, dsse};
+use super::{Filed, Filing, Keep, Kept, Keyed, Member, Signed, Store, StoreError, Turn};
+use crate::formats::{Envelope, dsse};
 use crate::oci::Digest;
+use crate::place::{Holder, StoreKind};
+
+/// This store.
+pub const MEMBER: Member = Member {
+    kind: StoreKind { holder: Holder::Folder, name: "directory" },
+    open: |setup, _| vec![Arc::new(Directory { folder: setup.folder.map(Path::to_owned) })],
+};
 
 /// The store of a folder.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    folder: PathBuf,
+    /// The folder; `None`: none is named, and each signature fails.
+    folder: Option<PathBuf>,
+}
+
+impl Store for Directory {
+    fn kind(&self) -> StoreKind {
+        MEMBER.kind
+    }
+
+    fn turn(&self) -> Turn<'_> {
+        Turn::Subject(self)
+    }
+}
+
+impl Keyed for Directory {
+    fn keep<'a>(&'a self, filing: &'a Filing<'a>) -> Keep<'a> {
+        Box::pin(async { self.keep_all(filing) })
+    }
 }
 
 impl Directory {
     /// Keeps signatures in `folder`, which is made if it isn't there.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder: Some(folder) }
     }
 
-    /// Where the signature under `key` lies, for people.
-    pub fn location(&self, filed: &Filed) -> String {
-        self.path("signature", filed).display().to_string()
+    fn keep_all(&self, filing: &Filing<'_>) -> Result<Kept, StoreError> {
+        let (Some(folder), Some(last)) = (&self.folder, filing.filed.last()) else {
+            let subject = filing.filed.last().map(|filed| filed.key.full.clone());
+            return Err(StoreError::NothingKept(subject.unwrap_or_default()));
+        };
+        let mut added = 0;
+        for filed in filing.filed {
+            added += usize::from(keep_one(folder, filed, filing.counts)?);
+        }
+        Ok(Kept { location: path(folder, "signature", last).display().to_string(), added })
     }
+}
 
-    fn path(&self, what: &str, filed: &Filed) -> PathBuf {
-        self.folder.join(format!("{what}-{}", file_name(filed)))
+fn path(folder: &Path, what: &str, filed: &Filed) -> PathBuf {
+    folder.join(format!("{what}-{}", file_name(filed)))
+}
+
+/// Writes payload and signature and reads them back; whether anything had to be written. A signature that is there and `counts`
+/// for the payload stays.
+///
+/// # Errors
+///
+/// When the folder can't be written, or what is there in the end is something else or doesn't count.
+fn keep_one(folder: &Path, filed: &Filed, counts: &dyn Fn(&[u8], &[u8]) -> bool) -> Result<bool, StoreError> {
+    std::fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
+    let signed = &filed.signed;
+    let files = [
+        (path(folder, "payload", filed), signed.payload.bytes.clone()),
+        (path(folder, "signature", filed), signature(signed)),
+    ];
+    let [(payload, payload_bytes), (place, signature_bytes)] = &files;
+    let verifies = || Ok(counts(&signed.payload.bytes, &read(place, signed.payload.envelope)?));
+    if holds(payload, payload_bytes).unwrap_or(false) && verifies().unwrap_or(false) {
+        return Ok(false);
     }
-
-    /// Writes payload and signature and reads them back; whether anything had to be written. A signature that is there and `counts`
-    /// for the payload stays.
-    ///
-    /// # Errors
-    ///
-    /// When the folder can't be written, or what is there in the end is something else or doesn't count.
-    pub fn keep(&self, filed: &Filed, counts: &dyn Fn(&Payload, &[u8]) -> bool) -> Result<bool, StoreError> {
-        std::fs::create_dir_all(&self.folder).map_err(|source| failed(&self.folder, source))?;
-        let signed = &filed.signed;
-        let files = [
-            (self.path("payload", filed), signed.payload.bytes.clone()),
-            (self.path("signature", filed), signature(signed)),
-        ];
-        let [(payload, payload_bytes), (place, signature_bytes)] = &files;
-        let verifies = || Ok(counts(&signed.payload, &read(place, signed.payload.envelope)?));
-        if holds(payload, payload_bytes).unwrap_or(false) && verifies().unwrap_or(false) {
-            return Ok(false);
+    let mut added = false;
+    for (path, bytes) in &files {
+        if !holds(path, bytes).unwrap_or(false) {
+            write(path, bytes).map_err(|source| failed(path, source))?;
+            added = true;
         }
-        let mut added = false;
-        for (path, bytes) in &files {
-            if !holds(path, bytes).unwrap_or(false) {
-                write(path, bytes).map_err(|source| failed(path, source))?;
-                added = true;
-            }
-        }
-        let replaced = || io::Error::other("another writer replaced it");
-        if !holds(payload, payload_bytes).map_err(|source| failed(payload, source))? {
-            return Err(failed(payload, replaced()));
-        }
-        if verifies().map_err(|source| failed(place, source))? {
-            return Ok(added);
-        }
-        match holds(place, signature_bytes).map_err(|source| failed(place, source))? {
-            true => Err(StoreError::Spoilt { path: place.clone() }),
-            false => Err(failed(place, replaced())),
-        }
+    }
+    let replaced = || io::Error::other("another writer replaced it");
+    if !holds(payload, payload_bytes).map_err(|source| failed(payload, source))? {
+        return Err(failed(payload, replaced()));
+    }
+    if verifies().map_err(|source| failed(place, source))? {
+        return Ok(added);
+    }
+    match holds(place, signature_bytes).map_err(|source| failed(place, source))? {
+        true => Err(StoreError::Spoilt { path: place.clone() }),
+        false => Err(failed(place, replaced())),
     }
 }
 
@@ -165,12 +197,13 @@ fn failed(path: &Path, source: io::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::Payload;
     use crate::key::Signature;
     use crate::place::KeptUnder;
 
     /// Signatures of two kinds count: what `filed` has, and another of the same key.
-    fn ours(payload: &Payload, signature: &[u8]) -> bool {
-        payload.bytes == "{}" && [[1], [2]].iter().any(|one| one == signature)
+    fn ours(payload: &[u8], signature: &[u8]) -> bool {
+        payload == b"{}" && [[1], [2]].iter().any(|one| one == signature)
     }
 
     fn filed(short: &str, full: &str, number: usize) -> Filed {
@@ -184,13 +217,23 @@ mod tests {
         Filed { key: KeptUnder { short: short.into(), full: full.into(), image: None }, number, signed }
     }
 
+    /// Whether something had to be written.
+    fn keep(
+        store: &Directory,
+        filed: &Filed,
+        counts: &(dyn Fn(&[u8], &[u8]) -> bool + Send + Sync),
+    ) -> Result<bool, StoreError> {
+        let filed = std::slice::from_ref(filed);
+        Ok(store.keep_all(&Filing { filed, run: None, mark: false, counts })?.added == 1)
+    }
+
     #[test]
     fn files_are_named_by_their_keys_and_written_once() {
         let folder = tempfile::tempdir().unwrap();
         let store = Directory::new(folder.path().join("new"));
         let run = filed("taskrun-u", "tekton.dev-v1-TaskRun-u", 0);
-        assert!(store.keep(&run, &ours).unwrap());
-        assert!(!store.keep(&run, &ours).unwrap(), "the second time nothing is written");
+        assert!(keep(&store, &run, &ours).unwrap());
+        assert!(!keep(&store, &run, &ours).unwrap(), "the second time nothing is written");
         let read = |name: &str| std::fs::read(folder.path().join("new").join(name)).unwrap();
         assert_eq!(read("payload-taskrun-u"), b"{}");
         assert_eq!(read("signature-taskrun-u"), b"AQ==");
@@ -201,17 +244,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Directory::new(folder.path().to_owned());
         let run = filed("taskrun-u", "x", 0);
-        assert!(store.keep(&run, &ours).unwrap());
+        assert!(keep(&store, &run, &ours).unwrap());
         let file = |name: &str| folder.path().join(name);
         std::fs::write(file("signature-taskrun-u"), "Ag==\n").unwrap();
-        assert!(!store.keep(&run, &ours).unwrap(), "another signature that counts");
+        assert!(!keep(&store, &run, &ours).unwrap(), "another signature that counts");
         assert_eq!(std::fs::read(file("signature-taskrun-u")).unwrap(), b"Ag==\n");
         for (name, spoilt) in
             [("signature-taskrun-u", "Aw=="), ("signature-taskrun-u", "?"), ("payload-taskrun-u", "{ }")]
         {
             std::fs::write(file(name), spoilt).unwrap();
-            assert!(store.keep(&run, &ours).unwrap(), "{name}: {spoilt}");
-            assert!(!store.keep(&run, &ours).unwrap(), "{name}: {spoilt}");
+            assert!(keep(&store, &run, &ours).unwrap(), "{name}: {spoilt}");
+            assert!(!keep(&store, &run, &ours).unwrap(), "{name}: {spoilt}");
         }
     }
 
@@ -221,11 +264,11 @@ mod tests {
         let store = Directory::new(folder.path().to_owned());
         let run = filed("taskrun-u", "x", 0);
         for _ in 0..2 {
-            let error = store.keep(&run, &|_, _| false).unwrap_err();
+            let error = keep(&store, &run, &|_, _| false).unwrap_err();
             assert!(matches!(error, StoreError::Spoilt { .. }), "{error}");
             assert!(error.to_string().contains("does not verify"), "{error}");
         }
-        assert!(!store.keep(&run, &ours).unwrap(), "it is there");
+        assert!(!keep(&store, &run, &ours).unwrap(), "it is there");
     }
 
     #[test]
@@ -234,7 +277,7 @@ mod tests {
         let store = Directory::new(folder.path().to_owned());
         let file = folder.path().join("signature-taskrun-u");
         // Whatever is read counts, so that the form alone decides.
-        let any = |_: &Payload, signature: &[u8]| !signature.is_empty();
+        let any = |_: &[u8], signature: &[u8]| !signature.is_empty();
         let bare = filed("taskrun-u", "x", 0);
         let mut statement = filed("taskrun-u", "x", 0);
         statement.signed.payload.envelope = Envelope::Dsse;
@@ -243,9 +286,9 @@ mod tests {
         for (filed, there) in
             [(&bare, &envelope[..]), (&statement, encoded.as_bytes()), (&statement, b"AQ==")]
         {
-            store.keep(filed, &any).unwrap();
+            keep(&store, filed, &any).unwrap();
             std::fs::write(&file, there).unwrap();
-            assert!(store.keep(filed, &any).unwrap(), "{}", String::from_utf8_lossy(there));
+            assert!(keep(&store, filed, &any).unwrap(), "{}", String::from_utf8_lossy(there));
             assert_eq!(std::fs::read(&file).unwrap(), signature(&filed.signed));
         }
     }
@@ -257,7 +300,7 @@ mod tests {
         std::fs::write(&other, "{}").unwrap();
         std::os::unix::fs::symlink(&other, folder.path().join("payload-taskrun-u")).unwrap();
         let store = Directory::new(folder.path().to_owned());
-        assert!(store.keep(&filed("taskrun-u", "x", 0), &ours).unwrap());
+        assert!(keep(&store, &filed("taskrun-u", "x", 0), &ours).unwrap());
         assert!(!folder.path().join("payload-taskrun-u").symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read(&other).unwrap(), b"{}");
     }
@@ -306,6 +349,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
         let store = Directory::new(folder.path().join("file/below"));
-        assert!(matches!(store.keep(&filed("a", "b", 0), &ours), Err(StoreError::File { .. })));
+        assert!(matches!(keep(&store, &filed("a", "b", 0), &ours), Err(StoreError::File { .. })));
     }
 }

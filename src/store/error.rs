@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use http::StatusCode;
 
+use crate::cluster::AnnotationError;
 use crate::explain::explain;
+use crate::object_name::NameError;
 use crate::oci::ImageRef;
 use crate::registry::RegistryError;
 use crate::registry::client::Failure;
+use crate::run::RunName;
 
 /// Why a store can't keep or give a signature.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,18 @@ pub enum StoreError {
         /// The file with the signature.
         path: PathBuf,
     },
+    /// There is no folder, or nothing to keep in it.
+    #[error("there is no place for the signature of {0}, or no signature: nothing was kept")]
+    NothingKept(String),
+    /// Annotations need a run.
+    #[error("there is no run in whose annotations the signature of {0} could be kept")]
+    NoRun(String),
+    /// The API server can't be asked for such a name.
+    #[error("{0} is no name of an object")]
+    Name(RunName, #[source] NameError),
+    /// The annotations don't take it.
+    #[error(transparent)]
+    Annotations(Box<AnnotationError>),
     /// What must be written can't be written as JSON.
     #[error("cannot write a manifest as JSON")]
     Json(#[source] serde_json::Error),
@@ -151,12 +166,7 @@ impl StoreError {
             Self::Read { source, .. } | Self::Push { source, .. } | Self::SubjectElsewhere { source, .. } => {
                 Some(source)
             }
-            Self::Foreign { .. }
-            | Self::Full { .. }
-            | Self::TooMany { .. }
-            | Self::File { .. }
-            | Self::Spoilt { .. }
-            | Self::Json(_) => None,
+            _ => None,
         }
     }
 }
@@ -177,5 +187,10 @@ explain! { StoreError,
     Self::Spoilt { .. } => ["store-spoilt", Failed,
         "don't use the file; look whether something else writes into the folder, and whether the key or the agent \
          signs with the key that it names"],
+    Self::NothingKept(_) => ["store-no-folder", Failed, "name a folder with --signatures-dir"],
+    Self::NoRun(_) => ["store-no-run", Results,
+        "say which run it is (--run, --taskrun), or set artifacts.oci.storage to oci"],
+    Self::Name(..) => ["store-run-name", Failed, "give the object as the cluster has it, with its namespace"],
+    Self::Annotations(error) => [of error.as_ref()],
     Self::Json(_) => ["store-json", Failed],
 }

@@ -1,13 +1,14 @@
 //! Stage store: a signed payload in, its location out.
 //!
-//! A store keeps all signatures of one subject in one place that several signers write to. None of the
-//! registries' interfaces has a compare-and-swap, so adding is: read, merge, write, read back. Stores do the
-//! single steps; [`pipeline`](crate::flow) repeats them until everything is there.
+//! Each place for signatures is a member of this folder and a [`Store`]. A run goes through the stores that it is asked for, in their
+//! turns: beside images, by subject, and last what is written into the run itself.
+//!
+//! A list beside an image is one place that several signers write to. None of the registries' interfaces has a compare-and-swap, so adding
+//! is: read, merge, write, read back. A [`SignatureList`] does the single steps; [`flow`](crate::flow) repeats them until everything is there.
 
 pub mod beside;
 pub mod bundle;
 mod candidates;
-pub mod directory;
 mod entry;
 pub mod error;
 mod failures;
@@ -29,19 +30,26 @@ mod uploads;
 mod wanted;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cluster::Cluster;
 use crate::formats::{Payload, dsse};
 use crate::found::Judge;
 use crate::key::{PublicKey, Signature};
+use crate::object_name::Uid;
 use crate::oci::{Digest, ImageRef, Repository};
-use crate::place::KeptUnder;
+use crate::place::{Encoding, KeptUnder, StoreKind};
+use crate::registry::client::Client;
+use crate::run::{RunKind, RunName};
 
+pub use annotations::Annotations;
 pub use directory::Directory;
 pub use error::StoreError;
 pub use failures::Failures;
@@ -53,6 +61,136 @@ pub use referrers_api::ReferrersApis;
 pub use search::{Looked, Looks, Search};
 pub use shelf::{Entry, Shelf};
 pub use tag_prefix::TagPrefix;
+
+macro_rules! members {
+    ($($name:ident)*) => {
+        $(pub mod $name;)*
+        /// The stores, by the names that the configuration has for them.
+        pub const MEMBERS: &[Member] = &[$($name::MEMBER),*];
+    };
+}
+
+// A file each.
+members! {
+    oci
+    directory
+    annotations
+}
+
+/// A store that can be named.
+pub struct Member {
+    /// Its name, and what it needs.
+    pub kind: StoreKind,
+    /// Makes it: where it has encodings, a store each.
+    pub open: fn(&Setup<'_>, Contents) -> Vec<Arc<dyn Store>>,
+}
+
+/// What stores are made of.
+pub struct Setup<'a> {
+    /// The registries.
+    pub client: &'a Client,
+    /// How signatures lie in registries: all of these, side by side.
+    pub encodings: &'a [Encoding],
+    /// Another repository for signatures than each image's own.
+    pub repository: Option<&'a Repository>,
+    /// What tags begin with.
+    pub tag_prefix: &'a TagPrefix,
+    /// The time that manifests carry.
+    pub created: Option<SystemTime>,
+    /// The folder for signatures.
+    pub folder: Option<&'a Path>,
+    /// The cluster, where there is a run.
+    pub cluster: Option<&'a Cluster>,
+}
+
+/// The stores of these kinds, for `contents`.
+pub fn open(kinds: &[StoreKind], contents: Contents, setup: &Setup<'_>) -> Vec<Arc<dyn Store>> {
+    let members = MEMBERS.iter().filter(|member| kinds.contains(&member.kind));
+    members.flat_map(|member| (member.open)(setup, contents)).collect()
+}
+
+/// All stores, for `contents`.
+pub fn open_all(contents: Contents, setup: &Setup<'_>) -> Vec<Arc<dyn Store>> {
+    MEMBERS.iter().flat_map(|member| (member.open)(setup, contents)).collect()
+}
+
+/// A place for signatures: one member a file.
+pub trait Store: Send + Sync {
+    /// Its name, and what it needs.
+    fn kind(&self) -> StoreKind;
+
+    /// How signatures lie in it; `None`: there is one way.
+    fn encoding(&self) -> Option<Encoding> {
+        None
+    }
+
+    /// When a run writes to it, and by which steps.
+    fn turn(&self) -> Turn<'_>;
+}
+
+/// When a run writes to a store, and by which steps.
+pub enum Turn<'a> {
+    /// First, for all such stores at the same time: into a list beside each image.
+    Image(&'a dyn SignatureList),
+    /// Then: what is signed of one subject, once it is signed.
+    Subject(&'a dyn Keyed),
+    /// Last: everything that belongs to one run together, with the mark that it is signed.
+    Run(&'a dyn Keyed),
+}
+
+/// Keeps each signature under a key of its own.
+pub trait Keyed: Send + Sync {
+    /// Keeps everything in `filing`. What is there already and counts stays.
+    ///
+    /// # Errors
+    ///
+    /// When something can't be written, or doesn't count when it is read back.
+    fn keep<'a>(&'a self, filing: &'a Filing<'a>) -> Keep<'a>;
+}
+
+/// What [`Keyed::keep`] returns.
+pub type Keep<'a> = Step<'a, Kept>;
+
+/// What is kept together.
+#[derive(Clone, Copy)]
+pub struct Filing<'a> {
+    /// The signatures.
+    pub filed: &'a [Filed],
+    /// The run that they belong to.
+    pub run: Option<&'a OfRun<'a>>,
+    /// Whether the run is marked as signed.
+    pub mark: bool,
+    /// Says whether a signature that is there, the second, is one of a payload, the first, that counts: the verdict of `verify-run`.
+    pub counts: &'a (dyn Fn(&[u8], &[u8]) -> bool + Send + Sync),
+}
+
+/// The run that signatures belong to.
+pub struct OfRun<'a> {
+    /// Its kind.
+    pub kind: RunKind,
+    /// Its name.
+    pub name: &'a RunName,
+    /// Its UID, without which nothing is signed for it.
+    pub uid: Option<&'a Uid>,
+    /// The object as the cluster gave it a moment ago; `None`: it has to be read.
+    pub known: Option<&'a Value>,
+}
+
+impl OfRun<'_> {
+    /// The run, for people.
+    pub fn shown(&self) -> String {
+        format!("{} {}", self.kind, self.name)
+    }
+}
+
+/// Where signatures are, once they are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The place, for people.
+    pub location: String,
+    /// How many of them were not there before.
+    pub added: usize,
+}
 
 /// The longest that a signer that has met no other one watches, after its write, whether its signature stays.
 pub const LONGEST_WATCH: Duration = Duration::from_secs(2);
@@ -160,8 +298,8 @@ pub enum Depth<'a> {
     Only(&'a [Own]),
 }
 
-/// A place for signatures: one member a file.
-pub trait Store: Send + Sync {
+/// A list of signatures beside each image, to which others write too: its single steps.
+pub trait SignatureList: Send + Sync {
     /// Where the signatures of `image` lie, for people.
     fn location(&self, image: &ImageRef) -> String;
 

@@ -22,11 +22,12 @@ use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted;
-use super::{Depth, Own, Signed, Step, Store, StoreError, Subject, Written};
+use super::{Depth, Own, SignatureList, Signed, Step, Store, StoreError, Subject, Turn, Written, oci};
 use crate::formats::{Payload, cosign_statement};
 use crate::found::Judge;
 use crate::oci::Target;
 use crate::oci::{Digest, ImageRef, Repository};
+use crate::place::{Encoding, StoreKind};
 use crate::registry::client::Client;
 
 /// The pauses before a bundle is pushed again that was refused as one whose subject is absent.
@@ -185,6 +186,20 @@ impl OciReferrers {
 }
 
 impl Store for OciReferrers {
+    fn kind(&self) -> StoreKind {
+        oci::MEMBER.kind
+    }
+
+    fn encoding(&self) -> Option<Encoding> {
+        Some(Encoding::SigstoreBundle)
+    }
+
+    fn turn(&self) -> Turn<'_> {
+        Turn::Image(self)
+    }
+}
+
+impl SignatureList for OciReferrers {
     fn location(&self, image: &ImageRef) -> String {
         format!("{}@{} (referrers)", self.repository(image), image.digest)
     }

@@ -23,10 +23,13 @@ use super::tag_prefix::TagPrefix;
 use super::tagged::Tag;
 use super::uploads::Uploads;
 use super::wanted;
-use super::{Depth, Descriptor, Own, Signed, Step, Store, StoreError, Subject, Written};
+use super::{
+    Depth, Descriptor, Own, SignatureList, Signed, Step, Store, StoreError, Subject, Turn, Written, oci,
+};
 use crate::formats::{Payload, dsse, simple_signing};
 use crate::found::Judge;
 use crate::oci::{Digest, ImageRef, Repository};
+use crate::place::{Encoding, StoreKind};
 use crate::registry::client::Client;
 
 /// The annotation with the base64 of the signature; empty on an attestation, which holds its signature itself.
@@ -248,6 +251,20 @@ impl OciTag {
 }
 
 impl Store for OciTag {
+    fn kind(&self) -> StoreKind {
+        oci::MEMBER.kind
+    }
+
+    fn encoding(&self) -> Option<Encoding> {
+        Some(Encoding::Dsse)
+    }
+
+    fn turn(&self) -> Turn<'_> {
+        Turn::Image(self)
+    }
+}
+
+impl SignatureList for OciTag {
     fn location(&self, image: &ImageRef) -> String {
         self.tag(image).location()
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use stepseal::chains::Standing;
 use stepseal::explain::Explain as _;
 use stepseal::flow::verify_run::{verify, verify_until};
 use stepseal::formats::Claims;
@@ -12,7 +13,7 @@ use stepseal::payload::provenance::payload;
 use stepseal::payload::{CosignStatement, Format as _, SimpleSigning};
 use stepseal::run::{ProvenanceOptions, Run, RunError, RunFormat};
 use stepseal::sign::{KeySource, Signer};
-use stepseal::verify::run::{MAX_PAYLOADS, RunRefusal, counts};
+use stepseal::verify::run::{self, MAX_PAYLOADS, RunRefusal};
 use stepseal::verify::trust::Distrust;
 use stepseal::verify::{Accepted, Trust, own};
 
@@ -86,6 +87,12 @@ pub(crate) fn answers(case: &Path) -> Vec<(String, Value)> {
         .filter(|(_, answer)| answer["statement"].is_object())
         .map(|(key, answer)| (key.clone(), answer["statement"].clone()))
         .collect()
+}
+
+/// Whether annotations with these values hold `payload` and a signature of it that counts.
+fn counts(trust: &Trust, payload: &[u8], stored: &str, signature: &str) -> bool {
+    let there = Standing { payload: stored, signature };
+    there.signature_of(payload).is_some_and(|signature| run::counts(trust, payload, &signature))
 }
 
 pub(crate) fn trust() -> Trust {
