@@ -114,11 +114,15 @@ pub(crate) async fn begin(
         folder: config.signatures_dir.as_deref(),
         cluster: cluster.as_ref(),
     };
-    let signatures = store::open(&config.images, Contents::Signatures, &setup).into_iter();
+    let mut signatures = store::open(Contents::Signatures, &setup);
+    signatures.retain(|store| config.images.contains(&store.kind()));
     let format_in = |store: &dyn Store| store.encoding().map_or(keyed_format(config), format);
     Ok(Whole {
-        images: signatures.map(|store| ImageStore { format: format_in(&*store), store }).collect(),
-        attestations: store::open_all(Contents::Attestations, &setup),
+        images: signatures
+            .into_iter()
+            .map(|store| ImageStore { format: format_in(&*store), store })
+            .collect(),
+        attestations: store::open(Contents::Attestations, &setup),
         client: client.clone(),
         key,
         writers: Writers::default(),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Filed, Filing, Keep, Kept, Keyed, Member, OfRun, Store, StoreError, Turn};
+use super::{Filed, Filing, Kept, Keyed, Member, OfRun, Step, Store, StoreError, Turn};
 use crate::chains::{Entry, ShortKey, Standing};
 use crate::cluster::{Cluster, Kind, Wanted};
 use crate::formats::Envelope;
@@ -16,20 +16,16 @@ use crate::run::RunKind;
 /// This store.
 pub const MEMBER: Member = Member {
     kind: StoreKind { holder: Holder::Run, name: "tekton" },
-    open: |setup, _| vec![Arc::new(Annotations::new(setup.cluster.cloned()))],
+    open: |setup, _| vec![Arc::new(Annotations { cluster: setup.cluster.cloned() })],
 };
 
 /// The annotations of runs.
-pub struct Annotations {
+struct Annotations {
+    /// The client; `None`: no run is known, and each signature fails.
     cluster: Option<Cluster>,
 }
 
 impl Annotations {
-    /// Writes by `cluster`; `None`: no run is known, and each signature fails.
-    pub fn new(cluster: Option<Cluster>) -> Self {
-        Self { cluster }
-    }
-
     async fn annotate(&self, filing: &Filing<'_>) -> Result<Kept, StoreError> {
         let Filing { filed, run, mark, counts } = *filing;
         let (Some(cluster), Some(run)) = (&self.cluster, run) else {
@@ -68,7 +64,7 @@ impl Store for Annotations {
 }
 
 impl Keyed for Annotations {
-    fn keep<'a>(&'a self, filing: &'a Filing<'a>) -> Keep<'a> {
+    fn keep<'a>(&'a self, filing: &'a Filing<'a>) -> Step<'a, Kept> {
         Box::pin(self.annotate(filing))
     }
 }

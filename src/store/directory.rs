@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::{Filed, Filing, Keep, Kept, Keyed, Member, Signed, Store, StoreError, Turn};
+use super::{Filed, Filing, Kept, Keyed, Member, Signed, Step, Store, StoreError, Turn};
 use crate::formats::{Envelope, dsse};
 use crate::oci::Digest;
 use crate::place::{Holder, StoreKind};
@@ -26,9 +26,8 @@ pub const MEMBER: Member = Member {
 };
 
 /// The store of a folder.
-#[derive(Clone, Debug)]
-pub struct Directory {
-    /// The folder; `None`: none is named, and each signature fails.
+struct Directory {
+    /// The folder, which is made if it isn't there; `None`: none is named, and each signature fails.
     folder: Option<PathBuf>,
 }
 
@@ -43,17 +42,12 @@ impl Store for Directory {
 }
 
 impl Keyed for Directory {
-    fn keep<'a>(&'a self, filing: &'a Filing<'a>) -> Keep<'a> {
+    fn keep<'a>(&'a self, filing: &'a Filing<'a>) -> Step<'a, Kept> {
         Box::pin(async { self.keep_all(filing) })
     }
 }
 
 impl Directory {
-    /// Keeps signatures in `folder`, which is made if it isn't there.
-    pub fn new(folder: PathBuf) -> Self {
-        Self { folder: Some(folder) }
-    }
-
     fn keep_all(&self, filing: &Filing<'_>) -> Result<Kept, StoreError> {
         let (Some(folder), Some(last)) = (&self.folder, filing.filed.last()) else {
             let subject = filing.filed.last().map(|filed| filed.key.full.clone());
@@ -217,6 +211,12 @@ mod tests {
         Filed { key: KeptUnder { short: short.into(), full: full.into(), image: None }, number, signed }
     }
 
+    impl Directory {
+        fn in_folder(folder: PathBuf) -> Self {
+            Self { folder: Some(folder) }
+        }
+    }
+
     /// Whether something had to be written.
     fn keep(
         store: &Directory,
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn files_are_named_by_their_keys_and_written_once() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Directory::new(folder.path().join("new"));
+        let store = Directory::in_folder(folder.path().join("new"));
         let run = filed("taskrun-u", "tekton.dev-v1-TaskRun-u", 0);
         assert!(keep(&store, &run, &ours).unwrap());
         assert!(!keep(&store, &run, &ours).unwrap(), "the second time nothing is written");
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn what_counts_stays_and_what_does_not_is_written_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Directory::new(folder.path().to_owned());
+        let store = Directory::in_folder(folder.path().to_owned());
         let run = filed("taskrun-u", "x", 0);
         assert!(keep(&store, &run, &ours).unwrap());
         let file = |name: &str| folder.path().join(name);
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn files_that_do_not_count_are_an_error_also_where_they_were_there_already() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Directory::new(folder.path().to_owned());
+        let store = Directory::in_folder(folder.path().to_owned());
         let run = filed("taskrun-u", "x", 0);
         for _ in 0..2 {
             let error = keep(&store, &run, &|_, _| false).unwrap_err();
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn a_signature_of_the_other_form_is_written_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Directory::new(folder.path().to_owned());
+        let store = Directory::in_folder(folder.path().to_owned());
         let file = folder.path().join("signature-taskrun-u");
         // Whatever is read counts, so that the form alone decides.
         let any = |_: &[u8], signature: &[u8]| !signature.is_empty();
@@ -299,7 +299,7 @@ mod tests {
         let other = folder.path().join("other");
         std::fs::write(&other, "{}").unwrap();
         std::os::unix::fs::symlink(&other, folder.path().join("payload-taskrun-u")).unwrap();
-        let store = Directory::new(folder.path().to_owned());
+        let store = Directory::in_folder(folder.path().to_owned());
         assert!(keep(&store, &filed("taskrun-u", "x", 0), &ours).unwrap());
         assert!(!folder.path().join("payload-taskrun-u").symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read(&other).unwrap(), b"{}");
@@ -348,7 +348,7 @@ mod tests {
     fn a_folder_that_cannot_be_written_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
-        let store = Directory::new(folder.path().join("file/below"));
+        let store = Directory::in_folder(folder.path().join("file/below"));
         assert!(matches!(keep(&store, &filed("a", "b", 0), &ours), Err(StoreError::File { .. })));
     }
 }

@@ -49,8 +49,6 @@ use crate::place::{Encoding, KeptUnder, StoreKind};
 use crate::registry::client::Client;
 use crate::run::{RunKind, RunName};
 
-pub use annotations::Annotations;
-pub use directory::Directory;
 pub use error::StoreError;
 pub use failures::Failures;
 pub use oci_referrers::OciReferrers;
@@ -103,14 +101,8 @@ pub struct Setup<'a> {
     pub cluster: Option<&'a Cluster>,
 }
 
-/// The stores of these kinds, for `contents`.
-pub fn open(kinds: &[StoreKind], contents: Contents, setup: &Setup<'_>) -> Vec<Arc<dyn Store>> {
-    let members = MEMBERS.iter().filter(|member| kinds.contains(&member.kind));
-    members.flat_map(|member| (member.open)(setup, contents)).collect()
-}
-
 /// All stores, for `contents`.
-pub fn open_all(contents: Contents, setup: &Setup<'_>) -> Vec<Arc<dyn Store>> {
+pub fn open(contents: Contents, setup: &Setup<'_>) -> Vec<Arc<dyn Store>> {
     MEMBERS.iter().flat_map(|member| (member.open)(setup, contents)).collect()
 }
 
@@ -145,11 +137,8 @@ pub trait Keyed: Send + Sync {
     /// # Errors
     ///
     /// When something can't be written, or doesn't count when it is read back.
-    fn keep<'a>(&'a self, filing: &'a Filing<'a>) -> Keep<'a>;
+    fn keep<'a>(&'a self, filing: &'a Filing<'a>) -> Step<'a, Kept>;
 }
-
-/// What [`Keyed::keep`] returns.
-pub type Keep<'a> = Step<'a, Kept>;
 
 /// What is kept together.
 #[derive(Clone, Copy)]
