@@ -29,12 +29,10 @@ impl Facts {
     }
 }
 
-/// An error that can say what to do about it. [`explain!`](crate::explain::explain) implements it, from a table with a row a case.
+/// An error that can say what to do about it. `explain!` implements it, from a table with a row a case.
 pub trait Explain: Error {
     /// Everything it says beside its words and its causes.
-    fn facts(&self) -> Facts {
-        Facts { code: "uncoded", exit: self.exit(), used: self.used(), hint: self.hint() }
-    }
+    fn facts(&self) -> Facts;
 
     /// What was used when it failed.
     fn used(&self) -> Option<String> {
