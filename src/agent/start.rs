@@ -63,7 +63,7 @@ explain! { StartError,
     Self::Registry(error) => [of error],
     Self::Socket(error) => [of error],
     Self::Ledger(error) => [of error],
-    Self::Runtime(_) => ["runtime-not-started", Failed, "give the sidecar more memory and processes"],
+    Self::Runtime(_) => ["agent-no-runtime", Failed, "give the sidecar more memory and processes"],
 }
 
 /// Signs for others until a signal comes; every decision is written to `log`.

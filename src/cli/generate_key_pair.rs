@@ -65,7 +65,7 @@ explain! { PairError,
     ))],
     Self::Cluster { source, .. } => [of source],
     Self::Connect(source) => [of source, used None],
-    Self::Runtime(_) => ["runtime-not-started", Failed, "give it more memory and processes"],
+    Self::Runtime(_) => ["key-pair-no-runtime", Failed, "give it more memory and processes"],
 }
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
