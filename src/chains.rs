@@ -18,13 +18,13 @@ use crate::object_name::Uid;
 use crate::oci::Digest;
 
 /// The prefix of all of Chains' annotations.
-pub const PREFIX: &str = "chains.tekton.dev/";
+pub(crate) const PREFIX: &str = "chains.tekton.dev/";
 /// All of Chains' annotations, as a pattern.
-pub const PATTERN: &str = "chains.tekton.dev/*";
+pub(crate) const PATTERN: &str = "chains.tekton.dev/*";
 /// The mark that keeps Tekton Chains from signing a run.
-pub const SIGNED: &str = "chains.tekton.dev/signed";
+pub(crate) const SIGNED: &str = "chains.tekton.dev/signed";
 /// The label of a run that says that its build can be repeated.
-pub const REPRODUCIBLE: &str = "chains.tekton.dev/reproducible";
+pub(crate) const REPRODUCIBLE: &str = "chains.tekton.dev/reproducible";
 
 /// What a signature consists of.
 const PARTS: [&str; 4] = ["payload", "signature", "cert", "chain"];
@@ -38,7 +38,7 @@ const DIGITS: [usize; 3] = [12, 24, 48];
 const MAX_SAME: usize = 9;
 
 /// An object's annotations, or those of them that are ours.
-pub type Annotations = BTreeMap<String, String>;
+pub(crate) type Annotations = BTreeMap<String, String>;
 
 /// What is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ impl Standing<'_> {
 }
 
 /// Says whether what stands under a name counts as an entry: `verify-run`'s verdict.
-pub type Counts<'a> = dyn Fn(&Entry, &Standing<'_>) -> bool + Send + Sync + 'a;
+pub(crate) type Counts<'a> = dyn Fn(&Entry, &Standing<'_>) -> bool + Send + Sync + 'a;
 
 /// There is no name left for a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,12 +147,12 @@ pub fn part(part: &str, name: &str) -> String {
 }
 
 /// The short key in the name of an annotation with a payload; `None`: it is another annotation.
-pub fn key_of_payload(annotation: &str) -> Option<&str> {
+pub(crate) fn key_of_payload(annotation: &str) -> Option<&str> {
     annotation.strip_prefix(PREFIX)?.strip_prefix("payload-")
 }
 
 /// The short key without the number of an older signature, or one by another signer: `KEY` of `KEY-2` to `KEY-9`.
-pub fn unnumbered(key: &str) -> &str {
+pub(crate) fn unnumbered(key: &str) -> &str {
     match key.rsplit_once('-') {
         Some((name, "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")) => name,
         _ => key,
@@ -160,12 +160,12 @@ pub fn unnumbered(key: &str) -> &str {
 }
 
 /// Whether a short key is a run's.
-pub fn is_of_run(key: &str) -> bool {
+pub(crate) fn is_of_run(key: &str) -> bool {
     key.starts_with(TASK_RUN) || key.starts_with(PIPELINE_RUN)
 }
 
 /// Whether a run is marked as signed.
-pub fn is_marked(annotations: &Annotations) -> bool {
+pub(crate) fn is_marked(annotations: &Annotations) -> bool {
     annotations.get(SIGNED).is_some_and(|value| value == "true")
 }
 

@@ -52,7 +52,7 @@ impl ExitCode {
     ///
     /// A run that did part of its work is [`Partial`](Self::Partial), whatever the rest failed of;
     /// two different failures are [`Failed`](Self::Failed).
-    pub fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (one, two) if one == two => one,
             (Self::Done, _) | (_, Self::Done) | (Self::Partial, _) | (_, Self::Partial) => Self::Partial,

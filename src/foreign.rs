@@ -58,7 +58,7 @@ impl Text {
     }
 
     /// The text as it came. Not for people: whoever prints it prints whatever its writer wanted.
-    pub fn raw(&self) -> &str {
+    pub(crate) fn raw(&self) -> &str {
         &self.0
     }
 }
@@ -174,13 +174,13 @@ pub fn shown(text: &str, limit: usize) -> String {
 
 /// The value of an argument as [`shown`] text. Of one with several lines, or in PEM, which is what a file holds rather than its name, the beginning
 /// alone is shown.
-pub fn shown_value(text: &str, limit: usize) -> String {
+pub(crate) fn shown_value(text: &str, limit: usize) -> String {
     let is_content = text.contains('\n') || text.contains("-----BEGIN ");
     shown(text, if is_content { limit.min(CONTENT_BYTES) } else { limit })
 }
 
 /// Bytes as [`shown`] text; what isn't UTF-8 becomes U+FFFD.
-pub fn shown_bytes(bytes: &[u8], limit: usize) -> String {
+pub(crate) fn shown_bytes(bytes: &[u8], limit: usize) -> String {
     // What is searched, and a character that is cut.
     let most = limit.saturating_add(SEARCHED_BYTES + 4);
     let head = bytes.get(..bytes.len().min(most)).unwrap_or(bytes);

@@ -177,7 +177,7 @@ pub enum Standing {
 }
 
 /// What a [`Judge`] decides, in its time: it may have to wait for the key.
-pub type Judging<'a> = Pin<Box<dyn Future<Output = Standing> + Send + 'a>>;
+pub(crate) type Judging<'a> = Pin<Box<dyn Future<Output = Standing> + Send + 'a>>;
 
 /// Says what counts as ours of what a store reads. A store doesn't look at signatures itself, so that there is one look:
 /// `verify`'s.

@@ -53,7 +53,7 @@ pub fn check(bytes: &[u8], limit: Limit) -> Result<(), serde_json::Error> {
 /// # Errors
 ///
 /// As of [`value`], also for what isn't kept.
-pub fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result<Value, serde_json::Error> {
+pub(crate) fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result<Value, serde_json::Error> {
     read(bytes, Keeps::All, Part::Without(skipped), limit)
 }
 
@@ -62,7 +62,7 @@ pub fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result<Value,
 /// # Errors
 ///
 /// As of [`value`], also for what isn't kept.
-pub fn value_with(bytes: &[u8], parts: &Parts, limit: Limit) -> Result<Value, serde_json::Error> {
+pub(crate) fn value_with(bytes: &[u8], parts: &Parts, limit: Limit) -> Result<Value, serde_json::Error> {
     read(bytes, Keeps::All, parts.part(), limit)
 }
 
@@ -115,7 +115,7 @@ impl Parts {
 /// # Errors
 ///
 /// As of [`value`]; also when it isn't a `T`.
-pub fn typed<'a, T: Deserialize<'a>>(bytes: &'a [u8], limit: Limit) -> Result<T, serde_json::Error> {
+pub(crate) fn typed<'a, T: Deserialize<'a>>(bytes: &'a [u8], limit: Limit) -> Result<T, serde_json::Error> {
     read(bytes, Keeps::Counts, Part::Whole, limit)?;
     serde_json::from_slice(bytes)
 }

@@ -12,7 +12,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Document<'a> {
+pub(crate) struct Document<'a> {
     /// The line that it begins on, from 1.
     pub line: usize,
     /// Its bytes, without space around them.
@@ -44,7 +44,7 @@ pub enum LinesError {
 /// # Errors
 ///
 /// One of them is not JSON, or there are too many.
-pub fn documents(bytes: &[u8], limit: usize) -> Result<Vec<Document<'_>>, LinesError> {
+pub(crate) fn documents(bytes: &[u8], limit: usize) -> Result<Vec<Document<'_>>, LinesError> {
     let bytes = without_mark(bytes);
     let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
     let mut documents = Vec::new();
@@ -68,7 +68,7 @@ pub fn documents(bytes: &[u8], limit: usize) -> Result<Vec<Document<'_>>, LinesE
 }
 
 /// `bytes` without a byte order mark before them.
-pub fn without_mark(bytes: &[u8]) -> &[u8] {
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 

@@ -17,7 +17,7 @@ use crate::foreign;
 use crate::json::{self, Limit};
 use crate::json_lines::without_mark;
 
-pub use rows::{NO_RUN, ROWS};
+pub(crate) use rows::{NO_RUN, ROWS};
 
 /// The largest file that is looked into: larger ones are no metadata, and the message isn't worth the memory.
 const LOOKED_BYTES: usize = 16 * 1024 * 1024;
@@ -38,7 +38,7 @@ pub enum Wanted {
 
 /// One format.
 #[derive(Clone, Copy)]
-pub struct Row {
+pub(crate) struct Row {
     /// What it is, with its article.
     pub name: &'static str,
     /// Whether a file is it.
@@ -80,7 +80,7 @@ impl Known {
     }
 
     /// The format of one document of a file, which was read already.
-    pub fn of_document(json: &Value) -> Option<Self> {
+    pub(crate) fn of_document(json: &Value) -> Option<Self> {
         // That nothing was written is said of files.
         if json.is_null() {
             return None;
@@ -94,12 +94,12 @@ impl Known {
     }
 
     /// The format of a file that isn't `wanted`; `None`: it isn't known, or it is just that, and something else is wrong with it.
-    pub fn other_than(wanted: Wanted, bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn other_than(wanted: Wanted, bytes: &[u8]) -> Option<Self> {
         Self::of(bytes).filter(|known| known.row.name != wanted.name())
     }
 
     /// Whether it is an object of a cluster.
-    pub fn is_kubernetes(&self) -> bool {
+    pub(crate) fn is_kubernetes(&self) -> bool {
         matches!(self.row.name, rows::RUN | rows::OBJECT)
     }
 

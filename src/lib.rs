@@ -1,5 +1,8 @@
 //! Stepseal: the signing step of a Tekton pipeline.
 //!
+//! This library is for the `stepseal` binary and its tests: it has no stable interface, and what is `pub` is what those use. To sign from a
+//! program, run the binary.
+//!
 //! Data flows one way, and only [`flow`] knows the order:
 //!
 //! ```text

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 const BASIC: &[u8] = b"Basic ";
 
 /// What stands in the place of a secret.
-pub const HIDDEN: &str = "[hidden]";
+pub(crate) const HIDDEN: &str = "[hidden]";
 
 /// The shortest secret that is looked for, in bytes; also how much of one at the end of a cut text.
 const MIN_BYTES: usize = 4;
@@ -45,7 +45,7 @@ const MAX_STEPS: usize = 1 << 18;
 
 /// The secrets that a server may repeat. They are wiped with it, so it lives as long as a text is looked at.
 #[derive(Default)]
-pub struct Mask {
+pub(crate) struct Mask {
     secrets: Vec<Zeroizing<String>>,
     /// Tokens, in the `Authorization` headers that carry them: a clone is the same memory.
     tokens: Vec<HeaderValue>,
@@ -53,7 +53,7 @@ pub struct Mask {
 
 impl Mask {
     /// Hides a password or a token, also in base64.
-    pub fn secret(&mut self, secret: &[u8]) {
+    pub(crate) fn secret(&mut self, secret: &[u8]) {
         if secret.len() < MIN_BYTES {
             return;
         }
@@ -66,13 +66,13 @@ impl Mask {
     }
 
     /// Hides a password, alone and together with its user's name, as `Basic` logins have it.
-    pub fn login(&mut self, user: &str, password: &[u8]) {
+    pub(crate) fn login(&mut self, user: &str, password: &[u8]) {
         self.secret(password);
         self.secret(&Zeroizing::new([user.as_bytes(), b":", password].concat()));
     }
 
     /// Hides what the value of an `Authorization` header carries.
-    pub fn authorization(&mut self, value: &HeaderValue) {
+    pub(crate) fn authorization(&mut self, value: &HeaderValue) {
         let Some(credentials) = value.as_bytes().strip_prefix(BASIC) else {
             return self.secret(token_of(value));
         };
@@ -82,12 +82,12 @@ impl Mask {
     }
 
     /// Hides the token that an `Authorization` header carries, but not its base64: there may be a thousand tokens, and this copies none.
-    pub fn token(&mut self, value: &HeaderValue) {
+    pub(crate) fn token(&mut self, value: &HeaderValue) {
         self.tokens.push(value.clone());
     }
 
     /// `text` with [`HIDDEN`] in the place of each secret.
-    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let (whole, cut) = text.strip_suffix('…').map_or((text, false), |whole| (whole, true));
         let (mut out, mut copied, mut at) = (String::new(), 0, 0);
         let mut steps = 0;
@@ -115,7 +115,7 @@ impl Mask {
     }
 
     /// The same, in its place.
-    pub fn hide(&self, text: &mut String) {
+    pub(crate) fn hide(&self, text: &mut String) {
         let hidden = self.text(text).into_owned();
         *text = hidden;
     }

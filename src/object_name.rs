@@ -106,12 +106,12 @@ impl ObjectName {
     /// # Errors
     ///
     /// If it is neither.
-    pub fn within(text: &str, namespace: &str) -> Result<Self, NameError> {
+    pub(crate) fn within(text: &str, namespace: &str) -> Result<Self, NameError> {
         if text.contains('/') { text.parse() } else { Self::new(namespace, text) }
     }
 
     /// The namespace.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         self.namespace.as_str()
     }
 

@@ -25,17 +25,17 @@ pub enum Holder {
 
 impl StoreKind {
     /// Whether signatures lie beside images: a run without images has no place there.
-    pub fn is_beside_images(self) -> bool {
+    pub(crate) fn is_beside_images(self) -> bool {
         self.holder == Holder::Images
     }
 
     /// Whether it needs the folder for signatures.
-    pub fn needs_folder(self) -> bool {
+    pub(crate) fn needs_folder(self) -> bool {
         self.holder == Holder::Folder
     }
 
     /// Whether it needs a run, and the cluster.
-    pub fn needs_run(self) -> bool {
+    pub(crate) fn needs_run(self) -> bool {
         self.holder == Holder::Run
     }
 }
@@ -81,7 +81,7 @@ impl KeptUnder {
     }
 
     /// Whether it is a run's.
-    pub fn is_run(&self) -> bool {
+    pub(crate) fn is_run(&self) -> bool {
         self.image.is_none()
     }
 }

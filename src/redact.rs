@@ -50,7 +50,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
 }
 
 /// Whether a private key stands in `text`, as PEM or in base64.
-pub fn holds_private_key(text: &str) -> bool {
+pub(crate) fn holds_private_key(text: &str) -> bool {
     let mut found = Vec::new();
     pem::find(text, &mut found);
     encoded::find(text.as_bytes(), &mut found);

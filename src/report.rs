@@ -62,7 +62,7 @@ impl Label {
         Self { artifact: "oci", format: "simplesigning", store: "oci", encoding: Some(Encoding::Dsse) };
 
     /// How something that is the same in all `encodings` is named in `store`: a label each in registries, one elsewhere.
-    pub fn each(
+    pub(crate) fn each(
         artifact: &'static str,
         format: &'static str,
         store: StoreKind,
@@ -128,7 +128,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// An image's outcome; an error is turned into what is shown of it.
-    pub fn of_image(
+    pub(crate) fn of_image(
         label: Label,
         image: ImageRef,
         from: Vec<String>,
@@ -139,7 +139,7 @@ impl Outcome {
     }
 
     /// The image whose own signature this is; `None`: it is something else.
-    pub fn image_signature(&self) -> Option<&ImageRef> {
+    pub(crate) fn image_signature(&self) -> Option<&ImageRef> {
         match &self.subject {
             About::Image(image) if self.label.artifact == Label::IMAGE.artifact => Some(image),
             _ => None,
@@ -214,7 +214,7 @@ pub struct Expected {
 
 impl Expected {
     /// The outcome of what was not done, for the reason `why`.
-    pub fn failed(&self, why: &Explanation) -> Outcome {
+    pub(crate) fn failed(&self, why: &Explanation) -> Outcome {
         Outcome {
             label: self.label,
             subject: self.subject.clone(),
@@ -332,7 +332,7 @@ impl<'a> Entry<'a> {
 /// Why the report can't be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReportError {
+pub(crate) enum ReportError {
     /// The file can't be written.
     #[error("cannot write the report {}", foreign::shown(&path.display().to_string(), 512))]
     Write {
@@ -357,7 +357,7 @@ pub enum ReportError {
 impl ReportError {
     /// The same about a file that is no report.
     #[must_use]
-    pub fn of_file(self) -> Self {
+    pub(crate) fn of_file(self) -> Self {
         match self {
             Self::Write { path, source } => Self::File { path, source },
             other => other,
@@ -391,7 +391,7 @@ impl Report {
     }
 
     /// How each subject ended.
-    pub fn outcomes(&self) -> &[Outcome] {
+    pub(crate) fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
@@ -412,21 +412,21 @@ impl Report {
     /// # Errors
     ///
     /// When it can't be written as JSON, which would be a fault of ours.
-    pub fn to_json(&self) -> Result<String, ReportError> {
+    pub(crate) fn to_json(&self) -> Result<String, ReportError> {
         let entries: Vec<Entry<'_>> = self.outcomes.iter().map(|outcome| Entry::new(outcome, self)).collect();
         Ok(redact::text(&serde_json::to_string_pretty(&entries)?).into_owned() + "\n")
     }
 
     /// With what is to be known of runs, by the names that outcomes give as where they come from: what was not checked, what is missing.
     #[must_use]
-    pub fn noting(mut self, notes: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
+    pub(crate) fn noting(mut self, notes: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
         self.notes.extend(notes);
         self
     }
 
     /// With what protected the process that signed.
     #[must_use]
-    pub fn protected_by(self, protection: Protection) -> Self {
+    pub(crate) fn protected_by(self, protection: Protection) -> Self {
         Self { protection: Some(protection), ..self }
     }
 
@@ -455,7 +455,7 @@ impl Report {
 /// A file that will be written: its place is taken before the work begins, so that a run doesn't end
 /// with everything done and nothing told.
 #[derive(Debug)]
-pub struct Pending {
+pub(crate) struct Pending {
     path: PathBuf,
     target: Target,
 }
@@ -470,7 +470,7 @@ enum Target {
 }
 
 /// Whether a report is written to what is at `path` instead of replacing it: to a device, and to a link in `/dev`, as `/dev/stdout` is one.
-pub fn is_device(path: &Path) -> bool {
+pub(crate) fn is_device(path: &Path) -> bool {
     let Ok(found) = path.symlink_metadata() else { return false };
     found.file_type().is_char_device() || found.is_symlink() && path.starts_with("/dev")
 }
@@ -481,7 +481,7 @@ impl Pending {
     /// # Errors
     ///
     /// When the folder, or the device, can't be written.
-    pub fn new(path: &Path) -> Result<Self, ReportError> {
+    pub(crate) fn new(path: &Path) -> Result<Self, ReportError> {
         let target = if is_device(path) {
             // Where standard output is a file, the report comes behind what is in it.
             OpenOptions::new().append(true).open(path).map(Target::Device)
@@ -503,7 +503,7 @@ impl Pending {
     /// # Errors
     ///
     /// When the file can't be written after all.
-    pub fn write(self, bytes: &[u8]) -> Result<(), ReportError> {
+    pub(crate) fn write(self, bytes: &[u8]) -> Result<(), ReportError> {
         let written = match self.target {
             Target::Device(mut device) => device.write_all(bytes),
             Target::New(mut file) => {

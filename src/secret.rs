@@ -15,7 +15,7 @@ impl Secret {
     }
 
     /// The bytes themselves. The name makes each use easy to find.
-    pub fn expose(&self) -> &[u8] {
+    pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
 

@@ -148,7 +148,7 @@ impl Ledger {
     /// # Errors
     ///
     /// The count can't be written.
-    pub fn record(&self, number: u64) -> Result<(), LedgerError> {
+    pub(crate) fn record(&self, number: u64) -> Result<(), LedgerError> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if *written < number {
             write(&self.folder, number)?;

@@ -77,7 +77,7 @@ impl Log {
     }
 
     /// Writes a line about anything but a decision.
-    pub fn event(&self, event: &str, content: impl Serialize) {
+    pub(crate) fn event(&self, event: &str, content: impl Serialize) {
         let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
         let Ok(line) = serde_json::to_string(&Line { time, event, content }) else { return };
         let line = format!("{}\n", foreign::json(&redact::text(&line)));

@@ -28,13 +28,13 @@ impl Policy {
 
     /// The same rules, where port 80 is the default one of these registries.
     #[must_use]
-    pub fn over_plain_http(self, plain_http: PlainHttp) -> Self {
+    pub(crate) fn over_plain_http(self, plain_http: PlainHttp) -> Self {
         Self { plain_http, ..self }
     }
 
     /// The same rules, with the signatures counted on from what `ledger` holds. Without one the count begins at zero.
     #[must_use]
-    pub fn counted_in(self, ledger: Ledger) -> Self {
+    pub(crate) fn counted_in(self, ledger: Ledger) -> Self {
         Self { given: AtomicU64::new(ledger.count()), ledger: Some(Arc::new(ledger)), ..self }
     }
 
@@ -44,12 +44,12 @@ impl Policy {
     }
 
     /// The longest body of a request that can lead to a signature, in bytes.
-    pub fn max_body_bytes(&self) -> usize {
+    pub(crate) fn max_body_bytes(&self) -> usize {
         self.kinds.iter().map(|kind| kind.max_body_bytes()).max().unwrap_or_default()
     }
 
     /// The kinds that are signed.
-    pub fn kinds(&self) -> &[Kind] {
+    pub(crate) fn kinds(&self) -> &[Kind] {
         &self.kinds
     }
 
@@ -59,7 +59,7 @@ impl Policy {
     }
 
     /// How many signatures are given at most.
-    pub fn most(&self) -> u64 {
+    pub(crate) fn most(&self) -> u64 {
         self.most
     }
 

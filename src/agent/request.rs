@@ -35,7 +35,7 @@ use crate::run::{RunKind, check_status};
 use crate::sign::remote::wire::SignImageRequest;
 
 /// The media type of a run's status, signed as it is.
-pub const RUN_TYPE: &str = "application/json";
+pub(crate) const RUN_TYPE: &str = "application/json";
 
 /// A payload is about so many images at most: an index with its manifests has dozens.
 const MAX_IMAGES: usize = 256;

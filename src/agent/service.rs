@@ -108,7 +108,7 @@ impl Agent {
     }
 
     /// Its log.
-    pub fn log(&self) -> &Log {
+    pub(crate) fn log(&self) -> &Log {
         &self.log
     }
 

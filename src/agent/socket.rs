@@ -80,7 +80,7 @@ impl Socket {
     ///
     /// Somebody listens there, or something else than a socket lies there, or it can't be made; outside a pod also if another
     /// user could replace it. In a folder that root opened to everybody that is a [warning](Self::open_to_others).
-    pub fn listen(path: &Path, in_pod: bool) -> Result<Self, SocketError> {
+    pub(crate) fn listen(path: &Path, in_pod: bool) -> Result<Self, SocketError> {
         let make = |source| SocketError::Make { path: path.to_owned(), source };
         let folder = path.parent().unwrap_or(Path::new("/"));
         fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(make)?;
@@ -107,7 +107,7 @@ impl Socket {
     }
 
     /// What lets another user replace the socket, where that is not an error; `None`: nothing that was looked for.
-    pub fn open_to_others(&self) -> Option<&FolderError> {
+    pub(crate) fn open_to_others(&self) -> Option<&FolderError> {
         self.open.as_ref()
     }
 

@@ -167,7 +167,7 @@ impl Cluster {
     /// # Errors
     ///
     /// As [`annotate`](Self::annotate).
-    pub async fn annotate_known(
+    pub(crate) async fn annotate_known(
         &self,
         kind: Kind,
         object: Value,

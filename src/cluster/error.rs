@@ -413,7 +413,7 @@ impl ClusterError {
     }
 
     /// Whether what was asked may have been done all the same: an answer was lost, or is none.
-    pub fn leaves_open(&self) -> bool {
+    pub(crate) fn leaves_open(&self) -> bool {
         self.request().is_some_and(|request| match &request.exchange.failure {
             Failure::Refused(refusal) => {
                 refusal.status >= 500 || refusal.status == 408 || request.exchange.attempts > 1
@@ -423,7 +423,7 @@ impl ClusterError {
     }
 
     /// Whether the one who asked may not.
-    pub fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         matches!(self.status(), Some(401 | 403))
     }
 }

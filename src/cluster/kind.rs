@@ -41,7 +41,7 @@ impl Kind {
     }
 
     /// The API group, as Roles name it.
-    pub fn group(self) -> &'static str {
+    pub(crate) fn group(self) -> &'static str {
         match self {
             Self::TaskRun | Self::PipelineRun => "tekton.dev",
             Self::Pod | Self::Secret | Self::ServiceAccount => "",
@@ -49,7 +49,7 @@ impl Kind {
     }
 
     /// The group and version, as objects name it.
-    pub fn api_version(self) -> &'static str {
+    pub(crate) fn api_version(self) -> &'static str {
         match self {
             Self::TaskRun | Self::PipelineRun => "tekton.dev/v1",
             Self::Pod | Self::Secret | Self::ServiceAccount => "v1",

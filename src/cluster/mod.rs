@@ -49,7 +49,7 @@ use connect::Login;
 use send::Call;
 
 /// Under which name our fields stand in an object's `managedFields`.
-pub const FIELD_MANAGER: &str = "stepseal";
+pub(crate) const FIELD_MANAGER: &str = "stepseal";
 
 /// The API server, as this step reaches it.
 #[derive(Clone)]
@@ -80,12 +80,12 @@ impl Cluster {
     }
 
     /// The namespace of the pod, or the one that the kubeconfig's context names.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.0.namespace
     }
 
     /// As whom the API server is asked.
-    pub fn who(&self) -> Who {
+    pub(crate) fn who(&self) -> Who {
         let token = self.0.login.token().ok().flatten();
         self.0.login.who(token.as_ref().map(|token| token.as_str()))
     }

@@ -55,7 +55,7 @@ impl Cluster {
     }
 
     /// What there is after a [`create_secret`](Self::create_secret) that [left it open](ClusterError::leaves_open).
-    pub async fn left_of(&self, name: &ObjectName, entries: &[(&str, &Secret)]) -> Left {
+    pub(crate) async fn left_of(&self, name: &ObjectName, entries: &[(&str, &Secret)]) -> Left {
         match self.secret(name).await {
             Ok(there) if entries.iter().all(|(key, value)| there.value(key) == Some(*value)) => Left::Ours,
             Ok(_) => Left::Other,

@@ -56,7 +56,7 @@ struct Named {
 
 impl Claims {
     /// Reads a token's claims; `None` if it isn't one of a ServiceAccount.
-    pub fn of_token(token: &str) -> Option<Self> {
+    pub(crate) fn of_token(token: &str) -> Option<Self> {
         let payload = token.trim().split('.').nth(1)?;
         let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).ok()?;
         let token: Token = serde_json::from_slice(&json).ok()?;
@@ -69,7 +69,7 @@ impl Claims {
     }
 
     /// How long ago the token expired at `now`; `None` if it hasn't.
-    pub fn expired(&self, now: SystemTime) -> Option<Duration> {
+    pub(crate) fn expired(&self, now: SystemTime) -> Option<Duration> {
         now.duration_since(self.expires?).ok()
     }
 }

@@ -32,7 +32,7 @@ pub enum Unless {
 
 impl Unless {
     /// How to bring it about, for the reader of an error.
-    pub fn how(self) -> &'static str {
+    pub(crate) fn how(self) -> &'static str {
         match self {
             Self::Key => "name the key with --key",
             Self::NoUpload => "say with --tlog-upload=false that no log entry is wanted",
@@ -71,7 +71,7 @@ pub enum Meaning {
 }
 
 /// Commands, and what a flag is for them.
-pub type Use = (&'static [&'static str], Meaning);
+pub(crate) type Use = (&'static [&'static str], Meaning);
 
 /// A flag of cosign's.
 #[derive(Clone, Copy, Debug)]
@@ -456,6 +456,6 @@ pub const LACKING: &[(&str, &str)] = &[
 ];
 
 /// What to do instead of cosign's command of this name.
-pub fn instead_of(command: &str) -> Option<&'static str> {
+pub(crate) fn instead_of(command: &str) -> Option<&'static str> {
     LACKING.iter().find(|(name, _)| *name == command).map(|(_, instead)| *instead)
 }

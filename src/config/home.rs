@@ -4,7 +4,7 @@
 //! registry login that wins over the mounted one. So in a pod nothing below `$HOME` is read unless a variable or a flag names it,
 //! or it was mounted there: `SharedFolder` decides that. Elsewhere `$HOME` is the user's own.
 //!
-//! [`BELOW_HOME`] lists all of it: no other file below `$HOME` is looked at, and this module alone reads the variables. There is
+//! `BELOW_HOME` lists all of it: no other file below `$HOME` is looked at, and this module alone reads the variables. There is
 //! no cache (the trusted root is in the program or in a file that is named), `.netrc` is not read, `~` means nothing in a
 //! setting, and other files come from variables that name them (`SSL_CERT_FILE`) or from fixed places outside. A credential
 //! helper or an exec plugin decides itself what it reads, and some files run programs (`credential_process` of `.aws/config`). So in
@@ -26,7 +26,7 @@ use crate::registry::credentials::{Place, Places};
 
 /// Something that is read below `$HOME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BelowHome {
+pub(crate) struct BelowHome {
     /// The folder below `$HOME`.
     pub folder: &'static str,
     /// The file in it that the variable has to name; empty: the variable names the folder.
@@ -44,7 +44,8 @@ const KUBE: BelowHome = BelowHome { folder: ".kube", file: "config", variable: "
 pub(super) const HOME: &str = "HOME";
 
 /// Everything that is read below `$HOME`.
-pub const BELOW_HOME: [BelowHome; 2] = [DOCKER, KUBE];
+#[cfg(test)]
+const BELOW_HOME: [BelowHome; 2] = [DOCKER, KUBE];
 
 /// Where a Secret with registry credentials is mounted by default.
 const REGISTRY_CREDENTIALS: &str = "/etc/registry-credentials";
@@ -86,7 +87,7 @@ pub fn in_pod(env: Env<'_>) -> bool {
 /// Why credential helpers and plugins must not get `HOME`; `None`: they may, or it isn't set.
 ///
 /// In a pod the folder has to lie on the container's own root file system: another step of the pod can write to any volume.
-pub fn unfit_for_programs(env: Env<'_>) -> Option<String> {
+pub(crate) fn unfit_for_programs(env: Env<'_>) -> Option<String> {
     Home::of(env).unfit_for_programs()
 }
 

@@ -10,12 +10,12 @@ mod duration;
 pub mod home;
 mod origin;
 mod registry_access;
-pub mod secret_variables;
+pub(crate) mod secret_variables;
 pub mod settings;
 pub mod sources;
-pub mod stand_ins;
-pub mod system;
-pub mod verification;
+pub(crate) mod stand_ins;
+pub(crate) mod system;
+pub(crate) mod verification;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub use verification::Verification;
 
 /// Everything that `sign` and `plan` need to know, checked.
 #[derive(Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// Where the Task's results are.
     pub results_dir: PathBuf,
     /// Where the steps' folders are.
@@ -252,7 +252,7 @@ impl Config {
     /// # Errors
     ///
     /// The first value that isn't what its setting takes.
-    pub fn new(sources: &Sources, source_date_epoch: Option<&str>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(sources: &Sources, source_date_epoch: Option<&str>) -> Result<Self, ConfigError> {
         if let Some(text) = sources.unknown_overrides().next() {
             return Err(ConfigError::Override { text: foreign::shown(text, SHOWN_BYTES) });
         }
@@ -321,7 +321,7 @@ impl Config {
 
 /// Which run is signed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunSource {
+pub(crate) enum RunSource {
     /// The one this Pod belongs to, if something is to be signed for it.
     Own {
         /// Its UID, where the step was told.
@@ -501,7 +501,7 @@ fn no_key(origin: Origin, text: &str, wanted: &str, error: &KeyError) -> ConfigE
 }
 
 /// What Go reads as a boolean.
-pub fn boolean(text: &str) -> Option<bool> {
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text {
         "true" | "TRUE" | "True" | "t" | "T" | "1" => Some(true),
         "false" | "FALSE" | "False" | "f" | "F" | "0" => Some(false),
@@ -514,7 +514,7 @@ pub fn boolean(text: &str) -> Option<bool> {
 /// # Errors
 ///
 /// A text that is none.
-pub fn time_limit(text: &str) -> Result<Duration, ConfigError> {
+pub(crate) fn time_limit(text: &str) -> Result<Duration, ConfigError> {
     let origin = || Origin::Flag(settings::TIMEOUT.flag.to_owned());
     duration::limit(text.trim()).ok_or_else(|| bad(origin(), text, duration::WANTED))
 }

@@ -30,7 +30,7 @@ pub struct RegistryAccess {
 
 impl RegistryAccess {
     /// The files that it names.
-    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key])
     }
 }

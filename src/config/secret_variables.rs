@@ -15,7 +15,7 @@ use crate::secret::Secret;
 
 /// A variable that is secret whenever it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SecretVariable {
+pub(crate) struct SecretVariable {
     /// Its name.
     pub name: &'static str,
     /// What it holds.
@@ -23,7 +23,7 @@ pub struct SecretVariable {
 }
 
 /// The variables that are secret whenever they are set. A new variable with a password or a token gets a line here.
-pub const SECRET_VARIABLES: [SecretVariable; 8] = [
+pub(crate) const SECRET_VARIABLES: [SecretVariable; 8] = [
     SecretVariable { name: "COSIGN_PASSWORD", holds: "the password of the signing key" },
     SecretVariable { name: "STEPSEAL_SIGNERS_KMS_AUTH_TOKEN", holds: "the token of a key service" },
     SecretVariable { name: "STEPSEAL_REGISTRY_PASSWORD", holds: "the password of a registry" },
@@ -53,7 +53,7 @@ const SYSTEM: [&str; 7] = [
 const OWN_PREFIXES: [&str; 2] = ["STEPSEAL_", "COSIGN_"];
 
 /// Which variables are secret.
-pub fn names() -> SecretNames<'static> {
+pub(crate) fn names() -> SecretNames<'static> {
     SecretNames {
         always: SECRET_VARIABLES.each_ref().map(|variable| variable.name).to_vec(),
         flags: SECRET_SETTINGS.each_ref().map(|setting| setting.flag).to_vec(),
@@ -63,13 +63,13 @@ pub fn names() -> SecretNames<'static> {
 }
 
 /// Whether this variable has the address of a proxy.
-pub fn is_proxy(name: &OsStr) -> bool {
+pub(crate) fn is_proxy(name: &OsStr) -> bool {
     PROXIES.iter().any(|proxy| name == *proxy)
 }
 
 /// What credential helpers and plugins get of the variables of this process: all but our own, the secrets, and, where other steps
 /// may have written to that folder, `HOME`. Proxies are passed on with their user information, because those programs need them.
-pub fn for_programs(
+pub(crate) fn for_programs(
     ordinary: impl IntoIterator<Item = (OsString, OsString)>,
     secret: impl IntoIterator<Item = (OsString, Secret)>,
     env: &dyn Fn(&str) -> Option<String>,

@@ -35,7 +35,7 @@ pub struct Setting {
 
 impl Setting {
     /// Whether it is left out of `--help`, so that this fits a screen: it is for manifests, where the environment serves.
-    pub fn is_rare(&self) -> bool {
+    pub(crate) fn is_rare(&self) -> bool {
         ["taskrun-uid", "cluster-credentials", "registry-certs-dir", "require-digest"].contains(&self.flag)
             || self.flag.starts_with("certificate-github-workflow-")
             || REGISTRY_FLAGS.iter().any(|setting| setting.flag == self.flag)
@@ -120,7 +120,7 @@ pub const ATTEST_SETTINGS: &[Setting] = &[
 ];
 
 /// The settings of the commands that use a key and ask no registry.
-pub const KEY_SETTINGS: &[Setting] = &[KEY, AGENT, AGENT_KEY, CLUSTER_CREDENTIALS, TIMEOUT];
+pub(crate) const KEY_SETTINGS: &[Setting] = &[KEY, AGENT, AGENT_KEY, CLUSTER_CREDENTIALS, TIMEOUT];
 
 /// A key of Tekton Chains' configuration (`chains-config`).
 #[derive(Clone, Copy, Debug)]
@@ -137,12 +137,12 @@ pub struct ChainsKey {
 
 impl ChainsKey {
     /// Whether it says where something goes. Tekton Chains takes an empty value for off there.
-    pub fn is_storage(&self) -> bool {
+    pub(crate) fn is_storage(&self) -> bool {
         self.key.starts_with("artifacts.") && self.key.ends_with(".storage")
     }
 
     /// Whether it takes several of its values, between commas.
-    pub fn is_list(&self) -> bool {
+    pub(crate) fn is_list(&self) -> bool {
         self.is_storage() || self.key == ENCODING.key
     }
 
@@ -269,7 +269,7 @@ settings! {
 }
 
 /// The settings of the commands that look at what lies beside an image, or attach to it: how registries are reached, and for how long.
-pub fn beside_settings() -> impl Iterator<Item = &'static Setting> {
+pub(crate) fn beside_settings() -> impl Iterator<Item = &'static Setting> {
     let of_verify_alone = [ALLOW_CERTIFICATE_CHAIN.flag, VERIFY_RECURSIVE.flag, VERIFY_JOBS.flag];
     let registry =
         VERIFY_REGISTRY_SETTINGS.iter().filter(move |setting| !of_verify_alone.contains(&setting.flag));
@@ -291,7 +291,7 @@ settings! {
 }
 
 /// The settings whose values are secret. They are taken out of the arguments and the environment before anything else reads these.
-pub const SECRET_SETTINGS: [Setting; 2] = [REGISTRY_PASSWORD, REGISTRY_TOKEN];
+pub(crate) const SECRET_SETTINGS: [Setting; 2] = [REGISTRY_PASSWORD, REGISTRY_TOKEN];
 
 /// All tables of the verify commands.
 pub const VERIFY_TABLES: [&[Setting]; 6] = [

@@ -56,7 +56,7 @@ pub const FOREIGN_VARIABLES: [&str; 14] = [
 /// before the mounted directory.
 ///
 /// Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md>, `COSIGN_REPOSITORY`
-pub const COSIGN_REPOSITORY: &str = "COSIGN_REPOSITORY";
+pub(crate) const COSIGN_REPOSITORY: &str = "COSIGN_REPOSITORY";
 
 /// What the flags gave: every flag's values, by the flag's name.
 pub type Flags = BTreeMap<String, Vec<String>>;
@@ -119,7 +119,7 @@ impl Sources {
 
     /// The same with the values of settings that are secret, which neither the flags nor the environment above have; `value` finds them.
     #[must_use]
-    pub fn with_secrets(mut self, value: impl Fn(&Setting) -> Option<(Secret, Origin)>) -> Self {
+    pub(crate) fn with_secrets(mut self, value: impl Fn(&Setting) -> Option<(Secret, Origin)>) -> Self {
         let found = SECRET_SETTINGS.iter().filter_map(|setting| Some((setting.flag, value(setting)?)));
         self.secrets = found.collect();
         self
@@ -265,7 +265,7 @@ impl Sources {
     }
 
     /// `--config` values that name no key.
-    pub fn unknown_overrides(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn unknown_overrides(&self) -> impl Iterator<Item = &str> {
         self.flags.get("config").into_iter().flatten().map(String::as_str).filter(|text| {
             let key = text.split_once('=').map(|(key, _)| key.trim());
             !key.is_some_and(|key| {
@@ -280,7 +280,7 @@ impl Sources {
 /// # Errors
 ///
 /// The first that is not UTF-8, or has nothing but blanks and separators in it.
-pub fn check_variables<'a>(
+pub(crate) fn check_variables<'a>(
     variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
 ) -> Result<(), ConfigError> {
     let read = |name: &str| is_variable(name) || FOREIGN_VARIABLES.contains(&name);

@@ -25,7 +25,7 @@ pub struct Named {
 /// The fields of the first CSV record in `text`, as cosign splits the value of a list; `None`: it is not one record.
 ///
 /// Spec: <https://pkg.go.dev/encoding/csv>, by <https://pkg.go.dev/github.com/spf13/pflag#StringSlice>
-pub fn csv(text: &str) -> Option<Vec<String>> {
+pub(crate) fn csv(text: &str) -> Option<Vec<String>> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     let mut fields = Vec::new();
@@ -70,7 +70,7 @@ fn quoted_field(text: &str) -> Option<(String, &str)> {
 }
 
 /// The annotations in one value of `-a`: as cosign splits it; but one that is whole only with its commas, as `a=1,2`, stays whole.
-pub fn annotations(text: &str) -> Option<Vec<String>> {
+pub(crate) fn annotations(text: &str) -> Option<Vec<String>> {
     let fields = csv(text)?;
     let whole = !text.contains('"') && fields.iter().any(|field| !field.contains('='));
     Some(if whole { vec![text.to_owned()] } else { fields })

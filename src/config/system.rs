@@ -8,19 +8,19 @@ use crate::net::SystemFiles;
 const ALWAYS: [&str; 3] = ["/dev/urandom", "/dev/random", "/proc/self/fdinfo"];
 
 /// The files and folders that every command may read.
-pub fn always() -> impl Iterator<Item = PathBuf> {
+pub(crate) fn always() -> impl Iterator<Item = PathBuf> {
     ALWAYS.iter().map(PathBuf::from)
 }
 
 /// The files that looking up names reads.
-pub fn names() -> [PathBuf; 2] {
+pub(crate) fn names() -> [PathBuf; 2] {
     let SystemFiles { hosts, resolv_conf, .. } = SystemFiles::default();
     [hosts, resolv_conf]
 }
 
 /// The file and the folders with certificates that are trusted: those that the variables name, and the system's.
 #[derive(Debug)]
-pub struct Certificates {
+pub(crate) struct Certificates {
     /// The files.
     pub files: Vec<PathBuf>,
     /// The folders, whose entries may be links to elsewhere.
@@ -28,12 +28,12 @@ pub struct Certificates {
 }
 
 /// The folders with certificates of single registries.
-pub fn registry_certificates() -> Vec<PathBuf> {
+pub(crate) fn registry_certificates() -> Vec<PathBuf> {
     SystemFiles::default().certs_dirs
 }
 
 /// Where certificates are that are trusted beside those of the settings.
-pub fn certificates(env: &dyn Fn(&str) -> Option<String>) -> Certificates {
+pub(crate) fn certificates(env: &dyn Fn(&str) -> Option<String>) -> Certificates {
     let set = |name: &str| env(name).filter(|text| !text.is_empty());
     let probed = openssl_probe::probe();
     let named = set("SSL_CERT_FILE").map(PathBuf::from);

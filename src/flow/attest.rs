@@ -31,7 +31,7 @@ pub struct AttestJob {
 
 impl AttestJob {
     /// How the outcomes in all stores are named, with `encodings` in registries.
-    pub fn labels(&self, encodings: &[Encoding]) -> Vec<Label> {
+    pub(crate) fn labels(&self, encodings: &[Encoding]) -> Vec<Label> {
         let labels = self.stores.iter().map(|store| Label::each(ARTIFACT, FORMAT, *store, encodings));
         labels.flatten().collect()
     }
@@ -44,7 +44,7 @@ impl AttestJob {
 
 impl Whole {
     /// Attests every image, and returns how each ended in each store; `seen` is called with each as it ends.
-    pub async fn attest_images(
+    pub(crate) async fn attest_images(
         &self,
         images: &[PlannedImage],
         job: &AttestJob,

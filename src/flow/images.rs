@@ -136,7 +136,7 @@ impl Looker {
 
     /// The same, looking under tags that begin with `prefix`.
     #[must_use]
-    pub fn with_prefix(self, prefix: TagPrefix) -> Self {
+    pub(crate) fn with_prefix(self, prefix: TagPrefix) -> Self {
         Self { prefix, ..self }
     }
 
@@ -149,7 +149,7 @@ impl Looker {
     /// # Errors
     ///
     /// When the registry doesn't say.
-    pub async fn resolve(&self, named: &Named) -> Result<Asked, VerifyError> {
+    pub(crate) async fn resolve(&self, named: &Named) -> Result<Asked, VerifyError> {
         match named.clone().into_image() {
             Ok(image) => Ok(Asked { name: image.to_string(), image }),
             Err(TagRef { repository, tag }) => {
@@ -178,7 +178,7 @@ impl Looker {
     }
 
     /// The same. Where very much lies at an image, it stops looking at that image once all checks are `met`.
-    pub async fn look_until(
+    pub(crate) async fn look_until(
         &self,
         images: Vec<Asked>,
         checks: &(dyn Fn(&ImageRef) -> Vec<Check> + Sync),
@@ -316,7 +316,7 @@ impl Looker {
     }
 
     /// Whether the registry of `repository` is spoken to over plain HTTP.
-    pub fn uses_plain_http(&self, repository: &Repository) -> bool {
+    pub(crate) fn uses_plain_http(&self, repository: &Repository) -> bool {
         self.client.uses_plain_http(repository)
     }
 

@@ -15,14 +15,14 @@ const GRACE: Duration = Duration::from_millis(500);
 /// The system refuses what a runtime needs, such as a thread.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the runtime")]
-pub struct NoRuntime(#[source] pub io::Error);
+pub(crate) struct NoRuntime(#[source] pub io::Error);
 
 explain! { NoRuntime,
     _ => ["runtime-not-started", Failed, "give the step more memory and processes"],
 }
 
 /// A job that can begin: it has a runtime of one thread, which starts others for what blocks.
-pub struct Job(Runtime);
+pub(crate) struct Job(Runtime);
 
 impl Job {
     /// Starts the runtime.
@@ -30,7 +30,7 @@ impl Job {
     /// # Errors
     ///
     /// The system has no thread for it.
-    pub fn start() -> Result<Self, NoRuntime> {
+    pub(crate) fn start() -> Result<Self, NoRuntime> {
         Self::start_with(&mut Builder::new_current_thread())
     }
 
@@ -39,7 +39,7 @@ impl Job {
     /// # Errors
     ///
     /// As [`start`](Self::start).
-    pub fn with_threads(threads: usize) -> Result<Self, NoRuntime> {
+    pub(crate) fn with_threads(threads: usize) -> Result<Self, NoRuntime> {
         Self::start_with(Builder::new_current_thread().max_blocking_threads(threads))
     }
 
@@ -52,7 +52,7 @@ impl Job {
     }
 
     /// Does a part of the job.
-    pub fn part<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) fn part<T>(&self, work: impl Future<Output = T>) -> T {
         self.0.block_on(work)
     }
 
@@ -61,12 +61,16 @@ impl Job {
     /// # Errors
     ///
     /// The work was ended early.
-    pub fn part_until<T>(&self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, String> {
+    pub(crate) fn part_until<T>(
+        &self,
+        deadline: Instant,
+        work: impl Future<Output = T>,
+    ) -> Result<T, String> {
         self.0.block_on(async { Interruption::new(deadline).or(work).await })
     }
 
     /// Does the whole job.
-    pub fn run<T>(self, work: impl Future<Output = T>) -> T {
+    pub(crate) fn run<T>(self, work: impl Future<Output = T>) -> T {
         let output = self.part(work);
         self.end();
         output
@@ -77,24 +81,24 @@ impl Job {
     /// # Errors
     ///
     /// The work was ended early.
-    pub fn run_until<T>(self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, String> {
+    pub(crate) fn run_until<T>(self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, String> {
         let output = self.part_until(deadline, work);
         self.end();
         output
     }
 
     /// Ends the job. A credential helper, a name look-up or a file that hangs does not keep the step from ending.
-    pub fn end(self) {
+    pub(crate) fn end(self) {
         self.0.shutdown_background();
     }
 }
 
 /// Waits for whatever ends work early, and says what it was. Signals are caught from this call on.
-pub struct Interruption(Pin<Box<dyn Future<Output = String>>>);
+pub(crate) struct Interruption(Pin<Box<dyn Future<Output = String>>>);
 
 impl Interruption {
     /// Begins to wait; must be called inside a runtime.
-    pub fn new(deadline: Instant) -> Self {
+    pub(crate) fn new(deadline: Instant) -> Self {
         let signal = interrupted();
         Self(Box::pin(async move {
             tokio::select! {
@@ -107,7 +111,7 @@ impl Interruption {
     }
 
     /// The output of `work`, or why it was ended early. Work that is over is never called interrupted.
-    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
+    pub(crate) async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
         tokio::select! {
             biased;
             output = work => Ok(output),
@@ -117,7 +121,7 @@ impl Interruption {
 }
 
 /// Waits for the signals that end a step. They are caught from this call on, which must be inside a runtime.
-pub fn interrupted() -> impl Future<Output = &'static str> {
+pub(crate) fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));

@@ -454,7 +454,7 @@ pub async fn sign(key: &Unlocking, payload: Payload, images: Vec<ImageRef>) -> R
 /// # Errors
 ///
 /// The registry doesn't hold it, holds something else there, or doesn't answer.
-pub async fn look_up(client: &Client, image: &ImageRef) -> Result<Manifest, PipelineError> {
+pub(crate) async fn look_up(client: &Client, image: &ImageRef) -> Result<Manifest, PipelineError> {
     let target = Target::Digest(image.digest.clone());
     let manifest = client.subject(&image.repository, &target).await.map_err(|source| {
         let (image, source) = (image.to_string(), Box::new(source));

@@ -155,7 +155,7 @@ impl Whole {
     }
 
     /// What was asked of registries and of the cluster.
-    pub fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         let mut stats = self.client.stats();
         stats.requests += self.asked + self.cluster.as_ref().map_or(0, Cluster::requests);
         stats

@@ -14,9 +14,9 @@ use crate::oci::ImageRef;
 /// The `payloadType` of in-toto statements.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// The name of this format in configuration, plan and report.
-pub const NAME: &str = "cosign-sign-v1";
+pub(crate) const NAME: &str = "cosign-sign-v1";
 /// The predicate type of cosign's image signatures.
-pub const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
+pub(crate) const PREDICATE_TYPE: &str = "https://sigstore.dev/cosign/sign/v1";
 /// How the predicate types of cosign's signatures begin.
 const SIGNATURES: &str = "https://sigstore.dev/cosign/sign/";
 

@@ -19,10 +19,10 @@ use crate::json::{self, Limit};
 use crate::key::Signature;
 
 /// The media type of an envelope.
-pub const MEDIA_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
+pub(crate) const MEDIA_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
 
 /// The largest envelope that is read, also in a bundle: that of a payload of 64 MiB in base64, and room around it.
-pub const MAX_BYTES: u64 = 90 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 90 * 1024 * 1024;
 
 /// More signatures than this are no envelope's but an attack on who verifies them.
 const MAX_SIGNATURES: usize = 64;

@@ -5,7 +5,7 @@
 
 pub mod cosign_statement;
 pub mod dsse;
-pub mod simple_signing;
+pub(crate) mod simple_signing;
 pub mod statement;
 
 use std::borrow::Cow;

@@ -12,9 +12,9 @@ use crate::go_json;
 use crate::oci::ImageRef;
 
 /// The media type of a simple signing payload, as a layer of the `.sig` manifest.
-pub const MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+pub(crate) const MEDIA_TYPE: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 /// The name of this format in configuration, plan and report.
-pub const NAME: &str = "simplesigning";
+pub(crate) const NAME: &str = "simplesigning";
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -47,7 +47,7 @@ struct Image<'a> {
 /// # Errors
 ///
 /// When one can't be written as JSON, which would be a fault of ours.
-pub fn payloads(image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError> {
+pub(crate) fn payloads(image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError> {
     let own = [image.repository.to_string()];
     let identities = if claims.identities.is_empty() { &own[..] } else { &claims.identities[..] };
     identities.iter().map(|identity| payload(image, identity, claims)).collect()
@@ -55,7 +55,7 @@ pub fn payloads(image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, Paylo
 
 /// The payloads that we and cosign sign for `image` without annotations and other names: `sign` and `verify` need not fetch these,
 /// and both have to read any other.
-pub fn usual(image: &ImageRef) -> Vec<Bytes> {
+pub(crate) fn usual(image: &ImageRef) -> Vec<Bytes> {
     let payloads = payloads(image, &Claims::default()).unwrap_or_default();
     payloads.into_iter().map(|payload| payload.bytes).collect()
 }

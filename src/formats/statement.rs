@@ -16,14 +16,16 @@ use serde_json::value::RawValue;
 use super::cosign_statement::PAYLOAD_TYPE;
 use super::{Envelope, Payload, PayloadError};
 use crate::go_json;
-use crate::oci::{Digest, ImageRef, Repository};
+use crate::oci::ImageRef;
+#[cfg(test)]
+use crate::oci::{Digest, Repository};
 
 /// The statement type that `cosign attest` and Chains' `slsa/v1` write.
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v0.1";
 
 /// The statement types that are read, a whole list: of another version nobody knows what its subjects mean. The two differ in
 /// nothing that is read here.
-pub const STATEMENT_TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", STATEMENT_TYPE];
+pub(crate) const STATEMENT_TYPES: [&str; 2] = ["https://in-toto.io/Statement/v1", STATEMENT_TYPE];
 
 #[derive(Serialize)]
 struct Head<'a> {
@@ -66,7 +68,7 @@ pub fn of_images(
 /// # Errors
 ///
 /// As [`of_images`].
-pub fn of_file(
+pub(crate) fn of_file(
     name: &str,
     sha256: &str,
     predicate_type: &str,
@@ -97,7 +99,7 @@ fn of(
 
 /// What a statement says of itself, its predicate aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatementHead {
+pub(crate) struct StatementHead {
     /// What kind of predicate it holds; empty where it doesn't say.
     pub predicate_type: String,
     /// What it is about.
@@ -106,7 +108,7 @@ pub struct StatementHead {
 
 /// Something that a statement is about.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct StatementSubject {
+pub(crate) struct StatementSubject {
     /// Its name; empty in cosign's image signatures.
     #[serde(default)]
     pub name: String,
@@ -119,7 +121,8 @@ impl StatementSubject {
     /// The image that it names; `None`: it is no image, by its name or its digest.
     ///
     /// A name without its registry written out may as well be a file's, and is none of an image here.
-    pub fn image(&self) -> Option<ImageRef> {
+    #[cfg(test)]
+    pub(crate) fn image(&self) -> Option<ImageRef> {
         let repository: Repository = self.name.parse().ok()?;
         if repository.to_string() != self.name {
             return None;
@@ -138,7 +141,7 @@ struct HeadIn<'a> {
 }
 
 /// Reads the head of a statement; `None`: the bytes are no JSON object of that shape. The predicate is skipped, not kept.
-pub fn head(bytes: &[u8]) -> Option<StatementHead> {
+pub(crate) fn head(bytes: &[u8]) -> Option<StatementHead> {
     let head: HeadIn<'_> = serde_json::from_slice(bytes).ok()?;
     Some(StatementHead {
         predicate_type: head.predicate_type.into_owned(),
@@ -147,7 +150,7 @@ pub fn head(bytes: &[u8]) -> Option<StatementHead> {
 }
 
 /// The short names of predicate types, as cosign 3.1.2 has them.
-pub const PREDICATE_NAMES: &[(&str, &str)] = &[
+pub(crate) const PREDICATE_NAMES: &[(&str, &str)] = &[
     ("custom", "https://cosign.sigstore.dev/attestation/v1"),
     ("cyclonedx", "https://cyclonedx.org/bom"),
     ("link", "https://in-toto.io/Link/v1"),
@@ -161,7 +164,7 @@ pub const PREDICATE_NAMES: &[(&str, &str)] = &[
 ];
 
 /// The predicate type that `text` names: a short name of cosign's, or a URI as it is; `None`: it is neither.
-pub fn predicate_type(text: &str) -> Option<&str> {
+pub(crate) fn predicate_type(text: &str) -> Option<&str> {
     if let Some((_, uri)) = PREDICATE_NAMES.iter().find(|(name, _)| *name == text) {
         return Some(uri);
     }

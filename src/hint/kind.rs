@@ -91,7 +91,7 @@ pub(super) fn other_half(name: &str) -> Option<&'static str> {
 
 impl ResultKind {
     /// Whether a result of this kind names something that was built, so that its value is read.
-    pub fn names_a_subject(&self) -> bool {
+    pub(crate) fn names_a_subject(&self) -> bool {
         !matches!(self, Self::Material | Self::NearMiss { .. } | Self::NoResultName | Self::Other)
     }
 }

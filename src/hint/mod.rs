@@ -24,7 +24,7 @@ pub(crate) const MAX_ALL_BYTES: u64 = 8 * 1024 * 1024;
 pub(crate) const NAME_SHOWN_BYTES: usize = 100;
 
 /// The most identities of one image. Each is a signature of its own; a release has a dozen names with a few tags each.
-pub const MAX_IDENTITIES: usize = 256;
+pub(crate) const MAX_IDENTITIES: usize = 256;
 
 /// What was found, in a stable order; nothing is judged yet.
 #[derive(Debug, Default)]
@@ -106,12 +106,12 @@ impl Scope {
     }
 
     /// Whether it belongs to a TaskRun of a PipelineRun, whose Task may be anyone's.
-    pub fn is_of_a_child(&self) -> bool {
+    pub(crate) fn is_of_a_child(&self) -> bool {
         matches!(self, Self::TaskRun(_) | Self::TaskRunStep(..))
     }
 
     /// Whether both belong to one TaskRun, or to a PipelineRun itself.
-    pub fn shares_run_with(&self, other: &Self) -> bool {
+    pub(crate) fn shares_run_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Task | Self::Step(_), Self::Task | Self::Step(_)) => true,
             (
@@ -123,12 +123,12 @@ impl Scope {
     }
 
     /// Whether what belongs to it are results.
-    pub fn has_results(&self) -> bool {
+    pub(crate) fn has_results(&self) -> bool {
         !matches!(self, Self::Arguments | Self::File)
     }
 
     /// Whether a wrong value may be shown to the user.
-    pub fn shows_values(&self) -> bool {
+    pub(crate) fn shows_values(&self) -> bool {
         !matches!(self, Self::File)
     }
 }

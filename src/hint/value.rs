@@ -39,7 +39,7 @@ pub enum Value {
 
 impl Value {
     /// Whether it names nothing: it is blank, or an array without a text.
-    pub fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         match self {
             Self::Blank => true,
             Self::List(texts) => texts.iter().all(String::is_empty),

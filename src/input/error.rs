@@ -89,7 +89,7 @@ pub enum InputError {
 
 impl InputError {
     /// Whether there is nothing of that name. A link that leads nowhere is something.
-    pub fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
 

@@ -54,7 +54,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
 /// # Errors
 ///
 /// As for [`read`]; and standard input has more bytes.
-pub fn read_or_stdin(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
+pub(crate) fn read_or_stdin(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     if is_stdin(path) {
         return file::read_all(io::stdin().lock(), 0, limit);
     }
@@ -76,7 +76,7 @@ pub fn open(path: &Path, limit: u64) -> Result<Stream, InputError> {
 /// # Errors
 ///
 /// As for [`open`]. Of a longer standard input one byte more than `limit` is read.
-pub fn open_or_stdin(path: &Path, limit: u64) -> Result<Box<dyn Read>, InputError> {
+pub(crate) fn open_or_stdin(path: &Path, limit: u64) -> Result<Box<dyn Read>, InputError> {
     if is_stdin(path) {
         return Ok(Box::new(io::stdin().lock().take(limit.saturating_add(1))));
     }

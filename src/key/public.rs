@@ -55,7 +55,7 @@ pub enum VerifyError {
 
 impl VerifyError {
     /// Whether the key made the signature all the same: RSA signatures can be opened, others only compared.
-    pub fn is_by_key(self) -> bool {
+    pub(crate) fn is_by_key(self) -> bool {
         matches!(self, Self::OtherBytes(..) | Self::OtherHash(..))
     }
 }
@@ -130,7 +130,7 @@ impl PublicKey {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn from_pkcs1_der(der: &[u8]) -> Result<Self, Malformed> {
         let parts = RsaPublicKeyRef::from_der(der)?;
         rsa_bits(parts.modulus.as_bytes())?;
         let key = rsa::PublicKey::try_from(parts).map_err(|_| Malformed::Inconsistent)?;
@@ -209,7 +209,12 @@ impl PublicKey {
     /// # Errors
     ///
     /// That it was not, or that it is no signature at all.
-    pub fn verify_digest(&self, hash: Hash, digest: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+    pub(crate) fn verify_digest(
+        &self,
+        hash: Hash,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<(), VerifyError> {
         let malformed = |_| VerifyError::Malformed(self.algorithm());
         let verified =
             match &self.verifier {
@@ -259,7 +264,7 @@ impl PublicKey {
     /// # Errors
     ///
     /// That the key is of another kind, or that the signature is not its signature of that message.
-    pub fn verify_ed25519ph(&self, hasher: Sha512, signature: &[u8]) -> Result<(), VerifyError> {
+    pub(crate) fn verify_ed25519ph(&self, hasher: Sha512, signature: &[u8]) -> Result<(), VerifyError> {
         let Verifier::Ed25519(key) = &self.verifier else {
             return Err(VerifyError::Mismatch(self.algorithm()));
         };
@@ -270,7 +275,7 @@ impl PublicKey {
     }
 
     /// The bare 32 bytes of an Ed25519 key; `None` for the other kinds.
-    pub fn ed25519_bytes(&self) -> Option<&[u8; 32]> {
+    pub(crate) fn ed25519_bytes(&self) -> Option<&[u8; 32]> {
         match &self.verifier {
             Verifier::Ed25519(key) => Some(key.as_bytes()),
             _ => None,

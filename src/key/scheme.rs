@@ -70,7 +70,7 @@ impl Scheme {
     }
 
     /// The hash; `None`: the whole is signed.
-    pub fn hash(self) -> Option<Hash> {
+    pub(crate) fn hash(self) -> Option<Hash> {
         match self {
             Self::Digest(hash) => Some(hash),
             Self::Whole => None,

@@ -44,7 +44,7 @@ macro_rules! extracted {
 macro_rules! rows {
     ($($name:expr, $is:expr $(, bundle $bundle:expr)? $(, root $root:expr)? $(, run $run:expr)?;)*) => {
         /// Every format that is recognized, those that are told apart by more first.
-        pub const ROWS: &[Row] = &[$(Row {
+        pub(crate) const ROWS: &[Row] = &[$(Row {
             name: $name,
             is: $is,
             to_bundle: rows!(@ $($bundle)?),
@@ -63,7 +63,7 @@ const DOWNLOAD_AGAIN: &str = "download it again: see that the address is right, 
 /// What to do about what is signed for a run.
 const SIGNED: &str = "it is what is signed for a run, and not the run: give the TaskRun or PipelineRun itself (kubectl get taskrun NAME -o yaml)";
 /// What to do about what a program wrote that found no run.
-pub const NO_RUN: &str =
+pub(crate) const NO_RUN: &str =
     "see why the command that wrote it found no run (kubectl get taskrun NAME -n NAMESPACE -o yaml)";
 /// How an image is verified.
 const VERIFY_IMAGE: &str = "verify an image by its name, which finds what is stored beside it: stepseal verify IMAGE, or stepseal verify-attestation IMAGE";

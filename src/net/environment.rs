@@ -24,7 +24,7 @@ impl Environment {
     /// Reads the variables through `variable`, which is `std::env::var_os` outside of tests.
     ///
     /// The upper-case name goes before the lower-case one, an empty value counts as none.
-    pub fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+    pub(crate) fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let first = |names: &[&'static str]| {
             let found = names.iter().find_map(|name| set(name).map(|value| (*name, value)));

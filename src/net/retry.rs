@@ -31,7 +31,7 @@ pub struct Until {
 
 impl Until {
     /// The time that is `wait` after `now`.
-    pub fn after(wait: Duration, now: SystemTime) -> Self {
+    pub(crate) fn after(wait: Duration, now: SystemTime) -> Self {
         // The next whole second: earlier would be too early.
         let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
         let wait = Duration::from_secs(seconds).min(LONGEST_TOLD);

@@ -16,7 +16,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Docker Hub's registry, and the registry of names that don't say one.
-pub const DEFAULT_REGISTRY: &str = "index.docker.io";
+pub(crate) const DEFAULT_REGISTRY: &str = "index.docker.io";
 
 /// The port that an absent one stands for.
 pub(crate) const HTTPS_PORT: u16 = 443;

@@ -35,7 +35,7 @@ impl CanonicalRepository {
     }
 
     /// The registry with the port that it has, also where that is the default: `HOST:PORT`.
-    pub fn registry_with_port(&self) -> String {
+    pub(crate) fn registry_with_port(&self) -> String {
         format!("{}:{}", self.authority.host(), self.authority.port().unwrap_or(HTTPS_PORT))
     }
 
@@ -87,7 +87,7 @@ impl Repository {
     /// The names that it is compared by; `plain_http`: its registry is spoken to over plain HTTP, whose default port is 80.
     ///
     /// `HOST` and `HOST:80` are one server then, and Docker Hub on port 80 is Docker Hub. `HOST:443` is another server.
-    pub fn canonical_names(&self, plain_http: bool) -> Vec<CanonicalRepository> {
+    pub(crate) fn canonical_names(&self, plain_http: bool) -> Vec<CanonicalRepository> {
         let name = self.canonical();
         let authority = &name.authority;
         let has_port = split_port(self.registry()).is_some_and(|(_, port)| port.is_some());

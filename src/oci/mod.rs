@@ -13,7 +13,7 @@ pub(crate) mod json;
 mod manifest;
 pub(crate) mod media_type;
 mod pattern;
-pub mod platform;
+pub(crate) mod platform;
 pub mod reference;
 #[cfg(test)]
 pub(crate) mod spelling;

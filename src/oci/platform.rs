@@ -20,7 +20,7 @@ const MAX_SHOWN: usize = 30;
 
 /// `OS[/ARCHITECTURE[/VARIANT]][:OS-VERSION]`; a part that is empty stands for any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Platform {
+pub(crate) struct Platform {
     os: String,
     architecture: String,
     variant: String,
@@ -30,12 +30,12 @@ pub struct Platform {
 /// A text that is no platform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not OS, OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT")]
-pub struct PlatformError;
+pub(crate) struct PlatformError;
 
 /// Why an image has no manifest for a platform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ChoiceError {
+pub(crate) enum ChoiceError {
     /// It isn't an index.
     #[error("it is an image for one platform, not an index")]
     NoIndex,
@@ -114,7 +114,7 @@ impl Platform {
     /// # Errors
     ///
     /// When there is none, or more than one.
-    pub fn choose(&self, image: &ImageRef, manifest: &Manifest) -> Result<ImageRef, ChoiceError> {
+    pub(crate) fn choose(&self, image: &ImageRef, manifest: &Manifest) -> Result<ImageRef, ChoiceError> {
         let entries =
             entries(manifest).map_err(|TooMany| ChoiceError::TooMany)?.ok_or(ChoiceError::NoIndex)?;
         let found: Vec<&Entry> = entries.iter().filter(|entry| self.takes(&entry.platform)).collect();
@@ -127,7 +127,7 @@ impl Platform {
 }
 
 /// The platforms that an index lists, for people; `None`: it isn't an index, or lists none.
-pub fn listed(manifest: &Manifest) -> Option<String> {
+pub(crate) fn listed(manifest: &Manifest) -> Option<String> {
     entries(manifest).ok()?.filter(|entries| !entries.is_empty()).map(|entries| list(entries.iter()))
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::authority::Authority;
-pub use super::authority::DEFAULT_REGISTRY;
+pub(crate) use super::authority::DEFAULT_REGISTRY;
 use super::digest::{Digest, DigestError};
 use crate::foreign::Text;
 
@@ -61,7 +61,7 @@ impl Named {
     /// # Errors
     ///
     /// The tag, whose image only the registry knows.
-    pub fn into_image(self) -> Result<ImageRef, TagRef> {
+    pub(crate) fn into_image(self) -> Result<ImageRef, TagRef> {
         let Self { repository, tag, digest } = self;
         match digest {
             Some(digest) => Ok(ImageRef { repository, digest }),
@@ -223,7 +223,7 @@ impl FromStr for Named {
 }
 
 /// Whether `text` can be signed as a `docker-reference`: `REGISTRY/REPOSITORY`, with or without a tag. The digest is signed beside it.
-pub fn is_identity(text: &str) -> bool {
+pub(crate) fn is_identity(text: &str) -> bool {
     text.parse::<Named>().is_ok_and(|named| named.digest.is_none())
 }
 

@@ -80,7 +80,7 @@ impl Attestations {
     }
 
     /// How many bytes all of it has.
-    pub fn len_bytes(&self) -> usize {
+    pub(crate) fn len_bytes(&self) -> usize {
         let bytes = |one: &Attestation| match one {
             Attestation::Predicate { predicate, .. } => predicate.get().len(),
             Attestation::Statement(given) => given.payload.bytes.len(),
@@ -93,7 +93,7 @@ impl Attestations {
     /// # Errors
     ///
     /// As of [`Format::payloads`].
-    pub fn made_for(self, image: &ImageRef) -> Result<Self, PayloadError> {
+    pub(crate) fn made_for(self, image: &ImageRef) -> Result<Self, PayloadError> {
         let made = |payload: Payload| {
             let subjects = HashSet::from([image.digest.hex().to_owned()]);
             Attestation::Statement(GivenStatement { payload, subjects, place: String::new() })

@@ -3,7 +3,7 @@
 //! The bytes are made once and never serialised again: what is signed here is what a store keeps.
 
 pub mod attestations;
-pub mod predicate_shape;
+pub(crate) mod predicate_shape;
 pub mod provenance;
 
 use crate::formats::{Claims, Payload, PayloadError, cosign_statement, simple_signing};

@@ -120,7 +120,7 @@ const VULN: Shape = Fields(&[
 /// Why a predicate is not of its type's shape.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ShapeError {
+pub(crate) enum ShapeError {
     /// A part of it is something else; or it isn't JSON.
     #[error("it has another shape")]
     Other(#[source] serde_json::Error),
@@ -134,7 +134,7 @@ pub enum ShapeError {
 /// # Errors
 ///
 /// What of it may not.
-pub fn check(kind: &str, predicate: &[u8]) -> Result<(), ShapeError> {
+pub(crate) fn check(kind: &str, predicate: &[u8]) -> Result<(), ShapeError> {
     let (shape, required) = match kind {
         "slsaprovenance" | "slsaprovenance02" => (SLSA_02, &[][..]),
         "slsaprovenance1" => (SLSA_1, &[][..]),

@@ -124,7 +124,7 @@ const HALF_PAIRS_LISTED: usize = 64;
 
 impl Plan {
     /// The half pairs in TaskRuns of a PipelineRun, as a report lists them: of very many only the first.
-    pub fn half_pairs(&self) -> Vec<String> {
+    pub(crate) fn half_pairs(&self) -> Vec<String> {
         let halves = self.notes.iter().filter(|note| note.kind == NoteKind::HalfPair);
         let mut listed: Vec<String> = halves
             .clone()
@@ -139,7 +139,7 @@ impl Plan {
     }
 
     /// What a run that is signed names and its statement leaves out: what is wrong, and half pairs.
-    pub fn left_out(&self) -> Vec<String> {
+    pub(crate) fn left_out(&self) -> Vec<String> {
         let wrong = self.problems.iter().take(HALF_PAIRS_LISTED);
         let mut listed: Vec<String> = wrong
             .map(|problem| format!("not among its subjects: {}: {}", problem.place, problem.what))
@@ -153,7 +153,7 @@ impl Plan {
     }
 
     /// Why there is no image to sign, and where one was looked for; `None` when there is one.
-    pub fn nothing_to_sign(&self) -> Option<String> {
+    pub(crate) fn nothing_to_sign(&self) -> Option<String> {
         (!self.has_images()).then(|| describe::nothing(self))
     }
 }

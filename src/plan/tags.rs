@@ -34,13 +34,13 @@ impl Plan {
     }
 
     /// Whether there is an image to sign, by digest or by tag.
-    pub fn has_images(&self) -> bool {
+    pub(crate) fn has_images(&self) -> bool {
         !self.images.is_empty() || !self.tags.is_empty()
     }
 
     /// Takes images for the tags that name them. `found` has what each of the tags names, in their order; a tag without an image stays.
     /// Two tags of one image are one subject, named by both.
-    pub fn resolve(&mut self, found: impl IntoIterator<Item = Option<ImageRef>>) {
+    pub(crate) fn resolve(&mut self, found: impl IntoIterator<Item = Option<ImageRef>>) {
         let mut known = Known::of(self);
         for (planned, image) in std::mem::take(&mut self.tags).into_iter().zip(found) {
             match image {

@@ -74,7 +74,7 @@ impl fmt::Display for Landlock {
 static SEVERAL_COMMANDS: AtomicBool = AtomicBool::new(false);
 
 /// Leaves Landlock out from now on: this process runs more than one command, and the files of the first are not those of the next.
-pub fn forgo() {
+pub(crate) fn forgo() {
     SEVERAL_COMMANDS.store(true, Ordering::Relaxed);
 }
 
@@ -100,7 +100,7 @@ impl Rules {
     }
 
     /// The same of what is open as `place`; `path` names it in the log.
-    pub fn read_place(&mut self, path: &Path, place: OwnedFd) {
+    pub(crate) fn read_place(&mut self, path: &Path, place: OwnedFd) {
         self.add(path, place, make_bitflags!(AccessFs::{ReadFile | ReadDir}));
     }
 

@@ -4,10 +4,10 @@
 //! looking into this one, and new privileges. What the kernel or a sandbox refuses is noted and never fails a run. [`Protection`] says what is in force. It is asked of the kernel, so a setting that the kernel refused is not reported as set.
 
 pub mod arguments;
-pub mod environment;
+pub(crate) mod environment;
 pub mod landlock;
 mod memory;
-pub mod programs;
+pub(crate) mod programs;
 
 use std::ffi::OsString;
 use std::sync::OnceLock;
@@ -52,7 +52,7 @@ pub fn start(arguments: &[OsString], names: &SecretNames<'_>) -> Variables {
 }
 
 /// Logs what of the protection was refused. Call it when the log has started.
-pub fn log_refused() {
+pub(crate) fn log_refused() {
     let Some(Started { refused, .. }) = STARTED.get() else { return };
     for refused in refused {
         tracing::debug!(refused, "process protection: the system refuses a setting");
@@ -62,7 +62,7 @@ pub fn log_refused() {
 /// What is in force for this process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Protection {
+pub(crate) struct Protection {
     /// Whether other processes of the same user may read this one's memory and environment (`PR_GET_DUMPABLE`).
     pub dumpable: bool,
     /// The largest core dump, in bytes; `None`: unlimited (`RLIMIT_CORE`).
@@ -77,7 +77,7 @@ pub struct Protection {
 
 impl Protection {
     /// What is in force now, with what is known of Landlock.
-    pub fn now(landlock: Landlock) -> Self {
+    pub(crate) fn now(landlock: Landlock) -> Self {
         Self {
             dumpable: !matches!(rustix::process::dumpable_behavior(), Ok(DumpableBehavior::NotDumpable)),
             core_limit: rustix::process::getrlimit(Resource::Core).current,

@@ -54,7 +54,7 @@ impl ProgramEnvironment {
     }
 
     /// The names of the variables of this process that are not passed on.
-    pub fn left_out(&self) -> impl Iterator<Item = &OsStr> {
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = &OsStr> {
         self.0.left_out.iter().map(OsString::as_os_str)
     }
 }

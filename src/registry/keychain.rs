@@ -61,7 +61,7 @@ impl Login {
     /// The login of a registry's own token, without the line breaks at its end; `None`: no header can have it.
     ///
     /// Spec: <https://www.rfc-editor.org/rfc/rfc6750.html#section-2.1>
-    pub fn registry_token(text: &[u8]) -> Option<Self> {
+    pub(crate) fn registry_token(text: &[u8]) -> Option<Self> {
         let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'))? + 1;
         let token = text.get(..end).filter(|token| token.len() <= MAX_TOKEN_BYTES)?;
         token.iter().all(u8::is_ascii_graphic).then(|| Self::RegistryToken(Secret::new(token)))

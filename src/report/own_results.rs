@@ -14,14 +14,14 @@ use crate::hint::SIGNED_IMAGES;
 use crate::oci::Digest;
 
 /// Where their signatures are.
-pub const SIGNATURES: &str = "SIGNATURES";
+pub(crate) const SIGNATURES: &str = "SIGNATURES";
 
 /// The most that both may take in the termination message, in bytes.
 const MAX_BYTES: usize = 1500;
 
 /// The files of the two results, in each folder that they go to.
 #[derive(Debug)]
-pub struct OwnResults(Vec<[Pending; 2]>);
+pub(crate) struct OwnResults(Vec<[Pending; 2]>);
 
 impl OwnResults {
     /// Takes their places, before anything is signed.
@@ -29,7 +29,7 @@ impl OwnResults {
     /// # Errors
     ///
     /// When one of the folders can't be written.
-    pub fn prepare(folders: &[PathBuf]) -> Result<Self, ReportError> {
+    pub(crate) fn prepare(folders: &[PathBuf]) -> Result<Self, ReportError> {
         let files = folders.iter().map(|folder| {
             Ok([Pending::new(&folder.join(SIGNED_IMAGES))?, Pending::new(&folder.join(SIGNATURES))?])
         });
@@ -41,7 +41,7 @@ impl OwnResults {
     /// # Errors
     ///
     /// When a file can't be written after all: the first of them.
-    pub fn write(self, report: &Report) -> Result<(), ReportError> {
+    pub(crate) fn write(self, report: &Report) -> Result<(), ReportError> {
         let [images, signatures] = texts(report)?;
         let mut written = Ok(());
         for [of_images, of_signatures] in self.0 {

@@ -48,7 +48,7 @@ impl Recorder {
     }
 
     /// The report of a run that went to its end. What has no outcome has failed; `seen` is called with each of these.
-    pub fn finished(self, elapsed: Duration, stats: Stats, seen: &mut dyn FnMut(&Outcome)) -> Report {
+    pub(crate) fn finished(self, elapsed: Duration, stats: Stats, seen: &mut dyn FnMut(&Outcome)) -> Report {
         let why = explained(
             "nothing says how this ended, so it counts as not signed",
             "run again; if it happens again, report it as a fault of Stepseal",
@@ -57,13 +57,13 @@ impl Recorder {
     }
 
     /// Why nothing more is signed in a run that `why` ended before its work was over.
-    pub fn interruption(why: &str) -> Explanation {
+    pub(crate) fn interruption(why: &str) -> Explanation {
         explained(why, "run again; what is signed stays signed")
     }
 
     /// The report of a run that was ended before its work was over: what hadn't ended by then failed because of `why`, and
     /// `seen` is called with each of these.
-    pub fn interrupted(
+    pub(crate) fn interrupted(
         self,
         why: &Explanation,
         elapsed: Duration,

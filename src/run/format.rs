@@ -21,7 +21,8 @@ pub enum RunFormat {
 
 impl RunFormat {
     /// Every name that Chains has for them.
-    pub const NAMES: [&'static str; 5] = ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"];
+    pub(crate) const NAMES: [&'static str; 5] =
+        ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"];
 
     /// Its name; of two, the one that says what it is.
     pub fn name(self) -> &'static str {
@@ -34,7 +35,7 @@ impl RunFormat {
     }
 
     /// The type of its predicate; `None` for the format without one.
-    pub fn predicate_type(self) -> Option<&'static str> {
+    pub(crate) fn predicate_type(self) -> Option<&'static str> {
         match self {
             Self::SlsaV1 => Some("https://slsa.dev/provenance/v0.2"),
             Self::SlsaV2Alpha3 | Self::SlsaV2Alpha4 => Some("https://slsa.dev/provenance/v1"),
@@ -43,7 +44,7 @@ impl RunFormat {
     }
 
     /// Whether the results of single steps count in it.
-    pub fn reads_step_results(self) -> bool {
+    pub(crate) fn reads_step_results(self) -> bool {
         self == Self::SlsaV2Alpha4
     }
 }
@@ -85,7 +86,7 @@ pub enum BuildType {
 
 impl BuildType {
     /// The URIs that stand in the configuration and in the provenance.
-    pub const URIS: [&'static str; 2] =
+    pub(crate) const URIS: [&'static str; 2] =
         ["https://tekton.dev/chains/v2/slsa", "https://tekton.dev/chains/v2/slsa-tekton"];
 
     /// Its URI.

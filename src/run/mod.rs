@@ -200,7 +200,7 @@ impl Run {
     }
 
     /// Whether its status has a TaskRun too whose own object is given.
-    pub fn has_embedded_beside(&self) -> bool {
+    pub(crate) fn has_embedded_beside(&self) -> bool {
         self.embedded_beside
     }
 
@@ -235,7 +235,7 @@ impl Run {
     }
 
     /// Its namespace; empty when the object has none.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         self.object.namespace()
     }
 
@@ -249,7 +249,7 @@ impl Run {
     /// # Errors
     ///
     /// The first that doesn't.
-    pub fn check_end(&self) -> Result<(), RunError> {
+    pub(crate) fn check_end(&self) -> Result<(), RunError> {
         std::iter::once(&self.object).chain(&self.children).try_for_each(RunObject::check_end)
     }
 
@@ -259,13 +259,13 @@ impl Run {
     }
 
     /// The known TaskRuns that ran the Pipeline's task `name`.
-    pub fn children_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a RunObject> + use<'a> {
+    pub(crate) fn children_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a RunObject> + use<'a> {
         let places = self.by_task.get(name).map(Vec::as_slice).unwrap_or_default();
         places.iter().filter_map(|at| self.children.get(*at))
     }
 
     /// The known TaskRuns that completed, as the Pipeline lists their tasks, `finally` last.
-    pub fn executed(&self) -> Vec<&RunObject> {
+    pub(crate) fn executed(&self) -> Vec<&RunObject> {
         // Tekton refuses a Pipeline with two tasks of one name; its children would count once for each.
         let mut seen = HashSet::new();
         let tasks = self.object.pipeline_tasks().into_iter();
@@ -332,7 +332,7 @@ impl Run {
     /// # Errors
     ///
     /// When the object has no UID.
-    pub fn full_key(&self) -> Result<String, RunError> {
+    pub(crate) fn full_key(&self) -> Result<String, RunError> {
         Ok(format!("tekton.dev-v1-{}-{}", self.kind(), self.known_uid()?))
     }
 

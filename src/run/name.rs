@@ -23,7 +23,7 @@ impl RunName {
     }
 
     /// The namespace; empty where its object has none.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         self.namespace.as_ref().map_or("", Namespace::as_str)
     }
 

@@ -155,7 +155,7 @@ impl RunObject {
     }
 
     /// `metadata.namespace`; empty when there is none.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         self.name.namespace()
     }
 
@@ -174,7 +174,7 @@ impl RunObject {
     }
 
     /// `metadata.labels`, as far as they are texts; sorted.
-    pub fn labels(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn labels(&self) -> Vec<(&str, &str)> {
         texts(self.metadata(), "labels")
     }
 
@@ -184,7 +184,7 @@ impl RunObject {
     }
 
     /// `spec`; null when there is none.
-    pub fn spec(&self) -> &Value {
+    pub(crate) fn spec(&self) -> &Value {
         field(&self.value, "spec")
     }
 
@@ -194,7 +194,7 @@ impl RunObject {
     }
 
     /// The specification that ran: `status.taskSpec` or `status.pipelineSpec`.
-    pub fn resolved_spec(&self) -> Option<&Value> {
+    pub(crate) fn resolved_spec(&self) -> Option<&Value> {
         let name = match self.kind {
             RunKind::TaskRun => "taskSpec",
             RunKind::PipelineRun => "pipelineSpec",
@@ -203,7 +203,7 @@ impl RunObject {
     }
 
     /// The tasks of the Pipeline that ran, `finally` last; none when the status has no Pipeline.
-    pub fn pipeline_tasks(&self) -> Vec<&Value> {
+    pub(crate) fn pipeline_tasks(&self) -> Vec<&Value> {
         let Some(spec) = self.resolved_spec().filter(|_| self.kind == RunKind::PipelineRun) else {
             return Vec::new();
         };
@@ -211,12 +211,12 @@ impl RunObject {
     }
 
     /// Whether it is known from the status of its PipelineRun alone: it has no UID, no labels, no annotations and no spec.
-    pub fn is_embedded(&self) -> bool {
+    pub(crate) fn is_embedded(&self) -> bool {
         self.embedded.is_some()
     }
 
     /// The task of its Pipeline that a TaskRun ran.
-    pub fn pipeline_task(&self) -> Option<&str> {
+    pub(crate) fn pipeline_task(&self) -> Option<&str> {
         if let Some(task) = &self.embedded {
             return Some(task);
         }
@@ -243,12 +243,12 @@ impl RunObject {
     }
 
     /// `status.startTime`, as it is written.
-    pub fn start_time(&self) -> Option<&str> {
+    pub(crate) fn start_time(&self) -> Option<&str> {
         Some(text(self.status(), "startTime")).filter(|time| !time.is_empty())
     }
 
     /// `status.completionTime`, as it is written.
-    pub fn completion_time(&self) -> Option<&str> {
+    pub(crate) fn completion_time(&self) -> Option<&str> {
         Some(text(self.status(), "completionTime")).filter(|time| !time.is_empty() && !self.goes_on)
     }
 
@@ -266,7 +266,7 @@ impl RunObject {
     }
 
     /// `status.sidecars`: of each its name and the image that ran.
-    pub fn sidecars(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn sidecars(&self) -> Vec<(&str, &str)> {
         let sidecars = list(self.status(), "sidecars");
         let named = |sidecar| (text(sidecar, "name"), text(sidecar, "imageID"));
         match self.sidecars.is_empty() {
@@ -276,24 +276,24 @@ impl RunObject {
     }
 
     /// `spec.params`: names and values. One without a value has none.
-    pub fn parameters(&self) -> Vec<(&str, ParamValue)> {
+    pub(crate) fn parameters(&self) -> Vec<(&str, ParamValue)> {
         named_values(self.spec(), "value")
     }
 
     /// The defaults of the parameters of the specification that ran; none where it isn't known which values were given in their place.
-    pub fn default_parameters(&self) -> Vec<(&str, ParamValue)> {
+    pub(crate) fn default_parameters(&self) -> Vec<(&str, ParamValue)> {
         let spec = self.resolved_spec().filter(|_| !self.is_embedded());
         let values = spec.map(|spec| named_values(spec, "default"));
         values.unwrap_or_default()
     }
 
     /// `status.provenance.featureFlags`: how Tekton was set up.
-    pub fn feature_flags(&self) -> Option<&Value> {
+    pub(crate) fn feature_flags(&self) -> Option<&Value> {
         field(self.status(), "provenance").get("featureFlags").filter(|flags| flags.is_object())
     }
 
     /// `metadata.labels` or `metadata.annotations` as JSON; null when there are none.
-    pub fn text_map(&self, name: &str) -> Value {
+    pub(crate) fn text_map(&self, name: &str) -> Value {
         match self.metadata().get(name) {
             Some(Value::Object(_)) => texts(self.metadata(), name)
                 .into_iter()
@@ -304,7 +304,7 @@ impl RunObject {
     }
 
     /// Where its Task or Pipeline was taken from, if Tekton knows.
-    pub fn ref_source(&self) -> Option<RefSource<'_>> {
+    pub(crate) fn ref_source(&self) -> Option<RefSource<'_>> {
         ref_source(self.status())
     }
 
@@ -319,7 +319,7 @@ impl RunObject {
     }
 
     /// Whether its Task or Pipeline came through a resolver, other than the cluster's own.
-    pub fn is_remote(&self) -> bool {
+    pub(crate) fn is_remote(&self) -> bool {
         let name = match self.kind {
             RunKind::TaskRun => "taskRef",
             RunKind::PipelineRun => "pipelineRef",
@@ -341,7 +341,7 @@ impl<'a> Step<'a> {
     }
 
     /// The image that ran, by its digest; empty when the step never ran.
-    pub fn image_id(self) -> &'a str {
+    pub(crate) fn image_id(self) -> &'a str {
         text(self.0, "imageID")
     }
 
@@ -351,7 +351,7 @@ impl<'a> Step<'a> {
     }
 
     /// Where its StepAction was taken from, if Tekton knows.
-    pub fn ref_source(self) -> Option<RefSource<'a>> {
+    pub(crate) fn ref_source(self) -> Option<RefSource<'a>> {
         ref_source(self.0)
     }
 }

@@ -45,7 +45,7 @@ impl ParamValue {
     }
 
     /// The value as JSON.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Text(text) => Value::String(text.clone()),
             Self::Array(items) => items.iter().map(String::as_str).collect(),
@@ -54,7 +54,7 @@ impl ParamValue {
     }
 
     /// The same of a value that isn't needed any more: its texts aren't copied.
-    pub fn into_json(self) -> Value {
+    pub(crate) fn into_json(self) -> Value {
         match self {
             Self::Text(text) => Value::String(text),
             Self::Array(items) => items.into(),
@@ -65,7 +65,7 @@ impl ParamValue {
     }
 
     /// The value as a step writes it into the file of a result.
-    pub fn to_file(&self) -> String {
+    pub(crate) fn to_file(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Array(_) | Self::Object(_) => self.to_json().to_string(),

@@ -37,7 +37,7 @@ impl MemoryKey {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn from_pkcs8(der: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, Malformed> {
         let info = PrivateKeyInfoRef::from_der(der)?;
         match Kind::of(&info.algorithm)? {
             Kind::Ecdsa(curve) => Self::from_sec1_on(info.private_key.as_bytes(), Some(curve)),
@@ -51,7 +51,7 @@ impl MemoryKey {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn from_sec1(der: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn from_sec1(der: &[u8]) -> Result<Self, Malformed> {
         Self::from_sec1_on(der, None)
     }
 
@@ -60,7 +60,7 @@ impl MemoryKey {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn from_pkcs1(der: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn from_pkcs1(der: &[u8]) -> Result<Self, Malformed> {
         let parts = RsaPrivateKeyRef::from_der(der)?;
         // Before any arithmetic: what follows takes a time that grows with the cube of the size.
         rsa_bits(parts.modulus.as_bytes())?;

@@ -46,7 +46,7 @@ mod generate;
 mod memory;
 mod parse;
 mod public_source;
-pub mod remote;
+pub(crate) mod remote;
 mod sealed;
 mod source;
 #[cfg(test)]
@@ -58,7 +58,7 @@ pub use generate::{KeyPair, generate, read_plain};
 pub use memory::MemoryKey;
 pub use parse::{ParsedKey, parse_private};
 pub use public_source::PublicKeySource;
-pub use remote::{AgentAddress, AgentError};
+pub use remote::AgentAddress;
 pub use sealed::SealedKey;
 pub use source::{KEY_FILES, KeySource, LockedKey};
 pub use unlock::{SignError, Unlocking};

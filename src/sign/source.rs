@@ -145,7 +145,7 @@ impl KeySource {
     }
 
     /// Every file that [`read`](Self::read) may open.
-    pub fn paths(&self) -> Vec<PathBuf> {
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
         let Self::Path(path) = self else { return Vec::new() };
         if path.is_dir() {
             return KEY_FILES.map(|name| path.join(name)).into();
@@ -358,7 +358,7 @@ impl LockedKey {
     }
 
     /// Where the key came from, for people.
-    pub fn origin(&self) -> &str {
+    pub(crate) fn origin(&self) -> &str {
         &self.origin
     }
 }

@@ -14,7 +14,7 @@ use crate::place::{Holder, StoreKind};
 use crate::run::RunKind;
 
 /// This store.
-pub const MEMBER: Member = Member {
+pub(crate) const MEMBER: Member = Member {
     kind: StoreKind { holder: Holder::Run, name: "tekton" },
     open: |setup, _| vec![Arc::new(Annotations { cluster: setup.cluster.cloned() })],
 };

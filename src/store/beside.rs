@@ -180,7 +180,7 @@ impl Beside {
 
     /// The same where `prefix` stands before the names of tags.
     #[must_use]
-    pub fn with_prefix(self, prefix: TagPrefix) -> Self {
+    pub(crate) fn with_prefix(self, prefix: TagPrefix) -> Self {
         Self { prefix, ..self }
     }
 
@@ -197,7 +197,7 @@ impl Beside {
     }
 
     /// The name of a tag of `image`.
-    pub fn tag_name(&self, image: &ImageRef, kind: Kind) -> String {
+    pub(crate) fn tag_name(&self, image: &ImageRef, kind: Kind) -> String {
         format!("{}:{}", self.repository(image), self.tag(image, kind))
     }
 
@@ -206,7 +206,7 @@ impl Beside {
     /// # Errors
     ///
     /// When the registry doesn't say.
-    pub async fn tagged(&self, image: &ImageRef, kind: Kind) -> Result<Option<Manifest>, BesideError> {
+    pub(crate) async fn tagged(&self, image: &ImageRef, kind: Kind) -> Result<Option<Manifest>, BesideError> {
         let found = self.client.list(self.repository(image), &self.tag(image, kind), &image.digest).await;
         found.map_err(|source| BesideError::read(self.tag_name(image, kind), source))
     }

@@ -17,15 +17,15 @@ use crate::key::{self, Hash, Signature};
 use crate::oci::Digest;
 
 /// The media type of a bundle, and the artifact type of the manifest that carries it.
-pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+pub(crate) const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The media type of the manifest.
-pub const MANIFEST_TYPE: &str = crate::oci::media_type::OCI_IMAGE;
+pub(crate) const MANIFEST_TYPE: &str = crate::oci::media_type::OCI_IMAGE;
 /// The annotation with the predicate type of what the bundle holds.
-pub const PREDICATE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
+pub(crate) const PREDICATE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 /// The config of a manifest that has none.
 ///
 /// Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidance-for-an-empty-descriptor>
-pub const EMPTY: &[u8] = b"{}";
+pub(crate) const EMPTY: &[u8] = b"{}";
 const EMPTY_TYPE: &str = crate::oci::media_type::OCI_EMPTY;
 
 // What is written is spelled out here instead of with sigstore-types: that crate writes an empty list of log
@@ -177,7 +177,7 @@ pub fn bundle(signed: &Signed) -> Result<Bytes, StoreError> {
 /// # Errors
 ///
 /// When it can't be written as JSON, which would be a fault of ours.
-pub fn of_message(
+pub(crate) fn of_message(
     key: &key::PublicKey,
     hash: Hash,
     digest: &[u8],

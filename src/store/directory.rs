@@ -20,7 +20,7 @@ use crate::oci::Digest;
 use crate::place::{Holder, StoreKind};
 
 /// This store.
-pub const MEMBER: Member = Member {
+pub(crate) const MEMBER: Member = Member {
     kind: StoreKind { holder: Holder::Folder, name: "directory" },
     open: |setup, _| vec![Arc::new(Directory { folder: setup.folder.map(Path::to_owned) })],
 };
@@ -122,7 +122,7 @@ fn file_name(filed: &Filed) -> String {
 }
 
 /// An image's full name, or its repository's, as a part of a file name: for each name another one.
-pub fn image_file(full: &str) -> String {
+pub(crate) fn image_file(full: &str) -> String {
     let mut name = plain(full);
     if is_ambiguous(full) {
         name += "-name-";

@@ -109,7 +109,7 @@ impl StoreError {
     }
 
     /// Whether the registry answered, with content that isn't what its name says.
-    pub fn is_bad_content(&self) -> bool {
+    pub(crate) fn is_bad_content(&self) -> bool {
         let failure = self.registry().and_then(RegistryError::request).map(|request| &request.failure);
         matches!(
             failure,
@@ -119,7 +119,7 @@ impl StoreError {
 
     /// Whether the registry may have refused a list because it doesn't hold something that the list names. Registries
     /// say so in several ways, and with the same codes refuse a manifest for other reasons: only a look shows it.
-    pub fn may_lack_parts(&self) -> bool {
+    pub(crate) fn may_lack_parts(&self) -> bool {
         let Self::Push { source, .. } = self else { return false };
         let status = source.refusal().map(|refusal| refusal.status);
         status.is_some_and(|status| {

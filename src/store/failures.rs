@@ -37,7 +37,7 @@ impl Failures {
     }
 
     /// Each in one line, and how many more there are.
-    pub fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let more = (self.others > 0).then(|| format!("{} more look-ups failed", self.others));
         self.first.iter().map(|error| explain::line(error, 1000)).chain(more).collect()
     }

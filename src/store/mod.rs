@@ -13,16 +13,16 @@ mod entry;
 pub mod error;
 mod failures;
 mod memory;
-pub mod oci_referrers;
-pub mod oci_tag;
+pub(crate) mod oci_referrers;
+pub(crate) mod oci_tag;
 mod pace;
 mod parts;
 mod reader;
 mod referrer;
 mod referrer_lists;
-pub mod referrers_api;
-pub mod sbom;
-pub mod search;
+pub(crate) mod referrers_api;
+pub(crate) mod sbom;
+pub(crate) mod search;
 pub mod shelf;
 mod tag_prefix;
 mod tagged;
@@ -61,22 +61,22 @@ pub use shelf::{Entry, Shelf};
 pub use tag_prefix::TagPrefix;
 
 macro_rules! members {
-    ($($name:ident)*) => {
+    ($(mod $name:ident;)*) => {
         $(pub mod $name;)*
         /// The stores, by the names that the configuration has for them.
-        pub const MEMBERS: &[Member] = &[$($name::MEMBER),*];
+        pub(crate) const MEMBERS: &[Member] = &[$($name::MEMBER),*];
     };
 }
 
 // A file each.
 members! {
-    oci
-    directory
-    annotations
+    mod oci;
+    mod directory;
+    mod annotations;
 }
 
 /// A store that can be named.
-pub struct Member {
+pub(crate) struct Member {
     /// Its name, and what it needs.
     pub kind: StoreKind,
     /// Makes it: where it has encodings, a store each.
@@ -182,7 +182,7 @@ pub struct Kept {
 }
 
 /// The longest that a signer that has met no other one watches, after its write, whether its signature stays.
-pub const LONGEST_WATCH: Duration = Duration::from_secs(2);
+pub(crate) const LONGEST_WATCH: Duration = Duration::from_secs(2);
 
 /// What a store's steps return.
 pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -6,7 +6,7 @@ use super::{Contents, Member, OciReferrers, OciTag, Setup, Store};
 use crate::place::{Encoding, Holder, StoreKind};
 
 /// This store; it has a member for each encoding.
-pub const MEMBER: Member = Member { kind: StoreKind { holder: Holder::Images, name: "oci" }, open };
+pub(crate) const MEMBER: Member = Member { kind: StoreKind { holder: Holder::Images, name: "oci" }, open };
 
 fn open(setup: &Setup<'_>, contents: Contents) -> Vec<Arc<dyn Store>> {
     let in_encoding = |encoding: &Encoding| -> Arc<dyn Store> {

@@ -33,9 +33,9 @@ use crate::place::{Encoding, StoreKind};
 use crate::registry::client::Client;
 
 /// The annotation with the base64 of the signature; empty on an attestation, which holds its signature itself.
-pub const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
+pub(crate) const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 /// The annotation with an attestation's predicate type.
-pub const PREDICATE_ANNOTATION: &str = "predicateType";
+pub(crate) const PREDICATE_ANNOTATION: &str = "predicateType";
 
 pub(super) const MANIFEST_TYPE: &str = crate::oci::media_type::OCI_IMAGE;
 pub(super) const CONFIG_TYPE: &str = crate::oci::media_type::OCI_CONFIG;
@@ -53,7 +53,7 @@ pub enum Contents {
 
 impl Contents {
     /// The end of the tag's name.
-    pub fn suffix(self) -> &'static str {
+    pub(crate) fn suffix(self) -> &'static str {
         match self {
             Self::Signatures => "sig",
             Self::Attestations => "att",
@@ -129,7 +129,7 @@ impl OciTag {
 
     /// The same, under tags that begin with `prefix`.
     #[must_use]
-    pub fn with_prefix(self, prefix: TagPrefix) -> Self {
+    pub(crate) fn with_prefix(self, prefix: TagPrefix) -> Self {
         Self { prefix, ..self }
     }
 

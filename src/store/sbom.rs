@@ -26,7 +26,7 @@ use crate::oci::{Digest, ImageRef};
 use crate::registry::RegistryError;
 
 /// The largest SBOM that is attached or read: what cosign reads by default.
-pub const MAX_BYTES: u64 = 128 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 128 * 1024 * 1024;
 
 /// The artifact type of a referrer with an SBOM, which is the media type of its config.
 const ARTIFACT_TYPE: &str = "application/vnd.dev.cosign.artifact.sbom.v1+json";
@@ -39,7 +39,7 @@ const ATTEMPTS: usize = 10;
 
 /// An SBOM as it was found. Nothing vouches for it.
 #[derive(Clone, Debug)]
-pub struct Sbom {
+pub(crate) struct Sbom {
     /// The media type that its layer has.
     pub media_type: Text,
     /// Its bytes, which are those that its digest names.
@@ -52,7 +52,7 @@ pub struct Sbom {
 
 /// An SBOM to attach.
 #[derive(Clone, Debug)]
-pub struct NewSbom {
+pub(crate) struct NewSbom {
     /// Its bytes, at most [`MAX_BYTES`].
     pub bytes: Bytes,
     /// Its media type.
@@ -61,7 +61,7 @@ pub struct NewSbom {
 
 /// What attaching changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Nothing: it was attached already.
     Nothing,
     /// It was added.
@@ -75,7 +75,7 @@ pub enum Change {
 /// # Errors
 ///
 /// When a look-up fails, or what is there isn't an SBOM that can be read.
-pub async fn find(beside: &Beside, image: &ImageRef) -> Result<Option<Sbom>, BesideError> {
+pub(crate) async fn find(beside: &Beside, image: &ImageRef) -> Result<Option<Sbom>, BesideError> {
     let (listed, tagged) = tokio::join!(beside.listed(image, &is_sbom), beside.tagged(image, Kind::Sbom));
     let listed: Vec<Digest> = listed?.descriptors.iter().filter_map(entry::digest_of).collect();
     let (location, manifest) = match listed.last() {
@@ -112,7 +112,7 @@ pub async fn find(beside: &Beside, image: &ImageRef) -> Result<Option<Sbom>, Bes
 /// # Errors
 ///
 /// When the list can't be read.
-pub async fn has_referrer(beside: &Beside, image: &ImageRef) -> Result<bool, BesideError> {
+pub(crate) async fn has_referrer(beside: &Beside, image: &ImageRef) -> Result<bool, BesideError> {
     Ok(!beside.listed(image, &is_sbom).await?.descriptors.is_empty())
 }
 
@@ -126,7 +126,7 @@ fn is_sbom(descriptor: &Value) -> bool {
 /// # Errors
 ///
 /// When the registry refuses it, or something else is there afterwards.
-pub async fn attach_by_tag(
+pub(crate) async fn attach_by_tag(
     beside: &Beside,
     image: &ImageRef,
     sbom: &NewSbom,
@@ -188,7 +188,7 @@ pub async fn attach_by_tag(
 /// # Errors
 ///
 /// When the registry refuses it, or doesn't list it afterwards.
-pub async fn attach_by_referrer(
+pub(crate) async fn attach_by_referrer(
     beside: &Beside,
     subject: &Subject,
     sbom: &NewSbom,

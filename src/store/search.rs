@@ -67,14 +67,14 @@ impl Search {
 
     /// The same, under the tag that begins with `prefix`. Referrers and their fallback tag have none.
     #[must_use]
-    pub fn with_prefix(mut self, prefix: &TagPrefix) -> Self {
+    pub(crate) fn with_prefix(mut self, prefix: &TagPrefix) -> Self {
         self.prefix = prefix.clone();
         self
     }
 
     /// The same, with what others found out of registries.
     #[must_use]
-    pub fn sharing(mut self, apis: &ReferrersApis) -> Self {
+    pub(crate) fn sharing(mut self, apis: &ReferrersApis) -> Self {
         self.apis = apis.clone();
         self
     }

@@ -115,7 +115,7 @@ impl Shelf {
     }
 
     /// The same list without those of `entries`.
-    pub fn without(&self, entries: &[Entry]) -> Self {
+    pub(crate) fn without(&self, entries: &[Entry]) -> Self {
         let others: HashSet<Key> = entries.iter().map(Entry::key).collect();
         let mut rest = self.clone();
         rest.entries.retain(|entry| !others.contains(&entry.key()));
@@ -123,7 +123,7 @@ impl Shelf {
     }
 
     /// The entries with other statements of the same predicate types by our key, as far as they were read.
-    pub fn other_statements(&self) -> Vec<Entry> {
+    pub(crate) fn other_statements(&self) -> Vec<Entry> {
         let others = self.entries.iter().filter(|entry| entry.standing == Standing::OtherStatement);
         others.cloned().collect()
     }
@@ -174,14 +174,14 @@ impl Shelf {
     }
 
     /// Whether an entry that may be `own` was not read.
-    pub fn has_unread(&self, own: &Own) -> bool {
+    pub(crate) fn has_unread(&self, own: &Own) -> bool {
         let digest = own.digest();
         self.entries.iter().any(|entry| entry.standing == Standing::Unread && entry.digest() == digest)
     }
 
     /// What became of `own`, which was written after `before` was read, if that doesn't count; `None`: it isn't here, or not
     /// yet. An entry of another signer's isn't it, nor is a copy that was there before.
-    pub fn spoilt(&self, own: &Own, before: &Self) -> Option<(String, &str)> {
+    pub(crate) fn spoilt(&self, own: &Own, before: &Self) -> Option<(String, &str)> {
         let changed = self.changed_copy(own, before);
         let spoilt =
             changed.or_else(|| self.twice(before).map(|entry| (entry, "what is pushed is stored as this")));

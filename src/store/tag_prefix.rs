@@ -16,7 +16,7 @@ pub struct TagPrefix(String);
 
 impl TagPrefix {
     /// The longest prefix, in bytes.
-    pub const MAX_BYTES: usize = MAX_TAG_BYTES - REST_BYTES;
+    pub(crate) const MAX_BYTES: usize = MAX_TAG_BYTES - REST_BYTES;
 
     /// Takes a text with which a tag can begin; `None`: no tag can, or the whole tag would be too long.
     pub fn new(text: &str) -> Option<Self> {

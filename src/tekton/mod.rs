@@ -116,7 +116,7 @@ explain! { TektonError,
 ///
 /// When the results folder is missing or either folder can't be read. A missing steps folder is none: not
 /// every place that has results has steps. A single result that can't be read is a hint without a value.
-pub fn discover(places: &Places) -> Result<Discovered, TektonError> {
+pub(crate) fn discover(places: &Places) -> Result<Discovered, TektonError> {
     let mut budget = Budget::default();
     let mut found = Discovered::default();
     results::read(&places.results_dir, &mut budget, &mut found)?;

@@ -24,7 +24,7 @@ pub struct Check {
 pub type Met<'a> = &'a (dyn Fn(&ImageRef, &[(usize, &Verdict)]) -> bool + Sync);
 
 /// One check, and what it has come to so far.
-pub struct Judging<'a> {
+pub(crate) struct Judging<'a> {
     /// The numbers of this check and of those that ask for the same.
     pub numbers: Vec<usize>,
     /// The check.
@@ -37,7 +37,7 @@ pub struct Judging<'a> {
 
 impl<'a> Judging<'a> {
     /// The different ones of `checks`: thousands of rules may ask for the same.
-    pub fn all(checks: impl Iterator<Item = (usize, &'a Check)>) -> Vec<Self> {
+    pub(crate) fn all(checks: impl Iterator<Item = (usize, &'a Check)>) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         let (mut known, mut numbers) = (HashMap::new(), SignerNumbers::default());
         for (number, check) in checks {
@@ -60,7 +60,7 @@ impl<'a> Judging<'a> {
 }
 
 /// Judges what a search finds, for each of some checks.
-pub struct Judge<'a, 'b> {
+pub(crate) struct Judge<'a, 'b> {
     /// Where it lies.
     pub image: &'a ImageRef,
     /// The checks.

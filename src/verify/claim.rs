@@ -12,7 +12,7 @@ use crate::oci::Digest;
 use crate::oci::digest::DigestError;
 
 /// The one `type` there is.
-pub const TYPE: &str = "cosign container image signature";
+pub(crate) const TYPE: &str = "cosign container image signature";
 
 /// What a payload may take in memory: it has a name, a digest and some annotations.
 const PAYLOAD: Limit = Limit::memory(8 * 1024 * 1024);

@@ -28,7 +28,7 @@ use crate::json::{self, Limit};
 use crate::key::PublicKey;
 
 /// The largest file with one signature, timestamp or list of certificates.
-pub const PART_BYTES: u64 = 1024 * 1024;
+pub(crate) const PART_BYTES: u64 = 1024 * 1024;
 /// The most certificates in one file.
 const CERTIFICATES: usize = 32;
 /// What the values of an old bundle may take in memory beside its texts: it has a dozen.
@@ -278,7 +278,7 @@ impl OldBundle {
 }
 
 /// Whether a signature may look like this: DER of ECDSA, or as long as those of Ed25519 and RSA are. What is no longer than a name of a file isn't.
-pub fn is_plausible(signature: &[u8]) -> bool {
+pub(crate) fn is_plausible(signature: &[u8]) -> bool {
     match signature.len() {
         ..64 => false,
         64 | 96 | 132 | 256.. => true,

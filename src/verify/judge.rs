@@ -224,13 +224,13 @@ impl Verdict {
     }
 
     /// Puts everything in the order in which it is listed.
-    pub fn in_order(&mut self) {
+    pub(crate) fn in_order(&mut self) {
         sort(&mut self.good, &mut self.positions.good);
         sort(&mut self.refused, &mut self.positions.refused);
     }
 
     /// The reasons of what doesn't count, a line each.
-    pub fn reasons(&self) -> Vec<String> {
+    pub(crate) fn reasons(&self) -> Vec<String> {
         let told = self.refused.iter().map(|refused| format!("{}: {}", refused.place, refused.why));
         let more = self.refused_count - self.refused.len();
         let more = (more > 0).then(|| format!("and {more} more that don't count"));
@@ -365,7 +365,7 @@ fn annotated(have: &Map<String, Value>, demands: &Demands) -> Result<(), Refusal
 impl Good {
     /// What cosign prints of a signature: the payload; of a statement what a payload would say. `name` is the image
     /// as it was asked for.
-    pub fn to_json(&self, name: &str, digest: &Digest) -> Value {
+    pub(crate) fn to_json(&self, name: &str, digest: &Digest) -> Value {
         let mut told = self.payload_json(name, digest);
         if let (Some((identity, issuer)), Some(told)) = (&self.by.identity, told.as_object_mut()) {
             let optional = told.entry("optional").or_insert(Value::Null);
@@ -398,7 +398,7 @@ impl Good {
     }
 
     /// The DSSE envelope as one line of JSON, as cosign prints attestations; `None`: it is a signature's payload.
-    pub fn envelope_json(&self) -> Option<String> {
+    pub(crate) fn envelope_json(&self) -> Option<String> {
         use base64::Engine as _;
         use base64::engine::general_purpose::STANDARD;
         let Said::Statement { envelope, .. } = &self.said else { return None };

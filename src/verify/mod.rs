@@ -5,14 +5,14 @@
 //! sign and after they have written ([`Own`]): there is one verdict. That something lies in the right place says nothing.
 
 pub mod attestation_type;
-pub mod checks;
+pub(crate) mod checks;
 pub mod claim;
 pub mod detached;
 mod evidence;
 pub mod judge;
 pub mod own;
 pub mod policy;
-pub mod require;
+pub(crate) mod require;
 pub mod run;
 pub mod statement;
 pub mod trust;

@@ -41,7 +41,7 @@ impl<'a> Own<'a> {
     /// # Errors
     ///
     /// Why it would not.
-    pub fn acceptable(&self) -> Result<(), String> {
+    pub(crate) fn acceptable(&self) -> Result<(), String> {
         self.payloads.iter().try_for_each(|(payload, demands)| {
             let said = match payload.envelope {
                 Envelope::Bare => judge::claimed(self.image, &payload.bytes, demands).map(|_| ()),
@@ -54,7 +54,7 @@ impl<'a> Own<'a> {
     }
 
     /// The payloads that have no signature that counts, as `counts` says of their digests.
-    pub fn missing(&self, counts: impl Fn(&Digest) -> bool) -> Vec<Payload> {
+    pub(crate) fn missing(&self, counts: impl Fn(&Digest) -> bool) -> Vec<Payload> {
         let missing = self.payloads.iter().zip(&self.digests).filter(|(_, digest)| !counts(digest));
         missing.map(|((payload, _), _)| (*payload).clone()).collect()
     }

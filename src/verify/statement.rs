@@ -87,7 +87,7 @@ impl Statement {
     }
 
     /// The first subject with this digest; `None`: the statement is about something else.
-    pub fn subject(&self, digest: &Digest) -> Option<&Map<String, Value>> {
+    pub(crate) fn subject(&self, digest: &Digest) -> Option<&Map<String, Value>> {
         let subjects = self.head.get("subject")?.as_array()?;
         let found = subjects.iter().find(|subject| {
             let sha256 = subject.get("digest").and_then(|set| set.get("sha256")).and_then(Value::as_str);
@@ -102,7 +102,7 @@ impl Statement {
 /// # Errors
 ///
 /// When the bytes are no JSON that says each thing once, or these parts take too much memory.
-pub fn required(bytes: &[u8], requires: &[Require]) -> Result<Value, StatementError> {
+pub(crate) fn required(bytes: &[u8], requires: &[Require]) -> Result<Value, StatementError> {
     let limit = match bytes.len() {
         long @ LONG_BYTES.. => Limit::memory(long.saturating_mul(LONG_TIMES)),
         _ => Limit::memory(PARTS_BYTES),

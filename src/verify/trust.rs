@@ -433,7 +433,7 @@ fn entry(text: &str) -> Option<Value> {
 }
 
 /// Who a signer is: the same text for the same one, and another for each other one.
-pub fn identified(signer: &Signer) -> String {
+pub(crate) fn identified(signer: &Signer) -> String {
     match signer {
         Signer::Key(key) => format!("key {}", key.hint()),
         Signer::Identity(of) => {

@@ -36,7 +36,7 @@ fn go(job: &str, input: &Path) -> String {
 #[test]
 #[ignore = "needs Tekton's Go types: tests/peers/run go_types"]
 fn the_table_of_types_is_current() {
-    let table = std::fs::read_to_string(repository("src/tekton/go_types/schema.rs")).unwrap();
+    let table = std::fs::read_to_string(repository("src/run/go_types/schema.rs")).unwrap();
     assert_eq!(go("schema", Path::new("/dev/null")), table, "make it anew, as its first lines say");
 }
 

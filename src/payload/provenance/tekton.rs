@@ -10,7 +10,7 @@ use crate::go_json;
 use crate::run::{Run, check_status};
 
 /// The media type of the status.
-pub const MEDIA_TYPE: &str = "application/json";
+pub(crate) const MEDIA_TYPE: &str = "application/json";
 
 /// The status of `run`, which must be one that nothing else is taken for; its keys sorted as the API server has them; a PipelineRun's own, without its TaskRuns'.
 pub(super) fn payload(run: &Run) -> Result<Payload, ProvenanceError> {

@@ -78,7 +78,7 @@ impl Client {
     /// # Errors
     ///
     /// Whatever keeps the registry from beginning.
-    pub async fn begin_blob(&self, repository: &Repository) -> Result<Upload, RegistryError> {
+    pub(crate) async fn begin_blob(&self, repository: &Repository) -> Result<Upload, RegistryError> {
         let mut request = self.request(repository, endpoint::uploads)?;
         request.method = Method::POST;
         request.writes = true;
@@ -104,7 +104,7 @@ impl Client {
     /// # Errors
     ///
     /// Whatever keeps the registry from confirming that it holds the blob.
-    pub async fn end_blob(
+    pub(crate) async fn end_blob(
         &self,
         repository: &Repository,
         upload: Upload,

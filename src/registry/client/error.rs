@@ -146,7 +146,7 @@ impl std::error::Error for RequestError {
 
 impl RegistryError {
     /// Whether the same call may fare better later. After retries that were given up on it may not.
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         self.request().is_some_and(|request| !request.given_up && request.failure.is_transient())
     }
 
@@ -181,24 +181,24 @@ impl RegistryError {
     }
 
     /// Whether the registry says that what was asked for isn't there. One that throttles says nothing about that.
-    pub fn is_absence(&self) -> bool {
+    pub(crate) fn is_absence(&self) -> bool {
         self.refusal().is_some_and(|refusal| {
             refusal.status == StatusCode::NOT_FOUND && !refusal.has_code("TOOMANYREQUESTS")
         })
     }
 
     /// Whether it was not sent because what it replaces was read too long ago.
-    pub fn is_outdated(&self) -> bool {
+    pub(crate) fn is_outdated(&self) -> bool {
         self.request().is_some_and(|request| matches!(request.failure, Failure::Outdated))
     }
 
     /// Whether the answer is a web page, which no registry gives.
-    pub fn is_page(&self) -> bool {
+    pub(crate) fn is_page(&self) -> bool {
         self.refusal().is_some_and(|refusal| matches!(refusal.said, Said::Html { .. }))
     }
 
     /// Whether the registry (or its token service) doesn't accept the login, or what it may do.
-    pub fn is_denied(&self) -> bool {
+    pub(crate) fn is_denied(&self) -> bool {
         self.request().is_some_and(|request| request.denied)
     }
 }

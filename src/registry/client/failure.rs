@@ -182,7 +182,7 @@ pub enum Failure {
 
 impl Failure {
     /// Whether the same request may fare better later.
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::LookUp { no_servers, .. } => !no_servers,
             Self::Proxy { failure, .. } => failure.is_transient(),

@@ -73,7 +73,11 @@ impl Client {
     /// # Errors
     ///
     /// As for [`manifest`](Self::manifest); also when the registry doesn't hold it ([`RegistryError::is_absence`]), with what it says.
-    pub async fn subject(&self, repository: &Repository, target: &Target) -> Result<Manifest, RegistryError> {
+    pub(crate) async fn subject(
+        &self,
+        repository: &Repository,
+        target: &Target,
+    ) -> Result<Manifest, RegistryError> {
         let inner = &self.inner;
         let mut request = self.request(repository, |base| endpoint::manifest(base, target))?;
         request.accept = Some(ACCEPT);

@@ -216,29 +216,29 @@ impl Client {
     }
 
     /// What was done so far.
-    pub fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> Stats {
         self.inner.counters.stats()
     }
 
     /// Whether the registry of `repository` is spoken to over plain HTTP, because it was named insecure.
-    pub fn uses_plain_http(&self, repository: &Repository) -> bool {
+    pub(crate) fn uses_plain_http(&self, repository: &Repository) -> bool {
         self.inner.insecure.names(repository)
     }
 
     /// Whether a request more to the registry of `repository` costs less than what could be waited for meanwhile: its quickest answer
     /// took under ten milliseconds.
-    pub fn is_near(&self, repository: &Repository) -> bool {
+    pub(crate) fn is_near(&self, repository: &Repository) -> bool {
         self.fastest(repository).is_some_and(|fastest| fastest < NEAR)
     }
 
     /// The time that the quickest answer of the registry of `repository` took: about the network's latency. `None`: it has not answered yet.
-    pub fn fastest(&self, repository: &Repository) -> Option<Duration> {
+    pub(crate) fn fastest(&self, repository: &Repository) -> Option<Duration> {
         self.times(repository).fastest
     }
 
     /// The time that a slow write to the registry of `repository` took lately: of a blob or a manifest, answer included. Before the
     /// first one, nothing.
-    pub fn slow_write(&self, repository: &Repository) -> Duration {
+    pub(crate) fn slow_write(&self, repository: &Repository) -> Duration {
         self.times(repository).slow_write
     }
 
@@ -249,7 +249,7 @@ impl Client {
     }
 
     /// When the run's time is over, for requests and for what is computed between them.
-    pub fn deadline(&self) -> std::time::Instant {
+    pub(crate) fn deadline(&self) -> std::time::Instant {
         self.inner.deadline
     }
 
@@ -258,7 +258,7 @@ impl Client {
     ///
     /// `false`, at once, if the error won't pass, there were enough attempts, or the time that is left is
     /// shorter than the wait.
-    pub async fn pause(&self, attempt: u32, error: &RegistryError) -> bool {
+    pub(crate) async fn pause(&self, attempt: u32, error: &RegistryError) -> bool {
         self.inner.sender.backoff.pause(attempt, error).await
     }
 

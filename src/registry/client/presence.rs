@@ -18,7 +18,7 @@ const DISTRIBUTIONS_STATE: &str = "_state";
 impl Client {
     /// Whether the registry is known to keep what a tag pointed to when the tag is overwritten. Docker's distribution does,
     /// which shows when an upload begins; others may delete it.
-    pub fn keeps_overwritten(&self, repository: &Repository) -> bool {
+    pub(crate) fn keeps_overwritten(&self, repository: &Repository) -> bool {
         let keeping = self.inner.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         keeping.contains(repository.registry())
     }
@@ -28,7 +28,11 @@ impl Client {
     /// # Errors
     ///
     /// Every answer but 200 and the registry's own 404.
-    pub async fn holds_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool, RegistryError> {
+    pub(crate) async fn holds_blob(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
         self.is_there(self.request(repository, |base| endpoint::blob(base, digest))?).await
     }
 
@@ -37,7 +41,7 @@ impl Client {
     /// # Errors
     ///
     /// Every answer but 200 and the registry's own 404.
-    pub async fn holds_manifest(
+    pub(crate) async fn holds_manifest(
         &self,
         repository: &Repository,
         digest: &Digest,

@@ -101,7 +101,7 @@ impl NoApi {
     }
 
     /// Whether the answer is about the registry, and not only about this repository or this image.
-    pub fn is_everywhere(&self) -> bool {
+    pub(crate) fn is_everywhere(&self) -> bool {
         matches!(self, Self::Unknown)
     }
 }

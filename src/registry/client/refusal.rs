@@ -83,12 +83,12 @@ impl Refusal {
     }
 
     /// Whether the list has an error with this code (`MANIFEST_UNKNOWN`).
-    pub fn has_code(&self, code: &str) -> bool {
+    pub(crate) fn has_code(&self, code: &str) -> bool {
         self.codes().any(|have| have == code)
     }
 
     /// The codes of the specification's error list; none of an error that has only a message, or its status for a code.
-    pub fn codes(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn codes(&self) -> impl Iterator<Item = &str> {
         let errors = match &self.said {
             Said::Errors(errors) => errors.as_slice(),
             _ => &[],

@@ -188,7 +188,7 @@ impl FileKeychain {
     /// The same for a client that speaks plain HTTP to these registries: a name of theirs without a port means port 80, so an entry for port 443
     /// is another server's.
     #[must_use]
-    pub fn over_plain_http(self, plain_http: PlainHttp) -> Self {
+    pub(crate) fn over_plain_http(self, plain_http: PlainHttp) -> Self {
         Self { plain_http, ..self }
     }
 
@@ -217,7 +217,7 @@ impl FileKeychain {
     }
 
     /// A helper that may have to run, and the part of which file names it. One whose program isn't there can't.
-    pub fn helper(&self) -> Option<(PathBuf, String)> {
+    pub(crate) fn helper(&self) -> Option<(PathBuf, String)> {
         let of_rules = self.rules.iter().filter_map(|Rule { source, rule }| match &rule.answer {
             Answer::Helper(Some(helper)) => {
                 Some((helper, self.place(&format!("credHelpers \"{}\"", rule.name), *source)))
@@ -230,7 +230,7 @@ impl FileKeychain {
     }
 
     /// A program that credentials which aren't read yet could name as their helper; `None`: there is none.
-    pub fn any_helper(&self) -> Option<PathBuf> {
+    pub(crate) fn any_helper(&self) -> Option<PathBuf> {
         self.helpers.any()
     }
 

@@ -60,7 +60,7 @@ impl Places {
     }
 
     /// Every file that may be read of every place, whether or not it is there.
-    pub fn files(&self) -> impl Iterator<Item = PathBuf> + '_ {
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> + '_ {
         self.paths.iter().flat_map(|place| {
             let named = if place.path.is_dir() { &FILE_NAMES[..] } else { &[] };
             let below = named.iter().map(|name| place.path.join(name));
@@ -113,7 +113,7 @@ type Opened = Vec<(PathBuf, File)>;
 
 impl Place {
     /// A place that may be absent.
-    pub fn optional(path: PathBuf) -> Self {
+    pub(crate) fn optional(path: PathBuf) -> Self {
         Self { path, required: false, shared: None }
     }
 

@@ -33,7 +33,7 @@ impl Kind {
     }
 
     /// The longest payload of this kind, in bytes, decoded.
-    pub const fn max_payload_bytes(self) -> usize {
+    pub(crate) const fn max_payload_bytes(self) -> usize {
         match self {
             // A name, a digest, and annotations that people write.
             Self::Image => 64 * 1024,
@@ -45,7 +45,7 @@ impl Kind {
     }
 
     /// The longest body of a request for one of this kind, in bytes.
-    pub const fn max_body_bytes(self) -> usize {
+    pub(crate) const fn max_body_bytes(self) -> usize {
         self.max_payload_bytes().div_ceil(3) * 4 + BESIDE_PAYLOAD_BYTES
     }
 }

@@ -74,7 +74,7 @@ explain! { FolderError,
 /// # Errors
 ///
 /// What lets another user replace the socket.
-pub fn check_folder(path: &Path, user: u32) -> Result<(), FolderError> {
+pub(crate) fn check_folder(path: &Path, user: u32) -> Result<(), FolderError> {
     let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
     // Where a link leads is what counts: /var/run is one.
     let found = match fs::metadata(&folder) {

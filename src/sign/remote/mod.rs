@@ -13,7 +13,7 @@ mod error;
 mod http;
 mod kind;
 mod listener;
-pub mod wire;
+pub(crate) mod wire;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,9 @@ use http_body_util::Full;
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-pub use error::{AgentError, Said};
+pub(crate) use error::{AgentError, Said};
 pub use kind::{Kind, UnknownKind};
-pub use listener::{FolderError, check_folder};
+pub(crate) use listener::{FolderError, check_folder};
 
 use super::{KeyError, Signer};
 use crate::formats::Payload;
@@ -104,7 +104,7 @@ pub struct PinnedKey {
 
 /// An agent that has answered, as a signer.
 #[derive(Debug)]
-pub struct RemoteSigner {
+pub(crate) struct RemoteSigner {
     address: AgentAddress,
     public: PublicKey,
     deadline: Instant,
@@ -118,7 +118,7 @@ impl RemoteSigner {
     /// # Errors
     ///
     /// Nobody listens there in time, or what answers isn't an agent, or not the expected one.
-    pub async fn connect(
+    pub(crate) async fn connect(
         address: AgentAddress,
         expected: &Expected,
         deadline: Instant,

@@ -8,21 +8,21 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Signs a payload: `POST`.
-pub const SIGN: &str = "/v1/sign";
+pub(crate) const SIGN: &str = "/v1/sign";
 /// Makes an image's payload and signs it: `POST`.
-pub const SIGN_IMAGE: &str = "/v1/sign-image";
+pub(crate) const SIGN_IMAGE: &str = "/v1/sign-image";
 /// The public key: `GET`.
-pub const PUBLIC_KEY: &str = "/v1/public-key";
+pub(crate) const PUBLIC_KEY: &str = "/v1/public-key";
 /// Whether it is well: `GET`.
-pub const HEALTH: &str = "/v1/health";
+pub(crate) const HEALTH: &str = "/v1/health";
 
 /// The longest body of a request, in bytes: a payload of 6 MiB in base64, and the names of 256 images beside it.
-pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024 + 96 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 8 * 1024 * 1024 + 96 * 1024;
 
 /// What is to be signed, made by the client. The agent reads it before it signs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SignRequest {
+pub(crate) struct SignRequest {
     /// Its media type; `application/vnd.in-toto+json` is signed as DSSE, every other type as it is.
     pub payload_type: String,
     /// The bytes, in base64.
@@ -35,7 +35,7 @@ pub struct SignRequest {
 /// An image that is to be signed, for a client that doesn't make payloads itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SignImageRequest {
+pub(crate) struct SignImageRequest {
     /// `REPOSITORY@sha256:…`
     pub image: String,
     /// `simplesigning`, the default, or `cosign-sign-v1`.
@@ -57,7 +57,7 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
 /// A signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SignAnswer {
+pub(crate) struct SignAnswer {
     /// The signature in base64, as the key's scheme encodes it.
     pub signature: String,
     /// The key's OpenSSH fingerprint.
@@ -72,7 +72,7 @@ pub struct SignAnswer {
 /// The key that verifies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PublicKeyAnswer {
+pub(crate) struct PublicKeyAnswer {
     /// As `cosign.pub` holds it.
     pub pem: String,
     /// What it verifies, for people.
@@ -86,7 +86,7 @@ pub struct PublicKeyAnswer {
 /// How the agent is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HealthAnswer {
+pub(crate) struct HealthAnswer {
     /// `ok`
     pub status: String,
     /// How many signatures it has given.

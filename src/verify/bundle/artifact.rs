@@ -36,7 +36,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// Every digest.
-    pub const DIGESTS: Self = Self { sha384: true, sha512: true, whole: false };
+    pub(crate) const DIGESTS: Self = Self { sha384: true, sha512: true, whole: false };
 
     /// What either wants.
     #[must_use]
@@ -50,7 +50,7 @@ impl Wanted {
 
     /// The same and this digest.
     #[must_use]
-    pub fn and(self, hash: Hash) -> Self {
+    pub(crate) fn and(self, hash: Hash) -> Self {
         match hash {
             Hash::Sha256 => self,
             Hash::Sha384 => Self { sha384: true, ..self },
@@ -165,7 +165,7 @@ impl Artifact {
     }
 
     /// The SHA-256; `None` if it isn't known.
-    pub fn sha256(&self) -> Option<&[u8; 32]> {
+    pub(crate) fn sha256(&self) -> Option<&[u8; 32]> {
         match self {
             Self::Read(digests) => Some(&digests.sha256),
             Self::Digest(Hash::Sha256, digest) => digest.as_slice().try_into().ok(),
@@ -195,7 +195,7 @@ impl Artifact {
     }
 
     /// All of it, if it was kept.
-    pub fn whole(&self) -> Option<&[u8]> {
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
         match self {
             Self::Read(digests) => digests.whole.as_deref(),
             _ => None,

@@ -48,7 +48,7 @@ impl Envelope {
     }
 
     /// The payload's type; not verified.
-    pub fn payload_type(&self) -> &str {
+    pub(crate) fn payload_type(&self) -> &str {
         &self.payload_type
     }
 

@@ -138,7 +138,7 @@ impl Verifier {
     /// # Errors
     ///
     /// [`BundleError::Content`]: it did not.
-    pub fn verify_signature(
+    pub(crate) fn verify_signature(
         key: &crate::key::PublicKey,
         artifact: &Artifact,
         signature: &[u8],

@@ -94,7 +94,7 @@ impl Match {
     ///
     /// It is not one, has a part that can't have RE2's meaning here, or is so large that it could only harm; or there is nothing to
     /// match in it, as in `|`, which empty parameters of a Task leave behind, and which would accept anything.
-    pub fn regexp(text: &str) -> Result<Self, ExpressionError> {
+    pub(crate) fn regexp(text: &str) -> Result<Self, ExpressionError> {
         Self::regexp_of(&mut Expressions::default(), text)
     }
 
@@ -103,13 +103,13 @@ impl Match {
     /// # Errors
     ///
     /// As of [`regexp`](Self::regexp), or all of them together are too large.
-    pub fn regexp_of(all: &mut Expressions, text: &str) -> Result<Self, ExpressionError> {
+    pub(crate) fn regexp_of(all: &mut Expressions, text: &str) -> Result<Self, ExpressionError> {
         Ok(Self::Regexp { text: text.into(), expression: all.compile(text)? })
     }
 
     /// Whether `text` is what it must be. An empty one, which stands for what a certificate doesn't say, is that only for an expression that it
     /// matches, as in cosign: `.*` does, and nothing that is wanted by name.
-    pub fn accepts(&self, text: &str) -> bool {
+    pub(crate) fn accepts(&self, text: &str) -> bool {
         match self {
             Self::Exact(wanted) => !text.is_empty() && **wanted == *text,
             // A clone has a working memory of its own, which goes with it: those of all expressions of a policy would add up.

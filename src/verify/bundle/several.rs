@@ -107,7 +107,7 @@ impl Bundles {
     }
 
     /// Whether some aren't judged yet.
-    pub fn are_left(&self) -> bool {
+    pub(crate) fn are_left(&self) -> bool {
         !self.bundles.is_empty()
     }
 
@@ -146,7 +146,7 @@ pub(super) fn reasons(refused: &[(usize, BundleError)]) -> String {
 
 impl<T, E> Counted<T, E> {
     /// Whether the file holds several bundles, so that lines are worth naming.
-    pub fn is_several(&self) -> bool {
+    pub(crate) fn is_several(&self) -> bool {
         self.good.len() + self.refused.len() > 1
     }
 }

@@ -212,7 +212,7 @@ impl fmt::Display for Tried {
 
 impl BundleError {
     /// Whether another verdict is possible once every digest of the artifact is known.
-    pub fn lacks_digest(&self) -> bool {
+    pub(crate) fn lacks_digest(&self) -> bool {
         match self {
             Self::Content(ContentError::Signature { tried, .. }) => tried.more,
             Self::Content(ContentError::NeedsFile { wants, .. }) => Hash::named(wants).is_some(),

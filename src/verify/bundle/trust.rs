@@ -79,7 +79,7 @@ impl TrustMaterial {
     /// # Errors
     ///
     /// None that a test wouldn't have found.
-    pub fn public_good() -> Result<Self, TrustError> {
+    pub(crate) fn public_good() -> Result<Self, TrustError> {
         Self::parse(SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes())
     }
 
@@ -280,7 +280,7 @@ impl TrustMaterial {
     /// # Errors
     ///
     /// One of them is not a certificate.
-    pub fn with_roots(
+    pub(crate) fn with_roots(
         self,
         roots: Vec<Vec<u8>>,
         between: &[Vec<u8>],
@@ -302,7 +302,7 @@ impl TrustMaterial {
     /// # Errors
     ///
     /// There is no certificate, or something that is not one.
-    pub fn with_stamper(self, chain: Vec<Vec<u8>>) -> Result<Self, TrustError> {
+    pub(crate) fn with_stamper(self, chain: Vec<Vec<u8>>) -> Result<Self, TrustError> {
         let authority = Authority::new("the given timestamp authority", chain, None, true)?;
         let mut trusted = self.apart();
         trusted.iter_mut().for_each(|root| root.timestamp_authorities = vec![authority.clone()]);

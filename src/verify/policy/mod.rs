@@ -31,7 +31,7 @@ pub use max_age::MaxAge;
 use node::Node;
 
 /// The largest policy file.
-pub const MAX_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
 
 /// A policy.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ explain! { PolicyError,
 }
 
 /// Reads the public key at a place that a policy names.
-pub type KeyReader<'a> = &'a dyn Fn(&str) -> Result<PublicKey, String>;
+pub(crate) type KeyReader<'a> = &'a dyn Fn(&str) -> Result<PublicKey, String>;
 
 impl Policy {
     /// Reads a policy; keys that it names by their place are read with `read_key`.
@@ -150,7 +150,7 @@ impl Policy {
     }
 
     /// Whether anything of it asks for logs, authorities or times, so that a trusted root is needed.
-    pub fn needs_trusted_root(&self) -> bool {
+    pub(crate) fn needs_trusted_root(&self) -> bool {
         let mut needs = self.rules.iter().flat_map(|rule| &rule.needs);
         needs.any(|need| {
             let mut signers = need.check.trust.signers.iter();
@@ -162,7 +162,7 @@ impl Policy {
     }
 
     /// Lets all of it believe the logs and authorities in `material`.
-    pub fn believe(&mut self, material: &Arc<TrustMaterial>) {
+    pub(crate) fn believe(&mut self, material: &Arc<TrustMaterial>) {
         let demanding = Arc::new(material.demanding_log());
         for need in self.rules.iter_mut().flat_map(|rule| &mut rule.needs) {
             need.check.trust.material = Arc::clone(if need.log_always { &demanding } else { material });
@@ -171,7 +171,7 @@ impl Policy {
 
     /// The rules for images of `repository`, whatever its spelling; `plain_http`: its registry is spoken to over plain HTTP,
     /// so that a pattern with port 80 and one without a port are both about it.
-    pub fn rules_for(
+    pub(crate) fn rules_for(
         &self,
         repository: &Repository,
         plain_http: bool,
@@ -356,7 +356,7 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
 
 impl Need {
     /// Why `verdict` doesn't fulfil it; `None`: it does.
-    pub fn unmet(&self, verdict: &Verdict, now: jiff::Timestamp) -> Option<Unmet> {
+    pub(crate) fn unmet(&self, verdict: &Verdict, now: jiff::Timestamp) -> Option<Unmet> {
         let mut ages = Vec::new();
         let mut who = BTreeSet::new();
         for good in &verdict.good {
@@ -409,7 +409,7 @@ impl Need {
 
 /// Something that an image needs and hasn't.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmet {
+pub(crate) struct Unmet {
     /// What is needed.
     pub needed: String,
     /// What was found instead.

@@ -219,7 +219,7 @@ fn is_statement(payload: &[u8]) -> bool {
 /// # Errors
 ///
 /// As of [`signed_by`].
-pub fn enveloped(
+pub(crate) fn enveloped(
     trust: &Trust,
     payload: &[u8],
     signature: &[u8],

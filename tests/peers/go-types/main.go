@@ -1,6 +1,6 @@
-// Command go-types answers for Tekton's Go types, which src/tekton/go_types has to follow.
+// Command go-types answers for Tekton's Go types, which src/run/go_types has to follow.
 //
-//	go-types schema       prints the Rust table of the types: src/tekton/go_types/schema.rs
+//	go-types schema       prints the Rust table of the types: src/run/go_types/schema.rs
 //	go-types normalise    reads lines {"type": NAME, "value": JSON} and answers each with {"ok": JSON} or
 //	                      {"error": TEXT}: what encoding/json makes of the value, read into the type and written again
 package main

@@ -31,7 +31,7 @@ impl Address {
     }
 
     /// Whether `bytes` hash to this address.
-    pub fn is_of(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn is_of(&self, bytes: &[u8]) -> bool {
         if self.0.starts_with(SHA512) { *self == Self::sha512(bytes) } else { *self == Self::of(bytes) }
     }
 

@@ -2,7 +2,7 @@
 //! each function can be fuzzed alone.
 
 pub mod address;
-pub mod range;
+pub(crate) mod range;
 pub mod route;
 
 pub use address::{Address, BadAddress};
