@@ -109,7 +109,7 @@ const ARTIFACT_INPUTS: &str = "ARTIFACT_INPUTS";
 /// What the result called `name` is. A file's name may be any bytes; only a result's name can be a hint.
 ///
 /// ```
-/// use stepseal::tekton::{ResultKind, classify};
+/// use stepseal::hint::{ResultKind, classify};
 /// assert_eq!(classify(b"app-IMAGE_URL"), ResultKind::ImageUrl("app-".into()));
 /// assert_eq!(classify(b"commit"), ResultKind::Other);
 /// ```
