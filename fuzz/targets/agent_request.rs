@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use stepseal::agent::{Asked, Kind, Refusal, request};
-use stepseal::json::{self, Limit};
 use stepseal::formats::Envelope;
+use stepseal::json::{self, Limit};
 use stepseal::oci::Repository;
 
 fuzz_target!(|bytes: &[u8]| {

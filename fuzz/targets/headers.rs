@@ -5,9 +5,9 @@
 use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
+use stepseal::net::retry;
 use stepseal::registry::client::challenge::{Challenge, parse};
 use stepseal::registry::client::link;
-use stepseal::net::retry;
 
 fuzz_target!(|bytes: &[u8]| {
     let challenges = parse(bytes);

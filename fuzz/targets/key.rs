@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stepseal::sign::{ParsedKey, parse_private};
 use stepseal::key::PublicKey;
+use stepseal::sign::{ParsedKey, parse_private};
 
 fuzz_target!(|bytes: &[u8]| {
     match parse_private(bytes) {

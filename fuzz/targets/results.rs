@@ -5,9 +5,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stepseal::plan::{PlanOptions, describe, plan};
-use stepseal::oci::ImageRef;
 use stepseal::hint::{Discovered, Hint, Scope, classify, parse_value};
+use stepseal::oci::ImageRef;
+use stepseal::plan::{PlanOptions, describe, plan};
 
 fuzz_target!(|bytes: &[u8]| {
     let mut discovered = Discovered::default();

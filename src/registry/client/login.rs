@@ -3,7 +3,7 @@
 //! The first request to a registry goes alone, the others wait for what it learns: how the registry
 //! wants logins. It carries the first password login at once, since most registries with a password
 //! take it, and that saves a request on each; one that gives tokens answers with its challenge. What a refusal means is
-//! [`rejected`](super::rejected)'s.
+//! [`rejected`]'s.
 //!
 //! A request that has logins is never sent without one because they were refused: a bare request may ask how the registry wants logins,
 //! and its answer is taken for nothing else.
