@@ -12,9 +12,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::blank;
 use crate::mask::Mask;
-use crate::redact;
+use crate::{blank, redact};
 
 /// How much of a [`Text`] is shown where nothing else is asked for, in bytes.
 const SHOWN_BYTES: usize = 512;

@@ -4,8 +4,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use stepseal::oci::Digest;
-use stepseal::oci::Manifest;
+use stepseal::oci::{Digest, Manifest};
 use stepseal::store::Shelf;
 
 fuzz_target!(|bytes: &[u8]| {

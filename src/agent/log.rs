@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use super::{Asked, Kind, Refusal};
 use crate::explain::Explanation;
-use crate::foreign;
-use crate::redact;
+use crate::{foreign, redact};
 
 /// A path that a client sent is shown cut.
 const SHOWN_PATH_BYTES: usize = 120;

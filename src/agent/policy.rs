@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Asked, Kind, Ledger, Refusal};
 use crate::oci;
-use crate::oci::Pattern;
-use crate::oci::{PlainHttp, Repository};
+use crate::oci::{Pattern, PlainHttp, Repository};
 
 /// The rules, and how many signatures were given under them.
 #[derive(Debug)]

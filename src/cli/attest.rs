@@ -7,13 +7,12 @@ use std::time::Instant;
 use clap::ArgMatches;
 
 use self::files::{Files, FilesError};
-use super::confinement;
 use super::environment::Environment;
-use super::given;
 use super::output::Output;
 use super::own_flags::OwnFlags;
 use super::progress::Progress;
 use super::sign::{conclude, fail};
+use super::{confinement, given};
 use crate::config::ConfigError;
 use crate::exit::ExitCode;
 use crate::explain::explain;

@@ -12,16 +12,15 @@ use super::key_files::{self, KeyFiles, KeyFilesError, password};
 use super::output::Output;
 use super::own_flags::OwnFlags;
 use super::sign::fail;
-use crate::cluster;
 use crate::cluster::{Cluster, ClusterError, Left, Reach};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, explain};
 use crate::flow::access;
 use crate::flow::job::{Job, NoRuntime};
-use crate::foreign;
 use crate::object_name::{NameError, ObjectName};
 use crate::secret::Secret;
 use crate::sign::{self, KeyError};
+use crate::{cluster, foreign};
 
 /// Why there is no key pair.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 
-use super::args;
-use super::cosign_flags;
 use super::environment::Environment;
 use super::output::Output;
 use super::own_flags::OwnFlags;
+use super::{args, cosign_flags};
 use crate::config::settings::TIMEOUT;
 use crate::config::{self, ConfigError};
 use crate::explain::{Explanation, explain};

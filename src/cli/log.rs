@@ -3,10 +3,9 @@
 use std::io::{self, Write};
 
 use super::environment::Environment;
-use crate::blank;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
-use crate::foreign;
+use crate::{blank, foreign};
 
 /// The environment variable with the levels of the log.
 const VARIABLE: &str = "STEPSEAL_LOG";

@@ -34,13 +34,10 @@ use std::ffi::OsString;
 
 use clap::ArgMatches;
 
-use crate::blank;
 use crate::config::{ConfigError, cosign, settings};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, explain};
-use crate::foreign;
-use crate::process;
-use crate::redact;
+use crate::{blank, foreign, process, redact};
 use environment::Environment;
 use output::Output;
 

@@ -1,8 +1,7 @@
 //! A file that a flag asks for: its place is taken before the work begins, and it is written whole or not at all.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::explain::explain;
 use crate::foreign;

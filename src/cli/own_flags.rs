@@ -6,8 +6,7 @@
 use clap::ArgMatches;
 
 use super::environment::Environment;
-use crate::config::{ConfigError, boolean};
-use crate::config::{Origin, sources};
+use crate::config::{ConfigError, Origin, boolean, sources};
 use crate::foreign;
 
 /// The longest piece of a value that an error repeats, in bytes.

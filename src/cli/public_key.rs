@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::confinement;
 use super::environment::Environment;
-use super::given;
 use super::output::Output;
 use super::output_file::{OutputFile, OutputFileError};
 use super::own_flags::OwnFlags;
 use super::sign::fail;
+use super::{confinement, given};
 use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::explain;

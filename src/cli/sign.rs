@@ -4,12 +4,11 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::confinement;
 use super::environment::Environment;
-use super::given;
 use super::output::Output;
 use super::own_flags::OwnFlags;
 use super::progress::Progress;
+use super::{confinement, given};
 use crate::config::{self, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;

@@ -31,9 +31,8 @@ use super::kubeconfig::{Kubeconfigs, Loaded, Missing};
 use super::sent::KeepSent;
 use super::who::{Claims, Who};
 use crate::input::{self, InputError};
-use crate::net::SystemFiles;
 use crate::net::dns::Dns;
-use crate::net::proxy;
+use crate::net::{SystemFiles, proxy};
 
 /// Where a pod finds its ServiceAccount.
 pub const ACCOUNT_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

@@ -5,10 +5,9 @@
 
 mod fault;
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
+use std::{fmt, io};
 
 use http::Method;
 use kube::core::Status;

@@ -22,15 +22,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use crate::blank;
 use crate::explain::explain;
-use crate::foreign;
 use crate::input::InputError;
 use crate::object_name::{ObjectName, Uid};
 use crate::oci::reference::{Repository, is_host, is_identity};
 use crate::oci::{Pattern, PatternError};
 use crate::place::{Encoding, StoreKind};
 use crate::sign::{KeyError, KeySource};
+use crate::{blank, foreign};
 
 pub use agent::AgentConfig;
 pub use agent_client::{AgentClient, AgentKey};

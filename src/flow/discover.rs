@@ -6,24 +6,21 @@ use serde_json::Value;
 
 use super::process::{Notices, ProcessEnvironment};
 use super::runs::{self, FindError, Found};
-use super::setup;
-use super::{RunJob, WholeError};
+use super::{RunJob, WholeError, setup};
 use crate::config::{Config, RunArtifact};
 use crate::exit::ExitCode;
 use crate::explain::{Explanation, explain};
 use crate::flow::{self, PlannedRun, RunPlanOptions};
 use crate::formats::Claims;
 use crate::hint::Discovered;
-use crate::oci::{ImageRef, PlainHttp, Repository};
-use crate::oci::{Pattern, PatternError};
+use crate::oci::{ImageRef, Pattern, PatternError, PlainHttp, Repository};
 use crate::payload::Format;
 use crate::place::{Encoding, StoreKind};
 use crate::plan::{self, Identities, Note, NoteKind, Plan, PlanOptions};
 use crate::report::{About, Expected, Label};
-use crate::run;
 use crate::run::{HintOptions, Run, RunFormat, RunKind};
-use crate::tekton;
 use crate::tekton::{Places, Standing, TektonError};
+use crate::{run, tekton};
 
 /// Configuration and plan.
 pub(crate) struct Subjects {

@@ -9,8 +9,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::is_manifest;
 use crate::explain::explain;
-use crate::oci::Target;
-use crate::oci::{ImageRef, TagRef};
+use crate::oci::{ImageRef, TagRef, Target};
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
 

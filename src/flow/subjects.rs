@@ -10,9 +10,8 @@ use std::rc::Rc;
 use super::fair::{self, FairQueue};
 use super::{PipelineError, Seen};
 use crate::explain::Explanation;
-use crate::oci::ImageRef;
-use crate::oci::Manifest;
 use crate::oci::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
+use crate::oci::{ImageRef, Manifest};
 use crate::plan::PlannedImage;
 use crate::report::{About, Event, Expected, Label, Outcome};
 

@@ -5,12 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::access;
-use super::discover;
 use super::job::NoRuntime;
 use super::process::{Notices, ProcessEnvironment};
 use super::registries::{self, RegistriesError};
 use super::trust::{self, TrustFlagError};
+use super::{access, discover};
 use crate::cluster::{ClusterError, Reach, RunsError};
 use crate::config::{ConfigError, Verification};
 use crate::exit::ExitCode;

@@ -10,12 +10,11 @@
 //! The folder is opened part by part, and none of the parts may be a link. Everything is decided on what is open already: what is
 //! swapped in between is refused, too. Where the system doesn't tell mounts apart, nothing is read.
 
-use std::fmt;
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, io};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 

@@ -17,10 +17,9 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
-use super::Environment;
 use super::dns::is_localhost;
 use super::no_proxy::NoProxy;
-use super::{host, origin};
+use super::{Environment, host, origin};
 use crate::explain::explain;
 use crate::secret::Secret;
 

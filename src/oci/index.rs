@@ -10,9 +10,8 @@ use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 
-use super::Manifest;
 use super::json::{elements, fields};
-use super::{Digest, DigestError, ImageRef};
+use super::{Digest, DigestError, ImageRef, Manifest};
 use crate::explain::explain;
 use crate::foreign::Text;
 

@@ -12,9 +12,8 @@ use std::str::FromStr;
 
 use super::{CanonicalRepository, PlainHttp, Repository};
 use crate::explain::explain;
-use crate::foreign;
 use crate::oci::reference::{DEFAULT_REGISTRY, MAX_PATH_BYTES, MAX_REGISTRY_BYTES, is_path_component};
-use crate::pattern;
+use crate::{foreign, pattern};
 use host::HostPattern;
 
 /// A checked pattern.

@@ -7,10 +7,9 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::Manifest;
 use super::index::{MAX_LISTED, TooMany};
 use super::json::{elements, fields};
-use super::{Digest, ImageRef};
+use super::{Digest, ImageRef, Manifest};
 use crate::foreign;
 
 /// The longest descriptor of an image that is read, in bytes: one with a platform and annotations has about 1 KiB.

@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 
 use super::known::Known;
-use super::pairs;
-use super::reason;
-use super::{Identities, Note, NoteKind, Plan, PlanOptions, PlannedImage, Problem};
+use super::{Identities, Note, NoteKind, Plan, PlanOptions, PlannedImage, Problem, pairs, reason};
 use crate::foreign;
 use crate::hint::{Discovered, Hint, MAX_IDENTITIES, Scope, Value};
 use crate::oci::reference::is_identity;

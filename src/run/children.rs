@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::embedded::{EmbeddedChildren, agree};
-use super::two_versions;
-use super::{Gap, GapReason, Run, RunError, RunKind, RunObject, field, list, text};
+use super::{Gap, GapReason, Run, RunError, RunKind, RunObject, field, list, text, two_versions};
 
 /// The TaskRuns that `run` names as its children: in the order of its childReferences, then those that its status alone has. What is
 /// missing of them.

@@ -14,10 +14,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::RunError;
-use super::object;
-use super::other;
-use super::room;
+use super::{RunError, object, other, room};
 
 /// The most that is read: a PipelineRun with hundreds of TaskRuns, each of which the API server bounds at 1.5 MiB.
 pub(super) const MAX_RUN_BYTES: usize = 64 * 1024 * 1024;

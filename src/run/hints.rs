@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::two_versions;
-use super::{Run, RunKind, RunObject, RunResult};
+use super::{Run, RunKind, RunObject, RunResult, two_versions};
 use crate::foreign;
 use crate::hint::{Discovered, NAME_SHOWN_BYTES, Problem, Scope, classify, take};
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::outcome::Outcome;
-use super::{Gap, GapReason, ParamValue, RunError, RunKind, RunName};
-use super::{size, two_versions, v1beta1};
+use super::{Gap, GapReason, ParamValue, RunError, RunKind, RunName, size, two_versions, v1beta1};
 use crate::object_name::{Name, NameError, Uid};
 
 /// The label by which Tekton says which task of a Pipeline a TaskRun ran.

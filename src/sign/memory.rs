@@ -11,11 +11,9 @@ use rsa::signature::{Keypair as _, Signer as _};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use super::{KeyError, Signer};
-use crate::key::Hash;
-use crate::key::Malformed;
 use crate::key::algorithm::{Curve, Kind, rsa_bits};
 use crate::key::public::Verifier;
-use crate::key::{PublicKey, Signature};
+use crate::key::{Hash, Malformed, PublicKey, Signature};
 
 /// A private key, and its public key. Wiped when dropped.
 pub struct MemoryKey {

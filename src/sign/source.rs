@@ -13,13 +13,10 @@ use zeroize::Zeroizing;
 use super::file::{self, KEY_BYTES, PASSWORD_BYTES};
 use super::{KeyError, MemoryKey, ParsedKey, SealedKey, Signer, parse_private};
 use crate::cluster::{Cluster, SecretData};
-use crate::foreign;
-use crate::key::OtherForm;
-use crate::key::PublicKey;
-use crate::key::armor;
+use crate::key::{OtherForm, PublicKey, armor};
 use crate::object_name::ObjectName;
-use crate::redact;
 use crate::secret::Secret;
+use crate::{foreign, redact};
 
 const COSIGN_KEY: &str = "cosign.key";
 const COSIGN_PASSWORD_FILE: &str = "cosign.password";

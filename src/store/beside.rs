@@ -6,16 +6,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
-use super::entry;
 use super::referrer::ReferrerManifest;
 use super::shelf::Shelf;
 use super::tag_prefix::TagPrefix;
-use super::{StoreError, bundle, oci_tag};
+use super::{StoreError, bundle, entry, oci_tag};
 use crate::explain::explain;
 use crate::foreign::Text;
 use crate::found::{annotation, text};
-use crate::oci::{Digest, ImageRef, Repository};
-use crate::oci::{Manifest, Target};
+use crate::oci::{Digest, ImageRef, Manifest, Repository, Target};
 use crate::registry::RegistryError;
 use crate::registry::client::{Client, NoApi, Peer, Referrers as Asked};
 

@@ -11,8 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::wanted;
-use super::{Descriptor, Signed, StoreError, Subject};
+use super::{Descriptor, Signed, StoreError, Subject, wanted};
 use crate::key::{self, Hash, Signature};
 use crate::oci::Digest;
 

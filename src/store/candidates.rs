@@ -11,10 +11,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::entry;
 use super::reader::{ATTESTATION_LISTS, BUNDLE_TYPE, Reader, SIGNATURE_LISTS, Wanted};
 use super::shelf::{NO_LIST, OTHER_THINGS, list_in};
-use super::{bundle, oci_tag, wanted};
+use super::{bundle, entry, oci_tag, wanted};
 use crate::oci::Digest;
 use crate::oci::json::elements;
 use crate::registry::client::{Listing, MAX_REFERRERS};

@@ -6,8 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::parts::Name;
-use crate::oci::Target;
-use crate::oci::{Digest, Repository};
+use crate::oci::{Digest, Repository, Target};
 use crate::registry::client::Client;
 
 /// What was read before, by repository and digest: what a digest names doesn't change.

@@ -21,12 +21,12 @@ use super::referrer_lists::ReferrerLists;
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::uploads::Uploads;
-use super::wanted;
-use super::{Depth, Own, SignatureList, Signed, Step, Store, StoreError, Subject, Turn, Written, oci};
+use super::{
+    Depth, Own, SignatureList, Signed, Step, Store, StoreError, Subject, Turn, Written, oci, wanted,
+};
 use crate::formats::{Payload, cosign_statement};
 use crate::found::Judge;
-use crate::oci::Target;
-use crate::oci::{Digest, ImageRef, Repository};
+use crate::oci::{Digest, ImageRef, Repository, Target};
 use crate::place::{Encoding, StoreKind};
 use crate::registry::client::Client;
 

@@ -20,9 +20,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Entry, StoreError, Written, entry};
-use crate::oci::Target;
 use crate::oci::json::{elements, fields};
-use crate::oci::{Digest, Repository};
+use crate::oci::{Digest, Repository, Target};
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
 

@@ -17,11 +17,8 @@ use super::shelf::Shelf;
 use super::{StoreError, entry, oci_tag};
 use crate::formats::cosign_statement::PREDICATE_TYPE;
 use crate::formats::{dsse, simple_signing};
-use crate::found::Judge;
-use crate::found::Standing;
-use crate::found::{Attached, Content, Unreadable, annotation, text};
-use crate::oci::{Digest, Repository};
-use crate::oci::{Manifest, Target};
+use crate::found::{Attached, Content, Judge, Standing, Unreadable, annotation, text};
+use crate::oci::{Digest, Manifest, Repository, Target};
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
 

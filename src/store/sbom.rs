@@ -21,8 +21,7 @@ use super::tagged::Tag;
 use super::{Descriptor, StoreError, Subject, Written, entry};
 use crate::foreign::Text;
 use crate::found::text;
-use crate::oci::Target;
-use crate::oci::{Digest, ImageRef};
+use crate::oci::{Digest, ImageRef, Target};
 use crate::registry::RegistryError;
 
 /// The largest SBOM that is attached or read: what cosign reads by default.

@@ -18,8 +18,7 @@ use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
 use super::tag_prefix::TagPrefix;
 use crate::found::{Cut, Found};
-use crate::oci::Manifest;
-use crate::oci::{Digest, ImageRef, Repository};
+use crate::oci::{Digest, ImageRef, Manifest, Repository};
 use crate::registry::client::{Client, NoApi, Peer, Referrers};
 
 pub use super::candidates::Looks;

@@ -14,9 +14,8 @@ use serde_json::value::RawValue;
 
 use super::entry::{self, Key};
 use super::{Own, StoreError, oci_tag};
-use crate::oci::Digest;
-use crate::oci::Manifest;
 use crate::oci::json::{elements, fields};
+use crate::oci::{Digest, Manifest};
 
 pub use super::entry::Entry;
 pub use crate::found::Standing;

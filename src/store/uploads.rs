@@ -14,8 +14,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Duration, timeout};
 
-use crate::oci::Target;
-use crate::oci::{Digest, Repository};
+use crate::oci::{Digest, Repository, Target};
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
 

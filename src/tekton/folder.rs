@@ -3,8 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 
-use crate::hint::ValueError;
-use crate::hint::{MAX_ALL_BYTES, MAX_FILE_BYTES};
+use crate::hint::{MAX_ALL_BYTES, MAX_FILE_BYTES, ValueError};
 use crate::input::{Folder, InputError};
 
 /// The most entries that one run looks at. A Task declares dozens of results at most; without a limit a step

@@ -5,11 +5,10 @@
 use std::path::Path;
 
 use super::TektonError;
-use crate::foreign;
-use crate::hint::ResultKind;
-use crate::hint::Value;
-use crate::hint::{Discovered, Hint, Looked, MAX_FILE_BYTES, MAX_IDENTITIES, NAME_SHOWN_BYTES, Scope};
-use crate::input;
+use crate::hint::{
+    Discovered, Hint, Looked, MAX_FILE_BYTES, MAX_IDENTITIES, NAME_SHOWN_BYTES, ResultKind, Scope, Value,
+};
+use crate::{foreign, input};
 
 /// The most names in one list. A list of 1 MiB that names images has fewer; one of commas and single letters
 /// would be explained line by line.

@@ -7,8 +7,7 @@
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/stepactions.md#emitting-results>
 
-use std::collections::BTreeMap;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 

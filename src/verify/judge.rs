@@ -11,12 +11,11 @@ use super::evidence::{Evidence, SignerNumbers};
 use super::require::Require;
 use super::statement::{self, Statement, StatementError};
 use super::trust::{By, Distrust, Trust};
-use crate::explain;
-use crate::foreign;
 use crate::formats::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
 use crate::formats::dsse::Envelope;
 use crate::found::{Cut, Find, Position, Unreadable};
 use crate::oci::{Digest, ImageRef};
+use crate::{explain, foreign};
 
 /// How many refused signatures are told one by one; of the others only how many they are.
 const TOLD: usize = 20;

@@ -1,10 +1,9 @@
 //! Runs, signed in their last step, in a `finally` task, and from outside when they are over; and what is refused.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::slice;
 use std::sync::PoisonError;
+use std::{fs, slice};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -3,11 +3,10 @@
 //! The tests and the measurement of reliability share it. What the registry holds is read through a connection of its own.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::{fmt, fs};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

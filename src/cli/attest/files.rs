@@ -9,11 +9,10 @@ use crate::cli::own_flags::OwnFlags;
 use crate::cli::predicate::{self, DEFAULT_TYPE, MAX_PREDICATE_BYTES, PredicateError};
 use crate::config::ConfigError;
 use crate::explain::explain;
-use crate::foreign;
 use crate::formats::statement;
-use crate::input;
 use crate::payload::{Attestation, Attestations, GivenStatement};
 use crate::verify::statement::{Statement, StatementError};
+use crate::{foreign, input};
 
 /// How many there may be: half of the attestations that are read to see whether they are there.
 const MAX_FILES: usize = 32;

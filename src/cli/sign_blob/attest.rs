@@ -13,15 +13,14 @@ use crate::cli::environment::Environment;
 use crate::cli::output::Output;
 use crate::cli::own_flags::OwnFlags;
 use crate::cli::predicate::{self, MAX_PREDICATE_BYTES};
-use crate::foreign;
 use crate::formats::cosign_statement::{self, PAYLOAD_TYPE};
 use crate::formats::{Envelope, Payload, statement};
-use crate::input;
 use crate::key::Scheme;
 use crate::sign::Signer;
 use crate::store::{Signed, bundle};
 use crate::verify::bundle::{Artifact, Wanted};
 use crate::verify::statement::Statement;
+use crate::{foreign, input};
 
 /// cosign's default.
 const TYPE: &str = "custom";

@@ -14,13 +14,12 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use super::confinement;
 use super::environment::Environment;
-use super::given;
 use super::output::Output;
 use super::own_flags::OwnFlags;
 use super::sign::fail;
 use super::verify_blob::blob;
+use super::{confinement, given};
 use crate::config::{Config, Origin};
 use crate::exit::ExitCode;
 use crate::flow::access;

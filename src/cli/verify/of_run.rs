@@ -6,10 +6,9 @@ use std::time::Instant;
 use clap::ArgMatches;
 use serde_json::{Value, json};
 
-use crate::cli::confinement;
 use crate::cli::environment::Environment;
-use crate::cli::given;
 use crate::cli::output::Output;
+use crate::cli::{confinement, given};
 use crate::cluster::Cluster;
 use crate::config::Verification;
 use crate::exit::ExitCode;

@@ -10,11 +10,9 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
-use crate::cli::confinement;
 use crate::cli::environment::Environment;
-use crate::cli::globals;
 use crate::cli::output::Output;
-use crate::cli::trust;
+use crate::cli::{confinement, globals, trust};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
 use crate::foreign;

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
 
 use super::{FILE_NAME, Found, HomeFolder, Kubeconfigs, NAMED_BYTES, content, program};
-use crate::foreign;
-use crate::input;
+use crate::{foreign, input};
 
 /// How much of a program's name is shown.
 const SHOWN_BYTES: usize = 200;

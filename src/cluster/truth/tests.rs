@@ -2,8 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::exit::ExitCode;
-use crate::explain::Explain;
-use crate::explain::Explanation;
+use crate::explain::{Explain, Explanation};
 
 fn run() -> Value {
     json!({

@@ -26,12 +26,10 @@ mod store;
 mod token;
 pub mod wire;
 
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, mpsc};
-use std::thread;
+use std::{fmt, io, thread};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;

@@ -6,9 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::go::{self, GoType};
 use super::invocation::invocation;
-use super::references;
 use super::time::{self, Fraction};
-use super::{MAX_REPEATED_BYTES, ProvenanceError, object};
+use super::{MAX_REPEATED_BYTES, ProvenanceError, object, references};
 use crate::run::{Gap, GapReason, Run, RunObject, Step, field, list, text};
 
 /// The steps of a TaskRun, as its status has them.

@@ -7,8 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::digest;
-use super::{RunFormat, StatementSubject};
+use super::{RunFormat, StatementSubject, digest};
 use crate::hint::{Output, ResultKind, Value, classify, parse_value};
 use crate::oci::{Digest, ImageRef, Named};
 use crate::run::{ParamValue, Run, RunKind, RunObject, RunResult};

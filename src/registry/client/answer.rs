@@ -12,10 +12,9 @@ use super::bad_answer::BadAnswer;
 use super::endpoint;
 use super::failure::Failure;
 use super::refusal::{self, Refusal};
-use crate::foreign;
 use crate::mask::Mask;
-use crate::net;
 use crate::net::retry;
+use crate::{foreign, net};
 
 /// How much of the name of an encoding or a kind of login is shown, in bytes.
 const MAX_NAME_BYTES: usize = 32;

@@ -1,10 +1,9 @@
 //! Client certificates, and which of them a server gets.
 
 use std::cell::Cell;
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;

@@ -4,12 +4,11 @@
 //! proxy that refuses is asked with the whole of HTTP, so that its status and what it says can be shown.
 
 use std::error::Error;
-use std::fmt;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use rustls::CertificateError;
-use rustls::OtherError;
+use rustls::{CertificateError, OtherError};
 
 /// Why a certificate is not trusted, though it is for this host and this time.
 ///

@@ -21,14 +21,13 @@ use super::body::{Size, beginning, body};
 use super::call::{Call, Hop};
 use super::classify::{at_proxy, classify, refused};
 use super::connect::{Connector, MAX_HEADERS};
-use super::endpoint;
 use super::failure::Failure;
 use super::options::ClientOptions;
-use super::refusal;
 use super::setup_error::SetupError;
 use super::stats::Counters;
 use super::timed_body::TimedBody;
 use super::tls::Tls;
+use super::{endpoint, refusal};
 use crate::net::dns::Dns;
 use crate::net::proxy::{Proxies, Proxy};
 

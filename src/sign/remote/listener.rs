@@ -8,10 +8,9 @@
 //! are not known before. There it is the read-only mount that keeps steps from making sockets, and the key that tells who
 //! listens.
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::{AgentAddress, AgentError, Expected};
 use crate::explain::explain;

@@ -11,7 +11,6 @@ use super::clock::Clock;
 use super::coverage::Coverage;
 use super::diff::{self, Difference};
 use super::{MAX_PAYLOADS, Makers, PAYLOAD, RunRefusal, SignedPayload, SoFar, sidecars, signed, so_far};
-use crate::chains;
 use crate::formats::cosign_statement::{self, PREDICATE_TYPE};
 use crate::formats::simple_signing;
 use crate::found::Attached;
@@ -21,7 +20,7 @@ use crate::verify::claim::Claim;
 use crate::verify::require::Require;
 use crate::verify::statement::Statement;
 use crate::verify::trust::Trust;
-use crate::{foreign, json};
+use crate::{chains, foreign, json};
 
 /// What a statement has from the TaskRuns of a PipelineRun, whole or in part.
 const FROM_TASK_RUNS: [&str; 5] = [

@@ -7,8 +7,7 @@
 use std::fmt;
 
 use crate::chains;
-use crate::run::RunKind;
-use crate::run::{BuildType, RunFormat};
+use crate::run::{BuildType, RunFormat, RunKind};
 
 /// How much of a field a signature covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

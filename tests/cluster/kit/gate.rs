@@ -4,10 +4,9 @@
 //! `/proc` without a race. Bytes pass as they are, so TLS is the registry's own.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::{io, thread};
 
 use super::given;
 use super::place::PATIENCE;

@@ -8,12 +8,11 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::command::{mortal, peer, run};
-use super::gitea;
-use super::pulp;
 use super::scene::{PASSWORD, USER};
 use super::service::{Service, folder};
 use super::tls::Tls;
 use super::token::{ISSUER, SERVICE, TokenService};
+use super::{gitea, pulp};
 
 /// A running registry.
 #[derive(Debug)]

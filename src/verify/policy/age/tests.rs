@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::formats::Claims;
-use crate::formats::dsse;
+use crate::formats::{Claims, dsse};
 use crate::oci::ImageRef;
 use crate::payload::{Format as _, SimpleSigning};
 use crate::verify::bundle::VerifiedTime;
