@@ -60,7 +60,9 @@ pub(super) async fn body(mut response: Incoming, size: Size<'_>, url: &Url) -> R
         return if fits(first.len()) { Ok(first) } else { Err(too_large()) };
     };
     let mut whole = BytesMut::from(first);
-    let (mut next, mut is_whole_reserved) = (Some(second), false);
+    // Doubling the buffer would take up to three times the answer, of each that is read at the same time.
+    whole.reserve(announced.unwrap_or_default().saturating_sub(whole.len()));
+    let (mut next, mut is_whole_reserved) = (Some(second), announced.is_some());
     while let Some(piece) = next {
         if !fits(whole.len() + piece.len()) {
             return Err(too_large());
@@ -69,8 +71,7 @@ pub(super) async fn body(mut response: Incoming, size: Size<'_>, url: &Url) -> R
             turn = large_turn(large).await;
         }
         if turn.is_some() && !is_whole_reserved {
-            // Doubling the buffer would take up to three times the answer.
-            let most = announced.or(usize::try_from(limit_bytes).ok()).unwrap_or_default();
+            let most = usize::try_from(limit_bytes).unwrap_or_default();
             whole.reserve(most.saturating_sub(whole.len()));
             is_whole_reserved = true;
         }
