@@ -39,7 +39,7 @@ use tokio::runtime::Runtime;
 
 #[path = "../tests/peers/kit/mod.rs"]
 mod kit;
-#[path = "../tests/sign/peak.rs"]
+#[path = "../tests/hermetic/kit/peak.rs"]
 mod peak;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

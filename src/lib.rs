@@ -13,7 +13,7 @@
 //! No stage imports another. Below the stages are the clients ([`registry`], [`cluster`]), the values that stages exchange ([`oci`],
 //! [`key`], [`formats`], [`run`], …), and the small things that every layer uses: [`exit`] codes, [`explain`]ing errors, [`input`]
 //! files and text that are [`foreign`], strict [`json`], and [`secret`] bytes. ARCHITECTURE.md has the table of layers, and
-//! `tests/layers.rs` checks it.
+//! `tests/hermetic/layers.rs` checks it.
 
 pub mod agent;
 mod blank;

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod files;
-#[path = "../../tests/sign/peak.rs"]
+#[path = "../../tests/hermetic/kit/peak.rs"]
 mod peak;
 mod registry;
 mod shapes;

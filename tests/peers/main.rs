@@ -37,7 +37,7 @@ mod doors;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
-#[path = "../bundles/folder.rs"]
+#[path = "../hermetic/bundles/folder.rs"]
 mod folder;
 #[cfg(test)]
 mod go_types;
@@ -84,7 +84,7 @@ mod side_by_side;
 #[cfg(test)]
 mod sigstore_go;
 #[cfg(test)]
-#[path = "../registries/suite/mod.rs"]
+#[path = "../hermetic/registries/suite/mod.rs"]
 mod suite;
 #[cfg(test)]
 mod suite_on;
