@@ -3,6 +3,7 @@
 use hostile::{MAX_MEMORY_KIB, Scene};
 
 #[path = "../../benches/hostile/mod.rs"]
+#[allow(dead_code, reason = "the measurements need more of the corpus than this test")]
 mod hostile;
 
 /// Each took from 250 MiB to 2.3 GiB before there were limits.

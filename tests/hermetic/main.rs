@@ -25,6 +25,7 @@ mod guides;
 mod hostile_inputs;
 mod kit;
 mod layers;
+mod plain_english;
 mod process;
 mod registries;
 mod runs;
