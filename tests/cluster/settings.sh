@@ -1,5 +1,6 @@
 # Where the cluster of the tests lives, and the few helpers that all its parts share. Sourced by up and down.
 
+# shellcheck disable=SC2034 # the scripts that source this file read them
 NODE_IP=${NODE_IP:-10.77.0.1}
 POD_CIDR=${POD_CIDR:-10.78.0.0/24}
 SERVICE_CIDR=${SERVICE_CIDR:-10.79.0.0/24}

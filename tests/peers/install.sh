@@ -7,7 +7,7 @@
 # Groups: `peers` (Debian packages, cosign, crane, a transparency log, a timestamp authority,
 # the Sigstore Go verifier, skopeo's policy, a registry with the referrers API), `registries` (distribution 3, Gitea and Pulp,
 # only for the tests against them), `go_types` (Tekton's Go types),
-# `fuzz` (cargo-fuzz), `deny` (cargo-deny), `sbom` (cargo-cyclonedx, CycloneDX's JSON schemas).
+# `fuzz` (cargo-fuzz), `deny` (cargo-deny), `lint` (typos, shellcheck, actionlint, jq), `sbom` (cargo-cyclonedx, CycloneDX's JSON schemas).
 # What has to be built is kept in $STEPSEAL_CACHE (default: the user's cache folder), a folder a
 # version, outside the checkout; a program gets its final name only when it is whole.
 
@@ -21,6 +21,8 @@ DISTRIBUTION_VERSION=v3.1.2
 GITEA_VERSION=v1.24.0
 PULP_CONTAINER_VERSION=2.30.0
 PULPCORE_VERSION=3.123.1
+ACTIONLINT_VERSION=v1.7.12
+TYPOS_VERSION=1.52.0
 CARGO_FUZZ_VERSION=0.13.2
 CARGO_DENY_VERSION=0.20.2
 CARGO_CYCLONEDX_VERSION=0.5.9
@@ -95,7 +97,7 @@ build_gitea() { # FOLDER
 
 # Pulp's container plugin, with a database in which its tables are already made: that takes it 20 seconds.
 build_pulp() { # FOLDER
-  local database home postgres
+  local home postgres
   /usr/bin/python3 -m pip install --quiet --target "$1/lib" \
     "pulp-container==$PULP_CONTAINER_VERSION" "pulpcore==$PULPCORE_VERSION"
   # It is started many times, and a test must not write to it.
@@ -196,6 +198,12 @@ install_fuzz() {
 
 install_deny() {
   need_built cargo-deny "$CARGO_DENY_VERSION" cargo_install cargo-deny "$CARGO_DENY_VERSION" --no-default-features
+}
+
+install_lint() {
+  need_debian shellcheck jq
+  need_built typos "$TYPOS_VERSION" cargo_install typos-cli "$TYPOS_VERSION" ''
+  need_built actionlint "$ACTIONLINT_VERSION" go_install "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT_VERSION"
 }
 
 install_sbom() {
