@@ -16,19 +16,48 @@ const MOST_SHORT_DOCS: usize = 60;
 
 /// What each expression is called, the expression, and what may stand around a match that is fine.
 const RULED_OUT: &[(&str, &str, &[&str])] = &[
-    ("is no", r"\b(?:[Tt]here )?(?:is|are|was|were|be) no\b(?: longer| more than| such)?", &["here ", " longer", " more", " such"]),
+    (
+        "is no",
+        r"\b(?:[Tt]here )?(?:is|are|was|were|be) no\b(?: longer| more than| such)?",
+        &["here ", " longer", " more", " such"],
+    ),
     ("somebody", r"\b(?:some|no|any)body\b|\bno one\b", &[]),
     ("him", r"\b(?:him|his|himself|he|she)\b", &[]),
     ("told", r"\btold\b|\btells?\b(?: apart| the difference)?|\btelling\b", &[" apart", " difference"]),
-    ("stands", r"\bstands?\b(?:-| for| in for|ing)?|\bstood\b|\bstanding\b", &["stand-", " for", "standing", "standalone"]),
+    (
+        "stands",
+        r"\bstands?\b(?:-| for| in for|ing)?|\bstood\b|\bstanding\b",
+        &["stand-", " for", "standing", "standalone"],
+    ),
     ("bears", r"\bbears?\b|\bborne\b|\bbore\b", &[]),
     ("goes on", r"\b(?:go|goes|went|gone|going) on\b", &[]),
     (
         "one",
         r"\b(?:[Tt]he|[Tt]his|[Tt]hat|[Aa]|[Aa]nother|[Ee]very|[Ee]ach|[Ww]hich|[Aa]ny|[Oo]ther|[Oo]nly|[Ff]irst|[Ll]ast|[Ss]uch|[Gg]ood|[Nn]ew|[Oo]ld|[Oo]wn|[Ww]rong|[Rr]ight|[Bb]ad) one\b(?: (?:image|key|of|TaskRun|run|request|registry|signature|file|step|second|byte|level|place|line|name|value|time|day|thread|connection|word|way)\b)?|\bones\b|\b[Oo]ne (?:that|which|who|with|without|is|has|may|can|alone|more)\b(?: time)?",
         &[
-            " image", " key", " of", " TaskRun", " run", " request", " registry", " signature", " file", " step", " second",
-            " byte", " level", " place", " line", " name", " value", " time", " day", " thread", " connection", " word", " way",
+            " image",
+            " key",
+            " of",
+            " TaskRun",
+            " run",
+            " request",
+            " registry",
+            " signature",
+            " file",
+            " step",
+            " second",
+            " byte",
+            " level",
+            " place",
+            " line",
+            " name",
+            " value",
+            " time",
+            " day",
+            " thread",
+            " connection",
+            " word",
+            " way",
         ],
     ),
     ("ours", r"\b(?:ours|theirs|hers)\b", &[]),
@@ -54,7 +83,20 @@ const LEFT_OUT: &[&str] = &[
 const EXTENSIONS: &[&str] = &["rs", "md", "yaml", "yml", "sh", "toml"];
 
 /// Programs and files for programs that have no extension.
-const NAMES: &[&str] = &["run", "up", "down", "smoke", "build", "sbom", "reproducible", "reliability", "justfile", "Containerfile", "lint", "msrv"];
+const NAMES: &[&str] = &[
+    "run",
+    "up",
+    "down",
+    "smoke",
+    "build",
+    "sbom",
+    "reproducible",
+    "reliability",
+    "justfile",
+    "Containerfile",
+    "lint",
+    "msrv",
+];
 
 fn files(folder: &Path, root: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
@@ -78,9 +120,14 @@ fn files(folder: &Path, root: &Path, found: &mut Vec<PathBuf>) {
 /// The English in Rust: comments, strings, and names of functions, each with its line. Everything else in other files.
 fn pieces(text: &str, is_rust: bool) -> Vec<(usize, String)> {
     if !is_rust {
-        return text.lines().zip(1..).map(|(line, at)| (at, line.trim_start_matches(['#', '-', ' ']).to_owned())).collect();
+        return text
+            .lines()
+            .zip(1..)
+            .map(|(line, at)| (at, line.trim_start_matches(['#', '-', ' ']).to_owned()))
+            .collect();
     }
-    let token = Regex::new(r#"(?s)//[^\n]*|r#".*?"#|b?"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])'|\bfn [a-z_0-9]+"#).unwrap();
+    let token = Regex::new(r##"(?s)//[^\n]*|r#".*?"#|b?"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])'|\bfn [a-z_0-9]+"##)
+        .unwrap();
     let mut found = Vec::new();
     let (mut at, mut counted) = (1, 0);
     for piece in token.find_iter(text) {
@@ -101,14 +148,19 @@ fn pieces(text: &str, is_rust: bool) -> Vec<(usize, String)> {
 
 /// Each use of a ruled-out word in a text, and the sentence.
 fn uses(text: &str, is_rust: bool) -> Vec<String> {
-    let rules: Vec<(&str, Regex, &[&str])> =
-        RULED_OUT.iter().map(|(name, expression, fine)| (*name, Regex::new(expression).unwrap(), *fine)).collect();
+    let rules: Vec<(&str, Regex, &[&str])> = RULED_OUT
+        .iter()
+        .map(|(name, expression, fine)| (*name, Regex::new(expression).unwrap(), *fine))
+        .collect();
     let address = Regex::new(r"https?://\S+").unwrap();
     let mut found = Vec::new();
     for (at, piece) in pieces(text, is_rust) {
         let piece = address.replace_all(&piece, "");
         for (name, expression, fine) in &rules {
-            for used in expression.find_iter(&piece).filter(|used| !fine.iter().any(|fine| used.as_str().contains(fine))) {
+            for used in expression
+                .find_iter(&piece)
+                .filter(|used| !fine.iter().any(|fine| used.as_str().contains(fine)))
+            {
                 found.push(format!("{at}: [{name}] {} in: {}", used.as_str(), piece.trim()));
             }
         }
@@ -147,7 +199,11 @@ fn everywhere(find: impl Fn(&str, bool) -> Vec<String>) -> Vec<String> {
     for path in paths {
         let is_rust = path.extension().is_some_and(|extension| extension == "rs");
         let name = path.strip_prefix(root).unwrap().display().to_string();
-        found.extend(find(&fs::read_to_string(&path).unwrap(), is_rust).into_iter().map(|use_| format!("{name}:{use_}")));
+        found.extend(
+            find(&fs::read_to_string(&path).unwrap(), is_rust)
+                .into_iter()
+                .map(|use_| format!("{name}:{use_}")),
+        );
     }
     found
 }
@@ -157,7 +213,7 @@ fn no_word_is_used_that_makes_a_riddle_of_a_sentence() {
     let found = everywhere(uses);
     assert!(
         found.len() <= MOST_USES,
-        "{} uses, at most {MOST_USES} may stay; say it in plain words:\n{}",
+        "{} uses, at most {MOST_USES} may stay: say it in plain words:\n{}",
         found.len(),
         found.join("\n")
     );
@@ -195,5 +251,8 @@ fn the_check_finds_what_it_is_for() {
     ] {
         assert_eq!(uses(sentence, true), Vec::<String>::new());
     }
-    assert_eq!(short_docs("/// Where.\nstruct A;\n/// The file that the key\n/// comes from.\nstruct B;\n"), ["1: Where."]);
+    assert_eq!(
+        short_docs("/// Where.\nstruct A;\n/// The file that the key\n/// comes from.\nstruct B;\n"),
+        ["1: Where."]
+    );
 }
