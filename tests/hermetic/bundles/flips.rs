@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::kit::effort::stride;
+
 use super::recipe::{ARTIFACT, Recipe};
 use super::sigstore::{IDENTITY, ISSUER, key, pem, spki};
 use stepseal::key::PublicKey;
@@ -34,7 +36,7 @@ fn every_byte(recipe: &Recipe, name: &str) {
     let artifact = Artifact::of(ARTIFACT);
     let want = proven(&verifier.verify_bundle(&bytes, &artifact).unwrap());
     let mut accepted = 0;
-    for index in 0..bytes.len() {
+    for index in (0..bytes.len()).step_by(stride(7)) {
         // The lowest bit, and the bit that tells upper from lower case.
         for bit in [1, 0x20] {
             let mut changed = bytes.clone();
@@ -84,7 +86,7 @@ fn a_bundle_cut_anywhere_is_refused() {
     let recipe = Recipe::rekor2();
     let bytes = serde_json::to_vec(&recipe.bundle()).unwrap();
     let verifier = verifier(&recipe);
-    for length in 0..bytes.len() {
+    for length in (0..bytes.len()).step_by(stride(7)) {
         assert!(
             verifier.verify_bundle(&bytes[..length], &Artifact::of(ARTIFACT)).is_err(),
             "{length} bytes of it"

@@ -2,6 +2,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod echo;
+pub(crate) mod effort;
 pub(crate) mod peak;
 pub(crate) mod personality;
 pub(crate) mod running;

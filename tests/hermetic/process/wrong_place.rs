@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use std::process::Command;
 
+use crate::kit::effort::stride;
 use crate::kit::step::{Step, pair};
 
 /// No piece of a secret that is as long as this may be printed, in characters.
@@ -90,16 +91,22 @@ fn a_secret_in_the_wrong_place_is_printed_nowhere() {
     let step = Step::new();
     step.built("team/app");
     let report = step.path("report.json");
+    // Each case runs the binary; which ones a short run tries changes from secret to secret.
+    let mut cases = 0_usize..;
+    let mut is_tried = || cases.next().is_some_and(|case| case.is_multiple_of(stride(5)));
     for (secret, hidden) in secrets() {
         for flag in FLAGS {
             for args in [vec![format!("--{flag}={secret}")], vec![format!("--{flag}"), secret.clone()]] {
+                if !is_tried() {
+                    continue;
+                }
                 let mut command = step.command(&["sign", "--timeout=2s", "--report"]);
                 let printed = printed(command.arg(&report).args(&args).env("STEPSEAL_LOG", "trace"));
                 is_hidden(&printed, &hidden, &format!("{args:?}"));
                 is_hidden(&fs::read_to_string(&report).unwrap_or_default(), &hidden, &format!("{args:?}"));
             }
         }
-        for variable in VARIABLES {
+        for variable in VARIABLES.iter().filter(|_| is_tried()) {
             let variable = format!("STEPSEAL_{variable}");
             let mut command = step.command(&["sign", "--timeout=2s"]);
             let printed = printed(command.env("STEPSEAL_LOG", "trace").env(&variable, &secret));
@@ -115,7 +122,7 @@ fn a_secret_in_the_wrong_place_is_printed_nowhere() {
         for format in ["human", "json"] {
             is_hidden(&printed_of(format), &hidden, "IMAGE_URL");
         }
-        for name in COMMANDS {
+        for name in COMMANDS.into_iter().filter(|_| is_tried()) {
             let mut command = step.command(&[name, &secret]);
             let printed = printed(command.env("STEPSEAL_LOG", "trace").current_dir(step.folder.path()));
             is_hidden(&printed, &hidden, name);

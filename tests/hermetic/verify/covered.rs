@@ -12,6 +12,7 @@ use stepseal::run::{BuildType, ProvenanceOptions, Run, RunFormat, RunKind};
 use stepseal::verify::run::coverage::{Extent, Field, fields};
 use stepseal::verify::run::{RunRefusal, SETS};
 
+use crate::kit::effort::stride;
 use crate::verify::kit::{envelope, signer};
 use crate::verify::run::{Objects, answers, case, trust};
 use samples::{alike, pipeline_runs, task_runs};
@@ -300,7 +301,7 @@ fn the_table_says_of_every_field_of_a_pipeline_run_what_is_covered() {
 fn the_table_is_right(kind: RunKind) {
     let mut wrong = BTreeSet::new();
     let samples = samples(kind);
-    for (format, build_type) in FORMATS {
+    for (format, build_type) in FORMATS.into_iter().step_by(stride(3)) {
         // By field: changes that are refused, and changes that pass.
         let mut seen: BTreeMap<&str, [Vec<String>; 2]> = BTreeMap::new();
         for sample in &samples {
