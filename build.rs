@@ -7,15 +7,15 @@ use clap::Command;
 use clap_complete::aot::{Shell, generate_to};
 
 #[path = "src/config/settings.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
+#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script only a part")]
 mod settings;
 
 #[path = "src/config/cosign.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
+#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script only a part")]
 mod cosign;
 
 #[path = "src/blank.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script a part")]
+#[allow(dead_code, unreachable_pub, reason = "the crate uses all of it, this script only a part")]
 mod blank;
 
 #[path = "src/cli/args/mod.rs"]
@@ -40,7 +40,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// `command` with what its help shows alone. cosign's flags, a hundred, are for scripts, and nobody completes them.
+/// A copy of `command` without hidden arguments. Scripts use cosign's hundred flags, so shells needn't complete them.
 fn shown(command: Command) -> Command {
     let mut shown = Command::new(text(command.get_name()));
     if let Some(about) = command.get_about() {
@@ -54,12 +54,12 @@ fn shown(command: Command) -> Command {
     shown.args(args).subcommands(below)
 }
 
-/// The names that clap keeps last as long as the program, here a build script.
+/// Leaks `text`: clap wants `'static` names, and the build script ends soon.
 fn text(text: &str) -> &'static str {
     text.to_owned().leak()
 }
 
-/// The manual: the program's page, then one section a command, then the environment and the exit codes.
+/// The manual: the program's page, a section for each command, the environment, and the exit codes.
 fn man() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     let command = args::command();
@@ -86,13 +86,13 @@ fn man() -> io::Result<Vec<u8>> {
         );
         page.extend_from_slice(text.as_bytes());
     }
-    page.extend_from_slice(b".TP\nSTEPSEAL_LOG\nLevels of the log on standard error, as error, warn, info, debug, trace (default: warn)\n");
-    page.extend_from_slice(b".TP\nCOSIGN_FLAG\nEach flag of cosign's that a command takes, in upper case with _ for \\-; after the variables above\n");
-    page.extend_from_slice(b".SH \"EXIT STATUS\"\n0 done; 1 failed; 2 bad usage or configuration; 3 the results name nothing to sign, or name it wrongly; 4 the registry or the cluster refused the credentials; 5 some subjects are signed and some are not.\n");
+    page.extend_from_slice(b".TP\nSTEPSEAL_LOG\nLog level on standard error: error, warn, info, debug or trace (default: warn)\n");
+    page.extend_from_slice(b".TP\nCOSIGN_FLAG\nAny cosign flag that a command accepts, in upper case with _ for \\-; the variables above take precedence\n");
+    page.extend_from_slice(b".SH \"EXIT STATUS\"\n0 done; 1 failed; 2 bad usage or configuration; 3 the results name nothing to sign, or are malformed; 4 the registry or the cluster refused the credentials; 5 some subjects are signed and some are not.\n");
     Ok(page)
 }
 
-/// Each command by its whole name, with those below it: `download signature`.
+/// Every command and subcommand with its full name, such as `download signature`.
 fn commands(program: &clap::Command) -> Vec<(String, &clap::Command)> {
     let named = |command: &'_ clap::Command| command.get_name().to_owned();
     let all = program.get_subcommands().flat_map(|command| {

@@ -1,29 +1,29 @@
-//! What counts as a value: a text with nothing in it but blanks and list separators does not.
+//! Decides whether a text counts as a value. Blanks and list separators alone don't.
 //!
-//! The command line and the readers of variables, of `chains-config`, of policies and of expressions ask here. The
-//! file imports nothing, so that the build script can read it too.
+//! The command line and the parsers of variables, `chains-config`, policies and expressions use it. The file
+//! imports nothing, so the build script can include it too.
 
-/// How much of a blank text an error repeats.
+/// How many characters of a blank text an error repeats.
 const SHOWN_CHARS: usize = 16;
 
-/// Whether `text` has nothing in it but blanks and the separators of lists. An empty text is blank too.
+/// Whether `text` consists only of blanks and list separators. An empty text is blank too.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.chars().all(|c| matches!(c, ',' | ':') || is_invisible_char(c))
 }
 
-/// Whether a reader sees nothing where `text` stands. A separator can be seen.
+/// Whether every character of `text` is invisible. A separator is visible.
 pub(crate) fn is_invisible(text: &str) -> bool {
     text.chars().all(is_invisible_char)
 }
 
-/// What is wrong with a blank `text`: that it is empty, or what stands in it.
+/// Describes a blank `text`: it is empty, or it contains only these characters.
 pub(crate) fn described(text: &str) -> String {
     if text.is_empty() {
         return "is empty".to_owned();
     }
-    // Debug escapes what can't be seen.
+    // Debug escapes invisible characters.
     let start: String = text.chars().take(SHOWN_CHARS).collect();
-    format!("has nothing but blanks and separators in it: {start:?}")
+    format!("contains only blanks and separators: {start:?}")
 }
 
 /// White space, control characters, Unicode's `Default_Ignorable_Code_Point`, and the empty Braille pattern.
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_of_every_kind_are_blank_and_nothing_that_can_be_seen_is() {
+    fn blanks_of_every_kind_are_blank_and_visible_text_is_not() {
         for text in ["", " ", ",", " , ", ":", "\n", "\t", "\r\n,\u{b}", "\u{a0}", "\u{85}", "\u{3000}"] {
             assert!(is_blank(text), "{text:?}");
         }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_of_a_blank_is_short_and_can_be_seen() {
+    fn the_description_of_a_blank_is_short_and_visible() {
         assert_eq!(described(""), "is empty");
         assert!(described(" \n\u{3000}").ends_with(r#": " \n\u{3000}""#), "{}", described(" \n\u{3000}"));
         assert!(described(&" ".repeat(100_000)).len() < 100);

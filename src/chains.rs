@@ -1,12 +1,13 @@
-//! Tekton Chains' annotations: their names, their values, and where in an object's annotations a signature goes.
+//! Tekton Chains' annotations: their names, their values, and which annotations of an object a signature uses.
 //!
 //! The names are `chains.tekton.dev/{payload,signature,cert,chain}-SHORTKEY`, where SHORTKEY is `taskrun-UID`, `pipelinerun-UID`, or the first 12 hex
 //! digits of an image's digest, and `chains.tekton.dev/signed` (<https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>). Payload and
-//! signature are in base64. Two things can want the same name, and neither is ever lost:
+//! signature are base64. Two signatures can want the same name. Neither is ever lost:
 //!
-//! - two images whose digests begin with the same 12 digits: the second stands under its first 24, or 48;
-//! - two signatures of one thing (the run so far and the run at its end; two keys): the newest stands under Chains' name, so that the documented commands
-//!   find it, and what stood there moves to `SHORTKEY-2` up to `-9`. What another manager wrote is not ours to move: beside that, it is ours that gets the number.
+//! - Two images have digests that begin with the same 12 digits: the second is stored under its first 24 or 48 digits.
+//! - One subject has two signatures (of an unfinished and of the finished run, or by two keys): the newest is stored under Chains' name, so that the
+//!   documented commands find it, and the earlier signature moves to `SHORTKEY-2` up to `-9`. Annotations that another field manager wrote can't be
+//!   moved. In that case the new signature gets the number.
 
 use std::collections::BTreeMap;
 
@@ -17,56 +18,56 @@ use serde_json::Value;
 use crate::object_name::Uid;
 use crate::oci::Digest;
 
-/// The prefix of all of Chains' annotations.
+/// The prefix of every annotation of Chains.
 pub(crate) const PREFIX: &str = "chains.tekton.dev/";
-/// All of Chains' annotations, as a pattern.
+/// A pattern that matches every annotation of Chains.
 pub(crate) const PATTERN: &str = "chains.tekton.dev/*";
-/// The mark that keeps Tekton Chains from signing a run.
+/// The annotation that keeps Tekton Chains from signing a run.
 pub(crate) const SIGNED: &str = "chains.tekton.dev/signed";
-/// The label of a run that says that its build can be repeated.
+/// The label that marks a run's build as reproducible.
 pub(crate) const REPRODUCIBLE: &str = "chains.tekton.dev/reproducible";
 
-/// What a signature consists of.
+/// The annotations that make up one signature.
 const PARTS: [&str; 4] = ["payload", "signature", "cert", "chain"];
-/// The begin of a run's short key.
+/// The prefix of a TaskRun's short key.
 const TASK_RUN: &str = "taskrun-";
 const PIPELINE_RUN: &str = "pipelinerun-";
-/// How many hex digits of an image's digest its short key has: Chains' number first, then those for an image that finds another there.
+/// How many hex digits of an image's digest form its short key: Chains' number first, then the numbers to use after a collision.
 const DIGITS: [usize; 3] = [12, 24, 48];
 
-/// How many signatures of one thing are kept.
+/// How many signatures of one subject are kept.
 const MAX_SAME: usize = 9;
 
-/// An object's annotations, or those of them that are ours.
+/// All annotations of an object, or those that Stepseal owns.
 pub(crate) type Annotations = BTreeMap<String, String>;
 
-/// What is signed.
+/// The subject of a signature.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ShortKey {
     /// A TaskRun, by its UID.
     TaskRun(Uid),
     /// A PipelineRun, by its UID.
     PipelineRun(Uid),
-    /// An image.
+    /// An image, by its digest.
     Image(Digest),
 }
 
-/// A signature, as it is kept.
+/// A signature as the annotations store it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What is signed.
+    /// The subject of a signature.
     pub key: ShortKey,
-    /// What was signed, as Chains keeps it: the raw statement, the simple signing JSON, or the run's status.
+    /// The signed payload as Chains stores it: the raw statement, the simple signing JSON, or the run's status.
     pub payload: Vec<u8>,
-    /// The DSSE envelope for in-toto formats, the signature itself for the others.
+    /// The DSSE envelope for in-toto formats, the plain signature for the others.
     pub signature: Vec<u8>,
     /// The certificate; empty with a key pair.
     pub cert: String,
-    /// Its chain; empty with a key pair.
+    /// The certificate chain; empty with a key pair.
     pub chain: String,
 }
 
-/// What stands under one name; empty where there is nothing.
+/// The values under one name; empty if an annotation is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing<'a> {
     /// The payload, in base64.
@@ -76,22 +77,22 @@ pub struct Standing<'a> {
 }
 
 impl Standing<'_> {
-    /// The signature that stands there, if it stands beside `payload`.
+    /// The signature under this name, if the payload there is `payload`.
     pub fn signature_of(&self, payload: &[u8]) -> Option<Vec<u8>> {
         let there = STANDARD.decode(self.payload).ok()?;
         (there == payload).then(|| STANDARD.decode(self.signature).ok())?
     }
 }
 
-/// Says whether what stands under a name counts as an entry: `verify-run`'s verdict.
+/// Decides whether the values under a name count as this entry, by `verify-run`'s verdict.
 pub(crate) type Counts<'a> = dyn Fn(&Entry, &Standing<'_>) -> bool + Send + Sync + 'a;
 
-/// There is no name left for a signature.
+/// Every annotation name for a signature is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
 impl Entry {
-    /// The values of the four parts.
+    /// The values of the annotations in [`PARTS`].
     fn values(&self) -> [String; 4] {
         [
             STANDARD.encode(&self.payload),
@@ -103,12 +104,12 @@ impl Entry {
 }
 
 impl ShortKey {
-    /// Chains' name.
+    /// The short key that Chains uses.
     pub fn name(&self) -> String {
         self.names().swap_remove(0)
     }
 
-    /// Chains' name, then those for a thing that finds another there: one at least.
+    /// Chains' short key, then the longer keys to use after a collision. Never empty.
     fn names(&self) -> Vec<String> {
         match self {
             Self::TaskRun(uid) => vec![format!("{TASK_RUN}{uid}")],
@@ -120,7 +121,7 @@ impl ShortKey {
         }
     }
 
-    /// Whether what `there` holds under `name` is about something else: an image with another digest.
+    /// Whether `there` holds a signature of an image with another digest under `name`.
     fn is_other(&self, there: &Annotations, name: &str) -> bool {
         let Self::Image(digest) = self else { return false };
         let Some(payload) = there.get(&part("payload", name)) else { return false };
@@ -141,17 +142,17 @@ impl ShortKey {
     }
 }
 
-/// The name of the annotation with this part of what stands under the short key `name`.
+/// The annotation that holds `part` of the signature with the short key `name`.
 pub fn part(part: &str, name: &str) -> String {
     format!("{PREFIX}{part}-{name}")
 }
 
-/// The short key in the name of an annotation with a payload; `None`: it is another annotation.
+/// The short key in the name of a payload annotation; `None` for any other annotation.
 pub(crate) fn key_of_payload(annotation: &str) -> Option<&str> {
     annotation.strip_prefix(PREFIX)?.strip_prefix("payload-")
 }
 
-/// The short key without the number of an older signature, or one by another signer: `KEY` of `KEY-2` to `KEY-9`.
+/// The short key without the number of a further signature: `KEY` for `KEY-2` to `KEY-9`.
 pub(crate) fn unnumbered(key: &str) -> &str {
     match key.rsplit_once('-') {
         Some((name, "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9")) => name,
@@ -159,24 +160,25 @@ pub(crate) fn unnumbered(key: &str) -> &str {
     }
 }
 
-/// Whether a short key is a run's.
+/// Whether a short key belongs to a run.
 pub(crate) fn is_of_run(key: &str) -> bool {
     key.starts_with(TASK_RUN) || key.starts_with(PIPELINE_RUN)
 }
 
-/// Whether a run is marked as signed.
+/// Whether the annotations mark a run as signed.
 pub(crate) fn is_marked(annotations: &Annotations) -> bool {
     annotations.get(SIGNED).is_some_and(|value| value == "true")
 }
 
-/// Puts those of `entries` that are missing into `there`, and into `ours`, and the mark with `mark`: how many signatures that were.
+/// Adds the missing `entries` to `there`, and to `owned`, the part of it that Stepseal owns. Adds the mark if `mark` is set. Returns how many
+/// signatures it added.
 ///
 /// # Errors
 ///
-/// If every name for one is taken.
+/// Returns [`NoRoom`] if every name for an entry is taken.
 pub fn add(
     there: &mut Annotations,
-    ours: &mut Annotations,
+    owned: &mut Annotations,
     entries: &[Entry],
     counts: &Counts<'_>,
     mark: bool,
@@ -184,13 +186,13 @@ pub fn add(
     let mut added = 0;
     for entry in entries {
         if find(there, entry, counts).is_none() {
-            place(there, ours, entry)?;
+            place(there, owned, entry)?;
             added += 1;
         }
     }
     if mark && !is_marked(there) {
         there.insert(SIGNED.into(), "true".into());
-        ours.insert(SIGNED.into(), "true".into());
+        owned.insert(SIGNED.into(), "true".into());
     }
     Ok(added)
 }
@@ -203,7 +205,7 @@ fn is_free(there: &Annotations, name: &str) -> bool {
     PARTS.iter().all(|what| !there.contains_key(&part(what, name)))
 }
 
-/// Under which name something stands that counts as `entry`.
+/// The name under which `there` holds a signature that counts as `entry`.
 pub fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> Option<String> {
     let is_entry = |name: &String| {
         let text = |what| there.get(&part(what, name)).map(String::as_str).unwrap_or_default();
@@ -213,12 +215,12 @@ pub fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> Option<S
     entry.key.names().iter().flat_map(|name| numbered(name)).find(is_entry)
 }
 
-/// Puts `entry` into `there`, and into `ours`, which is what we own of it. Nothing that was there is lost.
+/// Adds `entry` to `there`, and to `owned`, the part of it that Stepseal owns. Every earlier value is kept.
 ///
 /// # Errors
 ///
-/// If every name is taken.
-fn place(there: &mut Annotations, ours: &mut Annotations, entry: &Entry) -> Result<(), NoRoom> {
+/// Returns [`NoRoom`] if every name is taken.
+fn place(there: &mut Annotations, owned: &mut Annotations, entry: &Entry) -> Result<(), NoRoom> {
     let names = entry.key.names();
     let name = names.iter().find(|name| !entry.key.is_other(there, name)).ok_or(NoRoom)?;
     let into = if is_free(there, name) {
@@ -227,14 +229,14 @@ fn place(there: &mut Annotations, ours: &mut Annotations, entry: &Entry) -> Resu
         let free = numbered(name).find(|name| is_free(there, name)).ok_or(NoRoom)?;
         let is_ours = PARTS.iter().all(|what| {
             let key = part(what, name);
-            there.contains_key(&key) == ours.contains_key(&key)
+            there.contains_key(&key) == owned.contains_key(&key)
         });
         if is_ours {
             for what in PARTS {
                 if let Some(value) = there.remove(&part(what, name)) {
-                    ours.remove(&part(what, name));
+                    owned.remove(&part(what, name));
                     there.insert(part(what, &free), value.clone());
-                    ours.insert(part(what, &free), value);
+                    owned.insert(part(what, &free), value);
                 }
             }
             name.clone()
@@ -244,7 +246,7 @@ fn place(there: &mut Annotations, ours: &mut Annotations, entry: &Entry) -> Resu
     };
     for (what, value) in PARTS.into_iter().zip(entry.values()) {
         there.insert(part(what, &into), value.clone());
-        ours.insert(part(what, &into), value);
+        owned.insert(part(what, &into), value);
     }
     Ok(())
 }
@@ -263,7 +265,7 @@ mod tests {
         }
     }
 
-    /// Whether it says the same, as our signature.
+    /// Whether the values are this entry's payload and the test signature.
     fn same(entry: &Entry, standing: &Standing<'_>) -> bool {
         standing.payload == STANDARD.encode(&entry.payload) && standing.signature == "cw=="
     }
@@ -280,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_chains() {
-        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
-        place(&mut there, &mut ours, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "x")).unwrap();
+    fn annotations_have_the_names_that_chains_uses() {
+        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+        place(&mut there, &mut owned, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "x")).unwrap();
         let names: Vec<&str> = there.keys().map(String::as_str).collect();
         let want = ["cert", "chain", "payload", "signature"]
             .map(|part| format!("chains.tekton.dev/{part}-taskrun-u-1"));
@@ -294,12 +296,12 @@ mod tests {
     }
 
     #[test]
-    fn images_whose_digests_begin_alike_are_both_kept() {
-        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+    fn images_whose_digests_share_a_prefix_are_all_kept() {
+        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
         for end in ['c', 'd', 'e'] {
             let (key, payload) = image(end);
-            let result = place(&mut there, &mut ours, &entry(key, &payload));
-            // Three that share 24 digits would be no accident.
+            let result = place(&mut there, &mut owned, &entry(key, &payload));
+            // A third collision within 24 digits would be deliberate.
             assert!(result.is_ok(), "{end}");
             let (key, payload) = image(end);
             assert!(find(&there, &entry(key, &payload), &same).is_some());
@@ -311,53 +313,53 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_stands_under_the_documented_name_and_what_was_there_stays() {
-        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+    fn the_newest_signature_takes_the_documented_name_and_earlier_signatures_are_kept() {
+        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
         let key = || ShortKey::TaskRun("u".parse().unwrap());
         for payload in ["first", "second", "third"] {
-            place(&mut there, &mut ours, &entry(key(), payload)).unwrap();
+            place(&mut there, &mut owned, &entry(key(), payload)).unwrap();
         }
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u"), "third");
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-2"), "first");
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-3"), "second");
-        assert_eq!(there, ours);
+        assert_eq!(there, owned);
         for number in 4..=9 {
-            place(&mut there, &mut ours, &entry(key(), &number.to_string())).unwrap();
+            place(&mut there, &mut owned, &entry(key(), &number.to_string())).unwrap();
         }
         let before = there.clone();
-        assert_eq!(place(&mut there, &mut ours, &entry(key(), "ten")), Err(NoRoom));
+        assert_eq!(place(&mut there, &mut owned, &entry(key(), "ten")), Err(NoRoom));
         assert_eq!(there, before);
     }
 
     #[test]
-    fn what_does_not_count_stays_and_a_good_one_takes_its_name() {
+    fn an_invalid_signature_is_kept_and_a_valid_one_takes_its_name() {
         let key = || ShortKey::TaskRun("u".parse().unwrap());
         for part in ["payload", "signature"] {
-            let (mut there, mut ours) = (Annotations::new(), Annotations::new());
-            place(&mut there, &mut ours, &entry(key(), "p")).unwrap();
+            let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+            place(&mut there, &mut owned, &entry(key(), "p")).unwrap();
             let name = format!("chains.tekton.dev/{part}-taskrun-u");
-            there.insert(name.clone(), "spoilt".into());
-            ours.insert(name, "spoilt".into());
+            there.insert(name.clone(), "corrupt".into());
+            owned.insert(name, "corrupt".into());
             assert_eq!(find(&there, &entry(key(), "p"), &same), None);
-            place(&mut there, &mut ours, &entry(key(), "p")).unwrap();
+            place(&mut there, &mut owned, &entry(key(), "p")).unwrap();
             assert_eq!(find(&there, &entry(key(), "p"), &same).as_deref(), Some("taskrun-u"));
-            assert_eq!(there[&format!("chains.tekton.dev/{part}-taskrun-u-2")], "spoilt");
+            assert_eq!(there[&format!("chains.tekton.dev/{part}-taskrun-u-2")], "corrupt");
         }
-        // What decides nothing makes no difference.
-        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
-        place(&mut there, &mut ours, &entry(key(), "p")).unwrap();
+        // Changing the certificate annotation doesn't affect the result.
+        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+        place(&mut there, &mut owned, &entry(key(), "p")).unwrap();
         there.insert("chains.tekton.dev/cert-taskrun-u".into(), "x".into());
         assert!(find(&there, &entry(key(), "p"), &same).is_some());
     }
 
     #[test]
-    fn what_another_wrote_stays_where_it_is() {
-        let (mut there, mut ours) = (Annotations::new(), Annotations::new());
+    fn annotations_of_another_manager_stay_in_place() {
+        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
         let key = || ShortKey::TaskRun("u".parse().unwrap());
         place(&mut there, &mut Annotations::new(), &entry(key(), "chains")).unwrap();
-        place(&mut there, &mut ours, &entry(key(), "ours")).unwrap();
+        place(&mut there, &mut owned, &entry(key(), "owned")).unwrap();
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u"), "chains");
-        assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-2"), "ours");
-        assert_eq!(ours.len(), 4);
+        assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-2"), "owned");
+        assert_eq!(owned.len(), 4);
     }
 }

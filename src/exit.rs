@@ -1,17 +1,17 @@
-//! The exit codes of every command: one enum, so that the documentation is made from it.
+//! The exit codes of every command, in one enum from which the documentation is generated.
 
 use std::fmt;
 
-/// How a command ended, as its exit code.
+/// The exit code of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitCode {
-    /// Everything that was asked for is done.
+    /// The command did everything that was requested.
     Done,
-    /// It failed, for a reason that none of the other codes names.
+    /// The command failed for a reason that no other code covers.
     Failed,
-    /// Bad usage or configuration; nothing was begun.
+    /// Bad usage or configuration; the command did nothing.
     Usage,
-    /// The results name nothing to sign, or name it wrongly; nothing was signed.
+    /// The results name nothing to sign, or are malformed; nothing was signed.
     Results,
     /// The registry or the cluster refused the credentials.
     Refused,
@@ -20,11 +20,11 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
-    /// Every code, in the order of its number.
+    /// Every code, ordered by number.
     pub const ALL: [Self; 6] =
         [Self::Done, Self::Failed, Self::Usage, Self::Results, Self::Refused, Self::Partial];
 
-    /// The number the process ends with.
+    /// The number that the process exits with.
     pub const fn number(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -36,22 +36,22 @@ impl ExitCode {
         }
     }
 
-    /// What the code says, as the documentation shows it.
+    /// The meaning of the code as the documentation shows it.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "everything that was asked for is done",
+            Self::Done => "everything that was requested is done",
             Self::Failed => "failed",
-            Self::Usage => "bad usage or configuration; nothing was begun",
-            Self::Results => "the results name nothing to sign, or name it wrongly; nothing was signed",
+            Self::Usage => "bad usage or configuration; nothing was done",
+            Self::Results => "the results name nothing to sign, or are malformed; nothing was signed",
             Self::Refused => "the registry or the cluster refused the credentials",
             Self::Partial => "some subjects are signed and some are not; safe to run again",
         }
     }
 
-    /// The code of a run in which one subject ended with `self` and another with `other`.
+    /// Combines the codes of two subjects of a run into the code of the run.
     ///
-    /// A run that did part of its work is [`Partial`](Self::Partial), whatever the rest failed of;
-    /// two different failures are [`Failed`](Self::Failed).
+    /// A run that did part of its work is [`Partial`](Self::Partial), whatever the other failures are.
+    /// Two different failures are [`Failed`](Self::Failed).
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (one, two) if one == two => one,
@@ -78,13 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_the_documented_ones() {
+    fn numbers_match_the_documentation() {
         let numbers: Vec<u8> = ExitCode::ALL.iter().map(|code| code.number()).collect();
         assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
-    fn merging_keeps_a_shared_code_and_says_partial_when_something_was_done() {
+    fn merging_keeps_a_shared_code_and_is_partial_when_some_work_was_done() {
         use ExitCode::{Done, Failed, Partial, Refused};
         assert_eq!(Done.and(Done), Done);
         assert_eq!(Refused.and(Refused), Refused);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_done_in_all_parts_is_done_and_the_order_does_not_matter() {
+    fn a_run_is_done_only_if_every_part_is_done_in_any_order() {
         for one in ExitCode::ALL {
             for two in ExitCode::ALL {
                 let done = one == ExitCode::Done && two == ExitCode::Done;

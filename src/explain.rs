@@ -1,7 +1,7 @@
-//! What every error tells the reader of a step log: what failed, what came back, what was used, what to do.
+//! The four facts that every error gives the reader of a step log: what failed, the cause, what was used, what to do.
 //!
-//! An error's `Display` says its own level only; its cause is `source()`. The two facts that a chain of
-//! causes can't carry, the credentials or key that were used and the next action, come through [`Explain`].
+//! An error's `Display` describes its own level only; its cause is `source()`. A chain of causes can't carry the
+//! credentials or key that were used and the next action. [`Explain`] adds those two facts.
 
 use std::error::Error;
 use std::fmt;
@@ -9,60 +9,61 @@ use std::fmt;
 use crate::exit::ExitCode;
 use crate::foreign;
 
-/// What an error says beside its words and its causes.
+/// The facts about an error that its message and its causes don't include.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Its stable code, by which `docs/troubleshooting.md` is found.
+    /// The stable code that `docs/troubleshooting.md` lists.
     pub code: &'static str,
     /// The exit code that this error alone leads to.
     pub exit: ExitCode,
-    /// What was used when it failed: a user name and where it came from, a key file. Never a secret.
+    /// The user name and its origin, or the key file, in use when the operation failed. Never a secret.
     pub used: Option<String>,
-    /// The next action, for a reader who doesn't know our source.
+    /// The next action, for a reader who doesn't know the source code.
     pub hint: Option<String>,
 }
 
 impl Facts {
-    /// These, if they say what to do, with the exit code and what was used of `own`; else `own`.
+    /// The code and hint of `self` with the other facts of `own`, if `self` has a hint; `own` otherwise.
     pub fn or(self, own: Self) -> Self {
         if self.hint.is_some() { Self { code: self.code, hint: self.hint, ..own } } else { own }
     }
 }
 
-/// An error that can say what to do about it. `explain!` implements it, from a table with a row a case.
+/// An error that knows its next action. [`explain!`] implements it from a table with one row for each case.
 pub trait Explain: Error {
-    /// Everything it says beside its words and its causes.
+    /// The facts that the message and the causes don't include.
     fn facts(&self) -> Facts;
 
-    /// What was used when it failed.
+    /// The [`used`](Facts::used) fact alone.
     fn used(&self) -> Option<String> {
         self.facts().used
     }
 
-    /// The next action.
+    /// The [`hint`](Facts::hint) fact alone.
     fn hint(&self) -> Option<String> {
         self.facts().hint
     }
 
-    /// The exit code that this error alone leads to.
+    /// The [`exit`](Facts::exit) code alone.
     fn exit(&self) -> ExitCode {
         self.facts().exit
     }
 }
 
-/// Implements [`Explain`] for an error, by a table: a row a case, `PATTERN => [CODE, EXIT, HINT]`.
+/// Implements [`Explain`] for an error type from a table with rows of the form `PATTERN => [CODE, EXIT, HINT]`.
 ///
-/// The hint is a literal in which names of the pattern stand in braces, and others that `with (NAME = EXPRESSION)` gives. Where the hint
-/// is made elsewhere it is `text EXPRESSION` or, as an `Option<String>`, `hint EXPRESSION`; it may be left out. `used EXPRESSION` (an
-/// `Option<String>`) may follow. `[of INNER]` says what the error within says, with its code; `[of INNER, exit EXIT]` with another exit
-/// code, and so with `hint` or `used` and an `Option<String>`; `[of INNER, or CODE, EXIT, HINT]` is for an error that may know no hint.
+/// - `HINT` is a format literal. It may name variables of the pattern, and those that `with (NAME = EXPRESSION)` defines. It may be left out.
+/// - `text EXPRESSION` and `hint EXPRESSION` (an `Option<String>`) replace the literal.
+/// - `used EXPRESSION` (an `Option<String>`) may follow.
+/// - `[of INNER]` copies the facts of an inner error, with its code. `exit EXIT`, or `hint` or `used` with an `Option<String>`, overrides that fact.
+/// - `[of INNER, or CODE, EXIT, HINT]` uses its own code and hint if the inner error has no hint.
 ///
-/// A code has the form `area-what`, is never used for something else, and has a row in `docs/troubleshooting.md`.
+/// A code has the form `area-what`, is never reused for something else, and has a row in `docs/troubleshooting.md`.
 macro_rules! explain {
     ($error:ty, $($pattern:pat $(if $guard:expr)? => [$($fact:tt)+],)+) => {
         impl $crate::explain::Explain for $error {
             fn facts(&self) -> $crate::explain::Facts {
-                #[allow(unused_imports, reason = "not each table asks an error within")]
+                #[allow(unused_imports, reason = "not every table uses an inner error")]
                 use $crate::explain::Explain as _;
                 match self {
                     $($pattern $(if $guard)? => $crate::explain::facts!($($fact)+),)+
@@ -72,7 +73,7 @@ macro_rules! explain {
     };
 }
 
-/// The facts in a row of [`explain!`].
+/// Builds the facts from one row of [`explain!`].
 macro_rules! facts {
     (of $inner:expr) => {
         $inner.facts()
@@ -115,35 +116,35 @@ macro_rules! facts {
 
 pub(crate) use {explain, facts};
 
-/// An error as it is shown: the four facts, each already cut and free of control characters.
+/// The four facts about an error, ready to print: truncated, without control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// What was being done, on what, and that it failed.
+    /// The operation that failed, and on what.
     pub error: String,
-    /// What came back, outermost first; empty when the error is its own cause.
+    /// The causes, outermost first; empty if the error has no source.
     pub causes: Vec<String>,
-    /// What was used, if that matters.
+    /// The credentials or key that were used, if they matter.
     pub used: Option<String>,
-    /// What to do.
+    /// The next action for the reader.
     pub hint: Option<String>,
-    /// The exit code that it leads to.
+    /// The exit code that this error leads to.
     pub exit: ExitCode,
-    /// Its stable code.
+    /// The stable code that `docs/troubleshooting.md` lists.
     pub code: &'static str,
 }
 
-/// The longest line of an explanation, in bytes: a registry's error page doesn't fill the log.
+/// The longest line of an explanation, in bytes, so that a registry's error page doesn't fill the log.
 const LINE_BYTES: usize = 2048;
 
 impl Explanation {
-    /// Explains `error`: its own words, its chain of causes, what was used and what to do.
+    /// Collects the message of `error`, its chain of causes, what was used and what to do.
     pub fn of(error: &dyn Explain) -> Self {
         let facts = error.facts();
         let mut causes = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
             let text = foreign::shown(&cause.to_string(), LINE_BYTES);
-            // Some libraries repeat their source's words in their own; once is enough.
+            // Some libraries repeat their source's message in their own.
             if !causes.last().is_some_and(|last: &String| last.ends_with(&text)) {
                 causes.push(text);
             }
@@ -161,7 +162,7 @@ impl Explanation {
 }
 
 impl Explanation {
-    /// The lines that are printed of it: each of its facts in one, and its code.
+    /// The lines to print: one for each fact, then the code.
     pub fn lines(&self) -> Vec<String> {
         self.facts().chain([format!("  code:  {}", self.code)]).collect()
     }
@@ -175,7 +176,7 @@ impl Explanation {
     }
 }
 
-/// An error and its causes on one line, of at most `limit` bytes.
+/// An error and its causes on one line of at most `limit` bytes.
 pub fn line(error: &dyn Error, limit: usize) -> String {
     let mut line = error.to_string();
     let mut next = error.source();
@@ -186,7 +187,7 @@ pub fn line(error: &dyn Error, limit: usize) -> String {
     foreign::shown(&line, limit)
 }
 
-/// The four facts, without the code.
+/// Prints the four facts without the code.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.facts().collect::<Vec<_>>().join("\n"))
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn four_facts_in_order_and_nothing_that_moves_the_cursor() {
+    fn four_facts_are_printed_in_order_and_escaped() {
         let explanation = Explanation::of(&Push(Denied));
         assert_eq!(explanation.lines().last().unwrap(), "  code:  push-refused");
         assert_eq!(

@@ -1,10 +1,10 @@
-//! Text that somebody else wrote, made fit to be shown.
+//! Untrusted text, escaped for printing.
 //!
-//! Results, registry answers and file names reach the step log; none of them may move the cursor, forge
-//! a line of ours, hide text by changing its direction, or fill the log.
+//! Results, registry responses and file names reach the step log. They must not move the cursor, forge
+//! a line of Stepseal's, hide text by changing its direction, or fill the log.
 //!
-//! Two things see to that. A field that keeps such text has the type [`Text`], which can only be printed escaped. And whatever prints
-//! for people passes each line through [`line()`], so that a `String` that nobody thought of can't forge one either.
+//! Two measures prevent that. A field with untrusted text has the type [`Text`], which only prints escaped. And all output for
+//! people passes through [`line()`], so that an overlooked `String` can't forge a line either.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -15,25 +15,25 @@ use serde::Serialize;
 use crate::mask::Mask;
 use crate::{blank, redact};
 
-/// How much of a [`Text`] is shown where nothing else is asked for, in bytes.
+/// How many bytes of a [`Text`] are shown by default.
 const SHOWN_BYTES: usize = 512;
 
-/// How much of a [`Text`] is kept where secrets are hidden in it, in bytes: several times what is shown.
+/// How many bytes of a [`Text`] are kept when secrets in it are hidden: several times what is shown.
 const MASKED_BYTES: usize = 4096;
 
-/// How much of a text is searched for secrets beyond what is shown of it, in bytes: a secret that begins in what is shown may end there.
+/// How many bytes beyond the shown part are searched for secrets: a secret may begin in the shown part and end there.
 const SEARCHED_BYTES: usize = 8 * 1024;
 
-/// How much is shown of the content of a file that was given in place of its name, in bytes.
+/// How many bytes are shown of a file's content that was given in place of its name.
 const CONTENT_BYTES: usize = 40;
 
 /// The longest line that is printed for people, in bytes.
 const LINE_BYTES: usize = 16 * 1024;
 
-/// Text from outside: kept as it came, shown escaped and cut.
+/// Text from outside: stored as received, printed escaped and truncated.
 ///
-/// It is no `str` and doesn't become one by itself: [`raw`](Self::raw) says that it is asked for. `{}` shows 512 bytes of it, `{:.80}` shows 80, and
-/// `{:?}` puts it in quotes. As JSON it is what it is, because JSON escapes it.
+/// It doesn't convert to `str` implicitly; [`raw`](Self::raw) makes each use explicit. `{}` shows 512 bytes of it, `{:.80}` shows 80, and
+/// `{:?}` adds quotes. JSON output contains the raw text, because JSON escapes it.
 ///
 /// ```
 /// use stepseal::foreign::Text;
@@ -47,7 +47,7 @@ const LINE_BYTES: usize = 16 * 1024;
 pub struct Text(String);
 
 impl Text {
-    /// The text without the secrets that `mask` hides, and no longer than is ever shown.
+    /// Truncates the text and hides the secrets that `mask` knows.
     pub(crate) fn hide(&mut self, mask: &Mask) {
         if self.0.len() > MASKED_BYTES {
             self.0.truncate(self.0.floor_char_boundary(MASKED_BYTES));
@@ -56,7 +56,7 @@ impl Text {
         mask.hide(&mut self.0);
     }
 
-    /// The text as it came. Not for people: whoever prints it prints whatever its writer wanted.
+    /// The text as received. Never print it: it may contain control characters.
     pub(crate) fn raw(&self) -> &str {
         &self.0
     }
@@ -104,9 +104,9 @@ impl fmt::Debug for Text {
     }
 }
 
-/// `text` as one line that can be printed: everything that [`shown`] escapes is escaped, and it is cut at 16 KiB.
+/// `text` as one printable line: escaped as by [`shown`], and truncated to 16 KiB.
 ///
-/// What is escaped already stays as it is.
+/// Text that is already escaped doesn't change.
 pub fn line(text: &str) -> Cow<'_, str> {
     if text.len() <= LINE_BYTES && !text.chars().any(deceives) {
         return redact::text(text);
@@ -114,9 +114,9 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown(text, LINE_BYTES))
 }
 
-/// JSON `text` that may be printed on a terminal: what deceives stands in it as `\uXXXX`, which says the same.
+/// JSON `text` that is safe to print on a terminal: deceptive characters become `\uXXXX`, which JSON reads the same.
 ///
-/// Line breaks and tabs stay: within a string, JSON has none.
+/// Line breaks and tabs stay: JSON strings can't contain them unescaped.
 pub fn json(text: &str) -> Cow<'_, str> {
     let escaped = |c: char| deceives(c) && !matches!(c, '\n' | '\r' | '\t');
     if !text.chars().any(escaped) {
@@ -136,9 +136,9 @@ pub fn json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// `text` with control, invisible and direction-changing characters escaped and secrets hidden ([`redact`]), cut to `limit` bytes.
+/// Escapes control, invisible and direction-changing characters in `text`, hides secrets ([`redact`]), and truncates it to `limit` bytes.
 ///
-/// A cut is marked with `…`, which comes on top of `limit`.
+/// A truncated text ends with `…`, which doesn't count for `limit`.
 ///
 /// ```
 /// assert_eq!(stepseal::foreign::shown("a\nb", 80), "a\\nb");
@@ -171,26 +171,26 @@ pub fn shown(text: &str, limit: usize) -> String {
     out
 }
 
-/// The value of an argument as [`shown`] text. Of one with several lines, or in PEM, which is what a file holds rather than its name, the beginning
-/// alone is shown.
+/// The value of an argument as [`shown`] text. A value with several lines, or in PEM, is a file's content rather than its name; only its
+/// beginning is shown.
 pub(crate) fn shown_value(text: &str, limit: usize) -> String {
     let is_content = text.contains('\n') || text.contains("-----BEGIN ");
     shown(text, if is_content { limit.min(CONTENT_BYTES) } else { limit })
 }
 
-/// Bytes as [`shown`] text; what isn't UTF-8 becomes U+FFFD.
+/// Bytes as [`shown`] text; invalid UTF-8 becomes U+FFFD.
 pub(crate) fn shown_bytes(bytes: &[u8], limit: usize) -> String {
-    // What is searched, and a character that is cut.
+    // The searched part, plus a character that the limit may split.
     let most = limit.saturating_add(SEARCHED_BYTES + 4);
     let head = bytes.get(..bytes.len().min(most)).unwrap_or(bytes);
     let text = shown(&String::from_utf8_lossy(head), limit);
     if head.len() < bytes.len() && !text.ends_with('…') { text + "…" } else { text }
 }
 
-/// Whether a character does something other than show a glyph: C0 and C1 controls, zero-width and
-/// bidirectional formatting (Unicode TR9, TR36), line separators, fillers, tags, variation selectors of ideographs.
+/// Whether a character does something other than display a glyph: C0 and C1 controls, zero-width and
+/// bidirectional formatting (Unicode TR9, TR36), line separators, fillers, tags, and ideographic variation selectors.
 fn deceives(c: char) -> bool {
-    // A blank shows as one, and what chooses the form of an emoji is a part of many a text.
+    // Blanks are visible, and emoji variation selectors are common in ordinary text.
     let shows = c.is_whitespace() || matches!(c, '\u{fe00}'..='\u{fe0f}');
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || (blank::is_invisible_char(c) && !shows)
 }
@@ -203,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_more_than_one_line_and_none_is_escaped_twice(text in any::<String>()) {
+        fn every_text_becomes_one_line_and_is_escaped_only_once(text in any::<String>()) {
             for shown in [line(&text).into_owned(), Text::from(&*text).to_string(), format!("{:.20?}", Text::from(&*text))] {
                 prop_assert!(!shown.chars().any(deceives), "{shown:?}");
             }
@@ -212,7 +212,7 @@ mod tests {
         }
 
         #[test]
-        fn json_says_the_same_and_shows_nothing_that_deceives(text in any::<String>()) {
+        fn escaped_json_has_the_same_value_and_no_deceptive_characters(text in any::<String>()) {
             let plain = serde_json::to_string_pretty(&[&text]).unwrap();
             let escaped = json(&plain);
             prop_assert!(!escaped.chars().any(|c| deceives(c) && c != '\n'), "{escaped:?}");
@@ -221,18 +221,18 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut() {
+    fn a_long_line_is_truncated() {
         assert!(line(&"a".repeat(100_000)).len() < LINE_BYTES + 4);
         assert_eq!(json("\"\u{202e}\u{e0001}\""), "\"\\u202e\\udb40\\udc01\"");
     }
 
     #[test]
-    fn escapes_what_would_move_the_cursor_or_turn_the_text() {
+    fn characters_that_move_the_cursor_or_change_direction_are_escaped() {
         assert_eq!(shown("\u{1b}[2Jx\u{202e}y\u{9b}", 80), "\\u{1b}[2Jx\\u{202e}y\\u{9b}");
     }
 
     #[test]
-    fn the_content_of_a_file_is_not_shown_whole() {
+    fn only_the_beginning_of_a_files_content_is_shown() {
         let pem =
             "-----BEGIN CERTIFICATE-----\nMIICiTCCAi+gAwIBAgIUeAyfKJO+S2KuEYF36WilSAU1HecwCgYIKoZIzj0E\n";
         for text in
@@ -248,14 +248,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_escaped_and_what_shows_stays() {
+    fn invisible_characters_are_escaped_and_other_characters_stay() {
         assert_eq!(shown("a\u{1bca0}b\u{2800}c\u{200b}", 80), "a\\u{1bca0}b\\u{2800}c\\u{200b}");
         let text = "é 日本語 ❤\u{fe0f} a\u{a0}b\u{3000}c";
         assert_eq!(shown(text, 80), text);
     }
 
     #[test]
-    fn cuts_between_characters_and_says_so() {
+    fn truncation_respects_characters_and_adds_an_ellipsis() {
         assert_eq!(shown("ééé", 3), "é…");
         assert_eq!(shown("abc", 3), "abc");
         assert_eq!(shown_bytes(&[b'a'; 100], 3), "aaa…");

@@ -1,4 +1,4 @@
-//! What stores find at an image, and what the check says of it: the values that the two exchange.
+//! The values that stores and the check exchange: signatures that a search finds, and the verdicts on them.
 
 use std::fmt;
 use std::future::Future;
@@ -9,38 +9,38 @@ use serde_json::Value;
 
 use crate::oci::Digest;
 
-/// How many bytes are fetched for one image: thousands of signatures, or ten attestations of 64 MiB. More are not read.
+/// The most bytes fetched for one image: enough for thousands of signatures, or more than ten attestations of 64 MiB.
 pub(crate) const MAX_FETCHED_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// Something that was found. Nothing of it is verified.
+/// A signature or attestation that a search found, not yet verified.
 #[derive(Clone, Debug)]
 pub struct Find {
-    /// Where it lies, for people.
+    /// Its location, for people.
     pub place: String,
-    /// Where it stands among all that lies there, by which it is listed: it may be found in another order.
+    /// Its position among all entries, by which results are sorted. A search may find entries in another order.
     pub position: Position,
-    /// What it is, or why it can't be read.
+    /// The content, or why it can't be read.
     pub content: Result<Content, Unreadable>,
 }
 
-/// A place in the lists of what lies at an image: the tag's layers come before the referrers.
+/// An entry's position in the lists beside an image: a tag's layers come before the referrers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// Whether it is a referrer.
+    /// Whether the entry is a referrer.
     pub is_referrer: bool,
-    /// Its number in its list, counted from 1.
+    /// The entry's number in its list, counted from 1.
     pub number: usize,
-    /// The number of the layer in a referrer that lists signatures itself, counted from 1; 0: it is the whole.
+    /// The layer's number in a referrer that lists signatures itself, counted from 1; 0 for the whole referrer.
     pub layer: usize,
 }
 
-/// Why something that lies there can't be read for what it should be.
+/// Why an entry can't be read as a signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Unreadable {
-    /// The reason, for people.
+    /// The reason, as text for people.
     pub why: String,
-    /// The registry lists it and doesn't hold it. Shortly after it was pushed, that may pass.
+    /// Whether the registry lists the entry but doesn't have its content. Shortly after a push, that may be temporary.
     pub absent: bool,
 }
 
@@ -54,32 +54,32 @@ impl Unreadable {
     }
 }
 
-/// What lies in one place.
+/// The content of one entry.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// A layer of a `.sig` manifest.
     Simple {
-        /// The bytes that are signed.
+        /// The bytes that the signature covers.
         payload: Bytes,
-        /// The signature.
+        /// The signature over the payload.
         signature: Vec<u8>,
-        /// The other annotations of cosign's.
+        /// The layer's other cosign annotations.
         attached: Box<Attached>,
     },
-    /// A DSSE envelope: a layer of a `.att` manifest.
+    /// A DSSE envelope in a layer of a `.att` manifest.
     Envelope(Bytes, Box<Attached>),
-    /// A Sigstore bundle.
+    /// A Sigstore bundle, as JSON.
     Bundle(Bytes),
 }
 
-/// What cosign hangs onto a layer beside the signature; `None`: it isn't there.
+/// The annotations that cosign adds to a layer beside the signature; `None` if an annotation is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attached {
     /// The signer's certificate, PEM.
     pub certificate: Option<String>,
-    /// The certificates above it, PEM.
+    /// The issuing certificates, PEM.
     pub chain: Option<String>,
-    /// The entry of the transparency log, JSON.
+    /// The transparency log entry, JSON.
     pub log: Option<String>,
     /// An RFC 3161 timestamp, JSON.
     pub timestamp: Option<String>,
@@ -105,18 +105,18 @@ impl Attached {
     }
 }
 
-/// Gets what a search finds.
+/// Receives the results of a search.
 pub trait Found: Send {
-    /// Gets one thing that was found. They come in the order in which they are worth looking at, not in that of their positions.
+    /// Receives one result. The most promising results come first, not those with the lowest positions.
     fn see(&mut self, find: Find);
 
-    /// Gets one more entry for the content of the one at `of`, which it was given before.
+    /// Receives another entry with the same content as an earlier result, at position `of`.
     fn copy(&mut self, _of: Position, _place: String, _position: Position) {}
 
-    /// Gets how many entries of a list can't be what is looked for, beside those that it was given.
+    /// Receives the number of list entries that the search skipped because they can't match.
     fn others(&mut self, _count: usize) {}
 
-    /// Whether nothing more is needed. It is asked now and then, where much is left to look at.
+    /// Whether the search may stop. A long search calls it from time to time.
     fn is_enough(&mut self) -> bool {
         false
     }
@@ -128,63 +128,63 @@ impl<F: FnMut(Find) + Send> Found for F {
     }
 }
 
-/// Why a search has not looked at everything that lies there.
+/// Why a search stopped before the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cut {
-    /// What was found is enough, and there is much more.
+    /// The results so far are sufficient, and many entries are left.
     Enough,
-    /// A list has more entries than are looked at.
+    /// A list has more entries than the limit.
     Entries {
-        /// Where the list is, for people.
+        /// The list's location, for people.
         place: String,
     },
-    /// More bytes would have to be fetched than are for one image.
+    /// The entries exceed the byte limit for one image.
     Bytes,
-    /// The time of the run was over.
+    /// The time limit of the run was reached.
     Time,
 }
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Enough => f.write_str("what was found was enough, and there is much more"),
-            Self::Entries { place } => write!(f, "the list at {place} has more entries than are looked at"),
+            Self::Enough => f.write_str("the results so far are sufficient, and many entries are left"),
+            Self::Entries { place } => write!(f, "the list at {place} has more entries than Stepseal reads"),
             Self::Bytes => write!(
                 f,
-                "what is there has more than {} MiB, the most that is fetched for one image",
+                "the entries have more than {} MiB, the most that is fetched for one image",
                 MAX_FETCHED_BYTES / 1024 / 1024
             ),
-            Self::Time => f.write_str("the time limit of the run came first"),
+            Self::Time => f.write_str("the time limit of the run was reached"),
         }
     }
 }
 
-/// What an entry counts for: the verdict of a [`Judge`], which is that of `verify`.
+/// The verdict of a [`Judge`] on an entry, which is `verify`'s verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
-    /// It was not read: it is somebody else's, as far as its descriptor says.
+    /// Not read: its descriptor says that another signer made it.
     #[default]
     Unread,
-    /// It is listed, and the registry doesn't hold it, or not yet.
+    /// The registry lists the entry but doesn't have its content, or doesn't have it yet.
     Absent,
-    /// It is a good signature by our key, and says what the payload with this digest says.
+    /// A valid signature by our key, of a payload with this digest.
     Counts(Digest),
-    /// It is a good signature by our key of a statement of the same predicate type about the image, and says something else.
+    /// A valid signature by our key, of another statement about the image with the same predicate type.
     OtherStatement,
-    /// It isn't, for this reason.
+    /// Not a valid signature by our key, for this reason.
     Refused(String),
 }
 
-/// What a [`Judge`] decides, in its time: it may have to wait for the key.
+/// A future for a [`Judge`]'s verdict, which may have to wait for the key.
 pub(crate) type Judging<'a> = Pin<Box<dyn Future<Output = Standing> + Send + 'a>>;
 
-/// Says what counts as ours of what a store reads. A store doesn't look at signatures itself, so that there is one look:
-/// `verify`'s.
+/// Decides which entries count as signatures by our key. Stores don't check signatures themselves, so that only `verify`'s
+/// check decides.
 pub trait Judge: Send + Sync {
-    /// The digests of the payloads of which signatures are looked for.
+    /// The digests of the payloads whose signatures the store looks for.
     fn payloads(&self) -> &[Digest];
 
-    /// What this counts for.
+    /// The verdict on one entry.
     fn judge(&self, content: Result<Content, Unreadable>) -> Judging<'_>;
 }

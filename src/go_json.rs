@@ -1,6 +1,6 @@
-//! JSON text as Go's `encoding/json` writes it.
+//! JSON serialization that matches Go's `encoding/json` byte for byte.
 //!
-//! cosign and Chains are Go programs. Where they compare or hash JSON that a signer made, the bytes count:
+//! cosign and Chains are Go programs. They compare and hash JSON that a signer made, so the bytes matter:
 //! Go writes compact JSON and escapes `<`, `>`, `&`, U+2028 and U+2029.
 //!
 //! Spec: <https://pkg.go.dev/encoding/json@go1.26#HTMLEscape>
@@ -10,11 +10,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// `value` as Go would write it; keys come in the order in which `value` serialises them.
+/// Serializes `value` as Go would. Keys keep the order in which `value` serializes them.
 ///
 /// # Errors
 ///
-/// When `value` can't be written as JSON, as a map whose keys aren't text.
+/// `value` can't be written as JSON, such as a map whose keys aren't strings.
 pub fn to_vec(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut out = Vec::new();
     value.serialize(&mut Serializer::with_formatter(&mut out, GoFormatter))?;
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_the_form_that_go_gives_them() {
+    fn numbers_are_formatted_as_go_formats_them() {
         let numbers = [1.0, -0.5, 100_000.0, 1e-6, 1e-7, 1.5e20, 1e21, -2.5e300, 0.1 + 0.2];
         let text = String::from_utf8(to_vec(&numbers).unwrap()).unwrap();
         assert_eq!(
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_what_go_escapes() {
+    fn the_characters_that_go_escapes_are_escaped() {
         let text = to_vec(&"a<b>&\u{2028}\u{2029}é\"\n").unwrap();
         assert_eq!(String::from_utf8(text).unwrap(), "\"a\\u003cb\\u003e\\u0026\\u2028\\u2029é\\\"\\n\"");
     }

@@ -1,10 +1,10 @@
-//! JSON that says each thing once and fits a memory budget.
+//! Strict JSON parsing, without duplicate keys and within a memory limit.
 //!
-//! Readers disagree on the value of a key that appears twice: what one of them checks isn't what the other acts on. Such a
-//! document is refused, as is anything behind its end.
+//! Parsers disagree on the value of a duplicate key, so one program could check a value and another act on a different value.
+//! Documents with duplicate keys are rejected, and so is trailing data.
 //!
-//! A document of a few megabytes can take a hundred times its length once it is read (`[[],[],…]`). So the reader counts, before
-//! it keeps a value, what that takes in memory, and stops at the [`Limit`].
+//! A document of a few megabytes can take a hundred times its length in memory (`[[],[],…]`). So the parser counts the memory of
+//! each value before it keeps it, and stops at the [`Limit`].
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc8259#section-4>
 
@@ -15,65 +15,64 @@ use std::fmt;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The most memory that one document may take once it is read, beside its own bytes.
+/// The most memory that a parsed document may take, beside its own bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     memory_bytes: usize,
 }
 
 impl Limit {
-    /// At most `bytes` of memory, as estimated from the sizes of the types that keep the values.
+    /// A limit of `bytes`, compared with an estimate from the sizes of the value types.
     pub const fn memory(bytes: usize) -> Self {
         Self { memory_bytes: bytes }
     }
 }
 
-/// Reads one JSON document; nesting is limited by `serde_json` (128 levels).
+/// Parses one JSON document. `serde_json` limits nesting to 128 levels.
 ///
 /// # Errors
 ///
-/// When it isn't JSON, has a key twice in an object, takes more than `limit`, or something follows it.
+/// The document isn't JSON, has a duplicate key, takes more memory than `limit`, or has trailing data.
 pub fn value(bytes: &[u8], limit: Limit) -> Result<Value, serde_json::Error> {
     read(bytes, Keeps::All, Part::Whole, limit)
 }
 
-/// Checks one JSON document as [`value`] does, and keeps nothing of it: only the keys of the objects that are open at a time
+/// Checks one JSON document as [`value`] does, and keeps nothing: only the keys of the objects that are open at a time
 /// count for `limit`.
 ///
 /// # Errors
 ///
-/// As of [`value`].
+/// The same as for [`value`].
 pub fn check(bytes: &[u8], limit: Limit) -> Result<(), serde_json::Error> {
     read(bytes, Keeps::Nothing, Part::Whole, limit).map(drop)
 }
 
-/// Reads one JSON document as [`value`] does, and keeps nothing of what stands under `skipped` in its outermost object; that is
-/// checked as by [`check`].
+/// Parses one JSON document as [`value`] does, but only checks the value of the top-level key `skipped`, as [`check`] does.
 ///
 /// # Errors
 ///
-/// As of [`value`], also for what isn't kept.
+/// The same as for [`value`], also in the skipped part.
 pub(crate) fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result<Value, serde_json::Error> {
     read(bytes, Keeps::All, Part::Without(skipped), limit)
 }
 
-/// Reads one JSON document as [`value`] does, and keeps nothing but `parts` of it; the rest is checked as by [`check`].
+/// Parses one JSON document as [`value`] does, but keeps only `parts` of it. The rest is checked as by [`check`].
 ///
 /// # Errors
 ///
-/// As of [`value`], also for what isn't kept.
+/// The same as for [`value`], also in the parts that aren't kept.
 pub(crate) fn value_with(bytes: &[u8], parts: &Parts, limit: Limit) -> Result<Value, serde_json::Error> {
     read(bytes, Keeps::All, parts.part(), limit)
 }
 
-/// Which parts of a document are kept.
+/// The parts of a document that the parser keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// Everything.
+    /// Keep the whole value.
     whole: bool,
-    /// Of an object, these.
+    /// The parts to keep under each key of an object.
     names: HashMap<String, Parts>,
-    /// Of an object or a list, each.
+    /// The parts to keep of each value in an object or a list.
     each: Option<Box<Parts>>,
 }
 
@@ -87,7 +86,7 @@ pub enum Step {
 }
 
 impl Parts {
-    /// Keeps also what `path` leads to, and all that is in it.
+    /// Also keeps the value at `path`, with everything in it.
     pub fn add(&mut self, path: &[Step]) {
         match path.split_first() {
             None => self.whole = true,
@@ -100,7 +99,7 @@ impl Parts {
         if self.whole { Part::Whole } else { Part::Only(self) }
     }
 
-    /// What is kept of the value under `key`; `None`: nothing.
+    /// The part to keep of the value under `key`; `None` if nothing.
     fn of(&self, key: &str) -> Option<Part<'_>> {
         match (self.names.get(key), &self.each) {
             (Some(_), Some(_)) => Some(Part::Whole),
@@ -110,11 +109,11 @@ impl Parts {
     }
 }
 
-/// Checks one JSON document as [`value`] does, then reads it as a `T`. For `limit` each value counts as much as in [`value`].
+/// Checks one JSON document as [`value`] does, then deserializes it as a `T`. Each value counts for `limit` as in [`value`].
 ///
 /// # Errors
 ///
-/// As of [`value`]; also when it isn't a `T`.
+/// The same as for [`value`], or the document isn't a `T`.
 pub(crate) fn typed<'a, T: Deserialize<'a>>(bytes: &'a [u8], limit: Limit) -> Result<T, serde_json::Error> {
     read(bytes, Keeps::Counts, Part::Whole, limit)?;
     serde_json::from_slice(bytes)
@@ -128,25 +127,25 @@ fn read(bytes: &[u8], keeps: Keeps, part: Part<'_>, limit: Limit) -> Result<Valu
     Ok(document)
 }
 
-/// What is left of a limit.
+/// The remaining memory of a limit.
 #[derive(Debug)]
 struct Budget {
     left: Cell<usize>,
     limit: Limit,
 }
 
-/// A value in a list; lists grow by doubling.
+/// The memory of a value in a list. Lists grow by doubling.
 const ITEM_BYTES: usize = 2 * size_of::<Value>();
-/// What a list takes beside for its first item: it begins with room for four.
+/// The additional memory of a list's first item: a list begins with room for four.
 const LIST_BYTES: usize = 2 * size_of::<Value>() + TEXT_BYTES;
-/// An entry of a map, without the text of its key: a hash, the key and the value, in a list that grows by doubling, and its
-/// place in a table of twice the size.
+/// The memory of a map entry without the text of its key: a hash, the key and the value in a list that grows by doubling,
+/// and a slot in a table of twice the size.
 const ENTRY_BYTES: usize = 2 * (size_of::<usize>() + size_of::<String>() + size_of::<Value>()) + 32;
-/// What a map takes beside for its first entries: room for two more, and its table.
+/// The additional memory of a map's first entries: room for two more, and the table.
 const MAP_BYTES: usize = ENTRY_BYTES + 64;
-/// A key that is only compared: its place in a set that grows by doubling.
+/// The memory of a key that is only compared: a slot in a set that grows by doubling.
 const KEY_BYTES: usize = 64;
-/// What an allocation takes beside its text.
+/// The overhead of an allocation.
 const TEXT_BYTES: usize = 16;
 
 impl Budget {
@@ -168,34 +167,34 @@ impl Budget {
     }
 }
 
-/// What becomes of a value.
+/// Whether the parser keeps a value, and whether it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keeps {
-    /// It is kept.
+    /// The value is kept and counts.
     All,
-    /// Something empty of its kind stands for it; its keys count while they are compared.
+    /// An empty value of the same type replaces it. Its keys count only while they are compared.
     Nothing,
-    /// The same, and it counts as if it were kept.
+    /// An empty value of the same type replaces it, but it counts as if it were kept.
     Counts,
 }
 
-/// Reads a value, and checks it to its end.
+/// Deserializes a value and checks all of it.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     keeps: Keeps,
-    /// How much of it, where it is kept.
+    /// The part to keep, if the value is kept.
     part: Part<'a>,
     budget: &'a Budget,
 }
 
-/// How much of a value is kept.
+/// The part of a value that the parser keeps.
 #[derive(Clone, Copy)]
 enum Part<'a> {
-    /// All of it.
+    /// The whole value is kept.
     Whole,
-    /// All but what stands under this key, if it is an object.
+    /// Everything but the value under this key is kept, if it is an object.
     Without(&'a str),
-    /// Nothing but this, if it is an object or a list.
+    /// Only these parts are kept, if it is an object or a list.
     Only(&'a Parts),
 }
 
@@ -204,7 +203,7 @@ impl<'a> Reader<'a> {
         Self { keeps, part: Part::Whole, budget: self.budget }
     }
 
-    /// The reader of a value in this one, of which that much is kept.
+    /// A reader for an inner value that keeps `part` of it.
     fn some(self, part: Option<Part<'a>>) -> Self {
         match part {
             Some(part) => Self { keeps: Keeps::All, part, budget: self.budget },
@@ -212,7 +211,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How much is kept of the value under `key` in this object; `None`: nothing.
+    /// The part to keep of the value under `key` in this object; `None` if nothing.
     fn under(self, key: &str) -> Option<Part<'a>> {
         match self.part {
             Part::Whole => Some(Part::Whole),
@@ -225,7 +224,7 @@ impl<'a> Reader<'a> {
         if self.keeps == Keeps::Nothing { Ok(()) } else { self.budget.take(bytes) }
     }
 
-    /// The object's entries, whose keys nothing else keeps.
+    /// Reads the entries of an object that isn't kept, and compares their keys.
     fn keys<'de, A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let mut keys = HashSet::new();
         let mut taken = 0;
@@ -314,7 +313,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             self.keys(entries)?;
             return Ok(Value::Object(all));
         }
-        // Of what isn't kept the keys alone are, as long as they are compared.
+        // Skipped entries keep only their keys, until all keys are compared.
         let mut others = HashSet::new();
         let mut taken = 0;
         while let Some(key) = entries.next_key::<String>()? {
@@ -349,7 +348,7 @@ mod tests {
     const PLENTY: Limit = Limit::memory(512 * 1024 * 1024);
 
     #[test]
-    fn what_is_said_once_is_read_as_ever() {
+    fn a_document_without_duplicate_keys_is_parsed() {
         let text = r#"{"a":[1,-2,3.5,null,true,"x"],"b":{"a":{}}}"#;
         let want: Value = serde_json::from_str(text).unwrap();
         assert_eq!(value(text.as_bytes(), ENOUGH).unwrap(), want);
@@ -357,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_twice_or_goes_on_is_refused() {
+    fn duplicate_keys_and_trailing_data_are_rejected() {
         for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#, "{} {}", "{}x", "", "{", "[1,]"] {
             assert!(value(text.as_bytes(), ENOUGH).is_err(), "{text}");
             assert!(check(text.as_bytes(), ENOUGH).is_err(), "{text}");
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_kept_is_checked_all_the_same() {
+    fn skipped_parts_are_checked_too() {
         let text = r#"{"a":{"b":[1,"x"]},"p":{"q":[{"r":"s"}],"p":1},"z":0}"#;
         let kept = value_without(text.as_bytes(), "p", ENOUGH).unwrap();
         assert_eq!(kept.to_string(), r#"{"a":{"b":[1,"x"]},"z":0}"#);
@@ -385,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_parts_that_are_asked_for_are_kept() {
+    fn only_the_requested_parts_are_kept() {
         let text =
             r#"{"a":{"b":[{"c":1,"d":2},{"d":3},[4]],"e":"x"},"f":{"g":{},"h":{"c":5}},"i":[1,{"c":2}]}"#;
         let name = |name: &str| Step::Name(name.to_owned());
@@ -417,7 +416,7 @@ mod tests {
                 assert!(value_with(bad.as_bytes(), &parts, ENOUGH).is_err(), "{bad}: {paths:?}");
             }
         }
-        // What isn't kept takes nothing, and what is kept counts.
+        // Skipped values take no memory; kept values count.
         let mut parts = Parts::default();
         parts.add(&[name("a")]);
         let many = vec!["[]"; 100_000].join(",");
@@ -426,7 +425,7 @@ mod tests {
         assert!(value_with(of("a").as_bytes(), &parts, ENOUGH).is_err());
     }
 
-    /// One document for each way to make much of little.
+    /// Documents that take much more memory than their length, one for each technique.
     fn swollen() -> Vec<String> {
         let many = |item: &str| format!("[{}{item}]", format!("{item},").repeat(100_000));
         let keys: Vec<String> = (0..100_000).map(|number| format!("\"{number}\":0")).collect();
@@ -445,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_ends_what_would_take_more() {
+    fn the_memory_limit_stops_parsing() {
         for text in swollen() {
             let start = text.get(..20).unwrap();
             for limited in [
@@ -453,15 +452,15 @@ mod tests {
                 value_without(text.as_bytes(), "p", ENOUGH).map(drop),
                 typed::<de::IgnoredAny>(text.as_bytes(), ENOUGH).map(drop),
             ] {
-                let said = limited.unwrap_err().to_string();
-                assert!(said.contains("more than 1024 KiB of memory"), "{start}: {said}");
+                let message = limited.unwrap_err().to_string();
+                assert!(message.contains("more than 1024 KiB of memory"), "{start}: {message}");
             }
             assert!(value(text.as_bytes(), PLENTY).is_ok(), "{start}");
         }
     }
 
     #[test]
-    fn what_is_not_kept_counts_while_its_keys_are_compared() {
+    fn skipped_keys_count_while_they_are_compared() {
         for text in swollen() {
             let large = text.starts_with(r#"{"0":0"#);
             assert_eq!(check(text.as_bytes(), ENOUGH).is_err(), large, "{}", text.get(..20).unwrap());
@@ -471,13 +470,13 @@ mod tests {
         let objects = format!(r#"[{}0]"#, r#"{"key":{"key":1}},"#.repeat(100_000));
         assert!(
             check(objects.as_bytes(), Limit::memory(1024)).is_ok(),
-            "what a closed object took is given back"
+            "a closed object returns its memory"
         );
     }
 
-    /// What is counted is at least what the values take where they are kept: the sizes are of the types themselves.
+    /// The estimate is at least the memory that the kept values take, by the sizes of their types.
     #[test]
-    fn the_estimate_is_from_above() {
+    fn the_estimate_is_an_upper_bound() {
         fn least(value: &Value) -> usize {
             match value {
                 Value::String(text) => text.capacity(),

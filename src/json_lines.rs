@@ -1,21 +1,21 @@
-//! Several JSON documents in one file: one on each line (JSON lines), or laid out over many lines, one after the other.
+//! Several JSON documents in one file: one for each line (JSON lines), or formatted over several lines.
 //!
-//! Blank lines, Windows' line ends and a byte order mark mean nothing. Each document keeps the number of the line that it begins
-//! on, for messages. Nothing of a document is kept but where it is: how much memory it may take is its reader's to limit.
+//! Blank lines, Windows line ends and a byte order mark are ignored. Each document has the number of its first line, for
+//! messages. Documents are only located here; their parser limits the memory that they take.
 //!
 //! Spec: <https://jsonlines.org/>
 
 use serde_json::value::RawValue;
 
-/// What Windows' programs write before text in UTF-8.
+/// The mark that Windows programs write before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One document.
+/// One JSON document in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Document<'a> {
-    /// The line that it begins on, from 1.
+    /// The number of its first line, counted from 1.
     pub line: usize,
-    /// Its bytes, without space around them.
+    /// Its bytes, without surrounding white space.
     pub bytes: &'a [u8],
 }
 
@@ -23,27 +23,27 @@ pub(crate) struct Document<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinesError {
-    /// One of them is not JSON, or ends too early.
-    #[error("what begins on line {line} is not JSON: {source}")]
+    /// A document is not JSON, or is incomplete.
+    #[error("the document on line {line} is not JSON: {source}")]
     Json {
-        /// The line that it begins on.
+        /// The number of its first line.
         line: usize,
-        /// What is wrong with it. A line in it is counted from the beginning of the file.
+        /// The error. Its line number counts from the beginning of the file.
         source: serde_json::Error,
     },
-    /// There are too many.
+    /// The file has too many documents.
     #[error("it has more than {limit} documents")]
     TooMany {
-        /// The limit.
+        /// The most documents that a file may have.
         limit: usize,
     },
 }
 
-/// The documents in `bytes`, at most `limit`. A file without any is an empty list.
+/// Splits `bytes` into documents. A file without documents gives an empty list.
 ///
 /// # Errors
 ///
-/// One of them is not JSON, or there are too many.
+/// A document is not JSON, or there are more than `limit`.
 pub(crate) fn documents(bytes: &[u8], limit: usize) -> Result<Vec<Document<'_>>, LinesError> {
     let bytes = without_mark(bytes);
     let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
@@ -67,7 +67,7 @@ pub(crate) fn documents(bytes: &[u8], limit: usize) -> Result<Vec<Document<'_>>,
     }
 }
 
-/// `bytes` without a byte order mark before them.
+/// `bytes` without a leading byte order mark.
 pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
@@ -82,12 +82,12 @@ mod tests {
 
     fn lines(text: &str) -> Vec<(usize, String)> {
         let documents = documents(text.as_bytes(), 100).unwrap();
-        let shown = |one: &Document<'_>| (one.line, String::from_utf8(one.bytes.to_vec()).unwrap());
+        let shown = |document: &Document<'_>| (document.line, String::from_utf8(document.bytes.to_vec()).unwrap());
         documents.iter().map(shown).collect()
     }
 
     #[test]
-    fn documents_are_found_however_they_are_laid_out() {
+    fn documents_are_found_in_every_layout() {
         let two = |first, second| vec![(first, "{\"a\":1}".to_owned()), (second, "[2]".to_owned())];
         for (text, found) in [
             ("{\"a\":1}\n[2]\n", two(1, 2)),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_document_is_named_by_its_line() {
+    fn an_invalid_document_is_reported_with_its_line() {
         for (text, line) in [
             ("{}\n{\n", 2),
             ("{}\n\n{} rest\n", 3),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn more_documents_than_the_limit_are_an_error() {
+    fn too_many_documents_are_an_error() {
         assert_eq!(documents("{}\n".repeat(3).as_bytes(), 3).unwrap().len(), 3);
         let error = documents("{}\n".repeat(4).as_bytes(), 3).unwrap_err();
         assert!(matches!(error, LinesError::TooMany { limit: 3 }), "{error}");

@@ -1,8 +1,8 @@
-//! Formats that people give where a bundle, a trusted root or a run belongs: recognized, so that the message says what the file is and
-//! which command makes the right one of it.
+//! Recognizes files of the wrong format, given in place of a bundle, a trusted root or a run. The message then names the format and
+//! the command that converts it.
 //!
-//! Only the shape is looked at: a few keys. Nothing is verified, and nothing is accepted because of it: a recognized file is refused all
-//! the same. A row of [`ROWS`] is a format; the first one that fits is named.
+//! Recognition looks at a few keys only. It verifies nothing, and a recognized file is still rejected. Each row of [`ROWS`] is a
+//! format; the first match wins.
 
 mod rows;
 
@@ -19,55 +19,55 @@ use crate::json_lines::without_mark;
 
 pub(crate) use rows::{NO_RUN, ROWS};
 
-/// The largest file that is looked into: larger ones are no metadata, and the message isn't worth the memory.
+/// The largest file that is examined, in bytes. Larger files are not metadata, and the message isn't worth the memory.
 const LOOKED_BYTES: usize = 16 * 1024 * 1024;
 
-/// What the values of such a file may take in memory.
+/// The memory limit for the parsed values of a file.
 const VALUES: Limit = Limit::memory(48 * 1024 * 1024);
 
-/// What was asked for.
+/// The format that the command expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// A Sigstore bundle.
+    /// A Sigstore bundle, of any version.
     Bundle,
-    /// A trusted root.
+    /// A Sigstore trusted root.
     TrustedRoot,
-    /// A TaskRun or PipelineRun.
+    /// A TaskRun or a PipelineRun.
     Run,
 }
 
-/// One format.
+/// A format, and how to get from it to the expected formats.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
-    /// What it is, with its article.
+    /// The format's name with its article.
     pub name: &'static str,
-    /// Whether a file is it.
+    /// Whether a file has this format.
     is: fn(&Seen<'_>) -> bool,
-    /// What the reader does to get a bundle; `None`: nothing but [`Wanted::hint`] helps.
+    /// How to get a bundle; `None` if only [`Wanted::hint`] applies.
     pub to_bundle: Option<&'static str>,
-    /// What the reader does to get a trusted root.
+    /// How to get a trusted root.
     pub to_trusted_root: Option<&'static str>,
-    /// What the reader does to get a run.
+    /// How to get a TaskRun or PipelineRun.
     pub to_run: Option<&'static str>,
 }
 
-/// A file, as far as it could be read.
+/// A file's bytes, with its text and JSON if it has them.
 struct Seen<'a> {
     bytes: &'a [u8],
     text: &'a str,
     json: Cow<'a, Value>,
 }
 
-/// A format that a file was recognized as.
+/// The recognized format of a file.
 #[derive(Clone)]
 pub struct Known {
     row: &'static Row,
-    /// What the file says that it is: the kind of a Kubernetes object, the message of an error.
+    /// A detail from the file: the kind of a Kubernetes object, or an error message.
     says: Option<String>,
 }
 
 impl Known {
-    /// The format of a file; `None`: it isn't known.
+    /// Recognizes a file; `None` if no format matches.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let bytes = without_mark(bytes);
         if bytes.len() > LOOKED_BYTES {
@@ -79,9 +79,9 @@ impl Known {
         Self::seen(&Seen { bytes, text, json: Cow::Owned(json.unwrap_or_default()) })
     }
 
-    /// The format of one document of a file, which was read already.
+    /// Recognizes a document that is already parsed.
     pub(crate) fn of_document(json: &Value) -> Option<Self> {
-        // That nothing was written is said of files.
+        // Only a whole file can be "an empty file".
         if json.is_null() {
             return None;
         }
@@ -93,17 +93,17 @@ impl Known {
         Some(Self { row, says: says(seen) })
     }
 
-    /// The format of a file that isn't `wanted`; `None`: it isn't known, or it is just that, and something else is wrong with it.
+    /// Recognizes a file that isn't `wanted`; `None` if no format matches, or if the file is `wanted` but has another error.
     pub(crate) fn other_than(wanted: Wanted, bytes: &[u8]) -> Option<Self> {
         Self::of(bytes).filter(|known| known.row.name != wanted.name())
     }
 
-    /// Whether it is an object of a cluster.
+    /// Whether the file is a Kubernetes object.
     pub(crate) fn is_kubernetes(&self) -> bool {
         matches!(self.row.name, rows::RUN | rows::OBJECT)
     }
 
-    /// What it is, with its article.
+    /// The format's name with its article, and the detail from the file.
     pub fn name(&self) -> String {
         match &self.says {
             Some(says) => format!("{} ({})", self.row.name, foreign::shown(says, 200)),
@@ -111,7 +111,7 @@ impl Known {
         }
     }
 
-    /// What the reader does to get what is `wanted`. `FILE` in it stands for the file.
+    /// How to get the `wanted` format. `FILE` in the text stands for the file.
     pub fn hint(&self, wanted: Wanted) -> &'static str {
         let own = match wanted {
             Wanted::Bundle => self.row.to_bundle,
@@ -129,7 +129,7 @@ impl std::fmt::Debug for Known {
 }
 
 impl Wanted {
-    /// The name of its row.
+    /// The name of the format's row.
     const fn name(self) -> &'static str {
         match self {
             Self::Bundle => rows::BUNDLE,
@@ -138,14 +138,14 @@ impl Wanted {
         }
     }
 
-    /// What the reader does where the format has no way to it.
+    /// The advice for files from which no command gets the wanted format.
     pub const fn hint(self) -> &'static str {
         match self {
             Self::Bundle => {
-                "give the Sigstore bundle that was made with the artifact, often named ARTIFACT.sigstore.json"
+                "give the artifact's Sigstore bundle, often named ARTIFACT.sigstore.json"
             }
             Self::TrustedRoot => {
-                "give a trusted_root.json, as Sigstore's TUF repository has it, or as `cosign trusted-root create` or \
+                "give a trusted_root.json from Sigstore's TUF repository, or as `cosign trusted-root create` or \
                  `gh attestation trusted-root` prints it"
             }
             Self::Run => "give one TaskRun, or one PipelineRun followed by its own TaskRuns",
@@ -154,7 +154,7 @@ impl Wanted {
 }
 
 impl<'a> Seen<'a> {
-    /// The text at a path of keys; empty where there is none.
+    /// The string at a JSON pointer; empty if there is none.
     fn string(&self, path: &str) -> &str {
         self.json.pointer(path).and_then(Value::as_str).unwrap_or_default()
     }
@@ -171,13 +171,13 @@ impl<'a> Seen<'a> {
         self.json.pointer(path).is_some_and(Value::is_object)
     }
 
-    /// The value at one of the lines `KEY: VALUE` of YAML that aren't indented.
+    /// The value of an unindented YAML line `KEY: VALUE`.
     fn yaml(&self, key: &str) -> &'a str {
         let values = self.text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
         values.map(|value| value.trim().trim_matches(['"', '\''])).next().unwrap_or_default()
     }
 
-    /// Whether it is a Kubernetes object of one of these kinds.
+    /// Whether the file is a Kubernetes object of one of these kinds.
     fn is_kind(&self, kinds: &[&str]) -> bool {
         self.kubernetes().is_some_and(|(_, kind)| kinds.contains(&kind))
     }
@@ -192,12 +192,12 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// What a file says that it is, beyond its format.
+/// A detail from the file that the format's name doesn't include.
 fn says(seen: &Seen<'_>) -> Option<String> {
     if let Some((version, kind)) = seen.kubernetes()
         && !(kind == "Status" && seen.has("/message"))
     {
-        return Some(format!("{kind} of {version}"));
+        return Some(format!("{version} {kind}"));
     }
     if rows::is_tuf(seen) {
         return Some(seen.string("/signed/_type").to_owned());

@@ -1,9 +1,9 @@
 //! Stepseal: the signing step of a Tekton pipeline.
 //!
-//! This library is for the `stepseal` binary and its tests: it has no stable interface, and what is `pub` is what those use. To sign from a
+//! This library serves the `stepseal` binary and its tests. It has no stable interface: an item is `pub` because those use it. To sign from a
 //! program, run the binary.
 //!
-//! Data flows one way, and only [`flow`] knows the order:
+//! Data flows one way, and only [`flow`] knows the order of the stages:
 //!
 //! ```text
 //! discover ──▶ plan ──▶ payload ──▶ sign ──▶ store ──▶ check ──▶ report
@@ -11,9 +11,9 @@
 //! ```
 //!
 //! No stage imports another. Below the stages are the clients ([`registry`], [`cluster`]), the values that stages exchange ([`oci`],
-//! [`key`], [`formats`], [`run`], …), and the small things that every layer uses: [`exit`] codes, [`explain`]ing errors, [`input`]
-//! files and text that are [`foreign`], strict [`json`], and [`secret`] bytes. ARCHITECTURE.md has the table of layers, and
-//! `tests/hermetic/layers.rs` checks it.
+//! [`key`], [`formats`], [`run`], …), and small modules that every layer uses: [`exit`] codes, error explanations ([`explain`]), [`input`]
+//! files, untrusted text ([`foreign`]), strict [`json`], and [`secret`] bytes. ARCHITECTURE.md lists the layers, and
+//! `tests/hermetic/layers.rs` checks them.
 
 pub mod agent;
 mod blank;

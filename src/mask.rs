@@ -1,11 +1,11 @@
-//! Secrets that others repeat: what was sent to a server is hidden in what the server says.
+//! Hides secrets that were sent to a server in the text that the server returns.
 //!
-//! A [`Mask`] knows the secrets that were sent, and hides them in a text wherever they stand in it: as they are, in any case of their ASCII
-//! letters, in base64 (both alphabets, padded or not), percent-encoded, escaped as in JSON or HTML, and with these mixed. A text that was cut, which
-//! ends with `…`, may end in the middle of a secret: its beginning is hidden too.
+//! A [`Mask`] knows the secrets that were sent, and hides every occurrence in a text: unchanged, with ASCII letters in another
+//! case, in base64 (both alphabets, padded or not), percent-encoded, escaped as in JSON or HTML, and in any mix of these. A truncated text ends
+//! with `…` and may end within a secret, so the beginning of a secret is hidden there too.
 //!
-//! Secrets of less than 4 bytes are not looked for: they stand in every other word. Nor is a secret that is spelled in another way, turned
-//! round or in pieces: a server that wants to publish what it was sent can always do that.
+//! Secrets shorter than 4 bytes are not searched for, because ordinary words contain them. Neither are secrets in another encoding, reversed
+//! or in pieces: a server that wants to publish a secret can always do so.
 
 use std::borrow::Cow;
 
@@ -14,22 +14,22 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-/// How the `Authorization` of a user and password begins.
+/// The prefix of an `Authorization` header with a user and password.
 const BASIC: &[u8] = b"Basic ";
 
-/// What stands in the place of a secret.
+/// The text that replaces a secret.
 pub(crate) const HIDDEN: &str = "[hidden]";
 
-/// The shortest secret that is looked for, in bytes; also how much of one at the end of a cut text.
+/// The shortest secret that is searched for, in bytes, and the shortest beginning of a secret at the end of a truncated text.
 const MIN_BYTES: usize = 4;
 
-/// The most escapes of an escape that are undone: JSON in JSON in JSON.
+/// The deepest nesting of escapes that is decoded, as for JSON in JSON in JSON.
 const MAX_NESTED: usize = 8;
 
-/// The longest escape of one character: a pair of surrogates, percent-encoded twice.
+/// The longest escape of a single character: a surrogate pair, percent-encoded twice.
 const LONGEST_ESCAPE_BYTES: usize = 120;
 
-/// Characters as HTML writes them.
+/// Characters with their HTML entities.
 const ENTITIES: [(char, &str); 7] = [
     ('"', "&quot;"),
     ('"', "&#34;"),
@@ -40,19 +40,19 @@ const ENTITIES: [(char, &str); 7] = [
     ('\'', "&#x27;"),
 ];
 
-/// The most steps that looking for secrets in a text takes: a server chooses both its tokens and its texts. A text that takes more is hidden.
+/// The most search steps for a text, because a server chooses both its tokens and its texts. A text that needs more is hidden completely.
 const MAX_STEPS: usize = 1 << 18;
 
-/// The secrets that a server may repeat. They are wiped with it, so it lives as long as a text is looked at.
+/// The secrets that a server may repeat. They are wiped on drop, so a mask should live only while a text is searched.
 #[derive(Default)]
 pub(crate) struct Mask {
     secrets: Vec<Zeroizing<String>>,
-    /// Tokens, in the `Authorization` headers that carry them: a clone is the same memory.
+    /// Tokens in their `Authorization` headers. Cloning a header doesn't copy the memory.
     tokens: Vec<HeaderValue>,
 }
 
 impl Mask {
-    /// Hides a password or a token, also in base64.
+    /// Adds a password or a token, to be hidden also in base64.
     pub(crate) fn secret(&mut self, secret: &[u8]) {
         if secret.len() < MIN_BYTES {
             return;
@@ -65,13 +65,13 @@ impl Mask {
         }
     }
 
-    /// Hides a password, alone and together with its user's name, as `Basic` logins have it.
+    /// Adds a password, to be hidden alone and with the user name, as in `Basic` logins.
     pub(crate) fn login(&mut self, user: &str, password: &[u8]) {
         self.secret(password);
         self.secret(&Zeroizing::new([user.as_bytes(), b":", password].concat()));
     }
 
-    /// Hides what the value of an `Authorization` header carries.
+    /// Adds the credentials in an `Authorization` header.
     pub(crate) fn authorization(&mut self, value: &HeaderValue) {
         let Some(credentials) = value.as_bytes().strip_prefix(BASIC) else {
             return self.secret(token_of(value));
@@ -81,12 +81,12 @@ impl Mask {
         self.login(&String::from_utf8_lossy(user), password.strip_prefix(b":").unwrap_or(password));
     }
 
-    /// Hides the token that an `Authorization` header carries, but not its base64: there may be a thousand tokens, and this copies none.
+    /// Adds the token in an `Authorization` header without copying it. Its base64 is not hidden. There may be a thousand tokens.
     pub(crate) fn token(&mut self, value: &HeaderValue) {
         self.tokens.push(value.clone());
     }
 
-    /// `text` with [`HIDDEN`] in the place of each secret.
+    /// Replaces each secret in `text` with [`HIDDEN`].
     pub(crate) fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let (whole, cut) = text.strip_suffix('…').map_or((text, false), |whole| (whole, true));
         let (mut out, mut copied, mut at) = (String::new(), 0, 0);
@@ -102,7 +102,7 @@ impl Mask {
             };
             out.push_str(whole.get(copied..at).unwrap_or_default());
             out.push_str(HIDDEN);
-            // The padding of base64 belongs to it.
+            // Base64 padding is part of the secret.
             let rest = whole.get(end..).unwrap_or_default();
             at = whole.len() - rest.trim_start_matches('=').len();
             copied = at;
@@ -114,13 +114,13 @@ impl Mask {
         Cow::Owned(out)
     }
 
-    /// The same, in its place.
+    /// Replaces each secret with [`HIDDEN`] in place.
     pub(crate) fn hide(&self, text: &mut String) {
         let hidden = self.text(text).into_owned();
         *text = hidden;
     }
 
-    /// Where the longest secret ends that begins `at` a place of `text`.
+    /// The end of the longest secret that begins at `at`.
     fn end(&self, text: &str, at: usize, cut: bool, steps: &mut usize) -> Option<usize> {
         let head = text.as_bytes().get(at..)?;
         let tokens = self.tokens.iter().map(token_of);
@@ -133,11 +133,11 @@ impl Mask {
 
 fn token_of(value: &HeaderValue) -> &[u8] {
     let value = value.as_bytes();
-    // Looked for from the start: a token is long.
+    // Searching from the start is faster, because tokens are long.
     value.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or(value)
 }
 
-/// Whether the first two bytes are those of the secret, or may be escaped: quick, as most are not.
+/// Whether the first two bytes match the secret or may be escaped. This quick check rules out most positions.
 fn may_begin(secret: &[u8], text: &[u8]) -> bool {
     for (want, have) in secret.iter().zip(text).take(2) {
         if begins_escape(*have) {
@@ -154,11 +154,11 @@ fn begins_escape(byte: u8) -> bool {
     matches!(byte, b'%' | b'\\' | b'&' | b'+')
 }
 
-/// Where `secret` ends in `text`, if it begins `at` that place, however each of its characters is written.
+/// The end of `secret` in `text` if it begins at `at`, in any mix of spellings.
 fn end_of(secret: &str, text: &str, at: usize, cut: bool, steps: &mut usize) -> Option<usize> {
     let mut places = vec![at];
     for (matched, want) in secret.char_indices() {
-        // A cut may go through an escape, too.
+        // A text may be truncated within an escape, too.
         let is_cut = |place: &usize| {
             let rest = text.as_bytes().get(*place..).unwrap_or_default();
             rest.first().is_none_or(|byte| begins_escape(*byte) && rest.len() < LONGEST_ESCAPE_BYTES)
@@ -186,15 +186,15 @@ fn end_of(secret: &str, text: &str, at: usize, cut: bool, steps: &mut usize) -> 
     places.last().copied()
 }
 
-/// How characters of a text are read: how often what URLs and HTML encode is decoded.
+/// How many times URL and HTML encoding is decoded.
 #[derive(Clone, Copy)]
 struct Reading(u8);
 
-/// As they stand there, decoded, and what was encoded twice.
+/// The depths to try: not encoded, encoded once, and encoded twice.
 const READINGS: [Reading; 3] = [Reading(0), Reading(1), Reading(2)];
 
 impl Reading {
-    /// The character at a place, and where it ends.
+    /// The decoded character at `at`, and its end.
     fn next(self, text: &str, at: usize) -> Option<(char, usize)> {
         let Some(below) = self.0.checked_sub(1).map(Self) else {
             let next = text.get(at..)?.chars().next()?;
@@ -213,7 +213,7 @@ impl Reading {
         Some(decoded.unwrap_or(plain))
     }
 
-    /// The character that percent-encoded bytes make.
+    /// Decodes the percent-encoded UTF-8 character at `at`.
     fn percent(self, text: &str, mut at: usize) -> Option<(char, usize)> {
         let mut bytes = [0; 4];
         for count in 1..=bytes.len() {
@@ -228,7 +228,7 @@ impl Reading {
         None
     }
 
-    /// The number that `count` hexadecimal digits make.
+    /// Parses `count` hexadecimal digits at `at`.
     fn hex(self, text: &str, mut at: usize, count: usize) -> Option<(u32, usize)> {
         let mut value = 0;
         for _ in 0..count {
@@ -240,7 +240,7 @@ impl Reading {
     }
 }
 
-/// Adds to `ends` where the character ends, for each way to write it.
+/// Adds the end of `want` to `ends` for each spelling that matches at `at`.
 fn spellings(want: char, text: &str, at: usize, reading: Reading, ends: &mut Vec<usize>) {
     let Some((first, mut end)) = reading.next(text, at) else { return };
     if first.eq_ignore_ascii_case(&want) || (want == ' ' && first == '+') {
@@ -262,7 +262,7 @@ fn spellings(want: char, text: &str, at: usize, reading: Reading, ends: &mut Vec
     }
 }
 
-/// Where what stands behind a backslash for the character ends: `n`, `u000a`, a pair of surrogates, `u{a}`, `x0a`.
+/// The end of a backslash escape for `want`, after the backslash: `n`, `u000a`, a surrogate pair, `u{a}`, or `x0a`.
 fn escape(want: char, text: &str, at: usize, reading: Reading) -> Option<usize> {
     let (first, after) = reading.next(text, at)?;
     let is_want = |(value, end)| (value == u32::from(want)).then_some(end);
@@ -281,7 +281,7 @@ fn escape(want: char, text: &str, at: usize, reading: Reading) -> Option<usize> 
     }
 }
 
-/// Where the four digits, or twice four with `\u` between them, end that JSON has for the character.
+/// The end of JSON's four hexadecimal digits for `want`, or of a surrogate pair with `\u` in between.
 fn utf16(want: char, text: &str, mut at: usize, reading: Reading) -> Option<usize> {
     let mut units = [0; 2];
     for (index, unit) in want.encode_utf16(&mut units).iter().enumerate() {
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_are_hidden_as_headers_have_them() {
+    fn logins_are_hidden_in_the_form_that_headers_use() {
         let mut mask = Mask::default();
         mask.authorization(&HeaderValue::from_static("Basic Y2ktYm90Omh1bnRlcjI=")); // ci-bot:hunter2
         mask.authorization(&HeaderValue::from_static("Bearer abc.def"));
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_hidden_with_its_user_alone() {
+    fn a_short_secret_is_hidden_only_with_its_user() {
         let mut mask = Mask::default();
         mask.login("ci", b"abc");
         assert_eq!(mask.text("abc ci:abc Y2k6YWJj"), "abc [hidden] [hidden]");
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_secret_is_hidden_where_the_text_was_cut() {
+    fn the_beginning_of_a_secret_is_hidden_at_the_end_of_a_truncated_text() {
         let mask = mask(&["hunter2-hunter2"]);
         assert_eq!(mask.text("is hunter2-hu…"), "is [hidden]…");
         assert_eq!(mask.text("is hunter2%2…"), "is [hidden]…");
@@ -370,18 +370,18 @@ mod tests {
     }
 
     #[test]
-    fn of_two_secrets_the_longer_one_is_hidden_and_many_are_found() {
+    fn the_longest_secret_and_every_occurrence_are_hidden() {
         let mask = mask(&["abcd", "abcdef", "abcd"]);
         assert_eq!(mask.text("abcdefg abcde abcdabcd"), "[hidden]g [hidden]e [hidden][hidden]");
     }
 
     #[test]
-    fn a_text_that_takes_too_long_is_hidden_as_a_whole() {
+    fn a_text_that_takes_too_long_is_hidden_completely() {
         let tokens: Vec<String> = (0..200).map(|number| "e".repeat(4000) + &number.to_string()).collect();
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).collect();
-        let begun = std::time::Instant::now();
+        let start = std::time::Instant::now();
         assert_eq!(mask(&tokens).text(&"e".repeat(4096)), HIDDEN);
-        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     }
 
     proptest! {
@@ -399,7 +399,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_without_the_secret_stays(text in "[a-y%\\\\&+{}0-9…]{0,80}") {
+        fn a_text_without_the_secret_is_unchanged(text in "[a-y%\\\\&+{}0-9…]{0,80}") {
             prop_assert_eq!(mask(&["zzzzzzzz"]).text(&text), text.as_str());
         }
     }

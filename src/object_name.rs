@@ -1,37 +1,39 @@
-//! Names, namespaces and UIDs of objects: checked once, so that none becomes another path of the API server's, leads out of a folder, or
-//! breaks a line.
+//! Names, namespaces and UIDs of Kubernetes objects. Each is validated once, so that none can change an API path, leave a directory, or
+//! break a line.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::foreign::Text;
 
-/// The longest name of an object, the longest of a namespace, and the longest UID.
+/// The longest object name, in bytes.
 ///
 /// Spec: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>
 const NAME_BYTES: usize = 253;
+/// The longest namespace name, in bytes.
 const NAMESPACE_BYTES: usize = 63;
+/// The longest UID, in bytes.
 const UID_BYTES: usize = 63;
 
-/// Why a text is not a name of an object, or not a UID.
+/// Why a text is not a valid object name, namespace or UID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
-    /// There is not one `/`.
+    /// The text doesn't contain exactly one `/`.
     #[error("it is not NAMESPACE/NAME")]
     Form,
-    /// The namespace has characters that none can have.
-    #[error("{0:.80?} is not a namespace: lower-case letters, digits and -, up to 63")]
+    /// The namespace has invalid characters or is too long.
+    #[error("{0:.80?} is not a valid namespace: use up to 63 lower-case letters, digits and -")]
     Namespace(Text),
-    /// The name has characters that none can have.
-    #[error("{0:.80?} is not a name: lower-case letters, digits, - and ., up to 253")]
+    /// The name has invalid characters or is too long.
+    #[error("{0:.80?} is not a valid name: use up to 253 lower-case letters, digits, - and .")]
     Name(Text),
-    /// The UID has characters that none can have.
-    #[error("{0:.80?} is not a UID: letters, digits, ., - and _, up to 63, without \"..\"")]
+    /// The UID has invalid characters or is too long.
+    #[error("{0:.80?} is not a valid UID: use up to 63 letters, digits, ., - and _, without \"..\"")]
     Uid(Text),
 }
 
-/// A text that was checked when it was read. `$check` says what it may be.
+/// Defines a newtype of a text that `$check` accepts.
 macro_rules! checked {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -39,7 +41,7 @@ macro_rules! checked {
         pub struct $name(String);
 
         impl $name {
-            /// The text.
+            /// The validated text, as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -63,17 +65,17 @@ macro_rules! checked {
 }
 
 checked! {
-    /// The name of an object: RFC 1123's subdomain.
+    /// The name of an object, an RFC 1123 subdomain.
     Name, |text| text.len() <= NAME_BYTES && text.split('.').all(is_label)
 }
 checked! {
-    /// The name of a namespace: RFC 1123's label.
+    /// The name of a namespace, an RFC 1123 label.
     Namespace, |text| text.len() <= NAMESPACE_BYTES && is_label(text)
 }
 checked! {
     /// An object's UID: letters, digits, `.`, `-` and `_`, neither only dots nor two dots in a row.
     ///
-    /// The API server's own are RFC 4122's UUIDs; of others, what can be a part of an annotation's name and of a file's is taken.
+    /// The API server uses RFC 4122 UUIDs. Other UIDs are accepted if they can be part of an annotation's name and of a file name.
     Uid, |text| {
         let taken = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
         !text.is_empty()
@@ -84,7 +86,7 @@ checked! {
     }
 }
 
-/// A namespace and a name in it.
+/// The namespace and the name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectName {
     namespace: Namespace,
@@ -92,30 +94,30 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
-    /// The object `name` in `namespace`.
+    /// Creates the name of the object `name` in `namespace`.
     ///
     /// # Errors
     ///
-    /// If Kubernetes allows no such name.
+    /// Kubernetes doesn't allow the name or the namespace.
     pub fn new(namespace: &str, name: &str) -> Result<Self, NameError> {
         Ok(Self { namespace: namespace.parse()?, name: name.parse()? })
     }
 
-    /// `NAMESPACE/NAME`, or `NAME` in `namespace`.
+    /// Parses `NAMESPACE/NAME`, or a `NAME` in `namespace`.
     ///
     /// # Errors
     ///
-    /// If it is neither.
+    /// The text has neither form.
     pub(crate) fn within(text: &str, namespace: &str) -> Result<Self, NameError> {
         if text.contains('/') { text.parse() } else { Self::new(namespace, text) }
     }
 
-    /// The namespace.
+    /// The object's namespace, without the name.
     pub(crate) fn namespace(&self) -> &str {
         self.namespace.as_str()
     }
 
-    /// The name in the namespace.
+    /// The object's name, without the namespace.
     pub fn name(&self) -> &str {
         self.name.as_str()
     }
@@ -127,7 +129,7 @@ impl From<(Namespace, Name)> for ObjectName {
     }
 }
 
-/// RFC 1123's label, without its limit of 63: Kubernetes has it for namespaces and not for the parts of names.
+/// Whether `text` is an RFC 1123 label of any length. Kubernetes limits the length of namespaces, not of the parts of names.
 fn is_label(text: &str) -> bool {
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let ends = |b: Option<u8>| b.is_some_and(alphanumeric);
@@ -139,7 +141,7 @@ fn is_label(text: &str) -> bool {
 impl FromStr for ObjectName {
     type Err = NameError;
 
-    /// Reads `NAMESPACE/NAME`.
+    /// Parses an object name of the form `NAMESPACE/NAME`.
     fn from_str(text: &str) -> Result<Self, NameError> {
         match text.split_once('/') {
             Some((namespace, name)) if !name.contains('/') => Self::new(namespace, name),
@@ -159,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_what_kubernetes_allows_and_no_other_path() {
+    fn object_names_are_those_that_kubernetes_allows() {
         let name: ObjectName = "ci/build-1.x".parse().unwrap();
         assert_eq!((name.namespace(), name.name()), ("ci", "build-1.x"));
         assert_eq!(name.to_string(), "ci/build-1.x");
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uid_is_one_part_of_a_file_name_and_of_an_annotation() {
+    fn a_uid_fits_into_a_file_name_and_an_annotation_name() {
         for good in ["495215fc-1bc7-4c33-894d-fb6c5ed7f30e", "u-1", "A_b.c", "-", "_", ".a.", &"u".repeat(63)]
         {
             assert_eq!(good.parse::<Uid>().unwrap().as_str(), good);
@@ -214,7 +216,7 @@ mod tests {
             &long,
         ] {
             let error = bad.parse::<Uid>().unwrap_err().to_string();
-            assert!(!error.contains(char::is_control) && error.contains("is not a UID"), "{error}");
+            assert!(!error.contains(char::is_control) && error.contains("is not a valid UID"), "{error}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Patterns: over paths, with `*` within a part and `**` across parts; and over the labels of a host, as the kubelet reads them.
+//! Patterns for paths, with `*` within a part and `**` across parts, and for the labels of a host, as the kubelet matches them.
 
-/// Whether the parts of a pattern cover all of the path `name`.
+/// Whether a pattern, given by its parts, matches the whole path `name`.
 pub(crate) fn covers<P: AsRef<str>>(parts: &[P], name: &str) -> bool {
     let names: Vec<&str> = name.split('/').collect();
     wildcard(
@@ -11,28 +11,28 @@ pub(crate) fn covers<P: AsRef<str>>(parts: &[P], name: &str) -> bool {
     )
 }
 
-/// Whether `pattern` covers all of `text`, which is one part of a path.
+/// Whether `pattern` matches the whole of `text`, a single part of a path.
 pub(crate) fn covers_part(pattern: &str, text: &str) -> bool {
     wildcard(pattern.as_bytes(), text.as_bytes(), |b| *b == b'*', |p, b| p == b)
 }
 
-/// A pattern for one label of a host: `*`, `?` and classes (`[a-z]`, `[^a]`) stand for characters, as for Go's `path.Match`.
+/// A pattern for a single host label. `*`, `?` and classes (`[a-z]`, `[^a]`) match characters as in Go's `path.Match`.
 ///
-/// Nothing else of that language is let in: no escapes, and in classes only what a host can have.
+/// Escapes are not supported, and classes can contain only characters that are valid in a host name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LabelPattern(Vec<Item>);
 
-/// What a pattern has for one character, or for any number of them.
+/// A pattern element that matches one character, or any number of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
-    /// Any number of characters.
+    /// Matches any number of characters.
     Star,
-    /// One character that is in the ranges, or isn't.
+    /// Matches one character inside the ranges, or outside them if `negated`.
     One { negated: bool, ranges: Vec<(u8, u8)> },
 }
 
 impl LabelPattern {
-    /// Reads a label; `None`: it is not a pattern.
+    /// Parses a label; `None` if it is not a valid pattern.
     pub(crate) fn parse(label: &str) -> Option<Self> {
         let (mut items, mut rest) = (Vec::new(), label.as_bytes());
         while let Some((first, after)) = rest.split_first() {
@@ -53,16 +53,16 @@ impl LabelPattern {
         (!items.is_empty()).then_some(Self(items))
     }
 
-    /// Whether it covers all of `label`.
+    /// Whether the pattern matches the whole of `label`.
     pub(crate) fn covers(&self, label: &str) -> bool {
         wildcard(&self.0, label.as_bytes(), |item| *item == Item::Star, Item::is_one)
     }
 }
 
 impl Item {
-    /// What stands between `[` and `]`.
+    /// Parses a class without its `[` and `]`.
     fn class(class: &[u8]) -> Option<Self> {
-        // Only the first `^` negates; a further one is a character that no host has.
+        // Only the first `^` negates. A further `^` can't match, because no host name contains it.
         let (negated, mut members) = match class {
             [b'^', members @ ..] => (true, members),
             members => (false, members),
@@ -98,16 +98,16 @@ impl Item {
     }
 }
 
-/// Whether a host can have it, but for the dots.
+/// Whether a host label can contain this character.
 fn is_plain(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Whether `pattern` covers all of `text`, where a `star` stands for any number of items and every other
-/// item for the `one` that it matches.
+/// Whether `pattern` matches the whole of `text`. A `star` matches any number of items, and every other pattern item
+/// matches a single text item, as `one` decides.
 ///
-/// After a mismatch the last star takes one item more; earlier stars never need to, so the time is at most the
-/// product of the lengths. (The `glob-match` crate says that `r/**/*b` doesn't match `r/b/b`.)
+/// After a mismatch the last star takes another item. Earlier stars never need to, so the time is at most the
+/// product of the lengths. (The `glob-match` crate wrongly rejects `r/b/b` for `r/**/*b`.)
 fn wildcard<P, T>(
     pattern: &[P],
     text: &[T],
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_is_read_as_the_kubelet_reads_it() {
+    fn labels_match_as_the_kubelet_matches_them() {
         for (pattern, label, covers) in [
             ("a[b-d]?", "acx", true),
             ("a[b-d]?", "ac", false),
@@ -160,8 +160,8 @@ mod tests {
         ] {
             assert_eq!(LabelPattern::parse(pattern).unwrap().covers(label), covers, "{pattern} {label}");
         }
-        for no_pattern in ["", "[]", "[^]", "[a", "a]", "[a[]", "a\\*", "{a}", "a.b"] {
-            assert_eq!(LabelPattern::parse(no_pattern), None, "{no_pattern}");
+        for invalid in ["", "[]", "[^]", "[a", "a]", "[a[]", "a\\*", "{a}", "a.b"] {
+            assert_eq!(LabelPattern::parse(invalid), None, "{invalid}");
         }
     }
 }

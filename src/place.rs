@@ -1,46 +1,46 @@
-//! Where signatures are kept: the stores and encodings that a run may name, and what a signature is kept under.
+//! Where signatures are stored: the stores and encodings that the configuration can name, and a signature's storage key.
 
 use crate::chains::ShortKey;
 use crate::oci::{Digest, ImageRef};
 
-/// A store, as the configuration names it; in the order in which a run writes to them.
+/// A store as the configuration names it. Stores are ordered as a run writes to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoreKind {
-    /// What it needs.
+    /// The object that holds its signatures.
     pub holder: Holder,
-    /// Its name in the configuration.
+    /// The store's name in the configuration.
     pub name: &'static str,
 }
 
-/// What holds the signatures of a store, and has to be there.
+/// The object that holds a store's signatures and has to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Holder {
-    /// The registries of the images that the signatures are about, in all encodings.
+    /// The registries of the signed images, in all encodings.
     Images,
-    /// The folder for signatures.
+    /// The directory for signatures.
     Folder,
-    /// The object of the run, in the cluster.
+    /// The run's object in the cluster.
     Run,
 }
 
 impl StoreKind {
-    /// Whether signatures lie beside images: a run without images has no place there.
+    /// Whether the store keeps signatures beside images. A run without images can't use it.
     pub(crate) fn is_beside_images(self) -> bool {
         self.holder == Holder::Images
     }
 
-    /// Whether it needs the folder for signatures.
+    /// Whether the store needs the directory for signatures.
     pub(crate) fn needs_folder(self) -> bool {
         self.holder == Holder::Folder
     }
 
-    /// Whether it needs a run, and the cluster.
+    /// Whether the store needs a run in the cluster.
     pub(crate) fn needs_run(self) -> bool {
         self.holder == Holder::Run
     }
 }
 
-/// How signatures lie in registries.
+/// The format of signatures in registries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Encoding {
     /// cosign's `.sig` and `.att` tags.
@@ -50,10 +50,10 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// All of them.
+    /// Every encoding, in canonical order.
     pub const ALL: [Self; 2] = [Self::Dsse, Self::SigstoreBundle];
 
-    /// Its name in the configuration.
+    /// The encoding's name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dsse => "dsse",
@@ -62,25 +62,25 @@ impl Encoding {
     }
 }
 
-/// The names under which a signature is kept where each has its own: Tekton Chains' keys.
+/// Tekton Chains' keys for one signature, used by stores that keep each signature under a key of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptUnder {
     /// `taskrun-UID`, `pipelinerun-UID`, or the first twelve digits of an image's digest.
     pub short: String,
-    /// `tekton.dev-v1-TaskRun-UID`, or an image's whole name.
+    /// `tekton.dev-v1-TaskRun-UID`, or an image's full name.
     pub full: String,
-    /// The image; `None`: it is a run's.
+    /// The signed image; `None` for a run's signature.
     pub image: Option<Digest>,
 }
 
 impl KeptUnder {
-    /// The keys of an image's signature.
+    /// The storage key of an image's signature.
     pub fn image(image: &ImageRef) -> Self {
         let short = ShortKey::Image(image.digest.clone()).name();
         Self { short, full: image.to_string(), image: Some(image.digest.clone()) }
     }
 
-    /// Whether it is a run's.
+    /// Whether the signature is a run's.
     pub(crate) fn is_run(&self) -> bool {
         self.image.is_none()
     }

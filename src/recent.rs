@@ -1,11 +1,11 @@
-//! What was used lately, within limits of number and size: what a process that lives long knows about names that others choose.
+//! A least-recently-used cache with limits on count and memory, for long-lived processes and keys that clients choose.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Values by name. A new one takes the place of what was used least recently and that nobody holds now.
+/// Values by name. A new value evicts the least recently used value that isn't in use.
 #[derive(Debug)]
 pub(crate) struct Recent<K, V> {
     most: usize,
@@ -22,13 +22,13 @@ struct Entry<V> {
 }
 
 impl<K: Eq + Hash + Clone, V> Recent<K, V> {
-    /// At most `most` values, which have `most_bytes` in memory together by what `size` says of each; more only while they are
-    /// held by those who use them.
+    /// Creates a cache of at most `most` values with `most_bytes` of memory in total, by the `size` of each. It exceeds the
+    /// limits only while the values are in use.
     pub(crate) fn new(most: usize, most_bytes: usize, size: fn(&V) -> usize) -> Self {
         Self { most, most_bytes, size, entries: HashMap::new(), uses: 0 }
     }
 
-    /// The value of `name`, made by `make` where it isn't known, or was forgotten.
+    /// The value of `name`. `make` creates it if the cache doesn't have it.
     pub(crate) fn get<Q>(&mut self, name: &Q, make: impl FnOnce() -> V) -> Arc<V>
     where
         K: Borrow<Q>,
@@ -45,18 +45,18 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         value
     }
 
-    /// All values that are known.
+    /// All values in the cache.
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.entries.values().map(|entry| &*entry.value)
     }
 
-    /// How many values are known.
+    /// How many values the cache has.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Forgets until one more has room.
+    /// Evicts values until there is room for another.
     fn make_room(&mut self) {
         let mut bytes: usize = self.entries.values().map(|entry| (self.size)(&entry.value)).sum();
         while self.entries.len() >= self.most || bytes > self.most_bytes {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_used_is_forgotten_and_none_that_is_held() {
+    fn the_least_recently_used_value_is_evicted_unless_it_is_in_use() {
         let mut recent = Recent::<String, u32>::new(3, usize::MAX, |_| 0);
         let held = recent.get("held", || 1);
         for name in ["a", "b"] {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn more_are_kept_only_while_they_are_held() {
+    fn the_limit_is_exceeded_only_while_values_are_in_use() {
         let mut recent = Recent::<String, u32>::new(2, usize::MAX, |_| 0);
         let held: Vec<_> = (0..10).map(|number| recent.get(number.to_string().as_str(), || 1)).collect();
         assert_eq!(recent.entries.len(), 10);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_they_have_in_memory_is_bounded_too() {
+    fn the_total_memory_is_limited_too() {
         let mut recent = Recent::<String, u32>::new(100, 10, |bytes| *bytes as usize);
         for number in 0..100 {
             recent.get(number.to_string().as_str(), || 4);

@@ -1,15 +1,15 @@
-//! Secrets that show what they are: private keys, logins in addresses, and registry credentials, wherever they stand in a text.
+//! Redacts secrets that are recognizable by their form: private keys, logins in URLs, and registry credentials.
 //!
-//! [`Mask`](crate::mask::Mask) hides secrets that are known. This module hides what was put in the wrong place, such as a key given as the name
+//! [`Mask`](crate::mask::Mask) hides known secrets. This module hides secrets in the wrong place, such as a key given as the name
 //! of its file. [`text`] looks for
 //!
-//! - a PEM block of a private key, whole or cut, on one line or several, with escaped line breaks or not;
+//! - a private key's PEM block, complete or truncated, on any number of lines, with plain or escaped line breaks;
 //! - base64 (both alphabets, once or twice) of such a block, of a private key's DER (PKCS#8, SEC1, PKCS#1), of the content of cosign's encrypted keys, or
 //!   of a dockerconfigjson;
 //! - the login in `scheme://user:password@host`;
-//! - the members of a dockerconfigjson that hold logins.
+//! - the members of a dockerconfigjson that contain logins.
 //!
-//! It doesn't find a password or a token that looks like any other word, or a user name without a password. Time is linear in the text.
+//! It doesn't find passwords or tokens that look like ordinary words, or user names without a password. It takes time linear in the text's length.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,7 +20,7 @@ mod encoded;
 mod logins;
 mod pem;
 
-/// `text` with [`HIDDEN`] in the place of each secret that shows what it is. JSON stays JSON: no range crosses the end of a string.
+/// Replaces each recognizable secret in `text` with [`HIDDEN`]. JSON stays valid: no redaction crosses the end of a string.
 ///
 /// ```
 /// use stepseal::redact;
@@ -49,7 +49,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a private key stands in `text`, as PEM or in base64.
+/// Whether `text` contains a private key, as PEM or in base64.
 pub(crate) fn holds_private_key(text: &str) -> bool {
     let mut found = Vec::new();
     pem::find(text, &mut found);
@@ -57,17 +57,17 @@ pub(crate) fn holds_private_key(text: &str) -> bool {
     !found.is_empty()
 }
 
-/// The bytes from `at` on.
+/// The part of `bytes` from `at` to the end.
 fn from(bytes: &[u8], at: usize) -> &[u8] {
     bytes.get(at..).unwrap_or_default()
 }
 
-/// Whether a byte is one of base64's, in either alphabet; padding is not.
+/// Whether a byte belongs to either base64 alphabet, without padding.
 fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
-/// Where the line breaks and blanks that begin `at` a place end, as they are or escaped: `\n`, `\\n`, `\u000a`, `\u{a}`, `%0A`, `%250A`.
+/// The end of the line breaks and blanks at `at`, plain or escaped: `\n`, `\\n`, `\u000a`, `\u{a}`, `%0A`, `%250A`.
 fn after_blanks(bytes: &[u8], mut at: usize) -> usize {
     while let Some(length) = blank_length(from(bytes, at)) {
         at += length;
@@ -97,7 +97,7 @@ fn blank_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// A range of bytes of a text that is hidden.
+/// The byte ranges of a text to hide.
 type Found = Vec<Range<usize>>;
 
 #[cfg(test)]

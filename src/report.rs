@@ -1,4 +1,4 @@
-//! Stage report: how each subject ended, for people, for programs, and as the exit code.
+//! Stage report: the outcome of each subject, for people, for programs, and as the exit code.
 
 pub mod own_results;
 mod recorder;
@@ -28,40 +28,40 @@ use crate::run::RunName;
 
 pub use recorder::{Event, Recorder};
 
-/// How a subject that is signed got there.
+/// The details of a successful outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// Where its signatures lie.
+    /// The location of its signatures.
     pub location: String,
-    /// How many this run added.
+    /// How many signatures this run added.
     pub added: usize,
-    /// How many of those wanted were there already, by this key.
+    /// How many of the wanted signatures by this key already existed.
     pub present: usize,
-    /// How many earlier attestations of the same predicate types, by this key, it removed.
+    /// How many earlier attestations by this key with the same predicate types this run removed.
     pub replaced: usize,
-    /// The key's fingerprint.
+    /// The fingerprint of the key.
     pub key_id: String,
 }
 
-/// What was to be signed, and where it was to go.
+/// The artifact, format, store and encoding of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Label {
     /// `oci` for an image's signature, `taskrun` or `pipelinerun` for a run's, `attestation` for any other predicate.
     pub artifact: &'static str,
-    /// The payload's format.
+    /// The format of the payload.
     pub format: &'static str,
-    /// The store.
+    /// The name of the store.
     pub store: &'static str,
-    /// How it lies there, in the store `oci`: each encoding has an outcome of its own. `None`: another store.
+    /// The encoding in the store `oci`, where each encoding has an outcome of its own; `None` for other stores.
     pub encoding: Option<Encoding>,
 }
 
 impl Label {
-    /// An image's signature by tag.
+    /// The label of an image's signature under a cosign tag.
     pub const IMAGE: Self =
         Self { artifact: "oci", format: "simplesigning", store: "oci", encoding: Some(Encoding::Dsse) };
 
-    /// How something that is the same in all `encodings` is named in `store`: a label each in registries, one elsewhere.
+    /// The labels of an artifact in `store`: a label for each of `encodings` in registries, a single label elsewhere.
     pub(crate) fn each(
         artifact: &'static str,
         format: &'static str,
@@ -76,25 +76,25 @@ impl Label {
     }
 }
 
-/// What a signature is about.
+/// The subject of an outcome.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum About {
-    /// An image.
+    /// An image, by its digest.
     Image(ImageRef),
-    /// An image that an argument names by a tag, as long as nobody knows which one that is.
+    /// An image that an argument names by a tag that is not resolved yet.
     Tag(TagRef),
-    /// An entry of an index that names no manifest that can be signed.
+    /// An index entry that can't be signed.
     Entry {
-        /// The index's repository.
+        /// The repository of the index.
         repository: String,
-        /// The digest as the index has it; `None`: there is none.
+        /// The digest as the index has it; `None` if the entry has no digest.
         digest: Option<Text>,
     },
-    /// A run, by its full name.
+    /// A TaskRun or PipelineRun.
     Run {
-        /// Its name.
+        /// The run's full name.
         name: RunName,
-        /// Its UID, if its object has one.
+        /// The run's UID, if its object has a UID.
         uid: Option<Uid>,
     },
 }
@@ -113,21 +113,21 @@ impl fmt::Display for About {
     }
 }
 
-/// How one subject ended, in one store.
+/// The outcome of one subject in one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// What was to be signed.
+    /// What was to be signed, and where it was to be stored.
     pub label: Label,
-    /// The subject.
+    /// The image or run that was to be signed.
     pub subject: About,
-    /// What named it.
+    /// The sources that named the subject.
     pub from: Vec<String>,
-    /// What became of it.
+    /// The result: signed, or why not.
     pub result: Result<Done, Explanation>,
 }
 
 impl Outcome {
-    /// An image's outcome; an error is turned into what is shown of it.
+    /// Creates the outcome of an image, with an explanation of the error if there is an error.
     pub(crate) fn of_image(
         label: Label,
         image: ImageRef,
@@ -138,7 +138,7 @@ impl Outcome {
         Self { label, subject: About::Image(image), from, result }
     }
 
-    /// The image whose own signature this is; `None`: it is something else.
+    /// The image, if this is the outcome of an image's own signature.
     pub(crate) fn image_signature(&self) -> Option<&ImageRef> {
         match &self.subject {
             About::Image(image) if self.label.artifact == Label::IMAGE.artifact => Some(image),
@@ -146,7 +146,7 @@ impl Outcome {
         }
     }
 
-    /// What is signed, in words, where it isn't an image's own signature.
+    /// A prefix that says what is signed; empty for an image's own signature.
     fn what(&self) -> String {
         match self.label.artifact {
             "oci" => String::new(),
@@ -163,8 +163,8 @@ impl Outcome {
         }
     }
 
-    /// The lines that a step log shows of it; `told` holds the explanations that were shown before.
-    pub fn lines(&self, told: &mut HashSet<String>) -> Vec<String> {
+    /// The lines for the step log. `shown` collects the explanations, so that each is printed in full only once.
+    pub fn lines(&self, shown: &mut HashSet<String>) -> Vec<String> {
         let from = self.from.join(", ");
         let (what, subject) = (self.what(), &self.subject);
         match &self.result {
@@ -190,7 +190,7 @@ impl Outcome {
             ],
             Err(error) => {
                 let mut lines = vec![format!("failed     {what}{subject} ({from})")];
-                if told.insert(error.to_string()) {
+                if shown.insert(error.to_string()) {
                     lines.extend(error.lines());
                 } else {
                     lines.push(format!("           as before: {}", error.error));
@@ -201,19 +201,19 @@ impl Outcome {
     }
 }
 
-/// Something that a run sets out to sign.
+/// An outcome that a run has to produce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// What is to be signed.
+    /// What is to be signed, and where it is to be stored.
     pub label: Label,
-    /// The subject.
+    /// The image or run that was to be signed.
     pub subject: About,
-    /// What named it.
+    /// The sources that named the subject.
     pub from: Vec<String>,
 }
 
 impl Expected {
-    /// The outcome of what was not done, for the reason `why`.
+    /// The failed outcome for the reason `why`.
     pub(crate) fn failed(&self, why: &Explanation) -> Outcome {
         Outcome {
             label: self.label,
@@ -224,21 +224,21 @@ impl Expected {
     }
 }
 
-/// How the run ended.
+/// The outcomes of a run, with notes and statistics.
 #[derive(Clone, Debug)]
 pub struct Report {
     outcomes: Vec<Outcome>,
-    /// What is to be known of runs, by the names that outcomes give as where they come from.
+    /// Notes about runs, by the name that outcomes give in `from`.
     notes: Vec<(String, Vec<String>)>,
     elapsed: Duration,
     requests: u64,
-    /// Whether the run was ended before its work was over.
+    /// Whether the run was interrupted.
     interrupted: bool,
-    /// What protected the process; `None`: it is left out.
+    /// How the process was protected; `None` if the report omits it.
     protection: Option<Protection>,
 }
 
-/// One subject in the JSON report.
+/// One outcome in the JSON report.
 #[derive(Serialize)]
 struct Entry<'a> {
     uri: String,
@@ -329,33 +329,33 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Why the report can't be written.
+/// Why the report, or another output file, can't be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ReportError {
-    /// The file can't be written.
+    /// The report's file can't be written.
     #[error("cannot write the report {}", foreign::shown(&path.display().to_string(), 512))]
     Write {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The error that the system returned.
         source: std::io::Error,
     },
-    /// Another file can't be written, which is no report.
+    /// A file other than the report can't be written.
     #[error("cannot write {}", foreign::shown(&path.display().to_string(), 512))]
     File {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The error that the system returned.
         source: std::io::Error,
     },
-    /// It can't be written as JSON.
+    /// The report can't be serialized as JSON.
     #[error("cannot write the report as JSON")]
     Json(#[from] serde_json::Error),
 }
 
 impl ReportError {
-    /// The same about a file that is no report.
+    /// Changes the message to one about a file other than the report.
     #[must_use]
     pub(crate) fn of_file(self) -> Self {
         match self {
@@ -367,14 +367,14 @@ impl ReportError {
 
 explain! { ReportError,
     Self::Write { .. } | Self::File { .. } => ["output-unwritable", Usage,
-        "name a file in a folder that this step's user may write, such as a workspace"],
+        "name a file in a directory that this step's user can write to, such as a workspace"],
     Self::Json(_) => ["fault-report", Usage],
 }
 
 impl Report {
-    /// The report of a run.
+    /// Creates the report of a run.
     pub fn new(mut outcomes: Vec<Outcome>, elapsed: Duration, stats: Stats) -> Self {
-        // They end in any order; the report has one: registries, in the order of their encodings, before other stores.
+        // Outcomes arrive in any order. The report sorts registries, by encoding, before other stores.
         let key = |outcome: &Outcome| {
             let Label { artifact, encoding, .. } = outcome.label;
             (artifact != Label::IMAGE.artifact, outcome.subject.clone(), encoding.is_none(), encoding)
@@ -384,22 +384,22 @@ impl Report {
         Self { outcomes, notes, elapsed, requests, interrupted: false, protection: None }
     }
 
-    /// The report of a run that refused to begin: every subject failed of the same.
+    /// The report of a run that refused to start: every subject failed for the same reason.
     pub fn refused(expected: &[Expected], why: &Explanation) -> Self {
         let outcomes = expected.iter().map(|expected| expected.failed(why)).collect();
         Self::new(outcomes, Duration::ZERO, Stats::default())
     }
 
-    /// How each subject ended.
+    /// The outcome of each subject in each store.
     pub(crate) fn outcomes(&self) -> &[Outcome] {
         &self.outcomes
     }
 
-    /// The exit code that the subjects lead to. An interrupted run is never done, whatever its subjects are.
+    /// The exit code for these outcomes. An interrupted run is never [`Done`](ExitCode::Done).
     pub fn exit(&self) -> ExitCode {
         let codes = self.outcomes.iter().map(|outcome| match &outcome.result {
             Ok(_) => ExitCode::Done,
-            // Whatever the error says of itself, it is one.
+            // An error is a failure, whatever its own exit code.
             Err(error) if error.exit == ExitCode::Done => ExitCode::Failed,
             Err(error) => error.exit,
         });
@@ -407,30 +407,30 @@ impl Report {
         codes.chain(interrupted).reduce(ExitCode::and).unwrap_or(ExitCode::Results)
     }
 
-    /// The report as JSON: an array with one object a subject and store. Secrets in it are hidden ([`redact`]).
+    /// The report as JSON: an array with an object for each subject and store. Secrets in it are hidden ([`redact`]).
     ///
     /// # Errors
     ///
-    /// When it can't be written as JSON, which would be a fault of ours.
+    /// The report can't be serialized, which is a bug.
     pub(crate) fn to_json(&self) -> Result<String, ReportError> {
         let entries: Vec<Entry<'_>> = self.outcomes.iter().map(|outcome| Entry::new(outcome, self)).collect();
         Ok(redact::text(&serde_json::to_string_pretty(&entries)?).into_owned() + "\n")
     }
 
-    /// With what is to be known of runs, by the names that outcomes give as where they come from: what was not checked, what is missing.
+    /// Adds notes about runs, by the name that outcomes give in `from`: unchecked facts, and missing data.
     #[must_use]
     pub(crate) fn noting(mut self, notes: impl IntoIterator<Item = (String, Vec<String>)>) -> Self {
         self.notes.extend(notes);
         self
     }
 
-    /// With what protected the process that signed.
+    /// Adds how the signing process was protected.
     #[must_use]
     pub(crate) fn protected_by(self, protection: Protection) -> Self {
         Self { protection: Some(protection), ..self }
     }
 
-    /// The last line of the step log.
+    /// The summary line at the end of the step log.
     pub fn summary(&self) -> String {
         let count = |status| self.outcomes.iter().filter(|outcome| outcome.status() == status).count();
         let mut text = String::new();
@@ -452,42 +452,43 @@ impl Report {
     }
 }
 
-/// A file that will be written: its place is taken before the work begins, so that a run doesn't end
-/// with everything done and nothing told.
+/// An output file that is created before the work begins, so that a run doesn't finish its work and then
+/// fail to write the report.
 #[derive(Debug)]
 pub(crate) struct Pending {
     path: PathBuf,
     target: Target,
 }
 
-/// What is written.
+/// The file that [`Pending::write`] writes to.
 #[derive(Debug)]
 enum Target {
-    /// A new file, which then takes the place of what lies there.
+    /// A new file, which then replaces the file at the path.
     New(NamedTempFile),
-    /// What is there.
+    /// The existing device, opened for writing.
     Device(File),
 }
 
-/// Whether a report is written to what is at `path` instead of replacing it: to a device, and to a link in `/dev`, as `/dev/stdout` is one.
+/// Whether a report is written to the existing file at `path` instead of replacing it. That applies to devices and to links in `/dev` such as
+/// `/dev/stdout`.
 pub(crate) fn is_device(path: &Path) -> bool {
     let Ok(found) = path.symlink_metadata() else { return false };
     found.file_type().is_char_device() || found.is_symlink() && path.starts_with("/dev")
 }
 
 impl Pending {
-    /// Makes a file beside `path`, which shows that `path` can be written; a device is opened.
+    /// Creates a temporary file beside `path`, which proves that `path` can be written. A device is opened instead.
     ///
     /// # Errors
     ///
-    /// When the folder, or the device, can't be written.
+    /// The directory or the device can't be written to.
     pub(crate) fn new(path: &Path) -> Result<Self, ReportError> {
         let target = if is_device(path) {
-            // Where standard output is a file, the report comes behind what is in it.
+            // If standard output is a file, the report is appended to it.
             OpenOptions::new().append(true).open(path).map(Target::Device)
         } else {
             let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            // It is never read, so that where Landlock is in force nothing in its folder has to be readable.
+            // The file is opened for writing only, so that Landlock rules needn't make its directory readable.
             let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
             tempfile::Builder::new().prefix(".stepseal-").make_in(dir, create).map(Target::New)
         };
@@ -498,11 +499,11 @@ impl Pending {
         }
     }
 
-    /// Writes `bytes`: whole or not at all, and never through a link that lies there. A device gets them as they are.
+    /// Writes `bytes` atomically, and replaces a link rather than following it. Writes to a device are not atomic.
     ///
     /// # Errors
     ///
-    /// When the file can't be written after all.
+    /// The file can't be written, although it was created.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<(), ReportError> {
         let written = match self.target {
             Target::Device(mut device) => device.write_all(bytes),
@@ -512,7 +513,7 @@ impl Pending {
             }
         };
         written.map_err(|source| {
-            // Landlock refuses to replace a folder before the kernel says that it is one.
+            // Landlock refuses to replace a directory before the kernel reports that it is a directory.
             let source = if self.path.is_dir() { Errno::ISDIR.into() } else { source };
             ReportError::Write { path: self.path, source }
         })

@@ -1,20 +1,20 @@
-//! Bytes that must not be seen: keys, passwords, tokens.
+//! Secret bytes: keys, passwords and tokens.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A key, password or token: wiped when dropped, and `Secret(..)` in every log and panic.
+/// A key, password or token. It is wiped when dropped and prints as `Secret(..)` in logs and panics.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the bytes over; the caller keeps no copy.
+    /// Takes ownership of the bytes; the caller keeps no copy.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(bytes.into()))
     }
 
-    /// The bytes themselves. The name makes each use easy to find.
+    /// The raw bytes. The name makes each use easy to find.
     pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
@@ -24,7 +24,7 @@ impl Secret {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the secret has no bytes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_output_hides_the_secret() {
         let secret = Secret::from("hunter2".to_owned());
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "Secret(..) Some(\n    Secret(..),\n)");
     }

@@ -25,7 +25,7 @@ pub(super) enum OutputFileError {
 }
 
 explain! { OutputFileError,
-    Self::Write { .. } => ["output-unwritable", Usage, "name a file in a folder that this step's user may write, such as a workspace"],
+    Self::Write { .. } => ["output-unwritable", Usage, "name a file in a directory that this step's user can write to, such as a workspace"],
     Self::Input { .. } => ["output-is-input", Usage, "name another file"],
 }
 

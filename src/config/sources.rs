@@ -279,7 +279,7 @@ impl Sources {
 ///
 /// # Errors
 ///
-/// The first that is not UTF-8, or has nothing but blanks and separators in it.
+/// The first that is not UTF-8, or contains only blanks and separators.
 pub(crate) fn check_variables<'a>(
     variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
 ) -> Result<(), ConfigError> {

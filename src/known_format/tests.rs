@@ -2,7 +2,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 
-/// A file of each format, by the name of its row.
+/// An example file of each format, with the name of its row.
 fn examples() -> Vec<(&'static str, String)> {
     let bundle =
         json!({ "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial": {} });
@@ -21,18 +21,18 @@ fn examples() -> Vec<(&'static str, String)> {
         (rows::BUNDLE, bundle.clone()),
         (rows::TRUSTED_ROOT, root.clone()),
         (
-            "a signing configuration of Sigstore",
+            "a Sigstore signing configuration",
             json!({ "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json" }),
         ),
         (
-            "a client trust configuration of Sigstore",
+            "a Sigstore client trust configuration",
             json!({ "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json", "trustedRoot": root, "signingConfig": {} }),
         ),
         (
-            "a provenance object of PyPI (PEP 740)",
+            "a PyPI provenance object (PEP 740)",
             json!({ "version": 1, "attestation_bundles": [{ "publisher": { "kind": "GitHub" }, "attestations": [pep740] }] }),
         ),
-        ("an attestation of PyPI (PEP 740)", pep740.clone()),
+        ("a PyPI attestation (PEP 740)", pep740.clone()),
         (
             "npm's list of attestations",
             json!({ "attestations": [{ "predicateType": "https://slsa.dev/provenance/v1", "bundle": bundle }] }),
@@ -42,36 +42,36 @@ fn examples() -> Vec<(&'static str, String)> {
             json!({ "attestations": [{ "bundle": bundle, "repository_id": 1 }] }),
         ),
         (
-            "GitHub's list of attestations, which names bundles and holds none",
+            "GitHub's list of attestations, with links instead of bundles",
             json!({ "attestations": [{ "bundle": null, "bundle_url": "https://tmaproduction.blob.example/1.json.sn" }] }),
         ),
         (
-            "npm's description of a package",
+            "npm's package metadata",
             json!({ "name": "sigstore", "dist": { "attestations": { "url": "https://registry.npmjs.org/-/npm/v1/attestations/sigstore@1.3.0" } } }),
         ),
         (
-            "what `gh attestation verify --format json` prints",
+            "the output of `gh attestation verify --format json`",
             json!([{ "attestation": { "bundle": bundle }, "verificationResult": {} }]),
         ),
         ("a list of bundles", json!([bundle, bundle])),
         ("a list of trusted roots", json!([root])),
         (
-            "a bundle in cosign's own old format",
+            "a bundle in cosign's old format",
             json!({ "base64Signature": "AAAA", "cert": "AAAA", "rekorBundle": {} }),
         ),
         (
-            "the log entry that cosign hangs onto a signature",
+            "the log entry that cosign attaches to a signature",
             json!({ "SignedEntryTimestamp": "AAAA", "Payload": { "body": "e30=" } }),
         ),
-        ("an entry of a Rekor log", json!({ "108e9186e8c5677a": entry })),
-        ("an entry of a Rekor log", json!([{ "108e9186e8c5677a": entry }])),
+        ("a Rekor log entry", json!({ "108e9186e8c5677a": entry })),
+        ("a Rekor log entry", json!([{ "108e9186e8c5677a": entry }])),
         ("a DSSE envelope", dsse),
         (
             "an in-toto statement",
             json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1", "subject": [] }),
         ),
         (
-            "metadata of a TUF repository",
+            "TUF repository metadata",
             json!({ "signed": { "_type": "root", "version": 1 }, "signatures": [] }),
         ),
         ("a CycloneDX document", json!({ "bomFormat": "CycloneDX", "specVersion": "1.6" })),
@@ -85,23 +85,23 @@ fn examples() -> Vec<(&'static str, String)> {
             json!({ "critical": { "identity": {}, "image": { "docker-manifest-digest": "sha256:00" }, "type": "cosign container image signature" } }),
         ),
         (
-            "a signature of the Notary Project",
+            "a Notary Project signature",
             json!({ "payload": "e30", "protected": "e30", "header": {}, "signature": "AAAA" }),
         ),
-        ("a manifest of an image or of an index", json!({ "schemaVersion": 2, "config": {}, "layers": [] })),
-        ("a manifest of an image or of an index", json!({ "schemaVersion": 2, "manifests": [] })),
+        ("an image manifest or index", json!({ "schemaVersion": 2, "config": {}, "layers": [] })),
+        ("an image manifest or index", json!({ "schemaVersion": 2, "manifests": [] })),
         (rows::RUN, json!({ "apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {} })),
         (rows::OBJECT, json!({ "apiVersion": "v1", "kind": "Pod", "metadata": {} })),
         (rows::OBJECT, json!({ "apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {} })),
         (rows::OBJECT, json!({ "apiVersion": "v1", "kind": "Secret", "metadata": {} })),
         (rows::ANSWER, json!({ "apiVersion": "v1", "kind": "Status", "code": 404, "message": "not found" })),
         (
-            "an event of a watch",
+            "a watch event",
             json!({ "type": "ADDED", "object": { "apiVersion": "tekton.dev/v1", "kind": "TaskRun" } }),
         ),
-        ("the status of a run alone", json!({ "conditions": [], "podName": "build-pod" })),
+        ("only the status of a run", json!({ "conditions": [], "podName": "build-pod" })),
         (
-            "an answer of GitHub's API that is an error",
+            "an error response of GitHub's API",
             json!({ "message": "Not Found", "documentation_url": "https://docs.github.com/rest", "status": "404" }),
         ),
     ];
@@ -112,13 +112,13 @@ fn examples() -> Vec<(&'static str, String)> {
         ("a private key", pem("ENCRYPTED SIGSTORE PRIVATE KEY")),
         ("a public key", pem("PUBLIC KEY")),
         ("a certificate", pem("CERTIFICATE")),
-        ("a signature of OpenPGP", pem("PGP SIGNATURE")),
-        ("a signature of minisign or signify", "untrusted comment: signature\nAAAA\n".to_owned()),
+        ("an OpenPGP signature", pem("PGP SIGNATURE")),
+        ("a minisign or signify signature", "untrusted comment: signature\nAAAA\n".to_owned()),
         (
-            "a pointer of Git LFS in place of the file",
+            "a Git LFS pointer instead of the file",
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n".to_owned(),
         ),
-        ("a page of HTML", "<!DOCTYPE html>\n<html><body>Sign in</body></html>".to_owned()),
+        ("an HTML page", "<!DOCTYPE html>\n<html><body>Sign in</body></html>".to_owned()),
         ("an XML document", "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>".to_owned()),
         (
             "a CycloneDX document",
@@ -127,7 +127,7 @@ fn examples() -> Vec<(&'static str, String)> {
         ("an SPDX document", "SPDXVersion: SPDX-2.3\n".to_owned()),
         ("an empty file", " \r\n".to_owned()),
         ("a compressed file", "PK\u{3}\u{4}rest".to_owned()),
-        ("a signature in base64, and nothing else", format!("{}\n", "MEUC".repeat(24))),
+        ("a base64 signature without a bundle", format!("{}\n", "MEUC".repeat(24))),
     ]);
     all
 }
@@ -147,7 +147,7 @@ fn every_row_is_recognized() {
 }
 
 #[test]
-fn what_is_not_known_is_not_guessed() {
+fn unknown_files_are_not_recognized() {
     for file in [
         "{}",
         "[]",
@@ -168,9 +168,9 @@ fn what_is_not_known_is_not_guessed() {
     assert!(Known::other_than(Wanted::TrustedRoot, examples()[1].1.as_bytes()).is_none());
 }
 
-/// A document that was read already is recognized as its file is.
+/// A parsed document is recognized like its file.
 #[test]
-fn a_document_is_what_its_file_is() {
+fn a_document_is_recognized_like_its_file() {
     let documents = examples().into_iter().filter(|(_, file)| file.starts_with('{'));
     for (name, file) in documents {
         let (known, document) = (Known::of(file.as_bytes()).unwrap(), serde_json::from_str(&file).unwrap());
@@ -186,13 +186,13 @@ fn a_document_is_what_its_file_is() {
 }
 
 #[test]
-fn what_a_file_says_of_itself_is_shown_escaped() {
+fn details_from_a_file_are_escaped() {
     let pod = json!({ "apiVersion": "v1", "kind": "Pod\u{1b}[2J" }).to_string();
-    assert_eq!(Known::of(pod.as_bytes()).unwrap().name(), "an object of Kubernetes (Pod\\u{1b}[2J of v1)");
+    assert_eq!(Known::of(pod.as_bytes()).unwrap().name(), "a Kubernetes object (v1 Pod\\u{1b}[2J)");
 }
 
 #[test]
-fn each_command_makes_of_its_example_what_is_wanted() {
+fn each_command_converts_its_example_to_the_wanted_format() {
     let mut ran = 0;
     for (name, file) in examples() {
         let known = Known::of(file.as_bytes()).unwrap();
@@ -207,7 +207,7 @@ fn each_command_makes_of_its_example_what_is_wanted() {
                 Some(quoted) => quoted.split_once('\'').unwrap().0,
                 None => rest.split_once(' ').unwrap().0,
             };
-            // The program of npm's description is for what its address gives.
+            // The program for npm's description applies to the document at its URL.
             let input = if hint.contains("curl") {
                 json!({ "attestations": [{ "bundle": { "mediaType": prefix } }] })
             } else {
@@ -215,8 +215,8 @@ fn each_command_makes_of_its_example_what_is_wanted() {
             };
             let made = Jq(program).pipeline(vec![input]);
             assert!(!made.is_empty(), "{name}: {program}");
-            for one in made {
-                assert!(one["mediaType"].as_str().unwrap().starts_with(prefix), "{name}: {one}");
+            for value in made {
+                assert!(value["mediaType"].as_str().unwrap().starts_with(prefix), "{name}: {value}");
                 ran += 1;
             }
         }
@@ -225,9 +225,9 @@ fn each_command_makes_of_its_example_what_is_wanted() {
 }
 
 #[test]
-fn an_attestation_of_pypi_becomes_a_whole_bundle() {
+fn a_pypi_attestation_becomes_a_complete_bundle() {
     let (_, file) =
-        examples().into_iter().find(|(name, _)| *name == "an attestation of PyPI (PEP 740)").unwrap();
+        examples().into_iter().find(|(name, _)| *name == "a PyPI attestation (PEP 740)").unwrap();
     let hint = Known::of(file.as_bytes()).unwrap().hint(Wanted::Bundle);
     let program = hint.split('\'').nth(1).unwrap();
     let made = Jq(program).pipeline(vec![serde_json::from_str(&file).unwrap()]);
@@ -240,13 +240,13 @@ fn an_attestation_of_pypi_becomes_a_whole_bundle() {
 }
 
 #[test]
-fn a_file_that_is_too_large_is_not_looked_into() {
+fn a_file_that_is_too_large_is_not_examined() {
     let mut file = examples().remove(0).1.into_bytes();
     file.resize(LOOKED_BYTES + 1, b' ');
     assert!(Known::of(&file).is_none());
 }
 
-/// As much of jq as the commands need: paths, pipes, objects, lists and texts.
+/// The part of jq that the commands need: paths, pipes, objects, lists and strings.
 struct Jq<'a>(&'a str);
 
 impl Jq<'_> {

@@ -1,32 +1,32 @@
-//! Private keys and dockerconfigjson in base64.
+//! Finds base64-encoded private keys and dockerconfigjson.
 
 use super::{Found, after_blanks, from, is_base64};
 
-/// The least that can be a secret, in characters.
+/// The shortest run that can be a secret, in characters.
 const MIN_CHARS: usize = 24;
 
-/// How much of a secret's base64 is never percent-encoded, in characters: it has no `+` and no `/`.
+/// How many characters at the start of a secret's base64 are never percent-encoded, because they contain no `+` and no `/`.
 const BEGINNING_CHARS: usize = 16;
 
-/// How much of base64 is decoded where its first bytes decide, in characters.
+/// How many characters of base64 are decoded when its first bytes are enough.
 const HEAD_CHARS: usize = 24;
 
-/// A line of base64 that is shorter than this belongs to the lines before it only with its padding, in characters.
+/// The shortest line that continues base64 without padding, in characters.
 const LINE_CHARS: usize = 12;
 
-/// What dashes and `BEGIN` are in base64, from the first dash that begins a group of three bytes: for each place of the dashes in their group.
+/// Base64 of dashes and `BEGIN`, from the first dash that starts a group of three bytes, for each alignment.
 const BEGIN: [&[u8]; 3] = [b"LS0tLS1CRUdJ", b"LS0tQkVH", b"LS0tLUJFR0lO"];
 
-/// What makes a PEM block a private key's.
+/// The word in the label of every private key's PEM block.
 const PRIVATE: &[u8] = b"PRIVATE";
 
-/// Members of JSON that is secret: of a dockerconfigjson, and of what cosign's encrypted keys hold.
+/// JSON members by which a dockerconfigjson and the content of cosign's encrypted keys are recognized.
 const MEMBERS: [&[u8]; 2] = [b"\"auths\"", b"\"kdf\""];
 
-/// The object identifiers of encrypted PKCS#8 begin with this: PKCS#5, and the key derivations of PKCS#12.
+/// The prefixes of object identifiers in encrypted PKCS#8: PKCS#5, and the key derivations of PKCS#12.
 const ENCRYPTION: [&[u8]; 2] = [b"\x2a\x86\x48\x86\xf7\x0d\x01\x05", b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01"];
 
-/// Adds what of base64 is a secret, from where it begins to the end of its run; where it is encoded twice, the whole run.
+/// Adds each secret in base64, from its start to the end of its run. If it is encoded twice, the whole run is added.
 pub(super) fn find(bytes: &[u8], found: &mut Found) {
     for range in runs(bytes) {
         let run = bytes.get(range.clone()).unwrap_or_default();
@@ -38,12 +38,12 @@ pub(super) fn find(bytes: &[u8], found: &mut Found) {
     }
 }
 
-/// Every run of base64 that is long enough for a secret.
+/// Every base64 run that is long enough for a secret.
 fn runs(bytes: &[u8]) -> Found {
     let (mut all, mut at) = (Vec::new(), 0);
     while let Some(byte) = bytes.get(at) {
         if !is_base64(*byte) {
-            // Over the whole of an escape: its letters begin no run.
+            // Skips whole escapes, so that their letters don't start a run.
             at = after_blanks(bytes, at).max(at + 1);
             continue;
         }
@@ -56,7 +56,7 @@ fn runs(bytes: &[u8]) -> Found {
     all
 }
 
-/// Where in a run a secret begins.
+/// The start of a secret in a run.
 fn secret_in(run: &[u8]) -> Option<usize> {
     let mut place = 0;
     while place < run.len() {
@@ -68,7 +68,7 @@ fn secret_in(run: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether a run is base64 of base64 of a secret, at any of the four places where a group of characters can begin.
+/// Whether a run is base64 of base64 of a secret, at any of the four alignments.
 fn is_secret_twice(run: &[u8]) -> bool {
     (0..4).any(|skipped| {
         let inner = decoded(from(run, skipped), |_| true).0;
@@ -76,19 +76,19 @@ fn is_secret_twice(run: &[u8]) -> bool {
     })
 }
 
-/// What base64 begins with.
+/// The kind of content at the start of base64.
 enum Beginning {
     Secret,
-    /// No secret begins in so many characters.
+    /// No secret begins within this many characters.
     Ordinary(usize),
 }
 
-/// What the base64 begins with that a run has from here on.
+/// Classifies the content at the start of `text`.
 fn secret(text: &[u8]) -> Beginning {
     let of = |is_secret, chars: usize| {
         if is_secret { Beginning::Secret } else { Beginning::Ordinary(chars.max(1)) }
     };
-    // What the tag of a SEQUENCE, dashes and `{` begin with.
+    // The first base64 characters of a SEQUENCE's tag, of dashes and of `{`.
     if !matches!(text.first(), Some(b'M' | b'L' | b'e')) || !is_long(text) {
         return Beginning::Ordinary(1);
     }
@@ -111,7 +111,7 @@ fn is_long(text: &[u8]) -> bool {
     text.get(..BEGINNING_CHARS).is_some_and(|head| head.iter().all(|byte| is_base64(*byte)))
 }
 
-/// Whether DER begins as a private key does: PKCS#8 (<https://www.rfc-editor.org/rfc/rfc5958#section-2>, encrypted too), SEC1
+/// Whether DER begins like a private key: PKCS#8 (<https://www.rfc-editor.org/rfc/rfc5958#section-2>, encrypted too), SEC1
 /// (<https://www.rfc-editor.org/rfc/rfc5915#section-3>) or PKCS#1 (<https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.2>).
 fn is_private_der(der: &[u8]) -> bool {
     let Some(content) = content(der, 0x30) else { return false };
@@ -129,7 +129,7 @@ fn is_private_der(der: &[u8]) -> bool {
     }
 }
 
-/// What follows the tag and the length of a DER value.
+/// The bytes after the tag and length of a DER value.
 fn content(der: &[u8], tag: u8) -> Option<&[u8]> {
     let [first, length, rest @ ..] = der else { return None };
     (*first == tag).then_some(())?;
@@ -140,7 +140,7 @@ fn content(der: &[u8], tag: u8) -> Option<&[u8]> {
     }
 }
 
-/// The bytes that base64 makes, without blanks between its characters, as far as `keep` takes them; and how many characters were read.
+/// Decodes base64, ignoring blanks, until `keep` rejects a byte. Returns the bytes and the number of characters read.
 fn decoded(text: &[u8], keep: impl Fn(u8) -> bool) -> (Vec<u8>, usize) {
     let (mut out, mut bits, mut count, mut at) = (Vec::new(), 0_u32, 0, 0);
     while let Some(byte) = text.get(at) {
@@ -178,7 +178,7 @@ fn value(byte: u8) -> Option<u32> {
     Some(value.into())
 }
 
-/// How long the base64 is that begins here, with its padding and the lines that follow it.
+/// The length of the base64 at the start of `text`, with padding and continuation lines.
 fn run(text: &[u8]) -> usize {
     let mut end = line(text);
     loop {
@@ -193,7 +193,7 @@ fn run(text: &[u8]) -> usize {
     }
 }
 
-/// How long a line of base64 is, with its padding. `+`, `/` and `=` may be percent-encoded, and `/` escaped as in JSON.
+/// The length of a base64 line with its padding. `+`, `/` and `=` may be percent-encoded, and `/` escaped as in JSON.
 fn line(text: &[u8]) -> usize {
     let mut at = 0;
     loop {

@@ -1,26 +1,26 @@
-//! Logins: in addresses (<https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1>) and in the JSON of registry credentials.
+//! Finds logins in URLs (<https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1>) and in the JSON of registry credentials.
 
 use super::{Found, after_blanks, from};
 
-/// What stands before an authority: in an address, and in the log of `hyper_util`'s pool of connections.
+/// The text before an authority in a URL, and in the log of `hyper_util`'s connection pool.
 const BEFORE_AUTHORITY: [&str; 3] = ["://", "(\"https\", ", "(\"http\", "];
 
-/// How far after its first `/` the `@` of an address is looked for whose password holds a `/`, in bytes.
+/// How many bytes after the first `/` of a URL to search for the `@`, in case the password contains a `/`.
 const PASSWORD_BYTES: usize = 256;
 
-/// The digests that follow an `@` in names of images.
+/// The digest algorithms that may follow an `@` in image names.
 const DIGESTS: [&str; 3] = ["sha256", "sha384", "sha512"];
 
-/// The member that makes JSON a dockerconfigjson.
+/// The member by which a dockerconfigjson is recognized.
 const AUTHS: &str = "auths";
 
-/// Its members that hold secrets.
+/// The members of a dockerconfigjson that contain secrets.
 const MEMBERS: [&[u8]; 5] = [b"auth", b"password", b"identitytoken", b"registrytoken", b"secret"];
 
-/// How addresses show their password to programmers.
+/// The password field in the `Debug` output of a URL.
 const DEBUG: &[u8] = b"password: Some(\"";
 
-/// Adds the login of each address that has a password.
+/// Adds the login of each URL that has a password.
 pub(super) fn in_addresses(text: &str, found: &mut Found) {
     for (at, before) in BEFORE_AUTHORITY.iter().flat_map(|before| text.match_indices(before)) {
         let start = at + before.len();
@@ -29,7 +29,7 @@ pub(super) fn in_addresses(text: &str, found: &mut Found) {
     }
 }
 
-/// How long the login is that an authority begins with.
+/// The length of the login at the start of an authority.
 fn login(rest: &str) -> Option<usize> {
     let ends = |c: char| matches!(c, '"' | '<' | '>' | '`' | '\\') || c.is_whitespace();
     let authority = rest.split(|c| ends(c) || matches!(c, '/' | '?' | '#')).next()?;
@@ -39,7 +39,7 @@ fn login(rest: &str) -> Option<usize> {
         return (login.contains(':') || login.contains("%3A") || login.contains("%3a"))
             .then_some(login.len());
     }
-    // Where a port should be, part of a password stands: one with a `/` in it.
+    // The text after the colon is not a port: it is the beginning of a password that contains a `/`.
     let (host, port) = name.split_once(':').filter(|(host, _)| !host.is_empty() && !host.starts_with('['))?;
     let is_password = |c: char| c.is_ascii_alphanumeric() || "%+=_~!$&;.-".contains(c);
     if name.len() < authority.len()
@@ -59,7 +59,7 @@ fn is_digest(text: &str) -> bool {
     DIGESTS.iter().any(|algorithm| text.starts_with(algorithm))
 }
 
-/// Adds the value of each member that holds a secret, where the text has `auths`, and the password of each address that is shown field by field.
+/// Adds the value of each secret member, if the text contains `auths`, and the password in the `Debug` output of each URL.
 pub(super) fn in_members(text: &str, found: &mut Found) {
     let has_auths = text.contains(AUTHS);
     let bytes = text.as_bytes();
@@ -82,7 +82,7 @@ pub(super) fn in_members(text: &str, found: &mut Found) {
     }
 }
 
-/// Where the string begins that is the value of the member whose name begins `at` a place, and how many backslashes its quotes have.
+/// The start of the string value of the member whose name begins at `at`, and the number of backslashes before its quotes.
 fn value_of_member(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let name = MEMBERS.iter().find(|name| {
         let head = from(bytes, at).get(..name.len());
@@ -95,15 +95,15 @@ fn value_of_member(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     quote(bytes, after_blanks(bytes, colon + 1))
 }
 
-/// Where a quote with backslashes before it ends, and how many these are.
+/// The end of a quote that backslashes may precede, and their number.
 fn quote(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let escapes = from(bytes, at).iter().take_while(|byte| **byte == b'\\').count();
     (bytes.get(at + escapes) == Some(&b'"')).then_some((at + escapes + 1, escapes))
 }
 
-/// Where a string ends whose quotes have so many backslashes, and where what follows begins.
+/// The end of a string whose quotes have `escapes` backslashes, and the position after its quote.
 fn end_of_string(bytes: &[u8], start: usize, escapes: usize) -> (usize, usize) {
-    // So many stand for one backslash of the string. A quote in it has one more before it than these and its own.
+    // This many backslashes encode a single backslash of the string. A quote in the string has more of them before it.
     let one = 2 * (escapes + 1);
     let mut backslashes = 0;
     for (at, byte) in bytes.iter().enumerate().skip(start) {

@@ -1,23 +1,23 @@
-//! PEM blocks of private keys: <https://www.rfc-editor.org/rfc/rfc7468#section-2>, also without their end.
+//! Finds PEM blocks of private keys (<https://www.rfc-editor.org/rfc/rfc7468#section-2>), complete or truncated.
 
 use super::{Found, after_blanks, from, is_base64};
 
 const BEGIN: &str = "BEGIN";
 const PRIVATE: &str = "PRIVATE";
-/// What is left of dashes that were cut.
+/// The fewest dashes that end a label, so that truncated dashes match too.
 const DASHES: &str = "--";
 const END: &[u8] = b"--END";
 
-/// The longest label, in bytes; real ones have less than 40.
+/// The longest label, in bytes. Real labels have fewer than 40.
 const LABEL_BYTES: usize = 96;
 
-/// The least of a body that makes a block of a label, in characters: prose that names the line is no key.
+/// The shortest body of a block, in characters, so that prose with a BEGIN line isn't taken for a key.
 const BODY_CHARS: usize = 12;
 
-/// Header lines of RFC 1421, as `openssl ec -aes256` writes them.
+/// The first header of RFC 1421, as `openssl ec -aes256` writes it.
 const HEADERS: &[u8] = b"Proc-Type";
 
-/// Adds each block of a private key. One without its end ends with the string it stands in, or with the text.
+/// Adds each private key block to `found`. A block without an END line ends with its string, or with the text.
 pub(super) fn find(text: &str, found: &mut Found) {
     let bytes = text.as_bytes();
     let mut done = 0;
@@ -33,7 +33,7 @@ pub(super) fn find(text: &str, found: &mut Found) {
     }
 }
 
-/// Where the body begins, if what follows `BEGIN` is the label of a private key with a body.
+/// The start of the body, if a private key's label and a body follow `BEGIN`.
 fn body(text: &str, label: usize) -> Option<usize> {
     let rest = text.get(label..)?;
     let head = rest.get(..rest.floor_char_boundary(LABEL_BYTES))?;
@@ -47,12 +47,12 @@ fn body(text: &str, label: usize) -> Option<usize> {
     (is_key || rest.starts_with(HEADERS)).then_some(body)
 }
 
-/// Where the block ends whose body begins `at` a place: after its END line, or before a quote, which no block has.
+/// The end of the block whose body begins at `at`: after its END line, or before a quote, which no block contains.
 fn end(bytes: &[u8], at: usize) -> usize {
     let mut place = at;
     while let Some(byte) = bytes.get(place) {
         if matches!(byte, b'"' | b'\'' | b'`') {
-            // What escapes the quote stays with it.
+            // The backslashes that escape the quote belong to the string.
             let body = bytes.get(at..place).unwrap_or_default();
             return place - body.iter().rev().take_while(|byte| **byte == b'\\').count();
         }
@@ -64,7 +64,7 @@ fn end(bytes: &[u8], at: usize) -> usize {
     place
 }
 
-/// Where the END line ends of which `at` is the label.
+/// The end of the END line whose label begins at `at`.
 fn end_line(bytes: &[u8], at: usize) -> usize {
     let label = from(bytes, at).iter().take(LABEL_BYTES);
     let label = label

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Private keys, as PEM; each beginning of DER that there is.
+/// Private keys as PEM, for each kind of DER.
 fn keys() -> Vec<String> {
     let pem = |label: &str, der: &[u8]| {
         let body = STANDARD.encode(der);
@@ -34,7 +34,7 @@ fn body(pem: &str) -> String {
     pem.lines().filter(|line| !line.starts_with("---")).collect()
 }
 
-/// Fails where 12 characters of `secret` in a row are in `shown`.
+/// Fails if `shown` contains any 12 consecutive characters of `secret`.
 #[track_caller]
 fn is_hidden(shown: &str, secret: &str) {
     let secret: String = secret.chars().filter(|c| !c.is_whitespace()).collect();
@@ -60,9 +60,9 @@ fn a_private_key_is_hidden_in_every_form() {
             pem.replace('\n', "%0A").replace(' ', "%20"),
             pem.trim_start_matches('-').to_owned(),
         ] {
-            let shown = text(&format!("at '{form}' is no key")).into_owned();
+            let shown = text(&format!("at '{form}' is not a key")).into_owned();
             is_hidden(&shown, &body);
-            assert!(shown.starts_with("at '") && shown.ends_with(" is no key"), "{shown}");
+            assert!(shown.starts_with("at '") && shown.ends_with(" is not a key"), "{shown}");
         }
         is_hidden(&text(&pem[..pem.len() / 2]), &body);
         is_hidden(&text(&format!("unix:///tmp/{body}")), &body);
@@ -85,13 +85,13 @@ fn a_private_key_is_hidden_in_every_form() {
 }
 
 #[test]
-fn openssls_encrypted_key_is_hidden_with_its_headers() {
+fn an_encrypted_openssl_key_is_hidden_with_its_headers() {
     let pem = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0011\n\nabcdefghijklmnopqrstuvwxyz\n-----END RSA PRIVATE KEY-----";
     assert_eq!(text(pem), HIDDEN);
 }
 
 #[test]
-fn a_login_in_an_address_is_hidden() {
+fn a_login_in_a_url_is_hidden() {
     for (before, after) in [
         ("verify https://ci:PW@registry.example/a:1", "verify https://[hidden]@registry.example/a:1"),
         ("http://ci:p@w@host:5000/a@sha256:00", "http://[hidden]@host:5000/a@sha256:00"),
@@ -123,7 +123,7 @@ fn a_dockerconfigjson_is_hidden() {
 }
 
 #[test]
-fn what_is_no_secret_stays() {
+fn ordinary_text_is_not_redacted() {
     let certificate = rcgen::generate_simple_self_signed(vec!["registry.example".into()]).unwrap();
     let public = certificate.signing_key.public_key_pem();
     let certificate = certificate.cert.pem();
@@ -154,7 +154,7 @@ fn what_is_no_secret_stays() {
     }
 }
 
-/// Texts as they come together in logs: words, names, digests, base64, quotes.
+/// Generates text as in logs: words, names, digests, base64 and quotes.
 fn ordinary() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         "[a-zA-Z]{1,14}",
@@ -163,7 +163,7 @@ fn ordinary() -> impl Strategy<Value = String> {
         "[0-9a-f]{64}",
         "[\\[\\]{}(),.:'\"\\\\\n-]{1,5}",
         prop::collection::vec(any::<u8>(), 24..200).prop_map(|mut bytes| {
-            // What a signature or a hash begins with; 0x30 and `{` are for the next.
+            // A signature or hash; the next strategy covers 0x30.
             bytes[0] |= 0x80;
             STANDARD.encode(bytes)
         }),
@@ -177,12 +177,12 @@ fn ordinary() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn ordinary_texts_stay(plain in ordinary()) {
+    fn generated_ordinary_text_is_unchanged(plain in ordinary()) {
         prop_assert_eq!(text(&plain), plain.as_str());
     }
 
     #[test]
-    fn json_stays_json(key in 0..6_usize, before in any::<String>(), after in any::<String>(), nested in 0..3) {
+    fn redacted_json_stays_valid(key in 0..6_usize, before in any::<String>(), after in any::<String>(), nested in 0..3) {
         let auths = format!(r#"{{"auths":{{"r":{{"auth":"{}"}}}}}}"#, "x".repeat(key));
         let mut value = serde_json::json!([before, keys()[key], after, auths, format!("https://u:{after}@x{before}")]);
         for _ in 0..nested {
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_hidden_once_stays(any in any::<String>()) {
+    fn redaction_is_idempotent(any in any::<String>()) {
         let once = text(&any).into_owned();
         prop_assert_eq!(text(&once), once.as_str());
     }

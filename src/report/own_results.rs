@@ -1,8 +1,8 @@
-//! The results of the signing step itself, for the Tasks that come after: `SIGNED_IMAGES` and `SIGNATURES`.
+//! The results of the signing step itself, for later Tasks: `SIGNED_IMAGES` and `SIGNATURES`.
 //!
 //! Both are arrays of strings, in the same order. All results of a step must fit into the 4,096 bytes of its
-//! container's termination message, and a Task may report these twice, as the step's and as its own; so the two may
-//! take 1,500 bytes, as they are written there. What is longer becomes a summary with the digest of the whole.
+//! container's termination message, and a Task may report these twice, as the step's and as its own. So the two may
+//! take 1,500 bytes in total, as they are written there. A longer result becomes a summary with the digest of the full list.
 //!
 //! Spec: <https://github.com/tektoncd/pipeline/blob/v1.0.0/docs/tasks.md#larger-results-using-sidecar-logs>
 
@@ -13,22 +13,22 @@ use super::{Pending, Report, ReportError};
 use crate::hint::SIGNED_IMAGES;
 use crate::oci::Digest;
 
-/// Where their signatures are.
+/// The result with the locations of the signatures.
 pub(crate) const SIGNATURES: &str = "SIGNATURES";
 
-/// The most that both may take in the termination message, in bytes.
+/// The most bytes that both results may take in the termination message.
 const MAX_BYTES: usize = 1500;
 
-/// The files of the two results, in each folder that they go to.
+/// The files of the two results, in each directory that gets them.
 #[derive(Debug)]
 pub(crate) struct OwnResults(Vec<[Pending; 2]>);
 
 impl OwnResults {
-    /// Takes their places, before anything is signed.
+    /// Creates the files before anything is signed.
     ///
     /// # Errors
     ///
-    /// When one of the folders can't be written.
+    /// A directory can't be written to.
     pub(crate) fn prepare(folders: &[PathBuf]) -> Result<Self, ReportError> {
         let files = folders.iter().map(|folder| {
             Ok([Pending::new(&folder.join(SIGNED_IMAGES))?, Pending::new(&folder.join(SIGNATURES))?])
@@ -36,11 +36,11 @@ impl OwnResults {
         files.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Writes what `report` says is signed, into every folder that takes it.
+    /// Writes the signed images of `report` to every directory, even after a failure.
     ///
     /// # Errors
     ///
-    /// When a file can't be written after all: the first of them.
+    /// The first file that can't be written.
     pub(crate) fn write(self, report: &Report) -> Result<(), ReportError> {
         let [images, signatures] = texts(report)?;
         let mut written = Ok(());
@@ -52,9 +52,9 @@ impl OwnResults {
     }
 }
 
-/// The two arrays, or their summaries.
+/// The two results as JSON arrays, or their summaries.
 fn texts(report: &Report) -> Result<[String; 2], ReportError> {
-    // In several stores or not, an image is named once.
+    // An image in several stores is listed once.
     let mut named = HashSet::new();
     let signed = report.outcomes().iter().filter_map(|outcome| {
         let done = outcome.result.as_ref().ok()?;
@@ -65,7 +65,7 @@ fn texts(report: &Report) -> Result<[String; 2], ReportError> {
     let arrays = [serde_json::to_string(&images)?, serde_json::to_string(&signatures)?];
     let mut bytes = 0;
     for array in &arrays {
-        // In the message each is a JSON string: its quotation marks are escaped once more.
+        // In the message each result is a JSON string, which escapes its quotation marks again.
         bytes += serde_json::to_string(array)?.len();
     }
     if bytes <= MAX_BYTES {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn both_name_what_is_signed_in_the_same_order() {
+    fn both_results_list_the_signed_images_in_the_same_order() {
         let [images, signatures] = texts(&report(3, 2)).unwrap();
         let (images, signatures) = (parsed(&images), parsed(&signatures));
         assert_eq!((images.len(), signatures.len()), (3, 3));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_becomes_a_summary_with_its_digest() {
+    fn a_result_that_is_too_long_becomes_a_summary_with_its_digest() {
         for signed in 1..60 {
             let whole = report(signed, 0);
             let texts = texts(&whole).unwrap();
@@ -141,14 +141,14 @@ mod tests {
             if parsed(&texts[0]).len() < signed {
                 let images: Vec<String> = whole.outcomes().iter().map(|o| o.subject.to_string()).collect();
                 let digest = Digest::of(serde_json::to_string(&images).unwrap().as_bytes());
-                let said = parsed(&texts[0]);
-                assert_eq!(said, [format!("{signed} images: too long for a result; {digest}")]);
+                let summary = parsed(&texts[0]);
+                assert_eq!(summary, [format!("{signed} images: too long for a result; {digest}")]);
             }
         }
     }
 
     #[test]
-    fn they_are_no_type_hints() {
+    fn the_results_are_not_type_hints() {
         let folder = tempfile::tempdir().unwrap();
         OwnResults::prepare(&[folder.path().to_owned()]).unwrap().write(&report(2, 0)).unwrap();
         let places =
@@ -158,13 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_their_place_is_replaced_and_not_followed() {
+    fn an_existing_link_is_replaced_and_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let other = folder.path().join("other");
-        std::fs::write(&other, "theirs").unwrap();
+        std::fs::write(&other, "unrelated").unwrap();
         std::os::unix::fs::symlink(&other, folder.path().join(SIGNED_IMAGES)).unwrap();
         OwnResults::prepare(&[folder.path().to_owned()]).unwrap().write(&report(1, 0)).unwrap();
-        assert_eq!(std::fs::read_to_string(&other).unwrap(), "theirs");
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "unrelated");
         assert_eq!(parsed(&std::fs::read_to_string(folder.path().join(SIGNED_IMAGES)).unwrap()).len(), 1);
     }
 }

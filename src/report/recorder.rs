@@ -1,7 +1,7 @@
-//! What is known of a run while it works: what is to be signed, and how each of it ended.
+//! Records a run in progress: what is to be signed, and each outcome.
 //!
-//! The report is made from this alone, so that nothing that was to be signed is missing from it: what has no
-//! outcome when the run ends has failed.
+//! The report is made from this record alone, so it can't omit anything that was to be signed. Anything
+//! without an outcome at the end of the run has failed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,16 +11,16 @@ use crate::exit::ExitCode;
 use crate::explain::Explanation;
 use crate::registry::client::Stats;
 
-/// Something that happens while a run works.
+/// An event during a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A subject turned up that the plan didn't have: an index lists it.
+    /// An index lists a subject that the plan didn't have.
     Found(&'a Expected),
-    /// A subject ended, in one store.
+    /// Signing a subject in a store ended.
     Ended(&'a Outcome),
 }
 
-/// Everything that is to be signed, and every outcome so far.
+/// The expected outcomes, and the outcomes so far.
 #[derive(Debug)]
 pub struct Recorder {
     expected: Vec<Expected>,
@@ -29,13 +29,13 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins with what the plan has.
+    /// Starts with the plan's expected outcomes.
     pub fn new(expected: Vec<Expected>) -> Self {
         let known = expected.iter().map(|expected| (expected.label, expected.subject.clone())).collect();
         Self { expected, known, outcomes: Vec::new() }
     }
 
-    /// Takes note of `event`.
+    /// Adds an event to the record.
     pub fn note(&mut self, event: Event<'_>) {
         match event {
             Event::Found(found) => {
@@ -47,22 +47,22 @@ impl Recorder {
         }
     }
 
-    /// The report of a run that went to its end. What has no outcome has failed; `seen` is called with each of these.
+    /// The report of a run that finished. Anything without an outcome has failed; `seen` is called with each of these outcomes.
     pub(crate) fn finished(self, elapsed: Duration, stats: Stats, seen: &mut dyn FnMut(&Outcome)) -> Report {
         let why = explained(
-            "nothing says how this ended, so it counts as not signed",
-            "run again; if it happens again, report it as a fault of Stepseal",
+            "Stepseal recorded no outcome, so this counts as not signed",
+            "run again; if it happens again, this is a bug in Stepseal; please report it",
         );
         self.report(&why, elapsed, stats, seen)
     }
 
-    /// Why nothing more is signed in a run that `why` ended before its work was over.
+    /// The explanation for a run that `why` interrupted.
     pub(crate) fn interruption(why: &str) -> Explanation {
         explained(why, "run again; what is signed stays signed")
     }
 
-    /// The report of a run that was ended before its work was over: what hadn't ended by then failed because of `why`, and
-    /// `seen` is called with each of these.
+    /// The report of an interrupted run: unfinished work failed because of `why`, and `seen` is called with each of these
+    /// outcomes.
     pub(crate) fn interrupted(
         self,
         why: &Explanation,
@@ -74,8 +74,8 @@ impl Recorder {
         Report { interrupted: true, ..report }
     }
 
-    /// The report of a run that refused to sign anything, because of what came to light after it had begun: what has no outcome of
-    /// its own failed because of `why`, and `seen` is called with each of these.
+    /// The report of a run that refused to sign, for a reason found after it started. Anything without an outcome failed
+    /// because of `why`, and `seen` is called with each of these outcomes.
     pub fn refused(
         self,
         why: &Explanation,
@@ -99,8 +99,8 @@ impl Recorder {
         Report::new(self.outcomes, elapsed, stats)
     }
 
-    /// What has no outcome. Several runs may attest to one image: then what named it tells them apart, as far as it is
-    /// written alike in both.
+    /// The expected outcomes that are missing. If several runs attest to the same image, `from` distinguishes them where
+    /// it is equal in the expected and the actual outcome.
     fn missing(&self) -> Vec<&Expected> {
         let mut ended: HashMap<(Label, &About), Vec<&[String]>> = HashMap::new();
         for outcome in &self.outcomes {
@@ -155,21 +155,21 @@ mod tests {
         expected.failed(&Explanation { exit: ExitCode::Refused, ..explained("no", "do") })
     }
 
-    /// The report of a run with these subjects, the second of which an index lists, and these outcomes.
+    /// The report of a run with these subjects and outcomes. An index lists all subjects but the first.
     fn report(expected: &[Expected], outcomes: &[Outcome], interrupted: bool) -> Report {
         let mut recorder = Recorder::new(expected.iter().take(1).cloned().collect());
         expected.iter().skip(1).for_each(|found| recorder.note(Event::Found(found)));
         outcomes.iter().for_each(|outcome| recorder.note(Event::Ended(outcome)));
-        let (why, mut told) = (Recorder::interruption("SIGTERM came before the end"), 0);
+        let (why, mut added) = (Recorder::interruption("SIGTERM interrupted the run"), 0);
         let mut seen = |outcome: &Outcome| {
             assert!(outcome.result.is_err());
-            told += 1;
+            added += 1;
         };
         let report = match interrupted {
             true => recorder.interrupted(&why, Duration::ZERO, Stats::default(), &mut seen),
             false => recorder.finished(Duration::ZERO, Stats::default(), &mut seen),
         };
-        assert_eq!(outcomes.len() + told, report.outcomes().len(), "what is added is shown");
+        assert_eq!(outcomes.len() + added, report.outcomes().len(), "added outcomes are passed on");
         report
     }
 
@@ -189,7 +189,7 @@ mod tests {
             for (cut, want) in [(true, interrupted), (false, finished)] {
                 let report = report(&all, outcomes, cut);
                 assert_eq!(report.exit(), want, "{cut} {outcomes:?}");
-                assert_eq!(report.outcomes().len(), 2, "each is in the report");
+                assert_eq!(report.outcomes().len(), 2, "every subject is in the report");
             }
         }
         let nothing = |interrupted| report(&[], &[], interrupted).exit();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_runs_that_attest_to_one_image_the_one_that_is_missing_is_named() {
+    fn the_missing_run_of_two_that_attest_to_one_image_is_named() {
         let all = [expected(1, "taskrun ci/a"), expected(1, "taskrun ci/b")];
         let mut recorder = Recorder::new(all.to_vec());
         recorder.note(Event::Ended(&done(&all[0], "taskrun ci/b")));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_that_turns_up_twice_is_expected_once() {
+    fn a_subject_that_is_found_twice_is_expected_once() {
         let all = [expected(1, "argument 1"), expected(1, "index 1"), expected(2, "x"), expected(2, "y")];
         assert_eq!(report(&all, &[], true).outcomes().len(), 2);
     }

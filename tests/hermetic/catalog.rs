@@ -533,7 +533,7 @@ fn a_blank_parameter_is_an_error_that_names_its_variable() {
             let blank = [" ", ",", "\n", " , "][at % 4];
             let ended = container.run(&step, &[(param, blank)], std::slice::from_ref(&image));
             assert_eq!(ended.code, 2, "{param} of {}: {}", container.path.display(), ended.stderr);
-            assert!(ended.stderr.starts_with(&format!("error: {name} has nothing")), "{}", ended.stderr);
+            assert!(ended.stderr.starts_with(&format!("error: {name} contains only")), "{}", ended.stderr);
         }
     }
 }

@@ -48,7 +48,7 @@ pub enum Failure {
         after: Duration,
     },
     /// The run's time was over before it was sent.
-    #[error("not sent: the time limit of the run is over")]
+    #[error("not sent: the time limit of the run was reached")]
     Deadline,
     /// What it replaces was read too long ago by the moment at which it was to be sent. Reading again helps.
     #[error("not sent: what it replaces was read too long ago")]

@@ -131,7 +131,7 @@ fn another_document_is_called_what_it_is() {
         (pod.as_str(), "it holds an object of kind Pod, and", "tekton.dev/taskRun"),
         (config.as_str(), "it holds an object of kind ConfigMap, and", "give one TaskRun"),
         (&several.to_string(), "2 objects of kind Pod, an object of kind Task", "tekton.dev/taskRun"),
-        (&refusal.to_string(), "an answer of the Kubernetes API server (taskruns.tekton.dev", "found no run"),
+        (&refusal.to_string(), "a response of the Kubernetes API server (taskruns.tekton.dev", "found no run"),
         (
             "No resources found in ci namespace.\n",
             "the text \"No resources found in ci namespace.\"",
@@ -147,7 +147,7 @@ fn another_document_is_called_what_it_is() {
             "the text \"error: the server",
             "found no run",
         ),
-        ("<!DOCTYPE html>\n<html><head>", "a page of HTML", "found no run"),
+        ("<!DOCTYPE html>\n<html><head>", "an HTML page", "found no run"),
         ("<?xml version=\"1.0\"?>", "an XML document", "found no run"),
         ("<a: b>", "an XML document", "found no run"),
         ("<<: {a: b}", "not YAML", get),
@@ -161,7 +161,7 @@ fn another_document_is_called_what_it_is() {
         (&"MEUC".repeat(24), "a signature in base64", "give one TaskRun"),
         (
             "version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
-            "a pointer of Git LFS",
+            "a Git LFS pointer",
             "git lfs pull",
         ),
         (r#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#, "a CycloneDX document", "give one TaskRun"),
@@ -172,7 +172,7 @@ fn another_document_is_called_what_it_is() {
         ),
         (
             r#"{"message":"Not Found","documentation_url":"https://docs.github.com/rest"}"#,
-            "an answer of GitHub's API",
+            "an error response of GitHub's API",
             "give one TaskRun",
         ),
         // An object of a cluster that can't be read is not called what its kind says.
@@ -185,8 +185,8 @@ fn another_document_is_called_what_it_is() {
             "not the run",
         ),
         (r#"{"critical":{},"optional":null}"#, "an image's signature", "not the run"),
-        (status.as_str(), "the status of a run alone", "whole object"),
-        (watch.as_str(), "an event of a watch", "without --watch"),
+        (status.as_str(), "only the status of a run", "whole object"),
+        (watch.as_str(), "a watch event", "without --watch"),
         (r#"{"metadata":{"name":"x"},"spec":{}}"#, "an object without a kind", "give one TaskRun"),
         // What isn't an object of Kubernetes' is no neighbour of a run.
         (beside.as_str(), "an in-toto statement", "not the run"),

@@ -70,7 +70,7 @@ fn where_none_counts_each_line_has_its_reason() {
 fn a_file_that_was_cut_or_is_too_long_is_refused_though_a_bundle_in_it_counts() {
     let good = good();
     let (code, text) = verify(&format!("{good}\n{}", &good[..good.len() / 2]));
-    assert!(code == Some(1) && text.contains("what begins on line 2 is not JSON"), "{text}");
+    assert!(code == Some(1) && text.contains("the document on line 2 is not JSON"), "{text}");
     let (code, text) = verify(&format!("{good}\n{}", "{}\n".repeat(1024)));
     assert!(code == Some(1) && text.contains("more than 1024 documents"), "{text}");
 }

@@ -107,7 +107,7 @@ fn what_an_index_lists_and_was_not_signed_is_named_and_the_exit_code_is_5() {
         assert_eq!(ended.code, 5, "{}", ended.stderr);
         let name = if signal == Signal::TERM { "SIGTERM" } else { "SIGINT" };
         assert!(ended.stderr.contains("1 signed, 3 failed"), "{}", ended.stderr);
-        let why = format!("{name} came before the end");
+        let why = format!("{name} interrupted the run");
         failed_of(&ended, &children.iter().map(|child| named(&step, child)).collect::<Vec<_>>(), &why);
         let mut wanted: Vec<_> =
             children.iter().map(|child| (child.to_string(), "failed".to_owned(), why.clone())).collect();
@@ -132,7 +132,7 @@ fn an_index_that_was_not_read_is_named() {
     let running = start(&step, &["sign", "--recursive", "--report", &file, &name]);
     let ended = interrupt(running, Signal::TERM, || asked(&step, &index));
     assert_eq!(ended.code, 1, "{}", ended.stderr);
-    let why = "SIGTERM came before the end".to_owned();
+    let why = "SIGTERM interrupted the run".to_owned();
     failed_of(&ended, &[name], &why);
     assert_eq!(report(&step), [(index.to_string(), "failed".to_owned(), why)]);
 }
@@ -187,7 +187,7 @@ fn an_attestation_that_was_not_put_everywhere_is_named() {
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     assert!(ended.stderr.contains("0 signed, 2 failed"), "{}", ended.stderr);
     let subject = format!("attestation in-toto of {}", named(&step, &digest));
-    failed_of(&ended, &[subject.clone(), subject], "SIGTERM came before the end");
+    failed_of(&ended, &[subject.clone(), subject], "SIGTERM interrupted the run");
     assert_eq!(report(&step).len(), 2);
 }
 

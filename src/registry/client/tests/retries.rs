@@ -280,7 +280,7 @@ async fn the_deadline_ends_everything() {
     let late = client_with(soon(0), &server, &["ci"]);
     let error = late.manifest(&server.repository(), &tag("a")).await.unwrap_err();
     let text = shown(&error);
-    assert!(text.contains("not sent: the time limit of the run is over"), "{text}");
+    assert!(text.contains("not sent: the time limit of the run was reached"), "{text}");
     // Nobody has asked the registry.
     assert!(text.contains("do:    allow more time with --timeout") && !text.contains("reachable"), "{text}");
     assert_eq!(server.seen().len(), sent);
