@@ -468,10 +468,7 @@ mod tests {
             assert_eq!(value_without(under.as_bytes(), "p", ENOUGH).is_err(), large);
         }
         let objects = format!(r#"[{}0]"#, r#"{"key":{"key":1}},"#.repeat(100_000));
-        assert!(
-            check(objects.as_bytes(), Limit::memory(1024)).is_ok(),
-            "a closed object returns its memory"
-        );
+        assert!(check(objects.as_bytes(), Limit::memory(1024)).is_ok(), "a closed object returns its memory");
     }
 
     /// The estimate is at least the memory that the kept values take, by the sizes of their types.

@@ -82,7 +82,8 @@ mod tests {
 
     fn lines(text: &str) -> Vec<(usize, String)> {
         let documents = documents(text.as_bytes(), 100).unwrap();
-        let shown = |document: &Document<'_>| (document.line, String::from_utf8(document.bytes.to_vec()).unwrap());
+        let shown =
+            |document: &Document<'_>| (document.line, String::from_utf8(document.bytes.to_vec()).unwrap());
         documents.iter().map(shown).collect()
     }
 

@@ -141,9 +141,7 @@ impl Wanted {
     /// The advice for files from which no command gets the wanted format.
     pub const fn hint(self) -> &'static str {
         match self {
-            Self::Bundle => {
-                "give the artifact's Sigstore bundle, often named ARTIFACT.sigstore.json"
-            }
+            Self::Bundle => "give the artifact's Sigstore bundle, often named ARTIFACT.sigstore.json",
             Self::TrustedRoot => {
                 "give a trusted_root.json from Sigstore's TUF repository, or as `cosign trusted-root create` or \
                  `gh attestation trusted-root` prints it"

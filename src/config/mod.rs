@@ -148,7 +148,7 @@ pub enum ConfigError {
         wanted: String,
     },
     /// A pattern of repositories that can't be used.
-    #[error("{origin}: \"{value}\" is not a pattern of repositories")]
+    #[error("{origin}: \"{value}\" is not a repository pattern")]
     Pattern {
         /// Where it stands.
         origin: Origin,

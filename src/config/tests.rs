@@ -317,7 +317,7 @@ fn a_pattern_of_the_agent_has_its_own_reason_and_hint() {
     for text in ["docker.io/*", "Team/*", "registry.example", "*:443/**"] {
         let want = text.parse::<crate::oci::Pattern>().unwrap_err();
         let error = AgentConfig::new(&sources(flags(&[("allow", &[text])]), &[])).unwrap_err();
-        assert_eq!(error.to_string(), format!("--allow: \"{text}\" is not a pattern of repositories"));
+        assert_eq!(error.to_string(), format!("--allow: \"{text}\" is not a repository pattern"));
         assert_eq!(std::error::Error::source(&error).map(ToString::to_string), Some(want.to_string()));
         assert_eq!(error.hint(), want.hint());
     }

@@ -1,4 +1,4 @@
-//! The signing key and the registries' credentials, from files or through the Kubernetes API.
+//! Reads the signing key and the registry credentials from files or through the Kubernetes API.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,26 +15,26 @@ use crate::registry::credentials::{CredentialError, FileKeychain};
 use crate::sign::remote::{Expected, PinnedKey};
 use crate::sign::{KeyError, KeySource, LockedKey, Unlocking};
 
-/// How long a ServiceAccount that nobody named is asked for credentials: where the API can't be reached, signing without any goes on.
+/// The time limit for reading the credentials of a ServiceAccount that the configuration doesn't name. After it, signing continues without them.
 const UNASKED_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a command without a time limit of its own may ask for one Secret.
+/// The time limit for reading a Secret in commands without a time limit of their own.
 const AT_ONCE: Duration = Duration::from_secs(60);
 
-/// What opens doors.
+/// The signing key and the registry credentials.
 pub(crate) struct Access {
     pub(crate) key: Unlocking,
     pub(crate) keychain: FileKeychain,
-    /// How many requests to the cluster it took.
+    /// How many requests to the cluster they took.
     pub(crate) requests: u64,
 }
 
-/// Why there is no key, or no credentials.
+/// Why the key or the credentials can't be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccessError {
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("cannot read the key that the agent must have ({origin})")]
+    #[error("cannot read the expected public key of the agent ({origin})")]
     AgentKey { origin: Origin, source: Box<KeyError> },
     #[error(transparent)]
     Credentials(#[from] CredentialError),
@@ -42,7 +42,7 @@ pub(crate) enum AccessError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Account(#[from] AccountError),
-    #[error("--service-account names no ServiceAccount")]
+    #[error("--service-account is not a valid ServiceAccount name")]
     Name(#[from] NameError),
 }
 
@@ -55,18 +55,18 @@ explain! { AccessError,
     Self::Name(_) => ["service-account-name", Usage, "give NAME, or NAMESPACE/NAME"],
 }
 
-/// How the configuration says that the cluster is reached.
+/// The cluster access that the configuration describes.
 pub(crate) fn reach(config: &Config, environment: &dyn ProcessEnvironment, deadline: Instant) -> Reach {
     let kubeconfigs = kubeconfigs(environment);
     Reach { deadline, folder: config.cluster_credentials.clone(), kubeconfigs }
 }
 
-/// The kubeconfigs that there are.
+/// The kubeconfigs that the environment names.
 pub(crate) fn kubeconfigs(environment: &dyn ProcessEnvironment) -> Kubeconfigs {
     home::kubeconfigs(&|name| environment.get(name), environment.for_programs())
 }
 
-/// How commands without a configuration reach the cluster, from now on.
+/// The cluster access for commands without a configuration. Its time limit starts now.
 pub(crate) fn reach_at_once(environment: &dyn ProcessEnvironment) -> Reach {
     let folder = environment.get(CLUSTER_CREDENTIALS.env).filter(|folder| !folder.is_empty());
     let folder = folder.unwrap_or_else(|| ACCOUNT_FOLDER.to_owned());
@@ -74,7 +74,7 @@ pub(crate) fn reach_at_once(environment: &dyn ProcessEnvironment) -> Reach {
     Reach { deadline: Instant::now() + AT_ONCE, folder: folder.into(), kubeconfigs }
 }
 
-/// Reads the key, which begins to unlock, and the credentials. The cluster is asked only if one of them is there.
+/// Reads the key and the credentials, and starts to unlock the key. Connects to the cluster only if one of them is there.
 pub(crate) async fn open(
     config: &Config,
     environment: &dyn ProcessEnvironment,
@@ -83,7 +83,7 @@ pub(crate) async fn open(
 ) -> Result<Access, AccessError> {
     let env = |name: &str| environment.get(name);
     let reach = reach(config, environment, deadline);
-    // What is wrong with files is found before anybody is asked.
+    // Errors in files are found before the first request.
     let signer = signer(config, environment, deadline)?;
     let mut keychain = self::keychain(&config.registry_config, environment)?;
     let unasked = asks_unasked(config, &keychain) && cluster::in_pod(&reach, &env);
@@ -97,7 +97,7 @@ pub(crate) async fn open(
     };
     let cluster = match Cluster::connect(&reach, &env).await {
         Ok(cluster) => cluster,
-        // A ServiceAccount that nobody named is no reason to fail.
+        // Credentials that the configuration doesn't name are optional.
         Err(error) => match signer {
             Beginning::Begun(key) if unasked => {
                 note(notices, &error);
@@ -116,7 +116,7 @@ pub(crate) async fn open(
     Ok(Access { key, keychain, requests: cluster.requests() })
 }
 
-/// The credentials in files: those that `named` says, or else those in the usual places.
+/// The credentials in the files of `named`, or in the default places if `named` is `None`.
 pub(crate) fn keychain(
     named: &Option<Vec<PathBuf>>,
     environment: &dyn ProcessEnvironment,
@@ -125,7 +125,7 @@ pub(crate) fn keychain(
     FileKeychain::load(places, environment.for_programs())
 }
 
-/// The key at the place `source`, still locked; the cluster is reached by `reach` if it is there.
+/// Reads the key at `source`, still locked. Connects to the cluster by `reach` if the key is there.
 pub(crate) async fn locked_key(
     source: &KeySource,
     reach: impl FnOnce() -> Reach,
@@ -137,7 +137,7 @@ pub(crate) async fn locked_key(
     Ok(LockedKey::from_secret(&cluster, name, &secrets).await?)
 }
 
-/// Reads the key alone, which begins to unlock: for commands that ask no registry.
+/// Reads only the key and starts to unlock it, for commands that use no registry.
 pub(crate) async fn key(
     config: &Config,
     environment: &dyn ProcessEnvironment,
@@ -152,7 +152,7 @@ pub(crate) async fn key(
     in_cluster(signer, &cluster, environment, deadline).await
 }
 
-/// The signer, with what of it is in the cluster.
+/// Completes the signer with the parts of it that are in the cluster.
 async fn in_cluster(
     signer: Beginning<'_>,
     cluster: &Cluster,
@@ -171,7 +171,7 @@ async fn in_cluster(
     })
 }
 
-/// Whether the pod's own ServiceAccount is asked for credentials although nobody said so: where there are no others.
+/// Whether to read the credentials of the pod's own ServiceAccount by default: only if there are no other credentials.
 pub(crate) fn asks_unasked(config: &Config, keychain: &FileKeychain) -> bool {
     config.service_account.is_none()
         && config.registry_config.is_none()
@@ -179,20 +179,20 @@ pub(crate) fn asks_unasked(config: &Config, keychain: &FileKeychain) -> bool {
         && keychain.sources().is_empty()
 }
 
-/// Whether `--k8s-keychain` has an account to ask; says what it does and doesn't look up.
+/// Whether `--k8s-keychain` has a ServiceAccount to use. Prints a note about what the flag does and doesn't look up.
 fn is_in_pod(reach: &Reach, environment: &dyn ProcessEnvironment, notices: &mut Notices<'_>) -> bool {
     let is_in_pod = cluster::in_pod(reach, &|name| environment.get(name));
     let account = match is_in_pod {
-        true => "the pod's ServiceAccount is asked for credentials",
-        false => "there is no pod whose ServiceAccount could be asked",
+        true => "the credentials of the pod's ServiceAccount are used",
+        false => "there is no pod, so there is no ServiceAccount to use",
     };
     notices(&format!(
-        "note: --k8s-keychain: {account}; those of cloud providers are not looked up: name their helper in a dockerconfigjson (credHelpers)"
+        "note: --k8s-keychain: {account}; credentials of cloud providers are not looked up: name their helper in a dockerconfigjson (credHelpers)"
     ));
     is_in_pod
 }
 
-/// Adds what the pod's own ServiceAccount has, as `--k8s-keychain` says. That it can't be known is no error: other credentials may do.
+/// Adds the credentials of the pod's own ServiceAccount for `--k8s-keychain`. A failed lookup is only noted: other credentials may suffice.
 pub(crate) async fn add_own_account(
     keychain: &mut FileKeychain,
     reach: &Reach,
@@ -211,17 +211,17 @@ pub(crate) async fn add_own_account(
     }
 }
 
-/// How far the signer is without the cluster.
+/// How far the signer gets without the cluster.
 enum Beginning<'a> {
-    /// It is being unlocked, or waited for.
+    /// The key is being unlocked, or the agent is being contacted.
     Begun(Unlocking),
-    /// The signing key is in this Secret.
+    /// The signing key is in this Secret of the cluster.
     Key(&'a ObjectName),
-    /// The key that the agent must have is in this Secret.
+    /// The expected public key of the agent is in this Secret.
     AgentKey(&'a AgentClient, &'a AgentKey, &'a ObjectName),
 }
 
-/// Begins with the signer, unless something of it is in the cluster.
+/// Starts the signer, unless a part of it is in the cluster.
 fn signer<'a>(
     config: &'a Config,
     environment: &dyn ProcessEnvironment,
@@ -245,7 +245,7 @@ fn signer<'a>(
     Ok(Beginning::Begun(Unlocking::agent(client.address.clone(), expected, deadline)))
 }
 
-/// What is known of the agent: its key, with the place that it was read from.
+/// The expected key of the agent, with its location, and whether this process runs in a pod.
 fn expected(pinned: Option<(&AgentKey, PublicKey)>, environment: &dyn ProcessEnvironment) -> Expected {
     let key = pinned.map(|(place, key)| PinnedKey { key, origin: place.source.to_string() });
     Expected { key, in_pod: home::in_pod(&|name| environment.get(name)) }
@@ -255,23 +255,23 @@ fn unread(key: &AgentKey, source: KeyError) -> AccessError {
     AccessError::AgentKey { origin: key.origin.clone(), source: Box::new(source) }
 }
 
-/// What to do about a key that the agent must have and that can't be read.
+/// The hint for an expected public key of the agent that can't be read.
 fn agent_key_hint(error: &KeyError) -> Option<String> {
     Some(match error {
-        // Its own words are about the key of `verify`.
+        // The error's own hint is about the key of `verify`.
         KeyError::PublicMissing { .. } => {
-            "mount cosign.pub of the Secret with the agent's key there, or name its place with --agent-key"
+            "mount cosign.pub of the Secret with the agent's key there, or give its location with --agent-key"
                 .into()
         }
-        // Taking it away, the other half of its advice, would be to believe any key.
+        // The error's own hint also suggests removing the file, which would accept any key.
         KeyError::PublicFile { .. } | KeyError::PublicKey(_) => {
-            "write it anew: stepseal public-key --key cosign.key > cosign.pub, with the agent's key".into()
+            "write it again: stepseal public-key --key cosign.key > cosign.pub, with the agent's key".into()
         }
         error => return error.hint(),
     })
 }
 
-/// Adds what the Secrets of `account` hold.
+/// Adds the credentials in the Secrets of `account`.
 async fn add(
     keychain: &mut FileKeychain,
     cluster: &Cluster,
@@ -288,7 +288,7 @@ async fn add(
     Ok(())
 }
 
-/// Adds what the pod's own ServiceAccount has, where no other credentials are. It is no error if that can't be known, and it is told.
+/// Adds the credentials of the pod's own ServiceAccount. A failed lookup is logged as a note.
 async fn ask_own(
     keychain: &mut FileKeychain,
     cluster: &Cluster,
@@ -309,7 +309,7 @@ async fn ask_own(
     Ok(())
 }
 
-/// Says why there are no credentials, in a line.
+/// Prints a note on a single line that says why there are no credentials.
 fn note(notices: &mut Notices<'_>, error: &dyn Explain) {
     let Explanation { error, causes, hint, .. } = Explanation::of(error);
     let causes: String = causes.iter().map(|cause| format!(": {cause}")).collect();
@@ -317,7 +317,7 @@ fn note(notices: &mut Notices<'_>, error: &dyn Explain) {
     notices(&format!("note: no registry credentials: {error}{causes}{hint}"));
 }
 
-/// Begins to unlock the key.
+/// Starts to unlock the key in the background.
 fn start(locked: LockedKey) -> Unlocking {
     tracing::info!(key = locked.origin(), "signing key");
     Unlocking::start(locked)

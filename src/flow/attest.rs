@@ -1,7 +1,7 @@
-//! Attestations of images: each image gets a statement around each predicate, and each statement that was given, in every store.
+//! Attests images: each image gets a statement for each predicate, and each given statement, in every store.
 //!
-//! All of an image's go into its list in one write, after one look. Registries have their turns, and what an index lists is a subject
-//! too where that is asked for, as in signing.
+//! All attestations of an image are added to its list by one read and one write. As in signing, registries share the workers,
+//! and the manifests of an index are subjects too if that is requested.
 
 use super::whole::label;
 use super::{Pipeline, Seen, What, Whole};
@@ -10,40 +10,40 @@ use crate::place::{Encoding, StoreKind};
 use crate::plan::PlannedImage;
 use crate::report::{Label, Outcome};
 
-/// How many bytes of predicates are worked on at a time, about: each takes five times its size while it is signed, sent and read back.
+/// The approximate number of predicate bytes in progress at a time. A predicate takes five times its size while it is signed, sent and read back.
 const AT_ONCE_BYTES: usize = 64 * 1024 * 1024;
 
-/// How outcomes name it.
+/// The artifact name in outcomes.
 const ARTIFACT: &str = "attestation";
-/// What is signed.
+/// The format name in outcomes.
 const FORMAT: &str = "in-toto";
 
-/// What is attested, and where it goes.
+/// The attestations, and the stores that they go to.
 #[derive(Clone, Debug)]
 pub struct AttestJob {
-    /// What is said of each image.
+    /// The attestations for each image.
     pub attestations: Attestations,
-    /// The stores.
+    /// The stores that get the attestations.
     pub stores: Vec<StoreKind>,
-    /// Whether earlier attestations of the same predicate types by the same key are removed, which is for tags alone.
+    /// Whether earlier attestations by the same key with the same predicate types are removed. Only tags support it.
     pub replace: bool,
 }
 
 impl AttestJob {
-    /// How the outcomes in all stores are named, with `encodings` in registries.
+    /// The labels of the outcomes in all stores, with `encodings` in registries.
     pub(crate) fn labels(&self, encodings: &[Encoding]) -> Vec<Label> {
         let labels = self.stores.iter().map(|store| Label::each(ARTIFACT, FORMAT, *store, encodings));
         labels.flatten().collect()
     }
 
-    /// How many images are worked on at a time, `jobs` at most.
+    /// How many images to process at a time, `jobs` at most.
     fn jobs(&self, jobs: usize) -> usize {
         jobs.min(AT_ONCE_BYTES / self.attestations.len_bytes().max(1)).max(1)
     }
 }
 
 impl Whole {
-    /// Attests every image, and returns how each ended in each store; `seen` is called with each as it ends.
+    /// Attests every image and returns its outcome in each store. `seen` is called with each outcome.
     pub(crate) async fn attest_images(
         &self,
         images: &[PlannedImage],

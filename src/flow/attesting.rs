@@ -1,4 +1,4 @@
-//! What `attest` does, in its order: plan, prepare the report's file, set up, attest, report.
+//! The steps of `attest` in their order: plan, create the report's file, set up, attest, report.
 
 use std::time::Instant;
 
@@ -21,10 +21,10 @@ use crate::process::Protection;
 use crate::report::{About, Expected, Pending, Report, ReportError};
 use crate::tekton::TektonError;
 
-/// How many images that a statement doesn't name are listed.
+/// How many images without a matching statement an error lists.
 const SHOWN_IMAGES: usize = 20;
 
-/// Why nothing is attested, and there is no report.
+/// Why `attest` ends without a report.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttestRunError {
     #[error(transparent)]
@@ -35,9 +35,9 @@ pub(crate) enum AttestRunError {
     Report(#[from] ReportError),
     #[error(transparent)]
     Payload(#[from] PayloadError),
-    #[error("artifacts.oci.storage has no store that an attestation of an image can go to")]
+    #[error("artifacts.oci.storage has no store for attestations of images")]
     NoStore,
-    #[error("--replace is for attestations under cosign's tags; {0}")]
+    #[error("--replace works only for attestations under cosign's tags; {0}")]
     Replace(&'static str),
 }
 
@@ -47,10 +47,10 @@ explain! { AttestRunError,
     Self::Report(error) => [of error],
     Self::Payload(error) => [of error],
     Self::NoStore => ["attest-no-store", Usage, "set artifacts.oci.storage to oci, directory, or both"],
-    Self::Replace(_) => ["attest-replace", Usage, "leave --replace out: the new attestation is added beside the old ones"],
+    Self::Replace(_) => ["attest-replace", Usage, "leave --replace out to add the new attestation beside the earlier attestations"],
 }
 
-/// The images that are attested, and where that goes.
+/// The images to attest, and the stores to use.
 pub(crate) struct AttestPlan {
     pub(crate) config: Config,
     plan: Plan,
@@ -59,11 +59,11 @@ pub(crate) struct AttestPlan {
 }
 
 impl AttestPlan {
-    /// Finds out which images are attested; `replace`: earlier attestations are removed.
+    /// Determines which images to attest. With `replace`, earlier attestations are removed.
     ///
     /// # Errors
     ///
-    /// There is no store for it, or a file with names can't be read.
+    /// No store takes attestations of images, or a file with image names can't be read.
     pub(crate) fn new(config: Config, named: &Named, replace: bool) -> Result<Self, AttestRunError> {
         let stores: Vec<StoreKind> =
             config.images.iter().copied().filter(|store| !store.needs_run()).collect();
@@ -71,11 +71,11 @@ impl AttestPlan {
             return Err(AttestRunError::NoStore);
         }
         if replace && !stores.iter().all(|store| store.is_beside_images()) {
-            return Err(AttestRunError::Replace("artifacts.oci.storage has another store"));
+            return Err(AttestRunError::Replace("artifacts.oci.storage names another store"));
         }
         if replace && config.oci.encodings != [Encoding::Dsse] {
             return Err(AttestRunError::Replace(
-                "as bundles each is a manifest of its own, which a signer may not be allowed to delete, and cosign replaces none of them",
+                "each Sigstore bundle is a manifest that the signer may not be allowed to delete, and cosign doesn't replace bundles either",
             ));
         }
         let options = discover::options(&config, Identities::Unused)?;
@@ -83,11 +83,11 @@ impl AttestPlan {
         Ok(Self { config, plan, stores, replace })
     }
 
-    /// Attests `attestations` of them; `observer` is called with what people are to see.
+    /// Attests the images with `attestations`. `observer` receives the output for people.
     ///
     /// # Errors
     ///
-    /// What is attested has no payload, or the report's file can't be written.
+    /// A payload can't be made, or the report's file can't be written.
     pub(crate) fn attest(
         self,
         mut attestations: Attestations,
@@ -124,7 +124,7 @@ impl AttestPlan {
     }
 }
 
-/// What is attested, of which images.
+/// An `attest` run: the attestations and the images.
 struct Attesting {
     config: Config,
     plan: Plan,
@@ -132,7 +132,7 @@ struct Attesting {
 }
 
 impl Attesting {
-    /// Why nothing is attested, if so: malformed names, no image, or a statement about something else.
+    /// Why nothing can be attested: malformed names, no image, or a statement about another subject.
     fn refusal(&self) -> Option<Explanation> {
         if !self.plan.problems.is_empty() && !self.config.lenient {
             return Some(malformed(&self.plan, "correct the names; --lenient attests the rest"));
@@ -202,7 +202,7 @@ impl Task for Attesting {
     }
 }
 
-/// That statements don't name images that they would be put beside, all of them at once.
+/// An explanation that lists all images that the given statements don't name.
 fn not_named(attestations: &Attestations, plan: &Plan) -> Option<Explanation> {
     let mut causes = Vec::new();
     let mut more = 0;
@@ -223,7 +223,7 @@ fn not_named(attestations: &Attestations, plan: &Plan) -> Option<Explanation> {
     let error = PayloadError::OtherSubject { place: foreign::shown(first.place(), 512) };
     Some(Explanation {
         code: "statement-other-subject",
-        error: "a statement is about something else than the images; nothing was signed".into(),
+        error: "a statement is not about these images; nothing was signed".into(),
         causes,
         used: None,
         hint: error.hint(),

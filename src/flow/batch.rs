@@ -1,7 +1,7 @@
-//! Images that are signed for several stores side by side.
+//! Signs images for several stores concurrently.
 //!
-//! Each image is looked up once, and an index is expanded once, for all of them. A store that is slow or refuses keeps
-//! none of the others waiting: each has an outcome of its own.
+//! Each image is looked up once and each index is expanded once for all stores. A slow or failing store doesn't delay
+//! the others: each has an outcome of its own.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -25,27 +25,27 @@ use crate::report::{About, Label, Outcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::Signed;
 
-/// Everything that images are signed with, for all stores that they go to at the same time.
+/// The configuration for signing images for several stores at the same time.
 pub struct Batch {
-    /// The registries.
+    /// The client for the images' registries.
     pub client: Client,
-    /// What is put beside each image, a store each; their labels differ.
+    /// A pipeline for each store. Their labels differ.
     pub pipelines: Vec<Pipeline>,
-    /// How the outcomes of other stores will name it, which get the same subjects later.
+    /// The labels of stores that get the same subjects later.
     pub later: Vec<Label>,
-    /// How many subjects are worked on at a time: one counts once, however many stores it goes to.
+    /// How many subjects are processed at a time. A subject counts once, whatever its number of stores.
     pub jobs: usize,
-    /// Whether each manifest of an index is a subject too.
+    /// Whether the manifests of an index are subjects too.
     pub recursive: bool,
 }
 
-/// An image that is signed for several stores.
+/// An image that is signed for several stores, with its signatures so far.
 pub(super) struct OneImage<'a> {
     pub(super) planned: &'a PlannedImage,
     pub(super) signatures: Signatures,
 }
 
-/// The signatures of one image, each made once, however many stores get the same payload.
+/// The signatures of one image, by payload digest, so that stores with the same payload share a signature.
 #[derive(Default)]
 pub(super) struct Signatures(RefCell<HashMap<Digest, Rc<OnceCell<Signature>>>>);
 
@@ -54,7 +54,7 @@ impl Signatures {
     ///
     /// # Errors
     ///
-    /// When the key can't be unlocked, or can't sign.
+    /// The key can't be unlocked or can't sign.
     pub(super) async fn of(
         &self,
         key: &Unlocking,
@@ -69,14 +69,14 @@ impl Signatures {
 }
 
 impl Batch {
-    /// Signs every image; `seen` is called with each outcome, and with what indexes turn out to list.
+    /// Signs every image. `seen` is called with each outcome, and with each subject that an index lists.
     ///
-    /// One image's failure doesn't hide the others', nor one store's: all are tried.
+    /// All images and stores are tried, even after a failure.
     pub async fn sign(&self, images: &[PlannedImage], seen: &mut Seen<'_>) -> Vec<Outcome> {
         self.sign_for(false, images, seen).await.0
     }
 
-    /// The same, and what is signed and waits for everything else of the run, if there is one.
+    /// The same. If there is a run, also returns the signatures that are written together with the run.
     pub(super) async fn sign_for(
         &self,
         has_run: bool,
@@ -91,12 +91,12 @@ impl Batch {
         };
         subjects.queue.run(sign).collect::<()>().await;
         let mut aside: Vec<(usize, Aside)> = aside.into_inner();
-        // Whichever ended first: the same images make the same annotations.
+        // A fixed order, so that the same images give the same annotations.
         aside.sort_by(|(a, one), (b, other)| (a, &one.subject).cmp(&(b, &other.subject)));
         (subjects.into_outcomes(), aside.into_iter().map(|(_, aside)| aside).collect())
     }
 
-    /// Signs one image for each store; its place to work is free when none of them needs it any more.
+    /// Signs one image for each store. The slot is free when no store needs it anymore.
     async fn sign_one(
         &self,
         Next { planned, number }: &Next,
@@ -132,12 +132,12 @@ impl Batch {
                 subjects.ended(Outcome { label, subject, from, result });
             });
         }
-        // Each has its share of the place now.
+        // Each pipeline has its own reference to the slot now.
         drop(slot);
         join_all(each).await;
     }
 
-    /// Looks an image up; makes the manifests of an index subjects too, where those are to be signed.
+    /// Looks an image up, and adds the manifests of an index as subjects if `recursive` is set.
     async fn manifest(
         &self,
         planned: &PlannedImage,

@@ -1,4 +1,4 @@
-//! Discovery and plan: the runs and the images that there are, and what is signed of them.
+//! Discovery and planning: finds the runs and the images, and decides what to sign.
 
 use std::path::PathBuf;
 
@@ -22,37 +22,37 @@ use crate::run::{HintOptions, Run, RunFormat, RunKind};
 use crate::tekton::{Places, Standing, TektonError};
 use crate::{run, tekton};
 
-/// Configuration and plan.
+/// The configuration with the plan of what to sign.
 pub(crate) struct Subjects {
     pub(crate) config: Config,
     pub(crate) plan: Plan,
-    /// Why nothing of what the run built is signed.
+    /// Why the images of the run must not be signed.
     images_blocked: Option<Explanation>,
-    /// The runs that are signed for, with what is signed.
+    /// The runs to sign for, with their payloads.
     pub(crate) runs: Vec<PlannedRun>,
-    /// Of each run what the cluster gave of it, for writing its annotations.
+    /// The metadata of each run as the cluster returned it, for writing its annotations.
     known: Vec<Option<Value>>,
-    /// How many requests to the cluster finding them took.
+    /// How many requests to the cluster the discovery took.
     pub(crate) requests: u64,
-    /// This step's place in its Task, if Tekton runs it.
+    /// This step's position in its Task, if Tekton runs it.
     pub(crate) standing: Option<Standing>,
 }
 
-/// The images that arguments name, and the files that list more.
+/// The images that arguments name, and the files that list further images.
 pub(crate) struct Named {
-    /// The images, as they are written.
+    /// The image names from the arguments, unparsed.
     pub(crate) images: Vec<String>,
-    /// The files.
+    /// The files with further image names.
     pub(crate) files: Vec<PathBuf>,
 }
 
 impl Named {
-    /// Whether there are any.
+    /// Whether any image or file is named.
     fn is_any(&self) -> bool {
         !self.images.is_empty() || !self.files.is_empty()
     }
 
-    /// All of them, with where each is named.
+    /// Reads all image names, each with its source.
     pub(crate) fn read(&self) -> Result<Discovered, TektonError> {
         let mut discovered = tekton::from_arguments(&self.images);
         for file in &self.files {
@@ -62,14 +62,14 @@ impl Named {
     }
 }
 
-/// Why there is no plan.
+/// Why the plan can't be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SubjectsError {
     #[error(transparent)]
     Tekton(#[from] TektonError),
     #[error(transparent)]
     Find(#[from] FindError),
-    #[error("--allow: \"{0}\" is not a pattern of repositories")]
+    #[error("--allow: \"{0}\" is not a repository pattern")]
     Pattern(String, #[source] PatternError),
 }
 
@@ -80,7 +80,7 @@ explain! { SubjectsError,
 }
 
 impl Subjects {
-    /// Reads everything that decides what is signed.
+    /// Finds the runs and the images, and plans what to sign.
     pub(crate) fn read(
         config: Config,
         named: &Named,
@@ -90,7 +90,7 @@ impl Subjects {
         let found = runs::find(&config, environment)?;
         let discovered = discover(named, &config, &found)?;
         let standing = Standing::find(&config.steps_dir);
-        // Images that were named are not what a later step can change.
+        // Later steps can't change images that the arguments name.
         let named = named.is_any();
         if let Some(warning) = standing.as_ref().filter(|_| !named).and_then(not_the_last) {
             notices(&format!("warning: {warning}"));
@@ -111,7 +111,7 @@ impl Subjects {
         Ok(Self { config, plan, images_blocked, runs, known, requests, standing })
     }
 
-    /// The runs for which something is to be signed, with where it goes.
+    /// The runs to sign for, each with its artifact settings.
     pub(crate) fn run_artifacts(&self) -> impl Iterator<Item = (&PlannedRun, &RunArtifact)> {
         self.runs
             .iter()
@@ -119,16 +119,16 @@ impl Subjects {
             .filter(|(_, to)| !to.stores.is_empty())
     }
 
-    /// Why nothing can be signed, if so: malformed hints, no image, or image signatures turned off.
+    /// Why nothing can be signed: malformed hints, no image, or image signatures turned off.
     pub(crate) fn refusal(&self) -> Option<Explanation> {
         if !self.plan.problems.is_empty() && !self.config.lenient {
             return Some(malformed(&self.plan, "correct the step that wrote it; --lenient signs the rest"));
         }
-        // What a run built is signed with it, or not at all.
+        // The images of a run are signed only together with the run.
         if let Some(blocked) = self.images_blocked.clone() {
             return Some(blocked);
         }
-        // Or one encoding would take what the other has no place for.
+        // Otherwise an encoding could sign a claim that the other can't express.
         if let Some(unsayable) = self.unsayable() {
             return Some(unsayable);
         }
@@ -167,7 +167,7 @@ impl Subjects {
         })
     }
 
-    /// What `sign` fails of although it begins, and the exit code that it ends with then; nothing, where all can be signed.
+    /// The failures that `sign` will report although it starts, and the resulting exit code; empty if everything can be signed.
     pub(crate) fn shortfall(&self) -> (Vec<(String, Explanation)>, ExitCode) {
         let mut failures = Vec::new();
         let of_images = self.config.images.iter().filter(|_| self.plan.has_images());
@@ -178,14 +178,14 @@ impl Subjects {
                 let no_place = no_place.then(|| Explanation::of(&WholeError::NoImage(run.shown())));
                 let failure = run.blocked.clone().or(no_place);
                 codes.push(failure.as_ref().map_or(ExitCode::Done, |failure| failure.exit));
-                // What blocks a run is among the problems already.
+                // A blocked run is already among the problems.
                 failures.extend(failure.filter(|_| run.blocked.is_none()).map(|why| (run.shown(), why)));
             }
         }
         (failures, codes.into_iter().reduce(ExitCode::and).unwrap_or(ExitCode::Done))
     }
 
-    /// Everything that is to be signed.
+    /// The expected outcome of each subject in each store.
     pub(crate) fn expected(&self) -> Vec<Expected> {
         let mut expected = Vec::new();
         for label in setup::image_labels(&self.config) {
@@ -202,7 +202,7 @@ impl Subjects {
         expected
     }
 
-    /// The runs, and where what is signed for each goes.
+    /// The runs, with the format and the stores of each.
     pub(crate) fn jobs(&self) -> Vec<RunJob> {
         let job = |(planned, known): (&PlannedRun, &Option<Value>)| {
             let to = artifact(&self.config, planned.kind);
@@ -216,20 +216,20 @@ impl Subjects {
         self.runs.iter().zip(&self.known).map(job).collect()
     }
 
-    /// Whether something is written into annotations.
+    /// Whether signing writes annotations in the cluster.
     pub(crate) fn annotates(&self) -> bool {
         let of_images = self.config.images.iter().any(|store| store.needs_run());
         let of_runs = self.run_artifacts().any(|(_, to)| to.stores.iter().any(|store| store.needs_run()));
         !self.runs.is_empty() && (of_images || of_runs || self.config.mark_signed)
     }
 
-    /// The repository of every image that something may be put beside.
+    /// The repository of every image that may get a signature or attestation.
     pub(crate) fn repositories(&self) -> impl Iterator<Item = &Repository> {
         let of_runs = self.runs.iter().flat_map(|run| &run.images).map(|image| &image.repository);
         self.plan.repositories().chain(of_runs)
     }
 
-    /// What is to be known of the runs that are signed for: what was not checked, what is missing.
+    /// Notes about the runs to sign for: unchecked facts, and missing data.
     pub(crate) fn run_notes(&self) -> Vec<(String, Vec<String>)> {
         let of_run = |run: &PlannedRun| {
             let signed = !artifact(&self.config, run.kind).stores.is_empty();
@@ -239,8 +239,8 @@ impl Subjects {
         self.runs.iter().map(of_run).filter(|(_, notes): &(_, Vec<_>)| !notes.is_empty()).collect()
     }
 
-    /// The same by what the report names as where outcomes come from. A run for which nothing is signed itself has no outcome:
-    /// the first of its images has its notes.
+    /// The same notes by the name that outcomes give in `from`. A run that is not signed itself has no outcome, so its notes
+    /// go to the first of its images.
     pub(crate) fn report_notes(&self) -> Vec<(String, Vec<String>)> {
         let signed: Vec<String> = self.run_artifacts().map(|(run, _)| run.shown()).collect();
         let first = self.plan.images.first().and_then(|planned| planned.from.first());
@@ -252,12 +252,12 @@ impl Subjects {
             .collect()
     }
 
-    /// What payloads say of an image.
+    /// The claims that payloads make about an image.
     pub(crate) fn claims(&self) -> Claims {
         setup::claims(&self.config)
     }
 
-    /// In what each image is signed: the encoding and its format, with the names of the stores that it goes to.
+    /// Each encoding with its payload format and the names of the stores that get it.
     pub(crate) fn image_formats(&self) -> Vec<(Encoding, Box<dyn Format>, Vec<&'static str>)> {
         let labels = setup::image_labels(&self.config);
         let with_stores = |encoding: &Encoding| {
@@ -269,7 +269,7 @@ impl Subjects {
         self.config.oci.encodings.iter().filter_map(with_stores).collect()
     }
 
-    /// Why an image's payload can't be made; what they say is the same for all images.
+    /// Why payloads can't be made. All images have the same claims, so the first image decides.
     fn unsayable(&self) -> Option<Explanation> {
         let (first, claims) = (&self.plan.images.first()?.image, self.claims());
         let mut formats = self.image_formats().into_iter();
@@ -277,7 +277,7 @@ impl Subjects {
     }
 }
 
-/// What the configuration says of such runs.
+/// The artifact settings for runs of this kind.
 pub(crate) fn artifact(config: &Config, kind: RunKind) -> &RunArtifact {
     match kind {
         RunKind::TaskRun => &config.runs.task_run,
@@ -285,8 +285,8 @@ pub(crate) fn artifact(config: &Config, kind: RunKind) -> &RunArtifact {
     }
 }
 
-/// Plans what is signed for each run; what is to be said of them goes into `plan`, which is of the first run's results, if it is
-/// from outside and no images were `named`.
+/// Plans the payload of each run and adds notes to `plan`. If the first run is from outside and no images were `named`, `plan`
+/// was made from its results.
 fn plan_runs(
     config: &Config,
     all: &Found,
@@ -315,7 +315,7 @@ fn plan_runs(
             run.images.into_iter().partition(|image| allowed.allows(&image.repository));
         run.images = images;
         let refused =
-            |image: &ImageRef| format!("no attestation goes beside {image}: --allow has no such repository");
+            |image: &ImageRef| format!("{image} gets no attestation: --allow does not cover its repository");
         run.notes.extend(others.iter().map(refused));
         if to.stores.is_empty() {
             let key = format!("artifacts.{}.storage", run.artifact());
@@ -331,10 +331,10 @@ fn plan_runs(
     runs
 }
 
-/// What the results of a run name that its statement leaves out, where they are not what the plan was made of.
+/// The images that a run's results name and its statement leaves out, unless the plan was made from these results.
 fn left_out(config: &Config, run: &Run, allowed: &PlanOptions) -> Vec<String> {
     let format = artifact(config, run.kind()).format;
-    // The run of this very step goes on still: the plan is of its results, which are in its folders.
+    // This step's own run is still running. The plan was made from its results, which are in its directories.
     let is_own = run.kind() == RunKind::TaskRun && run.run().completion_time().is_none();
     if is_own || format == RunFormat::Tekton {
         return Vec::new();
@@ -344,13 +344,13 @@ fn left_out(config: &Config, run: &Run, allowed: &PlanOptions) -> Vec<String> {
     plan::plan(&discovered, &any).left_out()
 }
 
-/// Which of a run's results name what it built.
+/// Which of a run's results to search for type hints.
 fn hint_options(config: &Config, kind: RunKind) -> HintOptions {
     let steps = artifact(config, kind).format.reads_step_results();
     HintOptions { deep: config.runs.provenance.deep_inspection, steps }
 }
 
-/// What is expected of a store for a run: in registries, something beside each image.
+/// The expected outcomes of a run in a store: in registries, an attestation for each image.
 fn expected_of_run(
     run: &PlannedRun,
     to: &RunArtifact,
@@ -370,12 +370,12 @@ fn expected_of_run(
     labels.iter().flat_map(|label| subjects.iter().map(|subject| expected(label, subject))).collect()
 }
 
-/// How the report names a run.
+/// The run as a subject in the report.
 pub(crate) fn about_run(run: &PlannedRun) -> About {
     About::Run { name: run.name.clone(), uid: run.uid.clone() }
 }
 
-/// What to say of results that later steps can change.
+/// A warning if later steps can change the results.
 fn not_the_last(standing: &Standing) -> Option<String> {
     let steps = match &standing.later[..] {
         [] => return None,
@@ -383,12 +383,12 @@ fn not_the_last(standing: &Standing) -> Option<String> {
         steps => format!("the steps {} run", steps.join(", ")),
     };
     Some(format!(
-        "{steps} after this one and can change the results that the TaskRun reports; let the signing step be the last, \
+        "{steps} after this step and can change the results that the TaskRun reports; make the signing step the last step, \
          or use its own results SIGNED_IMAGES and SIGNATURES, which no other step can write"
     ))
 }
 
-/// The malformed hints, all of them at once; `hint` says what to do.
+/// An explanation that lists all malformed type hints.
 pub(crate) fn malformed(plan: &Plan, hint: &str) -> Explanation {
     let number = plan.problems.len();
     let problems = if number == 1 { "1 problem".to_owned() } else { format!("{number} problems") };
@@ -402,7 +402,7 @@ pub(crate) fn malformed(plan: &Plan, hint: &str) -> Explanation {
     }
 }
 
-/// Images named on the command line or in a file, or else those in the results.
+/// The images named on the command line or in a file, or else those in the results.
 fn discover(named: &Named, config: &Config, found: &Found) -> Result<Discovered, TektonError> {
     if named.is_any() {
         return named.read();
@@ -415,7 +415,7 @@ fn discover(named: &Named, config: &Config, found: &Found) -> Result<Discovered,
     tekton::discover(&Places { results_dir: config.results_dir.clone(), steps_dir: config.steps_dir.clone() })
 }
 
-/// What the configuration decides about a plan.
+/// The plan options from the configuration.
 pub(crate) fn options(config: &Config, identities: Identities) -> Result<PlanOptions, SubjectsError> {
     let allow = config.allow.iter().map(|text| {
         let parsed = text.parse::<Pattern>();

@@ -1,12 +1,12 @@
-//! Which of what waits is worked on next: fair by registry.
+//! A work queue that shares its slots fairly among registries.
 //!
-//! All registries share the places to work. A free place goes to the registry with the fewest, so that a registry that doesn't
-//! answer has its share of them at most, and not those of the others; what it doesn't use of its share the others have. Where all
-//! places are taken, a registry without any has one more, up to twice the places in all. It comes late where an index turns out to list something, and
-//! with few places it would wait for the slowest registry.
+//! A free slot goes to the registry that has the fewest, so a registry that doesn't respond can't take more than its share. Registries
+//! can use the unused share of the others. When all slots are taken, a registry without a slot gets an extra slot, up to twice
+//! the number of slots in total. Otherwise a registry that is added late, because an index lists its images, would wait for the slowest
+//! registry.
 //!
-//! What only waits to see whether its signature stays has no place, and still takes memory: of these there is a limit too, with an equal share
-//! for each registry.
+//! A subject that only waits to confirm its signature has no slot, but still takes memory. So the number of unfinished subjects is limited too,
+//! with an equal share for each registry.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 
 use super::looks::Looks;
 
-/// How many may wait for their confirmation, for each that is worked on.
+/// How many subjects may be unfinished, for each slot.
 const WAITING_PER_JOB: usize = 8;
 
-/// What waits, by registry, and the places to work.
+/// The waiting items by registry, and the slots.
 pub(super) struct FairQueue<T> {
     state: RefCell<State<T>>,
     freed: Notify,
@@ -30,42 +30,42 @@ struct State<T> {
     jobs: usize,
     lanes: Vec<Lane<T>>,
     by_name: HashMap<String, usize>,
-    /// The lanes in which something waits, in the order in which they are served.
+    /// The lanes with waiting items, in the order in which they get slots.
     ready: BTreeSet<(usize, u64, usize)>,
-    /// The lanes in which something waits or runs.
+    /// The number of lanes with waiting or running items.
     unfinished: usize,
     working: usize,
     running: usize,
     begun: u64,
 }
 
-/// What belongs to one registry.
+/// The items of one registry.
 struct Lane<T> {
     waiting: VecDeque<T>,
-    /// How many have a place.
+    /// How many items have a slot.
     working: usize,
-    /// How many have begun and not ended.
+    /// How many items have started and not ended.
     running: usize,
-    /// When something began here last.
+    /// The number of the item that this lane started last, in the order of all lanes.
     served: u64,
-    /// What its subjects know of each other, for each store that they go to.
+    /// What its subjects know about each other, for each store.
     looks: Vec<Rc<Looks>>,
 }
 
-/// Something that was begun; it ends when this is dropped.
+/// Marks an item as running until it is dropped.
 pub(super) struct Running<'a, T> {
     queue: &'a FairQueue<T>,
     lane: usize,
 }
 
-/// A place to work; dropping it gives it to another.
+/// The permission to work on an item. Dropping it frees the slot.
 pub(super) struct Slot<'a, T> {
     queue: &'a FairQueue<T>,
     lane: usize,
 }
 
 impl<T> FairQueue<T> {
-    /// An empty one with so many places, one at least.
+    /// Creates an empty queue with `jobs` slots, but at least one slot.
     pub(super) fn new(jobs: usize) -> Self {
         let state = State {
             jobs: jobs.max(1),
@@ -80,7 +80,7 @@ impl<T> FairQueue<T> {
         Self { state: RefCell::new(state), freed: Notify::new() }
     }
 
-    /// Adds what belongs to `registry`, behind what waits for it.
+    /// Adds an item at the end of the lane of `registry`.
     pub(super) fn push(&self, registry: &str, item: T) {
         let mut state = self.state.borrow_mut();
         let at = match state.by_name.get(registry) {
@@ -101,7 +101,7 @@ impl<T> FairQueue<T> {
         state.change(at, |lane| lane.waiting.push_back(item));
     }
 
-    /// What is begun next; `None`: nothing waits, or nothing may begin before something else frees its place.
+    /// The next item to start; `None` if no item waits, or none may start before a slot is free.
     pub(super) fn next(&self) -> Option<(T, Running<'_, T>, Slot<'_, T>)> {
         let mut state = self.state.borrow_mut();
         let at = state.next()?;
@@ -116,8 +116,8 @@ impl<T> FairQueue<T> {
         Some((item, Running { queue: self, lane: at }, Slot { queue: self, lane: at }))
     }
 
-    /// Does `work` for all that waits, also for what is pushed meanwhile, as soon as there is a place for it; gives what came of each, as it
-    /// ends. The work may give its place back before that.
+    /// Runs `work` for every item, including those pushed meanwhile, as slots become free. The stream yields each output when
+    /// its work ends. The work may drop its slot earlier.
     pub(super) fn run<'a, F: Future>(
         &'a self,
         work: impl FnMut(T, Slot<'a, T>) -> F,
@@ -153,7 +153,7 @@ impl<T> State<T> {
         lanes.find(|at| self.lanes.get(*at).is_some_and(may_begin))
     }
 
-    /// Changes a lane, and counts it anew.
+    /// Changes a lane and updates the totals.
     fn change<R>(&mut self, at: usize, change: impl FnOnce(&mut Lane<T>) -> R) -> Option<R> {
         let lane = self.lanes.get_mut(at)?;
         self.ready.remove(&(lane.working, lane.served, at));
@@ -177,7 +177,7 @@ impl<T> Lane<T> {
 }
 
 impl<T> Slot<'_, T> {
-    /// What the subjects of its registry know of each other in the store with this number.
+    /// What the subjects of its registry know about each other in the store with this number.
     pub(super) fn looks(&self, store: usize) -> Rc<Looks> {
         let mut state = self.queue.state.borrow_mut();
         let Some(lane) = state.lanes.get_mut(self.lane) else { return Rc::default() };
@@ -206,7 +206,7 @@ impl<T> Drop for Slot<'_, T> {
 mod tests {
     use super::*;
 
-    /// A queue with so many of each registry, pushed one registry after the other.
+    /// A queue with this many items of each registry, pushed registry by registry.
     fn queue(jobs: usize, registries: &[(&'static str, usize)]) -> FairQueue<&'static str> {
         let queue = FairQueue::new(jobs);
         for (name, images) in registries {
@@ -215,7 +215,7 @@ mod tests {
         queue
     }
 
-    /// Begins whatever may begin.
+    /// Starts every item that may start.
     fn begin<'a>(
         queue: &'a FairQueue<&'static str>,
     ) -> Vec<(&'static str, Running<'a, &'static str>, Slot<'a, &'static str>)> {
@@ -227,18 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn one_registry_has_all_places_and_two_share_them() {
+    fn one_registry_has_all_slots_and_two_share_them() {
         assert_eq!(begin(&queue(16, &[("a", 100)])).len(), 16);
         let two = queue(16, &[("a", 100), ("b", 100)]);
         let begun = begin(&two);
         assert_eq!((count(&begun, "a"), count(&begun, "b")), (8, 8));
-        // What one doesn't need the other has.
+        // The other registry uses what this registry doesn't need.
         let two = queue(16, &[("a", 100), ("b", 3)]);
         assert_eq!(count(&begin(&two), "a"), 13);
     }
 
     #[test]
-    fn all_of_the_others_are_begun_while_one_never_ends() {
+    fn a_registry_that_never_responds_does_not_delay_the_others() {
         for jobs in [1, 2, 3, 16] {
             for others in [1, 2, 5] {
                 let names = ["b", "c", "d", "e", "f"];
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_its_confirmation_leaves_room_for_other_registries() {
+    fn unconfirmed_subjects_leave_room_for_other_registries() {
         let queue = queue(2, &[("a", 200), ("b", 50)]);
         let (mut waiting, mut done) = (Vec::new(), 0);
         loop {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_has_a_place_where_another_registry_has_all() {
+    fn a_late_registry_gets_a_slot_when_another_has_all_slots() {
         let queue = queue(4, &[("a", 100)]);
         let _hung = begin(&queue);
         (0..10).for_each(|_| queue.push("b", "b"));
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_given_back() {
+    fn dropped_slots_become_free() {
         let queue = queue(3, &[("a", 2), ("b", 2)]);
         drop(begin(&queue));
         drop(begin(&queue));

@@ -1,4 +1,4 @@
-//! Looking at images: what each is, what lies there, and the verdicts.
+//! Verifies images: looks each image up, finds its signatures, and judges them.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -18,44 +18,44 @@ use crate::store::{Looked, Looks, ReferrersApis, Search, StoreError, TagPrefix, 
 use crate::verify::checks::{Check, Judge, Judging, Met};
 use crate::verify::{Signer, Verdict};
 
-/// An index that lists more, with what its own indexes list, is rejected as hostile.
+/// The most images in one run. An index that lists more, including nested indexes, is rejected as hostile.
 const MAX_IMAGES: usize = MAX_LISTED;
 
-/// Why there is no verdict.
+/// Why an image has no verdict.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// The image can't be looked up.
+    /// The registry can't be asked for the image.
     #[error("cannot look up {image}")]
     Lookup {
-        /// The image, as it was asked for.
+        /// The requested image name.
         image: String,
-        /// What the registry said.
+        /// The error of the registry request.
         source: Box<RegistryError>,
     },
-    /// The registry doesn't hold the image.
+    /// The registry doesn't have the image.
     #[error("{image} is not in the registry")]
     Absent {
-        /// The image, as it was asked for.
+        /// The requested image name.
         image: String,
-        /// What the registry said.
+        /// The error of the registry request.
         source: Box<RegistryError>,
     },
-    /// A place of signatures can't be read. That is not the same as a place without signatures.
-    #[error("cannot tell whether {image} is signed")]
+    /// A location of signatures can't be read. That differs from a location without signatures.
+    #[error("cannot determine whether {image} is signed")]
     Places {
-        /// The image.
+        /// The image to verify.
         image: String,
-        /// Why.
+        /// The error of the store.
         source: StoreError,
     },
-    /// An index lists something that can't be verified.
+    /// An index lists an entry that can't be verified.
     #[error(transparent)]
     Entry(#[from] EntryError),
-    /// An index, with those it lists, names more manifests than are looked at in one run.
-    #[error("with the manifests that {image} lists there are more than {MAX_IMAGES} images")]
+    /// An index, including nested indexes, lists more manifests than a run may verify.
+    #[error("the run has more than {MAX_IMAGES} images with the manifests that {image} lists")]
     TooMany {
-        /// The index.
+        /// The name of the index.
         image: String,
     },
 }
@@ -69,33 +69,33 @@ explain! { VerifyError,
     Self::TooMany { .. } => ["index-large-to-verify", Failed, "verify the index without --recursive, or its parts in several runs"],
 }
 
-/// An image and the name that it was asked for by.
+/// An image, with the name that requested it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// The name, with the registry and the tag or digest.
+    /// The requested name, with the registry and the tag or digest.
     pub name: String,
-    /// The image.
+    /// The image that the name refers to.
     pub image: ImageRef,
 }
 
-/// What became of one image, or of an entry of an index that can't be looked at.
+/// The result for one image, or for an index entry that can't be verified.
 #[derive(Debug)]
 pub struct Seen {
-    /// The image; of such an entry, the index.
+    /// The image, or the index of an entry that can't be verified.
     pub asked: Asked,
-    /// A verdict for each check, in their order.
+    /// A verdict for each check, in the order of the checks.
     pub result: Result<Vec<Arc<Verdict>>, VerifyError>,
 }
 
-/// Everything that one run gives a result for.
+/// Everything that the run has a result for, to enforce the limit.
 struct Admitted {
     known: HashSet<ImageRef>,
-    /// How many entries of indexes can't be looked at.
+    /// How many index entries can't be verified.
     unusable: usize,
 }
 
 impl Admitted {
-    /// What of `children`, which an index lists, is new; none of it is admitted where it is too much.
+    /// Admits the new `children` of an index and returns them, or admits none if there are too many.
     fn admit(&mut self, mut children: Vec<Listed>) -> Result<Vec<Listed>, TooMany> {
         children.retain(|child| !matches!(child, Listed::Image(image) if self.known.contains(image)));
         if !children.is_empty() && self.known.len() + self.unusable + children.len() > MAX_IMAGES {
@@ -113,13 +113,13 @@ impl Admitted {
     }
 }
 
-/// Looks at images.
+/// Verifies images in registries.
 #[derive(Clone, Debug)]
 pub struct Looker {
     client: Client,
-    /// Where signatures lie, if not beside each image.
+    /// The repository with the signatures; `None` if they are beside each image.
     repository: Option<Repository>,
-    /// What their tags begin with.
+    /// The prefix of the signatures' tags.
     prefix: TagPrefix,
     recursive: bool,
     jobs: usize,
@@ -127,13 +127,13 @@ pub struct Looker {
 }
 
 impl Looker {
-    /// Looks with `client`, at `jobs` images at a time.
+    /// Creates a verifier that processes `jobs` images at a time.
     pub fn new(client: Client, repository: Option<Repository>, recursive: bool, jobs: usize) -> Self {
         let (prefix, apis) = (TagPrefix::default(), ReferrersApis::default());
         Self { client, repository, prefix, recursive, jobs, apis }
     }
 
-    /// The same, looking under tags that begin with `prefix`.
+    /// The same, with tags that begin with `prefix`.
     #[must_use]
     pub(crate) fn with_prefix(self, prefix: TagPrefix) -> Self {
         Self { prefix, ..self }
@@ -143,11 +143,11 @@ impl Looker {
         Search::new(self.client.clone(), self.repository.clone(), wanted).with_prefix(&self.prefix)
     }
 
-    /// What a name stands for now. Asks the registry only where there is no digest.
+    /// Resolves a name to an image. Contacts the registry only if the name has no digest.
     ///
     /// # Errors
     ///
-    /// When the registry doesn't say.
+    /// The registry can't resolve the tag.
     pub(crate) async fn resolve(&self, named: &Named) -> Result<Asked, VerifyError> {
         match named.clone().into_image() {
             Ok(image) => Ok(Asked { name: image.to_string(), image }),
@@ -159,8 +159,8 @@ impl Looker {
         }
     }
 
-    /// Judges every image, and with `recursive` the manifests of each index; `seen` hears of each in the order
-    /// of `images`, an index before what it lists.
+    /// Judges every image, and with `recursive` the manifests of each index. `seen` is called with each result in the order
+    /// of `images`, with an index before its manifests.
     pub async fn look(
         &self,
         images: Vec<Asked>,
@@ -176,7 +176,7 @@ impl Looker {
         .await;
     }
 
-    /// The same. Where very much lies at an image, it stops looking at that image once all checks are `met`.
+    /// The same, but stops searching an image with very many entries when all checks are `met`.
     pub(crate) async fn look_until(
         &self,
         images: Vec<Asked>,
@@ -220,7 +220,7 @@ impl Looker {
         done.into_values().for_each(seen);
     }
 
-    /// The verdicts on one image, and the manifests that it lists.
+    /// The verdicts on one image, and the manifests that it lists if it is an index.
     async fn one(
         &self,
         asked: &Asked,
@@ -233,7 +233,7 @@ impl Looker {
             self.manifest(&image.repository, target, &asked.name)
         };
         if !self.recursive {
-            // A signature is about the digest; only where none counts it matters whether the image is there at all.
+            // A signature is about the digest, so the image itself is looked up only if no signature counts.
             let verdicts = match self.verdicts(image, checks, met).await {
                 Ok(verdicts) => verdicts,
                 Err(error) => return (Err(error), Ok(Vec::new())),
@@ -249,11 +249,11 @@ impl Looker {
         }
     }
 
-    /// The manifest that has to be there under a name.
+    /// Fetches the manifest of a tag or digest. `name` names it in errors.
     ///
     /// # Errors
     ///
-    /// When the registry doesn't hold it, or doesn't say.
+    /// The registry doesn't have the manifest, or the request fails.
     pub async fn manifest(
         &self,
         repository: &Repository,
@@ -291,7 +291,7 @@ impl Looker {
             let mut judge = Judge { image, all: &mut judging, met, deadline };
             let Looked { cut, failures, refused_api } = search.run(image, &known, &mut judge).await;
             let notes = failures.notes();
-            // Nothing takes away from what was found; but what wasn't looked at may be what is wanted.
+            // Found signatures count despite failures. But an unread location may have the wanted signature.
             if !notes.is_empty()
                 && !judge.is_enough()
                 && let Some(source) = failures.into_first()
@@ -314,18 +314,18 @@ impl Looker {
         Ok(verdicts)
     }
 
-    /// Whether the registry of `repository` is spoken to over plain HTTP.
+    /// Whether the client uses plain HTTP for the registry of `repository`.
     pub(crate) fn uses_plain_http(&self, repository: &Repository) -> bool {
         self.client.uses_plain_http(repository)
     }
 
-    /// Where signatures or attestations of `image` are looked for, for people.
+    /// The locations of signatures or attestations of `image`, for people.
     pub fn places(&self, image: &ImageRef, wanted: Wanted) -> String {
         self.search(wanted).places(image)
     }
 }
 
-/// What signatures that pass one of `checks` look like.
+/// The properties of signatures that can pass one of `checks`.
 fn looks<'a>(checks: impl Iterator<Item = &'a Check>) -> Looks {
     let mut looks = Looks::default();
     for check in checks {

@@ -1,4 +1,4 @@
-//! Runs a job: the runtime that its requests need, and what ends it early, which is its deadline or a signal.
+//! Runs a command's work in an async runtime until it is done, its deadline is reached, or a signal arrives.
 
 use std::io;
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::explain::explain;
 
-/// How long after the time limit the run is ended from outside: requests keep to the limit by themselves, and say
-/// more.
+/// How long after the time limit the run is aborted. Requests obey the limit themselves and give better
+/// errors.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The system refuses what a runtime needs, such as a thread.
+/// The system refuses a resource that the runtime needs, such as a thread.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the runtime")]
 pub(crate) struct NoRuntime(#[source] pub io::Error);
@@ -21,7 +21,7 @@ explain! { NoRuntime,
     _ => ["runtime-not-started", Failed, "give the step more memory and processes"],
 }
 
-/// A job that can begin: it has a runtime of one thread, which starts others for what blocks.
+/// A single-threaded runtime that starts further threads only for blocking work.
 pub(crate) struct Job(Runtime);
 
 impl Job {
@@ -29,38 +29,38 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// The system has no thread for it.
+    /// The system refuses to start a thread.
     pub(crate) fn start() -> Result<Self, NoRuntime> {
         Self::start_with(&mut Builder::new_current_thread())
     }
 
-    /// Starts the runtime of a job that has at most `threads` for what blocks.
+    /// Starts the runtime with at most `threads` threads for blocking work.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start).
+    /// The same as for [`start`](Self::start).
     pub(crate) fn with_threads(threads: usize) -> Result<Self, NoRuntime> {
         Self::start_with(Builder::new_current_thread().max_blocking_threads(threads))
     }
 
     fn start_with(builder: &mut Builder) -> Result<Self, NoRuntime> {
-        // Without any thread, tokio would panic when the first work that blocks comes.
+        // If no thread can start, tokio panics at the first blocking work.
         let trial = std::thread::Builder::new().spawn(|| {}).map_err(NoRuntime)?;
-        // It does nothing that could fail.
+        // The thread does nothing, so it can't panic.
         let _ = trial.join();
         builder.enable_all().build().map(Self).map_err(NoRuntime)
     }
 
-    /// Does a part of the job.
+    /// Runs a part of the work to completion.
     pub(crate) fn part<T>(&self, work: impl Future<Output = T>) -> T {
         self.0.block_on(work)
     }
 
-    /// Does a part of the job, unless the deadline or a signal comes first: then the error says which.
+    /// Runs a part of the work until the deadline or a signal.
     ///
     /// # Errors
     ///
-    /// The work was ended early.
+    /// The deadline or the signal that interrupted the work.
     pub(crate) fn part_until<T>(
         &self,
         deadline: Instant,
@@ -69,48 +69,48 @@ impl Job {
         self.0.block_on(async { Interruption::new(deadline).or(work).await })
     }
 
-    /// Does the whole job.
+    /// Runs the whole work to completion and shuts the runtime down.
     pub(crate) fn run<T>(self, work: impl Future<Output = T>) -> T {
         let output = self.part(work);
         self.end();
         output
     }
 
-    /// Does the whole job, unless the deadline or a signal comes first: then the error says which.
+    /// Runs the whole work until the deadline or a signal, and shuts the runtime down.
     ///
     /// # Errors
     ///
-    /// The work was ended early.
+    /// The deadline or the signal that interrupted the work.
     pub(crate) fn run_until<T>(self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, String> {
         let output = self.part_until(deadline, work);
         self.end();
         output
     }
 
-    /// Ends the job. A credential helper, a name look-up or a file that hangs does not keep the step from ending.
+    /// Shuts the runtime down. A hanging credential helper, name lookup or file doesn't keep the step from ending.
     pub(crate) fn end(self) {
         self.0.shutdown_background();
     }
 }
 
-/// Waits for whatever ends work early, and says what it was. Signals are caught from this call on.
+/// Waits for the deadline or a signal. It catches signals from its creation on.
 pub(crate) struct Interruption(Pin<Box<dyn Future<Output = String>>>);
 
 impl Interruption {
-    /// Begins to wait; must be called inside a runtime.
+    /// Starts to wait. Must be called inside a runtime.
     pub(crate) fn new(deadline: Instant) -> Self {
         let signal = interrupted();
         Self(Box::pin(async move {
             tokio::select! {
-                signal = signal => format!("{signal} came before the end"),
+                signal = signal => format!("{signal} interrupted the run"),
                 () = tokio::time::sleep_until((deadline + GRACE).into()) => {
-                    "the time limit of the run is over".to_owned()
+                    "the time limit of the run was reached".to_owned()
                 }
             }
         }))
     }
 
-    /// The output of `work`, or why it was ended early. Work that is over is never called interrupted.
+    /// The output of `work`, or why it was interrupted. Finished work never counts as interrupted.
     pub(crate) async fn or<T>(&mut self, work: impl Future<Output = T>) -> Result<T, String> {
         tokio::select! {
             biased;
@@ -120,7 +120,7 @@ impl Interruption {
     }
 }
 
-/// Waits for the signals that end a step. They are caught from this call on, which must be inside a runtime.
+/// Waits for a signal that ends a step. Catches signals from this call on. Must be called inside a runtime.
 pub(crate) fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
 
@@ -139,12 +139,12 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_is_over_is_not_interrupted_and_other_work_is() {
+    async fn only_unfinished_work_is_interrupted() {
         let past = Instant::now();
         let mut late = Interruption::new(past);
         tokio::time::sleep(GRACE * 2).await;
         assert_eq!(late.or(std::future::ready(1)).await, Ok(1));
         let why = late.or(std::future::pending::<()>()).await.unwrap_err();
-        assert_eq!(why, "the time limit of the run is over");
+        assert_eq!(why, "the time limit of the run was reached");
     }
 }

@@ -1,4 +1,4 @@
-//! Signatures in the stores that keep each under a key of its own: what is filed of an image, what waits for its run, and how either is kept.
+//! Signatures in stores that keep each under a key of its own: those of images, those that are written with their run, and how both are stored.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::sign::Unlocking;
 use crate::store::{Filed, Filing, Kept, Keyed, OfRun, Signed, Store};
 use crate::verify::{self, own};
 
-/// What is signed, and is written with everything else of its run.
+/// Signatures that are written together with everything else of their run.
 pub(super) struct Aside {
     pub(super) store: Arc<dyn Store>,
     pub(super) label: Label,
@@ -22,7 +22,7 @@ pub(super) struct Aside {
 }
 
 impl Aside {
-    /// How it ended, once everything of its run was `kept`, all of it or nothing.
+    /// The outcome, after everything of the run was stored, or nothing of it.
     pub(super) fn ended(self, kept: &Result<Done, Explanation>) -> Outcome {
         let Self { label, subject, from, filed, .. } = self;
         let result = kept.clone().map(|kept| {
@@ -34,7 +34,7 @@ impl Aside {
 }
 
 impl Pipeline {
-    /// The signatures of an image that the registry holds, with their keys.
+    /// The signatures of an image with their storage keys. The image must be in the registry.
     pub(super) async fn file(
         &self,
         one: &OneImage<'_>,
@@ -51,18 +51,18 @@ impl Pipeline {
 }
 
 impl What {
-    /// One of the signatures of `image`, with its key.
+    /// A signature of `image` with its storage key.
     fn filed(&self, image: &ImageRef, number: usize, signed: Signed) -> Filed {
         let mut key = KeptUnder::image(image);
         let Self::Attested(_) = self else { return Filed { key, number, signed } };
-        // Of one image there are many attestations: the payload's digest tells them apart.
+        // An image can have many attestations. The payload's digest distinguishes them.
         let short: String = signed.payload.digest().hex().chars().take(12).collect();
         key.full = format!("{}-attestation-{short}", key.full);
         Filed { key, number: 0, signed }
     }
 }
 
-/// Keeps `filed`, which belongs to `run`, in `store`; with `mark`, the run is marked as signed.
+/// Writes the signatures `filed` of `run` to `store`. With `mark`, the run is marked as signed.
 pub(super) async fn keep(
     store: &dyn Keyed,
     key: &Unlocking,

@@ -1,11 +1,11 @@
-//! The one place that knows the order of the stages.
+//! The only module that knows the order of the stages.
 //!
-//! A subject goes through it like this; what stands on one line goes on at the same time:
+//! A subject passes through these stages. The parts of a stage run concurrently:
 //!
-//! 1. look the subject up; read the signatures that are there; (for all subjects) unlock the key
+//! 1. look the subject up; read its existing signatures; unlock the key (once for all subjects)
 //! 2. upload the payloads; sign them
 //! 3. write the list of signatures
-//! 4. read it back and verify it; if anything is missing, ours or anyone's, merge and go back to 3
+//! 4. read the list back and verify it; if a signature of any signer is missing, merge and go back to 3
 
 pub(crate) mod access;
 mod attest;
@@ -56,23 +56,23 @@ use crate::store::{
 };
 use crate::verify;
 
-/// What is put beside each image.
+/// The source of the payloads for each image.
 pub enum What {
-    /// A payload of its own.
+    /// A payload for each image.
     Each {
-        /// Its format.
+        /// The format of the payload.
         format: Box<dyn Format>,
-        /// What it says, but for the identities that an image has of its own.
+        /// The claims, without the identities of single images.
         claims: Claims,
     },
-    /// Attestations.
+    /// Attestations with statements about each image.
     Attested(Attestations),
-    /// The same for all, and signed already: an attestation that is about all of them.
+    /// The same signed attestation for all images, about all of them.
     Same(Signed),
 }
 
 impl What {
-    /// The payloads for an image: one at least.
+    /// The payloads for an image, never empty.
     fn payloads(&self, planned: &PlannedImage) -> Result<Vec<Payload>, PipelineError> {
         match self {
             Self::Each { format, claims } => payloads(&**format, planned, claims),
@@ -82,7 +82,7 @@ impl What {
     }
 }
 
-/// What `format` makes of an image. Without any payload the image would count as signed.
+/// The payloads that `format` makes for an image. No payload is an error, because the image would count as signed.
 fn payloads(
     format: &dyn Format,
     planned: &PlannedImage,
@@ -109,143 +109,143 @@ use keyed::keep;
 use looks::Looks;
 use subjects::{MAX_SUBJECTS, Slot};
 
-/// Everything that images of one kind are signed with, for one store.
+/// The configuration for signing images for one store.
 pub struct Pipeline {
-    /// The registries.
+    /// The client for the images' registries.
     pub client: Client,
-    /// What is signed.
+    /// The source of the payloads.
     pub what: What,
-    /// How outcomes name it.
+    /// The label of the outcomes.
     pub label: Label,
-    /// The key.
+    /// The signing key, possibly still being unlocked.
     pub key: Unlocking,
-    /// Where signatures go.
+    /// The store that gets the signatures.
     pub store: Arc<dyn Store>,
-    /// Who else here writes to the same places.
+    /// The locks for the locations that this process writes to.
     pub writers: Writers,
-    /// Whether earlier attestations of the same predicate types by the same key are removed. The store has to be one whose lists are
-    /// written here: tags.
+    /// Whether earlier attestations by the same key with the same predicate types are removed. Only stores that keep lists under
+    /// tags support it.
     pub replace: bool,
-    /// When the run's time is over.
+    /// The deadline of the run.
     pub deadline: Instant,
 }
 
-/// Why a subject isn't signed.
+/// Why a subject can't be signed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
-    /// The subject can't be looked up.
+    /// The registry can't be asked for the subject.
     #[error("cannot look up {image}")]
     Lookup {
-        /// The subject.
+        /// The subject to sign.
         image: String,
-        /// What the registry said.
+        /// The error of the registry request.
         source: Box<RegistryError>,
     },
-    /// The registry doesn't hold the subject.
+    /// The registry doesn't have the subject.
     #[error("{image} is not in the registry: nothing was signed for it")]
     Absent {
-        /// The subject.
+        /// The subject to sign.
         image: String,
-        /// What the registry said.
+        /// The error of the registry request.
         source: Box<RegistryError>,
     },
-    /// What it holds isn't a manifest.
-    #[error("what the registry holds as {image} is not an image manifest or index")]
+    /// The registry has the subject, but it isn't a manifest.
+    #[error("{image} is not an image manifest or index")]
     NotAManifest {
-        /// The subject.
+        /// The subject to sign.
         image: String,
     },
-    /// There is no payload to sign.
+    /// The format makes no payload for the subject.
     #[error("there is no payload to sign for {image}")]
     NoPayload {
-        /// The subject.
+        /// The subject to sign.
         image: String,
     },
-    /// The payload can't be made.
+    /// The format can't make a payload for the subject.
     #[error("cannot make the payload for {image}")]
     Payload {
-        /// The subject.
+        /// The subject to sign.
         image: String,
-        /// Why.
+        /// The reason from the format.
         source: PayloadError,
     },
-    /// The key doesn't sign.
+    /// The key can't sign.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// The store doesn't take the signature.
+    /// The store can't be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An index, with those it lists, names more manifests than are signed in one run.
+    /// An index, including nested indexes, lists more manifests than a run may sign.
     #[error(
-        "with the manifests that {image} lists there are more than {MAX_SUBJECTS} subjects; none of them was signed"
+        "the run has more than {MAX_SUBJECTS} subjects with the manifests that {image} lists; none of these was signed"
     )]
     TooMany {
-        /// The index.
+        /// The name of the index.
         image: String,
     },
-    /// What an index lists is to be signed under other names for another index of the same run.
+    /// Two indexes of the run list the same manifest with different identities.
     #[error(
-        "{image} lists {listed}, which another index of this run lists with other identities; nothing of what it lists was signed for it"
+        "{image} lists {listed}, which another index of this run lists with different identities; no manifest that {image} lists was signed for it"
     )]
     OtherNames {
-        /// The index.
+        /// The name of the index.
         image: String,
-        /// What both list.
+        /// The manifest that both indexes list.
         listed: String,
     },
-    /// The signature was written and isn't there.
+    /// The signature was written but is missing when it is read back.
     #[error(
-        "the signature of {image} was pushed {times} times and is not at {location} when it is read back"
+        "the signature of {image} was pushed {times} times but is missing at {location} when it is read back"
     )]
     NotThere {
-        /// The subject.
+        /// The subject to sign.
         image: String,
-        /// Where it should be.
+        /// The location that should have it.
         location: String,
-        /// How often it was written.
+        /// How many times it was written.
         times: u32,
     },
-    /// What `--replace` removed is there again.
+    /// Attestations that `--replace` removed are there again.
     #[error(
-        "{count} of the earlier attestations of {image} that were removed from {location} are there again, {times} times: another signer \
-         puts them back"
+        "{count} of the earlier attestations of {image} that were removed from {location} reappeared {times} times: another signer \
+         restores them"
     )]
     PutBack {
-        /// The subject.
+        /// The subject to sign.
         image: String,
-        /// Where they lie.
+        /// The location of the attestations.
         location: String,
-        /// How many.
+        /// How many attestations reappeared.
         count: usize,
-        /// How often they were removed.
+        /// How many times they were removed.
         times: u32,
     },
-    /// What is to be signed says something that no verifier accepts.
-    #[error("what is to be signed for {image} would not verify: {why}")]
+    /// No verifier would accept the payload.
+    #[error("the payload for {image} would not verify: {why}")]
     Unacceptable {
-        /// The subject.
+        /// The subject to sign.
         image: String,
-        /// Why.
+        /// The reason for people.
         why: String,
     },
-    /// The signature was written, and what is there in its place doesn't count.
+    /// The signature was written, but the entry in its place doesn't verify.
     #[error(
-        "the signature of {image} was pushed to {location} and does not verify when it is read back: {why}; \
+        "the signature of {image} was pushed to {location} but does not verify when it is read back: {why}; \
          pushed: {}; read back: {}",
         foreign::shown(pushed, 800),
         foreign::shown(found, 800)
     )]
     Spoilt {
-        /// The subject.
+        /// The subject to sign.
         image: String,
-        /// Where it was written.
+        /// The location that it was written to.
         location: String,
-        /// Why it doesn't count.
+        /// Why it doesn't verify.
         why: String,
-        /// The descriptor that was written.
+        /// The written descriptor, as JSON.
         pushed: String,
-        /// The one that is there.
+        /// The descriptor that was read back.
         found: String,
     },
 }
@@ -263,14 +263,14 @@ explain! { PipelineError,
     Self::Store(error) => [of error],
     Self::TooMany { .. } => ["index-too-many", Failed, "sign the index without --recursive, or its parts in several runs"],
     Self::OtherNames { .. } => ["index-other-names", Failed,
-        "sign the two indexes in runs of their own, or name what both list with all its identities"],
+        "sign the two indexes in separate runs, or name the manifest that both list with all its identities"],
     Self::NotThere { .. } => ["signature-not-there", Failed,
-        "other writers replace it, or the registry answers from an old copy: run again, or raise --timeout"],
+        "other writers replace it, or the registry returns an old copy: run again, or raise --timeout"],
     Self::PutBack { .. } => ["attestation-put-back", Failed,
-        "the new attestation is there too; run again when no other signer is at work on this image"],
-    Self::Unacceptable { .. } => ["payload-unacceptable", Failed, "nothing was pushed; give a predicate that says each thing once"],
+        "the new attestation is there too; run again when no other signer is signing this image"],
+    Self::Unacceptable { .. } => ["payload-unacceptable", Failed, "nothing was pushed; give a predicate without duplicate keys"],
     Self::Spoilt { .. } => ["signature-spoilt", Failed,
-        "the registry, a proxy before it, or another writer changes what is pushed; nothing was removed. Find out which, then run again"],
+        "the registry, a proxy in front of it, or another writer changes what is pushed; nothing was removed. Find out which, then run again"],
 }
 
 impl From<PipelineError> for Explanation {
@@ -279,16 +279,16 @@ impl From<PipelineError> for Explanation {
     }
 }
 
-/// What came of one image in one store.
+/// The result for one image in one store.
 enum Ended {
-    /// Its signatures are there.
+    /// The signatures are in the store.
     Done(Done),
-    /// Its signatures wait for everything else of the run.
+    /// The signatures are written later, together with everything else of the run.
     Aside(Vec<Filed>),
 }
 
 impl Pipeline {
-    /// Signs one image, which `manifest` looks up; `has_run`: what is written with a run may be set aside for it.
+    /// Signs one image, which `manifest` looks up. With `has_run`, signatures that are written with a run are returned for it.
     async fn sign_one(
         &self,
         one: &OneImage<'_>,
@@ -310,7 +310,7 @@ impl Pipeline {
         }
     }
 
-    /// Checks that `verify` would accept what is to be signed.
+    /// Checks that `verify` would accept the payloads.
     fn acceptable(judge: &verify::Own<'_>, image: &ImageRef) -> Result<(), PipelineError> {
         let refused = |why| PipelineError::Unacceptable { image: image.to_string(), why };
         judge.acceptable().map_err(refused)
@@ -330,7 +330,7 @@ impl Pipeline {
     }
 }
 
-/// A pipeline to a store that has a list beside each image.
+/// A pipeline for a store that keeps a list beside each image.
 struct Beside<'a> {
     pipeline: &'a Pipeline,
     list: &'a dyn SignatureList,
@@ -339,7 +339,7 @@ struct Beside<'a> {
 impl Beside<'_> {
     /// Signs one image, which `manifest` looks up.
     ///
-    /// A subject that only waits, to see whether its signature stays, leaves its slot to another.
+    /// A subject that only waits to confirm its signature gives up its slot.
     async fn sign_one(
         &self,
         one: &OneImage<'_>,
@@ -368,22 +368,22 @@ impl Beside<'_> {
         Ok(result?)
     }
 
-    /// Whether to look for signatures only right before the write, which saves a request.
+    /// Whether to search for signatures only right before the write, which saves a request.
     ///
-    /// It is done where none is expected, as none was there for the first subject: if there is one after all, its
-    /// payload has been uploaded for nothing. And it is done where the registry that the signatures go to is near, as otherwise a look
-    /// costs nothing while something else is waited for.
+    /// That is worthwhile only if no signature is expected, because the first subject had none. If there is a signature after all, the
+    /// payload was uploaded in vain. And it is worthwhile only for a near registry: for others, the search costs no time, because it runs
+    /// while the subject waits for something else.
     async fn looks_late(&self, image: &ImageRef, looks: &Looks) -> bool {
         looks.wait().await;
         looks.expect_none() && self.pipeline.client.is_near(self.list.repository(image))
     }
 
-    /// What a look brings: to replace others of the same type, they have to be read.
+    /// How much a search reads. To replace attestations of the same type, it has to read their content.
     fn depth<'a>(&self, payloads: &'a [Payload]) -> Depth<'a> {
         if self.pipeline.replace { Depth::Types(payloads) } else { Depth::Of(payloads) }
     }
 
-    /// Adds the signatures that `shelf` lacks; `None`: nobody has looked yet.
+    /// Adds the signatures that `shelf` lacks; `None` if the list was not read yet.
     async fn add(
         &self,
         one: &OneImage<'_>,
@@ -421,7 +421,7 @@ impl Beside<'_> {
         })
     }
 
-    /// Uploads and signs `payloads`.
+    /// Uploads and signs `payloads` concurrently.
     async fn make(
         &self,
         shelf: &Shelf,
@@ -442,17 +442,17 @@ impl Beside<'_> {
 ///
 /// # Errors
 ///
-/// When the key can't be unlocked, or can't sign.
+/// The key can't be unlocked or can't sign.
 pub async fn sign(key: &Unlocking, payload: Payload, images: Vec<ImageRef>) -> Result<Signed, SignError> {
     let signature = key.sign_payload(payload.clone(), images).await?;
     Ok(Signed::new(payload, signature, key.signer().await?.public_key()))
 }
 
-/// The manifest that the registry holds for `image`; its bytes hash to the digest.
+/// Fetches the manifest of `image`, whose bytes hash to its digest.
 ///
 /// # Errors
 ///
-/// The registry doesn't hold it, holds something else there, or doesn't answer.
+/// The registry doesn't have the image, it is not a manifest, or the request fails.
 pub(crate) async fn look_up(client: &Client, image: &ImageRef) -> Result<Manifest, PipelineError> {
     let target = Target::Digest(image.digest.clone());
     let manifest = client.subject(&image.repository, &target).await.map_err(|source| {
@@ -476,9 +476,9 @@ fn descriptor(manifest: &Manifest) -> Descriptor {
     }
 }
 
-/// An image manifest or index, OCI's or Docker's, of schema version 2.
+/// Whether the bytes are an image manifest or index of OCI or Docker, schema version 2.
 ///
-/// It is read one level deep: as a whole, 4 MiB can take hundreds of megabytes in memory.
+/// Only the top level is parsed, because 4 MiB of JSON can take hundreds of megabytes of memory.
 fn is_manifest(bytes: &[u8]) -> bool {
     let (mut version, mut lists) = (None, false);
     let read = fields(bytes, |name, value| match &*name {
@@ -494,7 +494,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_is_told_from_other_json() {
+    fn manifests_are_distinguished_from_other_json() {
         assert!(is_manifest(br#"{"schemaVersion":2,"layers":[]}"#));
         assert!(is_manifest(br#"{"schemaVersion":2,"manifests":[]}"#));
         for bytes in

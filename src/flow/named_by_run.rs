@@ -1,4 +1,4 @@
-//! What cosign's registry flags come to: for the registries of the images that a run names, and of the signatures' repository.
+//! Applies cosign's registry flags to the registries of a run's images and of the signatures' repository.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use crate::registry::client::{ClientOptions, NamedRegistries, without_https};
 use crate::registry::credentials::FileKeychain;
 use crate::registry::{Keychain, RegistryError, WithGivenLogin};
 
-/// The most registries that a warning names.
+/// The most registries that a warning lists.
 const SHOWN: usize = 10;
 
-/// The repositories that a run names.
+/// The repositories of a run, to which cosign's registry flags apply.
 pub(crate) struct NamedByRun<'a> {
     access: &'a RegistryAccess,
     repositories: Vec<&'a Repository>,
 }
 
 impl<'a> NamedByRun<'a> {
-    /// Those of `images`, and the `repository` of the signatures.
+    /// Collects the repositories of `images` and the `repository` of the signatures.
     pub(crate) fn new(
         access: &'a RegistryAccess,
         images: impl IntoIterator<Item = &'a Repository>,
@@ -29,13 +29,13 @@ impl<'a> NamedByRun<'a> {
         Self { access, repositories: images.into_iter().chain(repository).collect() }
     }
 
-    /// Their registries, each once, as they are spelled.
+    /// The registries, in lower case and without duplicates.
     fn registries(&self) -> Vec<String> {
         let names = self.repositories.iter().map(|repository| repository.registry().to_ascii_lowercase());
         names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Adds to `options` what the flags say, and warns of what that gives up.
+    /// Adds the flags to `options`, and warns about flags that weaken checks.
     pub(crate) fn add_to(&self, options: &mut ClientOptions, notices: &mut Notices<'_>) {
         let access = self.access;
         options.named = NamedRegistries {
@@ -53,11 +53,11 @@ impl<'a> NamedByRun<'a> {
         }
     }
 
-    /// Adds to `options` the registries that get plain HTTP because they are allowed to and have no HTTPS; asks each of them.
+    /// Probes each registry, and adds those without HTTPS to the plain HTTP registries of `options` if the flags allow plain HTTP.
     ///
     /// # Errors
     ///
-    /// Options that no client can be made with.
+    /// A client can't be built with the options.
     pub(crate) async fn allow_http(&self, options: &mut ClientOptions) -> Result<(), RegistryError> {
         if self.access.allow_http {
             let known = PlainHttp::new(&options.insecure);
@@ -71,7 +71,7 @@ impl<'a> NamedByRun<'a> {
         Ok(())
     }
 
-    /// The keychain of a client with these options: the login of the flags, then what is mounted.
+    /// The keychain of a client with these options: the flags' login first, then the mounted credentials.
     pub(crate) fn keychain(&self, mounted: FileKeychain, options: &ClientOptions) -> Arc<dyn Keychain> {
         let mounted = mounted.over_plain_http(PlainHttp::new(&options.insecure));
         match &self.access.login {

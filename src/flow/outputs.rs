@@ -1,7 +1,7 @@
-//! The files of `sign` that get what is signed, beside the registry: cosign's `--output-signature`, `--output-payload`, `--bundle`.
+//! The output files of `sign`, in addition to the registry: cosign's `--output-signature`, `--output-payload` and `--bundle`.
 //!
-//! They are written after everything else is done; with `--upload=false` nothing else is. The signature is made once more for them, as the one in the registry may be older
-//! than this run, and by another tool: it is the same text with every key that signs deterministically, as all do here.
+//! They are written after everything else is done; with `--upload=false`, nothing else is written. The files get a new signature, because the
+//! registry's signature may be from an earlier run or another tool. Both are equal, because all keys here sign deterministically.
 
 use std::path::PathBuf;
 
@@ -17,19 +17,19 @@ use crate::report::{Done, Expected, Outcome, Pending, ReportError};
 use crate::sign::SignError;
 use crate::store::{Signed, StoreError, bundle};
 
-/// What a file gets.
+/// The content of an output file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileContent {
-    /// The signature in base64, without a line break at its end; of several identities one a line.
+    /// The signature in base64 without a trailing line break. With several identities, each signature is on its own line.
     Signature,
-    /// The payload; of several identities one a line.
+    /// The payload. With several identities, each payload is on its own line.
     Payload,
-    /// The Sigstore bundle.
+    /// The Sigstore bundle as JSON.
     Bundle,
 }
 
 impl FileContent {
-    /// The encoding that it belongs to.
+    /// The encoding that the content belongs to.
     fn encoding(self) -> Encoding {
         match self {
             Self::Signature | Self::Payload => Encoding::Dsse,
@@ -38,17 +38,17 @@ impl FileContent {
     }
 }
 
-/// A file that is asked for.
+/// A requested output file.
 pub(crate) struct OutputFile {
-    /// What it gets.
+    /// The content to write.
     pub(crate) what: FileContent,
-    /// Where it will be.
+    /// The path of the file.
     pub(crate) path: PathBuf,
-    /// What asks for it.
+    /// The flag or variable that requests it.
     pub(crate) origin: Origin,
 }
 
-/// Why such a file can't be written.
+/// Why an output file can't be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputsError {
     #[error(transparent)]
@@ -61,19 +61,19 @@ pub(crate) enum OutputsError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    #[error("--upload=false: nothing says where the signature goes")]
+    #[error("--upload=false is given without an output file")]
     Nowhere,
-    #[error("--upload=false is about an image's signature, and something is to be signed for a run")]
+    #[error("--upload=false works only for image signatures, but the configuration also signs a run")]
     Runs,
-    #[error("{0} gets what is signed of one image, and {1} are signed")]
+    #[error("{0} can be written for one image only, but {1} are signed")]
     Several(Origin, usize),
-    #[error("{0} gets what is signed of one image, and --recursive signs those that it lists too")]
+    #[error("{0} can be written for one image only, but --recursive also signs the manifests of an index")]
     Recursive(Origin),
-    #[error("{0}: there is no Sigstore bundle with the encoding dsse")]
+    #[error("{0}: the encoding dsse has no Sigstore bundle")]
     NoBundle(Origin),
-    #[error("{0}: with Sigstore bundles there is no signature of a payload of its own")]
+    #[error("{0}: the encoding sigstore-bundle has no separate signature and payload")]
     OnlyBundle(Origin),
-    #[error("{0}: no image is signed for the registry")]
+    #[error("{0}: image signatures are turned off")]
     NoImages(Origin),
 }
 
@@ -85,7 +85,7 @@ explain! { OutputsError,
     Self::Pipeline(error) => [of error],
     Self::Nowhere => ["output-nowhere", Usage,
         "give --output-signature FILE and --output-payload FILE, or --bundle FILE with --new-bundle-format"],
-    Self::Runs => ["output-of-runs", Usage, "leave --upload=false out, or turn artifacts.*.storage of runs off"],
+    Self::Runs => ["output-of-runs", Usage, "leave --upload=false out, or set artifacts.taskrun.storage and artifacts.pipelinerun.storage to empty"],
     Self::Several(..) => ["output-of-several", Usage, "sign the images one by one, each with a file of its own"],
     Self::Recursive(_) => ["output-of-several", Usage, "leave --recursive out, or sign the images one by one"],
     Self::NoBundle(_) => ["output-no-bundle", Usage, "give --new-bundle-format, which stores it in the registry too"],
@@ -94,21 +94,21 @@ explain! { OutputsError,
     Self::NoImages(origin) => ["output-no-images", Usage, "leave {origin} out, or set artifacts.oci.storage to oci"],
 }
 
-/// The files that are asked for; none of them is there before [`write`](Self::write).
+/// The requested files. None of them exists before [`write`](Self::write).
 pub(crate) struct Outputs {
     files: Vec<(FileContent, Pending)>,
-    /// Where the first of them will be.
+    /// The path of the first file.
     location: String,
-    /// Whether the signature goes to the stores too.
+    /// Whether the signature is also written to the stores.
     pub(crate) uploads: bool,
 }
 
 impl Outputs {
-    /// Checks that each file can be written, and that there is one thing to write.
+    /// Checks that the flags fit the configuration and the subjects, and that each file can be written.
     ///
     /// # Errors
     ///
-    /// Flags that can't be carried out for these subjects with this configuration; a file that can't be written.
+    /// The flags don't fit, or a file can't be written.
     pub(crate) fn prepare(
         asked: Vec<OutputFile>,
         uploads: bool,
@@ -142,7 +142,7 @@ impl Outputs {
         Ok(Self { files, location, uploads })
     }
 
-    /// What is to be signed: for the stores, or else for the files alone.
+    /// The expected outcomes, for the stores or only for the files.
     pub(crate) fn expected(&self, subjects: &Subjects) -> Vec<Expected> {
         let mut expected = subjects.expected();
         if !self.uploads {
@@ -152,7 +152,7 @@ impl Outputs {
         expected
     }
 
-    /// Signs the image for the files alone, and returns how that ended.
+    /// Signs the image only for the files, and returns the outcome.
     pub(crate) async fn sign_alone(&mut self, whole: &Whole, subjects: &Subjects) -> Option<Outcome> {
         let expected = self.expected(subjects).into_iter().next()?;
         let planned = subjects.plan.images.first()?;
@@ -170,7 +170,7 @@ impl Outputs {
     ///
     /// # Errors
     ///
-    /// The key doesn't sign, or a file can't be written after all.
+    /// The key can't sign, or a file can't be written.
     pub(crate) async fn write(&mut self, whole: &Whole, subjects: &Subjects) -> Result<usize, OutputsError> {
         let Some(planned) = subjects.plan.images.first().filter(|_| !self.files.is_empty()) else {
             return Ok(0);
@@ -197,7 +197,7 @@ impl Outputs {
     }
 }
 
-/// What a file gets of what is signed.
+/// The bytes of a file with these signatures.
 fn content(what: FileContent, all: &[Signed]) -> Result<Vec<u8>, StoreError> {
     let each: Vec<Bytes> = match what {
         FileContent::Signature => all.iter().map(|signed| signed.signature.base64().into()).collect(),

@@ -1,4 +1,4 @@
-//! What is signed for a run: the payload, the keys it is found by, and what keeps it from being signed.
+//! Plans what to sign for a run: the payload, its storage keys, and reasons not to sign it.
 
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
@@ -8,46 +8,46 @@ use crate::oci::ImageRef;
 use crate::payload::provenance;
 use crate::run::{ProvenanceOptions, Run, RunFormat, RunKind, RunName};
 
-/// A run, and what is to be signed for it.
+/// A run with its payload, or the reasons why it has no payload.
 #[derive(Clone, Debug)]
 pub struct PlannedRun {
-    /// What kind of run it is.
+    /// Whether it is a TaskRun or a PipelineRun.
     pub kind: RunKind,
-    /// Its name, with its namespace where its object says.
+    /// The run's name, with the namespace if its object has one.
     pub name: RunName,
-    /// Its UID, without which it is not signed.
+    /// The run's UID, without which it is not signed.
     pub uid: Option<Uid>,
     /// Chains' short key: `taskrun-UID`, `pipelinerun-UID`.
     pub short_key: String,
     /// Chains' full key: `tekton.dev-v1-TaskRun-UID`.
     pub full_key: String,
-    /// Whether it goes on still, so that this says what is known so far.
+    /// Whether it is still running, so that the payload is incomplete.
     pub so_far: bool,
-    /// What is signed; `None`: it can't be made, and `blocked` says why.
+    /// The payload to sign; `None` if it can't be made, for the reason in `blocked`.
     pub payload: Option<Payload>,
-    /// The images that it is about.
+    /// The images that the payload is about.
     pub images: Vec<ImageRef>,
-    /// Why it is not signed.
+    /// Why the run must not be signed.
     pub blocked: Option<Explanation>,
-    /// What is missing in the payload, and what was not checked.
+    /// Notes about missing data in the payload and unchecked facts.
     pub notes: Vec<String>,
-    /// What its results name by half a pair alone, so that nothing is signed for it.
+    /// Results with only half of a URL and digest pair, which are not signed.
     pub half_pairs: Vec<String>,
 }
 
-/// What the user decides about runs.
+/// The user's options for runs.
 #[derive(Clone, Debug)]
 pub struct RunPlanOptions<'a> {
-    /// The payload's format.
+    /// The format of the payload.
     pub format: RunFormat,
-    /// What provenance says.
+    /// The options for provenance.
     pub provenance: &'a ProvenanceOptions,
-    /// Whether a run that failed is signed too.
+    /// Whether failed runs are signed too.
     pub include_failed: bool,
 }
 
 impl PlannedRun {
-    /// `taskrun` or `pipelinerun`.
+    /// The artifact name: `taskrun` or `pipelinerun`.
     pub fn artifact(&self) -> &'static str {
         match self.kind {
             RunKind::TaskRun => "taskrun",
@@ -55,13 +55,13 @@ impl PlannedRun {
         }
     }
 
-    /// The run, for people.
+    /// The run's kind and name, for people.
     pub fn shown(&self) -> String {
         format!("{} {}", self.kind, self.name)
     }
 }
 
-/// Why a run is not signed that failed, unless `include_failed`, or that is over and doesn't say how it ended.
+/// Why a run must not be signed: it failed and `include_failed` is not set, or it has ended with an unknown outcome.
 pub fn refused_outcome(run: &Run, include_failed: bool) -> Option<Explanation> {
     if let Err(error) = run.check_end() {
         return Some(Explanation::of(&error));
@@ -71,12 +71,12 @@ pub fn refused_outcome(run: &Run, include_failed: bool) -> Option<Explanation> {
         error: format!("{} {} failed: it is not signed", run.kind(), run.full_name()),
         causes: Vec::new(),
         used: None,
-        hint: Some("sign the run that succeeds, or say --include-failed".into()),
+        hint: Some("sign a run that succeeded, or give --include-failed".into()),
         exit: ExitCode::Results,
     })
 }
 
-/// Makes the payload of `run`. What keeps it from being made, or signed, is in the answer.
+/// Makes the payload of `run`. The result includes any reason not to sign it.
 pub fn plan_run(run: &Run, options: &RunPlanOptions<'_>) -> PlannedRun {
     let mut blocked = refused_outcome(run, options.include_failed);
     let mut block = |error: &dyn Explain| blocked = blocked.take().or_else(|| Some(Explanation::of(error)));
@@ -98,7 +98,7 @@ pub fn plan_run(run: &Run, options: &RunPlanOptions<'_>) -> PlannedRun {
     };
     let so_far = run.succeeded().is_none();
     if so_far {
-        notes.push("it goes on still: what is signed is what is known so far".to_owned());
+        notes.push("it is still running: the signature covers what is known so far".to_owned());
     }
     PlannedRun {
         kind: run.kind(),
@@ -140,16 +140,16 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_failed_is_not_signed_unless_asked() {
+    fn a_failed_run_is_not_signed_unless_requested() {
         let run = run(Some("False"), "u");
         let blocked = planned(&run, false);
         assert!(blocked.blocked.as_ref().unwrap().error.contains("n/t failed"), "{blocked:?}");
-        assert!(blocked.payload.is_some(), "plan shows it still");
+        assert!(blocked.payload.is_some(), "plan still shows it");
         assert_eq!(planned(&run, true).blocked, None);
     }
 
     #[test]
-    fn a_run_that_goes_on_is_signed_so_far_and_one_without_a_uid_is_not() {
+    fn an_unfinished_run_is_signed_so_far_and_a_run_without_a_uid_is_not() {
         let so_far = planned(&run(None, "u"), false);
         assert!(so_far.so_far && so_far.blocked.is_none(), "{so_far:?}");
         assert_eq!(

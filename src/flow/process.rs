@@ -1,22 +1,22 @@
-//! What the flow asks of the process that it runs in; `cli/` gives it.
+//! The interface between the flow and its process; `cli/` implements it.
 
 use crate::process::ProgramEnvironment;
 use crate::secret::Secret;
 
-/// The variables of the process, as they were when it began.
+/// The environment variables of the process, as they were at its start.
 pub(crate) trait ProcessEnvironment {
-    /// The value, unless it is not UTF-8. A secret one is copied: wrap it, or take it from [`secret`](Self::secret).
+    /// The value, if it is UTF-8. A secret value is copied: wrap it, or use [`secret`](Self::secret).
     fn get(&self, name: &str) -> Option<String>;
 
-    /// The value as a secret; it need not be UTF-8.
+    /// The value as a secret, which needn't be UTF-8.
     fn secret(&self, name: &str) -> Option<Secret>;
 
-    /// What credential helpers and plugins get.
+    /// The variables that credential helpers and plugins get.
     fn for_programs(&self) -> ProgramEnvironment;
 
-    /// Wipes the secrets that are not needed once the signing key is read.
+    /// Wipes the secrets that are not needed after the signing key is read.
     fn forget_keys(&self);
 }
 
-/// Is called with each line that people are to see: a note or a warning.
+/// A callback for each note or warning to print.
 pub(crate) type Notices<'a> = dyn FnMut(&str) + 'a;

@@ -1,4 +1,4 @@
-//! The client for registries that the settings of `verify` come to: for every command that asks a registry and signs nothing.
+//! Builds the registry client from the settings of `verify`, for every command that uses a registry and signs nothing.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::registry::RegistryError;
 use crate::registry::client::{Access, Client, ClientOptions};
 use crate::registry::credentials::CredentialError;
 
-/// Why there is no client.
+/// Why the client can't be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegistriesError {
     #[error(transparent)]
@@ -34,12 +34,12 @@ explain! { RegistriesError,
     Self::Runtime(error) => [of error],
 }
 
-/// A client with the credentials and certificates of the settings. `images` are the repositories of those that are asked for: cosign's registry
-/// flags are for their registries, and for that of the signatures' repository.
+/// Builds a client with the credentials and certificates of the settings. cosign's registry flags apply to the registries of `images`, the
+/// requested repositories, and of the signatures' repository.
 ///
 /// # Errors
 ///
-/// When the credentials, or a file or address of the client's, can't be used.
+/// The credentials, a file or an address can't be used.
 pub(crate) fn client<'a>(
     config: &'a Verification,
     environment: &dyn ProcessEnvironment,
@@ -75,7 +75,7 @@ pub(crate) fn client<'a>(
     Ok(Client::new(options, keychain)?)
 }
 
-/// What the variables say about proxies and certificates.
+/// The proxies and certificates that the variables name.
 pub(crate) fn network(environment: &dyn ProcessEnvironment) -> crate::net::Environment {
     crate::net::Environment::from_variables(|name| environment.get(name).map(Into::into))
 }

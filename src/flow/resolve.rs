@@ -1,7 +1,7 @@
-//! What tags name now: each is looked up once, before anything is signed.
+//! Resolves tags to digests. Each tag is looked up once, before anything is signed.
 //!
-//! What is signed is the digest that the registry's answer hashes to. The tag can be moved a moment later, or was moved since the build:
-//! nothing here can know that, and the caller says so.
+//! The signed digest is the hash of the registry's response. The tag may move later, or may have moved since the build.
+//! That can't be detected here, so the caller prints a warning.
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests>
 
@@ -13,28 +13,28 @@ use crate::oci::{ImageRef, TagRef, Target};
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
 
-/// Why a tag names no image.
+/// Why a tag can't be resolved.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
-    /// The tag can't be looked up.
+    /// The registry can't be asked for the tag.
     #[error("cannot look up {tag}")]
     Lookup {
         /// The tag, with its repository.
         tag: TagRef,
-        /// What the registry said.
+        /// The error of the registry request.
         source: Box<RegistryError>,
     },
-    /// The registry has no such tag.
-    #[error("{tag} is not in the registry: the tag names nothing")]
+    /// The registry doesn't have the tag.
+    #[error("{tag} is not in the registry: there is no such tag")]
     Absent {
         /// The tag, with its repository.
         tag: TagRef,
-        /// What the registry said.
+        /// The error of the registry request.
         source: Box<RegistryError>,
     },
-    /// What the registry has under it can't be signed as an image.
-    #[error("what the registry holds as {tag} is not an image manifest or index")]
+    /// The tag doesn't name an image manifest or index.
+    #[error("{tag} is not an image manifest or index")]
     NotAManifest {
         /// The tag, with its repository.
         tag: TagRef,
@@ -50,9 +50,9 @@ explain! { ResolveError,
     Self::NotAManifest { .. } => ["tag-not-a-manifest", Failed, "check which tag the build pushed"],
 }
 
-/// The image that each of `tags` names now, in their order; `jobs` are looked up at a time.
+/// Resolves each of `tags`, in their order, with up to `jobs` requests at a time.
 ///
-/// One tag's failure doesn't hide the others'. The digest is that of the bytes that came: a registry that announces another is an error.
+/// All tags are tried, even after a failure. The digest is computed from the received bytes; a different digest in the response is an error.
 pub async fn resolve(
     client: &Client,
     tags: impl IntoIterator<Item = TagRef>,

@@ -1,4 +1,4 @@
-//! The runs that are signed for: from a file, from the cluster, or the one that this Pod belongs to.
+//! Finds the runs to sign for: in a file, in the cluster, or the run that this Pod belongs to.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,39 +17,39 @@ use crate::input::{self, InputError};
 use crate::run::{Run, RunError, RunKind};
 use crate::tekton::{self, TektonError};
 
-/// The largest file with a run. Hundreds of TaskRuns have some megabytes.
+/// The largest file with runs, in bytes. Hundreds of TaskRuns take a few megabytes.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A run that is signed for.
+/// A run to sign for.
 #[derive(Debug)]
 pub(crate) struct FoundRun {
     pub(crate) run: Run,
-    /// What was not checked, or is not known.
+    /// Notes about unchecked facts and missing data.
     pub(crate) notes: Vec<String>,
-    /// Why it must not be signed.
+    /// Why the run must not be signed.
     pub(crate) blocked: Option<Explanation>,
-    /// Its metadata, if it is from the cluster: what it says is as new as the run of this program.
+    /// The run's metadata, if it comes from the cluster in this process.
     pub(crate) known: Option<Value>,
 }
 
-/// The runs, and whether their results name the images.
+/// The runs to sign for, and whether their results name the images.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) runs: Vec<FoundRun>,
-    /// Whether images come from the first run's results, and not from this step's folders.
+    /// Whether images come from the first run's results rather than this step's directories.
     pub(crate) outside: bool,
-    /// How many requests finding them took.
+    /// How many requests to the cluster the search took.
     pub(crate) requests: u64,
 }
 
-/// Why a run isn't known.
+/// Why a run can't be found or read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FindError {
     #[error("cannot read the run in {}", foreign::shown(&path.display().to_string(), 512))]
     Read { path: PathBuf, source: InputError },
-    #[error("{} has no run that can be signed", foreign::shown(&path.display().to_string(), 512))]
+    #[error("{} contains no run that can be signed", foreign::shown(&path.display().to_string(), 512))]
     Run { path: PathBuf, source: RunError },
-    #[error("the cluster gave no run that can be signed")]
+    #[error("the cluster returned no run that can be signed")]
     Object(#[from] RunError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -57,7 +57,7 @@ pub(crate) enum FindError {
     Runs(#[from] RunsError),
     #[error(transparent)]
     Tekton(#[from] TektonError),
-    #[error("{0} belongs to no PipelineRun, and artifacts.pipelinerun.storage asks to sign one")]
+    #[error("{0} does not belong to a PipelineRun, but artifacts.pipelinerun.storage is set")]
     NoPipelineRun(String),
     #[error(transparent)]
     Runtime(#[from] NoRuntime),
@@ -75,7 +75,7 @@ explain! { FindError,
     Self::Runtime(error) => [of error],
 }
 
-/// Finds the runs that the configuration names, if anything is to be signed for one.
+/// Finds the runs that the configuration names, if it signs anything for runs.
 pub(crate) fn find(config: &Config, environment: &dyn ProcessEnvironment) -> Result<Found, FindError> {
     if let RunSource::File(path) = &config.run {
         return from_file(path, config.require_pod);
@@ -92,7 +92,7 @@ fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
     let bytes = bytes.map_err(|source| FindError::Read { path: path.to_owned(), source })?;
     let run = Run::parse(&bytes).map_err(|source| FindError::Run { path: path.to_owned(), source })?;
     let name = format!("{} {}/{}", run.kind(), run.namespace(), run.name());
-    let unchecked = "it is from a file: whether its steps wrote what it says was not checked".to_owned();
+    let unchecked = "it is from a file: Stepseal did not check that its steps wrote these results".to_owned();
     let blocked = require_pod.then(|| {
         let unchecked = truth::Differences(vec![unchecked.clone()]);
         Explanation::of(&TruthError::Unchecked { run: name, unchecked })
@@ -134,7 +134,7 @@ async fn from_cluster(config: &Config, environment: &dyn ProcessEnvironment) -> 
     }
 }
 
-/// From within a Pipeline: the PipelineRun so far, and each of its TaskRuns that is done.
+/// Within a Pipeline: the PipelineRun so far, and each of its finished TaskRuns.
 async fn from_finally(cluster: &Cluster, task_run: &Value, config: &Config) -> Result<Found, FindError> {
     let Some(object) = cluster.pipeline_run_of(task_run).await? else {
         let name = task_run.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
@@ -151,17 +151,17 @@ async fn from_finally(cluster: &Cluster, task_run: &Value, config: &Config) -> R
     Ok(Found { runs, outside: false, requests: cluster.requests() })
 }
 
-/// The part of an object that writing its annotations needs.
+/// The part of an object that is needed to write its annotations.
 fn metadata(object: &Value) -> Value {
     json!({ "metadata": object.get("metadata") })
 }
 
-/// Whether Tekton has written all that a TaskRun will ever say.
+/// Whether a TaskRun's status is final.
 fn is_done(task_run: &Value) -> bool {
     task_run.pointer("/status/completionTime").is_some_and(Value::is_string)
 }
 
-/// A TaskRun, held against its Pod.
+/// A TaskRun, checked against its Pod.
 async fn checked_task_run(
     cluster: &Cluster,
     object: Value,
@@ -182,7 +182,7 @@ fn checked(object: Value, pod: Option<&Value>, require_pod: bool) -> Result<Foun
     Ok(FoundRun { run, notes, blocked, known })
 }
 
-/// A PipelineRun with its TaskRuns, and their Pods: who wrote its status is looked at, and each TaskRun that is done is held against its Pod.
+/// A PipelineRun with its TaskRuns and their Pods. Checks who wrote the PipelineRun's status, and checks each finished TaskRun against its Pod.
 async fn pipeline_run(
     cluster: &Cluster,
     object: Value,
@@ -201,10 +201,10 @@ async fn pipeline_run(
         }
     }
     notes.extend(
-        children.gone.iter().map(|name| format!("TaskRun {name} is gone, and not in the provenance")),
+        children.gone.iter().map(|name| format!("TaskRun {name} no longer exists and is missing from the provenance")),
     );
     notes.extend(
-        children.others.iter().map(|name| format!("{name} has no steps, and is not in the provenance")),
+        children.others.iter().map(|name| format!("{name} has no steps and is missing from the provenance")),
     );
     let run = Run::from_objects(object, children.task_runs.clone())?;
     debug_assert_eq!(run.kind(), RunKind::PipelineRun);
@@ -212,7 +212,7 @@ async fn pipeline_run(
     Ok((FoundRun { run, notes, blocked, known }, children.task_runs, pods))
 }
 
-/// What the steps have written as the Task's results so far, in the types that the Task declares.
+/// The Task results that the steps have written so far, in the types that the Task declares.
 fn results(config: &Config, task_run: &Value) -> Result<Vec<(String, Value)>, FindError> {
     let declared = ["/status/taskSpec/results", "/spec/taskSpec/results"];
     let declared = declared.iter().find_map(|at| task_run.pointer(at)?.as_array());
@@ -222,7 +222,7 @@ fn results(config: &Config, task_run: &Value) -> Result<Vec<(String, Value)>, Fi
         let kind = declared
             .filter(|result| result.get("name").and_then(Value::as_str) == Some(&name))
             .find_map(|result| result.get("type")?.as_str());
-        // Tekton reads the others as JSON when the step has ended, and refuses them if they are none.
+        // Tekton parses these as JSON after the step has ended, and rejects invalid JSON.
         let value = match kind {
             Some("array" | "object") => serde_json::from_str(&text).unwrap_or(Value::String(text)),
             _ => Value::String(text),

@@ -1,4 +1,4 @@
-//! One run of `sign` or `attest`: set up, ask what tags name, do the work, report. Its deadline or a signal ends it early.
+//! Runs `sign` or `attest`: set up, resolve tags, do the work, report. A deadline or a signal interrupts it.
 
 use std::time::Instant;
 
@@ -15,82 +15,82 @@ use crate::registry::client::Stats;
 use crate::report::own_results::OwnResults;
 use crate::report::{Event, Expected, Outcome, Pending, Recorder, Report};
 
-/// Is called with what people are to see while a run works.
+/// Receives the output for people during a run.
 pub(crate) trait Observer {
-    /// A note or a warning.
+    /// Called for a note or a warning.
     fn line(&mut self, text: &str);
 
-    /// Why nothing, or less, is signed.
+    /// Called with the reason why nothing, or not everything, is signed.
     fn explanation(&mut self, why: &Explanation);
 
-    /// The run begins to work on so many subjects; its report has the form `output`.
+    /// Called when the work starts, with the number of subjects and the report's form.
     fn begins(&mut self, subjects: usize, output: config::Output);
 
-    /// A subject turned up, or ended.
+    /// Called when a subject is found, or has an outcome.
     fn event(&mut self, event: Event<'_>);
 
-    /// The run was ended early. Subjects that failed because of it refer to it.
+    /// Called when the run is interrupted. Subjects that fail because of it refer to this explanation.
     fn interrupted(&mut self, why: &Explanation);
 
-    /// No more subjects end.
+    /// Called after the last event.
     fn ends(&mut self);
 }
 
-/// How a run ended, and what is still to be written of it.
+/// The result of a run, and the output that is still to be written.
 pub(crate) struct Ended {
-    /// What became of each subject.
+    /// The outcome of each subject.
     pub(crate) report: Report,
-    /// The exit code, if all of it can be written.
+    /// The exit code, unless writing the output fails.
     pub(crate) exit: ExitCode,
-    /// In which form the report is printed.
+    /// The form in which the report is printed.
     pub(crate) output: config::Output,
-    /// The file that gets the report.
+    /// The report's file, if the configuration names a file.
     pub(crate) file: Option<Pending>,
-    /// The step's own results.
+    /// The files of the step's own results.
     pub(crate) own_results: Option<OwnResults>,
 }
 
-/// What a session works on.
+/// The work of a session: `sign` or `attest`.
 pub(super) trait Task {
-    /// The settings.
+    /// The settings of the command.
     fn config(&self) -> &Config;
 
-    /// The subjects, whose tags are replaced by what they name.
+    /// The planned subjects. The session replaces their tags with digests.
     fn plan(&mut self) -> &mut Plan;
 
-    /// Everything that is to be signed.
+    /// The expected outcome of each subject in each store.
     fn expected(&self) -> Vec<Expected>;
 
-    /// The repositories of all images that something is put beside.
+    /// The repositories of all images that may get a signature or attestation.
     fn repositories(&self) -> Vec<&Repository>;
 
-    /// Whether the cluster is written to.
+    /// Whether the work writes to the cluster.
     fn annotates(&self) -> bool {
         false
     }
 
-    /// How many requests were made before.
+    /// How many requests were made before the session.
     fn asked(&self) -> u64 {
         0
     }
 
-    /// Why nothing is signed, now that it is known what the tags name.
+    /// Why nothing can be signed, now that the tags are resolved.
     fn refusal_of_resolved(&self) -> Option<Explanation> {
         None
     }
 
-    /// Signs everything; `seen` is called with each outcome.
+    /// Signs everything, and calls `seen` with each outcome.
     async fn work(&mut self, whole: &Whole, seen: &mut Seen<'_>);
 }
 
-/// What is known of a run while it works.
+/// The state of a run in progress.
 struct Session {
     recorder: Recorder,
-    /// Everything it works with, once that is set up.
+    /// The clients, keys and stores, after the setup.
     whole: Option<Whole>,
 }
 
-/// Carries `task` out, and returns the report with what it was carried out with, if the set-up came to its end.
+/// Runs `task`, and returns the report with the clients, keys and stores, if the setup completed.
 pub(super) fn run(
     job: &Job,
     task: &mut impl Task,
@@ -124,7 +124,7 @@ pub(super) fn run(
 }
 
 impl Session {
-    /// The steps; returns why nothing is signed, if what tags name says so.
+    /// Runs all steps. Returns an explanation if nothing can be signed because of the resolved tags.
     async fn steps(
         &mut self,
         task: &mut impl Task,

@@ -1,18 +1,18 @@
-//! Writing until everything is there, ours and everybody's.
+//! Writes a list until all its entries stay there: those of this process and those of other signers.
 //!
-//! A registry has no compare-and-swap. Two things make up for it, and both are needed:
+//! A registry has no compare-and-swap. Two measures replace it, and both are needed:
 //!
-//! - Who replaces a list has read it right before, and merges what it hadn't known of.
-//! - Who has written reads again after a while that is longer than the moment between another signer's read
-//!   and write. So whoever is overwritten by a signer that hadn't seen it is still there to notice.
+//! - A writer reads the list right before it replaces the list, and merges entries that it didn't know.
+//! - After the write, it waits and reads the list again. It waits longer than the time between another signer's read and
+//!   write. So if another signer overwrites the list without having seen the new entry, the writer notices.
 //!
-//! A read may grow old before its write goes out: then nothing is written, and the list is read again (`store/tagged.rs`).
+//! If a read becomes too old before the write is sent, nothing is written and the list is read again (`store/tagged.rs`).
 //!
-//! That while is about what lies between the read and the write of another signer, which sends one when the other is answered: the time
-//! and the unevenness of the network, the registry and the machine, as far as our own requests showed them. It is a few
-//! milliseconds nearby where nobody else is at work, and grows with the load and with any sign of another writer.
+//! The wait covers the time between another signer's read and its write, which it sends when the read returns: the latency
+//! and jitter of the network, the registry and the machine, as measured by this process' requests. It is a few
+//! milliseconds for a near registry without other writers. It grows with load and with any sign of another writer.
 //!
-//! Some registries delete what was overwritten. The store puts back what it knows; `lost.rs` says what becomes of the rest.
+//! Some registries delete overwritten content. The store restores the content that it knows. `lost.rs` handles the rest.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -26,61 +26,61 @@ use crate::store::{
 };
 use crate::verify::Own;
 
-/// The least time between a write and the read that confirms it, nearby.
+/// The shortest wait between a write and the confirming read, for a near registry.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
-/// The same where another signer's write may come late, or what is overwritten may be deleted: only its own signer can put it back then.
+/// The shortest wait if another signer's write may arrive late, or if the registry may delete overwritten content, which only its signer can restore.
 const LONGER_WAIT: Duration = Duration::from_millis(60);
-/// Up to this unevenness nothing is overloaded; beyond it, another signer's requests may be more uneven still.
+/// The jitter up to which nothing is overloaded. Beyond it, another signer's requests may have even more jitter.
 const CALM: Duration = Duration::from_millis(20);
-/// How long it must have been quiet, at least, where another writer has shown itself.
+/// How long the list must stay unchanged if there are other writers.
 const QUIET: Duration = Duration::from_millis(400);
 
-/// How often what was removed may be there again. Another signer that has read the list before puts back, with its own, what it takes for
-/// overwritten, and each of both could go on for ever.
+/// How many times removed entries may reappear. A signer that read the list before the removal takes them for overwritten and restores
+/// them, so the two signers could alternate forever.
 const MAX_PUT_BACK: u32 = 5;
 
-/// How often in a row, at least, a list is written to a registry that doesn't find a part of it.
+/// The minimum number of consecutive attempts to write a list of which the registry reports a part as missing.
 const TORN_ATTEMPTS: u32 = 8;
-/// And for how long, at least: twenty writers on a loaded machine keep a registry in that state for seconds.
+/// The minimum duration of these attempts. Twenty writers on a loaded machine keep a registry in that state for seconds.
 const TORN_FOR: Duration = Duration::from_secs(5);
 
-/// What is to be there, and what has come of it.
+/// A write in progress: the wanted list, and the state of the attempts.
 struct Settling<'a> {
     subject: &'a Subject,
     judge: &'a Own<'a>,
-    /// What is written.
+    /// The signatures to add.
     signed: Vec<Signed>,
-    /// By what it is known again.
+    /// The descriptors of these signatures, to recognize them in the list.
     own: Vec<StoredOwn>,
-    /// Everything that was ever seen there.
+    /// All entries seen in any read.
     wanted: Shelf,
-    /// How many entries of it, the first ones, are of the list as it was read last.
+    /// How many of the first entries in `wanted` come from the last read.
     here: usize,
-    /// What of it is left out.
+    /// The entries that are left out.
     lost: Lost,
-    /// Entries of our own key that are to go; others, and what comes to be there later, stay.
+    /// The entries of this key to remove. All other entries stay, and so do later additions.
     removed: Vec<Entry>,
-    /// How often they were there again beside all of ours.
+    /// How many times they reappeared beside all the new signatures.
     put_back: u32,
-    /// Whether all that is wanted is there but for what others have to put back.
+    /// Whether everything is there except entries that other signers have to restore.
     waits: bool,
-    /// Whether another writer has shown itself.
+    /// Whether there was any sign of another writer.
     contended: bool,
-    /// Whether a write of ours went through.
+    /// Whether a write succeeded.
     pushed: bool,
 }
 
-/// The writes that failed in a row.
+/// The consecutive failed writes.
 #[derive(Default)]
 struct Failures {
-    /// Those that were lost on the way, or that the registry had no time for.
+    /// Writes that failed with a transient error.
     transient: u32,
-    /// Those of lists that lacked a part.
+    /// Writes that the registry refused because a part is missing.
     torn: Torn,
 }
 
 impl Settling<'_> {
-    /// What is to be written, or to be there, beside ours.
+    /// The entries to keep beside the new signatures.
     fn list(&self) -> Cow<'_, Shelf> {
         match (self.lost.is_empty(), self.removed.is_empty()) {
             (true, true) => Cow::Borrowed(&self.wanted),
@@ -89,7 +89,7 @@ impl Settling<'_> {
         }
     }
 
-    /// How many entries of `seen` were to go.
+    /// How many entries of `seen` should have been removed.
     fn remaining(&self, seen: &Shelf) -> usize {
         match self.removed.is_empty() {
             true => 0,
@@ -97,22 +97,22 @@ impl Settling<'_> {
         }
     }
 
-    /// Makes what was read the list that is written beside.
+    /// Merges a read into the wanted list.
     fn saw(&mut self, mut seen: Shelf) {
         self.here = seen.entries.len();
         seen.absorb(&self.wanted);
         self.wanted = seen;
     }
 
-    /// Whether the list names `entry`, as it was read last.
+    /// Whether the last read list names `entry`.
     fn is_here(&self, entry: &Entry) -> bool {
         self.wanted.entries.iter().take(self.here).any(|here| here == entry)
     }
 }
 
 impl Beside<'_> {
-    /// Writes those of `signed` that `shelf` lacks beside what it holds but for `removed`, and again, until a read shows all of it; how
-    /// many were added and how many removed.
+    /// Adds the signatures of `signed` that `shelf` lacks and removes `removed`, and repeats the write until a read shows the whole list. Returns
+    /// how many entries were added and how many removed.
     pub(super) async fn settle(
         &self,
         shelf: Shelf,
@@ -138,7 +138,7 @@ impl Beside<'_> {
             pushed: false,
         };
         let (_place, written) = self.pipeline.writers.take(&self.list.location(&subject.image)).await;
-        // Ours may be there under a label by which it wasn't read.
+        // The signatures may already be there under a label that wasn't read.
         if written || settling.own.iter().any(|own| settling.wanted.has_unread(own)) {
             self.look_again(&mut settling).await?;
             if settling.signed.is_empty() && settling.removed.is_empty() {
@@ -148,7 +148,7 @@ impl Beside<'_> {
         self.write_until_there(settling, slot).await
     }
 
-    /// Leaves out what is there by now.
+    /// Reads the list again, and drops the work that is already done.
     async fn look_again(&self, settling: &mut Settling<'_>) -> Result<(), PipelineError> {
         let now = self.look(settling).await?;
         settling.signed.retain(|signed| !now.counts(&signed.payload.digest()));
@@ -190,7 +190,7 @@ impl Beside<'_> {
                     times: settling.put_back,
                 });
             }
-            tracing::debug!(%image, attempt, "another writer came between; writing again");
+            tracing::debug!(%image, attempt, "another writer changed the list; writing again");
             settling.contended = true;
             if Instant::now() >= self.pipeline.deadline {
                 let location = self.list.location(image);
@@ -201,7 +201,7 @@ impl Beside<'_> {
         }
     }
 
-    /// Writes once; how long after it the confirming read is sent.
+    /// Writes once, and returns how long to wait before the confirming read.
     async fn write(
         &self,
         settling: &mut Settling<'_>,
@@ -235,7 +235,7 @@ impl Beside<'_> {
         Ok(Duration::ZERO)
     }
 
-    /// Leaves out `gone`, without which the registry takes a list.
+    /// Leaves out `gone`, because the registry accepts only lists without these entries.
     fn leave_out(
         &self,
         settling: &mut Settling<'_>,
@@ -250,26 +250,26 @@ impl Beside<'_> {
             return;
         }
         let location = self.list.location(&settling.subject.image);
-        let said = refusal.registry().map(ToString::to_string).unwrap_or_default();
+        let reason = refusal.registry().map(ToString::to_string).unwrap_or_default();
         for entry in here {
             let why = format!(
-                "the registry does not hold what the list names with it, so that it could not be verified, and refuses a list with it \
-                 ({said}): it was left out of the list. Sign with that key again"
+                "the registry does not have its content, so it could not be verified, and the registry refuses a list with it \
+                 ({reason}): it was left out of the list. Sign with that key again"
             );
             settling.lost.give_up(entry, &location, &why);
         }
         failures.torn = Torn::default();
     }
 
-    /// Says of entries that the registry takes in a list that it doesn't hold what they name.
+    /// Warns about list entries whose content the registry doesn't have.
     fn tell_of(&self, settling: &Settling<'_>, gone: &[Entry]) {
         let location = self.list.location(&settling.subject.image);
         for digest in gone.iter().filter_map(Entry::digest) {
-            tracing::warn!("the list at {location} names {digest}, and the registry does not hold it");
+            tracing::warn!("the list at {location} names {digest}, but the registry does not have it");
         }
     }
 
-    /// What is there, if that isn't everything or doesn't stay; `None`: it is done.
+    /// Reads the list, and returns it if it isn't complete and stable; `None` if the write is done.
     async fn incomplete(
         &self,
         settling: &mut Settling<'_>,
@@ -294,10 +294,10 @@ impl Beside<'_> {
         Ok(Some(seen))
     }
 
-    /// Whether `seen` has every signature of ours, verified, and everything else that was ever seen there.
+    /// Whether `seen` has every new signature, verified, and all entries of earlier reads.
     ///
-    /// One of ours that another writer's list lacks is written again. One that is there and doesn't verify, once it was `pushed`,
-    /// would be so after the next write too: that is an error.
+    /// A new signature that is missing, because another writer's list lacks it, is written again. A signature that was `pushed` but
+    /// doesn't verify is an error, because another write wouldn't change that.
     fn complete(&self, settling: &mut Settling<'_>, seen: &Shelf) -> Result<bool, PipelineError> {
         let location = self.list.location(&settling.subject.image);
         let waits = settling.lost.waits(seen, &location, Instant::now());
@@ -324,10 +324,10 @@ impl Beside<'_> {
         Ok(whole)
     }
 
-    /// How long after a write that took so long the confirming read is sent.
+    /// How long to wait before the confirming read, after a write that took `took`.
     ///
-    /// A registry whose storage stalls now and then is uneven for other signers, too, where this write had luck: the uploads before it count.
-    /// What other registries show doesn't.
+    /// If a registry's storage stalls now and then, other signers see jitter even when this write was fast. So the uploads before it count too.
+    /// Requests to other registries don't count.
     fn confirm_after(&self, took: Duration, settling: &Settling<'_>) -> Duration {
         let image = &settling.subject.image;
         let repository = self.list.repository(image);
@@ -341,7 +341,7 @@ impl Beside<'_> {
         wait
     }
 
-    /// Waits after a failed write, if trying again can help and there is time left.
+    /// Waits after a failed write, if a retry can help and there is time left.
     async fn pause(&self, failures: &mut Failures, error: StoreError) -> Result<(), StoreError> {
         let again = match error.registry() {
             _ if matches!(error, StoreError::SubjectElsewhere { .. }) => false,
@@ -349,7 +349,7 @@ impl Beside<'_> {
                 failures.transient += 1;
                 self.pipeline.client.pause(failures.transient - 1, registry).await
             }
-            // The loop itself waits before it writes again.
+            // The caller's loop waits before it writes again.
             Some(registry) => is_torn(registry) && failures.torn.may_pass(Instant::now()),
             _ => false,
         };
@@ -357,17 +357,17 @@ impl Beside<'_> {
     }
 }
 
-/// Whether a registry refused a list because it does not find something in it.
+/// Whether a registry refused a list because it doesn't find a part of it.
 ///
-/// docker-registry on a file system writes its links in place: while another signer uploads the same blob (every
-/// bundle has the same empty config), or pushes the same manifest, it reads an empty link and says that
-/// the blob is unknown, or its digest invalid. A moment later it is there.
+/// docker-registry on a file system writes its links in place. While another signer uploads the same blob (every
+/// bundle has the same empty config) or pushes the same manifest, it may read an empty link and report
+/// the blob as unknown, or its digest as invalid. A moment later the blob is there.
 fn is_torn(error: &RegistryError) -> bool {
     let codes = ["BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "DIGEST_INVALID"];
     error.refusal().is_some_and(|refusal| codes.iter().any(|code| refusal.has_code(code)))
 }
 
-/// The refusals in a row for which [`is_torn`] holds.
+/// The consecutive refusals for which [`is_torn`] is true.
 #[derive(Default)]
 struct Torn {
     times: u32,
@@ -375,7 +375,7 @@ struct Torn {
 }
 
 impl Torn {
-    /// Counts one more, at `now`; whether it may still pass, or is the state of things.
+    /// Counts a refusal at `now`. Returns whether the condition may still be temporary.
     fn may_pass(&mut self, now: Instant) -> bool {
         self.times += 1;
         let since = *self.since.get_or_insert(now);
@@ -383,9 +383,9 @@ impl Torn {
     }
 }
 
-/// A time up to `most`, so that writers that met once don't meet again.
+/// A random duration up to `most`, so that colliding writers don't collide again.
 fn random(most: Duration) -> Duration {
-    // Without randomness writers still end, only later.
+    // Without randomness the writers still finish, only later.
     let share = getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX));
     most.mul_f64(share)
 }
@@ -395,15 +395,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_torn_is_given_up_when_it_was_tried_often_and_for_long() {
+    fn a_torn_write_is_given_up_after_enough_attempts_and_time() {
         let begin = Instant::now();
         let mut torn = Torn::default();
-        assert!((0..100).all(|_| torn.may_pass(begin)), "often, but not for long");
+        assert!((0..100).all(|_| torn.may_pass(begin)), "many attempts, but not enough time");
         assert!(!torn.may_pass(begin + TORN_FOR));
         let mut torn = Torn::default();
         let mut later = begin;
         for _ in 1..TORN_ATTEMPTS {
-            assert!(torn.may_pass(later), "for long, but not often");
+            assert!(torn.may_pass(later), "enough time, but few attempts");
             later += TORN_FOR;
         }
         assert!(!torn.may_pass(later));

@@ -1,4 +1,4 @@
-//! What `sign` and `attest` begin with: the key, the credentials, the registries, the stores.
+//! The setup for `sign` and `attest`: the key, the credentials, the registry client, and the stores.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::report::Label;
 use crate::sign::SignError;
 use crate::store::{self, Contents, Setup, Store};
 
-/// Why a run can't begin.
+/// Why the setup of a run fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BeginError {
     #[error(transparent)]
@@ -44,12 +44,12 @@ explain! { BeginError,
     Self::Runtime(error) => [of error],
 }
 
-/// What is said of images.
+/// The claims about images.
 pub(crate) fn claims(config: &Config) -> Claims {
     Claims { identities: config.identities.clone(), annotations: config.annotations.clone() }
 }
 
-/// The format of images' signatures in this encoding.
+/// The payload format of image signatures in this encoding.
 pub(crate) fn format(encoding: Encoding) -> fn() -> Box<dyn Format> {
     match encoding {
         Encoding::SigstoreBundle => || Box::new(CosignStatement),
@@ -57,12 +57,12 @@ pub(crate) fn format(encoding: Encoding) -> fn() -> Box<dyn Format> {
     }
 }
 
-/// The format of images' signatures in stores that have no encoding: where both are set, the one that Tekton Chains has there.
+/// The payload format of image signatures in stores without an encoding. If both encodings are set, it is the format that Tekton Chains uses.
 pub(crate) fn keyed_format(config: &Config) -> fn() -> Box<dyn Format> {
     format(config.oci.encodings.first().copied().unwrap_or(Encoding::Dsse))
 }
 
-/// How the outcomes of images' signatures are named, in all stores.
+/// The labels of image signatures in all stores.
 pub(crate) fn image_labels(config: &Config) -> Vec<Label> {
     let elsewhere = keyed_format(config)().name();
     let labels = config.images.iter().flat_map(|store| {
@@ -75,8 +75,8 @@ pub(crate) fn image_labels(config: &Config) -> Vec<Label> {
     labels.map(of_encoding).collect()
 }
 
-/// Everything a run needs; the key begins to unlock here, beside all that follows. `images`, or their repositories, are those that get plain
-/// HTTP where `storage.oci.repository.insecure` says so; `annotates`: the cluster is written to.
+/// Sets up everything that a run needs. Unlocking the key starts here and continues in the background. The registries of `images` get plain
+/// HTTP if `storage.oci.repository.insecure` is set. `annotates` says whether the run writes to the cluster.
 pub(crate) async fn begin(
     config: &Config,
     environment: &dyn ProcessEnvironment,
@@ -89,7 +89,7 @@ pub(crate) async fn begin(
     let Access { key, keychain, requests } = access::open(config, environment, deadline, notices).await?;
     environment.forget_keys();
     if config.agent.is_some() {
-        // Payloads are pushed while a key is being unlocked. An agent may turn out not to be the expected one.
+        // Payloads are pushed while a key is being unlocked. An agent is checked first, because it may have an unexpected key.
         key.signer().await?;
     }
     let mut options = client_options(config, environment, deadline, images);
@@ -152,7 +152,7 @@ fn client_options(
     }
 }
 
-/// The hosts that get plain HTTP: those named, and those `storage.oci.repository.insecure` means.
+/// The hosts that get plain HTTP: those in the settings, and those to which `storage.oci.repository.insecure` applies.
 fn insecure(config: &Config, images: &[impl AsRef<Repository>]) -> Vec<String> {
     let mut hosts = config.insecure_registries.clone();
     if let OciStorage { insecure_http: true, repository, .. } = &config.oci {

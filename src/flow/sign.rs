@@ -1,4 +1,4 @@
-//! What `sign` does, in its order: discover, plan, prepare what is written, set up, sign, store, check, report.
+//! The steps of `sign` in their order: discover, plan, create the output files, set up, sign, store, check, report.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -19,26 +19,26 @@ use crate::process::Protection;
 use crate::report::own_results::OwnResults;
 use crate::report::{Event, Expected, Pending, Report, ReportError};
 
-/// How many notes on one run the log shows: of hundreds of TaskRuns each may have one.
+/// How many notes about one run the log shows. Each of hundreds of TaskRuns may have a note.
 const SHOWN_NOTES: usize = 20;
 
-/// What `sign` is asked for.
+/// The parsed command `sign`.
 pub(crate) struct SignRequest {
-    /// When the command began.
+    /// The start time of the command.
     pub(crate) begun: Instant,
-    /// The settings.
+    /// The settings of the command.
     pub(crate) config: Config,
     /// The images that arguments name.
     pub(crate) named: Named,
-    /// The files that get what is signed.
+    /// The requested output files.
     pub(crate) files: Vec<OutputFile>,
-    /// Whether it goes to the stores too.
+    /// Whether signatures are written to the stores.
     pub(crate) uploads: bool,
-    /// What protects this process.
+    /// How this process is protected.
     pub(crate) protection: Protection,
 }
 
-/// Why nothing is signed, and there is no report.
+/// Why `sign` ends without a report.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignRunError {
     #[error(transparent)]
@@ -55,11 +55,11 @@ explain! { SignRunError,
     Self::Outputs(error) => [of error],
 }
 
-/// Carries out `sign`; `observer` is called with what people are to see.
+/// Runs `sign`. `observer` receives the output for people.
 ///
 /// # Errors
 ///
-/// What is to be signed can't be found out, or a file can't be written.
+/// The subjects can't be determined, or an output file can't be created.
 pub(crate) fn carry_out(
     request: SignRequest,
     environment: &dyn ProcessEnvironment,
@@ -87,7 +87,7 @@ pub(crate) fn carry_out(
     Ok(Ended { report, exit, output, file, own_results: Some(own_results) })
 }
 
-/// Where the step's own results go: the folders named, or else this step's own, if there is one.
+/// The directories for the step's own results: those in the settings, or this step's results directory, if it exists.
 fn own_folders(subjects: &Subjects) -> Vec<PathBuf> {
     match &subjects.config.own_results {
         Some(folders) => folders.clone(),
@@ -98,14 +98,14 @@ fn own_folders(subjects: &Subjects) -> Vec<PathBuf> {
     }
 }
 
-/// What is signed, and the files that get it.
+/// A `sign` run: the plan and the output files.
 struct Signing {
     subjects: Subjects,
     outputs: Outputs,
 }
 
 impl Signing {
-    /// Signs, and writes the further files.
+    /// Signs the subjects and writes the output files.
     fn sign(
         &mut self,
         environment: &dyn ProcessEnvironment,
@@ -121,7 +121,7 @@ impl Signing {
                 observer.line(&format!("note: {run}: {what}"));
             }
             if let Some(more) = notes.len().checked_sub(SHOWN_NOTES).filter(|more| *more > 0) {
-                observer.line(&format!("note: {run}: and {more} more, all of them in the report"));
+                observer.line(&format!("note: {run}: {more} more notes are in the report"));
             }
         }
         let (report, whole) = session::run(&job, self, environment, begun, observer)?;
@@ -130,7 +130,7 @@ impl Signing {
             && let Err(error) = job.part(self.outputs.write(whole, &self.subjects))
         {
             observer.explanation(&Explanation::of(&error));
-            // What was to be signed is signed: the call was not in vain, as bad usage would say.
+            // Everything is signed, so the code must not say that nothing was done.
             exit = match error.exit() {
                 ExitCode::Usage => ExitCode::Failed,
                 exit => exit,

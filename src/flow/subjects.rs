@@ -1,7 +1,7 @@
-//! The subjects of one run: those that were planned, and those that indexes turn out to list.
+//! The subjects of a run: those in the plan, and those that indexes list.
 //!
-//! What an index lists is announced as soon as its manifest is read, before any of it is signed: a run that is
-//! ended early still knows what it leaves undone.
+//! The manifests of an index are announced as soon as the index is read, before any of them is signed. So an
+//! interrupted run still reports what it didn't sign.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -15,36 +15,36 @@ use crate::oci::{ImageRef, Manifest};
 use crate::plan::PlannedImage;
 use crate::report::{About, Event, Expected, Label, Outcome};
 
-/// An index that lists more, with what its own indexes list, is rejected as hostile.
+/// The most subjects in one run. An index that lists more, including nested indexes, is rejected as hostile.
 pub(super) const MAX_SUBJECTS: usize = MAX_LISTED;
 
-/// What is signed under some labels: one queue for all, an outcome a label.
+/// The subjects to sign: a queue, and an outcome for each subject and label.
 pub(super) struct Subjects<'a, 's> {
-    /// The labels that each subject ends under here.
+    /// The labels of each subject's outcomes.
     labels: Vec<Label>,
-    /// Other labels that each subject is signed under later.
+    /// Further labels under which each subject is signed later.
     later: Vec<Label>,
     seen: RefCell<&'a mut Seen<'s>>,
-    /// The subjects that nobody works on yet.
+    /// The subjects that wait for a slot.
     pub(super) queue: FairQueue<Next>,
     known: RefCell<Known>,
     outcomes: RefCell<Vec<Outcome>>,
 }
 
-/// A subject that is worked on next.
+/// A subject in the queue.
 pub(super) struct Next {
     pub(super) planned: PlannedImage,
-    /// Its place in the plan; what an index turned out to list comes behind all of that.
+    /// Its position in the plan. Manifests that an index lists come after all planned subjects.
     pub(super) number: usize,
 }
 
-/// The right to work on a subject, shared by the stores that it goes to.
+/// A slot, shared by the stores of a subject.
 pub(super) type Slot<'a> = Rc<fair::Slot<'a, Next>>;
 
 struct Known {
-    /// The images, with the identities of the index that lists them; `None`: the plan names it, so that it has its own.
+    /// The images, with the identities of the index that lists them; `None` if the plan names the image, which then has its own.
     images: HashMap<ImageRef, Option<Vec<String>>>,
-    /// Of entries that can't be signed, the name or else the error.
+    /// The names of entries that can't be signed, or their errors if they have no name.
     unusable: HashSet<String>,
 }
 
@@ -69,7 +69,7 @@ impl<'a, 's> Subjects<'a, 's> {
         Self { labels, later, seen, queue, known, outcomes: RefCell::default() }
     }
 
-    /// Notes how a subject ended.
+    /// Records the outcome of a subject.
     pub(super) fn ended(&self, outcome: Outcome) {
         (self.seen.borrow_mut())(Event::Ended(&outcome));
         self.outcomes.borrow_mut().push(outcome);
@@ -79,15 +79,15 @@ impl<'a, 's> Subjects<'a, 's> {
         self.outcomes.into_inner()
     }
 
-    /// Makes everything that `index` lists a subject too. An entry that can't be signed has failed at once.
+    /// Adds every manifest of an index as a subject. An entry that can't be signed fails immediately.
     ///
     /// # Errors
     ///
-    /// When there are too many, or one is to be signed under other names for another index; then none of them is a subject.
+    /// There are too many subjects, or another index lists a manifest with different identities. Then none is added.
     pub(super) fn admit(&self, planned: &PlannedImage, manifest: &Manifest) -> Result<(), PipelineError> {
         let PlannedImage { image: index, identities, .. } = planned;
         let from = vec![format!("index {index}")];
-        // `seen` is the caller's code, so nothing must stay borrowed while it runs.
+        // `seen` is the caller's code, so nothing may stay borrowed while it runs.
         let admitted = self.known.borrow_mut().admit(planned, manifest)?;
         for image in admitted.iter().filter_map(|entry| match entry {
             Listed::Image(image) => Some(image),
@@ -119,7 +119,7 @@ impl<'a, 's> Subjects<'a, 's> {
 }
 
 impl Known {
-    /// What `index` lists and nobody knew of.
+    /// The manifests of an index that are new, after checking the limit and the identities.
     fn admit(&mut self, planned: &PlannedImage, manifest: &Manifest) -> Result<Vec<Listed>, PipelineError> {
         let PlannedImage { image: index, identities, .. } = planned;
         let name = |error: &EntryError| match error.digest() {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_without_end_is_an_error_and_nothing_of_it_is_dropped_silently() {
+    fn an_index_that_is_too_large_is_an_error_and_adds_no_subject() {
         let planned = [PlannedImage::new(image(0), Vec::new())];
         let mut events = 0;
         let mut seen = |_: Event<'_>| events += 1;
@@ -204,11 +204,11 @@ mod tests {
         assert_eq!(next(&subjects), Some(PlannedImage::new(image(2), from)));
         assert!(next(&subjects).is_none());
         drop(subjects);
-        assert_eq!(events, 2, "each was announced, once");
+        assert_eq!(events, 2, "each subject is announced once");
     }
 
     #[test]
-    fn as_many_as_may_be_are_planned_without_an_error() {
+    fn the_plan_may_exceed_the_limit() {
         let planned: Vec<_> =
             (0..MAX_SUBJECTS + 5).map(|n| PlannedImage::new(image(n), Vec::new())).collect();
         let mut seen = |_: Event<'_>| {};
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn two_digests_that_differ_late_are_two_subjects() {
+    fn long_digests_with_a_common_prefix_are_two_subjects() {
         let mut seen = |_: Event<'_>| {};
         let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &[], 16, &mut seen);
         let digests = ["x", "y"].map(|end| format!("sha512:{}{end}", "a".repeat(300)));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_cannot_be_signed_has_failed_at_once_for_each_store() {
+    fn an_entry_that_cannot_be_signed_fails_immediately_in_each_store() {
         let other = Label { store: "directory", ..Label::IMAGE };
         let later = Label { store: "tekton", ..Label::IMAGE };
         let mut found = Vec::new();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_index_lists_has_its_names_and_those_of_no_other_index() {
+    fn listed_manifests_have_the_identities_of_a_single_index() {
         let named = |number: usize, name: &str| {
             let identities = vec![format!("registry.example/{name}")];
             PlannedImage { identities, ..PlannedImage::new(image(number), Vec::new()) }
@@ -267,10 +267,10 @@ mod tests {
         subjects.admit(&planned[0], &index(&[digest(2), digest(3)])).unwrap();
         let listed = next(&subjects).unwrap();
         assert_eq!((&listed.image, &listed.identities), (&image(3), &planned[0].identities));
-        assert!(next(&subjects).is_none(), "the one that the plan names has names of its own");
+        assert!(next(&subjects).is_none(), "the planned image has its own identities");
         subjects.admit(&planned[0], &index(&[digest(3)])).unwrap();
         let error = subjects.admit(&planned[1], &index(&[digest(3), digest(4)])).unwrap_err();
         assert!(matches!(error, PipelineError::OtherNames { .. }), "{error}");
-        assert!(next(&subjects).is_none(), "nothing of it is signed under half of its names");
+        assert!(next(&subjects).is_none(), "no manifest of the second index is added");
     }
 }

@@ -1,4 +1,4 @@
-//! Images that arguments name by a tag: what each is now, what the user has to know of it, and what becomes of tags that name nothing.
+//! Images that arguments name by a tag: resolves the tags, warns about them, and reports tags that name no image.
 
 use std::collections::HashMap;
 
@@ -10,20 +10,20 @@ use crate::plan::Plan;
 use crate::registry::client::Client;
 use crate::report::{About, Expected, Outcome};
 
-/// What a tag is worth.
-const WARNING: &str = "warning: a tag can be moved at any time, so what it names now may not be what was built: name the image as \
+/// The warning for every run that resolves tags.
+const WARNING: &str = "warning: a tag can move at any time, so it may not name the image that was built: name the image as \
                        NAME@sha256:…, as the build reports it (--require-digest refuses tags)";
 
-/// What became of the tags.
+/// The result of resolving the tags.
 pub(super) struct Resolved {
-    /// Of each that names no image, why.
+    /// The tags that can't be resolved, with the reasons.
     failures: HashMap<TagRef, Explanation>,
-    /// Why nothing else is signed either; `None`: the rest is.
+    /// Why nothing is signed; `None` if the other subjects are signed.
     pub(super) refusal: Option<Explanation>,
 }
 
 impl Resolved {
-    /// How those of `expected` ended whose tags name no image.
+    /// The failed outcomes of the `expected` subjects whose tags can't be resolved.
     pub(super) fn outcomes(&self, expected: &[Expected]) -> Vec<Outcome> {
         let failed = |expected: &Expected| match &expected.subject {
             About::Tag(tag) => self.failures.get(tag).map(|why| expected.failed(why)),
@@ -33,9 +33,9 @@ impl Resolved {
     }
 }
 
-/// Asks the registries, once, for what the tags in `plan` name, which then stand in it as images. `None`: there are no tags.
+/// Resolves the tags in `plan` once, and replaces them with images. Returns `None` if there are no tags.
 ///
-/// Nothing is signed where one of them names nothing, unless the user is `lenient` and lets the rest be signed.
+/// If a tag can't be resolved, nothing is signed. With `lenient`, the other subjects are signed.
 pub(super) async fn resolve(
     plan: &mut Plan,
     client: &Client,
@@ -70,7 +70,7 @@ pub(super) async fn resolve(
     Some(Resolved { failures, refusal })
 }
 
-/// Why nothing is signed.
+/// The explanation that nothing is signed because of unresolved tags.
 fn refusal(failed: usize, number: usize, exit: ExitCode) -> Explanation {
     let tags = if number == 1 { "tag names" } else { "tags name" };
     Explanation {

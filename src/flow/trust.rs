@@ -1,4 +1,4 @@
-//! What the commands that verify share: public keys, and whom the trusted root believes.
+//! Shared by the commands that verify: reads public keys and trusted roots.
 
 use std::path::{Path, PathBuf};
 
@@ -12,44 +12,44 @@ use crate::sign::{KeyError, PublicKeySource};
 use crate::verify::bundle::{ExpressionError, TRUST_BYTES, TrustError, TrustMaterial, WORKFLOW_CLAIMS};
 use crate::verify::policy::RootFile;
 
-/// cosign's own variable for a trusted root's file, and Stepseal's.
+/// The variables for a trusted root's file, of Stepseal and of cosign.
 const ROOT_VARIABLES: [&str; 2] = ["STEPSEAL_TRUSTED_ROOT", "SIGSTORE_ROOT_FILE"];
 
-/// What a certificate must say of a workflow, of what is given by the ends of the flags.
+/// The claims that a certificate must have about a workflow. `given` names them by the suffixes of the flags.
 pub(crate) fn claims(given: impl Iterator<Item = (&'static str, String)>) -> Vec<(&'static str, String)> {
-    // An end that is none of them is a name that no certificate has: it accepts nothing.
+    // An unknown suffix is kept as a name that no certificate has, so it accepts nothing.
     let name = |end| WORKFLOW_CLAIMS.iter().find(|(of, ..)| *of == end).map_or(end, |(_, name, _)| *name);
     given.map(|(end, text)| (name(end), text)).collect()
 }
 
-/// What can be wrong with what the flags say.
+/// Why the trust flags can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TrustFlagError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("nothing says whose signature is accepted")]
+    #[error("no key or identity is given whose signature is accepted")]
     Nobody,
     #[error("both a key and an identity are given")]
     KeyAndIdentity,
     #[error("{given} is given without {missing}")]
     Half { given: &'static str, missing: &'static str },
     #[error(
-        "--certificate-github-workflow flags are given without an identity, and a key has no certificate"
+        "--certificate-github-workflow flags are given without an identity; a key has no certificate"
     )]
     WorkflowOfNobody,
-    #[error("--signature-digest-algorithm is \"{0}\", which is not verified")]
+    #[error("--signature-digest-algorithm \"{0}\" is not supported")]
     Hash(String),
     #[error("both --{0} and --{0}-regexp are given")]
     Both(&'static str),
-    #[error("--{flag} is no regular expression")]
+    #[error("--{flag} is not a valid regular expression")]
     Regexp { flag: &'static str, source: ExpressionError },
     #[error("cannot use the trusted root {}", .path.display())]
     Root { path: PathBuf, source: TrustError },
     #[error("cannot read the trusted root {}", .path.display())]
     ReadRoot { path: PathBuf, source: InputError },
-    #[error("the trusted root in this program cannot be used")]
+    #[error("the built-in trusted root cannot be used")]
     OwnRoot(#[source] TrustError),
     #[error(transparent)]
     Runtime(#[from] NoRuntime),
@@ -61,21 +61,21 @@ explain! { TrustFlagError,
     Self::Nobody => ["trust-nobody", Usage,
         "give --key, or --certificate-identity[-regexp] with --certificate-oidc-issuer[-regexp]"],
     Self::KeyAndIdentity => ["trust-key-and-identity", Usage,
-        "give one of them: a signature is by a key, or by a certified identity"],
+        "give only one of them: a signature is either by a key or by a certified identity"],
     Self::Half { missing, .. } => ["trust-half-identity", Usage,
-        "give {missing} as well: an identity counts only with who vouched for it"],
+        "give {missing} as well: an identity counts only with its issuer"],
     Self::WorkflowOfNobody => ["trust-workflow-alone", Usage,
         "give --certificate-identity and --certificate-oidc-issuer as well, or leave these flags out"],
-    Self::Hash(_) => ["trust-hash", Usage, "give sha256, sha384 or sha512, or leave it out: each of them is tried"],
+    Self::Hash(_) => ["trust-hash", Usage, "give sha256, sha384 or sha512, or leave it out to try all of them"],
     Self::Both(_) => ["trust-exact-and-regexp", Usage, "give one of them"],
-    Self::Regexp { .. } => ["trust-regexp", Usage, "write it as RE2 does, and quote it for the shell"],
+    Self::Regexp { .. } => ["trust-regexp", Usage, "use RE2 syntax, and quote it for the shell"],
     Self::Root { source, .. } | Self::OwnRoot(source) => [of source, exit Usage],
     Self::ReadRoot { source, .. } if source.hint().is_some() => ["trusted-root-unread", Usage, hint source.hint()],
     Self::ReadRoot { .. } => ["trusted-root-unread", Usage, "give a file that can be read"],
     Self::Runtime(error) => [of error],
 }
 
-/// The public key at the place `text`; one in the cluster is read as `reach` says.
+/// Reads the public key at the location `text`. A key in the cluster is read by `reach`.
 pub(crate) fn public_key(
     text: &str,
     env: cluster::Environment<'_>,
@@ -92,7 +92,7 @@ pub(crate) fn public_key(
     Ok(key?)
 }
 
-/// The trusted root in the file that is named, or that the environment names, or else the public-good one in the program.
+/// Reads the trusted root from the file that `named` or the environment names, or uses the built-in public-good root.
 pub(crate) fn material_of(
     named: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,
@@ -103,7 +103,7 @@ pub(crate) fn material_of(
     }
 }
 
-/// The trusted roots of a policy whose file lies in `folder`; where it names none, the usual one.
+/// Reads the trusted roots of a policy whose file is in `folder`. A policy without roots uses the default root.
 pub(crate) fn material_of_policy(
     files: &[RootFile],
     folder: &Path,
@@ -122,14 +122,14 @@ pub(crate) fn material_of_policy(
     TrustMaterial::together(all).map_err(|source| TrustFlagError::Root { path: last, source })
 }
 
-/// The trusted roots in a file.
+/// Reads the trusted roots in a file.
 fn read_roots(path: &Path) -> Result<TrustMaterial, TrustFlagError> {
     let bytes = input::read(path, TRUST_BYTES)
         .map_err(|source| TrustFlagError::ReadRoot { path: path.into(), source })?;
     TrustMaterial::parse(&bytes).map_err(|source| TrustFlagError::Root { path: path.into(), source })
 }
 
-/// The file of the trusted root: the one that is named, or that the environment names; `None`: the one in the program.
+/// The trusted root's file that `named` or the environment names; `None` for the built-in root.
 pub(crate) fn root_place(named: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let variable = || ROOT_VARIABLES.iter().find_map(|name| env(name).filter(|path| !path.is_empty()));
     named.map(Path::to_owned).or_else(|| variable().map(PathBuf::from))

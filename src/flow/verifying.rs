@@ -1,4 +1,4 @@
-//! What `verify`, `verify-attestation` and `verify-run` begin with: keys, images, the client.
+//! The setup for `verify`, `verify-attestation` and `verify-run`: keys, images, and the registry client.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -28,7 +28,7 @@ use crate::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
 use crate::verify::policy::{self, Policy, PolicyError};
 use crate::verify::{Accepted, Check, Demands, Require, RequireError, Signer, Trust};
 
-/// Which command is run.
+/// The command that verifies images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Images,
@@ -36,7 +36,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Its name.
+    /// The command's name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Images => "verify",
@@ -45,15 +45,15 @@ impl Command {
     }
 }
 
-/// What an image has to pass.
+/// The requirement for an image.
 pub(crate) enum Gate {
-    /// One check, from the flags.
+    /// A single check from the flags.
     Check(Box<Check>),
-    /// The rules of a policy, and the time that ages are counted to.
+    /// The rules of a policy, and the time from which ages are computed.
     Policy(Box<Policy>, jiff::Timestamp),
 }
 
-/// A verification that can begin.
+/// A verification that is ready to start.
 pub(crate) struct Begun {
     pub(crate) images: Vec<Named>,
     pub(crate) gate: Gate,
@@ -63,7 +63,7 @@ pub(crate) struct Begun {
     pub(crate) deadline: Instant,
 }
 
-/// Why a verification can't begin.
+/// Why the setup of a verification fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BeginError {
     #[error(transparent)]
@@ -78,12 +78,12 @@ pub(crate) enum BeginError {
     Type(#[from] TypeError),
     #[error(transparent)]
     Require(#[from] RequireError),
-    #[error("\"{name}\" names no image")]
+    #[error("\"{name}\" is not a valid image name")]
     Image { name: String, source: ReferenceError },
     #[error("there is nothing to verify")]
     Nothing(#[source] NothingError),
     #[error(
-        "--policy says who may sign; keys, identities, annotations and what goes with them stand in the policy alone"
+        "--policy cannot be combined with keys, identities, annotations or related flags: the policy contains all of them"
     )]
     Contradiction,
     #[error("cannot read policy {path}")]
@@ -92,7 +92,7 @@ pub(crate) enum BeginError {
     Policy { path: String, source: PolicyError, exit: ExitCode },
     #[error("cannot read the run {place}")]
     RunFile { place: String, source: InputError },
-    #[error("{place} has no run that can be verified")]
+    #[error("{place} contains no run that can be verified")]
     RunOf { place: String, source: RunError },
     #[error(transparent)]
     Run(#[from] RunError),
@@ -100,13 +100,13 @@ pub(crate) enum BeginError {
     Cluster(#[from] ClusterError),
     #[error(transparent)]
     Runs(#[from] RunsError),
-    #[error("\"{0}\" names no run")]
+    #[error("\"{0}\" is not a valid run name")]
     RunName(String, #[source] NameError),
     #[error(transparent)]
     Runtime(#[from] NoRuntime),
 }
 
-/// Why there is nothing to verify.
+/// The reason why there is nothing to verify.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NothingError(String);
@@ -136,7 +136,7 @@ explain! { BeginError,
 }
 
 impl Begun {
-    /// Reads what is needed to verify the images that are `named`; asks no registry yet.
+    /// Reads everything that is needed to verify the `named` images, without contacting a registry.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Begun {
     }
 }
 
-/// The policy in a file. Flags that say who may sign, or what, contradict it.
+/// Reads a policy file. Flags for accepted signers or claims contradict it.
 fn policy(
     path: &Path,
     config: &Verification,
@@ -217,7 +217,7 @@ fn policy(
     Ok(policy)
 }
 
-/// The check that the flags ask for.
+/// The check that the flags describe.
 fn check(
     config: &Verification,
     command: Command,
@@ -233,18 +233,18 @@ fn check(
     Ok(Check { trust, demands })
 }
 
-/// What statements must say.
+/// The parsed `--require` conditions.
 pub(crate) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError> {
     config.requires.iter().map(|text| text.parse::<Require>().map_err(BeginError::from)).collect()
 }
 
-/// How the cluster is reached; the time that there is counts from `from`.
+/// The cluster access of the settings. The time limit counts from `from`.
 pub(crate) fn reach(config: &Verification, environment: &dyn ProcessEnvironment, from: Instant) -> Reach {
     let (folder, kubeconfigs) = (config.cluster_credentials.clone(), access::kubeconfigs(environment));
     Reach { deadline: from + config.timeout, folder, kubeconfigs }
 }
 
-/// Whose signatures the flags accept.
+/// The accepted signers and the trusted root of the flags.
 pub(crate) fn trust(
     config: &Verification,
     environment: &dyn ProcessEnvironment,
@@ -262,7 +262,7 @@ pub(crate) fn trust(
         (Some(identity), Some(issuer)) => {
             let identity = matched("certificate-identity-regexp", identity)?;
             let issuer = matched("certificate-oidc-issuer-regexp", issuer)?;
-            let name = format!("{identity}, vouched for by {issuer}");
+            let name = format!("{identity}, issued by {issuer}");
             let claims = config.workflow.iter().cloned();
             let policy =
                 IdentityPolicy { claims: trust::claims(claims), ..IdentityPolicy::new(identity, issuer) };
@@ -295,7 +295,7 @@ pub(crate) fn trust(
     Ok(Trust { signers: signers.into_iter().map(accepted).collect(), material: Arc::new(material) })
 }
 
-/// What a certificate's text must be.
+/// A condition on a text in a certificate: exact, or a regular expression.
 fn matched(flag: &'static str, (text, regexp): &(String, bool)) -> Result<Match, TrustFlagError> {
     if *regexp {
         Match::regexp(text).map_err(|source| TrustFlagError::Regexp { flag, source })
@@ -304,7 +304,7 @@ fn matched(flag: &'static str, (text, regexp): &(String, bool)) -> Result<Match,
     }
 }
 
-/// The images that are named, or else those that the results name.
+/// The named images, or the images in the results if none is named.
 fn images(
     named: &discover::Named,
     config: &Verification,

@@ -1,11 +1,11 @@
-//! All that one run of `sign` does: images and runs, each to every store that is configured for it, store by store in their turns.
+//! The work of a `sign` run: signs images and runs, and writes each signature to all configured stores, in this order:
 //!
-//! 1. images, to the stores that have a list beside each
+//! 1. images, to the stores that keep a list beside each image
 //! 2. images, to the stores that keep each signature under a key of its own
-//! 3. runs: signed once, then to both
-//! 4. the stores in the runs themselves, once for everything that belongs to one run; last, because they may mark it as signed
+//! 3. runs, signed once, to both kinds of stores
+//! 4. the stores in the runs themselves, with one write for each run; these are last, because they may mark the run as signed
 //!
-//! One store's failure doesn't hide another's: each reports for itself.
+//! All stores are tried, and each has its own outcome.
 
 use std::cell::RefCell;
 use std::pin::pin;
@@ -30,55 +30,55 @@ use crate::report::{About, Done, Event, Label, Outcome};
 use crate::sign::Unlocking;
 use crate::store::{Filed, Keyed, OfRun, Store, Turn};
 
-/// What is called with each subject that turns up on the way, and with each outcome.
+/// A callback for each subject that is found during the run, and for each outcome.
 pub type Seen<'a> = dyn FnMut(Event<'_>) + 'a;
 
-/// Everything a run of `sign` works with.
+/// The clients, keys, stores and settings of a `sign` run.
 pub struct Whole {
-    /// The registries.
+    /// The client for all registries.
     pub client: Client,
-    /// The key.
+    /// The signing key, possibly still being unlocked.
     pub key: Unlocking,
-    /// Who writes to which place.
+    /// The locks for the locations that this process writes to.
     pub writers: Writers,
-    /// How many subjects are worked on at a time.
+    /// How many subjects are processed at a time.
     pub jobs: usize,
-    /// Whether each manifest of an index is a subject too.
+    /// Whether the manifests of an index are subjects too.
     pub recursive: bool,
-    /// When the run's time is over.
+    /// The deadline of the run.
     pub deadline: Instant,
-    /// What images' signatures say.
+    /// The claims in image signatures.
     pub claims: Claims,
-    /// Where images' signatures go.
+    /// The stores for image signatures.
     pub images: Vec<ImageStore>,
-    /// Where attestations of runs and of images can go.
+    /// The stores for attestations of runs and of images.
     pub attestations: Vec<Arc<dyn Store>>,
-    /// The cluster, if a store is in it: its requests are counted.
+    /// The cluster, if a store is in it, to count its requests.
     pub cluster: Option<Cluster>,
-    /// What was asked of the cluster before: for the key, the credentials, the runs.
+    /// How many earlier requests to the cluster there were, for the key, the credentials and the runs.
     pub asked: u64,
-    /// Whether runs that are signed are marked so.
+    /// Whether to mark signed runs.
     pub mark_signed: bool,
 }
 
-/// A store of images' signatures.
+/// A store for image signatures, with its format.
 pub struct ImageStore {
-    /// The store.
+    /// The store that gets the signatures.
     pub store: Arc<dyn Store>,
-    /// The format of the signatures in it, anew for whoever needs one.
+    /// Creates the payload format of the signatures in this store.
     pub format: fn() -> Box<dyn Format>,
 }
 
-/// A run, and where what is signed for it goes.
+/// A run to sign, with its stores.
 #[derive(Clone, Debug)]
 pub struct RunJob {
-    /// The run.
+    /// The run with its payload.
     pub planned: PlannedRun,
-    /// The format as the configuration names it.
+    /// The format's name in the configuration.
     pub format: &'static str,
-    /// Where it goes; empty: nothing is signed for the run itself.
+    /// The stores for the run's signature; empty if the run itself is not signed.
     pub stores: Vec<StoreKind>,
-    /// The object as the cluster gave it a moment ago, its metadata at least: annotations are written without reading it again. `None`: it is read.
+    /// The run's object, or at least its metadata, from the cluster moments ago, so that writing annotations needn't read it again; `None` if it must be read.
     pub known: Option<serde_json::Value>,
 }
 
@@ -86,10 +86,10 @@ pub struct RunJob {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WholeError {
-    /// An attestation has no place in a registry.
-    #[error("{0} names no image that was built, so there is no place in a registry for its attestation")]
+    /// A registry has no place for the attestation of a run without images.
+    #[error("{0} names no built image, so its attestation cannot go to a registry")]
     NoImage(String),
-    /// There is no payload.
+    /// The run has no payload.
     #[error("there is nothing to sign for {0}")]
     NoPayload(String),
 }
@@ -101,7 +101,7 @@ explain! { WholeError,
 }
 
 impl Whole {
-    /// Signs everything, and returns how each subject ended in each store; `seen` is called with each as it ends.
+    /// Signs everything, and returns the outcome of each subject in each store. `seen` is called with each outcome.
     pub async fn sign(&self, images: &[PlannedImage], runs: &[RunJob], seen: &mut Seen<'_>) -> Vec<Outcome> {
         let pipelines = self.images.iter().map(|to| self.image_pipeline(to)).collect();
         let (mut outcomes, of_images) =
@@ -111,7 +111,7 @@ impl Whole {
         let mut of_images = Some(of_images);
         let works = FairQueue::new(self.jobs);
         for (at, job) in runs.iter().enumerate() {
-            // What waits of the images belongs to the run that built them, the first.
+            // Deferred image signatures belong to the first run, which built the images.
             let aside = if at == 0 { of_images.take() } else { None };
             let registry = job.planned.images.first().map_or("", |image| image.repository.registry());
             works.push(registry, (job, aside.unwrap_or_default(), at == 0 && images_failed));
@@ -128,7 +128,7 @@ impl Whole {
         outcomes
     }
 
-    /// Signs images in all stores: beside each first, then elsewhere. What is to be written with the run, if there is one, is the second.
+    /// Signs images for all stores, those with a list beside each image first. Also returns the signatures that are written with the run, if there is a run.
     pub(super) async fn in_turns(
         &self,
         images: &[PlannedImage],
@@ -154,7 +154,7 @@ impl Whole {
         (outcomes, aside)
     }
 
-    /// What was asked of registries and of the cluster.
+    /// The requests to registries and to the cluster.
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = self.client.stats();
         stats.requests += self.asked + self.cluster.as_ref().map_or(0, Cluster::requests);
@@ -167,7 +167,7 @@ impl Whole {
         self.pipeline(What::Each { format, claims: self.claims.clone() }, label, store)
     }
 
-    /// Those stores of attestations that are named.
+    /// The attestation stores of these kinds.
     pub(super) fn attested_in<'a>(
         &'a self,
         kinds: &'a [StoreKind],
@@ -188,7 +188,7 @@ impl Whole {
         }
     }
 
-    /// Signs one run, and puts it into every store.
+    /// Signs one run, and writes the signature to all its stores.
     async fn sign_run(
         &self,
         job: &RunJob,
@@ -224,7 +224,7 @@ impl Whole {
         outcomes
     }
 
-    /// The run's signature, unless something keeps it from being signed.
+    /// Signs the run's payload, unless the run must not be signed.
     async fn sign_payload(&self, job: &RunJob) -> Result<Filed, Explanation> {
         let planned = &job.planned;
         if let Some(why) = &planned.blocked {
@@ -238,7 +238,7 @@ impl Whole {
         Ok(Filed { key, number: 0, signed })
     }
 
-    /// Puts the run's attestation beside each image that it is about, in every store that has a list there.
+    /// Adds the run's attestation to each of its images, in every store that keeps a list beside each image.
     async fn attest(
         &self,
         job: &RunJob,
@@ -278,7 +278,7 @@ impl Whole {
         each.map(|(about, store)| job.ended(store, about.clone(), Err(why.clone()), seen)).collect()
     }
 
-    /// Writes everything of one run into a store in the run itself, in one request.
+    /// Writes all signatures of one run to a store in the run itself, in one request.
     async fn keep_aside(
         &self,
         job: &RunJob,
@@ -308,13 +308,13 @@ impl Whole {
     }
 }
 
-/// The same label in `store`.
+/// `label` with the name and the encoding of `store`.
 pub(super) fn label(store: &Arc<dyn Store>, label: Label) -> Label {
     Label { store: store.kind().name, encoding: store.encoding(), ..label }
 }
 
 impl RunJob {
-    /// How outcomes in `store` name it.
+    /// The label of the run's outcomes in `store`.
     fn label(&self, store: &Arc<dyn Store>) -> Label {
         label(store, Label { artifact: self.planned.artifact(), format: self.format, ..Label::IMAGE })
     }
@@ -323,7 +323,7 @@ impl RunJob {
         About::Run { name: self.planned.name.clone(), uid: self.planned.uid.clone() }
     }
 
-    /// Where outcomes say that it comes from.
+    /// The value for `from` in the run's outcomes.
     fn from(&self) -> Vec<String> {
         let so_far = if self.planned.so_far { ", so far" } else { "" };
         vec![format!("{}{so_far}", self.planned.shown())]
@@ -341,7 +341,7 @@ impl RunJob {
         outcome
     }
 
-    /// What waits for everything else of it.
+    /// The run's signature as a deferred write.
     fn aside(&self, store: &Arc<dyn Store>, filed: &Filed) -> Aside {
         Aside {
             store: Arc::clone(store),

@@ -1,20 +1,20 @@
-//! One writer at a time for each place, among those of this process.
+//! Locks that allow one writer at a time for each location in this process.
 //!
-//! The attestations of a PipelineRun and of its TaskRuns go to the same images. Other processes' writers can only be
-//! noticed when they come between; our own need not: where a container's CPU time is used up, all of them stop for
-//! a tenth of a second between any two of their requests, longer than anything that was measured before.
+//! The attestations of a PipelineRun and of its TaskRuns go to the same images. Writers in other processes can only be
+//! detected after a conflict; writers in this process can take turns. Without these locks, a container with exhausted CPU time
+//! would pause all of its writers for a tenth of a second between two requests, longer than any delay measured before.
 
 use tokio::sync::OwnedMutexGuard;
 
 use crate::turns::Turns;
 
-/// The places that this process writes to, and whether anything was written there.
+/// A lock for each location. Its value says whether this process wrote there.
 #[derive(Clone, Debug, Default)]
 pub struct Writers(Turns<bool>);
 
 impl Writers {
-    /// Waits until nobody else here writes to `location`, and says whether somebody has: what was read there before
-    /// is old then. The place is taken until the guard is dropped.
+    /// Waits for the lock of `location` and holds it until the guard is dropped. Also returns whether another writer of this
+    /// process wrote there; then earlier reads are outdated.
     pub(super) async fn take(&self, location: &str) -> (OwnedMutexGuard<bool>, bool) {
         let mut guard = self.0.take(location).await;
         let written = std::mem::replace(&mut *guard, true);
@@ -28,7 +28,7 @@ mod tests {
     use tokio::time::{Duration, timeout};
 
     #[tokio::test]
-    async fn the_second_waits_and_learns_that_it_is_one() {
+    async fn the_second_writer_waits_and_learns_of_the_first() {
         let writers = Writers::default();
         let (first, written) = writers.take("here").await;
         assert!(!written);

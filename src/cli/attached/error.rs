@@ -29,7 +29,7 @@ pub(super) enum BesideCommandError {
     Lookup(#[from] VerifyError),
     #[error(transparent)]
     Beside(#[from] BesideError),
-    #[error("\"{name}\" names no image")]
+    #[error("\"{name}\" is not a valid image name")]
     Image { name: String, source: ReferenceError },
     #[error("{image} has no image for {platform}")]
     Choice { image: String, platform: String, source: ChoiceError },

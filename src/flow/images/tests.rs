@@ -10,9 +10,9 @@ fn unusable(number: usize) -> Listed {
     Listed::Unusable(EntryError::NoDigest { index: "registry.example/app".to_owned(), number })
 }
 
-/// However many indexes there are, and whatever they list.
+/// The limit applies to all indexes together, whatever they list.
 #[test]
-fn the_limit_is_for_all_indexes_and_counts_what_cannot_be_looked_at() {
+fn the_limit_covers_all_indexes_and_counts_unusable_entries() {
     let mut admitted = Admitted { known: HashSet::new(), unusable: 0 };
     let mut admit = |children: Vec<Listed>| admitted.admit(children).map(|new| new.len());
     assert_eq!(admit((0..MAX_IMAGES - 1000).map(unusable).collect()), Ok(MAX_IMAGES - 1000));
@@ -21,7 +21,7 @@ fn the_limit_is_for_all_indexes_and_counts_what_cannot_be_looked_at() {
         assert_eq!(admit((0..1001).map(image).collect()), Err(TooMany));
     }
     assert_eq!(admit((0..999).map(image).collect()), Ok(999));
-    assert_eq!(admit((0..999).map(image).collect()), Ok(0), "what is known counts once");
+    assert_eq!(admit((0..999).map(image).collect()), Ok(0), "known images count once");
     assert_eq!(admit(vec![unusable(1)]), Ok(1));
     assert_eq!(admit(vec![image(2000)]), Err(TooMany));
 }

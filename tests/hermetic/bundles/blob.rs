@@ -187,7 +187,7 @@ fn usage_that_makes_no_sense_ends_with_2_before_anything_is_read() {
     let scratch = Scratch::new();
     for (flags, says) in [
         (&["artifact", "--key", "cosign.pub"][..], "neither --signature nor --bundle"),
-        (&["artifact", "--bundle", "bundle.json"], "nothing says whose"),
+        (&["artifact", "--bundle", "bundle.json"], "no key or identity is given"),
         (
             &["artifact", "--bundle", "bundle.json", "--certificate-identity", "x"],
             "without --certificate-oidc-issuer",
@@ -210,7 +210,7 @@ fn usage_that_makes_no_sense_ends_with_2_before_anything_is_read() {
                 "--certificate-oidc-issuer",
                 "x",
             ],
-            "no regular expression",
+            "not a valid regular expression",
         ),
         (
             &["artifact", "--signature", "signature", "--bundle", "bundle.json"],

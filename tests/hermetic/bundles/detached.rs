@@ -147,7 +147,7 @@ fn a_certificate_alone_proves_no_time() {
     fails(&scratch, 1, "a certificate alone does not prove when it signed", &[flags, &ROOT, &IDENTIFIED]);
     // It is checked as of now where no log is demanded, as cosign does.
     passes(&scratch, &[flags, &ROOT, &IDENTIFIED, &["--insecure-ignore-tlog"]]);
-    fails(&scratch, 2, "nothing says whose", &[flags, &ROOT]);
+    fails(&scratch, 2, "no key or identity is given", &[flags, &ROOT]);
     // And with its log entry.
     passes(&scratch, &[flags, &ROOT, &IDENTIFIED, &["--bundle", "old.json"]]);
     let value = base64(pem(

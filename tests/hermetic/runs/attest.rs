@@ -64,7 +64,7 @@ fn an_image_by_a_tag_is_attested_by_what_the_tag_names() {
     std::fs::write(&file, other.to_string()).unwrap();
     let ended = ended_of(&place, &["attest", &tag, "--statement", file.to_str().unwrap()]);
     assert_eq!(ended.code, 2, "{}", ended.stderr);
-    assert!(ended.stderr.contains("about something else than the images"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is not about these images"), "{}", ended.stderr);
     assert_eq!(place.statements("team/app", &digest).len(), 1);
 }
 
@@ -219,7 +219,7 @@ fn what_cannot_be_attested_says_why() {
     let (name, digest) = image(&place);
     let tag = format!("{}/team/app:1", place.step.host());
     for (code, image, predicate, kind, args, want) in [
-        (1, &tag, "{}", "vuln", &[][..], "the tag names nothing"),
+        (1, &tag, "{}", "vuln", &[][..], "there is no such tag"),
         (3, &tag, "{}", "vuln", &["--require-digest"], "1 problem with what is to be signed"),
         (2, &name, "{", "vuln", &[], "is not JSON"),
         (2, &name, "{} {}", "vuln", &[], "is not JSON"),

@@ -175,7 +175,7 @@ fn another_signer_that_puts_it_back_for_ever_is_an_error_and_ours_is_there() {
     });
     let ended = attested.attest(1, TYPE, &["--replace", "--timeout=60s"]);
     assert_eq!(ended.code, 1, "{}", ended.stderr);
-    assert!(ended.stderr.contains("are there again") && ended.stderr.contains("do:"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("reappeared") && ended.stderr.contains("do:"), "{}", ended.stderr);
     assert_eq!(attested.numbers(), of(&[(0, TYPE), (1, TYPE)]));
 }
 

@@ -107,7 +107,7 @@ fn the_plan_ends_as_signing_does_where_an_attestation_has_no_place() {
     let (oci, both) = (keyed("oci"), keyed("oci,directory"));
     let folder = place.step.path("signatures");
     let of = |child: &Value| vec![pipeline_run(from_ref(child)), child.clone()];
-    let no_image = "names no image that was built";
+    let no_image = "names no built image";
     for (runs, keys, code, lacks) in [
         (vec![pipeline_run(&[])], vec![&oci[..]], 3, true),
         (of(&half), vec![&oci[..], deep], 3, true),

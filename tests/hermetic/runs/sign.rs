@@ -172,7 +172,7 @@ fn a_run_without_an_image_has_no_place_in_a_registry_and_nothing_is_called_signe
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(report[0]["status"], "failed");
     assert_eq!(report[0]["uid"], UID);
-    assert!(ended.stderr.contains("names no image that was built"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("names no built image"), "{}", ended.stderr);
 }
 
 #[test]

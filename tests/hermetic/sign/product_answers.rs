@@ -1,5 +1,5 @@
 //! What real registries answer, and what a user reads then: the exit code, the cause and what to do. What belongs to a whole product is with
-//! its personality in tests/registries.
+//! its personality in tests/hermetic/registries.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

@@ -95,7 +95,7 @@ fn what_a_token_service_hides_once_is_not_called_absent() {
         let key = format!("--key={}", key.display());
         let ended = step.run(&["verify", "--insecure-ignore-tlog", image.as_str(), &key]);
         let told = &ended.stderr;
-        let is_told = told.contains("cannot tell whether") && told.contains("/token");
+        let is_told = told.contains("cannot determine whether") && told.contains("/token");
         assert!(ended.code == 0 || is_told, "{status}: {} {told}", ended.code);
         assert!(!told.contains("has no signature that counts"), "{status}: {told}");
     }

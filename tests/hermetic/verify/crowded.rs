@@ -235,7 +235,7 @@ fn what_is_still_waited_for_when_the_time_is_over_hides_nothing() {
     let ended = passes(verify(&step, &["--timeout=3s", &image]));
     assert!(ended.stderr.contains("the time limit of the run was reached"), "{}", ended.stderr);
     put(&step, &digest, ".sig", &[slow]);
-    fails(verify(&step, &["--timeout=1s", &image]), &["cannot tell whether"]);
+    fails(verify(&step, &["--timeout=1s", &image]), &["cannot determine whether"]);
 }
 
 /// What a policy needs more of than one, or younger, is looked for further.

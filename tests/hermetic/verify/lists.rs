@@ -284,7 +284,7 @@ fn pages_without_end_are_called_that() {
             answer.headers_mut().insert("link", link.parse().unwrap());
         }
     });
-    fails(verify(&step, &[&image]), &["cannot tell whether", "its list of referrers doesn't end"]);
+    fails(verify(&step, &[&image]), &["cannot determine whether", "its list of referrers doesn't end"]);
     let ended = step.run(&["sign", BUNDLE]);
     assert!(
         ended.code == 1 && ended.stderr.contains("its list of referrers doesn't end"),

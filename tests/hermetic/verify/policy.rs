@@ -92,7 +92,7 @@ fn a_policy_that_is_wrong_or_contradicted_begins_nothing() {
     let rules = policy("  - { name: a, images: ['**'], signature: { by: [ci] } }\n");
     let ended = gate(&step, &rules, &["--key", "x", &image]);
     assert_eq!(ended.code, 2, "{}", ended.stderr);
-    assert!(ended.stderr.contains("--policy says who may sign"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--policy cannot be combined"), "{}", ended.stderr);
     assert!(step.registry.requests().iter().all(|request| request.method != "GET"), "a request was made");
 }
 

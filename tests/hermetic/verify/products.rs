@@ -156,7 +156,7 @@ fn a_refused_referrers_api_is_told_where_nothing_counts() {
     });
     let ended = verify(&step, &[&image]);
     assert_eq!(ended.code, 4, "{}", ended.stderr);
-    assert!(ended.stderr.contains("cannot tell whether"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot determine whether"), "{}", ended.stderr);
 }
 
 /// The registry says that it took note of the subject, and never lists it.
@@ -315,7 +315,7 @@ fn something_else_under_the_fallback_tag_is_told_and_never_overwritten() {
     let platforms = json!({ "schemaVersion": 2, "mediaType": docker, "manifests": [] }).to_string();
     for (kind, theirs) in [(docker, platforms), (MANIFEST, step.manifest(REPOSITORY, "theirs"))] {
         content.put_manifest(REPOSITORY, Some(&fallback(&digest)), kind, theirs.clone()).unwrap();
-        fails(verify(&step, &[&image]), &["cannot tell whether", "is not a list of signatures"]);
+        fails(verify(&step, &[&image]), &["cannot determine whether", "is not a list of signatures"]);
         let ended = step.run(&["sign", BUNDLE]);
         assert_eq!(ended.code, 1, "{}", ended.stderr);
         assert_eq!(content.manifest(REPOSITORY, &fallback(&digest)).unwrap().1, theirs);
@@ -459,14 +459,14 @@ fn a_look_up_that_fails_is_a_note_where_what_was_found_is_enough() {
             // What is asked for lies where the look-up fails.
             let wanted = if of_tag { "-a=by=tag" } else { "-a=by=bundle" };
             let ended = verify(&both.step, &[wanted, &both.image]);
-            fails(ended, &["cannot tell whether", &status.to_string()]);
+            fails(ended, &["cannot determine whether", &status.to_string()]);
         }
     }
     for (place, of_tag) in [(Places::new(true, false), true), (Places::new(false, true), false)] {
         for (what, _, part) in place.parts().into_iter().filter(|(_, tagged, _)| *tagged == of_tag) {
             for status in [412, 500, 502] {
                 place.fail(status, &part);
-                let ended = fails(verify(&place.step, &[&place.image]), &["cannot tell whether"]);
+                let ended = fails(verify(&place.step, &[&place.image]), &["cannot determine whether"]);
                 assert!(!ended.stderr.contains("there is none"), "{what}: {}", ended.stderr);
             }
         }
@@ -477,7 +477,7 @@ fn a_look_up_that_fails_is_a_note_where_what_was_found_is_enough() {
         tagged.fail(403, &part);
         let ended = verify(&tagged.step, &[&tagged.image]);
         assert_eq!(ended.code, 4, "{}", ended.stderr);
-        assert!(ended.stderr.contains("cannot tell whether"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("cannot determine whether"), "{}", ended.stderr);
     }
 }
 
@@ -495,7 +495,7 @@ fn a_throttled_look_up_is_a_note_where_what_was_found_is_enough() {
     // A registry that throttles is asked nothing more.
     assert_eq!(step.registry.requests().len(), 2, "{:#?}", step.registry.requests());
     let ended = verify(&step, &["-a=n=2", &image]);
-    fails(ended, &["cannot tell whether", "429 TOO"]);
+    fails(ended, &["cannot determine whether", "429 TOO"]);
 }
 
 #[test]
@@ -514,7 +514,7 @@ fn a_fallback_tag_that_fails_is_a_note_where_what_was_found_is_enough() {
     });
     let ended = passes(verify(&step, &[&image]));
     assert!(ended.stderr.contains("warning: cannot read the signatures at"), "{}", ended.stderr);
-    fails(verify(&step, &["-a=by=bundle", &image]), &["cannot tell whether", "503"]);
+    fails(verify(&step, &["-a=by=bundle", &image]), &["cannot determine whether", "503"]);
 }
 
 #[test]
@@ -578,7 +578,7 @@ fn attestations_policies_and_indexes_keep_to_the_same_rule() {
         assert!(ended.stderr.contains("warning: cannot read"), "{}", ended.stderr);
     };
     let unknown = |ended: Ended| {
-        let ended = fails(ended, &["cannot tell whether", "502"]);
+        let ended = fails(ended, &["cannot determine whether", "502"]);
         assert!(!ended.stderr.contains("there is none"), "{}", ended.stderr);
     };
     fail("/referrers/");
@@ -594,7 +594,7 @@ fn attestations_policies_and_indexes_keep_to_the_same_rule() {
     // The index itself is good, and printed.
     let ended = verify(&step, &["--recursive", &image]);
     assert_eq!(ended.code, 1, "{}", ended.stderr);
-    assert!(ended.stderr.contains("cannot tell whether") && ended.stderr.contains("502"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cannot determine whether") && ended.stderr.contains("502"), "{}", ended.stderr);
 }
 
 fn other_pem() -> String {

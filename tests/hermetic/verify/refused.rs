@@ -33,7 +33,7 @@ fn a_lookup_that_fails_is_an_error_and_not_an_absence() {
             assert!([1, 4].contains(&ended.code), "{place} {answer:?}: {} {}", ended.code, ended.stderr);
             assert_eq!(ended.stdout, "");
             assert!(
-                ended.stderr.contains("cannot tell whether") || ended.stderr.contains("cannot look up"),
+                ended.stderr.contains("cannot determine whether") || ended.stderr.contains("cannot look up"),
                 "{place} {answer:?}: {}",
                 ended.stderr
             );
@@ -49,7 +49,7 @@ fn a_lookup_that_fails_is_an_error_and_not_an_absence() {
     let fallback = format!("manifests/sha256-{}", digest.hex());
     step.registry.faults().add(Fault::answer(Answer::new(StatusCode::INTERNAL_SERVER_ERROR)).path(&fallback));
     let ended = verify(&step, &["--timeout=2s", &image]);
-    assert!(ended.code == 1 && ended.stderr.contains("cannot tell whether"), "{}", ended.stderr);
+    assert!(ended.code == 1 && ended.stderr.contains("cannot determine whether"), "{}", ended.stderr);
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn referrers_that_lead_to_a_page_which_throttles_hide_no_signature() {
         let ghcr = Pinned::new(PERSONALITY);
         let image = ghcr.built("app");
         redirect_referrers(&ghcr);
-        ghcr.verifies(&image, 1, &["cannot tell whether", "429 TOOMANYREQUESTS"]);
+        ghcr.verifies(&image, 1, &["cannot determine whether", "429 TOOMANYREQUESTS"]);
         ghcr.signs(args, 0, &["1 signed"]);
         ghcr.verifies(&image, 0, &[]);
     }
