@@ -1,4 +1,4 @@
-//! The configuration of `stepseal agent`.
+//! The configuration of the command `stepseal agent`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,43 +8,43 @@ use crate::oci::Pattern;
 use crate::sign::remote::Kind;
 use crate::sign::{AgentAddress, KeySource};
 
-/// Everything that `agent` needs to know, checked.
+/// The validated settings of `agent`.
 #[derive(Debug)]
 pub struct AgentConfig {
-    /// The signing key.
+    /// The location of the signing key.
     pub key: KeySource,
-    /// The folder with the credentials for the Kubernetes API, where the key is a Secret there.
+    /// The directory with the credentials for the Kubernetes API, used if the key is a Secret in the cluster.
     pub cluster_credentials: PathBuf,
-    /// Where it listens.
+    /// The socket that it listens on.
     pub socket: AgentAddress,
-    /// Places of credentials named explicitly; `None`: the usual places.
+    /// The credential locations in the settings; `None` for the default places.
     pub registry_config: Option<Vec<PathBuf>>,
-    /// Hosts that get plain HTTP.
+    /// The hosts that get plain HTTP.
     pub insecure_registries: Vec<String>,
-    /// More CA certificates.
+    /// Additional files or directories with CA certificates.
     pub registry_ca: Vec<PathBuf>,
-    /// Folders with certificates of single registries.
+    /// Directories with certificates of single registries.
     pub registry_certs_dirs: Vec<PathBuf>,
-    /// The repositories that may be signed; empty: any.
+    /// The patterns of repositories that may be signed; empty for any repository.
     pub allow: Vec<Pattern>,
-    /// What it signs.
+    /// The kinds of payloads that it signs.
     pub kinds: Vec<Kind>,
-    /// How many signatures it gives.
+    /// The most signatures that it makes.
     pub max_signatures: u64,
-    /// The folder that keeps the count of signatures; `None`: memory keeps it.
+    /// The directory for the count of signatures; `None` to count in memory.
     pub state_dir: Option<PathBuf>,
-    /// How long a request may take.
+    /// The time limit for a request.
     pub request_timeout: Duration,
-    /// What was given and has no effect, each naming itself.
+    /// Warnings about values without effect. Each names its source.
     pub warnings: Vec<String>,
 }
 
 impl AgentConfig {
-    /// Checks everything the sources give.
+    /// Reads and validates the settings.
     ///
     /// # Errors
     ///
-    /// The first value that isn't what its setting takes.
+    /// The first invalid value.
     pub fn new(sources: &Sources) -> Result<Self, ConfigError> {
         let read = Reader(sources);
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
@@ -63,7 +63,8 @@ impl AgentConfig {
             max_signatures: read.one(&settings::MAX_SIGNATURES, "a number from 1 to 1000000000", |text| {
                 text.parse().ok().filter(|most| (1..=1_000_000_000).contains(most))
             })?,
-            state_dir: read.optional(&settings::STATE_DIR, "a folder", |text| Some(PathBuf::from(text)))?,
+            state_dir: read
+                .optional(&settings::STATE_DIR, "a directory", |text| Some(PathBuf::from(text)))?,
             request_timeout: read.one(
                 &settings::REQUEST_TIMEOUT,
                 "a duration such as 20s, up to 24h",

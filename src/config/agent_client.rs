@@ -1,4 +1,4 @@
-//! The agent that signs in place of a key, and the key that it must have.
+//! The settings for an agent that signs in place of a key, and for its expected public key.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -6,31 +6,31 @@ use std::path::Path;
 use super::{ConfigError, Origin, Reader, no_key, settings};
 use crate::sign::{AgentAddress, PublicKeySource};
 
-/// The agent's public key, where the Secret that holds its key is mounted into a step: the one entry of it that a step may have.
+/// The location of the agent's public key if its Secret is mounted into a step. A step may have only this entry of the Secret.
 const MOUNTED_KEY: &str = "/etc/signing-secrets/cosign.pub";
 
-/// The agent, as its client knows it.
+/// The agent's address and expected key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentClient {
-    /// Where it listens.
+    /// The socket that the agent listens on.
     pub address: AgentAddress,
-    /// The key that it must have; `None`: its signatures are taken whatever key it has.
+    /// The expected key; `None` to accept signatures by any key.
     pub key: Option<AgentKey>,
 }
 
-/// The place of the agent's public key.
+/// The location of the agent's expected public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentKey {
-    /// The place.
+    /// The location to read it from.
     pub source: PublicKeySource,
-    /// What names the place.
+    /// The setting that names the location.
     pub origin: Origin,
 }
 
-/// The warning where no key says who listens.
+/// The warning for an agent without an expected key.
 fn unpinned() -> String {
     format!(
-        "the agent's key is not pinned: whichever process makes the socket first can sign with a key of its own; give the agent's \
+        "the agent's key is not pinned: whichever process creates the socket first can sign with its own key; give the agent's \
          public key with --{} or {}, or mount it at {MOUNTED_KEY}",
         settings::AGENT_KEY.flag,
         settings::AGENT_KEY.env
@@ -38,12 +38,12 @@ fn unpinned() -> String {
 }
 
 impl Reader<'_> {
-    /// The agent. A key of one's own beside it is a contradiction, and so is the agent's key without it.
+    /// Reads the agent's settings. Both an agent and a signing key are a contradiction, and so is the agent's key without an agent.
     pub(super) fn agent(&self, warnings: &mut Vec<String>) -> Result<Option<AgentClient>, ConfigError> {
         self.agent_with(Path::new(MOUNTED_KEY), warnings)
     }
 
-    /// The same with another place for the key that is mounted.
+    /// The same with another location for the mounted key.
     fn agent_with(
         &self,
         mounted: &Path,
@@ -76,13 +76,13 @@ impl Reader<'_> {
         let Some((text, origin)) = self.last(&settings::AGENT_KEY)? else { return Ok(None) };
         match text.parse() {
             Ok(source) => Ok(Some(AgentKey { source, origin })),
-            Err(error) => Err(no_key(origin, &text, "the place of a public key", &error)),
+            Err(error) => Err(no_key(origin, &text, "the location of a public key", &error)),
         }
     }
 }
 
-/// The key at `path`, if anything is there. What can't be looked at is there: reading it then says what is wrong, and the
-/// agent's key doesn't go unchecked meanwhile.
+/// The key at `path`, if the path exists. A path that can't be examined counts as existing: then reading it reports the
+/// error, and the agent's key is never left unchecked.
 fn mounted_key(path: &Path) -> Option<AgentKey> {
     let absent = path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
     let origin = Origin::Default(settings::AGENT_KEY.flag.to_owned());

@@ -1,4 +1,4 @@
-//! What is signed, in which format, and where it goes: Chains' keys `artifacts.*`, `builder.*` and `storage.oci.*`.
+//! What to sign, in which format, and which stores to use: Chains' keys `artifacts.*`, `builder.*` and `storage.oci.*`.
 
 use std::path::PathBuf;
 
@@ -11,40 +11,40 @@ use super::origin::Origin;
 use super::settings::{self, ChainsKey};
 use super::{ConfigError, Reader, bad, boolean};
 
-/// How signatures and attestations lie in registries.
+/// The settings for signatures and attestations in registries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OciStorage {
-    /// Tags, referrers, or both: one at least, in the order of [`Encoding::ALL`].
+    /// The encodings in the order of [`Encoding::ALL`], never empty.
     pub encodings: Vec<Encoding>,
-    /// Another repository than the image's own.
+    /// The repository for signatures; `None` for the image's own.
     pub repository: Option<Repository>,
-    /// Plain HTTP for that repository's registry, or for the images' own where none is named.
+    /// Whether that repository's registry, or the images' registries if it is `None`, get plain HTTP.
     pub insecure_http: bool,
 }
 
-/// What is signed for a kind of run.
+/// The settings for a kind of run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunArtifact {
-    /// The format.
+    /// The format of the payload.
     pub format: RunFormat,
-    /// The format as it is configured: one of them has two names.
+    /// The format's name in the configuration. One format has two names.
     pub format_name: &'static str,
-    /// Where it goes; empty: nothing is signed for such runs.
+    /// The stores that get the signatures; empty to sign nothing for such runs.
     pub stores: Vec<StoreKind>,
 }
 
-/// What is signed for runs.
+/// The settings for TaskRuns and PipelineRuns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runs {
-    /// For a TaskRun.
+    /// The settings for TaskRuns.
     pub task_run: RunArtifact,
-    /// For a PipelineRun.
+    /// The settings for PipelineRuns.
     pub pipeline_run: RunArtifact,
-    /// What their provenance says.
+    /// The options for provenance.
     pub provenance: ProvenanceOptions,
 }
 
-/// What is signed, and the folder, if one of the stores is one.
+/// The artifact settings, with the directory for signatures.
 pub(super) struct Artifacts {
     pub(super) images: Vec<StoreKind>,
     pub(super) runs: Runs,
@@ -52,12 +52,12 @@ pub(super) struct Artifacts {
 }
 
 impl Reader<'_> {
-    /// What is signed and where it goes.
+    /// Reads the artifact settings.
     pub(super) fn artifacts(&self, warnings: &mut Vec<String>) -> Result<Artifacts, ConfigError> {
         let images = self.stores(&settings::OCI_STORAGE, &settings::OCI_SIGNER, warnings)?;
         let runs = self.runs(warnings)?;
         let signatures_dir =
-            self.optional(&settings::SIGNATURES_DIR, "a folder", |text| Some(PathBuf::from(text)))?;
+            self.optional(&settings::SIGNATURES_DIR, "a directory", |text| Some(PathBuf::from(text)))?;
         let keys = [
             (&settings::OCI_STORAGE, &images),
             (&settings::TASKRUN_STORAGE, &runs.task_run.stores),
@@ -66,12 +66,12 @@ impl Reader<'_> {
         let folder = keys.iter().find(|(_, stores)| stores.iter().any(|store| store.needs_folder()));
         if let (Some((key, _)), None) = (folder, &signatures_dir) {
             let (text, origin) = self.0.chains(key)?;
-            return Err(bad(origin, &text, "possible without a folder: --signatures-dir is not set"));
+            return Err(bad(origin, &text, "possible without a directory: --signatures-dir is not set"));
         }
         Ok(Artifacts { images, runs, signatures_dir })
     }
 
-    /// A list of stores; empty: off.
+    /// Reads a list of stores; empty if signing is off.
     pub(super) fn stores(
         &self,
         key: &ChainsKey,
@@ -90,8 +90,8 @@ impl Reader<'_> {
         Ok(stores)
     }
 
-    /// The words of a list between commas, sorted. What stands twice counts once, and an empty entry beside others is named; order
-    /// doesn't matter.
+    /// Parses a comma-separated list, sorted and without duplicates. An empty entry beside others is ignored with a
+    /// warning.
     fn words<T: Copy + Ord>(
         &self,
         key: &ChainsKey,
@@ -105,7 +105,7 @@ impl Reader<'_> {
                 Some((_, meant)) if !found.contains(meant) => found.push(*meant),
                 Some(_) => {}
                 None if word.is_empty() && !text.is_empty() => warnings.push(format!(
-                    "{origin}: {:?} has an empty entry, which is left out; Tekton Chains refuses it",
+                    "{origin}: {:?} has an empty entry, which is ignored; Tekton Chains rejects it",
                     crate::foreign::shown(&text, super::SHOWN_BYTES)
                 )),
                 None if word.is_empty() && key.is_storage() => {}
@@ -116,14 +116,14 @@ impl Reader<'_> {
         Ok((found, origin))
     }
 
-    /// What is signed for runs.
+    /// The settings for TaskRuns and PipelineRuns.
     pub(super) fn runs(&self, warnings: &mut Vec<String>) -> Result<Runs, ConfigError> {
         let deep = self.chains(&settings::PIPELINERUN_DEEP)?;
         let deep = boolean(&deep.0).ok_or_else(|| bad(deep.1, &deep.0, "true or false"))?;
         let build_type = self.chains(&settings::BUILD_TYPE)?;
         let (builder_id, origin) = self.chains(&settings::BUILDER_ID)?;
         if builder_id.is_empty() {
-            return Err(bad(origin, &builder_id, "a URI that names who builds"));
+            return Err(bad(origin, &builder_id, "a URI of the builder"));
         }
         let provenance = ProvenanceOptions {
             builder_id,
@@ -166,13 +166,14 @@ impl Reader<'_> {
         let stores = self.stores(storage, signer, warnings)?;
         if known == RunFormat::Tekton && stores.iter().any(|store| store.is_beside_images()) {
             let (text, origin) = self.0.chains(storage)?;
-            let wanted = "a store for the format tekton, which is no in-toto statement: tekton, directory";
+            let wanted =
+                "a store for the format tekton, which is not an in-toto statement: tekton, directory";
             return Err(bad(origin, &text, wanted));
         }
         Ok(RunArtifact { format: known, format_name, stores })
     }
 
-    /// How signatures and attestations lie in registries; checks the keys that must not ask for more.
+    /// Reads the settings for registries, and validates the keys whose features this version doesn't have.
     pub(super) fn oci(&self, warnings: &mut Vec<String>) -> Result<OciStorage, ConfigError> {
         for key in [&settings::OCI_FORMAT, &settings::FULCIO, &settings::KMSREF, &settings::TRANSPARENCY] {
             self.chains(key)?;

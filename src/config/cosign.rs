@@ -1,96 +1,96 @@
-//! The one table of cosign's flags: what each is here, for the scripts that put `stepseal` in cosign's place.
+//! The table of cosign's flags and their meaning here, for scripts that replace cosign with `stepseal`.
 //!
-//! The command line, the reader of the flags and of the `COSIGN_FLAG` variables, and the table in docs/configuration.md are made from
-//! it. A flag that restricts what counts is carried out or refused, never passed over. To add a command, add its name to the rows of
+//! The command line, the parser of the flags and of the `COSIGN_FLAG` variables, and the table in docs/configuration.md are made from
+//! it. A flag that restricts what verifies is either supported or rejected, never ignored. To add a command, add its name to the rows of
 //! its flags, and its flags to `tests/data/cosign/flags.txt`.
 //!
-//! The build script reads this file too: it imports nothing but `settings`.
+//! The build script includes this file too, so it imports nothing but `settings`.
 //!
 //! Spec: <https://github.com/sigstore/cosign/tree/v3.1.2/doc>
 
 use super::settings::{ChainsKey, ENCODING};
 
-/// How cosign reads the values of a flag.
+/// How cosign parses the values of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// One value; the last one counts.
+    /// A single value; the last flag wins.
     Value,
-    /// Several: a CSV record each, and the flag is repeatable.
+    /// Several values: each is a CSV record, and the flag is repeatable.
     List,
-    /// `true` or `false`; on its own it is `true`.
+    /// `true` or `false`; without a value it is `true`.
     Switch,
 }
 
-/// When a flag that is refused, or noted, has no effect in cosign either.
+/// A condition under which a rejected or noted flag has no effect in cosign either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unless {
-    /// A key is named: nothing is asked of Fulcio and of OIDC providers then.
+    /// A key is given, so cosign doesn't contact Fulcio or OIDC providers.
     Key,
-    /// `--tlog-upload=false` is given: nothing is sent to a log then.
+    /// `--tlog-upload=false` is given, so cosign sends nothing to a log.
     NoUpload,
 }
 
 impl Unless {
-    /// How to bring it about, for the reader of an error.
+    /// How to meet the condition, for the reader of an error.
     pub(crate) fn how(self) -> &'static str {
         match self {
-            Self::Key => "name the key with --key",
-            Self::NoUpload => "say with --tlog-upload=false that no log entry is wanted",
+            Self::Key => "give the key with --key",
+            Self::NoUpload => "give --tlog-upload=false to do without a log entry",
         }
     }
 }
 
-/// Why a flag is refused, and what to do.
+/// Why a flag is rejected, and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The reason.
+    /// The reason for the rejection.
     pub why: &'static str,
-    /// What to do, beside leaving the flag out; empty: nothing else.
+    /// What to do other than to leave the flag out; empty if there is nothing else.
     pub instead: &'static str,
-    /// When it is accepted all the same.
+    /// The condition under which the flag is accepted.
     pub unless: Option<Unless>,
 }
 
-/// What a flag of cosign's is here.
+/// The meaning of a cosign flag for Stepseal.
 #[derive(Clone, Copy, Debug)]
 pub enum Meaning {
-    /// The flag of the same name.
+    /// Stepseal's flag of the same name.
     Same,
-    /// The flag of ours with this name.
+    /// Stepseal's flag with this name.
     Flag(&'static str),
-    /// A switch that stands for a value of a key of `chains-config`: this one where it is on, that one where it is off.
+    /// A switch for a `chains-config` key: the first value if it is on, the second if it is off.
     Key(&'static ChainsKey, &'static str, &'static str),
-    /// Accepted, because it is how things are: for this reason.
+    /// Accepted, because Stepseal always behaves that way, for this reason.
     Accepted(&'static str),
-    /// Accepted with a note, as the user might otherwise believe something untrue; a switch only where it is on.
+    /// Accepted with a note that prevents a wrong assumption. A switch gives the note only if it is on.
     Noted(&'static str, Option<Unless>),
-    /// Accepted with this value, refused with any other.
+    /// Accepted with this value, rejected with any other.
     Only(&'static str, Refusal),
-    /// Refused.
+    /// Rejected with any value.
     Refused(Refusal),
 }
 
-/// Commands, and what a flag is for them.
+/// Commands, with the meaning of a flag for them.
 pub(crate) type Use = (&'static [&'static str], Meaning);
 
-/// A flag of cosign's.
+/// A cosign flag, with its meaning for each command.
 #[derive(Clone, Copy, Debug)]
 pub struct CosignFlag {
-    /// Its name, without `--`.
+    /// The flag's name, without `--`.
     pub name: &'static str,
-    /// Another spelling that cosign takes for it; empty: none.
+    /// Another spelling that cosign accepts; empty if there is none.
     pub also: &'static str,
-    /// Its short form.
+    /// The flag's short form.
     pub short: Option<char>,
-    /// How its values are read.
+    /// How cosign parses its values.
     pub takes: Takes,
-    /// What it is, by commands. A command that is in none of them does not have it.
+    /// Its meaning for each command. Other commands don't have the flag.
     pub uses: &'static [Use],
 }
 
 impl CosignFlag {
-    /// What it is for `command`; `None`: cosign's command of that name does not have it. `plan` shows what `sign` would do, and takes
-    /// what that takes.
+    /// The flag's meaning for `command`; `None` if cosign's command doesn't have the flag. `plan` accepts the flags of
+    /// `sign`.
     pub fn meaning(&self, command: &str) -> Option<Meaning> {
         let command = if command == "plan" { "sign" } else { command };
         self.uses.iter().find(|(commands, _)| commands.contains(&command)).map(|(_, meaning)| *meaning)
@@ -107,7 +107,7 @@ impl CosignFlag {
     }
 }
 
-/// The flags that `command` has.
+/// The flags of `command`, with their meanings.
 pub fn flags_of(command: &str) -> impl Iterator<Item = (&'static CosignFlag, Meaning)> + '_ {
     COSIGN_FLAGS.iter().filter_map(move |flag| Some((flag, flag.meaning(command)?)))
 }
@@ -121,7 +121,7 @@ const IMAGES: &[&str] = &["verify", "verify-attestation"];
 const BLOBS: &[&str] = &["verify-blob", "verify-blob-attestation"];
 const BLOB_ATTESTATIONS: &[&str] = &["verify-blob-attestation"];
 const VERIFYING: &[&str] = &["verify", "verify-attestation", "verify-blob", "verify-blob-attestation"];
-/// `verify-run` is Stepseal's own; it takes what has the same meaning for every command that verifies.
+/// All verify commands, including Stepseal's own `verify-run`, for flags with the same meaning everywhere.
 const ANY_VERIFYING: &[&str] =
     &["verify", "verify-attestation", "verify-blob", "verify-blob-attestation", "verify-run"];
 const REGISTRY: &[&str] = &["sign", "attest", "verify", "verify-attestation"];
@@ -137,61 +137,64 @@ const fn unless(when: Unless, why: &'static str, instead: &'static str) -> Refus
 }
 
 const KEYLESS: Refusal =
-    unless(Unless::Key, "signing without a key, with a certificate of Fulcio's, is not in this version", "");
+    unless(Unless::Key, "keyless signing with a Fulcio certificate is not supported in this version", "");
 const NO_FULCIO: Refusal = refusal(
-    "signing without a key, with a certificate of Fulcio's, is not in this version",
+    "keyless signing with a Fulcio certificate is not supported in this version",
     "sign with --key alone",
 );
 const LOG: Refusal = unless(
     Unless::NoUpload,
-    "entries in a transparency log are not in this version",
+    "transparency log entries are not supported in this version",
     "verify with --insecure-ignore-tlog",
 );
 const UPLOAD: Refusal = refusal(
-    "entries in a transparency log are not in this version",
+    "transparency log entries are not supported in this version",
     "give --tlog-upload=false, and verify with --insecure-ignore-tlog",
 );
-const TIMESTAMP: Refusal = refusal("timestamps of an authority are not in this version when signing", "");
+const TIMESTAMP: Refusal =
+    refusal("timestamps from an authority are not supported for signing in this version", "");
 const SIGNING_CONFIG: Refusal = refusal(
-    "signing with services (Fulcio, a transparency log, a timestamp authority) is not in this version",
+    "signing with services (Fulcio, a transparency log, a timestamp authority) is not supported in this version",
     "sign with --key alone",
 );
 const CERTIFICATE: Refusal = refusal(
-    "a certificate beside the signature is not in this version when signing",
+    "a certificate with the signature is not supported for signing in this version",
     "let verifiers use the public key",
 );
-const HARDWARE: Refusal =
-    refusal("hardware keys are not in this version", "give the key with --key: a file, env:// or k8s://");
+const HARDWARE: Refusal = refusal(
+    "hardware keys are not supported in this version",
+    "give the key with --key: a file, env:// or k8s://",
+);
 const ATTACHMENT: Refusal = refusal(
-    "what is attached to an image is not resolved in this version",
-    "name it by its own digest, as an image",
+    "attachments of an image are not resolved in this version",
+    "name the attachment by its own digest, as an image",
 );
 const TRUST: Refusal = refusal(
-    "certificates of authorities in files of their own are not in this version for images",
-    "give --trusted-root a file with them",
+    "separate files with CA certificates are not supported for images in this version",
+    "give a --trusted-root file that contains them",
 );
 const DETACHED: Refusal = refusal(
-    "a signature of an image beside its registry is not in this version",
+    "image signatures outside the registry are not supported in this version",
     "leave the signature in the registry, or verify the payload with verify-blob --signature",
 );
 const NO_CLAIMS: Refusal = refusal(
-    "a signature whose claims are not checked may be about any other image",
-    "read what is stored with `cosign download`",
+    "without a check of its claims, a signature may be about any other image",
+    "read the stored signatures with `cosign download`",
 );
 const LOCAL: Refusal = refusal(
-    "images that were saved to a folder are not read in this version",
+    "images in a local directory are not supported in this version",
     "name the image in its registry",
 );
 
 const STORED: Refusal = refusal(
     "an attestation always goes to a store in this version",
-    "let --signatures-dir with artifacts.oci.storage=directory keep it in a folder instead of the registry",
+    "use --signatures-dir with artifacts.oci.storage=directory to keep it in a directory instead of the registry",
 );
 
 const NO_LOG_ENTRY: &str =
     "nothing is uploaded to a transparency log, so verifiers need --insecure-ignore-tlog";
 const NO_LOOKUP: &str =
-    "the log itself is not asked: the proof that comes with the signature is verified, by the trusted root";
+    "the log itself is not contacted: the proof in the signature is verified with the trusted root";
 
 const fn flag(name: &'static str, takes: Takes, uses: &'static [Use]) -> CosignFlag {
     CosignFlag { name, also: "", short: None, takes, uses }
@@ -200,7 +203,7 @@ const fn flag(name: &'static str, takes: Takes, uses: &'static [Use]) -> CosignF
 use Meaning::{Accepted, Flag, Key, Noted, Only, Refused, Same};
 use Takes::{List, Switch, Value};
 
-/// cosign 3.1.2's flags, by name.
+/// The flags of cosign 3.1.2, sorted by name.
 pub const COSIGN_FLAGS: &[CosignFlag] = &[
     flag("allow-http-registry", Switch, &[(REGISTRY, Same)]),
     flag("allow-insecure-registry", Switch, &[(REGISTRY, Same)]),
@@ -215,7 +218,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
             (
                 ATTEST,
                 Refused(refusal(
-                    "the bundle of an attestation is not written to a file in this version",
+                    "writing an attestation's bundle to a file is not supported in this version",
                     "--new-bundle-format stores it in the registry",
                 )),
             ),
@@ -232,7 +235,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
             (
                 IMAGES,
                 Refused(refusal(
-                    "a signer's certificate in a file is not in this version for images",
+                    "a file with the signer's certificate is not supported for images in this version",
                     "give --certificate-identity and --certificate-oidc-issuer",
                 )),
             ),
@@ -261,7 +264,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
     flag(
         "experimental-oci11",
         Switch,
-        &[(ANY_VERIFYING, Accepted("signatures are looked for in tags and among referrers in any case"))],
+        &[(ANY_VERIFYING, Accepted("Stepseal always searches both tags and referrers for signatures"))],
     ),
     flag("fulcio-auth-flow", Value, &[(SIGNING, Refused(KEYLESS))]),
     flag("fulcio-url", Value, &[(SIGNING, Refused(NO_FULCIO))]),
@@ -271,14 +274,17 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
     flag(
         "insecure-skip-verify",
         Switch,
-        &[(SIGNING, Accepted("there is no certificate with a proof to verify when a key signs"))],
+        &[(SIGNING, Accepted("a signature by a key has no certificate to verify"))],
     ),
     flag(
         "issue-certificate",
         Switch,
         &[(
             SIGNING,
-            Only("false", refusal("certificates of Fulcio's are not in this version", "sign with the key")),
+            Only(
+                "false",
+                refusal("Fulcio certificates are not supported in this version", "sign with the key"),
+            ),
         )],
     ),
     flag("k8s-keychain", Switch, &[(REGISTRY, Same)]),
@@ -287,24 +293,28 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
     flag(
         "max-workers",
         Value,
-        &[(IMAGES, Flag("jobs")), (BLOBS, Accepted("one file is verified, which needs no workers"))],
+        &[(IMAGES, Flag("jobs")), (BLOBS, Accepted("verifying a single file needs no workers"))],
     ),
     flag(
         "new-bundle-format",
         Switch,
         &[
             (SIGNING, Key(&ENCODING, "sigstore-bundle", "dsse")),
-            (ANY_VERIFYING, Accepted("both formats are looked for in any case")),
+            (ANY_VERIFYING, Accepted("Stepseal always searches for both formats")),
         ],
     ),
     flag("no-upload", Switch, &[(ATTEST, Only("false", STORED))]),
-    flag("offline", Switch, &[(ANY_VERIFYING, Accepted("nothing but the registry is asked in any case"))]),
+    flag(
+        "offline",
+        Switch,
+        &[(ANY_VERIFYING, Accepted("Stepseal never contacts anything but the registry"))],
+    ),
     flag("oidc-client-id", Value, &[(SIGNING, Refused(KEYLESS))]),
     flag("oidc-client-secret-file", Value, &[(SIGNING, Refused(KEYLESS))]),
     flag(
         "oidc-disable-ambient-providers",
         Switch,
-        &[(SIGNING, Accepted("no identity of the environment is used in any case"))],
+        &[(SIGNING, Accepted("Stepseal never uses an identity from the environment"))],
     ),
     flag("oidc-issuer", Value, &[(SIGNING, Refused(KEYLESS))]),
     flag("oidc-provider", Value, &[(SIGNING, Refused(KEYLESS))]),
@@ -313,7 +323,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
     flag(
         "output-certificate",
         Value,
-        &[(SIGN, Refused(refusal("a signature by a key has no certificate", "take the key's public half")))],
+        &[(SIGN, Refused(refusal("a signature by a key has no certificate", "use the public key instead")))],
     )
     .also("output-cert"),
     flag("output-file", Value, &[(ALL, Same)]),
@@ -326,8 +336,8 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
             (
                 SIGN,
                 Refused(refusal(
-                    "the payload is made from the image's digest: one from elsewhere may be about another image",
-                    "sign files as files",
+                    "Stepseal makes the payload from the image's digest: another payload may be about another image",
+                    "sign files with sign-blob",
                 )),
             ),
             (VERIFY, Refused(DETACHED)),
@@ -340,7 +350,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
             ATTESTATIONS,
             Refused(refusal(
                 "policies in CUE and Rego are not evaluated",
-                "say what the statement must have with --require PATH=VALUE, or use verify --policy",
+                "give conditions for the statement with --require PATH=VALUE, or use verify --policy",
             )),
         )],
     ),
@@ -355,7 +365,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
                 "false",
                 refusal(
                     "the time of signing is not recorded, so that the same input gives the same bytes",
-                    "set SOURCE_DATE_EPOCH for the time that referrers carry",
+                    "set SOURCE_DATE_EPOCH to set the time in referrers",
                 ),
             ),
         )],
@@ -373,7 +383,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
             Only(
                 "legacy",
                 refusal(
-                    "cosign's experimental form of referrers is not written",
+                    "cosign's experimental referrers format is not supported",
                     "give --new-bundle-format for Sigstore bundles as referrers",
                 ),
             ),
@@ -392,8 +402,8 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
         &[(
             VERIFYING,
             Refused(refusal(
-                "a certificate's proof in a file of its own is not in this version",
-                "use certificates that carry it",
+                "a separate file with a certificate's SCT is not supported in this version",
+                "use certificates with an embedded SCT",
             )),
         )],
     ),
@@ -419,7 +429,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
             (
                 SIGNING,
                 Refused(refusal(
-                    "what is signed is read back and verified with the key, which needs no trusted root",
+                    "signatures are read back and verified with the key, which needs no trusted root",
                     "",
                 )),
             ),
@@ -434,28 +444,28 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
     flag("yes", Switch, &[(SIGNING, Noted(NO_LOG_ENTRY, Some(Unless::NoUpload)))]).short('y'),
 ];
 
-/// cosign's commands that Stepseal lacks, each with what to do instead.
+/// The cosign commands that Stepseal lacks, each with an alternative.
 pub const LACKING: &[(&str, &str)] = &[
     ("bundle", "use cosign for it; verify-blob and verify-blob-attestation read bundles of every version"),
     ("clean", "delete the tags sha256-….sig, .att and .sbom with a registry client: crane delete"),
     ("copy", "copy the image with its tags and referrers: oras copy -r, or crane copy"),
     ("debug", "use cosign for it"),
-    ("dockerfile", "verify the images that it names with `stepseal verify`"),
+    ("dockerfile", "verify the images in it with `stepseal verify`"),
     ("env", "`stepseal man` lists the variables"),
-    ("generate", "`stepseal plan --payloads DIR IMAGE@DIGEST` writes what would be signed"),
-    ("initialize", "give the verify commands the trusted root of your Sigstore: --trusted-root FILE"),
-    ("load", "it is not in this version: use cosign for it"),
-    ("login", "use docker login or crane auth login; --registry-config names the file"),
-    ("manifest", "verify the images that it names with `stepseal verify`"),
-    ("piv-tool", "hardware keys are not in this version"),
-    ("pkcs11-tool", "hardware keys are not in this version"),
-    ("save", "it is not in this version: use cosign for it"),
-    ("signing-config", "signing with services is not in this version: sign with --key"),
-    ("trusted-root", "use cosign for it; --trusted-root reads what it makes"),
+    ("generate", "`stepseal plan --payloads DIR IMAGE@DIGEST` writes the payloads to files"),
+    ("initialize", "give the verify commands your Sigstore's trusted root with --trusted-root FILE"),
+    ("load", "it is not supported in this version; use cosign"),
+    ("login", "use docker login or crane auth login, and give the file with --registry-config"),
+    ("manifest", "verify the images in it with `stepseal verify`"),
+    ("piv-tool", "hardware keys are not supported in this version"),
+    ("pkcs11-tool", "hardware keys are not supported in this version"),
+    ("save", "it is not supported in this version; use cosign"),
+    ("signing-config", "signing with services is not supported in this version; sign with --key"),
+    ("trusted-root", "use cosign for it; --trusted-root reads the output"),
     ("upload", "push files with oras push"),
 ];
 
-/// What to do instead of cosign's command of this name.
+/// The alternative to a cosign command that Stepseal lacks.
 pub(crate) fn instead_of(command: &str) -> Option<&'static str> {
     LACKING.iter().find(|(name, _)| *name == command).map(|(_, instead)| *instead)
 }

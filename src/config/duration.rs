@@ -1,20 +1,20 @@
-//! Durations, as people and as Go's programs write them.
+//! Durations in the formats of humantime and of Go.
 
 use std::time::Duration;
 
-/// The shortest and the longest time limit.
+/// The shortest and the longest allowed time limit.
 const LIMITS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(24 * 3600));
 
-/// What a time limit is, for errors.
+/// The expected form of a time limit, for errors.
 pub(super) const WANTED: &str = "a duration such as 90s, 5m or 1h30m, up to 24h";
 
-/// A time limit: `90s`, `1h 30m`, or Go's `1h2m3.5s`, from a millisecond to a day; `None`: it is none.
+/// Parses a time limit from a millisecond to a day: `90s`, `1h 30m`, or Go's `1h2m3.5s`. Returns `None` if it is invalid.
 pub(super) fn limit(text: &str) -> Option<Duration> {
     let duration = humantime::parse_duration(text).ok().or_else(|| of_go(text))?;
     (LIMITS.0..=LIMITS.1).contains(&duration).then_some(duration)
 }
 
-/// A duration as Go reads it: numbers with a unit each, which may have a fraction. What is less than a nanosecond is cut off.
+/// Parses a duration as Go does: decimal numbers, each with a unit. Fractions of a nanosecond are truncated.
 ///
 /// Spec: <https://pkg.go.dev/time#ParseDuration>
 fn of_go(text: &str) -> Option<Duration> {
@@ -27,7 +27,7 @@ fn of_go(text: &str) -> Option<Duration> {
         let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
         let (unit, after) = UNITS.iter().find_map(|(name, unit)| Some((*unit, after.strip_prefix(name)?)))?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        // A lone point is not a number, and nothing has two.
+        // A lone point is not a number, and a number has at most one point.
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
             return None;
         }
@@ -43,7 +43,7 @@ fn of_go(text: &str) -> Option<Duration> {
     u64::try_from(nanoseconds).ok().map(Duration::from_nanos)
 }
 
-/// Go's units, in nanoseconds; those that begin like another one come first.
+/// Go's units in nanoseconds. A unit comes before its prefixes.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_are_read() {
+    fn both_formats_are_parsed() {
         for (text, milliseconds) in [
             ("90s", 90_000),
             ("5m", 300_000),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_limit_is_refused() {
+    fn invalid_time_limits_are_rejected() {
         for text in [
             "",
             "0",

@@ -1,15 +1,15 @@
-//! What is read below `$HOME`, and when.
+//! Which files Stepseal reads below `$HOME`, and when.
 //!
-//! The steps of a Task may share `$HOME`: one of them can leave a kubeconfig there that runs a program in the signing step, or a
-//! registry login that wins over the mounted one. So in a pod nothing below `$HOME` is read unless a variable or a flag names it,
-//! or it was mounted there: `SharedFolder` decides that. Elsewhere `$HOME` is the user's own.
+//! The steps of a Task may share `$HOME`. Another step can leave a kubeconfig there that runs a program in the signing step, or a
+//! registry login that takes precedence over the mounted login. So in a pod nothing below `$HOME` is read unless a variable or a flag names it,
+//! or it was mounted there; `SharedFolder` decides that. Outside a pod, `$HOME` belongs to the user.
 //!
-//! `BELOW_HOME` lists all of it: no other file below `$HOME` is looked at, and this module alone reads the variables. There is
-//! no cache (the trusted root is in the program or in a file that is named), `.netrc` is not read, `~` means nothing in a
-//! setting, and other files come from variables that name them (`SSL_CERT_FILE`) or from fixed places outside. A credential
-//! helper or an exec plugin decides itself what it reads, and some files run programs (`credential_process` of `.aws/config`). So in
-//! a pod it gets no `HOME` that lies on a volume ([`unfit_for_programs`]). Variables that name such a program's files are the
-//! Task's own words and stay, `XDG_CONFIG_HOME` too: Tekton sets none of them.
+//! `BELOW_HOME` lists everything that is read below `$HOME`, and only this module reads the variables. There is
+//! no cache (the trusted root is built in or in a named file), `.netrc` is not read, `~` has no meaning in
+//! settings, and other files come from variables (`SSL_CERT_FILE`) or from fixed paths outside. A credential
+//! helper or an exec plugin decides itself what it reads, and some files run programs (`credential_process` in `.aws/config`). So in
+//! a pod it gets no `HOME` that is on a volume ([`unfit_for_programs`]). Variables that name such a program's files, such as
+//! `XDG_CONFIG_HOME`, are passed on: the Task sets them, because Tekton sets none of them.
 
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
@@ -24,45 +24,45 @@ use crate::input::shared_folder::{HomeFolder, MountOf, SharedFolder};
 use crate::process::ProgramEnvironment;
 use crate::registry::credentials::{Place, Places};
 
-/// Something that is read below `$HOME`.
+/// A file or directory that is read below `$HOME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BelowHome {
-    /// The folder below `$HOME`.
+    /// The directory below `$HOME`.
     pub folder: &'static str,
-    /// The file in it that the variable has to name; empty: the variable names the folder.
+    /// The file in it that the variable names; empty if the variable names the directory.
     pub file: &'static str,
-    /// The variable that names it wherever it is.
+    /// The variable that names another location for it.
     pub variable: &'static str,
 }
 
-/// docker's logins.
+/// Docker's configuration with registry logins.
 const DOCKER: BelowHome = BelowHome { folder: ".docker", file: "", variable: "DOCKER_CONFIG" };
-/// kubectl's configuration.
+/// kubectl's configuration with clusters and users.
 const KUBE: BelowHome = BelowHome { folder: ".kube", file: "config", variable: "KUBECONFIG" };
 
-/// The variable itself.
+/// The name of the variable `HOME`.
 pub(super) const HOME: &str = "HOME";
 
-/// Everything that is read below `$HOME`.
+/// Everything that Stepseal reads below `$HOME`.
 #[cfg(test)]
 const BELOW_HOME: [BelowHome; 2] = [DOCKER, KUBE];
 
 /// Where a Secret with registry credentials is mounted by default.
 const REGISTRY_CREDENTIALS: &str = "/etc/registry-credentials";
-/// Where Tekton gives each step the credentials of its ServiceAccount; a memory of its own for each step.
+/// Where Tekton puts the credentials of a step's ServiceAccount. Each step has its own memory volume there.
 const TEKTON_CREDENTIALS: &str = "/tekton/creds/.docker";
-/// What is there in every step of Tekton's.
+/// A directory that exists in every Tekton step.
 const TEKTON: &str = "/tekton";
 
-/// The environment, as a look-up.
+/// A function that looks up environment variables.
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A variable's value; one that is empty is not set.
+/// A variable's value. An empty variable counts as unset.
 fn variable(env: Env<'_>, name: &str) -> Option<String> {
     env(name).filter(|value| !value.is_empty())
 }
 
-/// The places of registry credentials: those that `--registry-config` named, or else the default ones.
+/// The locations of registry credentials: those in `--registry-config`, or the default locations.
 pub fn credentials(named: &Option<Vec<PathBuf>>, env: Env<'_>) -> Places {
     match named {
         Some(paths) => Places::explicit(paths.iter().cloned()),
@@ -70,7 +70,7 @@ pub fn credentials(named: &Option<Vec<PathBuf>>, env: Env<'_>) -> Places {
     }
 }
 
-/// The kubeconfigs: those that `KUBECONFIG` names, and the one below `$HOME`. Their plugins get the environment `programs`.
+/// The kubeconfigs that `KUBECONFIG` names, and the kubeconfig below `$HOME`. Their plugins get the environment `programs`.
 pub fn kubeconfigs(env: Env<'_>, programs: ProgramEnvironment) -> Kubeconfigs {
     Kubeconfigs {
         programs,
@@ -79,19 +79,19 @@ pub fn kubeconfigs(env: Env<'_>, programs: ProgramEnvironment) -> Kubeconfigs {
     }
 }
 
-/// Whether this process runs in a pod, as far as it can tell: in any with the API's variable, and in every step of Tekton's.
+/// Whether this process seems to run in a pod: the API server's variable is set, or Tekton's directory exists.
 pub fn in_pod(env: Env<'_>) -> bool {
     Home::of(env).in_pod
 }
 
-/// Why credential helpers and plugins must not get `HOME`; `None`: they may, or it isn't set.
+/// Why credential helpers and plugins must not get `HOME`; `None` if they may, or if it isn't set.
 ///
-/// In a pod the folder has to lie on the container's own root file system: another step of the pod can write to any volume.
+/// In a pod the directory has to be on the container's own root file system, because other steps of the pod can write to volumes.
 pub(crate) fn unfit_for_programs(env: Env<'_>) -> Option<String> {
     Home::of(env).unfit_for_programs()
 }
 
-/// `$HOME`, and whether other steps may share it.
+/// `$HOME`, and whether other steps may write to it.
 struct Home {
     path: Option<PathBuf>,
     in_pod: bool,
@@ -103,16 +103,16 @@ impl Home {
         Self::with(env, Path::new(TEKTON), Arc::new(|file| MountId::of(file)))
     }
 
-    /// `tekton` is there in a step of Tekton's; `mount_of` tells mounts apart.
+    /// Creates it with the path of Tekton's directory and a function that identifies mounts.
     fn with(env: Env<'_>, tekton: &Path, mount_of: MountOf) -> Self {
-        // One that can't be looked at may be there.
+        // A directory that can't be examined may exist.
         let no_tekton =
             tekton.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         let in_pod = variable(env, "KUBERNETES_SERVICE_HOST").is_some() || !no_tekton;
         Self { path: variable(env, HOME).map(PathBuf::from), in_pod, mount_of }
     }
 
-    /// A folder below `$HOME`, as far as it may be read.
+    /// A directory below `$HOME`, with the rules for reading it.
     fn folder(&self, below: BelowHome) -> Option<HomeFolder> {
         let path = self.path.as_ref()?.join(below.folder);
         if !self.in_pod {
@@ -124,7 +124,7 @@ impl Home {
         Some(HomeFolder::Shared(SharedFolder::new(path, setting, Arc::clone(&self.mount_of))))
     }
 
-    /// See [`unfit_for_programs`].
+    /// Implements the function [`unfit_for_programs`].
     fn unfit_for_programs(&self) -> Option<String> {
         let path = self.path.as_ref().filter(|_| self.in_pod)?;
         let mount = |path: &Path| {
@@ -135,19 +135,19 @@ impl Home {
         if !path.is_absolute() {
             return Some(format!("{place} is a relative path"));
         }
-        // A folder that isn't there yet would lie where the next one above it does.
+        // A directory that doesn't exist yet would be on the mount of its nearest existing ancestor.
         let found = path.ancestors().map(mount).find(|found| !matches!(found, Err(Errno::NOENT)));
         match (found, mount(Path::new("/"))) {
             (Some(Ok(Some(home))), Ok(Some(root))) if home == root => None,
-            (Some(Ok(Some(_))), Ok(Some(_))) => Some(format!(
-                "{place} lies on a volume, which other steps of the pod may be able to write to"
-            )),
-            (Some(Err(error)), _) => Some(format!("{place} cannot be looked at: {error}")),
-            _ => Some(format!("the system does not tell which mount {place} lies on")),
+            (Some(Ok(Some(_))), Ok(Some(_))) => {
+                Some(format!("{place} is on a volume that other steps of the pod may be able to write to"))
+            }
+            (Some(Err(error)), _) => Some(format!("{place} cannot be examined: {error}")),
+            _ => Some(format!("the mount of {place} is unknown")),
         }
     }
 
-    /// The default places of registry credentials.
+    /// The default locations of registry credentials, in order of precedence.
     fn credentials(&self, env: Env<'_>) -> Places {
         let named = |name: &str| variable(env, name).map(|path| Place::optional(path.into()));
         let places = [

@@ -1,4 +1,4 @@
-//! Configuration: flags, environment and `chains-config`, read once into one typed [`Config`].
+//! Configuration: reads flags, environment and `chains-config` once into a typed [`Config`].
 //!
 //! Only this module knows default paths and the names of environment variables.
 
@@ -41,186 +41,186 @@ use settings::{ChainsKey, Kind, Setting};
 pub use sources::{Flags, Sources};
 pub use verification::Verification;
 
-/// Everything that `sign` and `plan` need to know, checked.
+/// The validated settings of `sign` and `plan`.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where the Task's results are.
+    /// The directory of the Task's results.
     pub results_dir: PathBuf,
-    /// Where the steps' folders are.
+    /// The directory of the steps' results.
     pub steps_dir: PathBuf,
-    /// The signing key.
+    /// The location of the signing key.
     pub key: KeySource,
-    /// The agent that signs in its place.
+    /// The agent that signs instead of the key.
     pub agent: Option<AgentClient>,
-    /// Places of credentials named explicitly; `None`: the usual places.
+    /// The credential locations in the settings; `None` for the default places.
     pub registry_config: Option<Vec<PathBuf>>,
-    /// The ServiceAccount whose registry credentials are used, `NAME` or `NAMESPACE/NAME`; `None`: the pod's own, if there are no others.
+    /// The ServiceAccount whose registry credentials are used, `NAME` or `NAMESPACE/NAME`; `None` for the pod's own, if there are no other credentials.
     pub service_account: Option<String>,
-    /// The folder with the pod's token for the Kubernetes API.
+    /// The directory with the pod's token for the Kubernetes API.
     pub cluster_credentials: PathBuf,
-    /// Hosts that get plain HTTP.
+    /// The hosts that get plain HTTP.
     pub insecure_registries: Vec<String>,
-    /// More CA certificates.
+    /// Additional files or directories with CA certificates.
     pub registry_ca: Vec<PathBuf>,
-    /// Folders with certificates of single registries.
+    /// Directories with certificates of single registries.
     pub registry_certs_dirs: Vec<PathBuf>,
-    /// cosign's registry flags.
+    /// The values of cosign's registry flags.
     pub registry: RegistryAccess,
-    /// Patterns of repositories; empty: any.
+    /// The patterns of repositories that may be signed; empty for any repository.
     pub allow: Vec<String>,
-    /// Whether an argument that names its image by a tag is refused.
+    /// Whether image arguments with a tag are rejected.
     pub require_digest: bool,
-    /// Whether each manifest of an index is signed too.
+    /// Whether the manifests of an index are signed too.
     pub recursive: bool,
-    /// Names to sign; empty: the image's own repository.
+    /// The identities to sign; empty for the image's own repository.
     pub identities: Vec<String>,
-    /// Annotations to sign.
+    /// The annotations to sign, by key.
     pub annotations: BTreeMap<String, String>,
-    /// How many subjects are worked on at a time.
+    /// The most subjects processed at a time.
     pub jobs: usize,
     /// The time limit of the whole run.
     pub timeout: Duration,
-    /// Whether malformed hints let the rest be signed.
+    /// Whether to sign the rest if a type hint is malformed.
     pub lenient: bool,
-    /// Where the JSON report goes.
+    /// The file for the JSON report.
     pub report: Option<PathBuf>,
-    /// The folders that the step's own results go to; `None`: where Tekton has the step's results.
+    /// The directories for the step's own results; `None` for Tekton's directory of this step.
     pub own_results: Option<Vec<PathBuf>>,
-    /// What is printed.
+    /// The format of the output.
     pub output: Output,
-    /// Where image signatures go; empty: none are made.
+    /// The stores for image signatures; empty if images are not signed.
     pub images: Vec<StoreKind>,
-    /// How signatures and attestations lie in registries.
+    /// The settings for signatures and attestations in registries.
     pub oci: OciStorage,
-    /// What is signed for runs.
+    /// The settings for TaskRuns and PipelineRuns.
     pub runs: Runs,
-    /// The run that is signed for.
+    /// The run to sign for.
     pub run: RunSource,
-    /// The folder of the store `directory`.
+    /// The directory for the `directory` store.
     pub signatures_dir: Option<PathBuf>,
-    /// Whether a run that failed is signed too.
+    /// Whether failed runs are signed too.
     pub include_failed: bool,
-    /// Whether runs that are signed are marked so, which keeps Tekton Chains from signing them.
+    /// Whether signed runs are marked, so that Tekton Chains skips them.
     pub mark_signed: bool,
-    /// Whether a run that can't be held against its Pod is refused.
+    /// Whether a run that can't be checked against its Pod is rejected.
     pub require_pod: bool,
-    /// `SOURCE_DATE_EPOCH`: the time that signatures carry, where they carry one.
+    /// `SOURCE_DATE_EPOCH`, the creation time in signatures that have a creation time.
     pub created: Option<SystemTime>,
-    /// What was given and has no effect, each naming itself.
+    /// Warnings about values without effect. Each names its source.
     pub warnings: Vec<String>,
 }
 
-/// What is printed.
+/// The output format of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Lines for people, on standard error.
+    /// Lines for people on standard error.
     Human,
     /// JSON on standard output.
     Json,
 }
 
-/// Why the configuration can't be used.
+/// Why the configuration is invalid or can't be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The environment can't be read.
     #[error("cannot read the STEPSEAL_ environment")]
     Environment {
-        /// What envy says.
+        /// The error of the `envy` crate.
         source: envy::Error,
     },
     /// The mounted directory can't be read.
     #[error("cannot read the configuration {}", foreign::shown(&path.display().to_string(), 512))]
     Directory {
-        /// The directory or a file in it.
+        /// The directory, or a file in it.
         path: PathBuf,
-        /// Why not.
+        /// The reason for the failure.
         source: InputError,
     },
-    /// A value that the setting doesn't take.
+    /// A setting has an invalid value.
     #[error("{origin}: \"{value}\" is not {wanted}")]
     Value {
-        /// Where it stands.
+        /// The source of the value.
         origin: Origin,
-        /// The value, cut and escaped.
+        /// The value, truncated and escaped.
         value: String,
-        /// What is taken.
+        /// The form that the setting expects.
         wanted: String,
     },
-    /// A pattern of repositories that can't be used.
+    /// A repository pattern is invalid.
     #[error("{origin}: \"{value}\" is not a repository pattern")]
     Pattern {
-        /// Where it stands.
+        /// The source of the value.
         origin: Origin,
-        /// The pattern, cut and escaped.
+        /// The pattern, truncated and escaped.
         value: String,
-        /// Why not.
+        /// The reason for the failure.
         source: PatternError,
     },
-    /// A value with nothing in it, or nothing but blanks and separators.
+    /// A value is empty, or contains only blanks and separators.
     #[error("{origin} {what}")]
     Blank {
-        /// Where it stands.
+        /// The source of the value.
         origin: Origin,
-        /// What is wrong with it.
+        /// The description of the blank.
         what: String,
     },
-    /// A variable that can't be read as text.
+    /// A variable is not UTF-8 text.
     #[error("{origin} is not UTF-8 text")]
     NotText {
-        /// The variable.
+        /// The name of the variable.
         origin: Origin,
     },
-    /// A value of a key of Chains' that this version can't carry out.
-    #[error("{origin}: \"{value}\" is not something this version can do for {key}; allowed: {allowed}")]
+    /// This version doesn't support the value of a Chains key.
+    #[error("{origin}: \"{value}\" is not supported for {key} in this version; allowed: {allowed}")]
     Unsupported {
-        /// The key.
+        /// The name of the key.
         key: &'static str,
-        /// Where it stands.
+        /// The source of the value.
         origin: Origin,
-        /// The value, cut and escaped.
+        /// The value, truncated and escaped.
         value: String,
-        /// What can be done.
+        /// The values that this version supports.
         allowed: String,
     },
-    /// Two settings that can't both be meant.
+    /// Both an agent and a key are given.
     #[error("{one} and {other} contradict each other: an agent signs with its own key")]
     Contradiction {
-        /// Where the one stands.
+        /// The source of the first value.
         one: Origin,
-        /// Where the other stands.
+        /// The source of the other value.
         other: Origin,
     },
-    /// Two logins for the same registries.
-    #[error("{one} and {other} contradict each other: each is a login of its own")]
+    /// Two logins are given for the same registries.
+    #[error("{one} and {other} contradict each other: each is a separate login")]
     TwoLogins {
-        /// Where the one stands.
+        /// The source of the first value.
         one: Origin,
-        /// Where the other stands.
+        /// The source of the other value.
         other: Origin,
     },
-    /// Two names of one setting with different values.
+    /// Two names of the same setting have different values.
     #[error("{one} and {other} contradict each other")]
     Both {
-        /// Where the one stands.
+        /// The source of the first value.
         one: Origin,
-        /// Where the other stands.
+        /// The source of the other value.
         other: Origin,
     },
-    /// A setting that means nothing without another.
+    /// A setting requires another setting.
     #[error("{given} is given without --{missing}")]
     Incomplete {
-        /// Where it stands.
+        /// The source of the value.
         given: Origin,
-        /// The other one's flag.
+        /// The flag of the other setting.
         missing: &'static str,
-        /// What the other one takes.
+        /// The placeholder of the other setting's value.
         value: &'static str,
     },
-    /// `--config` with a key nobody knows, or without `=`.
+    /// `--config` has an unknown key, or no `=`.
     #[error("--config: \"{text}\" is not KEY=VALUE with a key of chains-config")]
     Override {
-        /// What was given.
+        /// The value of `--config`, truncated and escaped.
         text: String,
     },
 }
@@ -228,7 +228,7 @@ pub enum ConfigError {
 explain! { ConfigError,
     Self::Environment { .. } => ["config-not-text", Usage, "set the variables that begin with STEPSEAL_ to UTF-8 text"],
     Self::Directory { source: InputError::TooLarge { .. }, .. } => ["config-directory", Usage,
-        "mount the chains-config ConfigMap, one file a key"],
+        "mount the chains-config ConfigMap, with one file for each key"],
     Self::Directory { source, .. } => [of source, or "config-directory", Usage, "mount the ConfigMap there, readable by this step's user"],
     Self::Value { origin, .. } => ["config-value", Usage, "correct {origin}; `stepseal sign --help` lists the settings"],
     Self::Pattern { source, .. } => [of source],
@@ -242,15 +242,15 @@ explain! { ConfigError,
     Self::Override { .. } => ["config-value", Usage, "see docs/configuration.md for the keys"],
 }
 
-/// The longest piece of a value that an error repeats, in bytes.
+/// How many bytes of a value an error repeats.
 const SHOWN_BYTES: usize = 120;
 
 impl Config {
-    /// Checks everything the sources give.
+    /// Reads and validates the settings.
     ///
     /// # Errors
     ///
-    /// The first value that isn't what its setting takes.
+    /// The first invalid value.
     pub(crate) fn new(sources: &Sources, source_date_epoch: Option<&str>) -> Result<Self, ConfigError> {
         if let Some(text) = sources.unknown_overrides().next() {
             return Err(ConfigError::Override { text: foreign::shown(text, SHOWN_BYTES) });
@@ -263,7 +263,7 @@ impl Config {
         let (registry, oci) = (read.registry_access()?, read.oci(&mut warnings)?);
         if !registry.tag_prefix.is_empty() && !oci.encodings.contains(&Encoding::Dsse) {
             warnings.push(format!(
-                "--{} has no effect: bundles are referrers, and those have no tags of their own",
+                "--{} has no effect: bundles are stored as referrers, which have no tags",
                 settings::TAG_PREFIX.flag
             ));
         }
@@ -318,21 +318,21 @@ impl Config {
     }
 }
 
-/// Which run is signed for.
+/// The source of the run to sign for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum RunSource {
-    /// The one this Pod belongs to, if something is to be signed for it.
+    /// The run that this Pod belongs to.
     Own {
-        /// Its UID, where the step was told.
+        /// The run's UID, if a setting gives it.
         uid: Option<Uid>,
-        /// Its name, where the step was told.
+        /// The run's name, if a setting gives it.
         name: Option<ObjectName>,
     },
-    /// The one in a file; `-`: standard input.
+    /// The run in a file; `-` for standard input.
     File(PathBuf),
-    /// A TaskRun of the cluster's.
+    /// A TaskRun in the cluster.
     TaskRun(ObjectName),
-    /// A PipelineRun of the cluster's, with its TaskRuns.
+    /// A PipelineRun in the cluster, with its TaskRuns.
     PipelineRun(ObjectName),
 }
 
@@ -340,7 +340,7 @@ pub(crate) enum RunSource {
 struct Reader<'a>(&'a Sources);
 
 impl Reader<'_> {
-    /// The last value that is given; `None`: none is.
+    /// The last given value; `None` if no value is given.
     fn last(&self, setting: &Setting) -> Result<Option<(String, Origin)>, ConfigError> {
         let given = self.0.values(setting)?;
         Ok(given.and_then(|(mut values, origin)| Some((values.pop()?, origin))))
@@ -375,7 +375,7 @@ impl Reader<'_> {
         values.iter().map(|text| parse(text).ok_or_else(|| bad(origin.clone(), text, wanted))).collect()
     }
 
-    /// Patterns of repositories.
+    /// Reads a list of repository patterns.
     fn patterns(&self, setting: &Setting) -> Result<Vec<Pattern>, ConfigError> {
         let Some((values, origin)) = self.0.values(setting)? else { return Ok(Vec::new()) };
         let pattern = |text: &String| {
@@ -388,7 +388,7 @@ impl Reader<'_> {
         values.iter().map(pattern).collect()
     }
 
-    /// A setting without a default.
+    /// Reads a setting without a default.
     fn optional<T>(
         &self,
         setting: &Setting,
@@ -411,7 +411,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Which run is signed for; more than one is a contradiction.
+    /// Reads which run to sign for. More than one run is a contradiction.
     fn run(&self) -> Result<RunSource, ConfigError> {
         let name =
             |setting| self.optional(setting, "a run, NAMESPACE/NAME", |text| text.parse::<ObjectName>().ok());
@@ -445,7 +445,7 @@ impl Reader<'_> {
                         return Err(bad(
                             origin,
                             &text,
-                            "the only value for its annotation: it is given twice",
+                            "the only value of its annotation: the annotation is given twice",
                         ));
                     }
                 }
@@ -455,7 +455,7 @@ impl Reader<'_> {
         Ok(annotations)
     }
 
-    /// A key of `chains-config`, held against what this version can do.
+    /// Reads a `chains-config` key, and checks that this version supports its value.
     fn chains(&self, key: &ChainsKey) -> Result<(String, Origin), ConfigError> {
         let (value, origin) = self.0.chains(key)?;
         if key.allowed.is_empty() || key.allowed.contains(&value.as_str()) {
@@ -471,12 +471,12 @@ impl Reader<'_> {
             .map(|value| if value.is_empty() { "empty".to_owned() } else { format!("{value:?}") })
             .collect();
         let value = foreign::shown(value, SHOWN_BYTES);
-        let several = if key.is_list() { "; several between commas" } else { "" };
+        let several = if key.is_list() { "; separate several values with commas" } else { "" };
         let allowed = format!("{}{several}", quoted.join(", "));
         ConfigError::Unsupported { key: key.key, origin, value, allowed }
     }
 
-    /// `storage.oci.repository`.
+    /// Reads the key `storage.oci.repository`.
     fn repository(&self) -> Result<Option<Repository>, ConfigError> {
         let (text, origin) = self.chains(&settings::OCI_REPOSITORY)?;
         match text.as_str() {
@@ -493,13 +493,13 @@ fn bad(origin: Origin, value: &str, wanted: &str) -> ConfigError {
     ConfigError::Value { origin, value: foreign::shown(value, SHOWN_BYTES), wanted: wanted.to_owned() }
 }
 
-/// What is wrong with the value of a setting that names a key. A key in its place is not repeated.
+/// The error for a setting with an invalid key location. If the value is the key itself, the error doesn't repeat it.
 fn no_key(origin: Origin, text: &str, wanted: &str, error: &KeyError) -> ConfigError {
     let shown = if matches!(error, KeyError::InlineKey) { "…" } else { text };
     bad(origin, shown, &format!("{wanted}: {error}"))
 }
 
-/// What Go reads as a boolean.
+/// Parses a boolean as Go does.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text {
         "true" | "TRUE" | "True" | "t" | "T" | "1" => Some(true),
@@ -508,18 +508,18 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// The time limit that `--timeout` gives.
+/// Parses the value of `--timeout`.
 ///
 /// # Errors
 ///
-/// A text that is none.
+/// The text is not a valid time limit.
 pub(crate) fn time_limit(text: &str) -> Result<Duration, ConfigError> {
     let origin = || Origin::Flag(settings::TIMEOUT.flag.to_owned());
     duration::limit(text.trim()).ok_or_else(|| bad(origin(), text, duration::WANTED))
 }
 
 fn created(text: &str) -> Result<SystemTime, ConfigError> {
-    // Year 9999 is the last that RFC 3339 can write.
+    // RFC 3339 can't represent years after 9999.
     let seconds = text.parse::<u64>().ok().filter(|seconds| *seconds < 253_402_300_800);
     let seconds = seconds.ok_or_else(|| {
         bad(Origin::Env("SOURCE_DATE_EPOCH".into()), text, "a number of seconds since 1970-01-01T00:00:00Z")

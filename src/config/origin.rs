@@ -1,18 +1,18 @@
-//! Where a value of the configuration comes from.
+//! The source of a configuration value.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value was found, for errors.
+/// The source of a configuration value, for errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A flag.
+    /// A flag, without `--`.
     Flag(String),
-    /// An environment variable.
+    /// An environment variable, by its name.
     Env(String),
-    /// A file of the mounted `chains-config` directory.
+    /// A file in the mounted `chains-config` directory.
     File(PathBuf),
-    /// Nowhere: the default.
+    /// The default of this setting or key.
     Default(String),
 }
 

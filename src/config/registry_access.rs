@@ -1,4 +1,4 @@
-//! cosign's registry flags: how the registries of a run's images, and of the signatures' repository, are reached.
+//! cosign's registry flags: how to access the registries of a run's images and of the signatures' repository.
 
 use std::path::PathBuf;
 
@@ -9,34 +9,34 @@ use crate::oci::reference::is_host;
 use crate::registry::keychain::{Credential, Login};
 use crate::store::TagPrefix;
 
-/// What the flags say.
+/// The values of cosign's registry flags.
 #[derive(Debug, Default)]
 pub struct RegistryAccess {
-    /// Whether plain HTTP is used where there is no HTTPS.
+    /// Whether to use plain HTTP if a registry has no HTTPS.
     pub allow_http: bool,
-    /// Whether TLS certificates are not checked.
+    /// Whether to skip the check of TLS certificates.
     pub allow_insecure: bool,
-    /// The login that is tried first.
+    /// The login to try first.
     pub login: Option<Credential>,
-    /// PEM files with a client certificate and its key.
+    /// The PEM files with the client certificate and its key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
-    /// The name that certificates must have, in place of the host's.
+    /// The name that server certificates must have, instead of the host.
     pub server_name: Option<String>,
-    /// Whether the credentials of the pod's ServiceAccount are used, beside others.
+    /// Whether to also use the credentials of the pod's ServiceAccount.
     pub k8s_keychain: bool,
-    /// What the tags of signatures and attestations begin with.
+    /// The prefix of the tags of signatures and attestations.
     pub tag_prefix: TagPrefix,
 }
 
 impl RegistryAccess {
-    /// The files that it names.
+    /// The files that the flags name.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key])
     }
 }
 
 impl Reader<'_> {
-    /// The registry flags.
+    /// Reads the registry flags.
     pub(super) fn registry_access(&self) -> Result<RegistryAccess, ConfigError> {
         Ok(RegistryAccess {
             allow_http: self.switch(&settings::ALLOW_HTTP)?,
@@ -45,7 +45,7 @@ impl Reader<'_> {
             client_certificate: self.client_certificate()?,
             server_name: self.optional(
                 &settings::REGISTRY_SERVER_NAME,
-                "a host's name or address, without a port",
+                "a host name or address without a port",
                 |text| is_server_name(text).then(|| text.to_owned()),
             )?,
             k8s_keychain: self.switch(&settings::K8S_KEYCHAIN)?,
@@ -53,7 +53,7 @@ impl Reader<'_> {
                 .optional(
                     &settings::TAG_PREFIX,
                     &format!(
-                        "what a tag can begin with: letters, digits and _ . -, {} at most, the first no . or -",
+                        "a tag prefix: up to {} letters, digits, _, . and -, not starting with . or -",
                         TagPrefix::MAX_BYTES
                     ),
                     TagPrefix::new,
@@ -62,7 +62,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A user with a password, or a token: one of them, and whole.
+    /// Reads the login: a user with a password, or a token.
     fn login(&self) -> Result<Option<Credential>, ConfigError> {
         let user = self.last(&settings::REGISTRY_USERNAME)?;
         let password = self.0.secret(&settings::REGISTRY_PASSWORD)?;
@@ -82,9 +82,9 @@ impl Reader<'_> {
             (None, Some((_, origin)), None) => {
                 Err(half(origin, settings::REGISTRY_USERNAME.flag, settings::REGISTRY_USERNAME.value))
             }
-            // A colon ends the name in a login: the rest of it would be taken for the password.
+            // In a login, a colon ends the user name, so the rest of the name would become the password.
             (Some((user, origin)), Some(_), None) if user.contains([':', '\n', '\r', '\0']) => {
-                Err(bad(origin, &user, "a user's name, without a colon"))
+                Err(bad(origin, &user, "a user name without a colon"))
             }
             (Some((user, origin)), Some((password, _)), None) => {
                 let login = Login::Basic { user, password: password.clone() };
@@ -92,14 +92,14 @@ impl Reader<'_> {
             }
             (None, None, Some((token, origin))) => {
                 let login = Login::registry_token(token.expose());
-                let login =
-                    login.ok_or_else(|| bad(origin.clone(), "…", "a token, in letters, digits and signs"))?;
+                let login = login
+                    .ok_or_else(|| bad(origin.clone(), "…", "a token of letters, digits and punctuation"))?;
                 Ok(Some(Credential { login, origin: origin.to_string() }))
             }
         }
     }
 
-    /// The client certificate with its key.
+    /// Reads the client certificate with its key.
     fn client_certificate(&self) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
         let (certificate, key) = (&settings::REGISTRY_CLIENT_CERT, &settings::REGISTRY_CLIENT_KEY);
         let half = |origin, missing: &Setting| {
@@ -118,7 +118,7 @@ fn two_logins(one: Origin, other: &Origin) -> ConfigError {
     ConfigError::TwoLogins { one, other: other.clone() }
 }
 
-/// Whether a text is a host as names of images have it, without a port.
+/// Whether a text is a host as in image names, without a port.
 fn is_server_name(text: &str) -> bool {
     let has_port = text.rsplit_once(':').is_some_and(|(host, _)| !host.contains(':') || host.ends_with(']'));
     !has_port && is_host(text)

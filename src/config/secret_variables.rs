@@ -1,9 +1,9 @@
-//! The environment variables that are secret, and the variables that programs which Stepseal starts get.
+//! The secret environment variables, and the environment of the programs that Stepseal starts.
 //!
-//! The values of secret variables are taken into memory that is wiped and overwritten in the process' environment before anything
-//! else happens. Only those of settings get into [`Sources`](super::sources::Sources), as secrets. Secret are the variables of [`SECRET_VARIABLES`], those
-//! that an `env://NAME` in an argument or in another variable names, and proxy variables with user information. A name that only a
-//! policy file or a `chains-config` directory has can't be known that early; such names are those of public keys.
+//! Before anything else happens, the values of secret variables are moved into memory that is wiped after use, and overwritten in the process'
+//! environment. Only those of settings get into [`Sources`](super::sources::Sources), as secrets. These variables are secret: those in [`SECRET_VARIABLES`],
+//! those that an `env://NAME` in an argument or in another variable names, and proxy variables with user information. Names in a
+//! policy file or a `chains-config` directory are not known that early, but they are names of public keys.
 
 use std::ffi::{OsStr, OsString};
 
@@ -13,16 +13,16 @@ use super::sources::{FOREIGN_VARIABLES, is_variable};
 use crate::process::{ProgramEnvironment, SecretNames};
 use crate::secret::Secret;
 
-/// A variable that is secret whenever it is set.
+/// A variable whose value is always secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SecretVariable {
-    /// Its name.
+    /// The name of the variable.
     pub name: &'static str,
-    /// What it holds.
+    /// The description of its value.
     pub holds: &'static str,
 }
 
-/// The variables that are secret whenever they are set. A new variable with a password or a token gets a line here.
+/// The variables whose values are always secret. Add every new variable with a password or a token here.
 pub(crate) const SECRET_VARIABLES: [SecretVariable; 8] = [
     SecretVariable { name: "COSIGN_PASSWORD", holds: "the password of the signing key" },
     SecretVariable { name: "STEPSEAL_SIGNERS_KMS_AUTH_TOKEN", holds: "the token of a key service" },
@@ -34,11 +34,11 @@ pub(crate) const SECRET_VARIABLES: [SecretVariable; 8] = [
     SecretVariable { name: "SIGSTORE_ID_TOKEN", holds: "an identity token for Sigstore" },
 ];
 
-/// The variables with the address of a proxy.
+/// The variables with proxy URLs.
 const PROXIES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
-/// The system's variables that are read.
+/// The system's variables that Stepseal reads.
 const SYSTEM: [&str; 7] = [
     "PATH",
     home::HOME,
@@ -49,10 +49,10 @@ const SYSTEM: [&str; 7] = [
     "KUBERNETES_SERVICE_PORT",
 ];
 
-/// What the names of our own variables begin with, and of those that are read because cosign reads them.
+/// The prefixes of Stepseal's own variables, and of cosign's.
 const OWN_PREFIXES: [&str; 2] = ["STEPSEAL_", "COSIGN_"];
 
-/// Which variables are secret.
+/// Rules for which variables are secret.
 pub(crate) fn names() -> SecretNames<'static> {
     SecretNames {
         always: SECRET_VARIABLES.each_ref().map(|variable| variable.name).to_vec(),
@@ -62,13 +62,13 @@ pub(crate) fn names() -> SecretNames<'static> {
     }
 }
 
-/// Whether this variable has the address of a proxy.
+/// Whether this variable has a proxy URL.
 pub(crate) fn is_proxy(name: &OsStr) -> bool {
     PROXIES.iter().any(|proxy| name == *proxy)
 }
 
-/// What credential helpers and plugins get of the variables of this process: all but our own, the secrets, and, where other steps
-/// may have written to that folder, `HOME`. Proxies are passed on with their user information, because those programs need them.
+/// The environment for credential helpers and plugins: this process' variables without Stepseal's and cosign's variables, without secrets, and
+/// without `HOME` if other steps may have written to that directory. Proxy variables keep their user information, because the programs need it.
 pub(crate) fn for_programs(
     ordinary: impl IntoIterator<Item = (OsString, OsString)>,
     secret: impl IntoIterator<Item = (OsString, Secret)>,
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_env_reference_hides_no_setting() {
+    fn an_env_reference_does_not_hide_a_setting() {
         let never = names().never;
         for name in [
             "STEPSEAL_ALLOW",
@@ -112,14 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_everything_but_what_is_ours() {
+    fn programs_get_every_variable_except_stepseals_own() {
         let all = |names: &[&str]| -> Vec<(OsString, OsString)> {
             names.iter().map(|name| (name.into(), "x".into())).collect()
         };
         let ordinary = all(&["PATH", "AWS_PROFILE", "NO_PROXY", "STEPSEAL_KEY", "COSIGN_KEY", "GOOGLE_X"]);
         let secret =
             ["COSIGN_PASSWORD", "SIGNING_KEY", "HTTPS_PROXY"].map(|name| (name.into(), Secret::new("x")));
-        // Not in a pod, unless these tests are.
+        // This case assumes that the tests don't run in a pod.
         let programs = for_programs(ordinary, secret, &|_| None);
         let names: Vec<_> = programs.variables().map(|(name, _)| name).collect();
         assert_eq!(names, ["AWS_PROFILE", "GOOGLE_X", "NO_PROXY", "PATH", "HTTPS_PROXY"]);

@@ -1,7 +1,7 @@
-//! Where a value comes from: flag, then environment, then the mounted directory, then the default.
+//! Reads values from their sources, in order of precedence: flag, environment, mounted directory, default.
 //!
-//! A blank is refused here, whatever source it comes from: it must not be read as "no restriction". An empty variable
-//! counts as unset, because a Task's parameter that is left empty makes one.
+//! A blank is rejected from every source, because it must not mean "no restriction". An empty variable
+//! counts as unset, because an empty parameter of a Task results in an empty variable.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -18,23 +18,23 @@ use crate::blank::{self, is_blank};
 use crate::input::{self, Folder};
 use crate::secret::Secret;
 
-/// A ConfigMap holds at most 1 MiB in all; a value here is a word or a URL.
+/// The longest value in bytes. A ConfigMap has at most 1 MiB in total, and its values here are words or URLs.
 const MAX_VALUE_BYTES: u64 = 64 * 1024;
-/// Each key of a ConfigMap is an entry; `chains-config` has fewer than fifty.
+/// The most entries in the mounted directory. Each key of a ConfigMap is an entry, and `chains-config` has fewer than fifty.
 const MAX_ENTRIES: usize = 4096;
 
-/// The prefix of every environment variable of ours.
+/// The prefix of Stepseal's environment variables.
 const PREFIX: &str = "STEPSEAL_";
 
-/// Variables with our prefix that are not settings: the log filter and where `chains-config` is mounted.
+/// Variables with Stepseal's prefix that are not settings: the log filter and the `chains-config` directory.
 const OTHER_VARIABLES: [&str; 2] = ["STEPSEAL_LOG", CONFIG_DIR];
 
-/// The variable with the place of `chains-config`.
+/// The variable with the path of the mounted `chains-config`.
 const CONFIG_DIR: &str = "STEPSEAL_CONFIG_DIR";
 
-/// Variables of other programs and standards that are read too. They name files, places and times; each of them that is
-/// blank is an error. What is not here is the system's (`HOME`, `PATH`, `HOSTNAME`, `KUBERNETES_SERVICE_*`), a password,
-/// which may be any text, or `NO_PROXY`, which is a list that may be empty.
+/// Variables of other programs and standards that Stepseal reads. They contain files, URLs and times, and a blank value
+/// is an error. This list omits system variables (`HOME`, `PATH`, `HOSTNAME`, `KUBERNETES_SERVICE_*`), passwords,
+/// which may be any text, and `NO_PROXY`, a list that may be empty.
 pub const FOREIGN_VARIABLES: [&str; 14] = [
     "SOURCE_DATE_EPOCH",
     "SIGSTORE_ROOT_FILE",
@@ -52,16 +52,16 @@ pub const FOREIGN_VARIABLES: [&str; 14] = [
     "all_proxy",
 ];
 
-/// cosign's variable for another repository for signatures and attestations. It stands behind this program's own variable and flag, and
-/// before the mounted directory.
+/// cosign's variable for the repository of signatures and attestations. Stepseal's own flag and variable take precedence over it, and it
+/// takes precedence over the mounted directory.
 ///
 /// Spec: <https://github.com/sigstore/cosign/blob/v3.1.2/specs/SIGNATURE_SPEC.md>, `COSIGN_REPOSITORY`
 pub(crate) const COSIGN_REPOSITORY: &str = "COSIGN_REPOSITORY";
 
-/// What the flags gave: every flag's values, by the flag's name.
+/// The values of each given flag, by the flag's name without `--`.
 pub type Flags = BTreeMap<String, Vec<String>>;
 
-/// Every source, read once.
+/// The values from all sources.
 #[derive(Debug, Default)]
 pub struct Sources {
     flags: Flags,
@@ -70,19 +70,19 @@ pub struct Sources {
     cosign_repository: Option<String>,
     dir: BTreeMap<String, String>,
     dir_path: Option<PathBuf>,
-    /// The values of settings that are secret, by their flags. They are in no other source.
+    /// The values of secret settings, by flag. They are in no other source.
     secrets: BTreeMap<&'static str, (Secret, Origin)>,
     stand_ins: StandIns,
-    /// Things worth a warning, each naming what it is about.
+    /// Warnings about the sources. Each names its source.
     pub warnings: Vec<String>,
 }
 
 impl Sources {
-    /// Reads the environment and, where one is named, the directory.
+    /// Reads the environment, and the mounted directory if it is configured.
     ///
     /// # Errors
     ///
-    /// A directory that can't be read, or holds a value that is too long or not UTF-8; a blank name of one, or a blank key.
+    /// The directory can't be read or contains a value that is too long or not UTF-8, or a value is blank.
     pub fn read(flags: Flags, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut cosign_repository = None;
         let (env, unknown): (BTreeMap<_, _>, BTreeMap<_, _>) = env
@@ -103,12 +103,12 @@ impl Sources {
         };
         let dir_path = dir_path.map(|(text, origin)| given(text, &origin).map(PathBuf::from)).transpose()?;
         let mut sources = Self { flags, dir_path, cosign_repository, ..Self::default() };
-        // envy gives the names in lower case and without the prefix, as fields would have them.
+        // envy converts the names to lower case without the prefix, like field names.
         sources.env =
             envy::prefixed(PREFIX).from_iter(env).map_err(|source| ConfigError::Environment { source })?;
         for name in unknown.keys() {
             let name = crate::foreign::shown(name, 256);
-            sources.warnings.push(format!("{name} is not a setting of Stepseal's; it has no effect"));
+            sources.warnings.push(format!("{name} is not a setting of Stepseal; it has no effect"));
         }
         if let Some(dir) = sources.dir_path.clone() {
             sources.read_dir(&dir)?;
@@ -117,7 +117,7 @@ impl Sources {
         Ok(sources)
     }
 
-    /// The same with the values of settings that are secret, which neither the flags nor the environment above have; `value` finds them.
+    /// The same with the values of secret settings, which the flags and the environment don't include. `value` looks them up.
     #[must_use]
     pub(crate) fn with_secrets(mut self, value: impl Fn(&Setting) -> Option<(Secret, Origin)>) -> Self {
         let found = SECRET_SETTINGS.iter().filter_map(|setting| Some((setting.flag, value(setting)?)));
@@ -125,11 +125,11 @@ impl Sources {
         self
     }
 
-    /// The value of a setting that is secret; an empty one counts as unset.
+    /// The value of a secret setting. An empty value counts as unset.
     ///
     /// # Errors
     ///
-    /// Nothing but blanks and separators in it.
+    /// The value contains only blanks and separators.
     pub fn secret(&self, setting: &Setting) -> Result<Option<&(Secret, Origin)>, ConfigError> {
         let Some(found) = self.secrets.get(setting.flag).filter(|(secret, _)| !secret.is_empty()) else {
             return Ok(None);
@@ -140,7 +140,7 @@ impl Sources {
         Ok(Some(found))
     }
 
-    /// These sources, with what stands in for settings under the names of another program.
+    /// The same sources with the values of cosign's flags and variables.
     pub fn with(self, stand_ins: StandIns) -> Self {
         Self { stand_ins, ..self }
     }
@@ -152,16 +152,16 @@ impl Sources {
             let path = dir.join(&name);
             let Some(name) = name.to_str().filter(|name| !name.starts_with('.') && *name != "_example")
             else {
-                continue; // Kubernetes' own `..data` and its like, and the ConfigMap's comment
+                continue; // Kubernetes' internal `..data` entries, and the ConfigMap's example comment
             };
             if !CHAINS_KEYS.iter().any(|known| known.key == name) && !DORMANT_KEYS.contains(&name) {
                 self.warnings.push(format!(
-                    "{} is not a key of chains-config that Stepseal knows; it has no effect",
+                    "{} is not a known key of chains-config; it has no effect",
                     crate::foreign::shown(&path.display().to_string(), 256)
                 ));
                 continue;
             }
-            // A ConfigMap's entries are links into `..data`, on the mount that they lie on.
+            // The entries of a mounted ConfigMap are links into `..data` on the same mount.
             let read = |source| ConfigError::Directory { path: path.clone(), source };
             let bytes = input::read(&path, MAX_VALUE_BYTES).map_err(read)?;
             let text = String::from_utf8(bytes).map_err(|_| {
@@ -172,12 +172,12 @@ impl Sources {
         Ok(())
     }
 
-    /// The values of one of our own settings, one at least, none of them blank; an empty variable counts as unset.
-    /// Of a list in a variable, elements that are empty beside others are left out: YAML ends blocks with a line break.
+    /// The values of a setting: at least one value, and no blanks. An empty variable counts as unset.
+    /// Empty elements in a variable's list are ignored, because YAML blocks end with a line break.
     ///
     /// # Errors
     ///
-    /// A blank: an empty flag, or nothing but blanks and separators in a flag, a variable or an element of a list.
+    /// An empty flag, or a flag, variable or list element that contains only blanks and separators.
     pub fn values(&self, setting: &Setting) -> Result<Option<(Vec<String>, Origin)>, ConfigError> {
         let own =
             self.flags.get(setting.flag).map(|own| (own.clone(), Origin::Flag(setting.flag.to_owned())));
@@ -201,12 +201,12 @@ impl Sources {
         Ok((!values.is_empty()).then_some((values, origin)))
     }
 
-    /// The value of a key of `chains-config`. An empty one is a value, but in a variable: there it is one only for
-    /// `artifacts.*.storage`, where it means off, as Tekton Chains has it.
+    /// The value of a `chains-config` key. An empty value counts as set, except in a variable. There it counts only for
+    /// `artifacts.*.storage`, where it means off, as in Tekton Chains.
     ///
     /// # Errors
     ///
-    /// A value with nothing but blanks and separators in it.
+    /// The value contains only blanks and separators.
     pub fn chains(&self, key: &ChainsKey) -> Result<(String, Origin), ConfigError> {
         let env = variable(key.key);
         let in_env = || self.env.get(&field(&env)).filter(|text| !text.is_empty() || key.is_storage());
@@ -237,12 +237,12 @@ impl Sources {
         }
     }
 
-    /// The value of cosign's variable that means the same as `key`.
+    /// The value of cosign's variable with the same meaning as `key`.
     fn cosign_value(&self, key: &ChainsKey) -> Option<&str> {
         self.cosign_repository.as_deref().filter(|_| key.key == OCI_REPOSITORY.key)
     }
 
-    /// Checks all keys of `chains-config`, also those that no command asks for: none may be blank, wherever it is given.
+    /// Checks that no key of `chains-config` is blank in any source, even if no command reads the key.
     fn check_keys(&self) -> Result<(), ConfigError> {
         let pairs = self.flags.get("config").into_iter().flatten().filter_map(|text| text.split_once('='));
         for (key, text) in pairs.filter(|(_, text)| !text.is_empty()) {
@@ -257,14 +257,14 @@ impl Sources {
         CHAINS_KEYS.iter().try_for_each(|key| self.chains(key).map(|_| ()))
     }
 
-    /// The value that `--config KEY=VALUE` gives; the last one wins.
+    /// The value of the last `--config KEY=VALUE` for `key`.
     fn flag_override(&self, key: &str) -> Option<&str> {
         let values = self.flags.get("config")?;
         let mut pairs = values.iter().rev().filter_map(|text| text.split_once('='));
         pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value)
     }
 
-    /// `--config` values that name no key.
+    /// The `--config` values without a known key.
     pub(crate) fn unknown_overrides(&self) -> impl Iterator<Item = &str> {
         self.flags.get("config").into_iter().flatten().map(String::as_str).filter(|text| {
             let key = text.split_once('=').map(|(key, _)| key.trim());
@@ -275,11 +275,11 @@ impl Sources {
     }
 }
 
-/// Checks every variable that Stepseal reads, whatever command reads it: none that is set may be blank, or not UTF-8.
+/// Checks that every variable that any command reads is UTF-8 and not blank.
 ///
 /// # Errors
 ///
-/// The first that is not UTF-8, or contains only blanks and separators.
+/// The first variable that is not UTF-8, or contains only blanks and separators.
 pub(crate) fn check_variables<'a>(
     variables: impl IntoIterator<Item = (&'a OsStr, &'a OsStr)>,
 ) -> Result<(), ConfigError> {
@@ -298,11 +298,11 @@ pub(crate) fn check_variables<'a>(
     Ok(())
 }
 
-/// `text`, unless it is blank.
+/// Returns `text` unless it is blank.
 ///
 /// # Errors
 ///
-/// Nothing but blanks and separators in it.
+/// The text contains only blanks and separators.
 pub fn given<'a>(text: &'a str, origin: &Origin) -> Result<&'a str, ConfigError> {
     if is_blank(text) {
         return Err(ConfigError::Blank { origin: origin.clone(), what: blank::described(text) });
@@ -310,23 +310,23 @@ pub fn given<'a>(text: &'a str, origin: &Origin) -> Result<&'a str, ConfigError>
     Ok(text)
 }
 
-/// The environment variable of a key: `STEPSEAL_`, upper case, `.` and `-` as `_`.
+/// The environment variable of a key: `STEPSEAL_` and the key in upper case, with `_` for `.` and `-`.
 pub fn variable(key: &str) -> String {
     let upper = key.to_ascii_uppercase().replace(['.', '-'], "_");
     format!("{PREFIX}{upper}")
 }
 
-/// The environment variable that cosign reads in place of a flag of its own: `COSIGN_`, upper case, `-` as `_`.
+/// The environment variable that cosign reads for a flag: `COSIGN_` and the flag in upper case, with `_` for `-`.
 pub fn cosign_variable(flag: &str) -> String {
     format!("COSIGN_{}", flag.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// The name that envy gives a variable.
+/// The name under which envy returns a variable.
 fn field(variable: &str) -> String {
     variable.strip_prefix(PREFIX).unwrap_or(variable).to_ascii_lowercase()
 }
 
-/// Whether this is a variable of a setting of ours.
+/// Whether the name is a variable of Stepseal.
 pub(super) fn is_variable(name: &str) -> bool {
     OTHER_VARIABLES.contains(&name)
         || SETTINGS.iter().chain(AGENT_SETTINGS).any(|setting| setting.env == name)
@@ -338,10 +338,10 @@ pub(super) fn is_variable(name: &str) -> bool {
             .any(|key| variable(key) == name)
 }
 
-/// A value and where it stands.
+/// The values of a setting, with their source.
 type Given = (Vec<String>, Origin);
 
-/// Both of two names of one setting are given: lists are put together, single values must not differ.
+/// Merges the values of two names of the same setting. Lists are concatenated; single values must be equal.
 fn together(kind: Kind, own: Given, other: Given) -> Result<Given, ConfigError> {
     let ((mut values, origin), (more, other)) = (own, other);
     match kind {
@@ -358,7 +358,7 @@ fn split(kind: Kind, text: &str) -> Vec<String> {
     };
     match kind {
         Kind::Switch | Kind::One => vec![text.trim().to_owned()],
-        // A value with a comma in it can be given on a line of its own.
+        // Line breaks allow values that contain commas.
         Kind::Words if text.trim().contains('\n') => words(&['\n']),
         Kind::Words => words(&[',']),
         Kind::Paths => words(&[':']),

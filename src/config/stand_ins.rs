@@ -1,28 +1,29 @@
-//! Values that stand in for settings of ours under another program's names: cosign's flags and variables.
+//! Values of Stepseal's settings from cosign's flags and variables.
 
 use std::collections::BTreeMap;
 
 use super::origin::Origin;
 
-/// What cosign's flags and variables give. A flag counts before the variables of Stepseal's, a variable after them.
+/// The values of cosign's flags and variables. The flags take precedence over Stepseal's variables, which take precedence over cosign's
+/// variables.
 #[derive(Debug, Default)]
 pub struct StandIns {
-    /// What flags give.
+    /// The values from cosign's flags.
     pub flags: Named,
-    /// What variables give.
+    /// The values from cosign's variables.
     pub variables: Named,
 }
 
-/// Values by what they stand in for.
+/// Values by the setting or key of Stepseal that they set.
 #[derive(Debug, Default)]
 pub struct Named {
-    /// By the setting's flag, without `--`: values, one at least, and where they stand.
+    /// The values by the setting's flag, without `--`, with their source. Each has at least one value.
     pub settings: BTreeMap<&'static str, (Vec<String>, Origin)>,
-    /// By the key of `chains-config`: a value, and where it stands.
+    /// The value by the `chains-config` key, with its source.
     pub keys: BTreeMap<&'static str, (String, Origin)>,
 }
 
-/// The fields of the first CSV record in `text`, as cosign splits the value of a list; `None`: it is not one record.
+/// The fields of the CSV record in `text`, split as cosign splits a list's value; `None` if it is not a single record.
 ///
 /// Spec: <https://pkg.go.dev/encoding/csv>, by <https://pkg.go.dev/github.com/spf13/pflag#StringSlice>
 pub(crate) fn csv(text: &str) -> Option<Vec<String>> {
@@ -36,7 +37,7 @@ pub(crate) fn csv(text: &str) -> Option<Vec<String>> {
             None => {
                 let end = rest.find(',').unwrap_or(rest.len());
                 let (field, after) = rest.split_at(end);
-                // What comes behind a line break cosign passes over in silence.
+                // cosign silently ignores everything after a line break.
                 if field.contains(['"', '\n']) {
                     return None;
                 }
@@ -52,7 +53,7 @@ pub(crate) fn csv(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// A field behind its first quote, and what follows it.
+/// Parses a field after its opening quote. Returns the field and the rest.
 fn quoted_field(text: &str) -> Option<(String, &str)> {
     let mut field = String::new();
     let mut rest = text;
@@ -69,7 +70,7 @@ fn quoted_field(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// The annotations in one value of `-a`: as cosign splits it; but one that is whole only with its commas, as `a=1,2`, stays whole.
+/// Splits a value of `-a` into annotations as cosign does, but keeps a value such as `a=1,2` whole, because its parts aren't annotations.
 pub(crate) fn annotations(text: &str) -> Option<Vec<String>> {
     let fields = csv(text)?;
     let whole = !text.contains('"') && fields.iter().any(|field| !field.contains('='));
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_split_as_go_splits_it() {
+    fn csv_records_are_split_as_go_splits_them() {
         let cases: [(&str, Option<&[&str]>); 14] = [
             ("a", Some(&["a"])),
             ("a,b", Some(&["a", "b"])),

@@ -1,38 +1,38 @@
-//! The files of the system that every command may read.
+//! The system files that every command may read.
 
 use std::path::PathBuf;
 
 use crate::net::SystemFiles;
 
-/// Random numbers, where a static program doesn't find the system call by its name, and the numbers of mounts.
+/// Devices for random numbers, in case a static program can't use the system call, and the directory with mount IDs.
 const ALWAYS: [&str; 3] = ["/dev/urandom", "/dev/random", "/proc/self/fdinfo"];
 
-/// The files and folders that every command may read.
+/// The files and directories that every command may read.
 pub(crate) fn always() -> impl Iterator<Item = PathBuf> {
     ALWAYS.iter().map(PathBuf::from)
 }
 
-/// The files that looking up names reads.
+/// The files that name resolution reads.
 pub(crate) fn names() -> [PathBuf; 2] {
     let SystemFiles { hosts, resolv_conf, .. } = SystemFiles::default();
     [hosts, resolv_conf]
 }
 
-/// The file and the folders with certificates that are trusted: those that the variables name, and the system's.
+/// The files and directories with trusted certificates, from variables and from the system.
 #[derive(Debug)]
 pub(crate) struct Certificates {
-    /// The files.
+    /// The files with trusted certificates.
     pub files: Vec<PathBuf>,
-    /// The folders, whose entries may be links to elsewhere.
+    /// The directories, whose entries may be links to elsewhere.
     pub folders: Vec<PathBuf>,
 }
 
-/// The folders with certificates of single registries.
+/// The directories with certificates of single registries.
 pub(crate) fn registry_certificates() -> Vec<PathBuf> {
     SystemFiles::default().certs_dirs
 }
 
-/// Where certificates are that are trusted beside those of the settings.
+/// The locations of trusted certificates in addition to those of the settings.
 pub(crate) fn certificates(env: &dyn Fn(&str) -> Option<String>) -> Certificates {
     let set = |name: &str| env(name).filter(|text| !text.is_empty());
     let probed = openssl_probe::probe();

@@ -1,4 +1,4 @@
-//! Each value in its place, and each wrong one with its reason.
+//! Tests of values from every source, and of the errors for invalid values.
 
 use super::*;
 use crate::exit::ExitCode;
@@ -22,7 +22,7 @@ fn config(flags: Flags, env: &[(&str, &str)]) -> Result<Config, ConfigError> {
 }
 
 #[test]
-fn nothing_set_gives_the_documented_defaults() {
+fn empty_sources_give_the_documented_defaults() {
     let config = config(Flags::new(), &[]).unwrap();
     assert_eq!(config.results_dir, PathBuf::from("/tekton/results"));
     assert_eq!(config.steps_dir, PathBuf::from("/tekton/steps"));
@@ -40,7 +40,7 @@ fn nothing_set_gives_the_documented_defaults() {
 }
 
 #[test]
-fn flag_before_environment_before_directory_before_default() {
+fn flags_precede_environment_directory_and_default() {
     let dir = tempfile::tempdir().unwrap();
     let write = |key: &str, value: &str| std::fs::write(dir.path().join(key), value).unwrap();
     write("storage.oci.repository", "dir.example/a\n");
@@ -53,7 +53,7 @@ fn flag_before_environment_before_directory_before_default() {
     assert_eq!(repository(Flags::new(), &[]), None);
     assert_eq!(repository(Flags::new(), &[from_dir]).as_deref(), Some("dir.example/a"));
     assert_eq!(repository(Flags::new(), &[from_dir, env]).as_deref(), Some("env.example/a"));
-    // cosign's variable is in the environment too, and comes before the directory.
+    // cosign's variable belongs to the environment too, and takes precedence over the directory.
     let cosign = ("COSIGN_REPOSITORY", " cosign.example/a\n");
     assert_eq!(repository(Flags::new(), &[cosign]).as_deref(), Some("cosign.example/a"));
     assert_eq!(repository(Flags::new(), &[from_dir, cosign]).as_deref(), Some("cosign.example/a"));
@@ -65,13 +65,13 @@ fn flag_before_environment_before_directory_before_default() {
         Some("dir.example/a")
     );
     let own = self::flags(&[("config", &["storage.oci.repository="])]);
-    assert_eq!(repository(own, &[cosign]), None, "the flag says: the image's own");
+    assert_eq!(repository(own, &[cosign]), None, "the flag selects the image's own repository");
     let flags = flags(&[("config", &["storage.oci.repository=flag.example/a"]), ("config-dir", &[path])]);
     assert_eq!(repository(flags, &[env, cosign]).as_deref(), Some("flag.example/a"));
 }
 
 #[test]
-fn an_empty_variable_counts_as_unset_but_for_a_storage() {
+fn an_empty_variable_counts_as_unset_except_for_a_storage() {
     let env = [
         ("STEPSEAL_JOBS", ""),
         ("STEPSEAL_ARTIFACTS_OCI_STORAGE", ""),
@@ -88,9 +88,9 @@ fn an_empty_variable_counts_as_unset_but_for_a_storage() {
     assert_eq!(config.oci.repository.unwrap().to_string(), "dir.example/a");
 }
 
-/// Every setting of every table, whichever command reads it.
+/// Checks every setting of every table, whichever command reads it.
 #[test]
-fn a_blank_is_no_value_of_any_setting() {
+fn a_blank_is_not_a_value_of_any_setting() {
     let tables = settings::VERIFY_TABLES.iter().copied().flatten();
     for setting in tables.chain(settings::SETTINGS).chain(settings::AGENT_SETTINGS) {
         for blank in ["", " ", ",", " , ", "\n", ":", "\u{3000}", "\u{200b}"] {
@@ -113,7 +113,7 @@ fn a_blank_is_no_value_of_any_setting() {
 }
 
 #[test]
-fn empty_elements_beside_others_are_left_out_and_blank_ones_are_refused() {
+fn empty_list_elements_are_ignored_and_blank_elements_are_rejected() {
     let values = |text: &str, setting: &Setting| {
         let read = sources(Flags::new(), &[(setting.env, text)]).values(setting);
         read.map(|given| given.unwrap().0).map_err(|error| error.to_string())
@@ -156,23 +156,19 @@ fn lists_come_from_repeated_flags_or_one_variable() {
 }
 
 #[test]
-fn every_wrong_value_names_its_place_and_what_is_taken() {
+fn every_invalid_value_is_reported_with_its_source_and_the_expected_form() {
     let cases = [
         ("STEPSEAL_JOBS", "0", "STEPSEAL_JOBS: \"0\" is not a number from 1 to 1000"),
         ("STEPSEAL_TIMEOUT", "soon", "STEPSEAL_TIMEOUT: \"soon\" is not a duration"),
         ("STEPSEAL_LENIENT", "yes", "STEPSEAL_LENIENT: \"yes\" is not true or false"),
         ("STEPSEAL_OUTPUT", "xml", "is not human or json"),
         ("STEPSEAL_ANNOTATIONS", "novalue", "is not KEY=VALUE"),
-        ("STEPSEAL_ANNOTATIONS", "a=1,a=2", "it is given twice"),
+        ("STEPSEAL_ANNOTATIONS", "a=1,a=2", "the annotation is given twice"),
         ("STEPSEAL_INSECURE_REGISTRIES", "http://a.example", "is not HOST or HOST:PORT"),
         ("STEPSEAL_IDENTITIES", "a.example/x@sha256:ab", "is not an image name"),
         ("STEPSEAL_ARTIFACTS_OCI_STORAGE", "gcs", "allowed: \"oci\", \"tekton\", \"directory\", empty"),
         ("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", "tar", "allowed: \"dsse\", \"sigstore-bundle\""),
-        (
-            "STEPSEAL_ARTIFACTS_TASKRUN_STORAGE",
-            "tekton,docdb",
-            "\"docdb\" is not something this version can do",
-        ),
+        ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "tekton,docdb", "\"docdb\" is not supported"),
         ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "directory", "--signatures-dir is not set"),
         ("STEPSEAL_ARTIFACTS_TASKRUN_FORMAT", "slsa/v3", "allowed: \"in-toto\", \"slsa/v1\""),
         ("STEPSEAL_ARTIFACTS_PIPELINERUN_SIGNER", "kms", "allowed: \"x509\", \"none\""),
@@ -203,7 +199,7 @@ fn every_wrong_value_names_its_place_and_what_is_taken() {
 }
 
 #[test]
-fn several_stores_stand_between_commas_and_an_empty_entry_is_named() {
+fn several_stores_are_separated_by_commas_and_empty_entries_give_a_warning() {
     let env = [
         ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "tekton,"),
         ("STEPSEAL_ARTIFACTS_PIPELINERUN_STORAGE", "tekton, oci,tekton"),
@@ -218,7 +214,7 @@ fn several_stores_stand_between_commas_and_an_empty_entry_is_named() {
 }
 
 #[test]
-fn the_encodings_are_a_list_whose_order_and_repetitions_mean_nothing() {
+fn the_order_and_repetition_of_encodings_do_not_matter() {
     let both = vec![Encoding::Dsse, Encoding::SigstoreBundle];
     let cases = [
         ("dsse", both[..1].to_vec(), 0),
@@ -243,13 +239,16 @@ fn the_encodings_are_a_list_whose_order_and_repetitions_mean_nothing() {
             let config = config(flags, &env).unwrap();
             assert_eq!(config.oci.encodings, want, "{text}");
             assert_eq!(config.warnings.len(), warnings, "{text}: {:?}", config.warnings);
-            let named = |warning: &String| warning.contains("has an empty entry, which is left out");
+            let named = |warning: &String| warning.contains("has an empty entry, which is ignored");
             assert!(config.warnings.iter().all(named), "{:?}", config.warnings);
         }
     }
     for (text, want) in [
-        ("dsse,tar", "\"tar\" is not something this version can do for storage.oci.encoding-format"),
-        ("dsse sigstore-bundle", "allowed: \"dsse\", \"sigstore-bundle\"; several between commas"),
+        ("dsse,tar", "\"tar\" is not supported for storage.oci.encoding-format"),
+        (
+            "dsse sigstore-bundle",
+            "allowed: \"dsse\", \"sigstore-bundle\"; separate several values with commas",
+        ),
         ("DSSE", "\"DSSE\" is not"),
     ] {
         let override_ = format!("storage.oci.encoding-format={text}");
@@ -261,17 +260,17 @@ fn the_encodings_are_a_list_whose_order_and_repetitions_mean_nothing() {
 }
 
 #[test]
-fn a_run_is_named_once_and_the_format_tekton_goes_to_no_registry() {
+fn two_runs_and_the_format_tekton_in_a_registry_are_errors() {
     let error = config(flags(&[("run", &["f"]), ("taskrun", &["a/b"])]), &[]).unwrap_err();
     assert!(error.to_string().contains("the only run"), "{error}");
     let env =
         [("STEPSEAL_ARTIFACTS_TASKRUN_FORMAT", "tekton"), ("STEPSEAL_ARTIFACTS_TASKRUN_STORAGE", "oci")];
     let error = config(Flags::new(), &env).unwrap_err();
-    assert!(error.to_string().contains("no in-toto statement"), "{error}");
+    assert!(error.to_string().contains("not an in-toto statement"), "{error}");
 }
 
 #[test]
-fn what_nobody_knows_is_named() {
+fn unknown_settings_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("artifacts.oci.storge"), "oci").unwrap();
     std::fs::write(dir.path().join("transparency.url"), "x").unwrap();
@@ -283,13 +282,13 @@ fn what_nobody_knows_is_named() {
     assert!(sources.warnings[0].starts_with("STEPSEAL_JOB "));
     assert!(sources.warnings[1].contains("artifacts.oci.storge"));
     let error = config(flags(&[("config", &["builder.id="])]), &[]).unwrap_err();
-    assert!(error.to_string().contains("is not a URI that names who builds"), "{error}");
+    assert!(error.to_string().contains("is not a URI of the builder"), "{error}");
     let error = config(flags(&[("config", &["artifacts.oci.storge=oci"])]), &[]).unwrap_err();
     assert!(error.to_string().contains("artifacts.oci.storge"), "{error}");
 }
 
 #[test]
-fn a_time_is_read_from_source_date_epoch() {
+fn the_time_is_read_from_source_date_epoch() {
     let sources = sources(Flags::new(), &[]);
     let created = Config::new(&sources, Some("1700000000")).unwrap().created.unwrap();
     assert_eq!(created.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(), 1_700_000_000);
@@ -298,7 +297,7 @@ fn a_time_is_read_from_source_date_epoch() {
 }
 
 #[test]
-fn a_key_in_place_of_its_place_is_not_repeated() {
+fn a_key_given_in_place_of_its_location_is_not_repeated() {
     let pem = "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\neyJrZGYi\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----";
     for error in [
         config(flags(&[("key", &[pem])]), &[]).unwrap_err(),
@@ -311,9 +310,9 @@ fn a_key_in_place_of_its_place_is_not_repeated() {
     }
 }
 
-/// The agent's patterns have the reason that the other commands give.
+/// Invalid patterns of the agent give the same reason as those of other commands.
 #[test]
-fn a_pattern_of_the_agent_has_its_own_reason_and_hint() {
+fn an_invalid_pattern_of_the_agent_has_its_reason_and_hint() {
     for text in ["docker.io/*", "Team/*", "registry.example", "*:443/**"] {
         let want = text.parse::<crate::oci::Pattern>().unwrap_err();
         let error = AgentConfig::new(&sources(flags(&[("allow", &[text])]), &[])).unwrap_err();

@@ -1,4 +1,4 @@
-//! What the verify commands need to know.
+//! The configuration of the verify commands.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,75 +9,75 @@ use crate::key::Hash;
 use crate::oci::Repository;
 use crate::oci::reference::is_host;
 
-/// The configuration of the verify commands, checked.
+/// The validated settings of the verify commands.
 #[derive(Debug)]
 pub struct Verification {
-    /// The places of public keys.
+    /// The locations of public keys.
     pub keys: Vec<String>,
-    /// Whether the keys were named, by flag or environment.
+    /// Whether a flag or variable names the keys.
     pub keys_named: bool,
-    /// The identity of certificates: text and whether it is a regular expression.
+    /// The accepted certificate identity, and whether it is a regular expression.
     pub identity: Option<(String, bool)>,
-    /// The issuer of certificates: text and whether it is a regular expression.
+    /// The accepted certificate issuer, and whether it is a regular expression.
     pub issuer: Option<(String, bool)>,
-    /// What else certificates must say of a workflow of GitHub's, by the ends of the flags.
+    /// Further required GitHub workflow claims, by the suffixes of the flags.
     pub workflow: Vec<(&'static str, String)>,
-    /// The one hash that signatures may be of; `None`: any.
+    /// The only accepted hash of signatures; `None` for any hash.
     pub hash: Option<Hash>,
-    /// Another trusted root than the public one.
+    /// The trusted root's file; `None` for the built-in public root.
     pub trusted_root: Option<PathBuf>,
-    /// Whether signatures count without a log entry.
+    /// Whether to accept signatures without a log entry.
     pub ignore_tlog: bool,
-    /// Whether certificates count without a proof that they were logged.
+    /// Whether to accept certificates without an SCT.
     pub ignore_sct: bool,
-    /// Whether a timestamp is required.
+    /// Whether to require a timestamp.
     pub signed_timestamps: bool,
-    /// Whether bundles 0.3 may have a certificate chain.
+    /// Whether to accept a certificate chain in version 0.3 bundles.
     pub allow_certificate_chain: bool,
-    /// Whether JSON is printed.
+    /// Whether to print JSON.
     pub json: bool,
     /// The time limit of the whole run.
     pub timeout: Duration,
-    /// Whether each manifest of an index is verified too.
+    /// Whether the manifests of an index are verified too.
     pub recursive: bool,
-    /// Places of credentials named explicitly; `None`: the usual places.
+    /// The credential locations in the settings; `None` for the default places.
     pub registry_config: Option<Vec<PathBuf>>,
-    /// Hosts that get plain HTTP.
+    /// The hosts that get plain HTTP.
     pub insecure_registries: Vec<String>,
-    /// More CA certificates.
+    /// Additional files or directories with CA certificates.
     pub registry_ca: Vec<PathBuf>,
-    /// Folders with certificates of single registries.
+    /// Directories with certificates of single registries.
     pub registry_certs_dirs: Vec<PathBuf>,
-    /// cosign's registry flags.
+    /// The values of cosign's registry flags.
     pub registry: RegistryAccess,
-    /// How many images are worked on at a time.
+    /// The most images processed at a time.
     pub jobs: usize,
     /// Annotations that a signature must have.
     pub annotations: BTreeMap<String, String>,
-    /// The policy's file.
+    /// The path of the policy file.
     pub policy: Option<PathBuf>,
-    /// Where the Task's results are.
+    /// The directory of the Task's results.
     pub results_dir: PathBuf,
-    /// Where the steps' folders are.
+    /// The directory of the steps' results.
     pub steps_dir: PathBuf,
-    /// The predicate type as it was given.
+    /// The given predicate type, unparsed.
     pub predicate_type: String,
-    /// What the statement must say, as it was given.
+    /// The given conditions for the statement, unparsed.
     pub requires: Vec<String>,
-    /// Where the token for the Kubernetes API is.
+    /// The directory with the token for the Kubernetes API.
     pub cluster_credentials: PathBuf,
-    /// Another repository for signatures than the image's own.
+    /// The repository for signatures; `None` for the image's own.
     pub repository: Option<Repository>,
-    /// What was given and has no effect, each naming itself.
+    /// Warnings about values without effect. Each names its source.
     pub warnings: Vec<String>,
 }
 
 impl Verification {
-    /// Checks everything the sources give.
+    /// Reads and validates the settings.
     ///
     /// # Errors
     ///
-    /// The first value that isn't what its setting takes, or two that contradict each other.
+    /// The first invalid value, or two contradicting values.
     pub fn new(sources: &Sources) -> Result<Self, ConfigError> {
         if let Some(text) = sources.unknown_overrides().next() {
             return Err(ConfigError::Override { text: crate::foreign::shown(text, super::SHOWN_BYTES) });
@@ -97,7 +97,7 @@ impl Verification {
             workflow: read.workflow()?,
             hash: read.optional(
                 &settings::SIGNATURE_DIGEST,
-                "a hash that is verified: sha256, sha384 or sha512",
+                "a supported hash: sha256, sha384 or sha512",
                 Hash::asked,
             )?,
             trusted_root: given(&settings::TRUSTED_ROOT)?,
@@ -138,7 +138,7 @@ impl Verification {
 }
 
 impl Reader<'_> {
-    /// What certificates must say of a workflow.
+    /// Reads the required GitHub workflow claims.
     fn workflow(&self) -> Result<Vec<(&'static str, String)>, ConfigError> {
         let settings = [
             ("name", settings::WORKFLOW_NAME),
@@ -154,7 +154,7 @@ impl Reader<'_> {
         Ok(given)
     }
 
-    /// A text, or a regular expression in its place; both at once contradict each other.
+    /// Reads an exact text or a regular expression. Both together are a contradiction.
     fn exact_or_regexp(
         &self,
         exact: &settings::Setting,
@@ -162,7 +162,7 @@ impl Reader<'_> {
     ) -> Result<Option<(String, bool)>, ConfigError> {
         match (self.last(exact)?, self.last(regexp)?) {
             (Some(_), Some((text, origin))) => {
-                Err(bad(origin, &text, &format!("given alone: there is --{} too", exact.flag)))
+                Err(bad(origin, &text, &format!("allowed together with --{}", exact.flag)))
             }
             (Some((text, _)), None) => Ok(Some((text, false))),
             (None, Some((text, _))) => Ok(Some((text, true))),

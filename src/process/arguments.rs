@@ -1,7 +1,7 @@
-//! Secrets among the arguments: taken out before anything reads these, and overwritten where the kernel keeps them.
+//! Removes secrets from the arguments before other code reads them, and overwrites them in the kernel's view.
 //!
-//! The kernel shows a program's arguments to everyone as `/proc/PID/cmdline`, which is what `ps` prints. Between the start of the
-//! program and the overwriting, which comes first, they can be read: a variable is the better place for a secret.
+//! The kernel shows a program's arguments to everyone as `/proc/PID/cmdline`, which `ps` prints. They can be read until the program
+//! overwrites them, which it does first of all. So a variable is a better place for a secret.
 
 use std::ffi::OsString;
 use std::io;
@@ -14,24 +14,24 @@ use super::environment::{self, Block};
 use super::memory::OwnMemory;
 use crate::secret::Secret;
 
-/// What is put in the place of a secret; not blank, and no flag.
+/// The replacement for a secret. It is neither blank nor a flag.
 const PLACEHOLDER: &str = "(hidden)";
-/// What a secret is overwritten with in memory: a zero byte would end the argument there.
+/// The byte that overwrites a secret in memory. A zero byte would end the argument.
 const OVERWRITTEN: u8 = b'x';
 
-/// Where a secret stands among the arguments.
+/// The location of a secret in the arguments.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
-    /// The flag, as it is in the list of flags.
+    /// The index in the list of flags.
     flag: usize,
-    /// The number of the argument.
+    /// The index of the argument.
     at: usize,
-    /// The bytes of it that are the value.
+    /// The range of the value in the argument.
     value: Range<usize>,
 }
 
-/// The places of the values of `flags` (names without `--`): `--flag VALUE` and `--flag=VALUE`, before a `--`. What another flag follows has
-/// no value, and an empty one is none: the command line's parser says so.
+/// Finds the values of `flags` (names without `--`): `--flag VALUE` and `--flag=VALUE`, before a `--`. A flag without a value, because another
+/// flag follows or the value is empty, is skipped; the command line parser reports it.
 fn places<'a>(arguments: impl IntoIterator<Item = &'a [u8]>, flags: &[&str]) -> Vec<Place> {
     let mut found = Vec::new();
     let mut awaited = None;
@@ -45,7 +45,7 @@ fn places<'a>(arguments: impl IntoIterator<Item = &'a [u8]>, flags: &[&str]) -> 
         if argument == b"--" {
             break;
         }
-        // cosign takes one hyphen before a long flag, too.
+        // cosign also accepts a single hyphen before a long flag.
         let Some(text) = argument.strip_prefix(b"--").or_else(|| argument.strip_prefix(b"-")) else {
             continue;
         };
@@ -68,7 +68,7 @@ fn is_flag(argument: &[u8]) -> bool {
     matches!(argument, [b'-', b'-', first, ..] if first.is_ascii_alphabetic())
 }
 
-/// Takes the values of `flags` out of the arguments, with the flag of each; of those that are blank none is taken. A placeholder stands there then.
+/// Removes the values of `flags` from the arguments and returns them with their flags. A placeholder replaces each value. Blank values stay.
 pub fn take<'a>(arguments: &mut [OsString], flags: &[&'a str]) -> Vec<(&'a str, Secret)> {
     let found = places(arguments.iter().map(|argument| argument.as_bytes()), flags);
     let mut taken = Vec::new();
@@ -89,11 +89,11 @@ pub fn take<'a>(arguments: &mut [OsString], flags: &[&'a str]) -> Vec<(&'a str, 
     taken
 }
 
-/// Overwrites the values of `flags` in the memory of this process that the kernel shows as its arguments.
+/// Overwrites the values of `flags` in the memory that the kernel shows as this process' arguments.
 ///
 /// # Errors
 ///
-/// What the system refuses.
+/// The system refuses access to the memory.
 pub(super) fn overwrite(flags: &[&str]) -> Result<(), String> {
     let block = environment::block(Block::Arguments)?;
     overwrite_in(&block, flags).map_err(|error| format!("its own memory: {error}"))
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_taken_from_where_the_flag_has_its_value() {
+    fn secrets_are_taken_from_both_forms_of_a_flag() {
         for (given, left, secrets) in [
             (
                 &["sign", "--registry-password", "a b"][..],
@@ -147,7 +147,7 @@ mod tests {
                 &["--registry-password", "(hidden)", "--registry-password=(hidden)"],
                 &["a", "b"],
             ),
-            // What the parser says something about stays as it is.
+            // Arguments that the parser rejects stay unchanged.
             (&["--registry-password", "--key", "k"], &["--registry-password", "--key", "k"], &[]),
             (&["--registry-password"], &["--registry-password"], &[]),
             (&["--registry-password="], &["--registry-password="], &[]),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_overwritten_is_the_value_alone() {
+    fn only_the_value_is_overwritten() {
         let mut there =
             b"stepseal\0sign\0--registry-password\0hunter2\0--registry-token=hunter3\0a\0".to_vec();
         let start = there.as_mut_ptr().addr() as u64;

@@ -1,8 +1,8 @@
-//! The environment of this process: read once, and its secrets overwritten where the kernel keeps them.
+//! Reads the environment of this process once, and overwrites its secrets in memory.
 //!
-//! The kernel puts the variables on the stack of a new program and shows that memory as `/proc/PID/environ` for as long as the
-//! process runs. Programs that the process starts inherit it, and a core dump holds it. So the values that are secret are replaced
-//! with zero bytes in that memory. A variable that was overwritten is still set, and empty.
+//! The kernel puts the variables on the stack of a new program and shows that memory as `/proc/PID/environ` while the
+//! process runs. Programs that the process starts inherit it, and core dumps include it. So secret values are replaced
+//! with zero bytes in that memory. An overwritten variable is still set, but empty.
 //!
 //! Spec: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html> (`env_start`, `env_end`),
 //! <https://man7.org/linux/man-pages/man5/proc_pid_environ.5.html>
@@ -21,47 +21,47 @@ use zeroize::Zeroizing;
 use super::memory::OwnMemory;
 use crate::secret::Secret;
 
-/// The longest environment that is overwritten; the kernel's own limit for arguments and environment is 6 MiB.
+/// The longest environment that is overwritten, in bytes. The kernel limits arguments and environment to 6 MiB.
 const MAX_BLOCK_BYTES: u64 = 64 * 1024 * 1024;
-/// The longest `/proc/self/stat`: it has 52 numbers and a name of 16 bytes.
+/// The longest `/proc/self/stat`, in bytes. It has 52 numbers and a name of 16 bytes.
 const MAX_STAT_BYTES: u64 = 4096;
-/// What the name of a variable with a key begins with, in arguments and in other variables.
+/// The prefix of a reference to a variable, in arguments and in other variables.
 const REFERENCE: &[u8] = b"env://";
 
-/// Which variables are secret.
+/// Rules for which variables and flags are secret.
 #[derive(Clone)]
 pub struct SecretNames<'a> {
-    /// Variables that are secret whenever they are set.
+    /// Variables that are always secret.
     pub always: Vec<&'a str>,
-    /// Variables with the URL of a proxy: secret if the URL has user information.
+    /// Variables with proxy URLs, which are secret if the URL has user information.
     pub proxies: &'a [&'a str],
     /// Flags whose values are secret, without `--`.
     pub flags: Vec<&'a str>,
-    /// Variables that stay readable although an `env://` names them: settings. Otherwise a value that another program
-    /// chooses could hide a restriction.
+    /// Settings, which stay readable even if an `env://` names them. Otherwise a value from another program could
+    /// hide a restriction.
     pub never: &'a dyn Fn(&str) -> bool,
 }
 
-/// The variables of this process.
+/// The environment variables of this process.
 #[derive(Default)]
 pub struct Variables {
-    /// Those that are not secret, in the order of the environment.
+    /// The variables that are not secret, in the order of the environment.
     pub ordinary: Vec<(OsString, OsString)>,
-    /// Those that are, in the same order.
+    /// The secret variables, in the same order.
     pub secret: Vec<(OsString, Secret)>,
 }
 
-/// What became of the secrets in the environment.
+/// Whether the secrets in the environment are overwritten.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum EnvironmentState {
-    /// No variable is secret.
+    /// There are no secret variables.
     NothingSecret,
-    /// The values are overwritten: `/proc/PID/environ` doesn't show them.
+    /// The values are overwritten, so `/proc/PID/environ` doesn't show them.
     Overwritten,
-    /// The values are still there.
+    /// The values are still in memory.
     NotOverwritten {
-        /// What refused it.
+        /// Why they could not be overwritten.
         why: String,
     },
 }
@@ -77,10 +77,10 @@ impl fmt::Display for EnvironmentState {
 }
 
 impl Variables {
-    /// Reads the environment, with the variables that `arguments` name as `env://NAME`.
+    /// Reads the environment. Variables that `arguments` name as `env://NAME` are secret.
     pub(super) fn read(arguments: &[OsString], names: &SecretNames<'_>) -> Self {
         let all: Vec<(OsString, Zeroizing<Vec<u8>>)> = std::env::vars_os()
-            // `into_vec` keeps the allocation, so that this is the only copy.
+            // `into_vec` keeps the allocation, so this is the only copy.
             .map(|(name, value)| (name, Zeroizing::new(value.into_vec())))
             .collect();
         let texts = arguments.iter().map(|argument| argument.as_bytes());
@@ -113,7 +113,7 @@ impl Variables {
             return EnvironmentState::NothingSecret;
         }
         match overwrite(&names) {
-            // A name can be there twice, so there may be more entries than names.
+            // A name can occur twice, so there may be more entries than names.
             Ok(count) if count >= self.secret.len() => EnvironmentState::Overwritten,
             Ok(_) => {
                 EnvironmentState::NotOverwritten { why: "a variable is not where the kernel says".into() }
@@ -123,7 +123,7 @@ impl Variables {
     }
 }
 
-/// Overwrites the values of `names`, and returns how many entries have one of these names.
+/// Overwrites the values of `names`, and returns how many entries have these names.
 fn overwrite(names: &BTreeSet<&[u8]>) -> Result<usize, String> {
     let block = block(Block::Environment)?;
     overwrite_in(&block, names).map_err(|error| format!("its own memory: {error}"))
@@ -138,41 +138,41 @@ fn overwrite_in(block: &Range<u64>, names: &BTreeSet<&[u8]>) -> io::Result<usize
     for value in &found {
         let (zeros, start) = (vec![0; value.len()], block.start + value.start as u64);
         memory.write(start, &zeros)?;
-        // A sandbox may take the write and drop it.
+        // A sandbox may accept the write and discard it.
         let mut left = Zeroizing::new(vec![1; value.len()]);
         memory.read(start, &mut left)?;
         if *left != zeros {
-            return Err(io::Error::other("what was written is not there"));
+            return Err(io::Error::other("the write had no effect"));
         }
     }
     Ok(found.len())
 }
 
-/// A part of this process' memory that the kernel shows.
+/// A part of this process' memory that the kernel exposes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Block {
-    /// `/proc/PID/cmdline`.
+    /// The arguments, shown as `/proc/PID/cmdline`.
     Arguments,
-    /// `/proc/PID/environ`.
+    /// The environment, shown as `/proc/PID/environ`.
     Environment,
 }
 
-/// The addresses of a block.
+/// Finds the addresses of a block.
 ///
 /// # Errors
 ///
-/// What the system refuses to say.
+/// The system doesn't provide the addresses.
 pub(super) fn block(which: Block) -> Result<Range<u64>, String> {
     let mut stat = Vec::new();
     File::open("/proc/self/stat")
         .and_then(|file| file.take(MAX_STAT_BYTES).read_to_end(&mut stat))
         .map_err(|error| format!("/proc/self/stat: {error}"))?;
-    addresses(&stat, which).ok_or_else(|| "/proc/self/stat: no address of it".to_owned())
+    addresses(&stat, which).ok_or_else(|| "/proc/self/stat: no address".to_owned())
 }
 
-/// The addresses of a block, in the content of `/proc/self/stat`; `None`: it doesn't say.
+/// Finds the addresses of a block in the content of `/proc/self/stat`; `None` if they are missing or invalid.
 ///
-/// The second field is the program's name between parentheses, which may have blanks and parentheses in it.
+/// The second field is the program's name in parentheses, and may contain blanks and parentheses.
 fn addresses(stat: &[u8], which: Block) -> Option<Range<u64>> {
     /// The number of the first field after the name.
     const FIRST: usize = 3;
@@ -189,12 +189,12 @@ fn addresses(stat: &[u8], which: Block) -> Option<Range<u64>> {
     (start > 0 && length > 0 && length <= MAX_BLOCK_BYTES).then_some(start..end)
 }
 
-/// Where in the environment `block` the values of `names` are: of each entry with one of these names, also where a name is there twice.
+/// The ranges of the values of `names` in the environment `block`, including duplicate names.
 fn values(block: &[u8], names: &BTreeSet<&[u8]>) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = 0;
     for entry in block.split(|byte| *byte == 0) {
-        // As the standard library: a name has at least one byte, which may be `=`. An entry without `=` is no variable.
+        // As in the standard library, a name has at least one byte, which may be `=`. An entry without `=` is not a variable.
         let equals = entry.iter().skip(1).position(|byte| *byte == b'=').map(|position| position + 1);
         if let Some(equals) = equals
             && entry.get(..equals).is_some_and(|name| names.contains(name))
@@ -206,7 +206,7 @@ fn values(block: &[u8], names: &BTreeSet<&[u8]>) -> Vec<Range<usize>> {
     found
 }
 
-/// The names in each `env://NAME` of a text.
+/// The names in all `env://NAME` references of a text.
 fn references(text: &[u8]) -> Vec<&str> {
     let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let mut names = Vec::new();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_are_found_behind_any_name() {
+    fn the_addresses_are_found_after_any_program_name() {
         for name in ["stepseal", "a b", "a) S 1 2 (b", "))", "", "\u{e9} )"] {
             assert_eq!(block(&stat(name, "4096", "5000")), Some(4096..5000), "{name}");
             let arguments = addresses(&stat(name, "4096", "5000"), Block::Arguments);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_no_addresses_is_refused() {
+    fn invalid_addresses_are_rejected() {
         for (start, end) in [
             ("0", "0"),
             ("0", "10"),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_of_a_name_is_found_and_no_other() {
+    fn every_value_of_a_name_and_no_other_is_found() {
         let block = b"A=1\0NOT\0=X=2\0PW=first\0XPW=3\0PW\0PW=\0B=PW=4\0PW=\xff=x\0\0\0PW=last";
         let want: [&[u8]; 4] = [b"first", b"", b"\xff=x", b"last"];
         assert_eq!(found(block, &["PW"]), want);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_found_wherever_they_stand() {
+    fn references_are_found_anywhere_in_a_text() {
         for (text, want) in [
             ("env://A", vec!["A"]),
             ("--key=env://A_1", vec!["A_1"]),
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_as_programs_read_it() {
+    fn the_json_has_the_documented_form() {
         for (state, json) in [
             (EnvironmentState::NothingSecret, r#"{"state":"nothingSecret"}"#),
             (EnvironmentState::Overwritten, r#"{"state":"overwritten"}"#),
@@ -316,7 +316,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read(stat in proptest::collection::vec(any::<u8>(), 0..400), text in any::<Vec<u8>>()) {
+        fn any_bytes_are_parsed(stat in proptest::collection::vec(any::<u8>(), 0..400), text in any::<Vec<u8>>()) {
             let _ = (block(&stat), references(&text));
             for range in values(&text, &BTreeSet::from([b"A".as_slice()])) {
                 prop_assert!(!text[range].contains(&0));

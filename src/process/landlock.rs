@@ -1,14 +1,14 @@
-//! Landlock: the files that this process may read and write.
+//! Landlock: restricts the files that this process may access.
 //!
-//! [`Rules`] lists them, and [`Rules::enforce`] forbids everything else for the thread that calls it and for those that it starts:
-//! reading, writing, making, removing and running files, ioctls of devices, listening on TCP ports, abstract sockets and signals
-//! of other processes. What is open already stays open. It can't be undone.
+//! [`Rules`] lists the allowed files. [`Rules::enforce`] forbids everything else for the calling thread and the threads that it starts:
+//! reading, writing, creating, removing and running files, device ioctls, listening on TCP ports, and abstract sockets and signals
+//! of other processes. Files that are already open stay open. The restriction can't be undone.
 //!
-//! A rule is about the file or folder that is there when the rule is made, wherever links lead then. A file that replaces it later
-//! is another file; whatever comes into a folder is in the folder.
+//! A rule applies to the file or directory that exists when the rule is added, after following links. A file that replaces it later
+//! is not covered; files that are added to a covered directory are.
 //!
-//! Landlock is a second line of defense: where the kernel lacks it, or only knows a part of it, that is reported and never a
-//! failure.
+//! Landlock is a second line of defense. If the kernel doesn't have it, or only an older version, that is reported and is never
+//! a failure.
 //!
 //! Spec: <https://docs.kernel.org/userspace-api/landlock.html>
 
@@ -26,35 +26,35 @@ use rustix::fs::{FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 use serde::Serialize;
 
-/// The newest interface that is asked for; of an older kernel, as much of it as it has.
+/// The newest interface version to use. Older kernels enforce the part that they support.
 const NEWEST: ABI = ABI::V10;
 
-/// Opens whatever it is as a place, which reads nothing and waits for nothing.
+/// Flags to open a path without reading it and without blocking.
 const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
-/// Making a new file beside the one that it replaces, and removing it again: what a report needs.
+/// The rights to write a report: to create a temporary file, rename it, and remove it.
 const PUT: BitFlags<AccessFs> = make_bitflags!(AccessFs::{WriteFile | MakeReg | RemoveFile});
 
-/// Whether Landlock is in force.
+/// The state of Landlock for this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum Landlock {
     /// The command doesn't use it.
     #[default]
     NotUsed,
-    /// It is in force.
+    /// Landlock restricts this process.
     Enforced {
-        /// The version of the kernel's interface whose rights are restricted.
+        /// The version of the kernel interface that is in use.
         abi: u32,
     },
-    /// The kernel doesn't have it, or a sandbox forbids it.
+    /// The kernel doesn't have Landlock, or a sandbox forbids it.
     NotAvailable {
-        /// What the kernel says.
+        /// The reason from the kernel.
         why: String,
     },
-    /// It is left out, because a program may have to run whose files aren't known.
+    /// Not used, because a program with unknown files may have to run.
     NotEnforced {
-        /// Which program.
+        /// The program, or another reason.
         why: String,
     },
 }
@@ -73,60 +73,60 @@ impl fmt::Display for Landlock {
 /// Whether this process runs more than one command.
 static SEVERAL_COMMANDS: AtomicBool = AtomicBool::new(false);
 
-/// Leaves Landlock out from now on: this process runs more than one command, and the files of the first are not those of the next.
+/// Disables Landlock from now on, for processes that run several commands: each command needs different files.
 pub(crate) fn forgo() {
     SEVERAL_COMMANDS.store(true, Ordering::Relaxed);
 }
 
-/// A file or folder, and what may be done with it.
+/// A file or directory with the allowed access.
 #[derive(Debug)]
 struct Rule {
-    /// Where it was found, for the log.
+    /// The original path, for the log.
     path: PathBuf,
     place: OwnedFd,
     rights: BitFlags<AccessFs>,
 }
 
-/// The files that may be used. What isn't there, or can't be opened, has no rule.
+/// The allowed files. A path that doesn't exist or can't be opened has no rule.
 #[derive(Debug, Default)]
 pub struct Rules(Vec<Rule>);
 
 impl Rules {
-    /// Lets the file at `path` be read, or the folder with all that is in it; links are followed wherever they lead.
+    /// Allows reading the file at `path`, or the directory with everything in it. Follows links.
     pub fn read(&mut self, path: &Path) {
         if let Some(place) = open(path) {
             self.read_place(path, place);
         }
     }
 
-    /// The same of what is open as `place`; `path` names it in the log.
+    /// The same for the open file `place`; `path` names it in the log.
     pub(crate) fn read_place(&mut self, path: &Path, place: OwnedFd) {
         self.add(path, place, make_bitflags!(AccessFs::{ReadFile | ReadDir}));
     }
 
-    /// Lets the names in `folder` be listed, and in the folders below it.
+    /// Allows listing `folder` and the directories below it.
     pub fn list(&mut self, folder: &Path) {
         if let Some(place) = open(folder) {
             self.add(folder, place, AccessFs::ReadDir.into());
         }
     }
 
-    /// Lets files be made in `folder`, and replace those that are there. None can be read.
+    /// Allows creating and replacing files in `folder`, but not reading them.
     pub fn put(&mut self, folder: &Path) {
         if let Some(place) = open(folder) {
             self.add(folder, place, PUT);
         }
     }
 
-    /// Lets what is at `path` be written, wherever links lead.
+    /// Allows writing to the file at `path`. Follows links.
     pub fn write(&mut self, path: &Path) {
         if let Some(place) = open(path) {
             self.add(path, place, AccessFs::WriteFile.into());
         }
     }
 
-    /// Lets files be made in `folder`, replace those that are there, and be read. If it isn't there, it can be made, and so can
-    /// others in the nearest folder above that is there.
+    /// Allows creating, replacing and reading files in `folder`. If it doesn't exist, the same applies to the nearest existing
+    /// directory above it, where directories can be created too.
     pub fn keep(&mut self, folder: &Path) {
         let keep = PUT | AccessFs::ReadFile | AccessFs::ReadDir;
         match open(folder) {
@@ -135,7 +135,7 @@ impl Rules {
         }
     }
 
-    /// Lets the socket at `path` be connected to, also one that is made later: in its folder, or in the nearest one above that is there.
+    /// Allows connecting to sockets in the directory of `path`, or in the nearest existing directory above it, even to sockets created later.
     pub fn connect(&mut self, path: &Path) {
         self.add_above(path, AccessFs::ResolveUnix.into());
     }
@@ -154,7 +154,7 @@ impl Rules {
         self.0.push(Rule { path: path.to_owned(), place, rights });
     }
 
-    /// Forbids everything else, for this thread and those that it starts.
+    /// Forbids all other access for this thread and the threads that it starts.
     pub fn enforce(&self) -> Landlock {
         if SEVERAL_COMMANDS.load(Ordering::Relaxed) {
             return Landlock::NotEnforced { why: "this process runs more than one command".to_owned() };
@@ -168,14 +168,14 @@ impl Rules {
     fn restrict(&self) -> Result<RestrictionStatus, RulesetError> {
         let mut ruleset = Ruleset::default()
             .handle_access(AccessFs::from_all(NEWEST))?
-            // Connecting is not restricted: where registries and clusters listen isn't known before they are asked for.
+            // Connecting is not restricted, because the addresses of registries and clusters are not known in advance.
             .handle_access(AccessNet::BindTcp)?
             .scope(Scope::from_all(NEWEST))?
             .create()?;
         for Rule { path, place, rights } in &self.0 {
             tracing::trace!(path = %path.display(), rights = ?rights, "Landlock rule");
             match (&mut ruleset).add_rule(PathBeneath::new(place, *rights)) {
-                // Without its rule, a file that is needed couldn't be read.
+                // Without this rule, a required file would be unreadable.
                 Err(error) if !needs_no_rule(&error) => return Err(error),
                 _ => {}
             }
@@ -184,7 +184,7 @@ impl Rules {
     }
 }
 
-/// Whether the kernel takes no rule because the file is out of Landlock's reach: a pipe that `/dev/fd` names, for example.
+/// Whether the kernel rejected a rule because Landlock doesn't apply to the file, such as a pipe in `/dev/fd`.
 fn needs_no_rule(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -201,7 +201,7 @@ fn open(path: &Path) -> Option<OwnedFd> {
     rustix::fs::open(path, PLACE, Mode::empty()).ok()
 }
 
-/// What the kernel made of the rules.
+/// The state that results from the kernel's response.
 fn state(ruleset: RulesetStatus, kernel: LandlockStatus) -> Landlock {
     let why = match (kernel, ruleset) {
         (LandlockStatus::NotEnabled, _) => "this kernel has it turned off",
@@ -216,12 +216,12 @@ fn state(ruleset: RulesetStatus, kernel: LandlockStatus) -> Landlock {
     Landlock::NotAvailable { why: why.to_owned() }
 }
 
-/// An error with its causes, in a line.
+/// An error with its causes on one line.
 fn described(error: &(dyn Error + 'static)) -> String {
     let mut parts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
-        // Some errors repeat their cause.
+        // Some errors repeat their cause's text.
         let text = error.to_string();
         if !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);

@@ -1,8 +1,8 @@
-//! The memory of this process by address, without unsafe code.
+//! Accesses the memory of this process by address, without unsafe code.
 //!
-//! `/proc/self/mem` is one way. A process that isn't dumpable from the start, because its user can't read the program's file, can't
-//! open it; `process_vm_readv` and `process_vm_writev` work there, as the kernel lets every process use them on itself. A sandbox
-//! may forbid them.
+//! Usually this uses `/proc/self/mem`. A process that isn't dumpable from the start, because its user can't read the program's file,
+//! can't open it. Then `process_vm_readv` and `process_vm_writev` work, because the kernel lets every process use them on itself. A
+//! sandbox may forbid them.
 //!
 //! Spec: <https://man7.org/linux/man-pages/man5/proc_pid_mem.5.html>,
 //! <https://man7.org/linux/man-pages/man2/process_vm_readv.2.html>
@@ -14,16 +14,16 @@ use std::os::unix::fs::FileExt as _;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 
-/// The memory of this process.
+/// A way to access the memory of this process.
 pub(super) enum OwnMemory {
-    /// `/proc/self/mem`.
+    /// The open file `/proc/self/mem`.
     File(File),
-    /// The system calls; `/proc/self/mem` can't be opened, for the reason that is kept.
+    /// System calls, because `/proc/self/mem` can't be opened for this reason.
     Calls(io::Error),
 }
 
 impl OwnMemory {
-    /// Takes the first way that there is.
+    /// Opens `/proc/self/mem`, or falls back to system calls.
     pub(super) fn open() -> Self {
         match OpenOptions::new().read(true).write(true).open("/proc/self/mem") {
             Ok(file) => Self::File(file),
@@ -31,11 +31,11 @@ impl OwnMemory {
         }
     }
 
-    /// Reads as many bytes as `bytes` has, from `address` on.
+    /// Fills `bytes` from the memory at `address`.
     ///
     /// # Errors
     ///
-    /// The system refuses it, or some of it is no memory.
+    /// The system refuses the read, or a part of the range is unmapped.
     pub(super) fn read(&self, address: u64, bytes: &mut [u8]) -> io::Result<()> {
         match self {
             Self::File(file) => file.read_exact_at(bytes, address),
@@ -47,11 +47,11 @@ impl OwnMemory {
         }
     }
 
-    /// Writes `bytes` from `address` on.
+    /// Writes `bytes` to the memory at `address`.
     ///
     /// # Errors
     ///
-    /// The same as for [`read`](Self::read); then some of it may be written.
+    /// The same as for [`read`](Self::read). A part of the bytes may be written.
     pub(super) fn write(&self, address: u64, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::File(file) => file.write_all_at(bytes, address),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_reads_and_writes_what_is_there() {
+    fn both_ways_read_and_write_the_memory() {
         for memory in ways() {
             let there = vec![7_u8; 5000];
             let address = there.as_ptr().addr() as u64;
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_memory_is_an_error() {
+    fn an_unmapped_address_is_an_error() {
         for memory in ways() {
             assert!(memory.read(8, &mut [0; 8]).is_err());
             assert!(memory.write(8, &[0; 8]).is_err());

@@ -1,7 +1,8 @@
-//! Protection of this process: what the kernel lets others see of it, and what it lets this process do.
+//! Protects this process: limits what other processes can see of it, and what it can do itself.
 //!
-//! [`start`] comes before everything else: it takes the secrets out of the environment, then forbids core dumps, other processes'
-//! looking into this one, and new privileges. What the kernel or a sandbox refuses is noted and never fails a run. [`Protection`] says what is in force. It is asked of the kernel, so a setting that the kernel refused is not reported as set.
+//! Call [`start`] before everything else. It removes secrets from the environment, then forbids core dumps, access by other
+//! processes, and new privileges. If the kernel or a sandbox refuses a setting, that is logged and never fails a run. [`Protection`]
+//! reports the active protection. It queries the kernel, so a refused setting is not reported as active.
 
 pub mod arguments;
 pub(crate) mod environment;
@@ -19,22 +20,22 @@ pub use environment::{EnvironmentState, SecretNames, Variables};
 pub use landlock::Landlock;
 pub use programs::ProgramEnvironment;
 
-/// What [`start`] came to.
+/// The result of [`start`].
 static STARTED: OnceLock<Started> = OnceLock::new();
 
 struct Started {
     environment: EnvironmentState,
-    /// What was refused, with the reason.
+    /// The refused settings, with the reasons.
     refused: Vec<String>,
 }
 
-/// Reads the environment, overwrites what `names` says is secret in it and among the arguments, and protects this process. Call it once, before the
-/// first thread starts: later the environment may be read elsewhere, and another thread would keep its privileges.
+/// Reads the environment, overwrites the secrets in it and in the arguments, and protects this process. Call it once, before the
+/// first thread starts. Later, other code may have read the environment, and other threads would keep their privileges.
 ///
-/// `arguments` are searched for variables that are named as `env://NAME`.
+/// `names` defines which variables and flags are secret. `arguments` are searched for variables in the form `env://NAME`.
 pub fn start(arguments: &[OsString], names: &SecretNames<'_>) -> Variables {
     let variables = Variables::read(arguments, names);
-    // First: a process that isn't dumpable can't open its own memory, unless it is root's.
+    // This comes first: only root can open the memory of a process that isn't dumpable, even its own.
     let environment = variables.overwrite();
     let in_arguments = arguments::overwrite(&names.flags);
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -46,12 +47,12 @@ pub fn start(arguments: &[OsString], names: &SecretNames<'_>) -> Variables {
     let refused = settings.into_iter().filter_map(|(name, set)| Some(format!("{name}: {}", set.err()?)));
     let refused =
         refused.chain(in_arguments.err().map(|why| format!("overwriting secrets in the arguments: {why}")));
-    // A second call, as tests may make it, finds what the first one left.
+    // A second call, as in tests, keeps the result of the first.
     let _ = STARTED.set(Started { environment, refused: refused.collect() });
     variables
 }
 
-/// Logs what of the protection was refused. Call it when the log has started.
+/// Logs the refused settings. Call it after the log is set up.
 pub(crate) fn log_refused() {
     let Some(Started { refused, .. }) = STARTED.get() else { return };
     for refused in refused {
@@ -59,31 +60,31 @@ pub(crate) fn log_refused() {
     }
 }
 
-/// What is in force for this process.
+/// The active protection of this process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Protection {
-    /// Whether other processes of the same user may read this one's memory and environment (`PR_GET_DUMPABLE`).
+    /// Whether other processes of the same user may read the memory and environment of this process (`PR_GET_DUMPABLE`).
     pub dumpable: bool,
     /// The largest core dump, in bytes; `None`: unlimited (`RLIMIT_CORE`).
     pub core_limit: Option<u64>,
-    /// Whether programs that this process starts can gain privileges (`PR_GET_NO_NEW_PRIVS` is 1: they can't).
+    /// Whether programs that this process starts are kept from gaining privileges (`PR_GET_NO_NEW_PRIVS`).
     pub no_new_privs: bool,
-    /// Whether the secrets in the environment are overwritten.
+    /// Whether secrets in the environment are overwritten.
     pub environment: EnvironmentState,
-    /// What of the file system this process may use.
+    /// The state of Landlock, which restricts access to files.
     pub landlock: Landlock,
 }
 
 impl Protection {
-    /// What is in force now, with what is known of Landlock.
+    /// Queries the active protection, with the given state of Landlock.
     pub(crate) fn now(landlock: Landlock) -> Self {
         Self {
             dumpable: !matches!(rustix::process::dumpable_behavior(), Ok(DumpableBehavior::NotDumpable)),
             core_limit: rustix::process::getrlimit(Resource::Core).current,
             no_new_privs: rustix::thread::no_new_privs().unwrap_or(false),
             environment: STARTED.get().map_or_else(
-                || EnvironmentState::NotOverwritten { why: "it was not looked at".into() },
+                || EnvironmentState::NotOverwritten { why: "the environment was not examined".into() },
                 |started| started.environment.clone(),
             ),
             landlock,
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_as_programs_read_it() {
+    fn the_json_has_the_documented_form() {
         let protection = Protection {
             dumpable: false,
             core_limit: Some(0),

@@ -1,4 +1,4 @@
-//! The environment of the programs that this process starts.
+//! The environment for programs that this process starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::secret::Secret;
 
-/// The variables that a credential helper or a plugin gets: those of this process, without its own.
+/// The variables that a credential helper or a plugin gets: those of this process, except Stepseal's own.
 ///
-/// By default there are none.
+/// The default has no variables.
 #[derive(Clone, Default)]
 pub struct ProgramEnvironment(Arc<Inner>);
 
@@ -22,7 +22,7 @@ struct Inner {
 }
 
 impl ProgramEnvironment {
-    /// `ordinary` and `secret` variables are passed on; those with a name of `left_out` are not.
+    /// Creates an environment of `ordinary` and `secret` variables, except those named in `left_out`.
     pub fn new(
         ordinary: impl IntoIterator<Item = (OsString, OsString)>,
         secret: impl IntoIterator<Item = (OsString, Secret)>,
@@ -36,24 +36,24 @@ impl ProgramEnvironment {
         }))
     }
 
-    /// All variables that are passed on.
+    /// All variables that programs get.
     pub fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let ordinary = self.0.ordinary.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         ordinary.chain(self.secret())
     }
 
-    /// Those of them that this process has overwritten, so that a program wouldn't inherit them.
+    /// The variables that this process has overwritten, so that programs wouldn't inherit them.
     pub fn secret(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let secret = self.0.secret.iter();
         secret.map(|(name, value)| (name.as_os_str(), OsStr::from_bytes(value.expose())))
     }
 
-    /// The value that is passed on; `None`: there is none.
+    /// The value that programs get; `None` if they don't get the variable.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
         self.variables().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// The names of the variables of this process that are not passed on.
+    /// The names of this process' variables that programs don't get.
     pub(crate) fn left_out(&self) -> impl Iterator<Item = &OsStr> {
         self.0.left_out.iter().map(OsString::as_os_str)
     }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_is_not_passed_on_and_debug_shows_no_value() {
+    fn omitted_variables_are_not_passed_on_and_debug_shows_no_value() {
         let programs = ProgramEnvironment::new(
             [("PATH".into(), "/bin".into()), ("USER".into(), "ci".into())],
             [

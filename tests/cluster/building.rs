@@ -95,7 +95,7 @@ fn a_step_behind_the_signing_step() {
         }
         let run = place.succeeds("changed", &spec);
         let logs = place.logs(&run);
-        assert!(logs.contains("warning: the step change runs after this one"), "{logs}");
+        assert!(logs.contains("warning: the step change runs after this step"), "{logs}");
         let digest = registry::main().crane(&["digest", &format!("{repository}:1")]);
         assert_ne!(run.result("IMAGE_DIGEST"), json!(digest));
         assert_eq!(run.result("SIGNED_IMAGES"), json!([format!("{repository}@{digest}")]));

@@ -289,7 +289,7 @@ fn consent_to_a_log_entry_is_answered() {
 fn services_are_refused_unless_cosign_would_not_ask_them() {
     let refused = |args: &[&str], variables: &[(&str, &str)]| {
         let (code, _, err) = run(&[&["sign"], args, &[IMAGE]].concat(), variables);
-        (code == Some(2) && err.contains("not in this version"), err)
+        (code == Some(2) && err.contains("not supported in this version"), err)
     };
     for (args, variables) in [
         (&["--fulcio-url=https://f"][..], &[][..]),
@@ -371,7 +371,7 @@ fn a_script_signs_as_it_did() {
     assert_eq!(verified.code, 0, "{}", verified.stderr);
     assert_eq!(verified.stdout, "");
     assert!(
-        verified.stderr.contains("note: --rekor-url: the log itself is not asked"),
+        verified.stderr.contains("note: --rekor-url: the log itself is not contacted"),
         "{}",
         verified.stderr
     );

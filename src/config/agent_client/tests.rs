@@ -1,4 +1,4 @@
-//! Which key the agent must have, by what is named and what is mounted.
+//! Tests of the agent's expected key, from the settings and from the mounted Secret.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -8,7 +8,7 @@ use crate::explain::Explain as _;
 
 const SOCKET: &str = "unix:///run/agent.sock";
 
-/// The agent's client with these settings, and the warnings.
+/// The agent's settings and the warnings for these flags and variables.
 fn client(given: &[(&str, &str)], mounted: &Path) -> Result<(Option<AgentClient>, Vec<String>), ConfigError> {
     let (flags, env): (Vec<_>, Vec<_>) = given.iter().partition(|(name, _)| !name.starts_with("STEPSEAL_"));
     let flags = flags.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
@@ -20,7 +20,7 @@ fn client(given: &[(&str, &str)], mounted: &Path) -> Result<(Option<AgentClient>
 }
 
 #[test]
-fn a_named_key_pins_and_a_mounted_one_does_where_none_is_named() {
+fn a_named_key_is_pinned_or_else_the_mounted_key() {
     let folder = tempfile::tempdir().unwrap();
     let (absent, mounted) = (folder.path().join("absent"), folder.path().join("cosign.pub"));
     std::fs::write(&mounted, "").unwrap();
@@ -39,7 +39,7 @@ fn a_named_key_pins_and_a_mounted_one_does_where_none_is_named() {
         let (client, warnings) = client(&[&[("agent", SOCKET)], given].concat(), mounted).unwrap();
         let key = client.unwrap().key.map(|key| key.source.to_string());
         assert_eq!(key.as_deref(), expected, "{given:?}");
-        // Whoever believes any key is warned of it.
+        // Accepting any key gives a warning.
         assert_eq!(warnings.len(), usize::from(expected.is_none()), "{given:?}: {warnings:?}");
         for word in ["not pinned", "--agent-key", "STEPSEAL_AGENT_KEY", MOUNTED_KEY] {
             assert!(warnings.iter().all(|warning| warning.contains(word)), "{warnings:?}");
@@ -47,9 +47,9 @@ fn a_named_key_pins_and_a_mounted_one_does_where_none_is_named() {
     }
 }
 
-/// Whatever is at the place of the mounted key counts as one, and is an error when it is read.
+/// Anything at the location of the mounted key counts as a key, and is an error when it is read.
 #[test]
-fn what_is_no_key_or_can_not_be_looked_at_is_not_an_absent_one() {
+fn an_invalid_or_unreadable_key_does_not_count_as_absent() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     for (name, text) in
@@ -61,7 +61,7 @@ fn what_is_no_key_or_can_not_be_looked_at_is_not_an_absent_one() {
     std::fs::create_dir(path("folder")).unwrap();
     std::fs::create_dir_all(path("closed/inner")).unwrap();
     std::fs::set_permissions(path("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
-    // Root can look into it, and finds a folder without a key.
+    // Root can open the directory, and finds no key in it.
     for name in ["empty", "malformed", "dangling", "folder", "empty/below", "closed/inner"] {
         let (client, warnings) = client(&[("agent", SOCKET)], &path(name)).unwrap();
         let key = client.unwrap().key.unwrap();
@@ -73,7 +73,7 @@ fn what_is_no_key_or_can_not_be_looked_at_is_not_an_absent_one() {
 }
 
 #[test]
-fn the_agents_key_without_an_agent_is_an_error_and_so_is_what_names_no_key() {
+fn the_agents_key_without_an_agent_and_an_invalid_location_are_errors() {
     let nowhere = Path::new("/nowhere/cosign.pub");
     for name in ["agent-key", "STEPSEAL_AGENT_KEY"] {
         let error = client(&[(name, "/keys")], nowhere).unwrap_err();
@@ -87,7 +87,7 @@ fn the_agents_key_without_an_agent_is_an_error_and_so_is_what_names_no_key() {
         }
     }
     assert!(client(&[], nowhere).unwrap().0.is_none());
-    // A mounted key is no reason to ask for an agent.
+    // A mounted key alone doesn't enable the agent.
     assert_eq!(client(&[], Path::new("/")).unwrap(), (None, Vec::new()));
     let both = client(&[("agent", SOCKET), ("agent-key", "/keys"), ("key", "/own")], nowhere).unwrap_err();
     assert!(matches!(both, ConfigError::Contradiction { .. }), "{both}");

@@ -1,4 +1,4 @@
-//! What is read below `$HOME`, in a pod and elsewhere.
+//! Tests of what is read below `$HOME`, in a pod and outside.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use crate::registry::credentials::FileKeychain;
 
 type Variables = BTreeMap<&'static str, String>;
 
-/// A login of `user` for everything.
+/// A dockerconfigjson with a login of `user`.
 fn login(user: &str) -> String {
     serde_json::json!({"auths": {"reg.example": {"username": user, "password": "p"}}}).to_string()
 }
 
-/// The files that are read, and what is said of those that aren't; the disk's own path is left out.
+/// The files that are read, and the note about those that aren't, without the disk's root path.
 fn read(disk: &Disk, variables: &Variables, mounts: &[&str]) -> (Vec<String>, String) {
     let env = |name: &str| variables.get(name).cloned();
     let home = Home::with(&env, &disk.path("tekton"), disk.mounts(mounts));
     let mut places = home.credentials(&env);
-    // The other places of this machine.
+    // Ignores the real locations of this machine.
     places.paths.retain(|place| !place.path().starts_with("/etc") && !place.path().starts_with("/tekton"));
     let keychain = FileKeychain::load(places, ProgramEnvironment::default()).unwrap();
     let short = |text: &str| text.replace(disk.root.to_str().unwrap(), "");
@@ -27,7 +27,7 @@ fn read(disk: &Disk, variables: &Variables, mounts: &[&str]) -> (Vec<String>, St
     (sources, short(keychain.unread().unwrap_or_default()))
 }
 
-/// In which way a step is in a pod, or isn't.
+/// How a pod is recognized, or that there is no pod.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Surroundings {
     Variable,
@@ -35,7 +35,7 @@ enum Surroundings {
     NoPod,
 }
 
-/// How the login below `$HOME` comes to be there.
+/// The form of the login below `$HOME`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Below {
     File,
@@ -46,7 +46,7 @@ enum Below {
 }
 
 #[test]
-fn a_login_below_home_is_read_in_a_pod_only_if_it_is_named_or_mounted() {
+fn a_login_below_home_is_read_in_a_pod_only_if_named_or_mounted() {
     use {Below::*, Surroundings::*};
     for surroundings in [Variable, Tekton, NoPod] {
         for below in [File, Mount, FileMount, Link, FolderLink] {
@@ -85,7 +85,7 @@ fn a_login_below_home_is_read_in_a_pod_only_if_it_is_named_or_mounted() {
 }
 
 #[test]
-fn what_is_not_read_is_not_even_looked_into() {
+fn ignored_files_below_home_are_not_opened() {
     let disk = Disk::new();
     disk.file("home/.docker/config.json", "not JSON");
     std::fs::create_dir(disk.path("home/.docker/.dockercfg")).unwrap();
@@ -102,7 +102,7 @@ fn what_is_not_read_is_not_even_looked_into() {
 }
 
 #[test]
-fn no_value_of_home_opens_a_way() {
+fn no_value_of_home_bypasses_the_rules() {
     let disk = Disk::new();
     disk.file("home/.docker/config.json", &login("planted"));
     disk.file("mounted/config.json", &login("ci"));
@@ -140,9 +140,9 @@ fn no_value_of_home_opens_a_way() {
     }
 }
 
-/// A folder that is named is read, and nothing claims that it wasn't.
+/// A named directory is read, and no note claims that it wasn't.
 #[test]
-fn a_named_folder_may_be_home_or_lie_below_it() {
+fn a_named_directory_may_be_home_or_below_it() {
     let disk = Disk::new();
     disk.file("home/.docker/config.json", &login("ci"));
     disk.file("home/config.json", &login("ci"));
@@ -164,7 +164,7 @@ fn a_named_folder_may_be_home_or_lie_below_it() {
 }
 
 #[test]
-fn a_pod_is_known_by_its_variable_or_by_tektons_folder() {
+fn a_pod_is_recognized_by_its_variable_or_by_tektons_directory() {
     let disk = Disk::new();
     let in_pod = |host: Option<&str>, tekton: &str| {
         let env = |name: &str| host.filter(|_| name == "KUBERNETES_SERVICE_HOST").map(str::to_owned);
@@ -182,7 +182,7 @@ fn a_pod_is_known_by_its_variable_or_by_tektons_folder() {
 }
 
 #[test]
-fn the_default_places_are_the_documented_ones_in_their_order() {
+fn the_default_locations_match_the_documented_order() {
     let disk = Disk::new();
     let paths = |variables: &Variables| {
         let env = |name: &str| variables.get(name).cloned();
@@ -202,9 +202,9 @@ fn the_default_places_are_the_documented_ones_in_their_order() {
     assert_eq!(paths(&empty), ["/etc/registry-credentials", "/tekton/creds/.docker"]);
 }
 
-/// The variables and the functions that lead below `$HOME` are in this module alone.
+/// Only this module uses the variables and functions that lead below `$HOME`.
 #[test]
-fn no_other_module_knows_the_way_home() {
+fn no_other_module_reads_below_home() {
     let mut folders = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
     let mut seen = 0;
     while let Some(folder) = folders.pop() {
@@ -228,7 +228,7 @@ fn no_other_module_knows_the_way_home() {
                 "Kubeconfig::from_env",
                 "try_default()",
             ];
-            // `config/sources.rs` names the variables to refuse blanks in them, and reads no file.
+            // `config/sources.rs` names the variables to reject blanks in them, and reads no file.
             let names_only = path.ends_with("config/sources.rs");
             let variables = BELOW_HOME.iter().filter(|_| !names_only);
             let variables = variables.map(|below| format!("\"{}\"", below.variable));
@@ -240,9 +240,9 @@ fn no_other_module_knows_the_way_home() {
     assert_eq!(seen, 2);
 }
 
-/// A folder on a volume is another step's too; one on the root file system isn't.
+/// Other steps can write to a directory on a volume, but not on the root file system.
 #[test]
-fn programs_get_no_home_on_a_volume_of_a_pod() {
+fn programs_in_a_pod_get_no_home_on_a_volume() {
     let disk = Disk::new();
     std::fs::create_dir_all(disk.path("volume/home")).unwrap();
     std::fs::create_dir_all(disk.path("root/home")).unwrap();
@@ -271,6 +271,6 @@ fn programs_get_no_home_on_a_volume_of_a_pod() {
         assert_eq!(why(&home, false), None, "{home} outside a pod");
     }
     let env = |name: &str| Some(if name == "HOME" { at("root/home") } else { "10.0.0.1".to_owned() });
-    let untold = Home::with(&env, &disk.path("tekton"), Arc::new(|_| None)).unfit_for_programs();
-    assert!(untold.unwrap().contains("does not tell"));
+    let unknown = Home::with(&env, &disk.path("tekton"), Arc::new(|_| None)).unfit_for_programs();
+    assert!(unknown.unwrap().contains("is unknown"));
 }

@@ -8,15 +8,15 @@ use std::process::Command;
 
 use super::*;
 
-/// What a thread does that is confined to `rules`, and how; `None`: this kernel doesn't have Landlock, and nothing is shown.
+/// Runs `work` in a thread that is restricted to `rules`; `None` if this kernel doesn't have Landlock.
 ///
-/// The rules hold for the thread alone, so that the other tests are not confined.
+/// The rules apply only to that thread, so other tests are not restricted.
 fn confined<T: Send>(rules: &Rules, work: impl FnOnce(u32) -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| match rules.enforce() {
             Landlock::Enforced { abi } => Some(work(abi)),
             other => {
-                eprintln!("note: nothing is shown here, as Landlock is {other}");
+                eprintln!("note: this test shows nothing, because Landlock is {other}");
                 None
             }
         });
@@ -24,7 +24,7 @@ fn confined<T: Send>(rules: &Rules, work: impl FnOnce(u32) -> T + Send) -> Optio
     })
 }
 
-/// A folder with `read`, `list`, `put`, `keep` and `other`, each with a file `file` and a folder `below` that has one too.
+/// A directory with `read`, `list`, `put`, `keep` and `other`. Each has a file `file` and a directory `below` with another `file`.
 fn folders() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     for name in ["read", "list", "put", "keep", "other"] {
@@ -36,7 +36,7 @@ fn folders() -> tempfile::TempDir {
     root
 }
 
-/// Something that may be done in a folder, or not.
+/// An operation in a directory that may be allowed or forbidden.
 type Deed = (&'static str, fn(&Path) -> io::Result<()>);
 
 const DEEDS: [Deed; 14] = [
@@ -66,7 +66,7 @@ const DEEDS: [Deed; 14] = [
 ];
 
 #[test]
-fn each_right_holds_in_the_folders_that_have_it_alone() {
+fn each_right_applies_only_to_the_directories_that_have_it() {
     let root = folders();
     let at = |name: &str| root.path().join(name);
     let mut rules = Rules::default();
@@ -103,7 +103,7 @@ fn each_right_holds_in_the_folders_that_have_it_alone() {
 }
 
 #[test]
-fn nothing_runs_no_port_is_opened_and_connecting_goes_on() {
+fn running_and_listening_are_forbidden_and_connecting_is_allowed() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ fn nothing_runs_no_port_is_opened_and_connecting_goes_on() {
     let _agent = UnixListener::bind(&socket).unwrap();
     let mut rules = Rules::default();
     rules.connect(&socket);
-    // What is needed to start a program, but for the right to run it.
+    // The rights that are needed to start a program, except the right to run it.
     rules.read(Path::new("/"));
     let kinds = |end: io::Result<()>| end.map_err(|error| error.kind());
     let done = confined(&rules, |abi| {
@@ -130,7 +130,7 @@ fn nothing_runs_no_port_is_opened_and_connecting_goes_on() {
 }
 
 #[test]
-fn a_rule_follows_links_and_stays_with_what_was_there() {
+fn a_rule_follows_links_and_applies_to_the_original_file() {
     let root = folders();
     let at = |name: &str| root.path().join(name);
     symlink("other/file", at("link")).unwrap();
@@ -145,7 +145,7 @@ fn a_rule_follows_links_and_stays_with_what_was_there() {
         let beside = fs::read(at("other/below/file")).map_err(|error| error.kind());
         let absent = fs::read(at("absent")).map_err(|error| error.kind());
         let still_open = io::read_to_string(&before).map_err(|error| error.kind());
-        // Another thread, which is not confined, moves things about.
+        // An unrestricted thread then moves files.
         [through, direct].into_iter().chain([beside, absent]).map(|end| end.map(|_| ())).collect::<Vec<_>>()
             == [Ok(()), Ok(()), Err(ErrorKind::PermissionDenied), Err(ErrorKind::NotFound)]
             && still_open.as_deref() == Ok("text")
@@ -168,13 +168,13 @@ fn a_pipe_has_no_rule_and_stays_readable() {
     let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
     let mut rules = Rules::default();
     rules.read(&path);
-    // Reached by its name, as the shell's `<(...)` is.
+    // The pipe is opened by its name, as with the shell's `<(...)`.
     let read = confined(&rules, |_| fs::read(&path).map_err(|error| error.kind()));
     assert!(matches!(&read, None | Some(Ok(_))), "{read:?}");
 }
 
 #[test]
-fn a_thread_that_is_started_later_is_confined_too() {
+fn a_thread_that_is_started_later_is_restricted_too() {
     let root = folders();
     let file = root.path().join("other/file");
     let rules = Rules::default();
@@ -184,11 +184,11 @@ fn a_thread_that_is_started_later_is_confined_too() {
         })
     });
     assert!(matches!(done, None | Some(Err(ErrorKind::PermissionDenied))), "{done:?}");
-    assert!(fs::read(&file).is_ok(), "the others are not");
+    assert!(fs::read(&file).is_ok(), "other threads are not restricted");
 }
 
 #[test]
-fn whatever_the_kernel_lacks_is_said_and_nothing_fails() {
+fn missing_kernel_support_is_reported_and_is_not_a_failure() {
     let available = LandlockStatus::Available { effective_abi: ABI::V3, kernel_abi: None };
     use RulesetStatus::{FullyEnforced, NotEnforced, PartiallyEnforced};
     for (ruleset, kernel, wanted) in [

@@ -109,7 +109,7 @@ fn half_a_login_and_two_logins_are_errors_before_anything_is_asked() {
         (&["--registry-client-cert=c.pem"], "without --registry-client-key"),
         (&["--registry-client-key=k.pem"], "without --registry-client-cert"),
         (&["--registry-server-name=a:5000"], "without a port"),
-        (&["--attachment-tag-prefix=-a"], "what a tag can begin with"),
+        (&["--attachment-tag-prefix=-a"], "a tag prefix"),
         (&["--allow-insecure-registry=maybe"], "true or false"),
     ] {
         for ended in each(&step, &image, args, 2) {
