@@ -152,7 +152,7 @@ impl fmt::Display for Cut {
             Self::Entries { place } => write!(f, "the list at {place} has more entries than Stepseal reads"),
             Self::Bytes => write!(
                 f,
-                "the entries have more than {} MiB, the most that is fetched for one image",
+                "the entries exceed {} MiB, the most that Stepseal fetches for one image",
                 MAX_FETCHED_BYTES / 1024 / 1024
             ),
             Self::Time => f.write_str("the time limit of the run was reached"),

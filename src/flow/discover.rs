@@ -394,7 +394,7 @@ pub(crate) fn malformed(plan: &Plan, hint: &str) -> Explanation {
     let problems = if number == 1 { "1 problem".to_owned() } else { format!("{number} problems") };
     Explanation {
         code: "results-problems",
-        error: format!("{problems} with what is to be signed; nothing was signed"),
+        error: format!("{problems} in the images to sign; nothing was signed"),
         causes: plan.problems.iter().map(|problem| format!("{}: {}", problem.place, problem.what)).collect(),
         used: None,
         hint: Some(hint.to_owned()),

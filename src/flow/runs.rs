@@ -201,7 +201,10 @@ async fn pipeline_run(
         }
     }
     notes.extend(
-        children.gone.iter().map(|name| format!("TaskRun {name} no longer exists and is missing from the provenance")),
+        children
+            .gone
+            .iter()
+            .map(|name| format!("TaskRun {name} no longer exists and is missing from the provenance")),
     );
     notes.extend(
         children.others.iter().map(|name| format!("{name} has no steps and is missing from the provenance")),

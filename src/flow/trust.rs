@@ -35,9 +35,7 @@ pub(crate) enum TrustFlagError {
     KeyAndIdentity,
     #[error("{given} is given without {missing}")]
     Half { given: &'static str, missing: &'static str },
-    #[error(
-        "--certificate-github-workflow flags are given without an identity; a key has no certificate"
-    )]
+    #[error("--certificate-github-workflow flags are given without an identity; a key has no certificate")]
     WorkflowOfNobody,
     #[error("--signature-digest-algorithm \"{0}\" is not supported")]
     Hash(String),

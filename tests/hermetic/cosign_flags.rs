@@ -434,7 +434,7 @@ fn files_get_what_is_signed() {
         (&[&other, "--bundle", &payload], "--new-bundle-format"),
         (&[&other, "--new-bundle-format", "--output-payload", &payload], "--bundle FILE"),
         (&[&other, "--output-signature", "/nowhere/x"], "cannot write /nowhere/x"),
-        (&[&other, "--upload=false"], "where the signature goes"),
+        (&[&other, "--upload=false"], "without an output file"),
     ] {
         let refused = step.run(&[&["sign"], args].concat());
         assert_ne!(refused.code, 0);

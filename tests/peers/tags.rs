@@ -32,12 +32,12 @@ fn a_tag_is_signed_as_cosign_signs_it() {
                 let repository = format!("{}/{case}/{who}/app", hosts[0]);
                 scene.crane_pushes_as(Kind::Oci, &repository, tag, "one")
             };
-            let (ours, theirs) = (push("ours"), push("theirs"));
+            let (stepseal, cosigns) = (push("stepseal"), push("cosigns"));
             let by_tag = |image: &Image| image.repository.replace("/app", &format!("/{name}"));
-            let ran = scene.sign(place, &hosts, &[&by_tag(&ours)]).ok();
-            ran.says(&ours.reference()).says("warning: a tag can be moved");
-            scene.cosign_signs(place, &by_tag(&theirs), &[]);
-            for image in [&ours, &theirs] {
+            let ran = scene.sign(place, &hosts, &[&by_tag(&stepseal)]).ok();
+            ran.says(&stepseal.reference()).says("warning: a tag can move");
+            scene.cosign_signs(place, &by_tag(&cosigns), &[]);
+            for image in [&stepseal, &cosigns] {
                 let verified = scene.verified(place, &by_tag(image));
                 assert_eq!(verified.len(), 1);
                 assert_eq!(verified[0]["critical"]["image"]["docker-manifest-digest"], *image.digest);
@@ -48,7 +48,7 @@ fn a_tag_is_signed_as_cosign_signs_it() {
             }
             // What cosign signed by tag counts as signed here, and is not signed again. A bundle of its own has other blanks.
             if place == Place::Tag {
-                scene.sign(place, &hosts, &[&by_tag(&theirs)]).ok().says("already signed by this key");
+                scene.sign(place, &hosts, &[&by_tag(&cosigns)]).ok().says("already signed by this key");
             }
         }
     }
@@ -71,16 +71,18 @@ fn cosigns_variable_names_one_repository_for_both() {
     let elsewhere = format!("{}/signatures/all", hosts[0]);
     for place in PLACES {
         let name = |who: &str| format!("team/{who}/{place:?}/app").to_lowercase();
-        let ours = scene.crane_pushes(Kind::Oci, &hosts[0], &name("ours"), &format!("ours {place:?}"));
-        let theirs = scene.crane_pushes(Kind::Oci, &hosts[0], &name("theirs"), &format!("theirs {place:?}"));
+        let stepseal =
+            scene.crane_pushes(Kind::Oci, &hosts[0], &name("stepseal"), &format!("stepseal {place:?}"));
+        let cosigns =
+            scene.crane_pushes(Kind::Oci, &hosts[0], &name("cosigns"), &format!("cosigns {place:?}"));
         let with = |mut command: Command| {
             command.env("COSIGN_REPOSITORY", &elsewhere);
             command
         };
-        let mut sign = with(scene.stepseal(&hosts, &["sign", &ours.reference()]));
+        let mut sign = with(scene.stepseal(&hosts, &["sign", &stepseal.reference()]));
         run_quietly(sign.env("STEPSEAL_STORAGE_OCI_ENCODING_FORMAT", place.setting())).ok();
-        run(with(scene.cosign_sign(place)).arg(theirs.reference())).ok();
-        for image in [&ours, &theirs] {
+        run(with(scene.cosign_sign(place)).arg(cosigns.reference())).ok();
+        for image in [&stepseal, &cosigns] {
             assert!(scene.tag_signatures(image).is_empty() && scene.fallback_referrers(image).is_empty());
             let mut verify =
                 with(scene.cosign(&["verify", "--insecure-ignore-tlog=true", "--allow-http-registry"]));

@@ -220,7 +220,7 @@ fn what_cannot_be_attested_says_why() {
     let tag = format!("{}/team/app:1", place.step.host());
     for (code, image, predicate, kind, args, want) in [
         (1, &tag, "{}", "vuln", &[][..], "there is no such tag"),
-        (3, &tag, "{}", "vuln", &["--require-digest"], "1 problem with what is to be signed"),
+        (3, &tag, "{}", "vuln", &["--require-digest"], "1 problem in the images to sign"),
         (2, &name, "{", "vuln", &[], "is not JSON"),
         (2, &name, "{} {}", "vuln", &[], "is not JSON"),
         (2, &name, "[]", "vuln", &[], "is not a predicate of the type vuln"),

@@ -212,7 +212,7 @@ fn where_it_cannot_be_done_nothing_is_half_done() {
         let ended = attested.attest(1, TYPE, &["--replace", "--config", config, "--signatures-dir", &folder]);
         assert_eq!(ended.code, 2, "{}", ended.stderr);
         assert!(
-            ended.stderr.contains("--replace is for") && ended.stderr.contains("do:"),
+            ended.stderr.contains("--replace works only for") && ended.stderr.contains("do:"),
             "{}",
             ended.stderr
         );

@@ -55,7 +55,7 @@ fn a_tag_is_resolved_once_and_its_digest_is_signed_and_printed() {
         let whole = format!("{}/team/app@{digest}", step.host());
         let resolved = format!("{}/team/app:{tag} is {whole} (argument 1 tag {tag})", step.host());
         assert!(ended.stderr.contains(&resolved), "{}", ended.stderr);
-        assert!(ended.stderr.contains("warning: a tag can be moved"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("warning: a tag can move"), "{}", ended.stderr);
         assert!(ended.stderr.contains("NAME@sha256:"), "{}", ended.stderr);
         assert_eq!(asked(&step, tag), 1);
         // As cosign: the docker-reference has no tag.

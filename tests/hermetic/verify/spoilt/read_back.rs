@@ -166,6 +166,6 @@ fn what_never_comes_back_is_an_error_when_the_time_is_over() {
             content.remove_tag(REPOSITORY, &tag);
         });
         let error = scene.sign_until(Duration::from_secs(1)).await.unwrap_err();
-        assert!(error.contains("is not at"), "{error}");
+        assert!(error.contains("is missing at"), "{error}");
     });
 }
