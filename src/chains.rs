@@ -114,7 +114,7 @@ impl ShortKey {
         match self {
             Self::TaskRun(uid) => vec![format!("{TASK_RUN}{uid}")],
             Self::PipelineRun(uid) => vec![format!("{PIPELINE_RUN}{uid}")],
-            // A name of an annotation has up to 63 characters, "signature-" included.
+            // An annotation name has at most 63 characters, including "signature-".
             Self::Image(digest) => {
                 DIGITS.iter().map(|digits| digest.hex().chars().take(*digits).collect()).collect()
             }

@@ -10,7 +10,7 @@
 //!  tekton      plan     payload     sign     store     verify    report
 //! ```
 //!
-//! No stage imports another. Below the stages are the clients ([`registry`], [`cluster`]), the values that stages exchange ([`oci`],
+//! No stage imports another stage. Below the stages are the clients ([`registry`], [`cluster`]), the values that stages exchange ([`oci`],
 //! [`key`], [`formats`], [`run`], …), and small modules that every layer uses: [`exit`] codes, error explanations ([`explain`]), [`input`]
 //! files, untrusted text ([`foreign`]), strict [`json`], and [`secret`] bytes. ARCHITECTURE.md lists the layers, and
 //! `tests/hermetic/layers.rs` checks them.
