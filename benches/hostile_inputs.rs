@@ -1,7 +1,7 @@
 //! What refusing hostile inputs takes of memory and time: `benches/run`, or
 //! `cargo test --locked --bench hostile_inputs [-- [--quick] [--top] [--stderr] PART-OF-A-NAME…]`.
 //!
-//! It runs the binary named by `STEPSEAL_BINARY` (default: the one that cargo built) on each input of the corpus, prints a table, and
+//! It runs the binary named by `STEPSEAL_BINARY` (default: the binary that cargo built) on each input of the corpus, prints a table, and
 //! fails if a row is above the bars; with `--quick`, beside other work, time is printed and fails nothing. `--top` prints the
 //! highest rows once more, `--stderr` what each command says. `hostile/mod.rs` says how to add a case.
 

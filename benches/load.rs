@@ -1,6 +1,6 @@
 //! Many images in one run, and many runs at once, on Debian's docker-registry: `benches/run`.
 //!
-//! `cargo test --locked --bench load [-- --quick]` runs the binary named by `STEPSEAL_BINARY` (default: the one that cargo built).
+//! `cargo test --locked --bench load [-- --quick]` runs the binary named by `STEPSEAL_BINARY` (default: the binary that cargo built).
 //! `STEPSEAL_BEFORE=FILE`, an older binary, has rows of its own; the binaries and cosign take turns. It prints three tables:
 //!
 //! - One run over many images of one repository, by tag and as bundles: requests and memory. It fails when an image isn't
@@ -52,7 +52,7 @@ const TICKS: f64 = 100.0;
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
-    // More than 128 are never worked on, or waited for, at once: fewer than that show nothing of what one more takes.
+    // At most 128 are worked on, or waited for, at once: fewer than that don't show what another run costs.
     let (few, many, runs, rounds) = if quick { (130, 230, 8, 1) } else { (100, 1000, 64, 5) };
     let mut bench = Bench::new();
     let before = std::env::var_os("STEPSEAL_BEFORE").filter(|file| !file.is_empty()).map(PathBuf::from);
@@ -123,7 +123,7 @@ struct Cost {
     peak_kib: u64,
 }
 
-/// Seconds.
+/// Times of a run in seconds.
 #[derive(Clone, Copy)]
 struct Timed {
     wall: f64,
@@ -178,7 +178,7 @@ impl Bench {
         Cost { requests: requests.unwrap().parse().unwrap(), peak_kib }
     }
 
-    /// So many runs at once, each with images of its own and one that all sign.
+    /// Starts this many runs at once, each with images of its own and an image that all sign.
     fn at_once(&mut self, place: Place, runs: usize, own: usize) {
         let repository = self.repository();
         let shared = self.push(&repository, 1).remove(0);
@@ -238,7 +238,7 @@ impl Bench {
         self.encrypted.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect()
     }
 
-    /// A new repository.
+    /// Makes a repository with a new name.
     fn repository(&mut self) -> Repository {
         self.pushed += 1;
         format!("{}/load-{:03}", self.registry.host(), self.pushed).parse().unwrap()
@@ -304,7 +304,7 @@ fn stat(process: &str) -> Vec<f64> {
     fields.map(|field| field.parse().unwrap_or(f64::NAN)).collect()
 }
 
-/// The CPU time of all processes that this one has started and that have ended, in seconds.
+/// The CPU time of all child processes that have ended, in seconds.
 fn children_cpu() -> f64 {
     let stat = stat("self");
     (stat[13] + stat[14]) / TICKS

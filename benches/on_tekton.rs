@@ -1,7 +1,7 @@
 //! Stepseal beside Tekton Chains, in the same run on the same cluster: `benches/on-tekton`.
 //!
 //! It prints a table and asserts nothing about time. Three kinds of batch take turns, each of TaskRuns that build and
-//! push an image of random bytes and are created at once: *plain*, that nobody signs; *Chains*, the same TaskRuns
+//! push an image of random bytes and are created at once: *plain*, which is not signed; *Chains*, the same TaskRuns
 //! with the controller running; and *Stepseal*, with the signing step and without the controller.
 //!
 //! - All push to one registry, which this program serves, so that both ends of a time are seen by one clock: from the

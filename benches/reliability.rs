@@ -48,13 +48,13 @@ struct Scale {
     cosign: usize,
     /// Runs that are killed, for each registry and form.
     kills: usize,
-    /// Pairs of signers of which one is stopped, for each form.
+    /// Pairs of signers, one of them stopped, for each form.
     stops: usize,
     /// Images of which the gap is measured, for each row.
     gaps: usize,
     /// Pairs of signers that start at once, for each row.
     pairs: usize,
-    /// How many runs go on at the same time.
+    /// How many runs work at the same time.
     at_once: usize,
 }
 

@@ -4,7 +4,7 @@
 //! `--quick` does a small part of it, so that it can't rot.
 //!
 //! - `verify-blob` checks one file with a public key: no registry, no password.
-//! - `sign` signs one image, a new one each time, on Debian's docker-registry with a password, with an encrypted key.
+//! - `sign` signs a new image each time, on Debian's docker-registry with a password, with an encrypted key.
 //! - `timed/mod.rs` says where the figures come from. The programs take turns, and the median counts.
 
 #![allow(
@@ -53,7 +53,7 @@ fn main() {
     println!("|---|---|---|---|");
     table("--version", rounds, times, |program| match program {
         Program::Cosign => Some(scene.cosign(&["version"])),
-        _ => ours(&scene, program, &["--version"]),
+        _ => stepseal(&scene, program, &["--version"]),
     });
     let work = scene.home().join("work");
     fs::write(work.join("file"), "what is signed").unwrap();
@@ -66,7 +66,7 @@ fn main() {
     table("verify-blob", rounds, times, |program| {
         let command = match program {
             Program::Cosign => Some(scene.cosign(&verify)),
-            _ => ours(&scene, program, &verify),
+            _ => stepseal(&scene, program, &verify),
         };
         command.map(|mut command| {
             command.current_dir(&work).env_remove("STEPSEAL_KEY");
@@ -77,7 +77,7 @@ fn main() {
     table("sign of one image", rounds, 1, |program| {
         let mut command = match program {
             Program::Cosign => scene.cosign_sign(Place::Tag),
-            _ => ours(&scene, program, &["sign"])?,
+            _ => stepseal(&scene, program, &["sign"])?,
         };
         command.env("STEPSEAL_INSECURE_REGISTRIES", registry.host());
         pushed += 1;
@@ -87,8 +87,8 @@ fn main() {
     });
 }
 
-/// Stepseal, this build or the one before; `None` where no other is named.
-fn ours(scene: &Scene, program: Program, arguments: &[&str]) -> Option<Command> {
+/// Stepseal, this build or the previous build; `None` if no other build is named.
+fn stepseal(scene: &Scene, program: Program, arguments: &[&str]) -> Option<Command> {
     let command = scene.stepseal(&[], arguments);
     if program == Program::Stepseal {
         return Some(command);

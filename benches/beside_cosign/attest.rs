@@ -28,7 +28,7 @@ const TOGETHER: &str = r#"
 "$COSIGN" attest $FLAGS --key "$KEY" --predicate scan.json --type vuln "$@" &&
 "$COSIGN" attest $FLAGS --key "$KEY" --predicate report.json --type https://ci.example/report "$@""#;
 
-/// Who attests, and how.
+/// The program that attests, and how it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// cosign, by this script.
@@ -81,7 +81,7 @@ pub(crate) fn measure(quick: bool) {
 }
 
 impl Bench {
-    /// The median cost of attesting `images` new images, cosign's and ours, the two taking turns.
+    /// The median cost of attesting `images` new images with cosign and with Stepseal, in turns.
     fn attest(&mut self, cosign: Way, images: usize, rounds: usize, round_trip: Duration) -> [Cost; 2] {
         alternate([cosign, Way::Stepseal], rounds, |way| {
             let images = self.push(images, round_trip);

@@ -1,4 +1,4 @@
-//! Both encodings of the same images, by tag and as bundles: one run of ours beside two, and beside cosign's two.
+//! Both encodings of the same images, by tag and as bundles: one run of Stepseal beside two runs, and beside two of cosign.
 //!
 //! That the first and the last image have both is checked with `cosign verify`; that one run takes fewer requests than two is asserted.
 //! cosign gets all references in one invocation for each encoding: `--new-bundle-format=false`, then `=true`.
@@ -12,7 +12,7 @@ use super::{Bench, ROUND_TRIP, alternate, requests};
 
 const PLACES: [Place; 2] = [Place::Tag, Place::Referrers];
 
-/// Who writes both.
+/// The program that writes both encodings.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     CosignTwice,

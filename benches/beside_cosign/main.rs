@@ -6,7 +6,7 @@
 //!
 //! - The registry is Debian's docker-registry with a password; both programs have the same encrypted key, and get images of their own.
 //! - "Behind 40 ms" is through `tests/peers/proxy`, which counts the requests too: each round trip takes 40 ms, a new
-//!   connection one more.
+//!   connection adds one.
 //! - Several rounds alternate, and the median counts. `timed/mod.rs` says where the figures come from.
 
 #![allow(

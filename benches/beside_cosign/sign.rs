@@ -42,7 +42,7 @@ pub(crate) fn measure(quick: bool) {
 }
 
 impl Bench {
-    /// The median cost of signing `images` new images, cosign's and ours, the two taking turns.
+    /// The median cost of signing `images` new images with cosign and with Stepseal, in turns.
     fn sign(&mut self, place: Place, images: usize, rounds: usize, round_trip: Duration) -> [Cost; 2] {
         alternate([Program::Cosign, Program::Stepseal], rounds, |program| {
             let images = self.push(images, round_trip);

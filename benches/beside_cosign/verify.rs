@@ -30,11 +30,11 @@ pub(crate) fn measure(quick: bool) {
 }
 
 impl Bench {
-    /// The median cost of verifying `images`, cosign's and ours, the two taking turns.
+    /// The median cost of verifying `images` with cosign and with Stepseal, in turns.
     fn verify(&self, images: &[String], [rounds, times]: [usize; 2], round_trip: Duration) -> [Cost; 2] {
-        alternate([false, true], rounds, |ours| {
+        alternate([false, true], rounds, |stepseal| {
             let (host, proxy) = self.reach(round_trip);
-            let mut command = if ours {
+            let mut command = if stepseal {
                 self.scene.stepseal(std::slice::from_ref(&host), &["verify", "--insecure-ignore-tlog=true"])
             } else {
                 self.scene.cosign(&["verify", "--insecure-ignore-tlog=true", "--allow-http-registry"])

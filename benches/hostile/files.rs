@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::shapes::{self, JSON, YAML};
 use super::{Case, INPUT_BYTES, Job, Scene, TIMEOUT};
 
-/// Room for what stands around the hostile part.
+/// Space for what surrounds the hostile part.
 const BYTES: usize = INPUT_BYTES - 4096;
 const PUBLIC_KEY: &str = include_str!("../../tests/data/keys/p256.pub");
 const ROOT: &str = sigstore_trust_root::SIGSTORE_PRODUCTION_TRUSTED_ROOT;
@@ -183,7 +183,7 @@ fn others(cases: &mut Vec<Case>) {
     folders(cases);
 }
 
-/// Folders with many files, or large ones.
+/// Folders with many files or large files.
 fn folders(cases: &mut Vec<Case>) {
     for (name, count, bytes) in
         [("many results", 16_000, 1), ("large results", 16, 990_000), ("lists", 8, 990_000)]

@@ -29,7 +29,7 @@ const LOST: Duration = Duration::from_secs(60);
 /// How often the peak is looked at.
 const POLL: Duration = Duration::from_micros(500);
 
-/// One hostile input.
+/// A hostile input and how to run it.
 pub(crate) struct Case {
     /// `COMMAND: what is hostile`.
     pub(crate) name: String,
@@ -38,7 +38,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// A case.
+    /// Makes a case of a name and its input.
     pub(crate) fn new(name: impl Into<String>, make: impl FnOnce(&Scene) -> Job + 'static) -> Self {
         Self { name: name.into(), make: Box::new(make) }
     }
@@ -46,7 +46,7 @@ impl Case {
 
 /// A command and what it reads.
 pub(crate) struct Job {
-    /// The command.
+    /// The command that reads the input.
     pub(crate) command: Command,
     /// How many bytes the input has.
     pub(crate) bytes: u64,
@@ -67,12 +67,12 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// An empty one.
+    /// Makes a scene without files.
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// The folder.
+    /// Returns the folder of the scene.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

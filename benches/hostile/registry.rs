@@ -190,7 +190,7 @@ fn layer(kind: &str, digest: &str, bytes: usize) -> Value {
     json!({ "mediaType": kind, "digest": digest, "size": bytes })
 }
 
-/// The DER of a signature by nobody.
+/// The DER of a signature by an unknown key.
 fn signature(number: usize) -> String {
     let half: [u8; 32] = std::array::from_fn(|at| if at < 8 { 0x11 } else { (number >> (at % 4 * 8)) as u8 });
     let integer = [&[2, 32][..], &half].concat();

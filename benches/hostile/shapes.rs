@@ -1,14 +1,14 @@
-//! Texts of a given length that are costly to read: many small values, deep ones, long ones.
+//! Texts of a given length that are costly to read: many small values, deep nesting, long values.
 
 use std::fmt::Write as _;
 
-/// How deep the nested ones are: below what any reader here refuses at once.
+/// How deep nested values are: shallower than any reader here refuses at once.
 const DEPTH: usize = 90;
 
 /// A JSON value of about `bytes` bytes, and what is hostile in it.
 pub(crate) type Shape = (&'static str, fn(usize) -> String);
 
-/// JSON values.
+/// Shapes of costly JSON values.
 pub(crate) const JSON: [Shape; 18] = [
     ("numbers", |bytes| array("0", bytes)),
     ("empty arrays", |bytes| array("[]", bytes)),
@@ -33,7 +33,7 @@ pub(crate) const JSON: [Shape; 18] = [
     }),
 ];
 
-/// YAML documents.
+/// Shapes of costly YAML documents.
 pub(crate) const YAML: [Shape; 19] = [
     ("a block of numbers", |bytes| "- 0\n".repeat(bytes / 4)),
     ("a flow of numbers", |bytes| format!("a: {}", array("0", bytes))),
@@ -56,7 +56,7 @@ pub(crate) const YAML: [Shape; 19] = [
     ("tags", |bytes| "- !!str a\n".repeat(bytes / 10)),
 ];
 
-/// `[item,item,…]`.
+/// Makes an array `[item,item,…]` of about `bytes` bytes.
 pub(crate) fn array(item: &str, bytes: usize) -> String {
     let count = (bytes / (item.len() + 1)).max(1);
     let mut text = String::with_capacity(bytes + item.len());
@@ -99,7 +99,7 @@ pub(crate) fn lines(bytes: usize, line: fn(&mut String, usize) -> std::fmt::Resu
     text
 }
 
-/// Each anchor repeats the one before ten times.
+/// Each anchor repeats the previous anchor ten times.
 fn laughs(_: usize) -> String {
     let mut text = "a0: &a0 [0]\n".to_owned();
     for number in 1..30 {

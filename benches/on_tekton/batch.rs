@@ -60,7 +60,7 @@ impl<'a> Batch<'a> {
         let done = ends.values().max().copied().unwrap();
         let seen = self.site.registry.seen();
         let whole = seen.values().filter_map(|repository| repository.signature).fold(done, Instant::max);
-        // The counters of what goes on after the last signature belong to it too.
+        // The counters of what happens after the last signature belong to it too.
         std::thread::sleep(Duration::from_secs(1));
         let usage = watch.end();
         let signers = controller.map_or_else(|| self.steps(), |controller| vec![controller]);

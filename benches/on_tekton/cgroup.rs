@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_millis(10);
 pub(crate) struct Usage {
     /// The first reading of the CPU time, in seconds.
     pub(crate) cpu_at_first: f64,
-    /// The last one.
+    /// The CPU time when the last signature was there.
     pub(crate) cpu_at_last: f64,
     /// The most memory at any reading, in MiB.
     pub(crate) most_mib: f64,

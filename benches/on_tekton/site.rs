@@ -14,7 +14,7 @@ use super::registry::Registry;
 pub(crate) const NAMESPACE: &str = "stepseal-bench";
 const CHAINS: &str = "tekton-chains";
 
-/// Who signs in a batch.
+/// The signer of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signing {
     Nobody,

@@ -31,7 +31,7 @@ const REGISTRIES: [(&str, Start); 4] = [
 /// How many of a hundred requests fail, where all kinds come together.
 const SHARES: [u64; 3] = [5, 20, 40];
 
-/// The kinds that come together: those after which a client can go on.
+/// The kinds that occur together: a client can continue after each of them.
 fn together() -> &'static [Fault] {
     let kinds = TABLE.iter().filter(|row| row.expected == Expected::Signed).map(|row| row.fault);
     Box::leak(kinds.collect())
@@ -182,9 +182,9 @@ fn kinds_table(found: &[(Run, Outcome)]) -> String {
             }
             seen.then_some(sum)
         };
-        if let Some(ours) = of(false) {
-            let theirs = cosign_cells(of(true).as_ref());
-            let _ = writeln!(text, "| {} | {} | {theirs} |", row.name, cells(&ours));
+        if let Some(stepseal) = of(false) {
+            let cosign = cosign_cells(of(true).as_ref());
+            let _ = writeln!(text, "| {} | {} | {cosign} |", row.name, cells(&stepseal));
         }
     }
     text

@@ -98,7 +98,7 @@ fn pairs(scale: Scale, registry: &Registry) -> String {
             let children = |(number, image): (usize, Image)| {
                 let image = [image];
                 for (signer, child) in [0, 1].map(|signer| {
-                    // The one nearby begins later, by up to what the other one needs before its write.
+                    // The nearby signer begins later, by up to the time that the other needs before its write.
                     let behind = distances.iter().max().unwrap().saturating_sub(distances[signer]);
                     std::thread::sleep((behind * 4).mul_f64((number as f64 * 0.618_033_988_75).fract()));
                     let host = proxies[signer].host();

@@ -74,7 +74,7 @@ fn kill(
     whole: Duration,
 ) -> (usize, usize) {
     let mut child = sign(ground, place, images).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    // By the golden ratio, which spreads any number of moments evenly. Several at once take longer than one alone.
+    // By the golden ratio, which spreads any number of moments evenly. Several runs at once take longer than a single run.
     std::thread::sleep(whole.mul_f64(2.5 * (number as f64 * 0.618_033_988_75).fract()));
     child.kill().unwrap();
     child.wait().unwrap();

@@ -52,7 +52,7 @@ pub(crate) fn table(scale: Scale) -> String {
 }
 
 struct Pair {
-    /// Whether the first one had not ended before.
+    /// Whether the first signer had not ended before.
     stopped: bool,
     signatures: usize,
     reported: bool,
@@ -65,7 +65,7 @@ fn pair(ground: &Ground<'_>, place: Place, image: &Image, share: f64) -> Pair {
     kill_process(pid, Signal::STOP).unwrap();
     let second = sign(ground, place, image, "second").stderr(Stdio::piped()).output().unwrap();
     assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
-    // One that has ended already is not waited for by anyone but us: its state says so.
+    // A signer that has ended already is a zombie until this process waits for it: its state says so.
     let state = std::fs::read_to_string(format!("/proc/{}/stat", first.id())).unwrap();
     let stopped = state.rsplit(')').next().unwrap().trim_start().starts_with('T');
     if stopped {

@@ -12,7 +12,7 @@ use super::kit::run;
 /// What one run of a program took.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
-    /// Seconds.
+    /// Wall-clock time in seconds.
     pub(crate) wall: f64,
     /// Seconds, to a hundredth.
     pub(crate) cpu: f64,

@@ -59,7 +59,8 @@ macro_rules! rows {
 /// The hint for an empty file.
 const WRITE_AGAIN: &str = "find out why the program that should have written it failed";
 /// The hint for a web page or an error message in place of a file.
-const DOWNLOAD_AGAIN: &str = "check the URL and whether the server requires a login (then curl -fL fails), and download it again";
+const DOWNLOAD_AGAIN: &str =
+    "check the URL and whether the server requires a login (then curl -fL fails), and download it again";
 /// The hint for a payload that is signed for a run.
 const SIGNED: &str = "it is the signed payload of a run, not the run: give the TaskRun or PipelineRun itself (kubectl get taskrun NAME -o yaml)";
 /// The hint for the output of a program that found no run.

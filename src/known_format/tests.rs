@@ -70,10 +70,7 @@ fn examples() -> Vec<(&'static str, String)> {
             "an in-toto statement",
             json!({ "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1", "subject": [] }),
         ),
-        (
-            "TUF repository metadata",
-            json!({ "signed": { "_type": "root", "version": 1 }, "signatures": [] }),
-        ),
+        ("TUF repository metadata", json!({ "signed": { "_type": "root", "version": 1 }, "signatures": [] })),
         ("a CycloneDX document", json!({ "bomFormat": "CycloneDX", "specVersion": "1.6" })),
         ("an SPDX document", json!({ "spdxVersion": "SPDX-2.3" })),
         (
@@ -226,8 +223,7 @@ fn each_command_converts_its_example_to_the_wanted_format() {
 
 #[test]
 fn a_pypi_attestation_becomes_a_complete_bundle() {
-    let (_, file) =
-        examples().into_iter().find(|(name, _)| *name == "a PyPI attestation (PEP 740)").unwrap();
+    let (_, file) = examples().into_iter().find(|(name, _)| *name == "a PyPI attestation (PEP 740)").unwrap();
     let hint = Known::of(file.as_bytes()).unwrap().hint(Wanted::Bundle);
     let program = hint.split('\'').nth(1).unwrap();
     let made = Jq(program).pipeline(vec![serde_json::from_str(&file).unwrap()]);

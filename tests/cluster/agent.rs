@@ -155,7 +155,7 @@ fn what_an_agent_refuses() {
         let repository = place.for_main_registry();
         let absent = format!("{repository}@sha256:{}", "0".repeat(64));
         let elsewhere = format!("{repository}/other");
-        // Two images; the agent may sign for the first one's repository alone.
+        // Two images; the agent may sign only for the repository of the first.
         let push = format!(
             "head -c 100 /dev/urandom >/tmp/other; tar -C /tmp -cf /tmp/other.tar other\n\
              other=$(crane append --oci-empty-base -f /tmp/other.tar -t {elsewhere}:1)\n\

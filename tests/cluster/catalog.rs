@@ -111,7 +111,7 @@ fn a_bundle() {
     });
 }
 
-/// The Task of the catalog, after a Task that builds, fed by that one's results.
+/// The Task of the catalog, after a Task that builds, with the results of that Task.
 #[test]
 #[ignore = "needs the cluster: tests/cluster/run"]
 fn a_task_of_its_own_in_a_pipeline() {
@@ -173,7 +173,7 @@ fn the_task_with_an_agent() {
             place.task_run(name, &spec)
         };
         let run = |name: &str, allow: &str| run_with(name, &[("ALLOW", allow)]);
-        // A Secret without cosign.pub leaves nothing to tell the agent by.
+        // Without cosign.pub in the Secret, nothing identifies the agent.
         let private = place.folder.path().join("x509.pem");
         succeed(Command::new("openssl").args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&private));
         let from = format!("--from-file={}", private.display());

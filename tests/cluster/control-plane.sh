@@ -1,4 +1,4 @@
-# The part of the cluster that is no node: keys, addresses, etcd, the API server and its controllers. Sourced by up.
+# The part of the cluster outside the node: keys, addresses, etcd, the API server and its controllers. Sourced by up.
 
 pki() {
   [[ -s $PKI/ca.crt ]] || openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=local-ca -keyout "$PKI/ca.key" -out "$PKI/ca.crt"

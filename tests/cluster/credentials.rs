@@ -24,7 +24,7 @@ fn a_secret_of_the_service_account() {
     });
 }
 
-/// Each login may push to one repository; the longest matching entry is the one to use.
+/// Each login may push to one repository; the longest matching entry applies.
 #[test]
 #[ignore = "needs the cluster: tests/cluster/run"]
 fn two_secrets_for_one_host() {

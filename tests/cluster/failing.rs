@@ -98,7 +98,7 @@ fn results_that_name_nothing_or_half() {
 fn a_registry_that_is_away() {
     scenario("a_registry_that_is_away", |place| {
         place.for_main_registry();
-        // A port on which nobody listens, and that nobody else gets while the scenario lasts.
+        // A port without a listener, reserved while the scenario lasts.
         let refusing = TcpSocket::new_v4().unwrap();
         refusing.bind(SocketAddr::new(given("STEPSEAL_NODE_IP").parse().unwrap(), 0)).unwrap();
         let address = refusing.local_addr().unwrap();
@@ -121,7 +121,7 @@ fn an_expired_certificate() {
     });
 }
 
-/// A step behind the signing step changes the results. The signing step that stands last, where it should, signs nothing of it.
+/// A step after the signing step changes the results. A signing step that comes last, as it should, signs nothing of it.
 #[test]
 #[ignore = "needs the cluster: tests/cluster/run"]
 fn results_that_change_after_signing() {

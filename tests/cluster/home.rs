@@ -6,7 +6,7 @@ use crate::kit::place::Run;
 use crate::kit::steps::{build, sign, task_run};
 use crate::kit::{Place, registry, scenario, succeed};
 
-/// The shared folder.
+/// The home directory that the steps share.
 const HOME: &str = "/home/shared";
 
 /// A build that leaves a login of its own for the image in the shared `$HOME`, where it can.

@@ -191,7 +191,7 @@ fn signing(images: &[String; 3]) -> [Shipped; 3] {
     ]
 }
 
-/// What verifies.
+/// The shipped Task and StepAction that verify.
 fn verifying(image: &str) -> [Shipped; 2] {
     let params = |key: &str| {
         [

@@ -101,7 +101,7 @@ fn predicates(place: &Place, image: &str) -> Vec<String> {
 }
 
 /// What a step may read of what another step left: on a claim, by links inside of it, from a step's result. What leads
-/// out of it, or is no file, is refused, and nothing of it is published.
+/// out of it, or isn't a file, is refused, and nothing of it is published.
 #[test]
 #[ignore = "needs the cluster: tests/cluster/run"]
 fn a_predicate_of_another_step() {

@@ -3,7 +3,7 @@
 #
 # Groups: `api` (what the tests against an API server alone need), `cluster` (Debian packages, Kubernetes, Tekton Pipelines, tkn),
 # `chains` (Tekton Chains, for the measurement beside it), `chains_formats` (its formatters alone, for the comparison of statements).
-# Kubernetes and Tekton are Go modules; each is built in a module of ours that repeats its requires and replaces, so
+# Kubernetes and Tekton are Go modules; each is built in a module here that repeats its requires and replaces, so
 # with exactly the versions and checksums that its authors pinned. Built programs are kept as those of tests/peers are.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../peers/install.sh" peers
@@ -72,7 +72,7 @@ build_tkn() { # SCRATCH INTO
   go_programs "$1" "-X $module/pkg/cmd/version.clientVersion=$TKN_VERSION" "$2" $module/cmd/tkn
 }
 
-# The checksum database doesn't know every version of Chains; this one's checksum stands in the go.sum of tkn.
+# The checksum database doesn't know every version of Chains; the go.sum of tkn has the checksum of this version.
 chains_module() { # SCRATCH; the module is $SCRATCH/build, and Chains' source $chains_source
   local module=github.com/tektoncd/chains cli fetch=$1/fetch
   cli=$(module_folder "github.com/tektoncd/cli@$TKN_VERSION")
@@ -121,7 +121,7 @@ install_cluster() {
   need_built mkimg "$(cat "$source"/mkimg/* | sha256sum | cut -c1-12)" go_build "$source/mkimg" mkimg
   need_built pause "$(cat "$source"/pause/* | sha256sum | cut -c1-12)" go_build "$source/pause" pause
   need_built ask "$(cat "$source"/ask/* | sha256sum | cut -c1-12)" go_build "$source/ask" ask
-  # The registers of one architecture stand in it.
+  # It contains the registers of one architecture.
   if [[ $(uname -m) = x86_64 ]]; then
     need_built opens "$(cat "$source"/opens/* | sha256sum | cut -c1-12)" go_build "$source/opens" opens
   fi

@@ -1,7 +1,7 @@
 //! Stepseal on real Tekton: `tests/cluster/run`.
 //!
 //! Each scenario runs TaskRuns or PipelineRuns in a namespace of its own, with the Pod Security level `restricted`, and asks cosign,
-//! crane, kubectl and tkn what became of them. One that fails shows its TaskRuns, pods and logs.
+//! crane, kubectl and tkn what became of them. A failing scenario shows its TaskRuns, pods and logs.
 
 #![allow(
     clippy::expect_used,

@@ -1,6 +1,6 @@
 //! A container of the same user in a Pod with a shared process namespace.
 //!
-//! Tekton's pod template can't share it; an admission webhook can. The Pod is the one that Tekton makes for the shipped Task, with
+//! Tekton's pod template can't share it; an admission webhook can. It is the Pod that Tekton makes for the shipped Task, with
 //! that setting and two containers more.
 //!
 //! It searches while the processes work. Between the start of a program and its first instructions its memory can be opened, and what
@@ -36,7 +36,7 @@ done
 echo searched
 "#;
 
-/// The Pod that Tekton made for a TaskRun, for another that nobody but the scenario looks after.
+/// The Pod that Tekton made for a TaskRun, for a copy that only the scenario controls.
 fn copy(mut pod: Value, name: &str) -> Value {
     // Tekton's entrypoint waits for this annotation.
     pod["metadata"] = json!({"name": name, "annotations": {"tekton.dev/ready": "READY"}});

@@ -26,7 +26,7 @@ const HALVES: [(&str, &str); 8] = [
     ("s2i-0-3", "IMAGE_DIGEST"),
 ];
 
-/// A step in place of the Task's own ones, which writes what they write.
+/// A step that replaces the Task's own steps and writes what they write.
 fn stand_in(result: &str) -> Value {
     let script = format!("printf sha256:{} >$(results.{result}.path)", "4d".repeat(32));
     let mut task = task(&[shell("stand-in", &script)]);
@@ -34,7 +34,7 @@ fn stand_in(result: &str) -> Value {
     task
 }
 
-/// Signs a PipelineRun from outside, held against its Pods.
+/// Signs a PipelineRun from outside and checks it against its Pods.
 fn signs(place: &Place, name: &str, more: &[&str]) -> String {
     let named = format!("{}/{name}", place.namespace);
     let arguments = ["sign", "--pipelinerun", &named, "--require-pod"];

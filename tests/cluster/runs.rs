@@ -85,7 +85,7 @@ pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
-/// Signs a run that is over from outside, in `format`; all of it must have been held against its Pod.
+/// Signs a finished run from outside, in `format`; all of it must have been checked against its Pod.
 fn signs_from_outside(place: &Place, name: &str, format: &str, more: &[&str]) -> Output {
     let named = format!("{}/{name}", place.namespace);
     let format = format!("artifacts.taskrun.format={format}");
@@ -259,12 +259,12 @@ fn a_run_that_is_over_is_signed_from_outside() {
         run_verified(place, "taskrun", "results");
         let object = place.ended("TaskRun", "results").object;
         assert_eq!(object["metadata"]["annotations"]["chains.tekton.dev/signed"], "true");
-        what_somebody_changed_is_named(place, &object);
+        a_changed_payload_is_named(place, &object);
     });
 }
 
-/// `verify-run` names a payload that isn't what was signed, and takes the right one again.
-fn what_somebody_changed_is_named(place: &Place, run: &Value) {
+/// `verify-run` names a payload that isn't what was signed, and accepts the right payload again.
+fn a_changed_payload_is_named(place: &Place, run: &Value) {
     let uid = run["metadata"]["uid"].as_str().unwrap();
     let name = format!("chains.tekton.dev/payload-taskrun-{uid}");
     let right = run["metadata"]["annotations"][&name].as_str().unwrap();
@@ -298,8 +298,8 @@ fn patch_status(place: &Place, name: &str, status: &Value, more: &[&str]) {
 
 #[test]
 #[ignore = "needs the cluster: tests/cluster/run"]
-fn a_status_that_somebody_patched_is_refused() {
-    scenario("a_status_that_somebody_patched_is_refused", |place| {
+fn a_patched_status_is_refused() {
+    scenario("a_patched_status_is_refused", |place| {
         let repository = place.for_main_registry();
         for name in ["kubectl", "posing"] {
             place.start("TaskRun", name, &task_run(&[build(&format!("{repository}/{name}"))]));
@@ -326,7 +326,7 @@ fn a_status_that_somebody_patched_is_refused() {
         };
         let lie = "result IMAGE_DIGEST: the run says \"sha256:0000";
         refuses("kubectl", &[], &["its status", "was written by \"kubectl-patch\"", lie]);
-        // Under the controller's name only the Pod tells.
+        // Under the controller's name only the Pod shows the difference.
         refuses("posing", &["--field-manager=controller"], &[lie]);
         // The Pod is gone: who wrote the status is still known.
         succeed(place.kubectl().args(["delete", "pod", "kubectl-pod", "--grace-period=0", "--force"]));
@@ -365,7 +365,7 @@ fn a_finally_task_signs_the_runs_of_its_pipeline() {
         assert_eq!(metadata(&of_pipeline_run)["invocationId"], *uid(&pipeline_run));
         assert!(metadata(&of_pipeline_run)["finishedOn"].is_null());
         assert_eq!(of_pipeline_run["subject"].as_array().map(Vec::len), Some(2));
-        // The task that signs went on still, so it is no part of what it signed.
+        // The task that signs was still running, so it isn't part of what it signed.
         let words = run_verified(place, "pipelinerun", "pipeline");
         assert!(words.contains("signed before the run ended, without pipeline-sign)"), "{words}");
         for part in ["one", "two"] {
@@ -374,7 +374,7 @@ fn a_finally_task_signs_the_runs_of_its_pipeline() {
             let of_run = annotated(place, "taskrun", &name, &of_envelope("slsaprovenance1"));
             assert_eq!(metadata(&of_run)["invocationId"], *uid(&run));
             assert!(metadata(&of_run)["finishedOn"].is_string());
-            // Beside the image stand both.
+            // Both are kept beside the image.
             let beside = attested(place, &run.image(), "slsaprovenance1");
             let count = beside.len();
             assert_eq!(

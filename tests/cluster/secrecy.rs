@@ -43,7 +43,7 @@ fn the_build_step_cannot_read_the_key() {
     });
 }
 
-/// Beside an agent neither the build nor the signing step has the key, and nobody can put another socket in its place.
+/// Beside an agent neither the build nor the signing step has the key, and no step can put another socket in its place.
 #[test]
 #[ignore = "needs the cluster: tests/cluster/run"]
 fn no_step_can_read_the_key_of_an_agent() {

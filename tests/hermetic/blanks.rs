@@ -14,6 +14,8 @@ use stepseal::config::settings::{
 };
 use stepseal::config::sources::{FOREIGN_VARIABLES, variable};
 
+use crate::kit::effort::stride;
+
 /// What holds nothing, apart from the empty text.
 const BLANKS: [&str; 9] = [" ", ",", " , ", ":", ":: ", "\n", "\t,\n", "\u{3000}", "\u{200b},\u{a0}"];
 

@@ -38,7 +38,7 @@ impl Desk {
     }
 
     /// Ours with the same.
-    fn ours(&self, args: &[&str]) -> Ran {
+    fn stepseal(&self, args: &[&str]) -> Ran {
         let image = self.image.reference();
         let mut command = self.scene.stepseal(&self.hosts, &[args, &[&image]].concat());
         run_quietly(command.current_dir(self.scene.home()))
@@ -47,14 +47,14 @@ impl Desk {
     /// What both print, which must be the same in any order of lines.
     #[track_caller]
     fn same(&self, args: &[&str]) -> String {
-        let (ours, cosigns) = (self.ours(args).ok(), self.cosign(args).ok());
+        let (stepseal, cosigns) = (self.stepseal(args).ok(), self.cosign(args).ok());
         let sorted = |ran: &Ran| {
             let mut lines: Vec<String> = ran.stdout.lines().map(str::to_owned).collect();
             lines.sort();
             lines
         };
-        assert_eq!(sorted(&ours), sorted(&cosigns), "{ours}\n{cosigns}");
-        ours.stdout
+        assert_eq!(sorted(&stepseal), sorted(&cosigns), "{stepseal}\n{cosigns}");
+        stepseal.stdout
     }
 
     fn attests(&self, by_cosign: bool, place: Place, kind: &str) {
@@ -111,12 +111,12 @@ fn signatures_and_attestations_by_tag_are_printed_as_cosign_prints_them() {
         desk.cosign(&[&attach[..], &["--certificate-chain=c"]].concat()).ok();
         let last = |ran: Ran| -> Value { serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap() };
         let args = ["download", "signature"];
-        let (ours, cosigns) = (last(desk.ours(&args).ok()), last(desk.cosign(&args).ok()));
-        for (name, value) in ours["Cert"].as_object().unwrap() {
+        let (stepseal, cosigns) = (last(desk.stepseal(&args).ok()), last(desk.cosign(&args).ok()));
+        for (name, value) in stepseal["Cert"].as_object().unwrap() {
             assert_eq!(*value, cosigns["Cert"][name], "{name}");
-            assert_eq!(ours["Chain"][0][name], cosigns["Chain"][0][name], "{name}");
+            assert_eq!(stepseal["Chain"][0][name], cosigns["Chain"][0][name], "{name}");
         }
-        assert_eq!(ours["Cert"].as_object().unwrap().len(), 7);
+        assert_eq!(stepseal["Cert"].as_object().unwrap().len(), 7);
     }
 }
 
@@ -138,19 +138,20 @@ fn bundles_are_printed_as_cosign_prints_them_each_where_it_belongs() {
         }
         // cosign prints all bundles with either command.
         let all = desk.cosign(&["download", "signature"]).ok().stdout;
-        let ours = ["signature", "attestation"].map(|kind| desk.ours(&["download", kind]).ok().stdout);
+        let stepseal =
+            ["signature", "attestation"].map(|kind| desk.stepseal(&["download", kind]).ok().stdout);
         let sorted = |text: &str| {
             let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
             lines.sort();
             lines
         };
-        assert_eq!(sorted(&ours.concat()), sorted(&all));
+        assert_eq!(sorted(&stepseal.concat()), sorted(&all));
     }
 }
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
-fn an_sbom_that_one_attaches_the_other_reads() {
+fn an_sbom_that_either_attaches_the_other_reads() {
     let modes = ["--registry-referrers-mode=legacy", "--registry-referrers-mode=oci-1-1"];
     for referrers in [false, true] {
         for mode in modes {
@@ -161,21 +162,21 @@ fn an_sbom_that_one_attaches_the_other_reads() {
                 let text = format!("{{\"bomFormat\":\"CycloneDX\",\r\n\"version\":{number}}}");
                 fs::write(&path, &text).unwrap();
                 let args = ["attach", "sbom", mode, "--type=cyclonedx", "--sbom", path.to_str().unwrap()];
-                let attached = if by_cosign { desk.cosign(&args) } else { desk.ours(&args) };
+                let attached = if by_cosign { desk.cosign(&args) } else { desk.stepseal(&args) };
                 attached.ok();
                 // What cosign has attached is there already, for us.
-                desk.ours(&args).ok().says("already");
+                desk.stepseal(&args).ok().says("already");
                 if mode == modes[0] {
-                    assert_eq!(desk.ours(&["download", "sbom"]).ok().stdout, text);
+                    assert_eq!(desk.stepseal(&["download", "sbom"]).ok().stdout, text);
                     assert_eq!(desk.cosign(&["download", "sbom"]).ok().stdout, text);
                 } else {
                     // Which of several is the last is the registry's to say.
                     let cosigns = desk.cosign(&["download", "sbom"]).ok().stdout;
-                    assert!(desk.ours(&["download", "sbom"]).ok().stdout.starts_with("{\"bomFormat\""));
+                    assert!(desk.stepseal(&["download", "sbom"]).ok().stdout.starts_with("{\"bomFormat\""));
                     assert!(cosigns.contains("{\"bomFormat\""), "{cosigns}");
                 }
             }
-            let tree = desk.ours(&["tree"]).ok().stdout;
+            let tree = desk.stepseal(&["tree"]).ok().stdout;
             assert_eq!(tree.matches("🍒").count(), if mode == modes[0] { 1 } else { 2 }, "{tree}");
             if mode == modes[0] {
                 desk.same(&["tree"]);
@@ -193,6 +194,6 @@ fn names_are_worked_out_as_cosign_does() {
     }
     for args in [["triangulate", "--type=x"], ["download", "signature"], ["download", "sbom"]] {
         assert_ne!(desk.cosign(&args).code, 0, "{args:?}");
-        assert_ne!(desk.ours(&args).code, 0, "{args:?}");
+        assert_ne!(desk.stepseal(&args).code, 0, "{args:?}");
     }
 }

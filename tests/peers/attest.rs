@@ -1,4 +1,4 @@
-//! Attestations of many images in one call, beside cosign's call for each: cosign verifies every one of ours, refuses the same predicates,
+//! Attestations of many images in one call, beside cosign's call for each: cosign verifies each of Stepseal's, refuses the same predicates,
 //! and makes the same statement where it keeps the predicate.
 
 use std::fs;
@@ -140,7 +140,7 @@ fn cosign_verifies_every_attestation_of_one_call() {
     }
 }
 
-/// What cosign attested by the same key counts as ours where it says the same, so nothing is added.
+/// An attestation of cosign by the same key with the same content counts as Stepseal's, so that nothing is added.
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
 fn the_statement_is_cosigns_for_each_of_its_types() {
@@ -153,7 +153,7 @@ fn the_statement_is_cosigns_for_each_of_its_types() {
         let args = [&image, "--predicate", &file, "--type", kind];
         attest(&scene, Place::Tag, &hosts, &args).ok().says("nothing was added");
     }
-    // The one with a time in it.
+    // The attestation that contains a time.
     let note = file(&scene, "note", "all \"is\" well\n");
     cosign(&scene, Place::Tag, &["--predicate", &note, &image]).ok();
     attest(&scene, Place::Tag, &hosts, &[&image, "--predicate", &note]).ok().says("1 signed");
@@ -171,10 +171,10 @@ fn a_predicate_of_another_shape_is_refused_by_both() {
     for (kind, predicate, taken) in SHAPES {
         let file = file(&scene, "predicate", predicate);
         let args = ["--predicate", &file, "--type", kind, &image];
-        let theirs = cosign(&scene, Place::Tag, &args);
-        assert_eq!(theirs.code == 0, taken, "{kind} {predicate}: {theirs}");
-        let ours = attest(&scene, Place::Tag, &hosts, &args);
-        assert_eq!(ours.code, if taken { 0 } else { 2 }, "{kind} {predicate}: {ours}");
+        let cosigns = cosign(&scene, Place::Tag, &args);
+        assert_eq!(cosigns.code == 0, taken, "{kind} {predicate}: {cosigns}");
+        let stepseal = attest(&scene, Place::Tag, &hosts, &args);
+        assert_eq!(stepseal.code, if taken { 0 } else { 2 }, "{kind} {predicate}: {stepseal}");
     }
 }
 
@@ -185,15 +185,15 @@ fn replacing_removes_less_than_cosign_does() {
     const TYPE: &str = "https://e.x/report";
     let scene = Scene::new();
     let (_registry, hosts, images) = images(&scene, 2);
-    let theirs = scene.folder("theirs");
-    run(scene.cosign(&["generate-key-pair"]).current_dir(&theirs)).ok();
-    let other = theirs.join("cosign.key").to_str().unwrap().to_owned();
+    let cosigns = scene.folder("cosigns");
+    run(scene.cosign(&["generate-key-pair"]).current_dir(&cosigns)).ok();
+    let other = cosigns.join("cosign.key").to_str().unwrap().to_owned();
     let files: Vec<String> =
         (0..4).map(|number| file(&scene, &format!("p{number}"), &format!("{{\"n\":{number}}}"))).collect();
     let of_others = |image: &Image| {
         let mut command =
             scene.cosign(&["verify-attestation", "--insecure-ignore-tlog=true", "--allow-http-registry"]);
-        command.args([Place::Tag.cosign_flag(), "--type", TYPE, "--key"]).arg(theirs.join("cosign.pub"));
+        command.args([Place::Tag.cosign_flag(), "--type", TYPE, "--key"]).arg(cosigns.join("cosign.pub"));
         let ran = run(command.arg(image.reference()));
         if ran.code == 0 { ran.stdout.lines().count() } else { 0 }
     };
@@ -204,12 +204,12 @@ fn replacing_removes_less_than_cosign_does() {
             .ok();
         cosign(&scene, Place::Tag, &["--predicate", &files[2], "--type", "openvex", &reference]).ok();
     }
-    let [ours, cosigns] = &images[..] else { panic!("two images") };
+    let [stepseal, cosigns] = &images[..] else { panic!("two images") };
     attest(
         &scene,
         Place::Tag,
         &hosts,
-        &[&ours.reference(), "--predicate", &files[3], "--type", TYPE, "--replace"],
+        &[&stepseal.reference(), "--predicate", &files[3], "--type", TYPE, "--replace"],
     )
     .ok()
     .says("replaced 1 earlier attestation of the same type by this key");
@@ -219,7 +219,7 @@ fn replacing_removes_less_than_cosign_does() {
         &["--predicate", &files[3], "--type", TYPE, "--replace", &cosigns.reference()],
     )
     .ok();
-    for (image, kept) in [(ours, 1), (cosigns, 0)] {
+    for (image, kept) in [(stepseal, 1), (cosigns, 0)] {
         let found = statements(&scene, Place::Tag, TYPE, image, None);
         assert_eq!(
             found.iter().map(|statement| statement["predicate"]["n"].clone()).collect::<Vec<_>>(),
@@ -230,10 +230,10 @@ fn replacing_removes_less_than_cosign_does() {
     }
     // As bundles cosign's flag does nothing.
     for number in [0, 1] {
-        let args = ["--predicate", &files[number], "--type", TYPE, "--replace", &ours.reference()];
+        let args = ["--predicate", &files[number], "--type", TYPE, "--replace", &stepseal.reference()];
         cosign(&scene, Place::Referrers, &args).ok();
     }
-    assert_eq!(statements(&scene, Place::Referrers, TYPE, ours, None).len(), 2);
+    assert_eq!(statements(&scene, Place::Referrers, TYPE, stepseal, None).len(), 2);
 }
 
 #[test]

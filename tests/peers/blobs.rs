@@ -29,7 +29,7 @@ impl Kind {
             .map_or(Vec::new(), |hash| vec!["--signature-digest-algorithm", hash])
     }
 
-    /// Whether the hash is the one that cosign looks for everywhere.
+    /// Whether cosign looks for this hash everywhere.
     fn is_usual(&self) -> bool {
         self.told().is_empty()
     }
@@ -43,10 +43,10 @@ fn work(desk: &Desk) -> PathBuf {
 fn import(desk: &Desk, kind: &Kind) -> [String; 2] {
     desk.openssl(&format!("genpkey -algorithm {} -out {}.pem", kind.openssl, kind.name));
     let pem = format!("{}.pem", kind.name);
-    let names = ["cosign", "ours"].map(|by| format!("{by}-{}", kind.name));
+    let names = ["cosign", "stepseal"].map(|by| format!("{by}-{}", kind.name));
     let import = ["import-key-pair", "--key", &pem, "--output-key-prefix"];
     desk.cosign(&[&import, &[&names[0]]]).ok();
-    desk.ours(&[&import, &[&names[1]]]).ok();
+    desk.stepseal(&[&import, &[&names[1]]]).ok();
     let [one, other] = names.each_ref().map(|name| fs::read(work(desk).join(format!("{name}.pub"))).unwrap());
     assert_eq!(one, other, "{}", kind.name);
     names
@@ -61,7 +61,7 @@ fn what_one_signs_the_other_verifies() {
         let public = format!("{by_us}.pub");
         let verify = ["verify-blob", "--insecure-ignore-tlog", "--key", &public];
         // Each signs with the key file that the other wrote.
-        let (cosigns, ours) = (format!("{by_us}.key"), format!("{by_cosign}.key"));
+        let (cosigns, stepseal) = (format!("{by_us}.key"), format!("{by_cosign}.key"));
         let sign = |key: &str, to: &[&str]| -> Vec<String> {
             [&["sign-blob", "--key", key][..], &UNLOGGED, to, &["file"]]
                 .concat()
@@ -79,26 +79,26 @@ fn what_one_signs_the_other_verifies() {
         ];
         for (at, (to, from)) in forms.into_iter().enumerate() {
             let told = if at == 1 { kind.told() } else { Vec::new() };
-            let theirs = sign(&cosigns, to);
-            desk.cosign(&[&theirs.iter().map(String::as_str).collect::<Vec<_>>()]).ok();
-            desk.ours(&[&verify, from, &["file"]]).ok();
-            desk.ours(&[&verify, from, &["other"]]).ended(1);
-            let mine = sign(&ours, to);
-            desk.ours(&[&mine.iter().map(String::as_str).collect::<Vec<_>>()]).ok();
-            desk.ours(&[&verify, from, &["file"]]).ok();
+            let expected = sign(&cosigns, to);
+            desk.cosign(&[&expected.iter().map(String::as_str).collect::<Vec<_>>()]).ok();
+            desk.stepseal(&[&verify, from, &["file"]]).ok();
+            desk.stepseal(&[&verify, from, &["other"]]).ended(1);
+            let mine = sign(&stepseal, to);
+            desk.stepseal(&[&mine.iter().map(String::as_str).collect::<Vec<_>>()]).ok();
+            desk.stepseal(&[&verify, from, &["file"]]).ok();
             // In the two older forms cosign looks for SHA-256 alone, also of what it signed itself.
             let good = at == 1 || kind.is_usual();
             let verified = desk.cosign(&[&verify, from, &told, &["file"]]);
             assert_eq!(verified.code == 0, good, "{}: {verified}", kind.name);
             assert_ne!(desk.cosign(&[&verify, from, &told, &["other"]]).code, 0);
         }
-        openssl_verifies(&desk, kind, &ours, &public);
+        openssl_verifies(&desk, kind, &stepseal, &public);
     }
 }
 
 /// The signature alone, by a program that knows nothing of Sigstore.
 fn openssl_verifies(desk: &Desk, kind: &Kind, key: &str, public: &str) {
-    desk.ours(&[&["sign-blob", "--key", key, "--b64=false", "--output-signature", "raw", "file"]]).ok();
+    desk.stepseal(&[&["sign-blob", "--key", key, "--b64=false", "--output-signature", "raw", "file"]]).ok();
     for (file, good) in [("file", true), ("other", false)] {
         let line = match kind.hash {
             Some(hash) => format!("dgst -{hash} -verify {public} -signature raw {file}"),
@@ -121,7 +121,7 @@ fn sha256_is_verified_everywhere_if_it_is_asked_for() {
             (&["--output-signature", "out"][..], &["--signature", "out"][..]),
             (&["--bundle", "out"], &["--bundle", "out"]),
         ] {
-            desk.ours(&[&["sign-blob", "--key", &key, &algorithm], to, &["file"]]).ok();
+            desk.stepseal(&[&["sign-blob", "--key", &key, &algorithm], to, &["file"]]).ok();
             let verify = ["verify-blob", "--insecure-ignore-tlog", "--key", &public];
             desk.cosign(&[&verify, from, &["file"]]).ok();
             assert_ne!(desk.cosign(&[&verify, from, &["other"]]).code, 0);
@@ -138,7 +138,7 @@ fn what_one_attests_the_other_verifies() {
         let public = format!("{by_us}.pub");
         let verify = ["verify-blob-attestation", "--insecure-ignore-tlog", "--key", &public, "--type", TYPE];
         let said = ["--predicate", "predicate", "--type", TYPE, "file"];
-        let (cosigns, ours) = (format!("{by_us}.key"), format!("{by_cosign}.key"));
+        let (cosigns, stepseal) = (format!("{by_us}.key"), format!("{by_cosign}.key"));
         let forms: [(&[&str], &[&str]); 3] = [
             (&["--new-bundle-format=false", "--output-signature", "out"], &["--signature", "out"]),
             (&["--bundle", "out"], &["--bundle", "out"]),
@@ -149,10 +149,10 @@ fn what_one_attests_the_other_verifies() {
         ];
         for (at, (to, from)) in forms.into_iter().enumerate() {
             desk.cosign(&[&["attest-blob", "--key", &cosigns], &UNLOGGED, to, &said]).ok();
-            desk.ours(&[&verify, from, &["file"]]).ok();
-            desk.ours(&[&verify, from, &["other"]]).ended(1);
-            desk.ours(&[&["attest-blob", "--key", &ours], &UNLOGGED, to, &said]).ok();
-            desk.ours(&[&verify, from, &["file"]]).ok();
+            desk.stepseal(&[&verify, from, &["file"]]).ok();
+            desk.stepseal(&[&verify, from, &["other"]]).ended(1);
+            desk.stepseal(&[&["attest-blob", "--key", &stepseal], &UNLOGGED, to, &said]).ok();
+            desk.stepseal(&[&verify, from, &["file"]]).ok();
             // In its old bundle cosign looks for SHA-256 alone.
             let good = at != 2 || kind.is_usual();
             let verified = desk.cosign(&[&verify, from, &kind.told(), &["file"]]);
@@ -175,13 +175,13 @@ fn the_statement_is_cosigns_for_every_type() {
             serde_json::from_slice(&bytes).unwrap()
         };
         desk.cosign(&[&attest, &UNLOGGED, &OLD, &to]).ok();
-        let mut theirs = read(&desk);
-        desk.ours(&[&attest, &UNLOGGED, &OLD, &to]).ok();
-        // The time of day is in no statement of ours.
-        if let Some(predicate) = theirs["predicate"].as_object_mut() {
+        let mut expected = read(&desk);
+        desk.stepseal(&[&attest, &UNLOGGED, &OLD, &to]).ok();
+        // Stepseal's statements don't contain the time of day.
+        if let Some(predicate) = expected["predicate"].as_object_mut() {
             predicate.remove("Timestamp");
         }
-        assert_eq!(theirs, read(&desk), "{kind}");
+        assert_eq!(expected, read(&desk), "{kind}");
     }
 }
 
@@ -196,19 +196,21 @@ fn the_same_is_printed_and_the_same_public_key() {
         for flags in [&["file"][..], &["file", "other"], &["--b64=true", "file"], &["--bundle", "b", "file"]]
         {
             let sign = ["sign-blob", "--key", &key];
-            let [theirs, ours] =
-                [desk.cosign(&[&sign, &UNLOGGED, &OLD, flags]), desk.ours(&[&sign, &UNLOGGED, &OLD, flags])];
-            assert_eq!(theirs.ok().stdout, ours.ok().stdout, "{flags:?}");
+            let [expected, stepseal] = [
+                desk.cosign(&[&sign, &UNLOGGED, &OLD, flags]),
+                desk.stepseal(&[&sign, &UNLOGGED, &OLD, flags]),
+            ];
+            assert_eq!(expected.ok().stdout, stepseal.ok().stdout, "{flags:?}");
         }
         let bundle = |desk: &Desk| fs::read_to_string(work(desk).join("b")).unwrap();
         for format in [&["--new-bundle-format=true"][..], &OLD] {
             let sign = ["sign-blob", "--key", &key, "--bundle", "b", "file"];
             desk.cosign(&[&sign, &UNLOGGED, format]).ok();
-            let theirs = bundle(&desk);
-            desk.ours(&[&sign, &UNLOGGED, format]).ok();
-            assert_eq!(theirs, bundle(&desk), "{format:?}");
+            let expected = bundle(&desk);
+            desk.stepseal(&[&sign, &UNLOGGED, format]).ok();
+            assert_eq!(expected, bundle(&desk), "{format:?}");
         }
         let print = ["public-key", "--key", &key];
-        assert_eq!(desk.cosign(&[&print]).ok().stdout, desk.ours(&[&print]).ok().stdout);
+        assert_eq!(desk.cosign(&[&print]).ok().stdout, desk.stepseal(&[&print]).ok().stdout);
     }
 }

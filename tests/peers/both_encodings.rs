@@ -1,4 +1,4 @@
-//! One run that writes both encodings: each verifier finds the one that it reads.
+//! One run that writes both encodings: each verifier finds the encoding that it reads.
 
 use std::fs;
 

@@ -12,7 +12,7 @@ use crate::folder::{BUNDLE, Found, corpus, found};
 use crate::kit::command::{Ran, peer, run};
 use crate::kit::scene::binary;
 
-/// Compares the verdicts of whoever `asks` on `cases` with ours, but for the differences in the list of that name.
+/// Compares the verdicts of `asks` on `cases` with Stepseal's, except for the differences that the list names.
 fn compare(list: &str, cases: &[Found], asks: impl Fn(&Found, &str) -> Ran) {
     let listed = fs::read_to_string(corpus().join(list)).unwrap();
     let mut listed: BTreeMap<&str, &str> = listed.lines().filter_map(|line| line.split_once(": ")).collect();
@@ -20,15 +20,16 @@ fn compare(list: &str, cases: &[Found], asks: impl Fn(&Found, &str) -> Ran) {
     for case in cases {
         let name = case.name.as_str();
         let artifact = case.artifact().to_str().unwrap().to_owned();
-        let theirs = asks(case, &artifact);
-        let ours = run(Command::new(binary()).env_clear().args(case.arguments(&artifact)));
+        let cosigns = asks(case, &artifact);
+        let stepseal = run(Command::new(binary()).env_clear().args(case.arguments(&artifact)));
         // The table for whoever wants to see it: one line a case.
         #[expect(clippy::disallowed_methods, reason = "libtest captures the other ways")]
         let mut out = std::io::stdout();
-        writeln!(out, "{name}\t{}\t{}", verdict(ours.code), verdict(theirs.code)).unwrap();
-        let differ = (ours.code == 0) != (theirs.code == 0);
+        writeln!(out, "{name}\t{}\t{}", verdict(stepseal.code), verdict(cosigns.code)).unwrap();
+        let differ = (stepseal.code == 0) != (cosigns.code == 0);
         if differ != listed.remove(name).is_some() {
-            unlisted.push(format!("{name}: ours {}\n{}\n{}", ours.code, ours.stderr, theirs.stderr));
+            unlisted
+                .push(format!("{name}: stepseal {}\n{}\n{}", stepseal.code, stepseal.stderr, cosigns.stderr));
         }
     }
     assert!(cases.len() > 100, "{} cases", cases.len());
@@ -91,7 +92,7 @@ fn sigstore_go_and_we_give_one_verdict_on_every_bundle_but_those_listed() {
     let cases: Vec<Found> = found().into_iter().filter(is_common).collect();
     compare("DIFFERENCES.sigstore-go", &cases, |case, artifact| {
         let ran = run(peer("sigstore-go", home.path()).args(case.flags()).arg(artifact));
-        // Wrong use, or a key or trusted root that it can't read, is no verdict.
+        // Wrong usage, or a key or trusted root that it can't read, is not a verdict.
         assert!([0, 1].contains(&ran.code), "{ran}");
         ran
     });

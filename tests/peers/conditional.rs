@@ -1,4 +1,4 @@
-//! None of the registries here heeds a condition on a write: a list cannot be replaced only if it is the one that was read.
+//! None of the registries here heeds a condition on a write: a writer cannot make the replacement of a list depend on what it read.
 //!
 //! If one of them begins to, this fails, and `store/tagged.rs` can send `If-Match`. As of distribution 3.1.2 the header is read where
 //! a manifest is fetched alone, and the specification's proposal is open.

@@ -134,7 +134,7 @@ fn the_calls_of_public_tasks_run_as_they_are_written() {
     assert_eq!(task.verified_by_cosign(&secret), 1);
 
     let ran = task.runs(3, &[]);
-    assert!(ran.stderr.contains(&task.image.digest), "the digest that was signed isn't told: {ran}");
+    assert!(ran.stderr.contains(&task.image.digest), "the digest that was signed isn't printed: {ran}");
     assert_eq!(task.verified_by_cosign(&public), 1);
     let ran = task.runs(8, &[("K", &public)]);
     let verified: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap();
@@ -156,11 +156,11 @@ fn the_calls_of_public_tasks_run_as_they_are_written() {
     assert_eq!(kinds, [kind, "https://spdx.dev/Document"]);
 
     task.runs(15, &[("FILE", "sbom.json")]);
-    let ours = task.runs(16, &[]).stdout;
-    assert_eq!(ours, fs::read_to_string(task.scene.home().join("work/sbom.json")).unwrap());
-    let theirs =
+    let stepseal = task.runs(16, &[]).stdout;
+    assert_eq!(stepseal, fs::read_to_string(task.scene.home().join("work/sbom.json")).unwrap());
+    let cosigns =
         run(&mut task.scene.cosign(&["download", "sbom", "--allow-http-registry", &task.image.reference()]));
-    assert_eq!(theirs.ok().stdout.trim_end(), ours.trim_end(), "what cosign reads of it");
+    assert_eq!(cosigns.ok().stdout.trim_end(), stepseal.trim_end(), "what cosign reads of it");
 
     let mut sign =
         task.scene.cosign(&["sign-blob", "--yes", "--use-signing-config=false", "--tlog-upload=false"]);

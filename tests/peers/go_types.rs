@@ -193,17 +193,21 @@ fn generated_values_are_written_as_go_writes_them() {
     for ((of, value), answer) in cases.iter().zip(answers.lines()) {
         let mut value = value.clone();
         value.sort_all_objects();
-        let ours = normalise(*of, &value);
+        let stepseal = normalise(*of, &value);
         // As bytes: reading the answer would lose the last digit of some floats.
-        let same = match &ours {
-            Ok(ours) => {
-                answer == format!("{{\"ok\":{}}}", String::from_utf8(go_json::to_vec(ours).unwrap()).unwrap())
+        let same = match &stepseal {
+            Ok(stepseal) => {
+                answer
+                    == format!(
+                        "{{\"ok\":{}}}",
+                        String::from_utf8(go_json::to_vec(stepseal).unwrap()).unwrap()
+                    )
             }
             Err(_) => answer.starts_with("{\"error\":"),
         };
-        written += usize::from(ours.is_ok());
+        written += usize::from(stepseal.is_ok());
         if !same {
-            wrong.push(format!("{of:?} {value}\n  Go   {answer}\n  ours {ours:?}"));
+            wrong.push(format!("{of:?} {value}\n  Go   {answer}\n  stepseal {stepseal:?}"));
         }
     }
     println!(

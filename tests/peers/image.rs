@@ -53,7 +53,7 @@ fn the_static_file_names_no_folder_of_the_machine_that_built_it() {
             "{name}"
         );
     }
-    // What stands in their place: sources of crates have a name in log lines and panics.
+    // The replacement for these paths: sources of crates have a name in log lines and panics.
     assert!(bytes.windows(8).any(|window| window == b"/crates/"));
 }
 

@@ -53,11 +53,11 @@ fn it_allows_what_we_signed_and_nothing_else() {
     let of_another = Policy::new(&scene, &hosts[0], &other.join("cosign.pub"));
 
     let push = |name: &str, content: &str| scene.crane_pushes(Kind::Oci, &hosts[0], name, content);
-    let (ours, cosigns) = (push("app", "one").reference(), push("app", "two").reference());
+    let (stepseal, cosigns) = (push("app", "one").reference(), push("app", "two").reference());
     let unsigned = push("app", "three").reference();
-    scene.sign(Place::Tag, &hosts, &[&ours]).ok();
+    scene.sign(Place::Tag, &hosts, &[&stepseal]).ok();
     scene.cosign_signs(Place::Tag, &cosigns, &[]);
-    for image in [&ours, &cosigns] {
+    for image in [&stepseal, &cosigns] {
         policy.decides(&scene, image).ok();
         of_another.decides(&scene, image).ended(1).says("refused: ");
     }

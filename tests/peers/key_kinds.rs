@@ -6,7 +6,7 @@ use crate::kit::images::Kind;
 use crate::kit::scene::{KEY_PASSWORD, Place, run_quietly};
 use crate::kit::{Registry, Scene, peer, run};
 
-/// What `openssl genpkey` is told for each kind of key.
+/// The arguments of `openssl genpkey` for each kind of key.
 const KINDS: [(&str, &[&str]); 6] = [
     ("p256", &["EC", "-pkeyopt", "ec_paramgen_curve:P-256"]),
     ("p384", &["EC", "-pkeyopt", "ec_paramgen_curve:P-384"]),

@@ -56,7 +56,7 @@ fn annotations(namespace: &Namespace, name: &str) -> Value {
 
 #[tokio::test]
 #[ignore = "needs an API server: tests/peers/run kube_annotations"]
-async fn they_stand_under_chains_names_and_a_second_run_adds_nothing() {
+async fn they_are_kept_under_chains_names_and_a_second_run_adds_nothing() {
     let namespace = Namespace::new();
     namespace.allow(&rules());
     let (cluster, run) = (namespace.cluster(None).await, run(&namespace, "build"));
@@ -90,7 +90,7 @@ async fn they_stand_under_chains_names_and_a_second_run_adds_nothing() {
     let marked = annotations(&namespace, "build");
     assert_eq!(marked["chains.tekton.dev/signed"], "true");
     assert_eq!(marked.as_object().unwrap().len(), there.as_object().unwrap().len() + 1);
-    // What an apply leaves out would be taken away: one more keeps all that was there.
+    // An apply removes what it leaves out: adding an entry keeps the existing entries.
     annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"later")]).await.unwrap();
     let later = annotations(&namespace, "build");
     assert_eq!(later["chains.tekton.dev/signed"], "true");
@@ -126,7 +126,7 @@ async fn near_the_limit_nothing_is_half_written_and_the_other_store_is_named() {
         .unwrap_err();
     assert!(matches!(error, AnnotationError::TooLarge { .. }), "{error}");
     assert_eq!(annotations(&namespace, "build"), before);
-    // The API server's own limit is where ours is.
+    // The API server has the same limit.
     let more = ["annotate", "taskrun", "build", "other=xxxxxxxxxx"];
     let refused = namespace.kubectl(&more);
     assert!(refused.code != 0 && refused.stderr.contains("262144"), "{refused}");
@@ -149,17 +149,18 @@ async fn what_another_manager_owns_is_not_overwritten() {
     let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
     namespace.kubectl(&[&["annotate", "taskrun", "build"], &pairs[..]].concat()).ok();
     let before = annotations(&namespace, "build");
-    let done =
-        annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"ours")]).await.unwrap();
+    let done = annotate(&cluster, &run, &[entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"stepseal")])
+        .await
+        .unwrap();
     assert_eq!(done.added, 1);
     let after = annotations(&namespace, "build");
     for (name, value) in before.as_object().unwrap() {
         assert_eq!(&after[name], value, "{name}");
     }
-    assert_eq!(after[format!("{}-2", names[0])], STANDARD.encode("ours"));
+    assert_eq!(after[format!("{}-2", names[0])], STANDARD.encode("stepseal"));
     // The mark, as another wrote it, is a conflict that names who.
     namespace.kubectl(&["annotate", "taskrun", "build", "chains.tekton.dev/signed=failed"]).ok();
-    let entries = [entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"ours")];
+    let entries = [entry(ShortKey::TaskRun(run.1.parse().unwrap()), b"stepseal")];
     let error = cluster.annotate(Kind::TaskRun, &run.0, &run.1, wanted(&entries, true)).await.unwrap_err();
     assert!(matches!(error, AnnotationError::Owned { .. }), "{error}");
     assert!(error.to_string().contains("kubectl"), "{error}");
@@ -178,7 +179,7 @@ async fn writers_at_the_same_time_lose_nothing() {
     let payloads: Vec<Vec<u8>> = (0..3).map(|number: u8| vec![number; 40]).collect();
     let entries: Vec<Entry> =
         payloads.iter().enumerate().map(|(number, payload)| entry(key(number), payload)).collect();
-    // And somebody else, all the while.
+    // Another client writes at the same time.
     let noise = {
         let kube = namespace.kube.clone();
         let name = namespace.name.clone();

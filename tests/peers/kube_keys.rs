@@ -1,4 +1,4 @@
-//! Keys and credentials in the cluster: do cosign's Secrets and ours serve both, and is what is missing said?
+//! Keys and credentials in the cluster: Secrets of cosign and Stepseal work with both programs, and errors name what is missing.
 
 use std::process::Command;
 
@@ -54,25 +54,25 @@ fn may_read(name: &str) -> Value {
 
 #[test]
 #[ignore = "needs an API server: tests/peers/run kube_keys"]
-fn the_secret_is_the_one_that_cosign_makes_and_both_sign_with_either() {
+fn the_secret_is_like_cosigns_and_both_sign_with_either() {
     let (namespace, scene) = (Namespace::new(), Scene::new());
     let registry = Registry::docker(scene.home());
     scene.allow(&[registry.host()]);
     let work = scene.folder("made-by-cosign");
-    let theirs = format!("k8s://{}", namespace.named("theirs"));
+    let cosigns = format!("k8s://{}", namespace.named("cosigns"));
     run(scene
-        .cosign(&["generate-key-pair", &theirs])
+        .cosign(&["generate-key-pair", &cosigns])
         .current_dir(&work)
         .env("KUBECONFIG", namespace.kube.kubeconfig()))
     .ok();
-    let ours = format!("k8s://{}", namespace.named("ours"));
+    let stepseal = format!("k8s://{}", namespace.named("stepseal"));
     let mut generate =
-        outside(&namespace, &scene, &["generate-key-pair", &ours, "--output-key-prefix", "ours"]);
+        outside(&namespace, &scene, &["generate-key-pair", &stepseal, "--output-key-prefix", "stepseal"]);
     run_quietly(&mut generate).ended(0).says("private key, password and public key written to Secret");
-    assert_eq!(secret_without_values(&namespace, "ours"), secret_without_values(&namespace, "theirs"));
+    assert_eq!(secret_without_values(&namespace, "stepseal"), secret_without_values(&namespace, "cosigns"));
 
     for (index, (name, public)) in
-        [("theirs", work.join("cosign.pub")), ("ours", scene.home().join("work/ours.pub"))]
+        [("cosigns", work.join("cosign.pub")), ("stepseal", scene.home().join("work/stepseal.pub"))]
             .into_iter()
             .enumerate()
     {
@@ -123,7 +123,7 @@ fn a_secret_that_is_there_is_never_changed_and_nothing_is_left_behind() {
     let public = scene.home().join("work/new.pub");
     assert!(!public.exists());
 
-    // Who may neither read nor make one is told the rule, and has no public key without its private half.
+    // An account that may neither read nor create Secrets gets the missing rule, and no public key without its private half.
     namespace.allow(&json!([]));
     let fresh = format!("k8s://{}", namespace.named("fresh"));
     let arguments = [&["generate-key-pair", &fresh], &prefix[..]].concat();
@@ -136,7 +136,7 @@ fn a_secret_that_is_there_is_never_changed_and_nothing_is_left_behind() {
         .ended(4)
         .says(r#"{apiGroups: [""], resources: ["secrets"], verbs: ["create"]}"#);
     assert!(!public.exists());
-    // The smallest Role: make, and nothing else. One that is there is still not changed.
+    // The smallest Role may only create. An existing Secret still isn't changed.
     namespace.allow(&json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}]));
     run_quietly(&mut as_signer()).ended(0);
     std::fs::remove_file(&public).unwrap();
@@ -215,7 +215,7 @@ fn every_command_that_verifies_reads_the_public_key_of_a_secret_and_says_what_is
     verify("signing-secrets").ended(0).says("verified   1 image");
     let policy = scene.home().join("work/policy.yaml");
     let by_policy = |name: &str| {
-        let rules = "- { name: ours, images: [\"**\"], signature: { by: [ci] } }";
+        let rules = "- { name: stepseal, images: [\"**\"], signature: { by: [ci] } }";
         let text = format!("version: 1\nsigners:\n  ci: {{ key: \"{}\" }}\nrules:\n  {rules}\n", key(name));
         std::fs::write(&policy, text).unwrap();
         stepseal(&["verify", "--policy", &policy.display().to_string(), &image])
@@ -308,7 +308,7 @@ fn image_pull_secrets_push_a_signature_without_any_file() {
     ] {
         namespace.allow(&json!([rules[left]]));
         sign(&["--service-account", "signer"]).ended(4).says(missing);
-        // Nobody named it: told, and the registry says the rest.
+        // No setting names it: a note says so, and the registry says the rest.
         sign(&[]).ended(4).says("note: no registry credentials").says(missing);
     }
     namespace.allow(&rules);
@@ -328,7 +328,7 @@ fn image_pull_secrets_push_a_signature_without_any_file() {
 
 #[test]
 #[ignore = "needs an API server: tests/peers/run kube_keys"]
-fn an_old_dockercfg_is_taken_too_and_a_broken_one_is_named() {
+fn an_old_dockercfg_is_accepted_and_a_broken_file_is_named() {
     let (namespace, scene) = (Namespace::new(), Scene::new());
     let registry = Registry::docker(scene.home());
     scene.allow(&[registry.host()]);

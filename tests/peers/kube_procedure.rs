@@ -10,7 +10,7 @@ use crate::kit::scene::{KEY_PASSWORD, binary, run_quietly};
 use crate::kit::{Namespace, Scene, command::Ran, peer, run};
 use crate::kube_runs::{finished, task_run};
 
-/// A namespace with a key pair in the Secret `signing-secrets`, and what somebody outside has at hand.
+/// A namespace with a key pair in the Secret `signing-secrets`, and the tools of a user outside the cluster.
 struct Desk {
     namespace: Namespace,
     scene: Scene,
@@ -97,12 +97,12 @@ fn the_documented_procedure_says_verified_ok() {
         "cosign verify-blob --insecure-ignore-tlog=true --key $KEY --signature ./signature ./payload";
     desk.types(verify).ok().says("Verified OK");
     // Ours, in cosign's place, word for word.
-    let ours = verify.replace("cosign", &binary().display().to_string());
-    desk.types(&ours).ok().says("Verified OK");
+    let stepseal = verify.replace("cosign", &binary().display().to_string());
+    desk.types(&stepseal).ok().says("Verified OK");
     let mut payload = read(&desk.work().join("payload"));
     assert_eq!(payload["results"][0]["value"].take(), json!("r/app"));
     assert!(desk.types(&format!("echo >> payload; {verify}")).code != 0);
-    assert!(desk.types(&ours).code != 0);
+    assert!(desk.types(&stepseal).code != 0);
 
     // The same in-toto, as Chains documents it since.
     desk.sign("slsa/v1", &["--taskrun", &name, "--mark-signed"]).ended(0);
@@ -121,7 +121,7 @@ fn the_documented_procedure_says_verified_ok() {
     .says("Verified OK");
     let run = desk.namespace.get("taskrun", "build");
     assert_eq!(run["metadata"]["annotations"]["chains.tekton.dev/signed"], "true");
-    // Two signatures of the run, and the newest is the one that says what the run says: ours verifies as well.
+    // The run has two signatures, and the newest matches the run: Stepseal's verifies as well.
     assert!(run["metadata"]["annotations"].as_object().unwrap().keys().any(|name| name.ends_with("-2")));
     std::fs::write(desk.work().join("run.json"), run.to_string()).unwrap();
     for key in ["new.pub", &desk.key()] {
@@ -135,7 +135,7 @@ fn the_documented_procedure_says_verified_ok() {
 
 #[test]
 #[ignore = "needs an API server: tests/peers/run kube_procedure"]
-fn a_status_that_somebody_patched_is_not_signed_and_nothing_is_written() {
+fn a_patched_status_is_not_signed_and_nothing_is_written() {
     let desk = Desk::new();
     let pod = finished(&desk.namespace, "build");
     let lie = json!({"results": [{"name": "VERSION", "type": "string", "value": "r/evil"}]});

@@ -1,4 +1,4 @@
-//! Which run a step belongs to, what is known of it while it runs, and whether a finished one tells the truth, asked of the real API server.
+//! Asks the real API server which run a step belongs to, what is known while it runs, and whether a finished run matches its Pod.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ fn pod_of(namespace: &Namespace, run: &Value, containers: &Value) -> String {
     name
 }
 
-/// A container's status.
+/// Makes the status of a container.
 fn container(name: &str, image: &str, message: Option<&str>) -> Value {
     let state = match message {
         Some(message) => json!({"terminated": {"exitCode": 0, "message": message}}),
@@ -100,7 +100,7 @@ async fn a_pod_that_tekton_did_not_make_belongs_to_no_run() {
     let namespace = Namespace::new();
     namespace.allow(&own_run());
     namespace.create(task_run("build"));
-    // Labels alone are what anybody may write who makes Pods.
+    // Anyone who creates Pods may write labels, so labels alone prove nothing.
     namespace.create(json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "fake", "labels": {"tekton.dev/taskRun": "build"}},
         "spec": {"serviceAccountName": "signer", "containers": [{"name": "step-build", "image": "r/x"}]},
@@ -146,7 +146,7 @@ async fn two_hundred_children_are_a_few_requests_and_the_gone_are_named() {
             let mut child = task_run(name);
             child["metadata"]["namespace"] = namespace.name.clone().into();
             child["metadata"]["ownerReferences"] = json!([owner]);
-            // One without the label, as if somebody had taken it away.
+            // A run without the label, as if the label had been removed.
             if name != "child-5" {
                 child["metadata"]["labels"] = json!({"tekton.dev/pipelineRun": "p"});
             }
@@ -172,7 +172,7 @@ async fn two_hundred_children_are_a_few_requests_and_the_gone_are_named() {
     assert_eq!(found, names);
     assert_eq!(children.gone, [namespace.named("deleted")]);
     assert_eq!(children.others, ["CustomRun custom"]);
-    // The PipelineRun, two pages, the one without the label and the one that is gone.
+    // The PipelineRun, two pages, the TaskRun without the label and the deleted TaskRun.
     assert_eq!(cluster.requests(), 5);
     let back = cluster.pipeline_run_of(&children.task_runs[7]).await.unwrap().unwrap();
     assert_eq!(back["metadata"]["uid"], pipeline_run["metadata"]["uid"]);
@@ -209,7 +209,7 @@ pub(crate) fn finished(namespace: &Namespace, name: &str) -> String {
 
 #[tokio::test]
 #[ignore = "needs an API server: tests/peers/run kube_runs"]
-async fn a_status_that_somebody_patched_is_refused_and_the_patch_is_named() {
+async fn a_patched_status_is_refused_and_the_patch_is_named() {
     let namespace = Namespace::new();
     namespace.allow(&own_run());
     let pod = finished(&namespace, "build");
@@ -235,7 +235,7 @@ async fn a_status_that_somebody_patched_is_refused_and_the_patch_is_named() {
         "{text}"
     );
     assert!(!text.contains("step reported"), "{text}");
-    // The Pod gone: told, and refused if asked.
+    // The Pod is gone: a note says so, and `--require-pod` refuses the run.
     namespace.kubectl(&["delete", "pod", &pod, "--grace-period=0", "--force"]).ok();
     let gone = look().await;
     assert!(gone.unchecked.iter().any(|what| what.contains("is gone")), "{gone:?}");
@@ -268,7 +268,7 @@ async fn what_the_api_server_says_is_each_its_own_error() {
     let error = cluster.task_run(&name).await.unwrap_err();
     assert!(Explanation::of(&error).to_string().contains("cannot be read"), "{error}");
 
-    // Another's CA: the server isn't the one it says it is.
+    // The CA of another server: the certificate doesn't verify.
     let folder = namespace.account(None);
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     std::fs::write(folder.join("ca.crt"), other.cert.pem()).unwrap();

@@ -103,9 +103,9 @@ fn cosign_and_we_give_one_verdict_on_what_it_logged_before_2023() {
                 "--certificate-oidc-issuer=https://issuer.example".to_owned(),
             ]),
         }
-        let mut ours = scene.stepseal(&hosts, &["verify-attestation"]);
-        let ours = run(ours.env_remove("STEPSEAL_KEY").args(&flags).arg(&image));
-        let theirs: Ran = run(scene
+        let mut stepseal = scene.stepseal(&hosts, &["verify-attestation"]);
+        let stepseal = run(stepseal.env_remove("STEPSEAL_KEY").args(&flags).arg(&image));
+        let cosigns: Ran = run(scene
             .cosign(&[
                 "verify-attestation",
                 "--offline",
@@ -115,11 +115,12 @@ fn cosign_and_we_give_one_verdict_on_what_it_logged_before_2023() {
             .args(&flags)
             .arg(&image));
         let name = case.file_name().unwrap().to_str().unwrap();
-        let differ = (ours.code == 0) != (theirs.code == 0);
+        let differ = (stepseal.code == 0) != (cosigns.code == 0);
         if differ != listed.remove(name).is_some() {
-            unlisted.push(format!("{name}: ours {}\n{}\n{}", ours.code, ours.stderr, theirs.stderr));
+            unlisted
+                .push(format!("{name}: stepseal {}\n{}\n{}", stepseal.code, stepseal.stderr, cosigns.stderr));
         }
-        assert_eq!(ours.code != 0, name.ends_with("_fail"), "{name}: {}", ours.stderr);
+        assert_eq!(stepseal.code != 0, name.ends_with("_fail"), "{name}: {}", stepseal.stderr);
     }
     assert!(unlisted.is_empty(), "{}", unlisted.join("\n\n"));
     assert!(listed.is_empty(), "no longer different, or no longer there: {listed:?}");

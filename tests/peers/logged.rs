@@ -13,7 +13,7 @@ use crate::kit::{Registry, Scene, peer, run};
 const LOG: &str = "rekor.local";
 const SINCE: &str = "start-time=2024-01-01T00:00:00Z";
 
-/// A log, a timestamp authority, and what tells cosign and us of them.
+/// A log, a timestamp authority, and the files that name them to cosign and Stepseal.
 struct Sigstore {
     _log: Service,
     _authority: Service,
@@ -95,9 +95,9 @@ impl Sigstore {
 
 /// Our `command` with the public key and `root`; a log entry is asked for, as it is by default.
 fn verify(scene: &Scene, hosts: &[String], root: &PathBuf, command: &str, more: &[&str]) -> Ran {
-    let mut ours = scene.stepseal(hosts, &[command, "--key"]);
-    ours.env_remove("STEPSEAL_KEY").arg(scene.public_key()).arg("--trusted-root").arg(root);
-    run(ours.args(more))
+    let mut stepseal = scene.stepseal(hosts, &[command, "--key"]);
+    stepseal.env_remove("STEPSEAL_KEY").arg(scene.public_key()).arg("--trusted-root").arg(root);
+    run(stepseal.args(more))
 }
 
 #[test]
@@ -124,32 +124,34 @@ fn what_cosign_logged_and_had_timestamped_verifies_offline() {
         // Neither of them runs any more when it is verified.
         (sigstore.trusted_root.clone(), sigstore.other_root.clone())
     };
-    let ours = |root, command: &str, more: &[&str]| verify(&scene, &hosts, root, command, more);
+    let stepseal = |root, command: &str, more: &[&str]| verify(&scene, &hosts, root, command, more);
 
-    ours(&root, "verify-blob", &["--bundle", bundle, artifact]).ok().says("logged in rekor.local as entry 0");
-    ours(&root, "verify-blob", &["--bundle", bundle, other]).ended(1).says("(check: artifact)");
-    ours(&other_root, "verify-blob", &["--bundle", bundle, artifact]).ended(1).says("(check: log)");
+    stepseal(&root, "verify-blob", &["--bundle", bundle, artifact])
+        .ok()
+        .says("logged in rekor.local as entry 0");
+    stepseal(&root, "verify-blob", &["--bundle", bundle, other]).ended(1).says("(check: artifact)");
+    stepseal(&other_root, "verify-blob", &["--bundle", bundle, artifact]).ended(1).says("(check: log)");
 
-    ours(&root, "verify", &[&image]).ok().says("verified   1 image");
-    ours(&other_root, "verify", &[&image]).ended(1).says("the trusted root does not have this log");
+    stepseal(&root, "verify", &[&image]).ok().says("verified   1 image");
+    stepseal(&other_root, "verify", &[&image]).ended(1).says("the trusted root does not have this log");
     let of_tests = ["--type", "https://ci.example/tests", "--require", "$.predicate.tests=passed", &image];
-    ours(&root, "verify-attestation", &of_tests).ok();
-    ours(&other_root, "verify-attestation", &of_tests).ended(1);
+    stepseal(&root, "verify-attestation", &of_tests).ok();
+    stepseal(&other_root, "verify-attestation", &of_tests).ended(1);
 
     // A signature without an entry, of the same key: good for whoever doesn't ask for one.
     scene.cosign_signs(crate::kit::scene::Place::Referrers, &unlogged, &[]);
-    ours(&root, "verify", &[&unlogged]).ended(1).says("has no entry in a transparency log");
-    ours(&root, "verify", &["--insecure-ignore-tlog", &unlogged]).ok();
+    stepseal(&root, "verify", &[&unlogged]).ended(1).says("has no entry in a transparency log");
+    stepseal(&root, "verify", &["--insecure-ignore-tlog", &unlogged]).ok();
     let text = format!(
-        "version: 1\ntrustedRoot: {}\nsigners: {{ ours: {{ key: {} }} }}\nrules:\n- name: logged\n  images: [\"**\"]\n  \
-         signature: {{ by: [ours], log: true, timestamp: true, maxAge: 1h }}\n",
+        "version: 1\ntrustedRoot: {}\nsigners: {{ stepseal: {{ key: {} }} }}\nrules:\n- name: logged\n  images: [\"**\"]\n  \
+         signature: {{ by: [stepseal], log: true, timestamp: true, maxAge: 1h }}\n",
         root.display(),
         scene.public_key().display(),
     );
     fs::write(policy, text).unwrap();
     let gate = |image: &str| {
-        let mut ours = scene.stepseal(&hosts, &["verify", "--policy", policy, image]);
-        run(ours.env_remove("STEPSEAL_KEY"))
+        let mut stepseal = scene.stepseal(&hosts, &["verify", "--policy", policy, image]);
+        run(stepseal.env_remove("STEPSEAL_KEY"))
     };
     gate(&image).ok();
     gate(&unlogged).ended(1).says("logged");

@@ -29,7 +29,7 @@ impl Desk {
         run(self.scene.cosign(&args.concat()).current_dir(self.scene.home().join("work")))
     }
 
-    pub(crate) fn ours(&self, args: &[&[&str]]) -> Ran {
+    pub(crate) fn stepseal(&self, args: &[&[&str]]) -> Ran {
         let mut command = self.scene.stepseal(&[], &args.concat());
         command.env("COSIGN_PASSWORD", KEY_PASSWORD);
         run(command.env_remove("STEPSEAL_KEY").current_dir(self.scene.home().join("work")))
@@ -38,7 +38,7 @@ impl Desk {
     /// Both end well, or neither.
     #[track_caller]
     fn both(&self, good: bool, args: &[&[&str]]) {
-        for ran in [self.cosign(args), self.ours(args)] {
+        for ran in [self.cosign(args), self.stepseal(args)] {
             assert_eq!(ran.code == 0, good, "{ran}");
         }
     }
@@ -82,14 +82,14 @@ fn what_cosign_writes_in_its_old_format_is_verified_by_both() {
     run(desk.scene.cosign(&["generate-key-pair"]).current_dir(&other)).ok();
     let key = ["--key", "../other/cosign.pub", "--insecure-ignore-tlog"];
     desk.cosign(&[&["verify-blob", "--bundle", "old.json", "file"], &key]).ok();
-    desk.ours(&[&["verify-blob", "--bundle", "old.json", "file"], &key])
+    desk.stepseal(&[&["verify-blob", "--bundle", "old.json", "file"], &key])
         .ended(1)
         .says("made with another key than --key gives");
 }
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
-fn hashes_are_held_to_what_both_are_told() {
+fn hashes_are_what_both_are_given() {
     let desk = Desk::new();
     for (kind, key) in
         [("EC -pkeyopt ec_paramgen_curve:P-256", "ec"), ("RSA -pkeyopt rsa_keygen_bits:2048", "rsa")]
@@ -105,8 +105,8 @@ fn hashes_are_held_to_what_both_are_told() {
                 desk.both(same, &[&flags, &["--signature-digest-algorithm", told, "file"]]);
                 desk.both(false, &[&flags, &["--signature-digest-algorithm", told, "other"]]);
             }
-            // Ours needs not be told.
-            desk.ours(&[&flags, &["file"]]).ok();
+            // Stepseal needs no flag for it.
+            desk.stepseal(&[&flags, &["file"]]).ok();
         }
     }
 }

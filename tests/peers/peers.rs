@@ -39,7 +39,7 @@ fn cosign_signs_and_verifies_on_a_registry_with_the_referrers_api() {
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
-fn the_token_service_lets_cosign_in_and_nobody_else() {
+fn the_token_service_lets_only_cosign_in() {
     let scene = Scene::new();
     let service = TokenService::start(scene.home());
     let registry = Registry::docker_with_tokens(scene.home(), &service);
@@ -70,7 +70,7 @@ fn a_private_authority_is_trusted_when_named() {
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
-fn the_proxy_counts_and_breaks_what_it_is_told_to() {
+fn the_proxy_counts_requests_and_breaks_the_chosen_requests() {
     let scene = Scene::new();
     let registry = Registry::docker(scene.home());
     let proxy = Proxy::start(registry.address(), Conduct::default()).unwrap();

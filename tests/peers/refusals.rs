@@ -1,4 +1,4 @@
-//! Bad input against real registries: what the reader of the step log is told, with which exit code, and
+//! Bad input against real registries: what the step log says, with which exit code, and
 //! that no secret is in it ([`Scene::sign`] looks at every run).
 
 use std::fs;
@@ -106,7 +106,7 @@ fn one_image_that_fails_does_not_hide_the_others() {
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
-fn nobody_listens() {
+fn no_process_listens() {
     let scene = Scene::new();
     let registry = Registry::docker(scene.home());
     let hosts = [registry.host()];
@@ -119,7 +119,7 @@ fn nobody_listens() {
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
-fn plain_http_that_nobody_allowed() {
+fn plain_http_that_is_not_allowed() {
     let scene = Scene::new();
     let registry = Registry::docker(scene.home());
     scene.allow(&[registry.host()]);
@@ -133,7 +133,7 @@ fn plain_http_that_nobody_allowed() {
 
 #[test]
 #[ignore = "needs the real peers: tests/peers/run"]
-fn a_host_that_nobody_knows() {
+fn an_unknown_host() {
     let scene = Scene::new();
     let registry = Registry::docker(scene.home());
     scene.allow(&[registry.host()]);

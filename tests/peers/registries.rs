@@ -94,27 +94,27 @@ fn signs_and_attests(start: fn(&Path) -> Registry) {
         let app = name(&format!("{place:?}").to_lowercase());
         let image = scene.crane_pushes(Kind::Oci, &hosts[0], &app, &app);
         let reference = image.reference();
-        let ours = |command: &[&str]| {
+        let stepseal = |command: &[&str]| {
             let mut command = scene.stepseal(&hosts, command);
             let key = scene.public_key();
             command.env_remove("STEPSEAL_KEY").args(["--insecure-ignore-tlog=true", "--key"]).arg(key);
             run_quietly(command.arg(&reference))
         };
-        ours(&["verify"]).ended(1);
+        stepseal(&["verify"]).ended(1);
         scene.sign(place, &hosts, &[&reference]).ok();
         assert_eq!(scene.verified(place, &reference).len(), 1);
-        ours(&["verify"]).ok();
+        stepseal(&["verify"]).ok();
         let lists = || [scene.manifest(&image.tag(".sig")), scene.manifest(&image.tag(""))];
         let signed = lists();
         scene.sign(place, &hosts, &[&reference]).ok().says("already");
         assert_eq!(lists(), signed, "a second run has changed something");
 
-        ours(&["verify-attestation", "--type", TYPE]).ended(1);
+        stepseal(&["verify-attestation", "--type", TYPE]).ended(1);
         for number in [0, 1] {
             run_quietly(&mut attest(&scene, &hosts[0], place, &image, number)).ok();
         }
         run_quietly(&mut attest(&scene, &hosts[0], place, &image, 0)).ok().says("already");
-        ours(&["verify-attestation", "--type", TYPE]).ok();
+        stepseal(&["verify-attestation", "--type", TYPE]).ok();
         assert_eq!(attested(&scene, place, &image), BTreeSet::from([0, 1]));
         scene.verified(place, &reference);
     }

@@ -18,12 +18,12 @@ fn both(scene: &Scene, command: &str, flags: &[&str], reference: &str) -> [Ran; 
     let mut cosign = scene.cosign(&[&[command], always, &place[..], flags, &[reference]].concat());
     // The authority's file has another name until both have one.
     let flags = flags.iter().map(|flag| if *flag == "--registry-cacert" { "--registry-ca" } else { flag });
-    let mut ours = scene.stepseal(&[], &[command]);
-    ours.args(flags).arg(reference).env_remove("STEPSEAL_INSECURE_REGISTRIES");
+    let mut stepseal = scene.stepseal(&[], &[command]);
+    stepseal.args(flags).arg(reference).env_remove("STEPSEAL_INSECURE_REGISTRIES");
     if command == "verify" {
-        ours.args(["--insecure-ignore-tlog", "--key", key]);
+        stepseal.args(["--insecure-ignore-tlog", "--key", key]);
     }
-    [run(&mut cosign), run_quietly(&mut ours)]
+    [run(&mut cosign), run_quietly(&mut stepseal)]
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn a_release_is_the_same_each_time_and_its_sbom_travels_with_the_image() {
     let image = &sbom["metadata"]["component"];
     assert_eq!(image["type"], "container");
     assert_eq!(format!("{}@{}", text_of(image, "name"), text_of(image, "version")), reference);
-    // The binary in the registry's image is the one that the SBOM names, and its own SBOM is linked by hash.
+    // The SBOM names the binary in the registry's image, and links that binary's own SBOM by hash.
     let export =
         format!("crane export --insecure {reference} - | tar -xO stepseal | sha256sum | cut -d' ' -f1");
     let exported = run(peer("sh", scene.home()).args(["-c", &export])).ok();
@@ -117,7 +117,7 @@ fn a_release_is_the_same_each_time_and_its_sbom_travels_with_the_image() {
     assert_eq!(linked["hashes"][0]["content"], sha256(&dist.join("stepseal.cdx.json")).as_str());
 }
 
-/// The predicate of the one attestation that Stepseal verifies.
+/// The predicate of the attestation that Stepseal verifies.
 fn attested(scene: &Scene, hosts: &[String], reference: &str) -> Value {
     let mut verify = scene.stepseal(hosts, &["verify-attestation", reference, "--type", "cyclonedx"]);
     verify.args(["--insecure-ignore-tlog", "--output", "json", "--key"]).arg(scene.public_key());

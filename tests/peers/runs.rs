@@ -71,7 +71,7 @@ fn attest(scene: &Scene, place: Place, hosts: &[String], image: &Image, kind: &s
 }
 
 fn cosign_attests(scene: &Scene, place: Place, image: &Image, kind: &str) {
-    let file = scene.home().join("theirs.json");
+    let file = scene.home().join("cosigns.json");
     fs::write(&file, r#"{"from":"cosign"}"#).unwrap();
     let mut command = scene.cosign(&["attest", "-y", "--use-signing-config=false", "--tlog-upload=false"]);
     command.args(["--allow-http-registry", place.cosign_flag(), "--type", kind, "--key"]);

@@ -1,4 +1,4 @@
-//! Two signers of one image: what cosign wrote stays when we add ours, and the other way round.
+//! Two signers of one image: what cosign wrote stays when Stepseal adds a signature, and the other way round.
 
 use crate::kit::images::Kind;
 use crate::kit::scene::Place;
@@ -14,11 +14,11 @@ fn cosign_first_then_stepseal() {
         scene.allow(&hosts);
         let image = scene.crane_pushes(Kind::Oci, &hosts[0], "app", "one");
         scene.cosign_signs(place, &image.reference(), &["-a", "by=cosign"]);
-        let theirs = written(&scene, place, &image);
+        let cosigns = written(&scene, place, &image);
         scene.sign(place, &hosts, &["--annotation", "by=stepseal", &image.reference()]).ok();
         let both = written(&scene, place, &image);
         assert_eq!(both.len(), 2);
-        assert!(both.contains(&theirs[0]), "cosign's signature is gone");
+        assert!(both.contains(&cosigns[0]), "cosign's signature is gone");
         assert_eq!(scene.verified(place, &image.reference()).len(), 2);
     }
 }
@@ -33,11 +33,11 @@ fn stepseal_first_then_cosign() {
         scene.allow(&hosts);
         let image = scene.crane_pushes(Kind::Docker, &hosts[0], "app", "one");
         scene.sign(place, &hosts, &["--annotation", "by=stepseal", &image.reference()]).ok();
-        let ours = written(&scene, place, &image);
+        let stepseal = written(&scene, place, &image);
         scene.cosign_signs(place, &image.reference(), &["-a", "by=cosign"]);
         let both = written(&scene, place, &image);
         assert_eq!(both.len(), 2);
-        assert!(both.contains(&ours[0]), "our signature is gone");
+        assert!(both.contains(&stepseal[0]), "our signature is gone");
         assert_eq!(scene.verified(place, &image.reference()).len(), 2);
     }
 }

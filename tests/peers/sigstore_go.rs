@@ -154,12 +154,12 @@ impl Public {
         (file, bundle)
     }
 
-    fn ours(&self, bundle: &Path, digest: &str, flags: &[&str]) -> Ran {
-        let mut ours = self.scene.stepseal(&[], &["verify-blob", "--bundle"]);
-        run(ours.env_remove("STEPSEAL_KEY").arg(bundle).args(flags).arg(digest))
+    fn stepseal(&self, bundle: &Path, digest: &str, flags: &[&str]) -> Ran {
+        let mut stepseal = self.scene.stepseal(&[], &["verify-blob", "--bundle"]);
+        run(stepseal.env_remove("STEPSEAL_KEY").arg(bundle).args(flags).arg(digest))
     }
 
-    fn theirs(&self, bundle: &Path, digest: &str, flags: &[&str]) -> Ran {
+    fn sigstore_go(&self, bundle: &Path, digest: &str, flags: &[&str]) -> Ran {
         let root = ["--trusted-root", self.root.to_str().unwrap()];
         sigstore_go(&self.scene, bundle, digest, &[flags, &root].concat())
     }
@@ -167,11 +167,11 @@ impl Public {
     /// Both end with `code`.
     #[track_caller]
     fn both(&self, code: i32, bundle: &Path, digest: &str, flags: &[&str]) {
-        self.ours(bundle, digest, flags).ended(code);
-        self.theirs(bundle, digest, flags).ended(code);
+        self.stepseal(bundle, digest, flags).ended(code);
+        self.sigstore_go(bundle, digest, flags).ended(code);
     }
 
-    /// Both refuse a bundle of which another digest, identity or issuer is told.
+    /// Both refuse a bundle when another digest, identity or issuer is given.
     #[track_caller]
     fn both_refuse_another(&self, bundle: &Path, digest: &str, flags: &[&str]) {
         self.both(1, bundle, &another(digest), flags);

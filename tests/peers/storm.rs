@@ -154,12 +154,12 @@ impl<'a> Ground<'a> {
         let hosts: Vec<String> = [self.host()].into_iter().chain(self.tokens.clone()).collect();
         let mut command = self.scene.stepseal(&hosts, &["verify", "--insecure-ignore-tlog", "--key"]);
         command.env_remove("STEPSEAL_KEY").arg(self.scene.public_key());
-        let ours = run(command.args(images.iter().map(|image| image.reference())));
-        if ours.code != 0 {
-            eprintln!("{ours}");
+        let stepseal = run(command.args(images.iter().map(|image| image.reference())));
+        if stepseal.code != 0 {
+            eprintln!("{stepseal}");
         }
         let cosign = |image: &Image| self.scene.cosign_verify(place, &image.reference(), &[]).code == 0;
-        ours.code == 0 && cosign(first) && cosign(last)
+        stepseal.code == 0 && cosign(first) && cosign(last)
     }
 
     /// Signs `images` through a proxy with this conduct.

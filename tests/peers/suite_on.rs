@@ -1,4 +1,4 @@
-//! The suite of tests/registries on the products themselves: the same features, judged by cosign, and the answers that their personalities imitate.
+//! The suite of tests/hermetic/registries on the products themselves: the same features, judged by cosign, and the answers that their personalities imitate.
 
 use std::path::Path;
 

@@ -43,9 +43,10 @@ impl Site {
         other.join("cosign.pub")
     }
 
-    fn ours(&self, command: &str, key: &std::path::Path, more: &[&str]) -> Ran {
-        let mut ours = self.scene.stepseal(&self.hosts, &[command, "--insecure-ignore-tlog=true", "--key"]);
-        run_quietly(ours.env_remove("STEPSEAL_KEY").arg(key).args(more))
+    fn stepseal(&self, command: &str, key: &std::path::Path, more: &[&str]) -> Ran {
+        let mut stepseal =
+            self.scene.stepseal(&self.hosts, &[command, "--insecure-ignore-tlog=true", "--key"]);
+        run_quietly(stepseal.env_remove("STEPSEAL_KEY").arg(key).args(more))
     }
 
     fn cosigns(&self, command: &str, key: &std::path::Path, more: &[&str]) -> Ran {
@@ -54,17 +55,17 @@ impl Site {
         run(cosign.arg("--key").arg(key).args(more))
     }
 
-    /// Both verdicts, which must be `good`, or differ as `ours` says.
+    /// Both verdicts: they must agree with `good`, or differ as `stepseal` says.
     #[track_caller]
     fn agree(&self, what: &str, command: &str, key: &std::path::Path, more: &[&str], good: bool) {
-        let (ours, cosigns) = (self.ours(command, key, more), self.cosigns(command, key, more));
-        assert_eq!(ours.code == 0, good, "{what}: {ours}");
+        let (stepseal, cosigns) = (self.stepseal(command, key, more), self.cosigns(command, key, more));
+        assert_eq!(stepseal.code == 0, good, "{what}: {stepseal}");
         assert_eq!(cosigns.code == 0, good, "{what}: {cosigns}");
         if good && command == "verify" {
             let values = |ran: &Ran| -> Vec<Value> { serde_json::from_str(ran.stdout.trim()).unwrap() };
             // cosign looks at the tag only where there is no bundle.
-            let (ours, theirs) = (values(&ours), values(&cosigns));
-            assert!(theirs.iter().all(|one| ours.contains(one)), "{what}: {ours:?} {theirs:?}");
+            let (stepseal, cosigns) = (values(&stepseal), values(&cosigns));
+            assert!(cosigns.iter().all(|one| stepseal.contains(one)), "{what}: {stepseal:?} {cosigns:?}");
         }
     }
 }
@@ -81,9 +82,9 @@ fn both_say_the_same_of_what_either_signed() {
         for place in PLACES {
             let cosigns = site.image().reference();
             site.scene.cosign_signs(place, &cosigns, &["-a", "by=cosign", "-a", "n=1"]);
-            let ours = site.image().reference();
-            site.scene.sign(place, &site.hosts, &["--annotation=by=stepseal", &ours]).ok();
-            for (image, by) in [(&cosigns, "by=cosign"), (&ours, "by=stepseal")] {
+            let stepseal = site.image().reference();
+            site.scene.sign(place, &site.hosts, &["--annotation=by=stepseal", &stepseal]).ok();
+            for (image, by) in [(&cosigns, "by=cosign"), (&stepseal, "by=stepseal")] {
                 site.agree(by, "verify", &key, &[image], true);
                 site.agree(by, "verify", &key, &["-a", by, image], true);
                 site.agree(by, "verify", &key, &["-a", "by=nobody", image], false);
@@ -117,9 +118,9 @@ fn an_index_that_cosign_signed_recursively_verifies_with_each_of_its_manifests()
         let index = site.scene.crane_pushes_index(Kind::Oci, &members[0].repository, &members).reference();
         let key = site.scene.public_key();
         site.scene.cosign_signs(place, &index, &[]);
-        site.ours("verify", &key, &["--recursive", &index]).ended(1).says("has no signature that counts");
+        site.stepseal("verify", &key, &["--recursive", &index]).ended(1).says("has no signature that counts");
         site.scene.cosign_signs(place, &index, &["--recursive"]);
-        site.ours("verify", &key, &["--recursive", &index]).ok().says("3 images");
+        site.stepseal("verify", &key, &["--recursive", &index]).ok().says("3 images");
     }
 }
 
@@ -130,12 +131,12 @@ fn a_signature_that_cosign_stored_as_a_referrer_verifies() {
     for referrers in [false, true] {
         let mut site = Site::new(referrers);
         let (key, image) = (site.scene.public_key(), site.image().reference());
-        site.ours("verify", &key, &[&image]).ended(1).says("has no signature that counts");
+        site.stepseal("verify", &key, &[&image]).ended(1).says("has no signature that counts");
         let mut sign = site.scene.cosign_sign(Place::Tag);
         sign.env("COSIGN_EXPERIMENTAL", "1").args(["--registry-referrers-mode=oci-1-1", &image]);
         run(&mut sign).ok();
-        site.ours("verify", &key, &[&image]).ok().says("layer 1");
-        site.ours("verify", &site.other_key(), &[&image]).ended(1).says("has no signature that counts");
+        site.stepseal("verify", &key, &[&image]).ok().says("layer 1");
+        site.stepseal("verify", &site.other_key(), &[&image]).ended(1).says("has no signature that counts");
     }
 }
 
@@ -163,23 +164,23 @@ fn what_cosign_attests_is_read_the_same() {
                 false,
             );
             let both = [
-                &site.ours("verify-attestation", &key, &["--type=slsaprovenance", &image]),
+                &site.stepseal("verify-attestation", &key, &["--type=slsaprovenance", &image]),
                 &site.cosigns("verify-attestation", &key, &["--type=slsaprovenance", &image]),
             ]
             .map(|ran| serde_json::from_str::<Value>(ran.stdout.trim()).unwrap());
             assert_eq!(both[0], both[1]);
             let require =
                 ["--type=slsaprovenance", "--require=$.predicate.builder.id=https://builder.example", &image];
-            site.ours("verify-attestation", &key, &require).ok();
+            site.stepseal("verify-attestation", &key, &require).ok();
             // cosign 3.1.2 takes a bundle with any attestation for a signature of the image; it is none.
-            site.ours("verify", &key, &[&image]).ended(1).says("has no signature that counts");
+            site.stepseal("verify", &key, &[&image]).ended(1).says("has no signature that counts");
             let cosigns = site.cosigns("verify", &key, &[&image]);
             assert_eq!(cosigns.code == 0, place == Place::Referrers, "{cosigns}");
         }
     }
 }
 
-/// What `openssl genpkey` is told for each kind of key, and whether cosign verifies what it signed itself.
+/// The arguments of `openssl genpkey` for each kind of key, and whether cosign verifies its own signatures with it.
 const KINDS: [(&str, &[&str], bool); 6] = [
     ("p256", &["EC", "-pkeyopt", "ec_paramgen_curve:P-256"], true),
     ("p384", &["EC", "-pkeyopt", "ec_paramgen_curve:P-384"], false),
@@ -203,16 +204,16 @@ fn every_kind_of_key_verifies_whoever_signed() {
         run(import.arg(&key).arg("--output-key-prefix").arg(&prefix)).ok();
         site.scene.mount_key(&[("x509.pem", &fs::read(&key).unwrap())]);
         for place in PLACES {
-            let ours = site.image().reference();
-            site.scene.sign(place, &site.hosts, &[&ours]).ok();
-            site.agree(name, "verify", &public, &[&ours], true);
+            let stepseal = site.image().reference();
+            site.scene.sign(place, &site.hosts, &[&stepseal]).ok();
+            site.agree(name, "verify", &public, &[&stepseal], true);
             let cosigns = site.image().reference();
             let mut sign =
                 site.scene.cosign(&["sign", "-y", "--use-signing-config=false", "--tlog-upload=false"]);
             sign.args(["--allow-http-registry", place.cosign_flag(), "--key"]);
             run(sign.arg(prefix.with_extension("key")).arg(&cosigns)).ok();
-            // P-384 and P-521 over the curve's own hash, Ed25519ph: good signatures, which cosign takes only when told.
-            site.ours("verify", &public, &[&cosigns]).ok();
+            // P-384 and P-521 over the curve's own hash, Ed25519ph: good signatures, which cosign accepts only with a flag.
+            site.stepseal("verify", &public, &[&cosigns]).ok();
             let verdict = site.cosigns("verify", &public, &[&cosigns]);
             assert_eq!(verdict.code == 0, cosign_verifies, "{verdict}");
         }

@@ -131,7 +131,11 @@ fn another_document_is_called_what_it_is() {
         (pod.as_str(), "it holds an object of kind Pod, and", "tekton.dev/taskRun"),
         (config.as_str(), "it holds an object of kind ConfigMap, and", "give one TaskRun"),
         (&several.to_string(), "2 objects of kind Pod, an object of kind Task", "tekton.dev/taskRun"),
-        (&refusal.to_string(), "a response of the Kubernetes API server (taskruns.tekton.dev", "found no run"),
+        (
+            &refusal.to_string(),
+            "a response of the Kubernetes API server (taskruns.tekton.dev",
+            "found no run",
+        ),
         (
             "No resources found in ci namespace.\n",
             "the text \"No resources found in ci namespace.\"",
@@ -159,11 +163,7 @@ fn another_document_is_called_what_it_is() {
         ),
         ("PK\u{3}\u{4}", "it holds a compressed file, and", "unpack it"),
         (&"MEUC".repeat(24), "a signature in base64", "give one TaskRun"),
-        (
-            "version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
-            "a Git LFS pointer",
-            "git lfs pull",
-        ),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer", "git lfs pull"),
         (r#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#, "a CycloneDX document", "give one TaskRun"),
         (
             r#"[{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}]"#,

@@ -67,7 +67,7 @@ impl Gate {
         self.shared.changed.notify_all();
     }
 
-    /// Holds new connections, and forgets the old ones.
+    /// Holds new connections, and forgets old connections.
     pub(crate) fn close(&self) {
         *self.shared.state.lock().unwrap() = State::default();
     }

@@ -87,7 +87,7 @@ impl Place {
         feed(self.kubectl().args(["apply", "--server-side", "-f", "-"]), text);
     }
 
-    /// A dockerconfigjson Secret.
+    /// Creates a Secret with a dockerconfigjson.
     pub(crate) fn login(&self, secret: &str, entry: &str, user: &str, password: &str) {
         let auth = STANDARD.encode(format!("{user}:{password}"));
         let config = json!({"auths": {entry: {"auth": auth}}}).to_string();
@@ -101,7 +101,7 @@ impl Place {
         self.apply(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: text}}));
     }
 
-    /// Creates a run.
+    /// Creates a TaskRun or PipelineRun.
     pub(crate) fn start(&self, kind: &str, name: &str, spec: &Value) {
         let object =
             json!({"apiVersion": "tekton.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});

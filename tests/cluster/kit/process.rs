@@ -26,7 +26,7 @@ impl Process {
             let entries = fs::read_dir("/proc").unwrap().flatten();
             let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
             let mut processes = names.filter(|name| name.parse::<u32>().is_ok()).map(|id| Self { id });
-            // One that ends meanwhile reads as nothing.
+            // A process that ends meanwhile reads as empty.
             let found = processes.find(|process| {
                 process.command().starts_with(command)
                     && fs::read_to_string(process.path("cgroup")).is_ok_and(|text| text.contains(uid))
@@ -87,7 +87,7 @@ impl Process {
         })
     }
 
-    /// What another process on the node, with this one's user and group and without privileges, can open of it.
+    /// What an unprivileged process on the node with the same user and group can open of it.
     pub(crate) fn open_to_its_user(&self) -> Vec<String> {
         let first = |field: &str| self.status(field).split(' ').next().unwrap().to_owned();
         let (user, group) = (first("Uid"), first("Gid"));

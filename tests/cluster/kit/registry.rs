@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
 use super::{given, output, succeed};
 
-/// Who may push to the docker-registry.
+/// The user who may push to the docker-registry.
 pub(crate) const USER: &str = "ci-bot";
 /// His password: no log may hold it.
 pub(crate) const PASSWORD: &str = "registry-pa55word-Zz";
@@ -96,7 +96,7 @@ pub(crate) fn main() -> &'static Registry {
         // It takes each question for what isn't there yet for an error of its own.
         let log = folder.join("registry.log");
         command.stderr(fs::File::create(&log).unwrap());
-        // The signal comes when the thread that started it ends: one that stays.
+        // The signal comes when the starting thread ends, so a thread starts it that stays.
         std::thread::spawn(move || {
             let mut child = command.spawn().expect("docker-registry starts");
             let _ = child.wait();
@@ -151,7 +151,7 @@ pub(crate) fn embedded(options: Options, expired: bool) -> (Registry, Arc<Embedd
 }
 
 impl Registry {
-    /// The CA's certificate.
+    /// Returns the certificate of the CA as PEM.
     pub(crate) fn ca_pem(&self) -> &str {
         &self.ca.pem
     }

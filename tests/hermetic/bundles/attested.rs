@@ -81,7 +81,11 @@ fn an_attestation_is_verified_with_its_type_and_its_subject() {
         for claims in [&["artifact"][..], &["--check-claims=false"]] {
             ends(1, "check: signature", scratch.attested(&[&other[..], &form, claims].concat()));
         }
-        ends(2, "no key or identity is given", scratch.attested(&[&form[..], &["--type", TYPE, "artifact"]].concat()));
+        ends(
+            2,
+            "no key or identity is given",
+            scratch.attested(&[&form[..], &["--type", TYPE, "artifact"]].concat()),
+        );
     }
     ends(2, "neither --signature nor --bundle", scratch.attested(&["--key", "cosign.pub", "artifact"]));
 }

@@ -149,7 +149,8 @@ fn an_image_that_is_not_there_and_a_run_without_one_fail_in_both() {
     let absent = Digest::of(b"absent");
     let name = format!("{}/team/app", place.step.host());
     let run = task_run(&[("IMAGE_URL", &name), ("IMAGE_DIGEST", absent.as_str())]);
-    for (run, code, error) in [(run, 1, "is not in the registry"), (task_run(&[]), 3, "names no built image")] {
+    for (run, code, error) in [(run, 1, "is not in the registry"), (task_run(&[]), 3, "names no built image")]
+    {
         place.step.registry.clear_requests();
         let failed = place.run("sign", &[run], &[OCI, BOTH, NO_IMAGES], &["--output=json"]);
         assert_eq!(failed.code, code, "{}", failed.stderr);

@@ -594,7 +594,11 @@ fn attestations_policies_and_indexes_keep_to_the_same_rule() {
     // The index itself is good, and printed.
     let ended = verify(&step, &["--recursive", &image]);
     assert_eq!(ended.code, 1, "{}", ended.stderr);
-    assert!(ended.stderr.contains("cannot determine whether") && ended.stderr.contains("502"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("cannot determine whether") && ended.stderr.contains("502"),
+        "{}",
+        ended.stderr
+    );
 }
 
 fn other_pem() -> String {

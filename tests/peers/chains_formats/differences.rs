@@ -26,7 +26,7 @@ pub(super) enum Reason {
     Array,
     /// Chains keeps blanks around the fields of an artifact.
     Blanks,
-    /// Chains takes the one before a blank hint of the same name.
+    /// Chains takes the value before a blank hint of the same name.
     LastBlank,
     /// Chains gives up on a step or sidecar without an image digest.
     NoImage,
@@ -58,10 +58,10 @@ impl Reason {
     }
 }
 
-/// No reason if `ours` and `theirs` are the same, all of them if they differ as is meant.
-pub(super) fn judge(given: &Given, ours: &Answer, theirs: &Answer) -> Result<Vec<Reason>, ()> {
-    match (ours, theirs) {
-        (Answer::Statement(ours), Answer::Statement(theirs)) => statements(given, ours, theirs),
+/// Returns no reason if both are the same, and every reason if they differ as intended.
+pub(super) fn judge(given: &Given, stepseal: &Answer, chains: &Answer) -> Result<Vec<Reason>, ()> {
+    match (stepseal, chains) {
+        (Answer::Statement(stepseal), Answer::Statement(chains)) => statements(given, stepseal, chains),
         (Answer::Statement(_), Answer::Refused(why))
             if why.starts_with("panic: ") && lacks_a_start(given) =>
         {
@@ -73,35 +73,39 @@ pub(super) fn judge(given: &Given, ours: &Answer, theirs: &Answer) -> Result<Vec
     }
 }
 
-fn statements(given: &Given, ours: &Value, theirs: &Value) -> Result<Vec<Reason>, ()> {
-    let (mut ours, mut theirs) = (ours.clone(), theirs.clone());
+fn statements(given: &Given, stepseal: &Value, chains: &Value) -> Result<Vec<Reason>, ()> {
+    let (mut stepseal, mut chains) = (stepseal.clone(), chains.clone());
     let mut reasons = Vec::new();
     for (reason, even) in EVENED {
-        if ours == theirs {
+        if stepseal == chains {
             break;
         }
-        if even(&mut ours, &mut theirs, given) {
+        if even(&mut stepseal, &mut chains, given) {
             reasons.push(reason);
         }
     }
-    if ours == theirs { Ok(reasons) } else { Err(()) }
+    if stepseal == chains { Ok(reasons) } else { Err(()) }
 }
 
 /// Takes a difference out of both statements; whether there was one.
 type Even = fn(&mut Value, &mut Value, &Given) -> bool;
 
 const EVENED: [(Reason, Even); 10] = [
-    (Reason::Blanks, |_, theirs, _| blanks(theirs)),
+    (Reason::Blanks, |_, chains, _| blanks(chains)),
     (Reason::StepActions, step_actions),
     (Reason::Scheme, schemes),
     (Reason::Semicolon, semicolons),
-    (Reason::NameWithDigest, |ours, theirs, given| {
-        ours_only(ours, theirs, |subject| has_own_digest(subject, given))
+    (Reason::NameWithDigest, |stepseal, chains, given| {
+        stepseal_only(stepseal, chains, |subject| has_own_digest(subject, given))
     }),
-    (Reason::Array, |ours, theirs, given| ours_only(ours, theirs, |subject| is_in_an_array(subject, given))),
+    (Reason::Array, |stepseal, chains, given| {
+        stepseal_only(stepseal, chains, |subject| is_in_an_array(subject, given))
+    }),
     (Reason::LastBlank, last_blank),
-    (Reason::OneLetter, |ours, theirs, _| ours_only(ours, theirs, is_one_letter)),
-    (Reason::BuiltImage, |ours, theirs, given| ours_only(ours, theirs, |subject| is_built(subject, given))),
+    (Reason::OneLetter, |stepseal, chains, _| stepseal_only(stepseal, chains, is_one_letter)),
+    (Reason::BuiltImage, |stepseal, chains, given| {
+        stepseal_only(stepseal, chains, |subject| is_built(subject, given))
+    }),
     (Reason::Order, order),
 ];
 
@@ -109,22 +113,22 @@ fn lacks_a_start(given: &Given) -> bool {
     given.task_runs.iter().any(|child| child["status"]["startTime"].is_null())
 }
 
-fn step_actions(ours: &mut Value, _: &mut Value, _: &Given) -> bool {
+fn step_actions(stepseal: &mut Value, _: &mut Value, _: &Given) -> bool {
     let pointer = "/predicate/buildDefinition/resolvedDependencies";
-    let Some(Value::Array(dependencies)) = ours.pointer_mut(pointer) else { return false };
+    let Some(Value::Array(dependencies)) = stepseal.pointer_mut(pointer) else { return false };
     let before = dependencies.len();
     dependencies.retain(|one| !one["name"].as_str().is_some_and(|name| name.starts_with("stepAction/")));
     let (after, empty) = (dependencies.len(), dependencies.is_empty());
     if empty {
-        let definition = ours["predicate"]["buildDefinition"].as_object_mut();
+        let definition = stepseal["predicate"]["buildDefinition"].as_object_mut();
         definition.and_then(|fields| fields.remove("resolvedDependencies"));
     }
     after < before
 }
 
 /// Drops the blanks around the name and the digests of each subject; whether there were any.
-fn blanks(theirs: &mut Value) -> bool {
-    let Some(Value::Array(subjects)) = theirs.get_mut("subject") else { return false };
+fn blanks(chains: &mut Value) -> bool {
+    let Some(Value::Array(subjects)) = chains.get_mut("subject") else { return false };
     let before = subjects.clone();
     for subject in subjects.iter_mut() {
         let name = name(subject).trim().to_owned();
@@ -146,43 +150,43 @@ fn blanks(theirs: &mut Value) -> bool {
     *subjects != before
 }
 
-/// Takes those subjects out of `ours` that Chains doesn't have, for the reason `dropped`.
-fn ours_only(ours: &mut Value, theirs: &mut Value, dropped: impl Fn(&Value) -> bool) -> bool {
-    let known = subjects(theirs);
-    keep_subjects(ours, |subject| known.contains(subject) || !dropped(subject))
+/// Removes the subjects that only Stepseal has, for the reason `dropped`.
+fn stepseal_only(stepseal: &mut Value, chains: &mut Value, dropped: impl Fn(&Value) -> bool) -> bool {
+    let known = subjects(chains);
+    keep_subjects(stepseal, |subject| known.contains(subject) || !dropped(subject))
 }
 
-/// Takes those subjects out of `theirs` that are named with a scheme.
-fn schemes(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
-    let known = subjects(ours);
+/// Removes the subjects of Chains that are named with a scheme.
+fn schemes(stepseal: &mut Value, chains: &mut Value, _: &Given) -> bool {
+    let known = subjects(stepseal);
     let named = |subject: &Value| {
         ["https://", "oci://", "docker://"].iter().any(|scheme| name(subject).starts_with(scheme))
     };
-    keep_subjects(theirs, |subject| known.contains(subject) || !named(subject))
+    keep_subjects(chains, |subject| known.contains(subject) || !named(subject))
 }
 
-/// Takes the subjects that Chains alone has out of `theirs`, if a result is blank that stands there before with a value.
-fn last_blank(ours: &mut Value, theirs: &mut Value, given: &Given) -> bool {
-    let known = subjects(ours);
+/// Removes the subjects that only Chains has, if an earlier result of the same name has a value and the last is blank.
+fn last_blank(stepseal: &mut Value, chains: &mut Value, given: &Given) -> bool {
+    let known = subjects(stepseal);
     let is_blank = |result: &Value| result["value"].as_str().is_some_and(|text| text.trim().is_empty());
     let blank_again = |results: &[Value]| {
         let before = |at: usize, name: &Value| results.iter().take(at).any(|result| result["name"] == *name);
         results.iter().enumerate().any(|(at, result)| is_blank(result) && before(at, &result["name"]))
     };
     anywhere(given, &|value| value.as_array().is_some_and(|results| blank_again(results)))
-        && keep_subjects(theirs, |subject| known.contains(subject))
+        && keep_subjects(chains, |subject| known.contains(subject))
 }
 
-fn semicolons(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
-    let known = subjects(ours);
-    keep_subjects(theirs, |subject| known.contains(subject) || !name(subject).starts_with(';'))
+fn semicolons(stepseal: &mut Value, chains: &mut Value, _: &Given) -> bool {
+    let known = subjects(stepseal);
+    keep_subjects(chains, |subject| known.contains(subject) || !name(subject).starts_with(';'))
 }
 
 fn subjects(statement: &Value) -> Vec<Value> {
     statement["subject"].as_array().cloned().unwrap_or_default()
 }
 
-/// Whether any went.
+/// Returns whether it removed any subject.
 fn keep_subjects(statement: &mut Value, kept: impl FnMut(&Value) -> bool) -> bool {
     let Some(Value::Array(subjects)) = statement.get_mut("subject") else { return false };
     let before = subjects.len();
@@ -245,10 +249,10 @@ fn anywhere(given: &Given, is: &dyn Fn(&Value) -> bool) -> bool {
     given.task_runs.iter().chain([&given.object]).any(|run| within(run, is))
 }
 
-fn order(ours: &mut Value, theirs: &mut Value, _: &Given) -> bool {
-    let (sorted, others) = (unordered(ours), unordered(theirs));
+fn order(stepseal: &mut Value, chains: &mut Value, _: &Given) -> bool {
+    let (sorted, others) = (unordered(stepseal), unordered(chains));
     let changed = sorted == others;
-    (*ours, *theirs) = (sorted, others);
+    (*stepseal, *chains) = (sorted, others);
     changed
 }
 

@@ -36,7 +36,7 @@ struct Wrong {
 struct Tally {
     compared: usize,
     same: usize,
-    /// Of the same ones: neither made a statement.
+    /// How many of these runs got no statement from either.
     refused: usize,
     listed: BTreeMap<Reason, usize>,
     wrong: BTreeMap<String, Wrong>,
@@ -45,25 +45,25 @@ struct Tally {
 impl Tally {
     fn count(&mut self, runs: &[Given]) {
         let asks = oracle::asks();
-        for (given, theirs) in runs.iter().zip(oracle::chains(runs, &asks)) {
-            for ((ask, ours), theirs) in asks.iter().zip(oracle::ours(given, &asks)).zip(theirs) {
+        for (given, chains) in runs.iter().zip(oracle::chains(runs, &asks)) {
+            for ((ask, stepseal), chains) in asks.iter().zip(oracle::stepseal(given, &asks)).zip(chains) {
                 self.compared += 1;
                 self.refused +=
-                    usize::from(matches!((&ours, &theirs), (Answer::Refused(_), Answer::Refused(_))));
-                match judge(given, &ours, &theirs) {
+                    usize::from(matches!((&stepseal, &chains), (Answer::Refused(_), Answer::Refused(_))));
+                match judge(given, &stepseal, &chains) {
                     Ok(reasons) if reasons.is_empty() => self.same += 1,
                     Ok(reasons) => {
                         reasons.into_iter().for_each(|reason| *self.listed.entry(reason).or_default() += 1)
                     }
-                    Err(()) => self.add(given, &format!("{ask:?}"), &ours, &theirs),
+                    Err(()) => self.add(given, &format!("{ask:?}"), &stepseal, &chains),
                 }
             }
         }
     }
 
-    fn add(&mut self, given: &Given, ask: &str, ours: &Answer, theirs: &Answer) {
+    fn add(&mut self, given: &Given, ask: &str, stepseal: &Answer, chains: &Answer) {
         let run = json!([given.object, given.task_runs]).to_string();
-        let (kind, text) = told(ours, theirs);
+        let (kind, text) = told(stepseal, chains);
         let text = format!("{ask} {text}");
         let wrong = self.wrong.entry(kind).or_insert_with(|| Wrong {
             count: 0,
@@ -102,36 +102,36 @@ impl Tally {
 }
 
 /// What kind of difference it is, and where both begin to differ.
-fn told(ours: &Answer, theirs: &Answer) -> (String, String) {
-    match (ours, theirs) {
-        (Answer::Statement(ours), Answer::Statement(theirs)) => {
-            let at = match (&ours["predicate"], &theirs["predicate"]) {
-                (ours, theirs) if ours != theirs => first_difference(ours, theirs, "/predicate"),
-                _ => subjects(ours, theirs),
+fn told(stepseal: &Answer, chains: &Answer) -> (String, String) {
+    match (stepseal, chains) {
+        (Answer::Statement(stepseal), Answer::Statement(chains)) => {
+            let at = match (&stepseal["predicate"], &chains["predicate"]) {
+                (stepseal, chains) if stepseal != chains => first_difference(stepseal, chains, "/predicate"),
+                _ => subjects(stepseal, chains),
             };
             let kind: String =
                 at.split_whitespace().next().unwrap_or("").chars().filter(|c| !c.is_ascii_digit()).collect();
             (kind, at)
         }
-        (Answer::Refused(ours), Answer::Statement(_)) => {
-            (format!("refused by us: {}", first_words(ours)), ours.clone())
+        (Answer::Refused(stepseal), Answer::Statement(_)) => {
+            (format!("refused by us: {}", first_words(stepseal)), stepseal.clone())
         }
-        (_, Answer::Refused(theirs)) => {
-            (format!("refused by Chains: {}", first_words(theirs)), theirs.clone())
+        (_, Answer::Refused(chains)) => {
+            (format!("refused by Chains: {}", first_words(chains)), chains.clone())
         }
     }
 }
 
 /// The subjects that only one of both has.
-fn subjects(ours: &Value, theirs: &Value) -> String {
+fn subjects(stepseal: &Value, chains: &Value) -> String {
     let named = |statement: &Value| -> BTreeSet<String> {
         statement["subject"].as_array().into_iter().flatten().map(Value::to_string).collect()
     };
-    let (ours, theirs) = (named(ours), named(theirs));
+    let (stepseal, chains) = (named(stepseal), named(chains));
     let only = |of: &BTreeSet<String>, other: &BTreeSet<String>| -> Vec<String> {
         of.difference(other).cloned().collect()
     };
-    format!("/subject ours {:?} theirs {:?}", only(&ours, &theirs), only(&theirs, &ours))
+    format!("/subject stepseal {:?} chains {:?}", only(&stepseal, &chains), only(&chains, &stepseal))
 }
 
 fn first_words(text: &str) -> String {
@@ -139,25 +139,26 @@ fn first_words(text: &str) -> String {
 }
 
 /// The way to the first difference, and both values there.
-fn first_difference(ours: &Value, theirs: &Value, at: &str) -> String {
-    match (ours, theirs) {
-        (Value::Object(ours), Value::Object(theirs)) => {
-            let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-            let (key, ours, theirs) = keys
+fn first_difference(stepseal: &Value, chains: &Value, at: &str) -> String {
+    match (stepseal, chains) {
+        (Value::Object(stepseal), Value::Object(chains)) => {
+            let keys: BTreeSet<&String> = stepseal.keys().chain(chains.keys()).collect();
+            let (key, stepseal, chains) = keys
                 .into_iter()
-                .map(|key| (key, ours.get(key), theirs.get(key)))
-                .find(|(_, ours, theirs)| ours != theirs)
+                .map(|key| (key, stepseal.get(key), chains.get(key)))
+                .find(|(_, stepseal, chains)| stepseal != chains)
                 .unwrap();
-            match (ours, theirs) {
-                (Some(ours), Some(theirs)) => first_difference(ours, theirs, &format!("{at}/{key}")),
-                _ => format!("{at}/{key} {ours:?} {theirs:?}"),
+            match (stepseal, chains) {
+                (Some(stepseal), Some(chains)) => first_difference(stepseal, chains, &format!("{at}/{key}")),
+                _ => format!("{at}/{key} {stepseal:?} {chains:?}"),
             }
         }
-        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
-            let index = ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs).unwrap();
-            first_difference(&ours[index], &theirs[index], &format!("{at}/{index}"))
+        (Value::Array(stepseal), Value::Array(chains)) if stepseal.len() == chains.len() => {
+            let index =
+                stepseal.iter().zip(chains).position(|(stepseal, chains)| stepseal != chains).unwrap();
+            first_difference(&stepseal[index], &chains[index], &format!("{at}/{index}"))
         }
-        _ => format!("{at} {ours} {theirs}"),
+        _ => format!("{at} {stepseal} {chains}"),
     }
 }
 

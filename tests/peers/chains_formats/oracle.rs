@@ -1,4 +1,4 @@
-//! Chains' own formatters, and ours, asked the same.
+//! Runs Chains' own formatters and Stepseal's on the same runs.
 
 use std::fs::File;
 use std::io::Write;
@@ -14,7 +14,7 @@ use super::generate::Given;
 /// What one formatter made of a run.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
-    /// The statement.
+    /// The statement as JSON.
     Statement(Value),
     /// Why there is none.
     Refused(String),
@@ -54,7 +54,7 @@ pub(super) fn chains(runs: &[Given], asks: &[Ask]) -> Vec<Vec<Answer>> {
     let (questions, answers) = (folder.path().join("questions"), folder.path().join("answers"));
     let mut file = File::create(&questions).unwrap();
     for run in runs {
-        // As the API server gives it: parameters that are no texts show their JSON.
+        // As the API server returns it: parameters that aren't strings show their JSON.
         let mut line = json!({"object": run.object, "taskRuns": run.task_runs, "asks": asked});
         line.sort_all_objects();
         file.write_all(&go_json::to_vec(&line).unwrap()).unwrap();
@@ -87,7 +87,7 @@ fn answer(mut answer: Value) -> Answer {
 }
 
 /// What Stepseal makes of `given`: an answer an ask.
-pub(super) fn ours(given: &Given, asks: &[Ask]) -> Vec<Answer> {
+pub(super) fn stepseal(given: &Given, asks: &[Ask]) -> Vec<Answer> {
     // Through its text, as a user gives it.
     let documents: Vec<&Value> = std::iter::once(&given.object).chain(&given.task_runs).collect();
     let text = serde_json::to_vec(&json!(documents)).unwrap();

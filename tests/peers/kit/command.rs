@@ -30,7 +30,7 @@ impl Ran {
         self
     }
 
-    /// The same, when it told people `what`.
+    /// Returns the same if the output for people contains `what`.
     #[track_caller]
     pub(crate) fn says(self, what: &str) -> Self {
         assert!(self.stderr.contains(what) || self.stdout.contains(what), "no {what:?} in: {self}");

@@ -11,9 +11,9 @@ use super::scene::Scene;
 /// The media types a manifest can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Docker's schema 2.
+    /// Docker's image manifest schema 2.
     Docker,
-    /// OCI's.
+    /// The OCI image manifest.
     Oci,
 }
 
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
 pub(crate) struct Image {
     /// Host, port and path.
     pub(crate) repository: String,
-    /// `sha256:…`
+    /// The digest in the form `sha256:…`.
     pub(crate) digest: String,
 }
 

@@ -1,6 +1,6 @@
 //! A Kubernetes API server with Tekton's kinds: etcd and kube-apiserver on loopback, RBAC on, no node and no controllers.
 //!
-//! Pods are what a test writes: nobody runs them. Several tests share one server, which ends with the last of them; each
+//! Pods are what a test writes: no kubelet runs them. Several tests share one server, which ends with the last of them; each
 //! has a namespace of its own.
 
 use std::fs;
@@ -177,8 +177,8 @@ impl Kube {
     pub(crate) fn asked(&self, user: &str) -> Vec<String> {
         let log = fs::read_to_string(self.path("audit.log")).unwrap();
         let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let theirs = events.filter(|event| event["user"]["username"] == user);
-        theirs.map(|event| format!("{} {}", event["verb"], event["requestURI"]).replace('"', "")).collect()
+        let matching = events.filter(|event| event["user"]["username"] == user);
+        matching.map(|event| format!("{} {}", event["verb"], event["requestURI"]).replace('"', "")).collect()
     }
 
     fn spawn(&mut self, name: &str, mut command: Command) {
@@ -222,12 +222,12 @@ impl Kube {
         }
     }
 
-    /// The administrator's kubeconfig.
+    /// Returns the path of the administrator's kubeconfig.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.path("kubeconfig")
     }
 
-    /// The administrator's kubectl.
+    /// Returns a kubectl command with the administrator's rights.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Command {
         let mut command = peer("kubectl", self.home.path());
         command.env("KUBECONFIG", self.kubeconfig()).args(arguments);
@@ -242,7 +242,7 @@ impl Kube {
     /// Stops the API server and etcd.
     pub(crate) fn stop(&mut self) {
         for child in self.children.iter_mut().rev() {
-            // It may have ended by itself; there is nobody left to tell.
+            // It may have ended by itself, so a failure is ignored.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -256,12 +256,12 @@ impl Drop for Kube {
 }
 
 impl Namespace {
-    /// A new one, on the shared server, with the ServiceAccount `signer`.
+    /// Creates a namespace on the shared server, with the ServiceAccount `signer`.
     pub(crate) fn new() -> Self {
         Self::on(Kube::shared())
     }
 
-    /// A new one on `kube`.
+    /// Creates a namespace on `kube`.
     pub(crate) fn on(kube: Arc<Kube>) -> Self {
         let name = format!("ns-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let namespace = Self { kube, name, folders: tempfile::tempdir().unwrap() };
@@ -270,12 +270,12 @@ impl Namespace {
         namespace
     }
 
-    /// `NAMESPACE/name`.
+    /// Returns the name with its namespace: `NAMESPACE/name`.
     pub(crate) fn named(&self, name: &str) -> String {
         format!("{}/{name}", self.name)
     }
 
-    /// kubectl in it.
+    /// Runs kubectl in this namespace.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Ran {
         run(self.kube.kubectl(arguments).args(["-n", &self.name]))
     }
@@ -314,7 +314,7 @@ impl Namespace {
         serde_json::from_str(&ran.stdout).unwrap()
     }
 
-    /// Gives `signer` a Role with `rules`, in place of the one it had.
+    /// Gives `signer` a Role with `rules`, in place of its previous Role.
     pub(crate) fn allow(&self, rules: &Value) {
         let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "signer", "namespace": self.name}, "rules": rules});
         let binding = json!({

@@ -1,4 +1,4 @@
-//! What the scenarios are made of: registries, their door keepers, the programs of others, and ours.
+//! Building blocks of the scenarios: registries, their token services and proxies, the programs of other projects, and Stepseal.
 
 pub(crate) mod command;
 pub(crate) mod gitea;

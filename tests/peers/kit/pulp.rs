@@ -26,7 +26,7 @@ pub(crate) struct Beside {
     _content: Service,
     _worker: Mortal,
     _postgres: Mortal,
-    /// The last one to go: the others use it.
+    /// Ended last, because the others use it.
     _folder: TempDir,
 }
 

@@ -14,7 +14,7 @@ use super::tls::Tls;
 use super::token::{ISSUER, SERVICE, TokenService};
 use super::{gitea, pulp};
 
-/// A running registry.
+/// A registry that runs until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Registry {
     service: Service,
@@ -116,12 +116,12 @@ impl Registry {
         Self { service: Service::start(home, program), storage, _beside: None }
     }
 
-    /// Its socket address.
+    /// Returns the socket address of the registry.
     pub(crate) fn address(&self) -> SocketAddr {
         self.service.address()
     }
 
-    /// Its `host:port`.
+    /// Returns the registry's name as `host:port`.
     pub(crate) fn host(&self) -> String {
         self.address().to_string()
     }

@@ -15,7 +15,7 @@ use super::token::REFRESH_TOKEN;
 
 /// The user that the registries know.
 pub(crate) const USER: &str = "robot";
-/// That user's password.
+/// The password of that registry user.
 pub(crate) const PASSWORD: &str = "registry-passw0rd-KEEP-ME-OUT";
 /// What the signing key is encrypted with.
 pub(crate) const KEY_PASSWORD: &str = "key-passw0rd-KEEP-ME-OUT";
@@ -23,7 +23,7 @@ pub(crate) const KEY_PASSWORD: &str = "key-passw0rd-KEEP-ME-OUT";
 /// Where a signature goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// cosign's tag `sha256-<hex>.sig`.
+    /// As cosign's tag: `sha256-<hex>.sig`.
     Tag,
     /// A Sigstore bundle among the image's referrers, or under the fallback tag.
     Referrers,
@@ -88,14 +88,14 @@ impl Scene {
         self.home.path()
     }
 
-    /// A new folder.
+    /// Creates a folder in the scene.
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
         let folder = self.home().join(name);
         fs::create_dir(&folder).unwrap();
         folder
     }
 
-    /// The mounted `signing-secrets`.
+    /// Returns the folder with the mounted `signing-secrets`.
     pub(crate) fn keys(&self) -> PathBuf {
         self.home().join("signing-secrets")
     }
@@ -199,7 +199,7 @@ impl Scene {
     }
 }
 
-/// The program under test: the one `STEPSEAL_BINARY` names (tests/peers/run: the static release build), or
+/// The program under test: the binary that `STEPSEAL_BINARY` names (tests/peers/run: the static release build), or
 /// Cargo's.
 pub(crate) fn binary() -> PathBuf {
     std::env::var_os("STEPSEAL_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_stepseal").into(), PathBuf::from)

@@ -56,7 +56,7 @@ impl Service {
         false
     }
 
-    /// Its socket address.
+    /// Returns the socket address of the service.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -64,13 +64,13 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nobody left to tell.
+        // It may have ended by itself, so a failure is ignored.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An address that nobody listens on, as of now.
+/// Returns an address that no process listens on right now.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }

@@ -11,9 +11,9 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 pub(crate) struct Tls {
     /// The authority, for clients.
     pub(crate) ca: PathBuf,
-    /// The server's certificate.
+    /// The file of the server's certificate.
     pub(crate) certificate: PathBuf,
-    /// The server's key.
+    /// The file of the server's private key.
     pub(crate) key: PathBuf,
 }
 

@@ -1,7 +1,7 @@
 //! A token service as docker-registry's `auth: token` wants it: Bearer tokens for a user name and password.
 //!
 //! Protocol: <https://distribution.github.io/distribution/spec/auth/token/>. A token is a JWT signed with
-//! ES256 whose header carries the certificate (`x5c`) that the registry was told to trust.
+//! ES256 whose header carries the certificate (`x5c`) that the registry is configured to trust.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,7 +21,7 @@ use super::scene::{PASSWORD, USER};
 
 /// The `issuer` and `service` that both sides agree on.
 pub(crate) const ISSUER: &str = "peers-token-service";
-/// See [`ISSUER`].
+/// The service name of the tokens; see [`ISSUER`].
 pub(crate) const SERVICE: &str = "peers-registry";
 /// What a client with an `identitytoken` sends in place of a password.
 pub(crate) const REFRESH_TOKEN: &str = "refresh-t0ken-KEEP-ME-OUT";

@@ -49,7 +49,7 @@ pub(crate) enum Of {
 pub(crate) enum Expected {
     /// Sending it again, or waiting, helps.
     Signed,
-    /// The answer can't be told from a lasting one: what it hits may be reported as failed.
+    /// The answer looks like a lasting failure, so the operation that it hits may be reported as failed.
     Reported,
 }
 
@@ -66,7 +66,7 @@ const fn row(fault: Fault, name: &'static str, of: Of, expected: Expected) -> Ro
     Row { fault, name, of, expected }
 }
 
-/// All kinds.
+/// Every kind of fault with its row.
 pub(crate) const TABLE: [Row; 21] = {
     use Expected::{Reported, Signed};
     use Of::{All, Reads, Tags, Tokens, Written};
@@ -99,7 +99,7 @@ impl Fault {
     /// The kinds that every client has to pass over.
     pub(crate) const USUAL: [Self; 4] = [Self::Unavailable, Self::TooMany, Self::Reset, Self::AnswerLost];
 
-    /// Its row.
+    /// Returns the row of this fault.
     pub(crate) fn row(self) -> &'static Row {
         TABLE.iter().find(|row| row.fault == self).expect("each kind has a row")
     }

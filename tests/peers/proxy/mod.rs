@@ -33,7 +33,7 @@ pub(crate) struct Conduct {
     pub(crate) round_trip: Duration,
     /// How many of a hundred requests fail.
     pub(crate) percent: u64,
-    /// In which ways.
+    /// The faults that the proxy injects.
     pub(crate) faults: &'static [Fault],
 }
 
@@ -302,7 +302,7 @@ impl Shared {
                     }
                     return Ok(answer);
                 }
-                // The registry had closed an idle connection; a new one gets the request.
+                // The registry closed an idle connection, so the request goes to a new connection.
                 Ok(None) | Err(_) if !fresh => *upstream = None,
                 Ok(None) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) => return Err(error),

@@ -83,7 +83,7 @@ fn image_name() -> impl Strategy<Value = String> {
     select(names.to_vec()).prop_map(str::to_owned)
 }
 
-/// A URI of something that is no image.
+/// A URI of something other than an image.
 fn uri() -> impl Strategy<Value = String> {
     let uris = [
         "pkg:maven/g/a@1",

@@ -17,7 +17,7 @@ pub(super) struct Given {
     pub(super) task_runs: Vec<Value>,
 }
 
-/// Any run.
+/// A strategy for any run.
 pub(super) fn given() -> impl Strategy<Value = Given> {
     prop_oneof![
         task_run("build", None).prop_map(|object| Given { object, task_runs: Vec::new() }),
@@ -137,7 +137,7 @@ fn image_id() -> impl Strategy<Value = Value> {
 }
 
 fn container(kind: &'static str, name: String) -> impl Strategy<Value = Value> {
-    // A source of its own, so that it is no duplicate of anything that a Chains without StepActions names.
+    // A source of its own, so that it duplicates nothing that a Chains without StepActions names.
     let source = json!({"refSource": {"uri": format!("git+https://actions.example/{name}.git"), "digest": {"sha1": "0a"}}});
     let remote = prop_oneof![6 => Just(None), 1 => select(vec![Some(source), Some(json!({}))])];
     (image_id(), maybe(results()), remote).prop_map(move |(id, results, provenance)| {
