@@ -39,7 +39,7 @@ const DIGITS: [usize; 3] = [12, 24, 48];
 const MAX_SAME: usize = 9;
 
 /// All annotations of an object, or those that Stepseal owns.
-pub(crate) type Annotations = BTreeMap<String, String>;
+pub(crate) type ObjectAnnotations = BTreeMap<String, String>;
 
 /// The subject of a signature.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ pub enum ShortKey {
 
 /// A signature as the annotations store it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ChainsSignature {
     /// The subject of a signature.
     pub key: ShortKey,
     /// The signed payload as Chains stores it: the raw statement, the simple signing JSON, or the run's status.
@@ -69,14 +69,14 @@ pub struct Entry {
 
 /// The values under one name; empty if an annotation is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing<'a> {
+pub struct AnnotationValues<'a> {
     /// The payload, in base64.
     pub payload: &'a str,
     /// The signature, in base64.
     pub signature: &'a str,
 }
 
-impl Standing<'_> {
+impl AnnotationValues<'_> {
     /// The signature under this name, if the payload there is `payload`.
     pub fn signature_of(&self, payload: &[u8]) -> Option<Vec<u8>> {
         let there = STANDARD.decode(self.payload).ok()?;
@@ -85,13 +85,13 @@ impl Standing<'_> {
 }
 
 /// Decides whether the values under a name count as this entry, by `verify-run`'s verdict.
-pub(crate) type Counts<'a> = dyn Fn(&Entry, &Standing<'_>) -> bool + Send + Sync + 'a;
+pub(crate) type CountsFn<'a> = dyn Fn(&ChainsSignature, &AnnotationValues<'_>) -> bool + Send + Sync + 'a;
 
 /// Every annotation name for a signature is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoRoom;
+pub struct NoFreeName;
 
-impl Entry {
+impl ChainsSignature {
     /// The values of the annotations in [`PARTS`].
     fn values(&self) -> [String; 4] {
         [
@@ -122,7 +122,7 @@ impl ShortKey {
     }
 
     /// Whether `there` holds a signature of an image with another digest under `name`.
-    fn is_other(&self, there: &Annotations, name: &str) -> bool {
+    fn is_other(&self, there: &ObjectAnnotations, name: &str) -> bool {
         let Self::Image(digest) = self else { return false };
         let Some(payload) = there.get(&part("payload", name)) else { return false };
         let json =
@@ -166,7 +166,7 @@ pub(crate) fn is_of_run(key: &str) -> bool {
 }
 
 /// Whether the annotations mark a run as signed.
-pub(crate) fn is_marked(annotations: &Annotations) -> bool {
+pub(crate) fn is_marked(annotations: &ObjectAnnotations) -> bool {
     annotations.get(SIGNED).is_some_and(|value| value == "true")
 }
 
@@ -175,14 +175,14 @@ pub(crate) fn is_marked(annotations: &Annotations) -> bool {
 ///
 /// # Errors
 ///
-/// Returns [`NoRoom`] if every name for an entry is taken.
+/// Returns [`NoFreeName`] if every name for an entry is taken.
 pub fn add(
-    there: &mut Annotations,
-    owned: &mut Annotations,
-    entries: &[Entry],
-    counts: &Counts<'_>,
+    there: &mut ObjectAnnotations,
+    owned: &mut ObjectAnnotations,
+    entries: &[ChainsSignature],
+    counts: &CountsFn<'_>,
     mark: bool,
-) -> Result<usize, NoRoom> {
+) -> Result<usize, NoFreeName> {
     let mut added = 0;
     for entry in entries {
         if find(there, entry, counts).is_none() {
@@ -201,15 +201,15 @@ fn numbered(name: &str) -> impl Iterator<Item = String> + '_ {
     (1..=MAX_SAME).map(move |number| if number == 1 { name.to_owned() } else { format!("{name}-{number}") })
 }
 
-fn is_free(there: &Annotations, name: &str) -> bool {
+fn is_free(there: &ObjectAnnotations, name: &str) -> bool {
     PARTS.iter().all(|what| !there.contains_key(&part(what, name)))
 }
 
 /// The name under which `there` holds a signature that counts as `entry`.
-pub fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> Option<String> {
+pub fn find(there: &ObjectAnnotations, entry: &ChainsSignature, counts: &CountsFn<'_>) -> Option<String> {
     let is_entry = |name: &String| {
         let text = |what| there.get(&part(what, name)).map(String::as_str).unwrap_or_default();
-        let standing = Standing { payload: text("payload"), signature: text("signature") };
+        let standing = AnnotationValues { payload: text("payload"), signature: text("signature") };
         !standing.payload.is_empty() && counts(entry, &standing)
     };
     entry.key.names().iter().flat_map(|name| numbered(name)).find(is_entry)
@@ -219,14 +219,18 @@ pub fn find(there: &Annotations, entry: &Entry, counts: &Counts<'_>) -> Option<S
 ///
 /// # Errors
 ///
-/// Returns [`NoRoom`] if every name is taken.
-fn place(there: &mut Annotations, owned: &mut Annotations, entry: &Entry) -> Result<(), NoRoom> {
+/// Returns [`NoFreeName`] if every name is taken.
+fn place(
+    there: &mut ObjectAnnotations,
+    owned: &mut ObjectAnnotations,
+    entry: &ChainsSignature,
+) -> Result<(), NoFreeName> {
     let names = entry.key.names();
-    let name = names.iter().find(|name| !entry.key.is_other(there, name)).ok_or(NoRoom)?;
+    let name = names.iter().find(|name| !entry.key.is_other(there, name)).ok_or(NoFreeName)?;
     let into = if is_free(there, name) {
         name.clone()
     } else {
-        let free = numbered(name).find(|name| is_free(there, name)).ok_or(NoRoom)?;
+        let free = numbered(name).find(|name| is_free(there, name)).ok_or(NoFreeName)?;
         let is_ours = PARTS.iter().all(|what| {
             let key = part(what, name);
             there.contains_key(&key) == owned.contains_key(&key)
@@ -255,8 +259,8 @@ fn place(there: &mut Annotations, owned: &mut Annotations, entry: &Entry) -> Res
 mod tests {
     use super::*;
 
-    fn entry(key: ShortKey, payload: &str) -> Entry {
-        Entry {
+    fn entry(key: ShortKey, payload: &str) -> ChainsSignature {
+        ChainsSignature {
             key,
             payload: payload.into(),
             signature: b"s".to_vec(),
@@ -266,7 +270,7 @@ mod tests {
     }
 
     /// Whether the values are this entry's payload and the test signature.
-    fn same(entry: &Entry, standing: &Standing<'_>) -> bool {
+    fn same(entry: &ChainsSignature, standing: &AnnotationValues<'_>) -> bool {
         standing.payload == STANDARD.encode(&entry.payload) && standing.signature == "cw=="
     }
 
@@ -276,14 +280,14 @@ mod tests {
         (ShortKey::Image(text.parse().unwrap()), payload)
     }
 
-    fn decoded(annotations: &Annotations, name: &str) -> String {
+    fn decoded(annotations: &ObjectAnnotations, name: &str) -> String {
         let value = annotations.get(name).unwrap_or_else(|| panic!("{name} of {annotations:?}"));
         String::from_utf8(STANDARD.decode(value).unwrap()).unwrap()
     }
 
     #[test]
     fn annotations_have_the_names_that_chains_uses() {
-        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+        let (mut there, mut owned) = (ObjectAnnotations::new(), ObjectAnnotations::new());
         place(&mut there, &mut owned, &entry(ShortKey::TaskRun("u-1".parse().unwrap()), "x")).unwrap();
         let names: Vec<&str> = there.keys().map(String::as_str).collect();
         let want = ["cert", "chain", "payload", "signature"]
@@ -297,7 +301,7 @@ mod tests {
 
     #[test]
     fn images_whose_digests_share_a_prefix_are_all_kept() {
-        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+        let (mut there, mut owned) = (ObjectAnnotations::new(), ObjectAnnotations::new());
         for end in ['c', 'd', 'e'] {
             let (key, payload) = image(end);
             let result = place(&mut there, &mut owned, &entry(key, &payload));
@@ -314,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_newest_signature_takes_the_documented_name_and_earlier_signatures_are_kept() {
-        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+        let (mut there, mut owned) = (ObjectAnnotations::new(), ObjectAnnotations::new());
         let key = || ShortKey::TaskRun("u".parse().unwrap());
         for payload in ["first", "second", "third"] {
             place(&mut there, &mut owned, &entry(key(), payload)).unwrap();
@@ -327,7 +331,7 @@ mod tests {
             place(&mut there, &mut owned, &entry(key(), &number.to_string())).unwrap();
         }
         let before = there.clone();
-        assert_eq!(place(&mut there, &mut owned, &entry(key(), "ten")), Err(NoRoom));
+        assert_eq!(place(&mut there, &mut owned, &entry(key(), "ten")), Err(NoFreeName));
         assert_eq!(there, before);
     }
 
@@ -335,7 +339,7 @@ mod tests {
     fn an_invalid_signature_is_kept_and_a_valid_one_takes_its_name() {
         let key = || ShortKey::TaskRun("u".parse().unwrap());
         for part in ["payload", "signature"] {
-            let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+            let (mut there, mut owned) = (ObjectAnnotations::new(), ObjectAnnotations::new());
             place(&mut there, &mut owned, &entry(key(), "p")).unwrap();
             let name = format!("chains.tekton.dev/{part}-taskrun-u");
             there.insert(name.clone(), "corrupt".into());
@@ -346,7 +350,7 @@ mod tests {
             assert_eq!(there[&format!("chains.tekton.dev/{part}-taskrun-u-2")], "corrupt");
         }
         // Changing the certificate annotation doesn't affect the result.
-        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+        let (mut there, mut owned) = (ObjectAnnotations::new(), ObjectAnnotations::new());
         place(&mut there, &mut owned, &entry(key(), "p")).unwrap();
         there.insert("chains.tekton.dev/cert-taskrun-u".into(), "x".into());
         assert!(find(&there, &entry(key(), "p"), &same).is_some());
@@ -354,9 +358,9 @@ mod tests {
 
     #[test]
     fn annotations_of_another_manager_stay_in_place() {
-        let (mut there, mut owned) = (Annotations::new(), Annotations::new());
+        let (mut there, mut owned) = (ObjectAnnotations::new(), ObjectAnnotations::new());
         let key = || ShortKey::TaskRun("u".parse().unwrap());
-        place(&mut there, &mut Annotations::new(), &entry(key(), "chains")).unwrap();
+        place(&mut there, &mut ObjectAnnotations::new(), &entry(key(), "chains")).unwrap();
         place(&mut there, &mut owned, &entry(key(), "owned")).unwrap();
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u"), "chains");
         assert_eq!(decoded(&there, "chains.tekton.dev/payload-taskrun-u-2"), "owned");

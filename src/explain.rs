@@ -143,7 +143,7 @@ impl Explanation {
         let mut causes = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
-            let text = foreign::shown(&cause.to_string(), LINE_BYTES);
+            let text = foreign::escape(&cause.to_string(), LINE_BYTES);
             // Some libraries repeat their source's message in their own.
             if !causes.last().is_some_and(|last: &String| last.ends_with(&text)) {
                 causes.push(text);
@@ -151,10 +151,10 @@ impl Explanation {
             next = cause.source();
         }
         Self {
-            error: foreign::shown(&error.to_string(), LINE_BYTES),
+            error: foreign::escape(&error.to_string(), LINE_BYTES),
             causes,
-            used: facts.used.map(|text| foreign::shown(&text, LINE_BYTES)),
-            hint: facts.hint.map(|text| foreign::shown(&text, LINE_BYTES)),
+            used: facts.used.map(|text| foreign::escape(&text, LINE_BYTES)),
+            hint: facts.hint.map(|text| foreign::escape(&text, LINE_BYTES)),
             exit: facts.exit,
             code: facts.code,
         }
@@ -184,7 +184,7 @@ pub fn line(error: &dyn Error, limit: usize) -> String {
         line = format!("{line}: {cause}");
         next = cause.source();
     }
-    foreign::shown(&line, limit)
+    foreign::escape(&line, limit)
 }
 
 /// Prints the four facts without the code.

@@ -3,7 +3,7 @@
 //! Results, registry responses and file names reach the step log. They must not move the cursor, forge
 //! a line of Stepseal's, hide text by changing its direction, or fill the log.
 //!
-//! Two measures prevent that. A field with untrusted text has the type [`Text`], which only prints escaped. And all output for
+//! Two measures prevent that. A field with untrusted text has the type [`UntrustedText`], which only prints escaped. And all output for
 //! people passes through [`line()`], so that an overlooked `String` can't forge a line either.
 
 use std::borrow::Cow;
@@ -15,10 +15,10 @@ use serde::Serialize;
 use crate::mask::Mask;
 use crate::{blank, redact};
 
-/// How many bytes of a [`Text`] are shown by default.
+/// How many bytes of a [`UntrustedText`] are shown by default.
 const SHOWN_BYTES: usize = 512;
 
-/// How many bytes of a [`Text`] are kept when secrets in it are hidden: several times what is shown.
+/// How many bytes of a [`UntrustedText`] are kept when secrets in it are hidden: several times what is shown.
 const MASKED_BYTES: usize = 4096;
 
 /// How many bytes beyond the shown part are searched for secrets: a secret may begin in the shown part and end there.
@@ -36,17 +36,17 @@ const LINE_BYTES: usize = 16 * 1024;
 /// `{:?}` adds quotes. JSON output contains the raw text, because JSON escapes it.
 ///
 /// ```
-/// use stepseal::foreign::Text;
-/// let name = Text::from("a\nsigned   b\u{1b}[2J");
+/// use stepseal::foreign::UntrustedText;
+/// let name = UntrustedText::from("a\nsigned   b\u{1b}[2J");
 /// assert_eq!(name.to_string(), "a\\nsigned   b\\u{1b}[2J");
 /// assert_eq!(format!("{name:.3}"), "a\\n…");
 /// assert_eq!(format!("{name:.1?}"), "\"a…\"");
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
-pub struct Text(String);
+pub struct UntrustedText(String);
 
-impl Text {
+impl UntrustedText {
     /// Truncates the text and hides the secrets that `mask` knows.
     pub(crate) fn hide(&mut self, mask: &Mask) {
         if self.0.len() > MASKED_BYTES {
@@ -62,56 +62,56 @@ impl Text {
     }
 }
 
-impl From<String> for Text {
+impl From<String> for UntrustedText {
     fn from(text: String) -> Self {
         Self(text)
     }
 }
 
-impl From<&str> for Text {
+impl From<&str> for UntrustedText {
     fn from(text: &str) -> Self {
         Self(text.to_owned())
     }
 }
 
-impl From<&Path> for Text {
+impl From<&Path> for UntrustedText {
     fn from(path: &Path) -> Self {
         Self(path.to_string_lossy().into_owned())
     }
 }
 
-impl PartialEq<str> for Text {
+impl PartialEq<str> for UntrustedText {
     fn eq(&self, other: &str) -> bool {
         self.0 == other
     }
 }
 
-impl PartialEq<&str> for Text {
+impl PartialEq<&str> for UntrustedText {
     fn eq(&self, other: &&str) -> bool {
         self.0 == *other
     }
 }
 
-impl fmt::Display for Text {
+impl fmt::Display for UntrustedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shown(&self.0, f.precision().unwrap_or(SHOWN_BYTES)))
+        f.write_str(&escape(&self.0, f.precision().unwrap_or(SHOWN_BYTES)))
     }
 }
 
-impl fmt::Debug for Text {
+impl fmt::Debug for UntrustedText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", shown(&self.0, f.precision().unwrap_or(SHOWN_BYTES)))
+        write!(f, "\"{}\"", escape(&self.0, f.precision().unwrap_or(SHOWN_BYTES)))
     }
 }
 
-/// `text` as one printable line: escaped as by [`shown`], and truncated to 16 KiB.
+/// `text` as one printable line: escaped as by [`escape`], and truncated to 16 KiB.
 ///
 /// Text that is already escaped doesn't change.
 pub fn line(text: &str) -> Cow<'_, str> {
     if text.len() <= LINE_BYTES && !text.chars().any(deceives) {
         return redact::text(text);
     }
-    Cow::Owned(shown(text, LINE_BYTES))
+    Cow::Owned(escape(text, LINE_BYTES))
 }
 
 /// JSON `text` that is safe to print on a terminal: deceptive characters become `\uXXXX`, which JSON reads the same.
@@ -141,10 +141,10 @@ pub fn json(text: &str) -> Cow<'_, str> {
 /// A truncated text ends with `…`, which doesn't count for `limit`.
 ///
 /// ```
-/// assert_eq!(stepseal::foreign::shown("a\nb", 80), "a\\nb");
-/// assert_eq!(stepseal::foreign::shown("abcdef", 3), "abc…");
+/// assert_eq!(stepseal::foreign::escape("a\nb", 80), "a\\nb");
+/// assert_eq!(stepseal::foreign::escape("abcdef", 3), "abc…");
 /// ```
-pub fn shown(text: &str, limit: usize) -> String {
+pub fn escape(text: &str, limit: usize) -> String {
     let searched = text.get(..text.floor_char_boundary(limit.saturating_add(SEARCHED_BYTES))).unwrap_or(text);
     let mut out = String::with_capacity(text.len().min(limit) + 4);
     for c in redact::text(searched).chars() {
@@ -171,19 +171,19 @@ pub fn shown(text: &str, limit: usize) -> String {
     out
 }
 
-/// The value of an argument as [`shown`] text. A value with several lines, or in PEM, is a file's content rather than its name; only its
+/// The value of an argument as [`escape`] text. A value with several lines, or in PEM, is a file's content rather than its name; only its
 /// beginning is shown.
-pub(crate) fn shown_value(text: &str, limit: usize) -> String {
+pub(crate) fn escape_value(text: &str, limit: usize) -> String {
     let is_content = text.contains('\n') || text.contains("-----BEGIN ");
-    shown(text, if is_content { limit.min(CONTENT_BYTES) } else { limit })
+    escape(text, if is_content { limit.min(CONTENT_BYTES) } else { limit })
 }
 
-/// Bytes as [`shown`] text; invalid UTF-8 becomes U+FFFD.
-pub(crate) fn shown_bytes(bytes: &[u8], limit: usize) -> String {
+/// Bytes as [`escape`] text; invalid UTF-8 becomes U+FFFD.
+pub(crate) fn escape_bytes(bytes: &[u8], limit: usize) -> String {
     // The searched part, plus a character that the limit may split.
     let most = limit.saturating_add(SEARCHED_BYTES + 4);
     let head = bytes.get(..bytes.len().min(most)).unwrap_or(bytes);
-    let text = shown(&String::from_utf8_lossy(head), limit);
+    let text = escape(&String::from_utf8_lossy(head), limit);
     if head.len() < bytes.len() && !text.ends_with('…') { text + "…" } else { text }
 }
 
@@ -204,7 +204,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_text_becomes_one_line_and_is_escaped_only_once(text in any::<String>()) {
-            for shown in [line(&text).into_owned(), Text::from(&*text).to_string(), format!("{:.20?}", Text::from(&*text))] {
+            for shown in [line(&text).into_owned(), UntrustedText::from(&*text).to_string(), format!("{:.20?}", UntrustedText::from(&*text))] {
                 prop_assert!(!shown.chars().any(deceives), "{shown:?}");
             }
             let once = line(&text);
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn characters_that_move_the_cursor_or_change_direction_are_escaped() {
-        assert_eq!(shown("\u{1b}[2Jx\u{202e}y\u{9b}", 80), "\\u{1b}[2Jx\\u{202e}y\\u{9b}");
+        assert_eq!(escape("\u{1b}[2Jx\u{202e}y\u{9b}", 80), "\\u{1b}[2Jx\\u{202e}y\\u{9b}");
     }
 
     #[test]
@@ -238,27 +238,27 @@ mod tests {
         for text in
             [pem.to_owned(), pem.replace('\n', " "), pem.replace('\n', "\\n"), format!("--certificate={pem}")]
         {
-            let shown = shown_value(&text, 512);
+            let shown = escape_value(&text, 512);
             assert!(
                 shown.contains("-----BEGIN") && shown.ends_with('…') && shown.len() <= CONTENT_BYTES + 3,
                 "{shown}"
             );
         }
-        assert_eq!(shown_value("/long/name/of/a/file/that/has/more/than/forty/bytes", 512).len(), 51);
+        assert_eq!(escape_value("/long/name/of/a/file/that/has/more/than/forty/bytes", 512).len(), 51);
     }
 
     #[test]
     fn invisible_characters_are_escaped_and_other_characters_stay() {
-        assert_eq!(shown("a\u{1bca0}b\u{2800}c\u{200b}", 80), "a\\u{1bca0}b\\u{2800}c\\u{200b}");
+        assert_eq!(escape("a\u{1bca0}b\u{2800}c\u{200b}", 80), "a\\u{1bca0}b\\u{2800}c\\u{200b}");
         let text = "é 日本語 ❤\u{fe0f} a\u{a0}b\u{3000}c";
-        assert_eq!(shown(text, 80), text);
+        assert_eq!(escape(text, 80), text);
     }
 
     #[test]
     fn truncation_respects_characters_and_adds_an_ellipsis() {
-        assert_eq!(shown("ééé", 3), "é…");
-        assert_eq!(shown("abc", 3), "abc");
-        assert_eq!(shown_bytes(&[b'a'; 100], 3), "aaa…");
-        assert_eq!(shown_bytes(b"\xff\xfe", 80), "\u{fffd}\u{fffd}");
+        assert_eq!(escape("ééé", 3), "é…");
+        assert_eq!(escape("abc", 3), "abc");
+        assert_eq!(escape_bytes(&[b'a'; 100], 3), "aaa…");
+        assert_eq!(escape_bytes(b"\xff\xfe", 80), "\u{fffd}\u{fffd}");
     }
 }

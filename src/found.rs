@@ -14,18 +14,18 @@ pub(crate) const MAX_FETCHED_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// A signature or attestation that a search found, not yet verified.
 #[derive(Clone, Debug)]
-pub struct Find {
+pub struct SearchHit {
     /// Its location, for people.
     pub place: String,
     /// Its position among all entries, by which results are sorted. A search may find entries in another order.
-    pub position: Position,
+    pub position: HitPosition,
     /// The content, or why it can't be read.
-    pub content: Result<Content, Unreadable>,
+    pub content: Result<SignatureContent, UnreadableEntry>,
 }
 
 /// An entry's position in the lists beside an image: a tag's layers come before the referrers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position {
+pub struct HitPosition {
     /// Whether the entry is a referrer.
     pub is_referrer: bool,
     /// The entry's number in its list, counted from 1.
@@ -37,14 +37,14 @@ pub struct Position {
 /// Why an entry can't be read as a signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
-pub struct Unreadable {
+pub struct UnreadableEntry {
     /// The reason, as text for people.
     pub why: String,
     /// Whether the registry lists the entry but doesn't have its content. Shortly after a push, that may be temporary.
     pub absent: bool,
 }
 
-impl Unreadable {
+impl UnreadableEntry {
     pub(crate) fn new(why: impl Into<String>) -> Self {
         Self { why: why.into(), absent: false }
     }
@@ -56,7 +56,7 @@ impl Unreadable {
 
 /// The content of one entry.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub enum SignatureContent {
     /// A layer of a `.sig` manifest.
     Simple {
         /// The bytes that the signature covers.
@@ -64,17 +64,17 @@ pub enum Content {
         /// The signature over the payload.
         signature: Vec<u8>,
         /// The layer's other cosign annotations.
-        attached: Box<Attached>,
+        attached: Box<LayerAnnotations>,
     },
     /// A DSSE envelope in a layer of a `.att` manifest.
-    Envelope(Bytes, Box<Attached>),
+    Envelope(Bytes, Box<LayerAnnotations>),
     /// A Sigstore bundle, as JSON.
     Bundle(Bytes),
 }
 
 /// The annotations that cosign adds to a layer beside the signature; `None` if an annotation is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attached {
+pub struct LayerAnnotations {
     /// The signer's certificate, PEM.
     pub certificate: Option<String>,
     /// The issuing certificates, PEM.
@@ -93,7 +93,7 @@ pub(crate) fn annotation<'a>(layer: &'a Value, name: &str) -> Option<&'a str> {
     text(layer.get("annotations")?, name)
 }
 
-impl Attached {
+impl LayerAnnotations {
     pub(crate) fn of(layer: &Value) -> Self {
         let owned = |name| annotation(layer, name).filter(|text| !text.is_empty()).map(str::to_owned);
         Self {
@@ -106,12 +106,12 @@ impl Attached {
 }
 
 /// Receives the results of a search.
-pub trait Found: Send {
+pub trait SearchSink: Send {
     /// Receives one result. The most promising results come first, not those with the lowest positions.
-    fn see(&mut self, find: Find);
+    fn see(&mut self, find: SearchHit);
 
     /// Receives another entry with the same content as an earlier result, at position `of`.
-    fn copy(&mut self, _of: Position, _place: String, _position: Position) {}
+    fn copy(&mut self, _of: HitPosition, _place: String, _position: HitPosition) {}
 
     /// Receives the number of list entries that the search skipped because they can't match.
     fn others(&mut self, _count: usize) {}
@@ -122,8 +122,8 @@ pub trait Found: Send {
     }
 }
 
-impl<F: FnMut(Find) + Send> Found for F {
-    fn see(&mut self, find: Find) {
+impl<F: FnMut(SearchHit) + Send> SearchSink for F {
+    fn see(&mut self, find: SearchHit) {
         self(find);
     }
 }
@@ -131,7 +131,7 @@ impl<F: FnMut(Find) + Send> Found for F {
 /// Why a search stopped before the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Cut {
+pub enum SearchLimit {
     /// The results so far are sufficient, and many entries are left.
     Enough,
     /// A list has more entries than the limit.
@@ -145,7 +145,7 @@ pub enum Cut {
     Time,
 }
 
-impl fmt::Display for Cut {
+impl fmt::Display for SearchLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Enough => f.write_str("the results so far are sufficient, and many entries are left"),
@@ -160,9 +160,9 @@ impl fmt::Display for Cut {
     }
 }
 
-/// The verdict of a [`Judge`] on an entry, which is `verify`'s verdict.
+/// The verdict of a [`EntryJudge`] on an entry, which is `verify`'s verdict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum EntryStatus {
     /// Not read: its descriptor says that another signer made it.
     #[default]
     Unread,
@@ -176,15 +176,15 @@ pub enum Standing {
     Refused(String),
 }
 
-/// A future for a [`Judge`]'s verdict, which may have to wait for the key.
-pub(crate) type Judging<'a> = Pin<Box<dyn Future<Output = Standing> + Send + 'a>>;
+/// A future for a [`EntryJudge`]'s verdict, which may have to wait for the key.
+pub(crate) type EntryStatusFuture<'a> = Pin<Box<dyn Future<Output = EntryStatus> + Send + 'a>>;
 
 /// Decides which entries count as signatures by our key. Stores don't check signatures themselves, so that only `verify`'s
 /// check decides.
-pub trait Judge: Send + Sync {
+pub trait EntryJudge: Send + Sync {
     /// The digests of the payloads whose signatures the store looks for.
     fn payloads(&self) -> &[Digest];
 
     /// The verdict on one entry.
-    fn judge(&self, content: Result<Content, Unreadable>) -> Judging<'_>;
+    fn judge(&self, content: Result<SignatureContent, UnreadableEntry>) -> EntryStatusFuture<'_>;
 }

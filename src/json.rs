@@ -4,7 +4,7 @@
 //! Documents with duplicate keys are rejected, and so is trailing data.
 //!
 //! A document of a few megabytes can take a hundred times its length in memory (`[[],[],…]`). So the parser counts the memory of
-//! each value before it keeps it, and stops at the [`Limit`].
+//! each value before it keeps it, and stops at the [`MemoryLimit`].
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc8259#section-4>
 
@@ -17,11 +17,11 @@ use serde_json::{Map, Number, Value};
 
 /// The most memory that a parsed document may take, beside its own bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct MemoryLimit {
     memory_bytes: usize,
 }
 
-impl Limit {
+impl MemoryLimit {
     /// A limit of `bytes`, compared with an estimate from the sizes of the value types.
     pub const fn memory(bytes: usize) -> Self {
         Self { memory_bytes: bytes }
@@ -33,8 +33,8 @@ impl Limit {
 /// # Errors
 ///
 /// The document isn't JSON, has a duplicate key, takes more memory than `limit`, or has trailing data.
-pub fn value(bytes: &[u8], limit: Limit) -> Result<Value, serde_json::Error> {
-    read(bytes, Keeps::All, Part::Whole, limit)
+pub fn value(bytes: &[u8], limit: MemoryLimit) -> Result<Value, serde_json::Error> {
+    read(bytes, KeepMode::All, KeptPart::Whole, limit)
 }
 
 /// Checks one JSON document as [`value`] does, and keeps nothing: only the keys of the objects that are open at a time
@@ -43,8 +43,8 @@ pub fn value(bytes: &[u8], limit: Limit) -> Result<Value, serde_json::Error> {
 /// # Errors
 ///
 /// The same as for [`value`].
-pub fn check(bytes: &[u8], limit: Limit) -> Result<(), serde_json::Error> {
-    read(bytes, Keeps::Nothing, Part::Whole, limit).map(drop)
+pub fn check(bytes: &[u8], limit: MemoryLimit) -> Result<(), serde_json::Error> {
+    read(bytes, KeepMode::Nothing, KeptPart::Whole, limit).map(drop)
 }
 
 /// Parses one JSON document as [`value`] does, but only checks the value of the top-level key `skipped`, as [`check`] does.
@@ -52,8 +52,12 @@ pub fn check(bytes: &[u8], limit: Limit) -> Result<(), serde_json::Error> {
 /// # Errors
 ///
 /// The same as for [`value`], also in the skipped part.
-pub(crate) fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result<Value, serde_json::Error> {
-    read(bytes, Keeps::All, Part::Without(skipped), limit)
+pub(crate) fn value_without(
+    bytes: &[u8],
+    skipped: &str,
+    limit: MemoryLimit,
+) -> Result<Value, serde_json::Error> {
+    read(bytes, KeepMode::All, KeptPart::Without(skipped), limit)
 }
 
 /// Parses one JSON document as [`value`] does, but keeps only `parts` of it. The rest is checked as by [`check`].
@@ -61,48 +65,52 @@ pub(crate) fn value_without(bytes: &[u8], skipped: &str, limit: Limit) -> Result
 /// # Errors
 ///
 /// The same as for [`value`], also in the parts that aren't kept.
-pub(crate) fn value_with(bytes: &[u8], parts: &Parts, limit: Limit) -> Result<Value, serde_json::Error> {
-    read(bytes, Keeps::All, parts.part(), limit)
+pub(crate) fn value_with(
+    bytes: &[u8],
+    parts: &KeptPaths,
+    limit: MemoryLimit,
+) -> Result<Value, serde_json::Error> {
+    read(bytes, KeepMode::All, parts.part(), limit)
 }
 
 /// The parts of a document that the parser keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
+pub struct KeptPaths {
     /// Keep the whole value.
     whole: bool,
     /// The parts to keep under each key of an object.
-    names: HashMap<String, Parts>,
+    names: HashMap<String, KeptPaths>,
     /// The parts to keep of each value in an object or a list.
-    each: Option<Box<Parts>>,
+    each: Option<Box<KeptPaths>>,
 }
 
 /// One step of a path into a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PathStep {
     /// The value under this key of an object.
     Name(String),
     /// Each value in a list or an object.
     Each,
 }
 
-impl Parts {
+impl KeptPaths {
     /// Also keeps the value at `path`, with everything in it.
-    pub fn add(&mut self, path: &[Step]) {
+    pub fn add(&mut self, path: &[PathStep]) {
         match path.split_first() {
             None => self.whole = true,
-            Some((Step::Name(name), rest)) => self.names.entry(name.clone()).or_default().add(rest),
-            Some((Step::Each, rest)) => self.each.get_or_insert_default().add(rest),
+            Some((PathStep::Name(name), rest)) => self.names.entry(name.clone()).or_default().add(rest),
+            Some((PathStep::Each, rest)) => self.each.get_or_insert_default().add(rest),
         }
     }
 
-    fn part(&self) -> Part<'_> {
-        if self.whole { Part::Whole } else { Part::Only(self) }
+    fn part(&self) -> KeptPart<'_> {
+        if self.whole { KeptPart::Whole } else { KeptPart::Only(self) }
     }
 
     /// The part to keep of the value under `key`; `None` if nothing.
-    fn of(&self, key: &str) -> Option<Part<'_>> {
+    fn of(&self, key: &str) -> Option<KeptPart<'_>> {
         match (self.names.get(key), &self.each) {
-            (Some(_), Some(_)) => Some(Part::Whole),
+            (Some(_), Some(_)) => Some(KeptPart::Whole),
             (Some(inner), None) => Some(inner.part()),
             (None, each) => each.as_ref().map(|inner| inner.part()),
         }
@@ -114,24 +122,32 @@ impl Parts {
 /// # Errors
 ///
 /// The same as for [`value`], or the document isn't a `T`.
-pub(crate) fn typed<'a, T: Deserialize<'a>>(bytes: &'a [u8], limit: Limit) -> Result<T, serde_json::Error> {
-    read(bytes, Keeps::Counts, Part::Whole, limit)?;
+pub(crate) fn typed<'a, T: Deserialize<'a>>(
+    bytes: &'a [u8],
+    limit: MemoryLimit,
+) -> Result<T, serde_json::Error> {
+    read(bytes, KeepMode::Counts, KeptPart::Whole, limit)?;
     serde_json::from_slice(bytes)
 }
 
-fn read(bytes: &[u8], keeps: Keeps, part: Part<'_>, limit: Limit) -> Result<Value, serde_json::Error> {
-    let budget = Budget { left: Cell::new(limit.memory_bytes), limit };
+fn read(
+    bytes: &[u8],
+    keeps: KeepMode,
+    part: KeptPart<'_>,
+    limit: MemoryLimit,
+) -> Result<Value, serde_json::Error> {
+    let budget = MemoryBudget { left: Cell::new(limit.memory_bytes), limit };
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let document = Reader { keeps, part, budget: &budget }.deserialize(&mut json)?;
+    let document = ValueReader { keeps, part, budget: &budget }.deserialize(&mut json)?;
     json.end()?;
     Ok(document)
 }
 
 /// The remaining memory of a limit.
 #[derive(Debug)]
-struct Budget {
+struct MemoryBudget {
     left: Cell<usize>,
-    limit: Limit,
+    limit: MemoryLimit,
 }
 
 /// The memory of a value in a list. Lists grow by doubling.
@@ -148,7 +164,7 @@ const KEY_BYTES: usize = 64;
 /// The overhead of an allocation.
 const TEXT_BYTES: usize = 16;
 
-impl Budget {
+impl MemoryBudget {
     fn take<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
         match self.left.get().checked_sub(bytes) {
             Some(left) => {
@@ -169,7 +185,7 @@ impl Budget {
 
 /// Whether the parser keeps a value, and whether it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keeps {
+enum KeepMode {
     /// The value is kept and counts.
     All,
     /// An empty value of the same type replaces it. Its keys count only while they are compared.
@@ -180,48 +196,48 @@ enum Keeps {
 
 /// Deserializes a value and checks all of it.
 #[derive(Clone, Copy)]
-struct Reader<'a> {
-    keeps: Keeps,
+struct ValueReader<'a> {
+    keeps: KeepMode,
     /// The part to keep, if the value is kept.
-    part: Part<'a>,
-    budget: &'a Budget,
+    part: KeptPart<'a>,
+    budget: &'a MemoryBudget,
 }
 
 /// The part of a value that the parser keeps.
 #[derive(Clone, Copy)]
-enum Part<'a> {
+enum KeptPart<'a> {
     /// The whole value is kept.
     Whole,
     /// Everything but the value under this key is kept, if it is an object.
     Without(&'a str),
     /// Only these parts are kept, if it is an object or a list.
-    Only(&'a Parts),
+    Only(&'a KeptPaths),
 }
 
-impl<'a> Reader<'a> {
-    fn inner(self, keeps: Keeps) -> Self {
-        Self { keeps, part: Part::Whole, budget: self.budget }
+impl<'a> ValueReader<'a> {
+    fn inner(self, keeps: KeepMode) -> Self {
+        Self { keeps, part: KeptPart::Whole, budget: self.budget }
     }
 
     /// A reader for an inner value that keeps `part` of it.
-    fn some(self, part: Option<Part<'a>>) -> Self {
+    fn some(self, part: Option<KeptPart<'a>>) -> Self {
         match part {
-            Some(part) => Self { keeps: Keeps::All, part, budget: self.budget },
-            None => self.inner(Keeps::Nothing),
+            Some(part) => Self { keeps: KeepMode::All, part, budget: self.budget },
+            None => self.inner(KeepMode::Nothing),
         }
     }
 
     /// The part to keep of the value under `key` in this object; `None` if nothing.
-    fn under(self, key: &str) -> Option<Part<'a>> {
+    fn under(self, key: &str) -> Option<KeptPart<'a>> {
         match self.part {
-            Part::Whole => Some(Part::Whole),
-            Part::Without(skipped) => (skipped != key).then_some(Part::Whole),
-            Part::Only(parts) => parts.of(key),
+            KeptPart::Whole => Some(KeptPart::Whole),
+            KeptPart::Without(skipped) => (skipped != key).then_some(KeptPart::Whole),
+            KeptPart::Only(parts) => parts.of(key),
         }
     }
 
     fn take<E: de::Error>(self, bytes: usize) -> Result<(), E> {
-        if self.keeps == Keeps::Nothing { Ok(()) } else { self.budget.take(bytes) }
+        if self.keeps == KeepMode::Nothing { Ok(()) } else { self.budget.take(bytes) }
     }
 
     /// Reads the entries of an object that isn't kept, and compares their keys.
@@ -232,7 +248,7 @@ impl<'a> Reader<'a> {
             let bytes = KEY_BYTES + TEXT_BYTES + key.len();
             self.budget.take(bytes)?;
             taken += bytes;
-            if self.keeps == Keeps::Counts {
+            if self.keeps == KeepMode::Counts {
                 self.budget.take(ENTRY_BYTES)?;
             }
             if keys.contains(&key) {
@@ -247,10 +263,10 @@ impl<'a> Reader<'a> {
 }
 
 fn twice<E: de::Error>(key: &str) -> E {
-    E::custom(format_args!("the key \"{}\" appears twice", crate::foreign::shown(key, 80)))
+    E::custom(format_args!("the key \"{}\" appears twice", crate::foreign::escape(key, 80)))
 }
 
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
+impl<'de> DeserializeSeed<'de> for ValueReader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -258,7 +274,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_> {
+impl<'de> Visitor<'de> for ValueReader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -283,7 +299,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
         self.take(TEXT_BYTES + value.len())?;
-        Ok(Value::String(if self.keeps == Keeps::All { value.to_owned() } else { String::new() }))
+        Ok(Value::String(if self.keeps == KeepMode::All { value.to_owned() } else { String::new() }))
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -293,13 +309,15 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut all = Vec::new();
         let inner = match (self.keeps, self.part) {
-            (Keeps::All, Part::Only(parts)) => self.some(parts.each.as_ref().map(|inner| inner.part())),
+            (KeepMode::All, KeptPart::Only(parts)) => {
+                self.some(parts.each.as_ref().map(|inner| inner.part()))
+            }
             _ => self.inner(self.keeps),
         };
         let mut more = LIST_BYTES;
         while let Some(item) = items.next_element_seed(inner)? {
             inner.take(ITEM_BYTES + std::mem::take(&mut more))?;
-            if inner.keeps == Keeps::All {
+            if inner.keeps == KeepMode::All {
                 all.push(item);
             }
         }
@@ -308,7 +326,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut all = Map::new();
-        if self.keeps != Keeps::All {
+        if self.keeps != KeepMode::All {
             self.take(MAP_BYTES)?;
             self.keys(entries)?;
             return Ok(Value::Object(all));
@@ -344,8 +362,8 @@ impl<'de> Visitor<'de> for Reader<'_> {
 mod tests {
     use super::*;
 
-    const ENOUGH: Limit = Limit::memory(1024 * 1024);
-    const PLENTY: Limit = Limit::memory(512 * 1024 * 1024);
+    const ENOUGH: MemoryLimit = MemoryLimit::memory(1024 * 1024);
+    const PLENTY: MemoryLimit = MemoryLimit::memory(512 * 1024 * 1024);
 
     #[test]
     fn a_document_without_duplicate_keys_is_parsed() {
@@ -387,22 +405,22 @@ mod tests {
     fn only_the_requested_parts_are_kept() {
         let text =
             r#"{"a":{"b":[{"c":1,"d":2},{"d":3},[4]],"e":"x"},"f":{"g":{},"h":{"c":5}},"i":[1,{"c":2}]}"#;
-        let name = |name: &str| Step::Name(name.to_owned());
+        let name = |name: &str| PathStep::Name(name.to_owned());
         for (paths, want) in [
             (vec![], r#"{}"#),
             (vec![vec![]], text),
             (vec![vec![name("a"), name("e")]], r#"{"a":{"e":"x"}}"#),
             (vec![vec![name("a"), name("b")]], r#"{"a":{"b":[{"c":1,"d":2},{"d":3},[4]]}}"#),
-            (vec![vec![name("a"), name("b"), Step::Each, name("c")]], r#"{"a":{"b":[{"c":1},{},[]]}}"#),
+            (vec![vec![name("a"), name("b"), PathStep::Each, name("c")]], r#"{"a":{"b":[{"c":1},{},[]]}}"#),
             (vec![vec![name("a"), name("b"), name("c")]], r#"{"a":{"b":[]}}"#),
-            (vec![vec![name("f"), Step::Each, name("c")]], r#"{"f":{"g":{},"h":{"c":5}}}"#),
+            (vec![vec![name("f"), PathStep::Each, name("c")]], r#"{"f":{"g":{},"h":{"c":5}}}"#),
             (
-                vec![vec![name("i"), Step::Each, name("x")], vec![name("a"), name("e")]],
+                vec![vec![name("i"), PathStep::Each, name("x")], vec![name("a"), name("e")]],
                 r#"{"a":{"e":"x"},"i":[1,{}]}"#,
             ),
             (vec![vec![name("z")], vec![name("a"), name("e"), name("y")]], r#"{"a":{"e":"x"}}"#),
         ] {
-            let mut parts = Parts::default();
+            let mut parts = KeptPaths::default();
             paths.iter().for_each(|path| parts.add(path));
             let kept = value_with(text.as_bytes(), &parts, ENOUGH).unwrap();
             assert_eq!(kept.to_string(), want, "{paths:?}");
@@ -417,7 +435,7 @@ mod tests {
             }
         }
         // Skipped values take no memory; kept values count.
-        let mut parts = Parts::default();
+        let mut parts = KeptPaths::default();
         parts.add(&[name("a")]);
         let many = vec!["[]"; 100_000].join(",");
         let of = |key: &str| format!(r#"{{"{key}":[{many}],"z":0}}"#);
@@ -468,7 +486,10 @@ mod tests {
             assert_eq!(value_without(under.as_bytes(), "p", ENOUGH).is_err(), large);
         }
         let objects = format!(r#"[{}0]"#, r#"{"key":{"key":1}},"#.repeat(100_000));
-        assert!(check(objects.as_bytes(), Limit::memory(1024)).is_ok(), "a closed object returns its memory");
+        assert!(
+            check(objects.as_bytes(), MemoryLimit::memory(1024)).is_ok(),
+            "a closed object returns its memory"
+        );
     }
 
     /// The estimate is at least the memory that the kept values take, by the sizes of their types.
@@ -495,7 +516,7 @@ mod tests {
         }
         for text in swollen() {
             let kept = value(text.as_bytes(), PLENTY).unwrap();
-            let limit = Limit::memory(least(&kept) - 1);
+            let limit = MemoryLimit::memory(least(&kept) - 1);
             assert!(value(text.as_bytes(), limit).is_err(), "{}", text.get(..20).unwrap());
         }
     }

@@ -12,7 +12,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One JSON document in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Document<'a> {
+pub(crate) struct JsonDocument<'a> {
     /// The number of its first line, counted from 1.
     pub line: usize,
     /// Its bytes, without surrounding white space.
@@ -44,7 +44,7 @@ pub enum LinesError {
 /// # Errors
 ///
 /// A document is not JSON, or there are more than `limit`.
-pub(crate) fn documents(bytes: &[u8], limit: usize) -> Result<Vec<Document<'_>>, LinesError> {
+pub(crate) fn documents(bytes: &[u8], limit: usize) -> Result<Vec<JsonDocument<'_>>, LinesError> {
     let bytes = without_mark(bytes);
     let mut stream = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
     let mut documents = Vec::new();
@@ -61,7 +61,7 @@ pub(crate) fn documents(bytes: &[u8], limit: usize) -> Result<Vec<Document<'_>>,
         if documents.len() >= limit {
             return Err(LinesError::TooMany { limit });
         }
-        documents.push(Document { line, bytes: document.get().as_bytes() });
+        documents.push(JsonDocument { line, bytes: document.get().as_bytes() });
         at = stream.byte_offset();
         line += newlines(bytes, begin, at);
     }
@@ -82,8 +82,9 @@ mod tests {
 
     fn lines(text: &str) -> Vec<(usize, String)> {
         let documents = documents(text.as_bytes(), 100).unwrap();
-        let shown =
-            |document: &Document<'_>| (document.line, String::from_utf8(document.bytes.to_vec()).unwrap());
+        let shown = |document: &JsonDocument<'_>| {
+            (document.line, String::from_utf8(document.bytes.to_vec()).unwrap())
+        };
         documents.iter().map(shown).collect()
     }
 

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::foreign;
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 use crate::json_lines::without_mark;
 
 pub(crate) use rows::{NO_RUN, ROWS};
@@ -23,11 +23,11 @@ pub(crate) use rows::{NO_RUN, ROWS};
 const LOOKED_BYTES: usize = 16 * 1024 * 1024;
 
 /// The memory limit for the parsed values of a file.
-const VALUES: Limit = Limit::memory(48 * 1024 * 1024);
+const VALUES: MemoryLimit = MemoryLimit::memory(48 * 1024 * 1024);
 
 /// The format that the command expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum WantedFormat {
     /// A Sigstore bundle, of any version.
     Bundle,
     /// A Sigstore trusted root.
@@ -42,8 +42,8 @@ pub(crate) struct Row {
     /// The format's name with its article.
     pub name: &'static str,
     /// Whether a file has this format.
-    is: fn(&Seen<'_>) -> bool,
-    /// How to get a bundle; `None` if only [`Wanted::hint`] applies.
+    is: fn(&ParsedFile<'_>) -> bool,
+    /// How to get a bundle; `None` if only [`WantedFormat::hint`] applies.
     pub to_bundle: Option<&'static str>,
     /// How to get a trusted root.
     pub to_trusted_root: Option<&'static str>,
@@ -52,7 +52,7 @@ pub(crate) struct Row {
 }
 
 /// A file's bytes, with its text and JSON if it has them.
-struct Seen<'a> {
+struct ParsedFile<'a> {
     bytes: &'a [u8],
     text: &'a str,
     json: Cow<'a, Value>,
@@ -60,13 +60,13 @@ struct Seen<'a> {
 
 /// The recognized format of a file.
 #[derive(Clone)]
-pub struct Known {
+pub struct KnownFormat {
     row: &'static Row,
     /// A detail from the file: the kind of a Kubernetes object, or an error message.
     says: Option<String>,
 }
 
-impl Known {
+impl KnownFormat {
     /// Recognizes a file; `None` if no format matches.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let bytes = without_mark(bytes);
@@ -76,7 +76,7 @@ impl Known {
         let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
         let json =
             if text.starts_with(['{', '[']) { json::value(text.as_bytes(), VALUES).ok() } else { None };
-        Self::seen(&Seen { bytes, text, json: Cow::Owned(json.unwrap_or_default()) })
+        Self::seen(&ParsedFile { bytes, text, json: Cow::Owned(json.unwrap_or_default()) })
     }
 
     /// Recognizes a document that is already parsed.
@@ -85,16 +85,16 @@ impl Known {
         if json.is_null() {
             return None;
         }
-        Self::seen(&Seen { bytes: &[], text: "", json: Cow::Borrowed(json) })
+        Self::seen(&ParsedFile { bytes: &[], text: "", json: Cow::Borrowed(json) })
     }
 
-    fn seen(seen: &Seen<'_>) -> Option<Self> {
+    fn seen(seen: &ParsedFile<'_>) -> Option<Self> {
         let row = ROWS.iter().find(|row| (row.is)(seen))?;
         Some(Self { row, says: says(seen) })
     }
 
     /// Recognizes a file that isn't `wanted`; `None` if no format matches, or if the file is `wanted` but has another error.
-    pub(crate) fn other_than(wanted: Wanted, bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn other_than(wanted: WantedFormat, bytes: &[u8]) -> Option<Self> {
         Self::of(bytes).filter(|known| known.row.name != wanted.name())
     }
 
@@ -106,29 +106,29 @@ impl Known {
     /// The format's name with its article, and the detail from the file.
     pub fn name(&self) -> String {
         match &self.says {
-            Some(says) => format!("{} ({})", self.row.name, foreign::shown(says, 200)),
+            Some(says) => format!("{} ({})", self.row.name, foreign::escape(says, 200)),
             None => self.row.name.to_owned(),
         }
     }
 
     /// How to get the `wanted` format. `FILE` in the text stands for the file.
-    pub fn hint(&self, wanted: Wanted) -> &'static str {
+    pub fn hint(&self, wanted: WantedFormat) -> &'static str {
         let own = match wanted {
-            Wanted::Bundle => self.row.to_bundle,
-            Wanted::TrustedRoot => self.row.to_trusted_root,
-            Wanted::Run => self.row.to_run,
+            WantedFormat::Bundle => self.row.to_bundle,
+            WantedFormat::TrustedRoot => self.row.to_trusted_root,
+            WantedFormat::Run => self.row.to_run,
         };
         own.unwrap_or(wanted.hint())
     }
 }
 
-impl std::fmt::Debug for Known {
+impl std::fmt::Debug for KnownFormat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name())
     }
 }
 
-impl Wanted {
+impl WantedFormat {
     /// The name of the format's row.
     const fn name(self) -> &'static str {
         match self {
@@ -151,7 +151,7 @@ impl Wanted {
     }
 }
 
-impl<'a> Seen<'a> {
+impl<'a> ParsedFile<'a> {
     /// The string at a JSON pointer; empty if there is none.
     fn string(&self, path: &str) -> &str {
         self.json.pointer(path).and_then(Value::as_str).unwrap_or_default()
@@ -191,7 +191,7 @@ impl<'a> Seen<'a> {
 }
 
 /// A detail from the file that the format's name doesn't include.
-fn says(seen: &Seen<'_>) -> Option<String> {
+fn says(seen: &ParsedFile<'_>) -> Option<String> {
     if let Some((version, kind)) = seen.kubernetes()
         && !(kind == "Status" && seen.has("/message"))
     {

@@ -188,12 +188,12 @@ fn end_of(secret: &str, text: &str, at: usize, cut: bool, steps: &mut usize) -> 
 
 /// How many times URL and HTML encoding is decoded.
 #[derive(Clone, Copy)]
-struct Reading(u8);
+struct DecodeDepth(u8);
 
 /// The depths to try: not encoded, encoded once, and encoded twice.
-const READINGS: [Reading; 3] = [Reading(0), Reading(1), Reading(2)];
+const READINGS: [DecodeDepth; 3] = [DecodeDepth(0), DecodeDepth(1), DecodeDepth(2)];
 
-impl Reading {
+impl DecodeDepth {
     /// The decoded character at `at`, and its end.
     fn next(self, text: &str, at: usize) -> Option<(char, usize)> {
         let Some(below) = self.0.checked_sub(1).map(Self) else {
@@ -241,7 +241,7 @@ impl Reading {
 }
 
 /// Adds the end of `want` to `ends` for each spelling that matches at `at`.
-fn spellings(want: char, text: &str, at: usize, reading: Reading, ends: &mut Vec<usize>) {
+fn spellings(want: char, text: &str, at: usize, reading: DecodeDepth, ends: &mut Vec<usize>) {
     let Some((first, mut end)) = reading.next(text, at) else { return };
     if first.eq_ignore_ascii_case(&want) || (want == ' ' && first == '+') {
         ends.push(end);
@@ -263,7 +263,7 @@ fn spellings(want: char, text: &str, at: usize, reading: Reading, ends: &mut Vec
 }
 
 /// The end of a backslash escape for `want`, after the backslash: `n`, `u000a`, a surrogate pair, `u{a}`, or `x0a`.
-fn escape(want: char, text: &str, at: usize, reading: Reading) -> Option<usize> {
+fn escape(want: char, text: &str, at: usize, reading: DecodeDepth) -> Option<usize> {
     let (first, after) = reading.next(text, at)?;
     let is_want = |(value, end)| (value == u32::from(want)).then_some(end);
     match (first, want) {
@@ -282,7 +282,7 @@ fn escape(want: char, text: &str, at: usize, reading: Reading) -> Option<usize> 
 }
 
 /// The end of JSON's four hexadecimal digits for `want`, or of a surrogate pair with `\u` in between.
-fn utf16(want: char, text: &str, mut at: usize, reading: Reading) -> Option<usize> {
+fn utf16(want: char, text: &str, mut at: usize, reading: DecodeDepth) -> Option<usize> {
     let mut units = [0; 2];
     for (index, unit) in want.encode_utf16(&mut units).iter().enumerate() {
         for between in ['\\', 'u'].into_iter().filter(|_| index > 0) {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 
 /// The longest object name, in bytes.
 ///
@@ -24,13 +24,13 @@ pub enum NameError {
     Form,
     /// The namespace has invalid characters or is too long.
     #[error("{0:.80?} is not a valid namespace: use up to 63 lower-case letters, digits and -")]
-    Namespace(Text),
+    Namespace(UntrustedText),
     /// The name has invalid characters or is too long.
     #[error("{0:.80?} is not a valid name: use up to 253 lower-case letters, digits, - and .")]
-    Name(Text),
+    Name(UntrustedText),
     /// The UID has invalid characters or is too long.
     #[error("{0:.80?} is not a valid UID: use up to 63 letters, digits, ., - and _, without \"..\"")]
-    Uid(Text),
+    Uid(UntrustedText),
 }
 
 /// Defines a newtype of a text that `$check` accepts.

@@ -20,11 +20,11 @@ pub(crate) fn covers_part(pattern: &str, text: &str) -> bool {
 ///
 /// Escapes are not supported, and classes can contain only characters that are valid in a host name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LabelPattern(Vec<Item>);
+pub(crate) struct LabelPattern(Vec<LabelItem>);
 
 /// A pattern element that matches one character, or any number of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Item {
+enum LabelItem {
     /// Matches any number of characters.
     Star,
     /// Matches one character inside the ranges, or outside them if `negated`.
@@ -38,15 +38,15 @@ impl LabelPattern {
         while let Some((first, after)) = rest.split_first() {
             rest = after;
             items.push(match first {
-                b'*' => Item::Star,
-                b'?' => Item::One { negated: true, ranges: Vec::new() },
+                b'*' => LabelItem::Star,
+                b'?' => LabelItem::One { negated: true, ranges: Vec::new() },
                 b'[' => {
                     let end = rest.iter().position(|byte| *byte == b']')?;
                     let (class, after) = rest.split_at_checked(end)?;
                     rest = after.get(1..)?;
-                    Item::class(class)?
+                    LabelItem::class(class)?
                 }
-                byte if is_plain(byte) => Item::One { negated: false, ranges: vec![(*byte, *byte)] },
+                byte if is_plain(byte) => LabelItem::One { negated: false, ranges: vec![(*byte, *byte)] },
                 _ => return None,
             });
         }
@@ -55,11 +55,11 @@ impl LabelPattern {
 
     /// Whether the pattern matches the whole of `label`.
     pub(crate) fn covers(&self, label: &str) -> bool {
-        wildcard(&self.0, label.as_bytes(), |item| *item == Item::Star, Item::is_one)
+        wildcard(&self.0, label.as_bytes(), |item| *item == LabelItem::Star, LabelItem::is_one)
     }
 }
 
-impl Item {
+impl LabelItem {
     /// Parses a class without its `[` and `]`.
     fn class(class: &[u8]) -> Option<Self> {
         // Only the first `^` negates. A further `^` can't match, because no host name contains it.

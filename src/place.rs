@@ -7,14 +7,14 @@ use crate::oci::{Digest, ImageRef};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StoreKind {
     /// The object that holds its signatures.
-    pub holder: Holder,
+    pub holder: StoreHolder,
     /// The store's name in the configuration.
     pub name: &'static str,
 }
 
 /// The object that holds a store's signatures and has to exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Holder {
+pub enum StoreHolder {
     /// The registries of the signed images, in all encodings.
     Images,
     /// The directory for signatures.
@@ -26,17 +26,17 @@ pub enum Holder {
 impl StoreKind {
     /// Whether the store keeps signatures beside images. A run without images can't use it.
     pub(crate) fn is_beside_images(self) -> bool {
-        self.holder == Holder::Images
+        self.holder == StoreHolder::Images
     }
 
     /// Whether the store needs the directory for signatures.
     pub(crate) fn needs_folder(self) -> bool {
-        self.holder == Holder::Folder
+        self.holder == StoreHolder::Folder
     }
 
     /// Whether the store needs a run in the cluster.
     pub(crate) fn needs_run(self) -> bool {
-        self.holder == Holder::Run
+        self.holder == StoreHolder::Run
     }
 }
 
@@ -64,7 +64,7 @@ impl Encoding {
 
 /// Tekton Chains' keys for one signature, used by stores that keep each signature under a key of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptUnder {
+pub struct StorageKey {
     /// `taskrun-UID`, `pipelinerun-UID`, or the first twelve digits of an image's digest.
     pub short: String,
     /// `tekton.dev-v1-TaskRun-UID`, or an image's full name.
@@ -73,7 +73,7 @@ pub struct KeptUnder {
     pub image: Option<Digest>,
 }
 
-impl KeptUnder {
+impl StorageKey {
     /// The storage key of an image's signature.
     pub fn image(image: &ImageRef) -> Self {
         let short = ShortKey::Image(image.digest.clone()).name();

@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 /// Values by name. A new value evicts the least recently used value that isn't in use.
 #[derive(Debug)]
-pub(crate) struct Recent<K, V> {
+pub(crate) struct LruCache<K, V> {
     most: usize,
     most_bytes: usize,
     size: fn(&V) -> usize,
-    entries: HashMap<K, Entry<V>>,
+    entries: HashMap<K, CacheEntry<V>>,
     uses: u64,
 }
 
 #[derive(Debug)]
-struct Entry<V> {
+struct CacheEntry<V> {
     value: Arc<V>,
     used: u64,
 }
 
-impl<K: Eq + Hash + Clone, V> Recent<K, V> {
+impl<K: Eq + Hash + Clone, V> LruCache<K, V> {
     /// Creates a cache of at most `most` values with `most_bytes` of memory in total, by the `size` of each. It exceeds the
     /// limits only while the values are in use.
     pub(crate) fn new(most: usize, most_bytes: usize, size: fn(&V) -> usize) -> Self {
@@ -41,7 +41,7 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
         }
         self.make_room();
         let value = Arc::new(make());
-        self.entries.insert(name.to_owned(), Entry { value: Arc::clone(&value), used: self.uses });
+        self.entries.insert(name.to_owned(), CacheEntry { value: Arc::clone(&value), used: self.uses });
         value
     }
 
@@ -75,13 +75,13 @@ impl<K: Eq + Hash + Clone, V> Recent<K, V> {
 mod tests {
     use super::*;
 
-    fn known(recent: &mut Recent<String, u32>, name: &str) -> bool {
+    fn known(recent: &mut LruCache<String, u32>, name: &str) -> bool {
         *recent.get(name, || 0) != 0
     }
 
     #[test]
     fn the_least_recently_used_value_is_evicted_unless_it_is_in_use() {
-        let mut recent = Recent::<String, u32>::new(3, usize::MAX, |_| 0);
+        let mut recent = LruCache::<String, u32>::new(3, usize::MAX, |_| 0);
         let held = recent.get("held", || 1);
         for name in ["a", "b"] {
             recent.get(name, || 1);
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_exceeded_only_while_values_are_in_use() {
-        let mut recent = Recent::<String, u32>::new(2, usize::MAX, |_| 0);
+        let mut recent = LruCache::<String, u32>::new(2, usize::MAX, |_| 0);
         let held: Vec<_> = (0..10).map(|number| recent.get(number.to_string().as_str(), || 1)).collect();
         assert_eq!(recent.entries.len(), 10);
         drop(held);
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_total_memory_is_limited_too() {
-        let mut recent = Recent::<String, u32>::new(100, 10, |bytes| *bytes as usize);
+        let mut recent = LruCache::<String, u32>::new(100, 10, |bytes| *bytes as usize);
         for number in 0..100 {
             recent.get(number.to_string().as_str(), || 4);
             assert!(recent.entries.len() <= 3);

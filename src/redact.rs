@@ -98,7 +98,7 @@ fn blank_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The byte ranges of a text to hide.
-type Found = Vec<Range<usize>>;
+type ByteRanges = Vec<Range<usize>>;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation, explain};
-use crate::foreign::{self, Text};
+use crate::foreign::{self, UntrustedText};
 use crate::object_name::Uid;
 use crate::oci::{ImageRef, TagRef};
 use crate::place::{Encoding, StoreKind};
@@ -26,11 +26,11 @@ use crate::redact;
 use crate::registry::client::Stats;
 use crate::run::RunName;
 
-pub use recorder::{Event, Recorder};
+pub use recorder::{RunEvent, RunRecorder};
 
 /// The details of a successful outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct SignedOutcome {
     /// The location of its signatures.
     pub location: String,
     /// How many signatures this run added.
@@ -45,7 +45,7 @@ pub struct Done {
 
 /// The artifact, format, store and encoding of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Label {
+pub struct OutcomeLabel {
     /// `oci` for an image's signature, `taskrun` or `pipelinerun` for a run's, `attestation` for any other predicate.
     pub artifact: &'static str,
     /// The format of the payload.
@@ -56,7 +56,7 @@ pub struct Label {
     pub encoding: Option<Encoding>,
 }
 
-impl Label {
+impl OutcomeLabel {
     /// The label of an image's signature under a cosign tag.
     pub const IMAGE: Self =
         Self { artifact: "oci", format: "simplesigning", store: "oci", encoding: Some(Encoding::Dsse) };
@@ -78,7 +78,7 @@ impl Label {
 
 /// The subject of an outcome.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum About {
+pub enum ReportSubject {
     /// An image, by its digest.
     Image(ImageRef),
     /// An image that an argument names by a tag that is not resolved yet.
@@ -88,7 +88,7 @@ pub enum About {
         /// The repository of the index.
         repository: String,
         /// The digest as the index has it; `None` if the entry has no digest.
-        digest: Option<Text>,
+        digest: Option<UntrustedText>,
     },
     /// A TaskRun or PipelineRun.
     Run {
@@ -99,7 +99,7 @@ pub enum About {
     },
 }
 
-impl fmt::Display for About {
+impl fmt::Display for ReportSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => image.fmt(f),
@@ -115,33 +115,33 @@ impl fmt::Display for About {
 
 /// The outcome of one subject in one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct SubjectOutcome {
     /// What was to be signed, and where it was to be stored.
-    pub label: Label,
+    pub label: OutcomeLabel,
     /// The image or run that was to be signed.
-    pub subject: About,
+    pub subject: ReportSubject,
     /// The sources that named the subject.
     pub from: Vec<String>,
     /// The result: signed, or why not.
-    pub result: Result<Done, Explanation>,
+    pub result: Result<SignedOutcome, Explanation>,
 }
 
-impl Outcome {
+impl SubjectOutcome {
     /// Creates the outcome of an image, with an explanation of the error if there is an error.
     pub(crate) fn of_image(
-        label: Label,
+        label: OutcomeLabel,
         image: ImageRef,
         from: Vec<String>,
-        result: Result<Done, impl Explain>,
+        result: Result<SignedOutcome, impl Explain>,
     ) -> Self {
         let result = result.map_err(|error| Explanation::of(&error));
-        Self { label, subject: About::Image(image), from, result }
+        Self { label, subject: ReportSubject::Image(image), from, result }
     }
 
     /// The image, if this is the outcome of an image's own signature.
     pub(crate) fn image_signature(&self) -> Option<&ImageRef> {
         match &self.subject {
-            About::Image(image) if self.label.artifact == Label::IMAGE.artifact => Some(image),
+            ReportSubject::Image(image) if self.label.artifact == OutcomeLabel::IMAGE.artifact => Some(image),
             _ => None,
         }
     }
@@ -203,19 +203,19 @@ impl Outcome {
 
 /// An outcome that a run has to produce.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedOutcome {
     /// What is to be signed, and where it is to be stored.
-    pub label: Label,
+    pub label: OutcomeLabel,
     /// The image or run that was to be signed.
-    pub subject: About,
+    pub subject: ReportSubject,
     /// The sources that named the subject.
     pub from: Vec<String>,
 }
 
-impl Expected {
+impl ExpectedOutcome {
     /// The failed outcome for the reason `why`.
-    pub(crate) fn failed(&self, why: &Explanation) -> Outcome {
-        Outcome {
+    pub(crate) fn failed(&self, why: &Explanation) -> SubjectOutcome {
+        SubjectOutcome {
             label: self.label,
             subject: self.subject.clone(),
             from: self.from.clone(),
@@ -227,7 +227,7 @@ impl Expected {
 /// The outcomes of a run, with notes and statistics.
 #[derive(Clone, Debug)]
 pub struct Report {
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<SubjectOutcome>,
     /// Notes about runs, by the name that outcomes give in `from`.
     notes: Vec<(String, Vec<String>)>,
     elapsed: Duration,
@@ -240,7 +240,7 @@ pub struct Report {
 
 /// One outcome in the JSON report.
 #[derive(Serialize)]
-struct Entry<'a> {
+struct ReportEntry<'a> {
     uri: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<&'a str>,
@@ -268,13 +268,13 @@ struct Entry<'a> {
     #[serde(rename = "keyId", skip_serializing_if = "Option::is_none")]
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Problem<'a>>,
+    error: Option<ReportProblem<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     protection: Option<&'a Protection>,
 }
 
 #[derive(Serialize)]
-struct Problem<'a> {
+struct ReportProblem<'a> {
     error: &'a str,
     causes: &'a [String],
     used: Option<&'a str>,
@@ -282,18 +282,22 @@ struct Problem<'a> {
     hint: Option<&'a str>,
 }
 
-impl<'a> Entry<'a> {
-    fn new(outcome: &'a Outcome, report: &'a Report) -> Self {
+impl<'a> ReportEntry<'a> {
+    fn new(outcome: &'a SubjectOutcome, report: &'a Report) -> Self {
         let done = outcome.result.as_ref().ok();
         let error = outcome.result.as_ref().err();
         let (uri, digest, uid) = match &outcome.subject {
-            About::Image(image) => (image.repository.to_string(), Some(image.digest.as_str()), None),
-            About::Tag(tag) => (tag.repository.to_string(), None, None),
-            About::Entry { repository, digest } => (repository.clone(), digest.as_ref().map(Text::raw), None),
-            About::Run { name, uid } => (name.to_string(), None, Some(uid.as_ref().map_or("", Uid::as_str))),
+            ReportSubject::Image(image) => (image.repository.to_string(), Some(image.digest.as_str()), None),
+            ReportSubject::Tag(tag) => (tag.repository.to_string(), None, None),
+            ReportSubject::Entry { repository, digest } => {
+                (repository.clone(), digest.as_ref().map(UntrustedText::raw), None)
+            }
+            ReportSubject::Run { name, uid } => {
+                (name.to_string(), None, Some(uid.as_ref().map_or("", Uid::as_str)))
+            }
         };
         let tag = match &outcome.subject {
-            About::Tag(tag) => Some(tag.tag.as_str()),
+            ReportSubject::Tag(tag) => Some(tag.tag.as_str()),
             _ => None,
         };
         Self {
@@ -318,7 +322,7 @@ impl<'a> Entry<'a> {
             present: done.map(|done| done.present),
             replaced: done.map(|done| done.replaced).filter(|replaced| *replaced > 0),
             key_id: done.map(|done| done.key_id.as_str()),
-            error: error.map(|error| Problem {
+            error: error.map(|error| ReportProblem {
                 error: &error.error,
                 causes: &error.causes,
                 used: error.used.as_deref(),
@@ -334,7 +338,7 @@ impl<'a> Entry<'a> {
 #[non_exhaustive]
 pub(crate) enum ReportError {
     /// The report's file can't be written.
-    #[error("cannot write the report {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot write the report {}", foreign::escape(&path.display().to_string(), 512))]
     Write {
         /// The path of the file.
         path: PathBuf,
@@ -342,7 +346,7 @@ pub(crate) enum ReportError {
         source: std::io::Error,
     },
     /// A file other than the report can't be written.
-    #[error("cannot write {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot write {}", foreign::escape(&path.display().to_string(), 512))]
     File {
         /// The path of the file.
         path: PathBuf,
@@ -373,11 +377,11 @@ explain! { ReportError,
 
 impl Report {
     /// Creates the report of a run.
-    pub fn new(mut outcomes: Vec<Outcome>, elapsed: Duration, stats: Stats) -> Self {
+    pub fn new(mut outcomes: Vec<SubjectOutcome>, elapsed: Duration, stats: Stats) -> Self {
         // Outcomes arrive in any order. The report sorts registries, by encoding, before other stores.
-        let key = |outcome: &Outcome| {
-            let Label { artifact, encoding, .. } = outcome.label;
-            (artifact != Label::IMAGE.artifact, outcome.subject.clone(), encoding.is_none(), encoding)
+        let key = |outcome: &SubjectOutcome| {
+            let OutcomeLabel { artifact, encoding, .. } = outcome.label;
+            (artifact != OutcomeLabel::IMAGE.artifact, outcome.subject.clone(), encoding.is_none(), encoding)
         };
         outcomes.sort_by_cached_key(key);
         let (notes, requests) = (Vec::new(), stats.requests);
@@ -385,17 +389,17 @@ impl Report {
     }
 
     /// The report of a run that refused to start: every subject failed for the same reason.
-    pub fn refused(expected: &[Expected], why: &Explanation) -> Self {
+    pub fn refused(expected: &[ExpectedOutcome], why: &Explanation) -> Self {
         let outcomes = expected.iter().map(|expected| expected.failed(why)).collect();
         Self::new(outcomes, Duration::ZERO, Stats::default())
     }
 
     /// The outcome of each subject in each store.
-    pub(crate) fn outcomes(&self) -> &[Outcome] {
+    pub(crate) fn outcomes(&self) -> &[SubjectOutcome] {
         &self.outcomes
     }
 
-    /// The exit code for these outcomes. An interrupted run is never [`Done`](ExitCode::Done).
+    /// The exit code for these outcomes. An interrupted run is never [`SignedOutcome`](ExitCode::Done).
     pub fn exit(&self) -> ExitCode {
         let codes = self.outcomes.iter().map(|outcome| match &outcome.result {
             Ok(_) => ExitCode::Done,
@@ -413,7 +417,8 @@ impl Report {
     ///
     /// The report can't be serialized, which is a bug.
     pub(crate) fn to_json(&self) -> Result<String, ReportError> {
-        let entries: Vec<Entry<'_>> = self.outcomes.iter().map(|outcome| Entry::new(outcome, self)).collect();
+        let entries: Vec<ReportEntry<'_>> =
+            self.outcomes.iter().map(|outcome| ReportEntry::new(outcome, self)).collect();
         Ok(redact::text(&serde_json::to_string_pretty(&entries)?).into_owned() + "\n")
     }
 
@@ -455,14 +460,14 @@ impl Report {
 /// An output file that is created before the work begins, so that a run doesn't finish its work and then
 /// fail to write the report.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct PendingFile {
     path: PathBuf,
-    target: Target,
+    target: PendingTarget,
 }
 
-/// The file that [`Pending::write`] writes to.
+/// The file that [`PendingFile::write`] writes to.
 #[derive(Debug)]
-enum Target {
+enum PendingTarget {
     /// A new file, which then replaces the file at the path.
     New(NamedTempFile),
     /// The existing device, opened for writing.
@@ -476,7 +481,7 @@ pub(crate) fn is_device(path: &Path) -> bool {
     found.file_type().is_char_device() || found.is_symlink() && path.starts_with("/dev")
 }
 
-impl Pending {
+impl PendingFile {
     /// Creates a temporary file beside `path`, which proves that `path` can be written. A device is opened instead.
     ///
     /// # Errors
@@ -485,12 +490,12 @@ impl Pending {
     pub(crate) fn new(path: &Path) -> Result<Self, ReportError> {
         let target = if is_device(path) {
             // If standard output is a file, the report is appended to it.
-            OpenOptions::new().append(true).open(path).map(Target::Device)
+            OpenOptions::new().append(true).open(path).map(PendingTarget::Device)
         } else {
             let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
             // The file is opened for writing only, so that Landlock rules needn't make its directory readable.
             let create = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
-            tempfile::Builder::new().prefix(".stepseal-").make_in(dir, create).map(Target::New)
+            tempfile::Builder::new().prefix(".stepseal-").make_in(dir, create).map(PendingTarget::New)
         };
         let path = path.to_owned();
         match target {
@@ -506,8 +511,8 @@ impl Pending {
     /// The file can't be written, although it was created.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<(), ReportError> {
         let written = match self.target {
-            Target::Device(mut device) => device.write_all(bytes),
-            Target::New(mut file) => {
+            PendingTarget::Device(mut device) => device.write_all(bytes),
+            PendingTarget::New(mut file) => {
                 let written = file.write_all(bytes);
                 written.and_then(|()| file.persist(&self.path).map(|_| ()).map_err(|failed| failed.error))
             }

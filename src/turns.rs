@@ -7,9 +7,9 @@ use tokio::sync::OwnedMutexGuard;
 
 /// A lock for each name, around a value that its holders share. The first holder finds the default value.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Turns<T>(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<T>>>>>);
+pub(crate) struct KeyedLocks<T>(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<T>>>>>);
 
-impl<T: Default> Turns<T> {
+impl<T: Default> KeyedLocks<T> {
     /// Waits for the lock of `name` and holds it until the guard is dropped.
     pub(crate) async fn take(&self, name: &str) -> OwnedMutexGuard<T> {
         let turn = {

@@ -138,7 +138,7 @@ async fn rest(
     Ok(Parts(parts))
 }
 
-/// What comes next.
+/// Reads the next piece of the body.
 async fn piece(incoming: &mut Incoming) -> Result<Bytes, Refusal> {
     let frame = incoming.frame().await.ok_or(Refusal::Cut)?.map_err(|_| Refusal::Cut)?;
     Ok(frame.into_data().unwrap_or_default())

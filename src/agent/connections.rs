@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::pace::Pace;
 
-/// Connections at once.
+/// How many connections are served at once.
 pub(super) const MAX_CONNECTIONS: usize = 256;
 
 /// The places of all connections.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::explain::explain;
 use crate::foreign;
 use crate::input::{self, InputError};
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 
 /// The file with the count.
 const FILE: &str = "signatures.json";
@@ -28,14 +28,14 @@ const LOCK: &str = "lock";
 /// The file has 40 bytes.
 const MAX_FILE_BYTES: u64 = 1024;
 /// What reading it takes in memory: two keys.
-const MEMORY: Limit = Limit::memory(4096);
+const MEMORY: MemoryLimit = MemoryLimit::memory(4096);
 /// The version of the file's format.
 const VERSION: u32 = 1;
 /// Nobody else needs the folder or its files.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
 
-/// A kept count.
+/// A count of signatures that outlives the process.
 #[derive(Debug)]
 pub struct Ledger {
     folder: PathBuf,
@@ -59,7 +59,7 @@ pub enum LedgerError {
     /// The folder can't be made or used.
     #[error("cannot use the folder {} for the count of signatures", shown(.path))]
     Folder {
-        /// Which.
+        /// The path of the file that keeps the count.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -67,33 +67,33 @@ pub enum LedgerError {
     /// It holds the socket, or lies in the folder that does.
     #[error("the folder {} for the count of signatures is the socket's, or one of them lies in the other", shown(.path))]
     Sockets {
-        /// Which.
+        /// The path of the file that keeps the count.
         path: PathBuf,
     },
     /// Another agent uses it.
     #[error("another agent keeps its count of signatures in {}", shown(.path))]
     Taken {
-        /// Which.
+        /// The path of the file that keeps the count.
         path: PathBuf,
     },
     /// The count can't be read.
     #[error("cannot read the count of signatures in {}", shown(.path))]
     Read {
-        /// The file.
+        /// The path of the file that keeps the count.
         path: PathBuf,
-        /// Why.
+        /// What reading the file reported.
         source: InputError,
     },
     /// The file holds something else.
     #[error("{} is damaged: it holds no count of signatures", shown(.path))]
     Damaged {
-        /// The file.
+        /// The path of the file that keeps the count.
         path: PathBuf,
     },
     /// The count can't be written.
     #[error("cannot write the count of signatures to {}", shown(.path))]
     Write {
-        /// The file.
+        /// The path of the file that keeps the count.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -101,7 +101,7 @@ pub enum LedgerError {
 }
 
 fn shown(path: &Path) -> String {
-    foreign::shown(&path.display().to_string(), 512)
+    foreign::escape(&path.display().to_string(), 512)
 }
 
 explain! { LedgerError,
@@ -196,7 +196,7 @@ fn read(path: &Path) -> Result<u64, LedgerError> {
 fn open(path: &Path, empty: bool) -> io::Result<File> {
     let other = || {
         let name = path.file_name().unwrap_or_default().display().to_string();
-        io::Error::other(format!("{} in it is not a regular file", foreign::shown(&name, 64)))
+        io::Error::other(format!("{} in it is not a regular file", foreign::escape(&name, 64)))
     };
     // A FIFO that nobody reads keeps whoever opens it waiting.
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;

@@ -16,9 +16,9 @@ const SHOWN_PATH_BYTES: usize = 120;
 /// Who is at the other end of a connection, as the kernel says (`SO_PEERCRED`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Peer {
-    /// The user.
+    /// The user ID of the client.
     pub uid: u32,
-    /// The group.
+    /// The group ID of the client.
     pub gid: u32,
     /// The process, if it can be seen from here: another container's can't, and is 0.
     pub pid: Option<i32>,
@@ -94,13 +94,13 @@ impl Log {
         refusal: Option<&Refusal>,
         ms: u64,
     ) {
-        let shown = |text: &dyn ToString| foreign::shown(&text.to_string(), 512);
+        let shown = |text: &dyn ToString| foreign::escape(&text.to_string(), 512);
         self.event(
             "decision",
             Decision {
                 verdict: if refusal.is_some() { "refused" } else { "signed" },
                 peer,
-                request: foreign::shown(request, SHOWN_PATH_BYTES),
+                request: foreign::escape(request, SHOWN_PATH_BYTES),
                 kind: asked.map(|asked| asked.kind),
                 images: asked.into_iter().flat_map(|asked| &asked.images).map(|image| shown(image)).collect(),
                 names: asked.into_iter().flat_map(|asked| &asked.names).map(|name| shown(name)).collect(),

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Refusal;
 use crate::oci::Repository;
-use crate::recent::Recent;
+use crate::recent::LruCache;
 
 /// Images that are looked up at once. Their manifests are small; of large ones few are read at once.
 pub(super) const MAX_LOOKUPS: usize = 32;
@@ -28,8 +28,8 @@ struct Share {
 #[derive(Debug)]
 pub(super) struct Lookups {
     all: Arc<Semaphore>,
-    registries: Mutex<Recent<String, Turns>>,
-    repositories: Mutex<Recent<String, Turns>>,
+    registries: Mutex<LruCache<String, Turns>>,
+    repositories: Mutex<LruCache<String, Turns>>,
 }
 
 /// The turns of one name.
@@ -49,7 +49,7 @@ pub(super) struct Turn {
 
 impl Lookups {
     pub(super) fn new() -> Self {
-        let names = || Mutex::new(Recent::new(MAX_NAMES, usize::MAX, |_| 0));
+        let names = || Mutex::new(LruCache::new(MAX_NAMES, usize::MAX, |_| 0));
         Self { all: Arc::new(Semaphore::new(MAX_LOOKUPS)), registries: names(), repositories: names() }
     }
 
@@ -74,7 +74,7 @@ impl Lookups {
     }
 }
 
-fn turns(known: &Mutex<Recent<String, Turns>>, name: &str, share: Share) -> Arc<Turns> {
+fn turns(known: &Mutex<LruCache<String, Turns>>, name: &str, share: Share) -> Arc<Turns> {
     known.lock().unwrap_or_else(PoisonError::into_inner).get(name, || Turns {
         places: Arc::new(Semaphore::new(share.turns + share.waiting)),
         turns: Arc::new(Semaphore::new(share.turns)),

@@ -11,7 +11,7 @@ const RATE_BYTES: u32 = 256 * 1024;
 pub(super) struct Pace(Instant);
 
 impl Pace {
-    /// It begins now.
+    /// Starts to measure the pace now.
     pub(super) fn begin() -> Self {
         Self(Instant::now())
     }

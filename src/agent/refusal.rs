@@ -21,7 +21,7 @@ pub enum Refusal {
     /// The path takes another method.
     #[error("this path takes another method")]
     Method {
-        /// Which.
+        /// The fields or values that are allowed.
         allowed: &'static str,
     },
     /// The body's length isn't announced.
@@ -56,15 +56,15 @@ pub enum Refusal {
     /// Such artifacts aren't signed by this agent.
     #[error("this agent does not sign artifacts of the kind \"{kind}\"")]
     Kind {
-        /// What it is.
+        /// The kind of signature that was asked for.
         kind: Kind,
-        /// What is signed.
+        /// The kinds that this agent signs.
         allowed: Vec<Kind>,
     },
     /// Images of this repository aren't signed by this agent.
     #[error("this agent signs nothing for {repository}: no pattern that it allows covers it")]
     Repository {
-        /// The repository.
+        /// The repository that was asked for.
         repository: String,
     },
     /// There have been too many.
@@ -100,9 +100,9 @@ pub enum Malformed {
     /// Not the JSON that is expected.
     #[error("it is not the JSON object that is expected here (line {line}, column {column})")]
     Json {
-        /// Where.
+        /// The line in the request, counted from 1.
         line: usize,
-        /// Where.
+        /// The column in that line, counted from 1.
         column: usize,
     },
     /// A field that is read by nobody here, so that nobody knows what it means.
@@ -110,9 +110,9 @@ pub enum Malformed {
     UnknownField {
         /// Its name, cut and escaped.
         field: String,
-        /// Where.
+        /// The line in the request, counted from 1.
         line: usize,
-        /// Where.
+        /// The column in that line, counted from 1.
         column: usize,
     },
     /// Bytes that readers make different texts of.
@@ -121,26 +121,26 @@ pub enum Malformed {
     /// A key that some readers take the first value of, and others the last.
     #[error("a key appears twice in one of its objects (line {line}, column {column})")]
     KeyTwice {
-        /// Where.
+        /// The line in the request, counted from 1.
         line: usize,
-        /// Where.
+        /// The column in that line, counted from 1.
         column: usize,
     },
     /// More keys than are compared.
     #[error("its objects have too many keys (line {line}, column {column})")]
     ManyKeys {
-        /// Where.
+        /// The line in the request, counted from 1.
         line: usize,
-        /// Where.
+        /// The column in that line, counted from 1.
         column: usize,
     },
-    /// Not base64.
+    /// The payload is not standard base64.
     #[error("the payload is not standard base64")]
     Base64,
     /// An unknown payload type.
     #[error("its payloadType is none that is signed")]
     PayloadType,
-    /// An unknown format.
+    /// The format of the payload is unknown.
     #[error("its format is neither simplesigning nor cosign-sign-v1")]
     Format,
     /// An image that is none.
@@ -176,10 +176,10 @@ pub enum Malformed {
     /// A claim of a subject that isn't looked up.
     #[error("one of its subjects has the field \"{field}\", which the agent cannot check")]
     SubjectField {
-        /// Its name.
+        /// The name of the field in the request.
         field: &'static str,
     },
-    /// Not a statement.
+    /// The type of the payload is not a statement type.
     #[error("its _type is none of in-toto's statements")]
     NotAStatement,
     /// A statement that says nothing.
@@ -216,7 +216,7 @@ impl From<serde_json::Error> for Malformed {
         } else if said.starts_with("it has so many values") {
             Self::ManyKeys { line, column }
         } else if let Some(field) = unknown_field(&said) {
-            Self::UnknownField { field: foreign::shown(field, SHOWN_FIELD_BYTES), line, column }
+            Self::UnknownField { field: foreign::escape(field, SHOWN_FIELD_BYTES), line, column }
         } else {
             Self::Json { line, column }
         }

@@ -27,7 +27,7 @@ use serde_json::Value;
 use self::shape::{AtMost, Object};
 use super::{Kind, Malformed, Refusal};
 use crate::formats::{Claims, Envelope, Payload, cosign_statement, simple_signing};
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 use crate::oci::reference::Named;
 use crate::oci::{ImageRef, Repository};
 use crate::payload::{CosignStatement, Format, SimpleSigning};
@@ -43,17 +43,17 @@ const MAX_IMAGES: usize = 256;
 /// What the keys of a document may take while they are compared, in memory: an object of 6 MiB with an entry a file has
 /// 60,000 of them. One document is read at a time.
 pub(super) const KEYS_BYTES: usize = 16 * 1024 * 1024;
-const KEYS: Limit = Limit::memory(KEYS_BYTES);
+const KEYS: MemoryLimit = MemoryLimit::memory(KEYS_BYTES);
 
 /// What a run's status may take in memory while it is checked, as `verify-run` reads it: the API server bounds a run at 1.5 MiB.
-const STATUS: Limit = Limit::memory(16 * 1024 * 1024);
+const STATUS: MemoryLimit = MemoryLimit::memory(16 * 1024 * 1024);
 
 /// What is asked for, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// What a verifier will take it for.
     pub kind: Kind,
-    /// What is signed.
+    /// The payload that the agent is asked to sign.
     pub payload: Payload,
     /// What it is about; each is looked up.
     pub images: Vec<ImageRef>,

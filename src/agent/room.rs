@@ -34,7 +34,7 @@ pub(super) struct Room {
 #[derive(Debug, Default)]
 struct Bodies {
     taken: usize,
-    /// By age.
+    /// Request bodies in memory, the oldest first.
     all: BTreeMap<u64, Body>,
     next: u64,
 }

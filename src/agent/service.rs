@@ -38,11 +38,11 @@ const RETRY_SECONDS: &str = "1";
 /// A path and its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// Signs a payload.
+    /// `POST`: signs a payload.
     Sign,
     /// Makes an image's payload and signs it.
     SignImage,
-    /// The public key.
+    /// `GET`: returns the public key.
     PublicKey,
     /// Whether it is well.
     Health,
@@ -107,7 +107,7 @@ impl Agent {
         drop(self.working.write().await);
     }
 
-    /// Its log.
+    /// Returns the log of the agent.
     pub(crate) fn log(&self) -> &Log {
         &self.log
     }

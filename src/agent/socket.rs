@@ -33,27 +33,27 @@ pub enum SocketError {
     /// Another agent, or whatever else, listens there.
     #[error("another process listens at {}", shown(.path))]
     Taken {
-        /// Where.
+        /// The path that was given for the socket.
         path: PathBuf,
     },
     /// Something else lies there.
     #[error("{} is there and is not a socket; it was not touched", shown(.path))]
     NotASocket {
-        /// Where.
+        /// The path that was given for the socket.
         path: PathBuf,
     },
     /// Another user could put a socket in its place.
     #[error("other users could replace the socket {}", shown(.path))]
     Folder {
-        /// Where.
+        /// The path that was given for the socket.
         path: PathBuf,
-        /// How.
+        /// Why the directory of the socket is not safe.
         source: FolderError,
     },
     /// It can't be made.
     #[error("cannot make the socket {}", shown(.path))]
     Make {
-        /// Where.
+        /// The path that was given for the socket.
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
@@ -61,7 +61,7 @@ pub enum SocketError {
 }
 
 fn shown(path: &Path) -> String {
-    foreign::shown(&path.display().to_string(), 512)
+    foreign::escape(&path.display().to_string(), 512)
 }
 
 explain! { SocketError,

@@ -12,7 +12,7 @@ use crate::config::{AgentConfig, home};
 use crate::exit::ExitCode;
 use crate::explain::explain;
 use crate::flow::access::{self, AccessError};
-use crate::flow::job::{Job, NoRuntime, interrupted};
+use crate::flow::job::{JobRuntime, RuntimeError, interrupted};
 use crate::flow::process::ProcessEnvironment;
 use crate::flow::registries::network;
 use crate::oci::PlainHttp;
@@ -53,7 +53,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
 }
 
 explain! { StartError,
@@ -76,7 +76,7 @@ pub(crate) fn live(
     environment: &dyn ProcessEnvironment,
     log: Log,
 ) -> Result<ExitCode, StartError> {
-    Job::with_threads(MAX_BLOCKING_THREADS)?.run(async {
+    JobRuntime::with_threads(MAX_BLOCKING_THREADS)?.run(async {
         // As the first process of its container it is sent no signal that it doesn't catch.
         let mut interrupted = pin!(interrupted());
         let (agent, socket) = tokio::select! {

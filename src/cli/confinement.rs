@@ -15,13 +15,13 @@ use clap::ArgMatches;
 
 use super::environment::Environment;
 use crate::cluster::{self, Reach};
-use crate::config::{Config, RunSource, Verification, home, system};
-use crate::flow::discover::Named;
-use crate::flow::outputs::OutputFile;
+use crate::config::{Config, RunSource, VerifyConfig, home, system};
+use crate::flow::discover::NamedImages;
+use crate::flow::outputs::SignOutputFile;
 use crate::flow::{access, trust};
 use crate::input::{self, Folder};
 use crate::process::Protection;
-use crate::process::landlock::{Landlock, Rules};
+use crate::process::landlock::{Landlock, LandlockRules};
 use crate::registry::credentials::FileKeychain;
 use crate::report;
 use crate::sign::PublicKeySource;
@@ -43,8 +43,8 @@ const VOLUME_DATA: &str = "..data";
 /// Confines `sign`, which reads the images in the files of `named`, and writes `files`.
 pub(super) fn sign(
     config: &Config,
-    named: &Named,
-    files: &[OutputFile],
+    named: &NamedImages,
+    files: &[SignOutputFile],
     environment: &Environment,
 ) -> Protection {
     let mut draft = Draft::new(environment);
@@ -73,7 +73,7 @@ pub(super) fn sign(
 /// Confines `attest`, which reads the images in the files of `named`, and `files` with what is said of them.
 pub(super) fn attest<'f>(
     config: &Config,
-    named: &Named,
+    named: &NamedImages,
     files: impl Iterator<Item = &'f Path>,
     environment: &Environment,
 ) -> Protection {
@@ -85,7 +85,7 @@ pub(super) fn attest<'f>(
 }
 
 /// Confines `verify`, `verify-attestation` and `verify-run`, which read what `matches` names.
-pub(super) fn verify(config: &Verification, matches: &ArgMatches, environment: &Environment) -> Protection {
+pub(super) fn verify(config: &VerifyConfig, matches: &ArgMatches, environment: &Environment) -> Protection {
     let env = |name: &str| environment.get(name);
     let mut draft = Draft::new(environment);
     ["images-file", "run"].iter().for_each(|name| draft.inputs(matches, name));
@@ -131,7 +131,7 @@ pub(super) fn verify(config: &Verification, matches: &ArgMatches, environment: &
 }
 
 /// Confines the commands that look at what lies beside an image, or attach the file `sbom`.
-pub(super) fn beside(config: &Verification, sbom: Option<&Path>, environment: &Environment) -> Protection {
+pub(super) fn beside(config: &VerifyConfig, sbom: Option<&Path>, environment: &Environment) -> Protection {
     let mut draft = Draft::new(environment);
     sbom.into_iter().for_each(|path| draft.input(path));
     let keychain = draft.keychain(&config.registry_config);
@@ -188,7 +188,7 @@ pub(super) fn none() {
 
 /// The rules so far.
 struct Draft<'a> {
-    rules: Rules,
+    rules: LandlockRules,
     environment: &'a Environment,
     /// The program that may have to run.
     program: Option<String>,
@@ -196,7 +196,7 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(environment: &'a Environment) -> Self {
-        let mut rules = Rules::default();
+        let mut rules = LandlockRules::default();
         system::always().for_each(|path| rules.read(&path));
         let mut draft = Self { rules, environment, program: None };
         environment.output_file().iter().for_each(|path| draft.output(path));

@@ -10,14 +10,14 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::environment::Environment;
-use crate::config::cosign::{CosignFlag, Meaning, Refusal, Takes, Unless, flags_of};
+use crate::config::cosign::{CosignFlag, FlagExemption, FlagMeaning, FlagRefusal, FlagValues, flags_of};
 use crate::config::secret_variables::SECRET_VARIABLES;
 use crate::config::settings::{
     KEY_SETTINGS, REGISTRY_FLAGS, SETTINGS, Setting, VERIFY_TABLES, beside_settings,
 };
 use crate::config::sources::cosign_variable;
-use crate::config::stand_ins::{self, Named, StandIns};
-use crate::config::{ConfigError, Origin, boolean};
+use crate::config::stand_ins::{self, CosignValues, ValuesBySetting};
+use crate::config::{ConfigError, ValueOrigin, boolean};
 use crate::explain::explain;
 use crate::foreign;
 
@@ -30,9 +30,9 @@ pub(super) enum CosignError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("{origin}: {}", refusal.why)]
-    Refused { origin: Origin, refusal: Refusal },
+    Refused { origin: ValueOrigin, refusal: FlagRefusal },
     #[error("{origin}={value}: {}", refusal.why)]
-    Value { origin: Origin, value: String, refusal: Refusal },
+    Value { origin: ValueOrigin, value: String, refusal: FlagRefusal },
 }
 
 explain! { CosignError,
@@ -42,7 +42,7 @@ explain! { CosignError,
 }
 
 /// What to do where the flag is meant, after "leave it out".
-fn otherwise(refusal: &Refusal) -> String {
+fn otherwise(refusal: &FlagRefusal) -> String {
     let unless = refusal.unless.map(|unless| format!(", or {}", unless.how())).unwrap_or_default();
     let then = if refusal.instead.is_empty() { "" } else { "; " };
     format!("{unless}{then}{}", refusal.instead)
@@ -52,7 +52,7 @@ fn otherwise(refusal: &Refusal) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Read {
     /// What stands in for settings.
-    pub stand_ins: StandIns,
+    pub stand_ins: CosignValues,
     /// What the user should know, in the order of the table.
     pub notes: Vec<String>,
 }
@@ -66,12 +66,12 @@ pub(super) fn stand_ins(
     command: &str,
     matches: &ArgMatches,
     environment: &Environment,
-) -> Result<StandIns, ConfigError> {
+) -> Result<CosignValues, ConfigError> {
     match read(command, matches, environment) {
         Ok(read) => Ok(read.stand_ins),
         Err(CosignError::Config(error)) => Err(error),
         // The command line was read before the command began, and refused then.
-        Err(CosignError::Refused { .. } | CosignError::Value { .. }) => Ok(StandIns::default()),
+        Err(CosignError::Refused { .. } | CosignError::Value { .. }) => Ok(CosignValues::default()),
     }
 }
 
@@ -93,22 +93,22 @@ pub(super) fn read(
         let variable = cosign_variable(name);
         let text = if is_secret(&variable) { None } else { environment.text(&variable)? };
         if let Some(text) = text {
-            let value = (vec![text.trim().to_owned()], Origin::Env(variable));
+            let value = (vec![text.trim().to_owned()], ValueOrigin::Env(variable));
             read.stand_ins.variables.settings.insert(setting.flag, value);
         }
     }
     for (flag, meaning) in flags_of(command) {
         let Some((values, origin)) = given.values(flag)? else { continue };
         let value = values.last().map(String::as_str).unwrap_or_default();
-        let is_on = flag.takes != Takes::Switch || switch(value, &origin)?;
+        let is_on = flag.takes != FlagValues::Switch || switch(value, &origin)?;
         let places = match origin {
-            Origin::Flag(_) => &mut read.stand_ins.flags,
+            ValueOrigin::Flag(_) => &mut read.stand_ins.flags,
             _ => &mut read.stand_ins.variables,
         };
         match meaning {
-            Meaning::Same => {
-                let by_variable = matches!(origin, Origin::Env(_));
-                if flag.takes == Takes::List {
+            FlagMeaning::Same => {
+                let by_variable = matches!(origin, ValueOrigin::Env(_));
+                if flag.takes == FlagValues::List {
                     listed(flag, &values, &origin)?;
                 }
                 if let Some(setting) = setting(command, flag.name).filter(|_| by_variable) {
@@ -116,32 +116,32 @@ pub(super) fn read(
                 }
             }
             // What is off by default says nothing where it is off.
-            Meaning::Flag(_) if !is_on => {}
-            Meaning::Flag(own) => stand_in(places, own, flag, values, origin)?,
-            Meaning::Key(key, on, off) => {
+            FlagMeaning::Flag(_) if !is_on => {}
+            FlagMeaning::Flag(own) => stand_in(places, own, flag, values, origin)?,
+            FlagMeaning::Key(key, on, off) => {
                 places.keys.insert(key.key, (if is_on { on } else { off }.to_owned(), origin));
             }
-            Meaning::Accepted(_) => {}
-            Meaning::Noted(note, unless) => {
+            FlagMeaning::Accepted(_) => {}
+            FlagMeaning::Noted(note, unless) => {
                 if is_on && !given.is_so(unless)? {
                     read.notes.push(format!("note: {origin}: {note}"));
                 }
             }
-            Meaning::Only(allowed, refusal) => {
+            FlagMeaning::Only(allowed, refusal) => {
                 let value = match flag.takes {
-                    Takes::Switch => is_on.to_string(),
+                    FlagValues::Switch => is_on.to_string(),
                     _ => value.trim().to_owned(),
                 };
                 if value != allowed {
-                    let value = foreign::shown(&value, SHOWN_BYTES);
+                    let value = foreign::escape(&value, SHOWN_BYTES);
                     return Err(CosignError::Value { origin, value, refusal });
                 }
             }
-            Meaning::Refused(refusal) if !given.is_so(refusal.unless)? => {
+            FlagMeaning::Refused(refusal) if !given.is_so(refusal.unless)? => {
                 return Err(CosignError::Refused { origin, refusal });
             }
-            Meaning::Refused(refusal) => {
-                if refusal.unless == Some(Unless::Key) {
+            FlagMeaning::Refused(refusal) => {
+                if refusal.unless == Some(FlagExemption::Key) {
                     read.notes.push(format!("note: {origin} has no effect with a key"));
                 }
             }
@@ -152,18 +152,18 @@ pub(super) fn read(
 
 /// Puts what `flag` gives in the place of the setting `own`.
 fn stand_in(
-    places: &mut Named,
+    places: &mut ValuesBySetting,
     own: &'static str,
     flag: &CosignFlag,
     values: Vec<String>,
-    origin: Origin,
+    origin: ValueOrigin,
 ) -> Result<(), ConfigError> {
     let values = match flag.takes {
-        Takes::Value | Takes::Switch => values,
-        Takes::List => listed(flag, &values, &origin)?,
+        FlagValues::Value | FlagValues::Switch => values,
+        FlagValues::List => listed(flag, &values, &origin)?,
     };
     match places.settings.get(own) {
-        Some((known, one)) if flag.takes == Takes::Switch && *known != values => {
+        Some((known, one)) if flag.takes == FlagValues::Switch && *known != values => {
             Err(ConfigError::Both { one: one.clone(), other: origin })
         }
         _ => {
@@ -174,7 +174,7 @@ fn stand_in(
 }
 
 /// The elements of a list, none of which is blank.
-fn listed(flag: &CosignFlag, values: &[String], origin: &Origin) -> Result<Vec<String>, ConfigError> {
+fn listed(flag: &CosignFlag, values: &[String], origin: &ValueOrigin) -> Result<Vec<String>, ConfigError> {
     let mut all = Vec::new();
     for value in values {
         let elements = match flag.name {
@@ -183,7 +183,7 @@ fn listed(flag: &CosignFlag, values: &[String], origin: &Origin) -> Result<Vec<S
         };
         all.extend(elements.ok_or_else(|| ConfigError::Value {
             origin: origin.clone(),
-            value: foreign::shown(value, SHOWN_BYTES),
+            value: foreign::escape(value, SHOWN_BYTES),
             wanted: "a list between commas, with quotes (\") only around whole elements".to_owned(),
         })?);
     }
@@ -213,10 +213,10 @@ pub(super) fn is_cosigns(command: &str) -> bool {
     flags_of(command).next().is_some() || of_others(command).next().is_some()
 }
 
-fn switch(text: &str, origin: &Origin) -> Result<bool, ConfigError> {
+fn switch(text: &str, origin: &ValueOrigin) -> Result<bool, ConfigError> {
     boolean(text.trim()).ok_or_else(|| ConfigError::Value {
         origin: origin.clone(),
-        value: foreign::shown(text, SHOWN_BYTES),
+        value: foreign::escape(text, SHOWN_BYTES),
         wanted: "true or false".to_owned(),
     })
 }
@@ -235,32 +235,33 @@ struct Given<'a> {
 
 impl Given<'_> {
     /// The values of a flag, or that of its variable, and where they stand.
-    fn values(&self, flag: &CosignFlag) -> Result<Option<(Vec<String>, Origin)>, ConfigError> {
+    fn values(&self, flag: &CosignFlag) -> Result<Option<(Vec<String>, ValueOrigin)>, ConfigError> {
         let by_flag = self.matches.try_get_many::<String>(flag.name).ok().flatten();
         if self.matches.try_contains_id(flag.name).is_ok()
             && self.matches.value_source(flag.name) == Some(ValueSource::CommandLine)
             && let Some(values) = by_flag
         {
-            return Ok(Some((values.cloned().collect(), Origin::Flag(flag.name.to_owned()))));
+            return Ok(Some((values.cloned().collect(), ValueOrigin::Flag(flag.name.to_owned()))));
         }
         let variable = cosign_variable(flag.name);
         if is_secret(&variable) {
             // Its own reader reads it. Where there is none, it counts that it is given, not what it is.
             let is_given =
                 self.environment.secret(&variable).is_some_and(|secret| !secret.expose().is_empty());
-            let is_read = flag.meaning(self.command).is_some_and(|meaning| matches!(meaning, Meaning::Same));
-            return Ok((is_given && !is_read).then(|| (vec![String::new()], Origin::Env(variable))));
+            let is_read =
+                flag.meaning(self.command).is_some_and(|meaning| matches!(meaning, FlagMeaning::Same));
+            return Ok((is_given && !is_read).then(|| (vec![String::new()], ValueOrigin::Env(variable))));
         }
         let text = self.environment.text(&variable)?;
-        Ok(text.map(|text| (vec![text.trim().to_owned()], Origin::Env(variable))))
+        Ok(text.map(|text| (vec![text.trim().to_owned()], ValueOrigin::Env(variable))))
     }
 
     /// Whether it is so that a flag has no effect in cosign either.
-    fn is_so(&self, unless: Option<Unless>) -> Result<bool, ConfigError> {
+    fn is_so(&self, unless: Option<FlagExemption>) -> Result<bool, ConfigError> {
         let flag = |name: &str| flags_of(self.command).find(|(flag, _)| flag.name == name);
         match unless {
             None => Ok(false),
-            Some(Unless::Key) => {
+            Some(FlagExemption::Key) => {
                 let named = |name: &str| self.matches.try_get_one::<String>(name).ok().flatten().is_some();
                 let set = |name: &str| self.environment.text(name).map(|text| text.is_some());
                 Ok(named("key")
@@ -269,7 +270,7 @@ impl Given<'_> {
                     || set("STEPSEAL_AGENT")?
                     || set("COSIGN_KEY")?)
             }
-            Some(Unless::NoUpload) => {
+            Some(FlagExemption::NoUpload) => {
                 let Some((flag, _)) = flag("tlog-upload") else { return Ok(false) };
                 match self.values(flag)? {
                     Some((values, origin)) => {
@@ -325,8 +326,8 @@ pub(super) fn with_variables(
         let cosign = flags_of(name).find(|(flag, _)| flag.name == long);
         // What stands for other flags, and what is refused, is found later: there it is known where it stands.
         let is_own = match cosign {
-            Some((_, Meaning::Same)) => !reads_settings || setting(name, long).is_none(),
-            Some((_, Meaning::Flag(_))) => !reads_settings,
+            Some((_, FlagMeaning::Same)) => !reads_settings || setting(name, long).is_none(),
+            Some((_, FlagMeaning::Flag(_))) => !reads_settings,
             _ => false,
         };
         // A setting of the other commands that verify has its variable for files too.

@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::demo::{Sample, SampleError, Tour, verify};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::flow::job::{Job, NoRuntime, interrupted};
+use crate::flow::job::{JobRuntime, RuntimeError, interrupted};
 use crate::process::landlock;
 
 pub(super) fn run(matches: &ArgMatches, out: &mut Output) -> ExitCode {
@@ -62,7 +62,7 @@ fn step(title: &str, command: &[String], out: &mut Output) -> ExitCode {
 }
 
 fn check(sample: &Sample, referrers: bool, out: &mut Output) -> Result<bool, SampleError> {
-    let job = Job::start().map_err(|NoRuntime(source)| SampleError::Start(source))?;
+    let job = JobRuntime::start().map_err(|RuntimeError(source)| SampleError::Start(source))?;
     let verdicts = job.part(verify(sample, referrers));
     for verdict in &verdicts {
         out.print(&format!("{verdict}\n"));
@@ -80,7 +80,7 @@ fn closing(sample: &Sample, tour: &Tour, keep: bool, out: &mut Output) -> Result
         return Ok(());
     }
     out.print(&format!("\nThe registry keeps running on {}; Ctrl-C ends it.\n", sample.registry.host()));
-    let job = Job::start().map_err(|NoRuntime(source)| SampleError::Start(source))?;
+    let job = JobRuntime::start().map_err(|RuntimeError(source)| SampleError::Start(source))?;
     job.part(async { interrupted().await });
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::settings::Setting;
-use crate::config::{ConfigError, Origin, secret_variables, sources};
+use crate::config::{ConfigError, ValueOrigin, secret_variables, sources};
 use crate::flow::process::ProcessEnvironment;
 use crate::process::{self, ProgramEnvironment};
 use crate::secret::Secret;
@@ -70,7 +70,7 @@ impl Environment {
     ///
     /// A value that is blank, or not UTF-8: it must not be read as "not set".
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
-        let origin = || Origin::Env(name.to_owned());
+        let origin = || ValueOrigin::Env(name.to_owned());
         let is_set = self.ordinary.contains_key(OsStr::new(name))
             || self.secret.borrow().get(OsStr::new(name)).is_some_and(Option::is_some);
         match self.get(name) {
@@ -87,14 +87,14 @@ impl Environment {
     }
 
     /// The value of a setting that is secret, and where it was given.
-    pub(super) fn secret_setting(&self, setting: &Setting) -> Option<(Secret, Origin)> {
+    pub(super) fn secret_setting(&self, setting: &Setting) -> Option<(Secret, ValueOrigin)> {
         if let Some(secret) = self.flags.borrow().get(setting.flag) {
-            return Some((secret.clone(), Origin::Flag(setting.flag.to_owned())));
+            return Some((secret.clone(), ValueOrigin::Flag(setting.flag.to_owned())));
         }
         let names = [setting.env.to_owned(), sources::cosign_variable(setting.flag)];
         names.into_iter().find_map(|name| {
             let secret = self.secret(&name).filter(|secret| !secret.is_empty())?;
-            Some((secret, Origin::Env(name)))
+            Some((secret, ValueOrigin::Env(name)))
         })
     }
 

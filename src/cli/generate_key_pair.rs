@@ -16,7 +16,7 @@ use crate::cluster::{Cluster, ClusterError, Left, Reach};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, explain};
 use crate::flow::access;
-use crate::flow::job::{Job, NoRuntime};
+use crate::flow::job::{JobRuntime, RuntimeError};
 use crate::object_name::{NameError, ObjectName};
 use crate::secret::Secret;
 use crate::sign::{self, KeyError};
@@ -42,7 +42,7 @@ enum PairError {
     #[error("cannot reach a cluster")]
     Connect(#[source] ClusterError),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
 }
 
 explain! { PairError,
@@ -58,7 +58,7 @@ explain! { PairError,
     ))],
     Self::Open { name, public, source } => [of source, hint Some(format!(
         "{} was left: compare it with cosign.pub in the Secret (kubectl -n {} get secret {}), and take it away if they differ or there is none",
-        foreign::shown(&public.display().to_string(), 512),
+        foreign::escape(&public.display().to_string(), 512),
         name.namespace(),
         name.name()
     ))],
@@ -81,7 +81,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         Some("-") => print(environment, out),
         Some(place) => match place.strip_prefix("k8s://") {
             Some(_) => into_secret(place, prefix, environment, out),
-            None => Err(PairError::Place(foreign::shown(place, 120))),
+            None => Err(PairError::Place(foreign::escape(place, 120))),
         },
     };
     match result {
@@ -120,12 +120,12 @@ fn into_secret(
     let name: ObjectName = place
         .trim_start_matches("k8s://")
         .parse()
-        .map_err(|source| PairError::Name { place: foreign::shown(place, 120), source })?;
+        .map_err(|source| PairError::Name { place: foreign::escape(place, 120), source })?;
     let public = PathBuf::from(format!("{prefix}.pub"));
     if public.symlink_metadata().is_ok() {
         return Err(KeyFilesError::Exists(public).into());
     }
-    let job = Job::start()?;
+    let job = JobRuntime::start()?;
     let env = |name: &str| environment.get(name);
     let reach = || access::reach_at_once(environment);
     // Found before a password is asked for.
@@ -183,7 +183,7 @@ async fn make(
 async fn is_free(cluster: &Cluster, name: &ObjectName) -> Result<(), PairError> {
     match cluster.secret(name).await {
         Ok(secret) => {
-            let keys: Vec<String> = secret.keys().map(|key| foreign::shown(key, 60)).take(8).collect();
+            let keys: Vec<String> = secret.keys().map(|key| foreign::escape(key, 60)).take(8).collect();
             let holds =
                 if keys.is_empty() { ", empty".into() } else { format!(", with {}", keys.join(", ")) };
             Err(PairError::SecretExists { name: name.clone(), holds })

@@ -10,9 +10,9 @@ use super::output::Output;
 use super::own_flags::OwnFlags;
 use crate::config::settings::{AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS, VERIFY_TABLES};
 use crate::config::stand_ins::annotations;
-use crate::config::{Config, ConfigError, Flags, Sources, Verification};
-use crate::flow::discover::Named;
-use crate::flow::outputs::{FileContent, OutputFile};
+use crate::config::{Config, ConfigError, Flags, Sources, VerifyConfig};
+use crate::flow::discover::NamedImages;
+use crate::flow::outputs::{FileContent, SignOutputFile};
 
 /// The settings of `command`, which signs, or plans to; their warnings are shown.
 pub(super) fn signing(
@@ -37,10 +37,10 @@ pub(super) fn verification(
     command: &str,
     matches: &ArgMatches,
     environment: &Environment,
-) -> Result<Verification, ConfigError> {
+) -> Result<VerifyConfig, ConfigError> {
     let sources = Sources::read(verification_flags(matches), environment.variables())?;
     let sources = sources.with_secrets(|setting| environment.secret_setting(setting));
-    Verification::new(&sources.with(cosign_flags::stand_ins(command, matches, environment)?))
+    VerifyConfig::new(&sources.with(cosign_flags::stand_ins(command, matches, environment)?))
 }
 
 /// The flags of `verify` as text, by name.
@@ -73,10 +73,10 @@ pub(super) fn flags(matches: &ArgMatches) -> Flags {
 }
 
 /// The images in the arguments `images`, and the files that list more.
-pub(super) fn named(matches: &ArgMatches, images: &str) -> Named {
+pub(super) fn named(matches: &ArgMatches, images: &str) -> NamedImages {
     // A command may have only one of them.
     let given = |name| matches.try_get_many::<String>(name).ok().flatten().into_iter().flatten();
-    Named {
+    NamedImages {
         images: given(images).cloned().collect(),
         files: given("images-file").map(PathBuf::from).collect(),
     }
@@ -90,11 +90,11 @@ const FILE_FLAGS: [(&str, FileContent); 3] = [
 ];
 
 /// The files that flags or their variables name.
-pub(super) fn output_files(flags: &OwnFlags<'_>) -> Result<Vec<OutputFile>, ConfigError> {
+pub(super) fn output_files(flags: &OwnFlags<'_>) -> Result<Vec<SignOutputFile>, ConfigError> {
     let mut files = Vec::new();
     for (flag, what) in FILE_FLAGS {
         let last = flags.values(flag)?.pop();
-        files.extend(last.map(|(path, origin)| OutputFile { what, path: PathBuf::from(path), origin }));
+        files.extend(last.map(|(path, origin)| SignOutputFile { what, path: PathBuf::from(path), origin }));
     }
     Ok(files)
 }

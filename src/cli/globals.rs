@@ -12,7 +12,7 @@ use super::{args, cosign_flags};
 use crate::config::settings::TIMEOUT;
 use crate::config::{self, ConfigError};
 use crate::explain::{Explanation, explain};
-use crate::report::{Pending, ReportError};
+use crate::report::{PendingFile, ReportError};
 
 /// A global flag that means nothing for this command.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ fn check(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> R
         if matches!(name, "agent" | "demo") {
             return Err(GlobalError::NoFile(name.to_owned()));
         }
-        out.redirect(Pending::new(&path).map_err(ReportError::of_file)?);
+        out.redirect(PendingFile::new(&path).map_err(ReportError::of_file)?);
         environment.set_output_file(&path);
     }
     Ok(())

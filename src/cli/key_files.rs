@@ -23,9 +23,9 @@ const PUBLIC_MODE: u32 = 0o644;
 /// Why a key pair isn't written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyFilesError {
-    #[error("{} is there already; it was not overwritten", foreign::shown(&.0.display().to_string(), 512))]
+    #[error("{} is there already; it was not overwritten", foreign::escape(&.0.display().to_string(), 512))]
     Exists(PathBuf),
-    #[error("cannot write {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot write {}", foreign::escape(&path.display().to_string(), 512))]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot ask for a password: there is no terminal, and COSIGN_PASSWORD is not set")]
     NoPassword,

@@ -32,7 +32,7 @@ pub(super) fn start(environment: &Environment, verbose: bool) -> Result<(), Expl
     };
     let levels = levels.ok_or_else(|| Explanation {
         code: "log-levels",
-        error: format!("{VARIABLE}: \"{}\" is not a list of levels", foreign::shown(&text, 80)),
+        error: format!("{VARIABLE}: \"{}\" is not a list of levels", foreign::escape(&text, 80)),
         causes: Vec::new(),
         used: None,
         hint: Some(

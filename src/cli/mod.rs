@@ -219,7 +219,7 @@ impl Unparsed {
             return lacking.exit();
         }
         // Help and the version come as "errors" that end well.
-        let escaped = args.iter().map(|arg| foreign::shown_value(&arg.to_string_lossy(), ARGUMENT_BYTES));
+        let escaped = args.iter().map(|arg| foreign::escape_value(&arg.to_string_lossy(), ARGUMENT_BYTES));
         out.clap(&error, || args::command().try_get_matches_from(escaped).err());
         if error.kind() == clap::error::ErrorKind::DisplayVersion {
             out.print(&format!("{}\n", trust::built_in()));

@@ -8,13 +8,13 @@ use std::io::{self, IsTerminal as _, Write as _};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation, explain};
 use crate::foreign;
-use crate::report::{Pending, ReportError};
+use crate::report::{PendingFile, ReportError};
 
 /// Where a command prints. What could not be printed is known at the end.
 pub(super) struct Output {
     out: io::Stdout,
     /// What takes the place of standard output, with what is printed so far.
-    file: Option<(Pending, Vec<u8>)>,
+    file: Option<(PendingFile, Vec<u8>)>,
     err: io::Stderr,
     /// Why something that was asked for is not on standard output: the first reason.
     lost: Option<io::Error>,
@@ -36,7 +36,7 @@ impl Output {
     }
 
     /// Lets `file` get what standard output would get, whole, when the command ends.
-    pub(super) fn redirect(&mut self, file: Pending) {
+    pub(super) fn redirect(&mut self, file: PendingFile) {
         self.file = Some((file, Vec::new()));
     }
 

@@ -5,22 +5,22 @@ use std::{fs, io};
 
 use crate::explain::explain;
 use crate::foreign;
-use crate::report::{Pending, ReportError};
+use crate::report::{PendingFile, ReportError};
 
 /// A file that will be written.
 #[derive(Debug)]
 pub(super) struct OutputFile {
     what: &'static str,
     path: PathBuf,
-    pending: Pending,
+    pending: PendingFile,
 }
 
 /// Why a file can't be written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OutputFileError {
-    #[error("cannot write the {what} to {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot write the {what} to {}", foreign::escape(&path.display().to_string(), 512))]
     Write { what: &'static str, path: PathBuf, source: io::Error },
-    #[error("the {what} would replace {}, which is read", foreign::shown(&path.display().to_string(), 512))]
+    #[error("the {what} would replace {}, which is read", foreign::escape(&path.display().to_string(), 512))]
     Input { what: &'static str, path: PathBuf },
 }
 
@@ -39,7 +39,7 @@ impl OutputFile {
         if inputs.iter().any(|input| are_same(input, path)) {
             return Err(OutputFileError::Input { what, path: path.to_owned() });
         }
-        let pending = Pending::new(path).map_err(|error| failure(what, path, error))?;
+        let pending = PendingFile::new(path).map_err(|error| failure(what, path, error))?;
         Ok(Self { what, path: path.to_owned(), pending })
     }
 

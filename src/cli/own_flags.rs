@@ -6,7 +6,7 @@
 use clap::ArgMatches;
 
 use super::environment::Environment;
-use crate::config::{ConfigError, Origin, boolean, sources};
+use crate::config::{ConfigError, ValueOrigin, boolean, sources};
 use crate::foreign;
 
 /// The longest piece of a value that an error repeats, in bytes.
@@ -24,14 +24,14 @@ impl<'a> OwnFlags<'a> {
     }
 
     /// Its values, each of which is not blank, and where they stand. A variable has one; an empty variable is none.
-    pub(super) fn values(&self, flag: &str) -> Result<Vec<(String, Origin)>, ConfigError> {
+    pub(super) fn values(&self, flag: &str) -> Result<Vec<(String, ValueOrigin)>, ConfigError> {
         let given = self.matches.try_get_many::<String>(flag).ok().flatten();
         if let Some(values) = given {
-            return Ok(values.map(|value| (value.clone(), Origin::Flag(flag.to_owned()))).collect());
+            return Ok(values.map(|value| (value.clone(), ValueOrigin::Flag(flag.to_owned()))).collect());
         }
         let name = sources::cosign_variable(flag);
         let text = self.environment.text(&name)?;
-        Ok(text.map(|text| (text, Origin::Env(name))).into_iter().collect())
+        Ok(text.map(|text| (text, ValueOrigin::Env(name))).into_iter().collect())
     }
 
     /// Its last value.
@@ -54,7 +54,7 @@ impl<'a> OwnFlags<'a> {
         let Some((text, origin)) = self.values(flag)?.pop() else { return Ok(None) };
         let value = read(text.trim()).ok_or_else(|| ConfigError::Value {
             origin,
-            value: foreign::shown(&text, SHOWN_BYTES),
+            value: foreign::escape(&text, SHOWN_BYTES),
             wanted: wanted.to_owned(),
         })?;
         Ok(Some(value))

@@ -14,11 +14,11 @@ use super::sign::fail;
 use crate::chains;
 use crate::config::{self, Config};
 use crate::exit::ExitCode;
-use crate::flow::discover::Subjects;
+use crate::flow::discover::SignPlan;
 use crate::oci::ImageRef;
-use crate::place::{Encoding, KeptUnder};
+use crate::place::{Encoding, StorageKey};
 use crate::plan::{self, Note, PlannedTag, Problem, Subject};
-use crate::report::{Pending, ReportError};
+use crate::report::{PendingFile, ReportError};
 use crate::store::Contents;
 use crate::store::directory::image_file;
 
@@ -89,7 +89,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         Err(error) => return fail(&error, out),
     };
     let named = given::named(matches, "image");
-    let subjects = match Subjects::read(config, &named, environment, &mut |line| out.line(line)) {
+    let subjects = match SignPlan::read(config, &named, environment, &mut |line| out.line(line)) {
         Ok(subjects) => subjects,
         Err(error) => return fail(&error, out),
     };
@@ -103,8 +103,8 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
         return fail(&error, out);
     }
     match subjects.config.output {
-        config::Output::Human => out.print_lines(human(&subjects, &payloads)),
-        config::Output::Json => {
+        config::OutputFormat::Human => out.print_lines(human(&subjects, &payloads)),
+        config::OutputFormat::Json => {
             let document = Document {
                 subjects: &subjects.plan.subjects,
                 tags: &subjects.plan.tags,
@@ -135,7 +135,7 @@ pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Out
 }
 
 /// The payload of every image that is named well, and of every run, also where problems keep `sign` from beginning.
-fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::formats::PayloadError> {
+fn payloads(subjects: &SignPlan) -> Result<Vec<Payload>, crate::formats::PayloadError> {
     let mut all = Vec::new();
     if !subjects.config.images.is_empty() {
         let (formats, claims) = (subjects.image_formats(), subjects.claims());
@@ -147,7 +147,7 @@ fn payloads(subjects: &Subjects) -> Result<Vec<Payload>, crate::formats::Payload
                 made.extend(payloads.into_iter().map(|payload| (*encoding, format, stores, payload)));
             }
             for (number, (encoding, format, stores, payload)) in made.into_iter().enumerate() {
-                let key = KeptUnder::image(image);
+                let key = StorageKey::image(image);
                 all.push(Payload {
                     artifact: "oci",
                     format: format.name(),
@@ -206,7 +206,7 @@ fn attestations(config: &Config, image: &ImageRef) -> Vec<String> {
 }
 
 /// What is wrong: of hints, and of runs.
-fn problems(subjects: &Subjects) -> Vec<Problem> {
+fn problems(subjects: &SignPlan) -> Vec<Problem> {
     let (failures, _) = subjects.shortfall();
     let failures = failures.into_iter().map(|(place, failure)| Problem { place, what: failure.error });
     let of_runs = subjects.runs.iter().filter_map(|run| {
@@ -225,11 +225,11 @@ fn file_name(image: &ImageRef, number: usize) -> String {
 
 fn write_payloads(dir: &Path, payloads: &[Payload]) -> Result<(), ReportError> {
     std::fs::create_dir_all(dir).map_err(|source| ReportError::Write { path: dir.to_owned(), source })?;
-    payloads.iter().try_for_each(|payload| Pending::new(&dir.join(&payload.file))?.write(&payload.bytes))
+    payloads.iter().try_for_each(|payload| PendingFile::new(&dir.join(&payload.file))?.write(&payload.bytes))
 }
 
 /// The lines for people.
-fn human(subjects: &Subjects, payloads: &[Payload]) -> Vec<String> {
+fn human(subjects: &SignPlan, payloads: &[Payload]) -> Vec<String> {
     let mut lines = plan::describe(&subjects.plan);
     if subjects.refusal().is_none() {
         for payload in payloads {

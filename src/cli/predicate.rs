@@ -10,13 +10,13 @@ use crate::explain::explain;
 use crate::foreign;
 use crate::formats::{cosign_statement, statement};
 use crate::input::{self, InputError};
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 use crate::payload::predicate_shape::{self, ShapeError};
 
 /// How many bytes of predicates and statements are signed in a run, all files together.
 pub(super) const MAX_PREDICATE_BYTES: u64 = 64 * 1024 * 1024;
 /// What the keys of a predicate's objects may take in memory while they are compared; `verify` reads as many.
-const PREDICATE_KEYS: Limit = Limit::memory(32 * 1024 * 1024);
+const PREDICATE_KEYS: MemoryLimit = MemoryLimit::memory(32 * 1024 * 1024);
 /// The type of a predicate without one, as of cosign's.
 pub(super) const DEFAULT_TYPE: &str = "custom";
 /// What that stands for: cosign reads any text as a predicate of it, by either name.
@@ -58,7 +58,7 @@ explain! { PredicateError,
 /// It names none, or that of an image's signature.
 pub(super) fn predicate_type<'a>(kind: &'a str, place: &str) -> Result<&'a str, PredicateError> {
     let predicate_type =
-        statement::predicate_type(kind).ok_or_else(|| PredicateError::Type(foreign::shown(kind, 120)))?;
+        statement::predicate_type(kind).ok_or_else(|| PredicateError::Type(foreign::escape(kind, 120)))?;
     check_type(predicate_type, place)?;
     Ok(predicate_type)
 }
@@ -70,7 +70,7 @@ pub(super) fn predicate_type<'a>(kind: &'a str, place: &str) -> Result<&'a str, 
 /// It is one.
 pub(super) fn check_type(predicate_type: &str, place: &str) -> Result<(), PredicateError> {
     if cosign_statement::is_signature(predicate_type) {
-        let kind = foreign::shown(predicate_type, 120);
+        let kind = foreign::escape(predicate_type, 120);
         return Err(PredicateError::Signature { place: place.to_owned(), kind });
     }
     Ok(())
@@ -123,7 +123,7 @@ pub(super) fn predicate(
                 return Err(PredicateError::NotJson { place, source });
             }
             if let Err(source) = predicate_shape::check(kind, text.as_bytes()) {
-                return Err(PredicateError::Shape { place, kind: foreign::shown(kind, 120), source });
+                return Err(PredicateError::Shape { place, kind: foreign::escape(kind, 120), source });
             }
             RawValue::from_string(text)
         }

@@ -9,7 +9,7 @@ use super::output::Output;
 use crate::config;
 use crate::explain::Explanation;
 use crate::flow::session::Observer;
-use crate::report::{Event, Outcome};
+use crate::report::{RunEvent, SubjectOutcome};
 
 /// How far the run is.
 pub(super) struct Progress<'a> {
@@ -26,7 +26,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Shows how a subject ended. Failures are shown whatever the output is, and each explanation once.
-    fn ended(&mut self, outcome: &Outcome) {
+    fn ended(&mut self, outcome: &SubjectOutcome) {
         self.bar.inc(1);
         if !self.silent || outcome.result.is_err() {
             let lines = outcome.lines(&mut self.told);
@@ -45,8 +45,8 @@ impl Observer for Progress<'_> {
     }
 
     /// Starts a bar, if a person is watching.
-    fn begins(&mut self, subjects: usize, output: config::Output) {
-        self.silent = output == config::Output::Json;
+    fn begins(&mut self, subjects: usize, output: config::OutputFormat) {
+        self.silent = output == config::OutputFormat::Json;
         #[expect(clippy::disallowed_methods, reason = "asks what it is, and prints nothing")]
         let watched = !self.silent && subjects > 1 && std::io::stderr().is_terminal();
         if watched {
@@ -57,10 +57,10 @@ impl Observer for Progress<'_> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>) {
+    fn event(&mut self, event: RunEvent<'_>) {
         match event {
-            Event::Found(_) => self.bar.inc_length(1),
-            Event::Ended(outcome) => self.ended(outcome),
+            RunEvent::Found(_) => self.bar.inc_length(1),
+            RunEvent::Ended(outcome) => self.ended(outcome),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::explain;
 use crate::flow::access::{self, AccessError};
-use crate::flow::job::{Job, NoRuntime};
+use crate::flow::job::{JobRuntime, RuntimeError};
 use crate::key::{Malformed, PublicKey};
 use crate::sign::{KeyError, KeySource, PublicKeySource, SignError};
 
@@ -33,7 +33,7 @@ enum PublicKeyError {
     #[error(transparent)]
     File(#[from] OutputFileError),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
     #[error("{0}")]
     Interrupted(String),
 }
@@ -64,7 +64,7 @@ fn print(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> R
     let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
     let file = path.as_deref().map(|path| OutputFile::new("public key", path, &inputs)).transpose()?;
     let deadline = begun + config.timeout;
-    let key = Job::start()?.run_until(deadline, read(&config, environment, deadline));
+    let key = JobRuntime::start()?.run_until(deadline, read(&config, environment, deadline));
     let pem = key.map_err(PublicKeyError::Interrupted)??.to_pem();
     match file {
         Some(file) => {

@@ -25,7 +25,7 @@ const OUTPUT_FILE: &str = "output-file";
 pub(super) enum ReplacedError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("--{flag} would replace {}, which {other} names", foreign::shown(&path.display().to_string(), 512))]
+    #[error("--{flag} would replace {}, which {other} names", foreign::escape(&path.display().to_string(), 512))]
     Named { flag: &'static str, other: String, path: PathBuf },
 }
 

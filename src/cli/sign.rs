@@ -12,8 +12,8 @@ use super::{confinement, given};
 use crate::config::{self, ConfigError};
 use crate::exit::ExitCode;
 use crate::explain::Explain;
-use crate::flow::session::Ended;
-use crate::flow::sign::{self, SignRequest};
+use crate::flow::session::SessionResult;
+use crate::flow::sign::{self, SignCommand};
 
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     let request = match asked_for(matches, environment, out) {
@@ -31,7 +31,7 @@ fn asked_for(
     matches: &ArgMatches,
     environment: &Environment,
     out: &mut Output,
-) -> Result<SignRequest, ConfigError> {
+) -> Result<SignCommand, ConfigError> {
     let begun = Instant::now();
     let config = given::signing("sign", matches, environment, out)?;
     let named = given::named(matches, "image");
@@ -39,16 +39,16 @@ fn asked_for(
     let files = given::output_files(&flags)?;
     let uploads = flags.switch("upload")?.unwrap_or(true);
     let protection = confinement::sign(&config, &named, &files, environment);
-    Ok(SignRequest { begun, config, named, files, uploads, protection })
+    Ok(SignCommand { begun, config, named, files, uploads, protection })
 }
 
 /// Writes everything that programs read of a run, each whether or not another can be written.
 ///
 /// The code that is returned says what became of the subjects, unless all is well with them.
-pub(super) fn conclude(ended: Ended, out: &mut Output) -> ExitCode {
-    let Ended { report, exit, output, file, own_results } = ended;
+pub(super) fn conclude(ended: SessionResult, out: &mut Output) -> ExitCode {
+    let SessionResult { report, exit, output, file, own_results } = ended;
     let json = report.to_json();
-    if let (Ok(json), config::Output::Json) = (&json, output) {
+    if let (Ok(json), config::OutputFormat::Json) = (&json, output) {
         out.json(json);
     }
     let written = json.and_then(|json| file.map_or(Ok(()), |file| file.write(json.as_bytes())));

@@ -23,7 +23,7 @@ pub(super) fn policy(matches: &ArgMatches, environment: &Environment) -> Result<
     policy.signed_timestamps = switch(matches, "use-signed-timestamps");
     policy.allow_certificate_chain = switch(matches, "allow-certificate-chain");
     policy.hash = match matches.get_one::<String>("signature-digest-algorithm") {
-        Some(text) => Some(Hash::asked(text).ok_or_else(|| TrustFlagError::Hash(foreign::shown(text, 40)))?),
+        Some(text) => Some(Hash::asked(text).ok_or_else(|| TrustFlagError::Hash(foreign::escape(text, 40)))?),
         None => None,
     };
     Ok(policy)

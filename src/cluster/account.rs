@@ -47,15 +47,15 @@ pub enum AccountError {
     /// The ServiceAccount, or a Secret of it, can't be read.
     #[error("cannot get the registry credentials of ServiceAccount {account}")]
     Cluster {
-        /// The ServiceAccount.
+        /// The ServiceAccount that was read, with its namespace.
         account: ObjectName,
-        /// Why.
+        /// Why the request to the cluster failed.
         source: ClusterError,
     },
     /// It names no Secret with any.
     #[error("ServiceAccount {account} has no registry credentials{}", listed(.notes))]
     Nothing {
-        /// The ServiceAccount.
+        /// The ServiceAccount that was read, with its namespace.
         account: ObjectName,
         /// What there is instead.
         notes: Vec<String>,
@@ -63,7 +63,7 @@ pub enum AccountError {
     /// It names more than can be meant.
     #[error("ServiceAccount {account} names {count} Secrets, and no more than {MAX_SECRETS} are read")]
     TooMany {
-        /// The ServiceAccount.
+        /// The ServiceAccount that was read, with its namespace.
         account: ObjectName,
         /// How many it names.
         count: usize,
@@ -133,7 +133,7 @@ impl Cluster {
         let Ok(name) = ObjectName::new(account.namespace(), &named.name) else {
             return Ok(Found::Note(format!(
                 "{place}: \"{}\" is not a name",
-                foreign::shown(&named.name, 80)
+                foreign::escape(&named.name, 80)
             )));
         };
         match self.secret(&name).await {
@@ -155,7 +155,7 @@ fn taken(secret: &SecretData, place: &str, for_images: bool) -> Found {
         "kubernetes.io/dockerconfigjson" => ".dockerconfigjson",
         "kubernetes.io/dockercfg" => ".dockercfg",
         other if for_images => {
-            let other = foreign::shown(other, 80);
+            let other = foreign::escape(other, 80);
             return Found::Note(format!(
                 "{place}: Secret {} is of type {other} and holds no registry credentials",
                 secret.name()

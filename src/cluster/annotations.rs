@@ -14,7 +14,7 @@ use super::error::{ClusterError, Verb};
 use super::kind::Kind;
 use super::send::Call;
 use super::{Cluster, FIELD_MANAGER, is, text_at};
-use crate::chains::{self, Annotations, Counts, Entry, NoRoom, PREFIX};
+use crate::chains::{self, ChainsSignature, CountsFn, NoFreeName, ObjectAnnotations, PREFIX};
 use crate::explain::explain;
 use crate::foreign;
 use crate::net::retry;
@@ -44,15 +44,15 @@ pub enum AnnotationError {
     /// The object can't be read or written.
     #[error("cannot keep the signature in the annotations of {object}")]
     Cluster {
-        /// The object.
+        /// The object to annotate, as kind and name.
         object: String,
-        /// Why.
+        /// Why the request to the cluster failed.
         source: ClusterError,
     },
     /// The object was deleted, or made again.
     #[error("cannot keep the signature in the annotations of {object}: it was deleted{again}")]
     Deleted {
-        /// The object.
+        /// The object to annotate, as kind and name.
         object: String,
         /// Whether another of the same name is there now.
         again: &'static str,
@@ -62,7 +62,7 @@ pub enum AnnotationError {
         "there is no room for the signature in the annotations of {object}: they would have {size} bytes, of {ANNOTATIONS_BYTES}"
     )]
     TooLarge {
-        /// The object.
+        /// The object to annotate, as kind and name.
         object: String,
         /// The size they would have.
         size: usize,
@@ -70,17 +70,17 @@ pub enum AnnotationError {
     /// Too many signatures of the same thing.
     #[error("there is no name left for another signature in the annotations of {object}")]
     NoRoom {
-        /// The object.
+        /// The object to annotate, as kind and name.
         object: String,
     },
     /// Another manager owns a name.
     #[error("cannot keep the signature in the annotations of {object}: {owner} owns {field}")]
     Owned {
-        /// The object.
+        /// The object to annotate, as kind and name.
         object: String,
         /// Who, as the API server says it.
         owner: String,
-        /// What.
+        /// The part of the object that differs.
         field: String,
         /// The API server's answer.
         source: ClusterError,
@@ -90,9 +90,9 @@ pub enum AnnotationError {
         "cannot keep the signature in the annotations of {object}: it was changed {MAX_ROUNDS} times between reading and writing"
     )]
     Busy {
-        /// The object.
+        /// The object to annotate, as kind and name.
         object: String,
-        /// The last answer.
+        /// Why the request to the cluster failed.
         source: ClusterError,
     },
     /// The object has no name; the API server gives none without.
@@ -101,7 +101,7 @@ pub enum AnnotationError {
     /// What was read back isn't what was written.
     #[error("the signature is not in the annotations of {object}, although the API server took it")]
     Lost {
-        /// The object.
+        /// The object to annotate, as kind and name.
         object: String,
     },
 }
@@ -137,10 +137,10 @@ enum Applied {
 /// What is to stand in the annotations.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
-    /// The signatures.
-    pub entries: &'a [Entry],
+    /// The signatures to write into annotations.
+    pub entries: &'a [ChainsSignature],
     /// Says which of them are there already.
-    pub counts: &'a Counts<'a>,
+    pub counts: &'a CountsFn<'a>,
     /// Whether the run is marked as signed, which keeps Tekton Chains from signing it.
     pub mark: bool,
 }
@@ -216,7 +216,7 @@ impl Cluster {
         let (mut there, mut ours) = (before.clone(), owned(object, &before));
         let Wanted { entries, counts, mark } = wanted;
         let added = chains::add(&mut there, &mut ours, entries, counts, mark)
-            .map_err(|NoRoom| AnnotationError::NoRoom { object: target.shown() })?;
+            .map_err(|NoFreeName| AnnotationError::NoRoom { object: target.shown() })?;
         let marked = chains::is_marked(&there);
         let done = Annotated { added, marked };
         if there == before {
@@ -250,7 +250,7 @@ impl Cluster {
         &self,
         target: &Target<'_>,
         version: &str,
-        ours: &Annotations,
+        ours: &ObjectAnnotations,
     ) -> Result<Applied, AnnotationError> {
         let body = json!({
             "apiVersion": target.kind.api_version(),
@@ -282,7 +282,11 @@ impl Cluster {
 }
 
 /// What is to be done about an apply that was refused.
-fn refused(object: String, error: ClusterError, ours: &Annotations) -> Result<Applied, AnnotationError> {
+fn refused(
+    object: String,
+    error: ClusterError,
+    ours: &ObjectAnnotations,
+) -> Result<Applied, AnnotationError> {
     let Some(refusal) = error.request().and_then(|request| request.refusal()) else {
         return Err(AnnotationError::Cluster { object, source: error });
     };
@@ -315,17 +319,17 @@ struct Target<'a> {
 
 impl Target<'_> {
     fn shown(&self) -> String {
-        foreign::shown(&format!("{} {}", self.kind, self.name), 400)
+        foreign::escape(&format!("{} {}", self.kind, self.name), 400)
     }
 }
 
-fn annotations(object: &Value) -> Annotations {
+fn annotations(object: &Value) -> ObjectAnnotations {
     let found = object.pointer("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
     found.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// The annotations that earlier applies of ours own, with the values that they have.
-fn owned(object: &Value, all: &Annotations) -> Annotations {
+fn owned(object: &Value, all: &ObjectAnnotations) -> ObjectAnnotations {
     let managed = object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
     let ours = managed.filter(|entry| {
         text_at(entry, "/manager") == FIELD_MANAGER
@@ -353,6 +357,6 @@ mod tests {
         }});
         let all = annotations(&object);
         assert_eq!(all.len(), 3);
-        assert_eq!(owned(&object, &all), Annotations::from([("a".to_owned(), "1".to_owned())]));
+        assert_eq!(owned(&object, &all), ObjectAnnotations::from([("a".to_owned(), "1".to_owned())]));
     }
 }

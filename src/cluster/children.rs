@@ -58,7 +58,7 @@ impl Cluster {
         let listed = pipeline_run.pointer("/status/childReferences").and_then(Value::as_array);
         let listed = listed.map(Vec::as_slice).unwrap_or_default();
         if listed.len() > MAX_CHILDREN {
-            let name = foreign::shown(text_at(pipeline_run, "/metadata/name"), 120);
+            let name = foreign::escape(text_at(pipeline_run, "/metadata/name"), 120);
             return Err(RunsError::TooMany { name, count: listed.len(), limit: MAX_CHILDREN });
         }
         let mut children = Children::default();
@@ -68,7 +68,7 @@ impl Cluster {
             if kind == Kind::TaskRun.name() {
                 names.push(neighbour(pipeline_run, name, "status.childReferences")?);
             } else {
-                children.others.push(foreign::shown(&format!("{kind} {name}"), 200));
+                children.others.push(foreign::escape(&format!("{kind} {name}"), 200));
             }
         }
         // For a few, their names are fewer requests, and need no right to list.
@@ -175,8 +175,8 @@ fn belongs(task_run: &Value, name: &ObjectName, pipeline_run: &Value) -> Result<
     Err(RunsError::Another {
         kind: Kind::TaskRun,
         name: format!("{name}, by its owner,"),
-        found: foreign::shown(owner, 80),
-        wanted: foreign::shown(uid, 80),
+        found: foreign::escape(owner, 80),
+        wanted: foreign::escape(uid, 80),
     })
 }
 

@@ -172,7 +172,7 @@ fn proxy_login(proxy: &Uri) -> Option<HeaderValue> {
 
 /// The address that Kubernetes' variables give, with brackets around an IPv6 address.
 fn address(host: &str, port: &str) -> Result<Uri, ClusterError> {
-    let bad = || ClusterError::Address(crate::foreign::shown(&format!("{host}:{port}"), 120));
+    let bad = || ClusterError::Address(crate::foreign::escape(&format!("{host}:{port}"), 120));
     let port: u16 = port.parse().map_err(|_| bad())?;
     if host.is_empty() {
         return Err(bad());

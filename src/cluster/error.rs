@@ -39,9 +39,9 @@ pub enum ClusterError {
     /// A file of the pod's ServiceAccount can't be used.
     #[error("cannot use the pod's ServiceAccount: {}", .path.display())]
     Account {
-        /// The file.
+        /// The path of the kubeconfig or credential file.
         path: PathBuf,
-        /// Why.
+        /// What the system reported when it was read.
         source: io::Error,
     },
     /// The address in the environment is none.
@@ -50,23 +50,23 @@ pub enum ClusterError {
     /// A kubeconfig can't be used.
     #[error("cannot use the kubeconfig {}", .path.display())]
     Kubeconfig {
-        /// The file.
+        /// The path of the kubeconfig or credential file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with its content.
         source: Box<KubeconfigFault>,
     },
     /// A kubeconfig, or a file that it names, can't be read.
     #[error("cannot read {} for the connection to the cluster", .path.display())]
     KubeconfigFile {
-        /// The file.
+        /// The path of the kubeconfig or credential file.
         path: PathBuf,
-        /// Why.
+        /// What the system reported when it was read.
         source: io::Error,
     },
     /// A kubeconfig that nobody named wants to run a program in a pod.
     #[error("the kubeconfig {} runs the program \"{program}\", and in a pod that is done only if KUBECONFIG names the file", .path.display())]
     Program {
-        /// The kubeconfig.
+        /// The path of the kubeconfig or credential file.
         path: PathBuf,
         /// The program, cut and escaped.
         program: Box<str>,
@@ -74,15 +74,15 @@ pub enum ClusterError {
     /// What the kubeconfig asks for can't be set up.
     #[error("cannot set up the connection to the API server {server}")]
     Setup {
-        /// Its address.
+        /// The address of the API server.
         server: String,
-        /// Why.
+        /// What is wrong with the settings of the connection.
         source: Box<SetupFault>,
     },
     /// A proxy of a kind that isn't spoken.
     #[error("cannot reach the API server through a proxy that is not http://")]
     Proxy,
-    /// A request failed.
+    /// A request to the API server failed.
     #[error(transparent)]
     Request(Box<RequestError>),
 }
@@ -94,11 +94,11 @@ pub struct RequestError {
     pub verb: Verb,
     /// To what kind of object.
     pub kind: Kind,
-    /// To which.
+    /// The object that was asked for, with its namespace.
     pub object: ObjectName,
-    /// As whom.
+    /// The identity that the request used.
     pub who: Who,
-    /// What came back.
+    /// The request and what came back.
     pub exchange: Exchange,
     /// A kubeconfig that is there and was not read, and why.
     pub unread: Option<String>,
@@ -107,11 +107,11 @@ pub struct RequestError {
 /// A request, and what came of it.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The method.
+    /// The HTTP method of the request.
     pub method: Method,
-    /// The address.
+    /// The address of the request.
     pub url: String,
-    /// What came back.
+    /// The answer, or why there was none.
     pub failure: Failure,
     /// How often it was sent.
     pub attempts: u32,
@@ -120,13 +120,13 @@ pub struct Exchange {
 /// What is done to an object, as Roles name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Reading it.
+    /// The request read the object.
     Get,
     /// Reading all of a kind that belong to it.
     List,
-    /// Making it.
+    /// The request created the object.
     Create,
-    /// Changing it.
+    /// The request changed the object.
     Patch,
 }
 
@@ -187,7 +187,7 @@ pub enum Failure {
 /// An answer that refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The status.
+    /// The HTTP status of the answer.
     pub status: u16,
     /// The reason in a word, as the API server gives it; perhaps empty.
     pub reason: String,
@@ -204,7 +204,7 @@ impl Refusal {
     ///
     /// What `mask` knows is hidden in it: an answer can repeat the token, or the Secret, that was sent.
     pub(super) fn new(status: u16, body: &[u8], retry_after: Option<Duration>, mask: &Mask) -> Self {
-        let shown = |text: &str| mask.text(&foreign::shown(text, WORDS_BYTES)).into_owned();
+        let shown = |text: &str| mask.text(&foreign::escape(text, WORDS_BYTES)).into_owned();
         match serde_json::from_slice::<Status>(body) {
             Ok(said) if !(said.message.is_empty() && said.reason.is_empty()) => {
                 let causes = said.details.iter().flat_map(|details| &details.causes);
@@ -212,7 +212,7 @@ impl Refusal {
                 let asked = asked.filter(|seconds| *seconds > 0).map(|s| Duration::from_secs(s.into()));
                 Self {
                     status,
-                    reason: mask.text(&foreign::shown(&said.reason, 60)).into_owned(),
+                    reason: mask.text(&foreign::escape(&said.reason, 60)).into_owned(),
                     message: shown(&said.message),
                     causes: causes.map(|cause| (shown(&cause.field), shown(&cause.message))).collect(),
                     retry_after: retry_after.or(asked),
@@ -221,7 +221,7 @@ impl Refusal {
             _ => Self {
                 status,
                 reason: String::new(),
-                message: mask.text(&foreign::shown_bytes(body, WORDS_BYTES)).into_owned(),
+                message: mask.text(&foreign::escape_bytes(body, WORDS_BYTES)).into_owned(),
                 causes: Vec::new(),
                 retry_after,
             },

@@ -9,11 +9,11 @@ pub enum Kind {
     TaskRun,
     /// A PipelineRun of Tekton's.
     PipelineRun,
-    /// A Pod.
+    /// A Pod: `v1`, kind `Pod`.
     Pod,
-    /// A Secret.
+    /// A Secret: `v1`, kind `Secret`.
     Secret,
-    /// A ServiceAccount.
+    /// A ServiceAccount: `v1`, kind `ServiceAccount`.
     ServiceAccount,
 }
 

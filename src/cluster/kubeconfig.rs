@@ -167,7 +167,7 @@ async fn mounted(
     embed(&mut kubeconfig, folder)?;
     let loaded = load(&path, kubeconfig, programs).await?;
     match program(&loaded.config.auth_info) {
-        Some(program) => Err(ClusterError::Program { path, program: foreign::shown(program, 200).into() }),
+        Some(program) => Err(ClusterError::Program { path, program: foreign::escape(program, 200).into() }),
         None => Ok(Some(loaded)),
     }
 }
@@ -302,7 +302,7 @@ fn referenced(folder: &SharedFolder, name: &str) -> Result<Zeroizing<Vec<u8>>, C
         )),
         Found::Failed(source) => Err(source),
     };
-    let path = folder.path().join(foreign::shown(name, 200));
+    let path = folder.path().join(foreign::escape(name, 200));
     content.map_err(|source| ClusterError::KubeconfigFile { path, source })
 }
 

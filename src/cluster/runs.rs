@@ -17,18 +17,18 @@ use crate::object_name::{NameError, ObjectName, Uid};
 /// What the step was told about its run.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
-    /// The TaskRun.
+    /// The TaskRun that the Pod names, if any.
     pub task_run: Option<ObjectName>,
-    /// Its UID.
+    /// The UID that the Pod names for it, if any.
     pub uid: Option<Uid>,
 }
 
 /// The TaskRun, and its Pod where it is known or still there.
 #[derive(Clone, Debug)]
 pub struct Own {
-    /// The TaskRun.
+    /// The TaskRun as the API server returned it.
     pub task_run: Value,
-    /// Its Pod.
+    /// The Pod of the TaskRun; `None` if it is deleted.
     pub pod: Option<Value>,
 }
 
@@ -45,7 +45,7 @@ pub enum RunsError {
     /// The Pod isn't one that Tekton made for a TaskRun.
     #[error("cannot tell which TaskRun this step belongs to: Pod {pod}: {what}")]
     NotTekton {
-        /// The Pod.
+        /// The name of the Pod.
         pod: String,
         /// What is missing, or doesn't fit.
         what: String,
@@ -55,7 +55,7 @@ pub enum RunsError {
     Another {
         /// What kind of object.
         kind: Kind,
-        /// Which.
+        /// The name of the run.
         name: String,
         /// The UID it has.
         found: String,
@@ -65,21 +65,21 @@ pub enum RunsError {
     /// A TaskRun that the PipelineRun names and doesn't own.
     #[error("TaskRun {name} is not the PipelineRun's: it has no ownerReferences that name a PipelineRun")]
     NotOwned {
-        /// Which.
+        /// The name of the run.
         name: String,
     },
     /// A name in an object is none.
     #[error("{place} holds no name of an object")]
     Name {
-        /// Where it stands.
+        /// The label or field that holds the name.
         place: String,
-        /// Why.
+        /// Why it is not a valid name.
         source: NameError,
     },
     /// More children than can be.
     #[error("PipelineRun {name} has {count} children; no more than {limit} are read")]
     TooMany {
-        /// The PipelineRun.
+        /// The name of the run.
         name: String,
         /// How many it names.
         count: usize,
@@ -153,7 +153,7 @@ impl Cluster {
             return Ok(Some(pod));
         }
         let what = format!("it is not owned by TaskRun {}", text_at(task_run, "/metadata/name"));
-        Err(RunsError::NotTekton { pod: foreign::shown(name, 120), what })
+        Err(RunsError::NotTekton { pod: foreign::escape(name, 120), what })
     }
 
     /// The PipelineRun that owns a TaskRun; `None` if none does.
@@ -183,9 +183,9 @@ pub(super) fn same(kind: Kind, object: &Value, wanted: &str) -> Result<(), RunsE
     }
     Err(RunsError::Another {
         kind,
-        name: foreign::shown(text_at(object, "/metadata/name"), 120),
-        found: foreign::shown(found, 80),
-        wanted: foreign::shown(wanted, 80),
+        name: foreign::escape(text_at(object, "/metadata/name"), 120),
+        found: foreign::escape(found, 80),
+        wanted: foreign::escape(wanted, 80),
     })
 }
 
@@ -209,7 +209,7 @@ pub(super) fn owner(object: &Value, kind: Kind) -> Option<Owner<'_>> {
 /// The TaskRun that Tekton made this Pod for: labels and owner must agree.
 fn task_run_of(pod: &Value) -> Result<(ObjectName, String), RunsError> {
     let not = |what: &str| RunsError::NotTekton {
-        pod: foreign::shown(text_at(pod, "/metadata/name"), 120),
+        pod: foreign::escape(text_at(pod, "/metadata/name"), 120),
         what: what.to_owned(),
     };
     let owner = owner(pod, Kind::TaskRun).ok_or_else(|| not("no TaskRun owns it"))?;

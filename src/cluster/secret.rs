@@ -73,7 +73,7 @@ pub enum Left {
     Ours,
     /// A Secret with something else.
     Other,
-    /// No Secret.
+    /// There is no Secret of this name.
     Nothing,
     /// The Secret can't be read.
     Unknown,

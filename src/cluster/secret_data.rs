@@ -12,7 +12,7 @@ use crate::mask::Mask;
 use crate::object_name::ObjectName;
 use crate::secret::Secret;
 
-/// A Secret's content.
+/// The name and values of a Secret.
 pub struct SecretData {
     name: ObjectName,
     kind: String,
@@ -37,7 +37,7 @@ impl SecretData {
         Some(Self { name: name.clone(), kind: wire.kind, data })
     }
 
-    /// Its name.
+    /// Returns the name of the Secret with its namespace.
     pub fn name(&self) -> &ObjectName {
         &self.name
     }
@@ -52,7 +52,7 @@ impl SecretData {
         self.data.get(key)
     }
 
-    /// Hides its values.
+    /// Adds the values to what the log hides.
     pub(super) fn hide(&self, mask: &mut Mask) {
         self.data.values().for_each(|value| mask.secret(value.expose()));
     }

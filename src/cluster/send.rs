@@ -35,7 +35,7 @@ const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 const PAGE_OBJECTS: usize = 100;
 const PAGE_BYTES: usize = 32 * 1024 * 1024;
 
-/// What is asked.
+/// A request to the API server.
 pub(super) struct Call<'a> {
     pub(super) verb: Verb,
     pub(super) kind: Kind,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::chains::{Entry, ShortKey, Standing};
+use crate::chains::{AnnotationValues, ChainsSignature, ShortKey};
 use crate::explain::{Explain, Explanation};
 use crate::registry::client::tests::server::{Reply, Seen, Server, answer};
 use crate::secret::Secret;
@@ -213,13 +213,19 @@ async fn what_a_lost_answer_left_is_seen_or_said_to_be_unknown() {
     assert_eq!(cluster.left_of(&name(), &entries).await, Left::Nothing);
 }
 
-fn entry() -> Entry {
+fn entry() -> ChainsSignature {
     let key = ShortKey::TaskRun("u".parse().unwrap());
-    Entry { key, payload: b"p".to_vec(), signature: b"s".to_vec(), cert: String::new(), chain: String::new() }
+    ChainsSignature {
+        key,
+        payload: b"p".to_vec(),
+        signature: b"s".to_vec(),
+        cert: String::new(),
+        chain: String::new(),
+    }
 }
 
 /// These entries, which count if they are there as they are.
-fn wanted(entries: &[Entry]) -> Wanted<'_> {
+fn wanted(entries: &[ChainsSignature]) -> Wanted<'_> {
     Wanted {
         entries,
         counts: &|_, standing| (standing.payload, standing.signature) == ("cA==", "cw=="),
@@ -268,9 +274,9 @@ async fn a_signature_that_begins_like_an_envelope_is_found_where_it_was_written(
     let payloads = (0..100_000).map(|number: u32| number.to_string().into_bytes());
     let mut signed = payloads.map(|payload| (key.sign(&payload).unwrap().0, payload));
     let (signature, payload) = signed.find(|(signature, _)| signature[0] == b'{').unwrap();
-    let entries = [Entry { payload, signature, ..entry() }];
+    let entries = [ChainsSignature { payload, signature, ..entry() }];
     let trust = crate::verify::own::trust(key.public_key());
-    let counts = |entry: &Entry, there: &Standing<'_>| {
+    let counts = |entry: &ChainsSignature, there: &AnnotationValues<'_>| {
         there
             .signature_of(&entry.payload)
             .is_some_and(|signature| crate::verify::run::counts(&trust, &entry.payload, &signature))

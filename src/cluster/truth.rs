@@ -55,18 +55,18 @@ pub enum TruthError {
     /// The run and its Pod say different things.
     #[error("{run} does not say what its Pod says")]
     Differs {
-        /// The run.
+        /// The run as kind and name.
         run: String,
-        /// What differs.
+        /// The part that differs or can't be compared.
         #[source]
         differences: Differences,
     },
     /// It had to be checked, and can't be.
     #[error("{run} cannot be checked against its Pod, as --require-pod asks")]
     Unchecked {
-        /// The run.
+        /// The run as kind and name.
         run: String,
-        /// What can't be.
+        /// The part that differs or can't be compared.
         #[source]
         unchecked: Differences,
     },
@@ -114,7 +114,7 @@ impl Truth {
 pub fn check(run: &Value, pod: Option<&Value>) -> Truth {
     let kind = text_at(run, "/kind");
     let name = format!("{}/{}", text_at(run, "/metadata/namespace"), text_at(run, "/metadata/name"));
-    let mut truth = Truth { run: foreign::shown(&format!("{kind} {name}"), 200), ..Truth::default() };
+    let mut truth = Truth { run: foreign::escape(&format!("{kind} {name}"), 200), ..Truth::default() };
     writers(run, &mut truth);
     if kind == Kind::PipelineRun.name() {
         return truth;
@@ -135,7 +135,7 @@ pub fn check(run: &Value, pod: Option<&Value>) -> Truth {
     if !owner(pod, Kind::TaskRun).is_some_and(|owner| owner.uid == uid && !uid.is_empty()) {
         truth.differences.push(format!(
             "Pod {} belongs to another run",
-            foreign::shown(text_at(pod, "/metadata/name"), 120)
+            foreign::escape(text_at(pod, "/metadata/name"), 120)
         ));
         return truth;
     }
@@ -153,7 +153,7 @@ fn without_pod(run: &Value) -> String {
         }
         "" => "its status names no Pod: its results and step images were not compared".into(),
         name => {
-            foreign::shown(&format!("Pod {name:?} is gone: results and step images were not compared"), 300)
+            foreign::escape(&format!("Pod {name:?} is gone: results and step images were not compared"), 300)
         }
     }
 }
@@ -176,7 +176,7 @@ fn writers(run: &Value, truth: &mut Truth) {
         let what = format!(
             "its status{fields} was written by {manager:?} at {time}, which is not Tekton's controller"
         );
-        truth.differences.push(foreign::shown(&what, 400));
+        truth.differences.push(foreign::escape(&what, 400));
     }
 }
 
@@ -194,7 +194,7 @@ fn images(run: &Value, pod: &Value, truth: &mut Truth) {
     let there = step_containers(pod);
     for step in steps(run) {
         let (container, says) = (text_at(step, "/container"), text_at(step, "/imageID"));
-        let shown = foreign::shown(container, 80);
+        let shown = foreign::escape(container, 80);
         match there.iter().find(|(name, _)| *name == container) {
             None => {
                 truth.differences.push(format!("the run has a step {shown:?}, the Pod has no such container"))
@@ -209,7 +209,7 @@ fn images(run: &Value, pod: &Value, truth: &mut Truth) {
     }
     for (name, _) in there {
         if !steps(run).iter().any(|step| text_at(step, "/container") == name) {
-            let name = foreign::shown(name, 80);
+            let name = foreign::escape(name, 80);
             truth.differences.push(format!("the Pod has a step {name:?}, of which the run says nothing"));
         }
     }
@@ -219,7 +219,7 @@ fn images(run: &Value, pod: &Value, truth: &mut Truth) {
 #[derive(Default)]
 struct Reported {
     task: BTreeMap<String, String>,
-    /// Of each container.
+    /// The results by container and name.
     steps: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -245,7 +245,7 @@ fn results(run: &Value, pod: &Value, truth: &mut Truth) {
         match entries(message) {
             Some(entries) => reported.add(run, name, entries),
             None => {
-                let name = foreign::shown(name, 80);
+                let name = foreign::escape(name, 80);
                 truth.differences.push(format!("the termination message of {name} is not Tekton's"));
             }
         }
@@ -255,7 +255,7 @@ fn results(run: &Value, pod: &Value, truth: &mut Truth) {
         let container = text_at(step, "/container");
         let empty = BTreeMap::new();
         let of_step = reported.steps.get(container).unwrap_or(&empty);
-        let what = format!("{}'s result", foreign::shown(container, 80));
+        let what = format!("{}'s result", foreign::escape(container, 80));
         compare(&what, list(step, "/results"), of_step, truth);
     }
 }
@@ -331,7 +331,7 @@ fn fetched(run: &Value, container: &str) -> BTreeMap<String, String> {
 fn compare(what: &str, said: &[Value], reported: &BTreeMap<String, String>, truth: &mut Truth) {
     for result in said {
         let name = text_at(result, "/name");
-        let shown = foreign::shown(name, 120);
+        let shown = foreign::escape(name, 120);
         let value = result.get("value").unwrap_or(&Value::Null);
         match reported.get(name) {
             None => truth
@@ -347,7 +347,7 @@ fn compare(what: &str, said: &[Value], reported: &BTreeMap<String, String>, trut
     }
     for (name, value) in reported {
         if !said.iter().any(|result| text_at(result, "/name") == name) {
-            let name = foreign::shown(name, 120);
+            let name = foreign::escape(name, 120);
             truth.differences.push(format!(
                 "{what} {name}: a step reported {}, the run says nothing of it",
                 quoted(value)
@@ -361,7 +361,7 @@ fn plain(value: &Value) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    if text.is_empty() { "nothing".to_owned() } else { format!("\"{}\"", foreign::shown(text, SHOWN_BYTES)) }
+    if text.is_empty() { "nothing".to_owned() } else { format!("\"{}\"", foreign::escape(text, SHOWN_BYTES)) }
 }
 
 /// Whether a result's value is what was reported: a text as it is, anything else as JSON.

@@ -26,11 +26,11 @@ pub struct Who {
 /// What a ServiceAccount's token says about its bearer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// The ServiceAccount.
+    /// The ServiceAccount that the token belongs to.
     pub account: ObjectName,
     /// The Pod that the token was made for, with its UID.
     pub pod: Option<(ObjectName, String)>,
-    /// When it expires.
+    /// When the token expires; `None` if unknown.
     pub expires: Option<SystemTime>,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.claims {
             Some(claims) => write!(f, "ServiceAccount {}, {}", claims.account, self.origin),
-            None => f.write_str(&foreign::shown(&self.origin, 512)),
+            None => f.write_str(&foreign::escape(&self.origin, 512)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigError, Reader, Sources, duration, settings};
+use super::{ConfigError, ConfigReader, Sources, duration, settings};
 use crate::oci::Pattern;
 use crate::sign::remote::Kind;
 use crate::sign::{AgentAddress, KeySource};
@@ -46,7 +46,7 @@ impl AgentConfig {
     ///
     /// The first invalid value.
     pub fn new(sources: &Sources) -> Result<Self, ConfigError> {
-        let read = Reader(sources);
+        let read = ConfigReader(sources);
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
         let kinds = read.all(&settings::KINDS, "image, attestation or run", |text| text.parse().ok())?;
         Ok(Self {

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::{ConfigError, Origin, Reader, no_key, settings};
+use super::{ConfigError, ConfigReader, ValueOrigin, no_key, settings};
 use crate::sign::{AgentAddress, PublicKeySource};
 
 /// The location of the agent's public key if its Secret is mounted into a step. A step may have only this entry of the Secret.
@@ -24,7 +24,7 @@ pub struct AgentKey {
     /// The location to read it from.
     pub source: PublicKeySource,
     /// The setting that names the location.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
 /// The warning for an agent without an expected key.
@@ -37,7 +37,7 @@ fn unpinned() -> String {
     )
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     /// Reads the agent's settings. Both an agent and a signing key are a contradiction, and so is the agent's key without an agent.
     pub(super) fn agent(&self, warnings: &mut Vec<String>) -> Result<Option<AgentClient>, ConfigError> {
         self.agent_with(Path::new(MOUNTED_KEY), warnings)
@@ -85,7 +85,7 @@ impl Reader<'_> {
 /// error, and the agent's key is never left unchecked.
 fn mounted_key(path: &Path) -> Option<AgentKey> {
     let absent = path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    let origin = Origin::Default(settings::AGENT_KEY.flag.to_owned());
+    let origin = ValueOrigin::Default(settings::AGENT_KEY.flag.to_owned());
     (!absent).then(|| AgentKey { source: PublicKeySource::Path(path.into()), origin })
 }
 

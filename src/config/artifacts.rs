@@ -7,9 +7,9 @@ use crate::place::{Encoding, StoreKind};
 use crate::run::{ProvenanceOptions, RunFormat};
 use crate::store::MEMBERS;
 
-use super::origin::Origin;
+use super::origin::ValueOrigin;
 use super::settings::{self, ChainsKey};
-use super::{ConfigError, Reader, bad, boolean};
+use super::{ConfigError, ConfigReader, bad, boolean};
 
 /// The settings for signatures and attestations in registries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct RunArtifact {
 
 /// The settings for TaskRuns and PipelineRuns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Runs {
+pub struct RunArtifacts {
     /// The settings for TaskRuns.
     pub task_run: RunArtifact,
     /// The settings for PipelineRuns.
@@ -47,11 +47,11 @@ pub struct Runs {
 /// The artifact settings, with the directory for signatures.
 pub(super) struct Artifacts {
     pub(super) images: Vec<StoreKind>,
-    pub(super) runs: Runs,
+    pub(super) runs: RunArtifacts,
     pub(super) signatures_dir: Option<PathBuf>,
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     /// Reads the artifact settings.
     pub(super) fn artifacts(&self, warnings: &mut Vec<String>) -> Result<Artifacts, ConfigError> {
         let images = self.stores(&settings::OCI_STORAGE, &settings::OCI_SIGNER, warnings)?;
@@ -82,7 +82,7 @@ impl Reader<'_> {
         let (mut stores, origin) = self.words(key, &all, warnings)?;
         let (signer, by) = self.chains(signer)?;
         if signer == "none" && !stores.is_empty() {
-            if !matches!(origin, Origin::Default(_)) {
+            if !matches!(origin, ValueOrigin::Default(_)) {
                 warnings.push(format!("{by} is none, so {} has no effect", key.key));
             }
             stores.clear();
@@ -97,7 +97,7 @@ impl Reader<'_> {
         key: &ChainsKey,
         all: &[(&str, T)],
         warnings: &mut Vec<String>,
-    ) -> Result<(Vec<T>, Origin), ConfigError> {
+    ) -> Result<(Vec<T>, ValueOrigin), ConfigError> {
         let (text, origin) = self.0.chains(key)?;
         let mut found = Vec::new();
         for word in text.split(',').map(str::trim) {
@@ -106,7 +106,7 @@ impl Reader<'_> {
                 Some(_) => {}
                 None if word.is_empty() && !text.is_empty() => warnings.push(format!(
                     "{origin}: {:?} has an empty entry, which is ignored; Tekton Chains rejects it",
-                    crate::foreign::shown(&text, super::SHOWN_BYTES)
+                    crate::foreign::escape(&text, super::SHOWN_BYTES)
                 )),
                 None if word.is_empty() && key.is_storage() => {}
                 None => return Err(self.unsupported(key, origin, word)),
@@ -117,7 +117,7 @@ impl Reader<'_> {
     }
 
     /// The settings for TaskRuns and PipelineRuns.
-    pub(super) fn runs(&self, warnings: &mut Vec<String>) -> Result<Runs, ConfigError> {
+    pub(super) fn runs(&self, warnings: &mut Vec<String>) -> Result<RunArtifacts, ConfigError> {
         let deep = self.chains(&settings::PIPELINERUN_DEEP)?;
         let deep = boolean(&deep.0).ok_or_else(|| bad(deep.1, &deep.0, "true or false"))?;
         let build_type = self.chains(&settings::BUILD_TYPE)?;
@@ -133,7 +133,7 @@ impl Reader<'_> {
                 .map_err(|error| bad(build_type.1, &build_type.0, &format!("a build type: {error}")))?,
             deep_inspection: deep,
         };
-        Ok(Runs {
+        Ok(RunArtifacts {
             task_run: self.run_artifact(
                 &settings::TASKRUN_FORMAT,
                 &settings::TASKRUN_STORAGE,

@@ -12,7 +12,7 @@ use super::settings::{ChainsKey, ENCODING};
 
 /// How cosign parses the values of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
+pub enum FlagValues {
     /// A single value; the last flag wins.
     Value,
     /// Several values: each is a CSV record, and the flag is repeatable.
@@ -23,14 +23,14 @@ pub enum Takes {
 
 /// A condition under which a rejected or noted flag has no effect in cosign either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unless {
+pub enum FlagExemption {
     /// A key is given, so cosign doesn't contact Fulcio or OIDC providers.
     Key,
     /// `--tlog-upload=false` is given, so cosign sends nothing to a log.
     NoUpload,
 }
 
-impl Unless {
+impl FlagExemption {
     /// How to meet the condition, for the reader of an error.
     pub(crate) fn how(self) -> &'static str {
         match self {
@@ -42,18 +42,18 @@ impl Unless {
 
 /// Why a flag is rejected, and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct FlagRefusal {
     /// The reason for the rejection.
     pub why: &'static str,
     /// What to do other than to leave the flag out; empty if there is nothing else.
     pub instead: &'static str,
     /// The condition under which the flag is accepted.
-    pub unless: Option<Unless>,
+    pub unless: Option<FlagExemption>,
 }
 
 /// The meaning of a cosign flag for Stepseal.
 #[derive(Clone, Copy, Debug)]
-pub enum Meaning {
+pub enum FlagMeaning {
     /// Stepseal's flag of the same name.
     Same,
     /// Stepseal's flag with this name.
@@ -63,15 +63,15 @@ pub enum Meaning {
     /// Accepted, because Stepseal always behaves that way, for this reason.
     Accepted(&'static str),
     /// Accepted with a note that prevents a wrong assumption. A switch gives the note only if it is on.
-    Noted(&'static str, Option<Unless>),
+    Noted(&'static str, Option<FlagExemption>),
     /// Accepted with this value, rejected with any other.
-    Only(&'static str, Refusal),
+    Only(&'static str, FlagRefusal),
     /// Rejected with any value.
-    Refused(Refusal),
+    Refused(FlagRefusal),
 }
 
 /// Commands, with the meaning of a flag for them.
-pub(crate) type Use = (&'static [&'static str], Meaning);
+pub(crate) type FlagUse = (&'static [&'static str], FlagMeaning);
 
 /// A cosign flag, with its meaning for each command.
 #[derive(Clone, Copy, Debug)]
@@ -83,15 +83,15 @@ pub struct CosignFlag {
     /// The flag's short form.
     pub short: Option<char>,
     /// How cosign parses its values.
-    pub takes: Takes,
+    pub takes: FlagValues,
     /// Its meaning for each command. Other commands don't have the flag.
-    pub uses: &'static [Use],
+    pub uses: &'static [FlagUse],
 }
 
 impl CosignFlag {
     /// The flag's meaning for `command`; `None` if cosign's command doesn't have the flag. `plan` accepts the flags of
     /// `sign`.
-    pub fn meaning(&self, command: &str) -> Option<Meaning> {
+    pub fn meaning(&self, command: &str) -> Option<FlagMeaning> {
         let command = if command == "plan" { "sign" } else { command };
         self.uses.iter().find(|(commands, _)| commands.contains(&command)).map(|(_, meaning)| *meaning)
     }
@@ -108,7 +108,7 @@ impl CosignFlag {
 }
 
 /// The flags of `command`, with their meanings.
-pub fn flags_of(command: &str) -> impl Iterator<Item = (&'static CosignFlag, Meaning)> + '_ {
+pub fn flags_of(command: &str) -> impl Iterator<Item = (&'static CosignFlag, FlagMeaning)> + '_ {
     COSIGN_FLAGS.iter().filter_map(move |flag| Some((flag, flag.meaning(command)?)))
 }
 
@@ -128,65 +128,68 @@ const REGISTRY: &[&str] = &["sign", "attest", "verify", "verify-attestation"];
 const ALL: &[&str] =
     &["sign", "attest", "verify", "verify-attestation", "verify-blob", "verify-blob-attestation"];
 
-const fn refusal(why: &'static str, instead: &'static str) -> Refusal {
-    Refusal { why, instead, unless: None }
+const fn refusal(why: &'static str, instead: &'static str) -> FlagRefusal {
+    FlagRefusal { why, instead, unless: None }
 }
 
-const fn unless(when: Unless, why: &'static str, instead: &'static str) -> Refusal {
-    Refusal { why, instead, unless: Some(when) }
+const fn unless(when: FlagExemption, why: &'static str, instead: &'static str) -> FlagRefusal {
+    FlagRefusal { why, instead, unless: Some(when) }
 }
 
-const KEYLESS: Refusal =
-    unless(Unless::Key, "keyless signing with a Fulcio certificate is not supported in this version", "");
-const NO_FULCIO: Refusal = refusal(
+const KEYLESS: FlagRefusal = unless(
+    FlagExemption::Key,
+    "keyless signing with a Fulcio certificate is not supported in this version",
+    "",
+);
+const NO_FULCIO: FlagRefusal = refusal(
     "keyless signing with a Fulcio certificate is not supported in this version",
     "sign with --key alone",
 );
-const LOG: Refusal = unless(
-    Unless::NoUpload,
+const LOG: FlagRefusal = unless(
+    FlagExemption::NoUpload,
     "transparency log entries are not supported in this version",
     "verify with --insecure-ignore-tlog",
 );
-const UPLOAD: Refusal = refusal(
+const UPLOAD: FlagRefusal = refusal(
     "transparency log entries are not supported in this version",
     "give --tlog-upload=false, and verify with --insecure-ignore-tlog",
 );
-const TIMESTAMP: Refusal =
+const TIMESTAMP: FlagRefusal =
     refusal("timestamps from an authority are not supported for signing in this version", "");
-const SIGNING_CONFIG: Refusal = refusal(
+const SIGNING_CONFIG: FlagRefusal = refusal(
     "signing with services (Fulcio, a transparency log, a timestamp authority) is not supported in this version",
     "sign with --key alone",
 );
-const CERTIFICATE: Refusal = refusal(
+const CERTIFICATE: FlagRefusal = refusal(
     "a certificate with the signature is not supported for signing in this version",
     "let verifiers use the public key",
 );
-const HARDWARE: Refusal = refusal(
+const HARDWARE: FlagRefusal = refusal(
     "hardware keys are not supported in this version",
     "give the key with --key: a file, env:// or k8s://",
 );
-const ATTACHMENT: Refusal = refusal(
+const ATTACHMENT: FlagRefusal = refusal(
     "attachments of an image are not resolved in this version",
     "name the attachment by its own digest, as an image",
 );
-const TRUST: Refusal = refusal(
+const TRUST: FlagRefusal = refusal(
     "separate files with CA certificates are not supported for images in this version",
     "give a --trusted-root file that contains them",
 );
-const DETACHED: Refusal = refusal(
+const DETACHED: FlagRefusal = refusal(
     "image signatures outside the registry are not supported in this version",
     "leave the signature in the registry, or verify the payload with verify-blob --signature",
 );
-const NO_CLAIMS: Refusal = refusal(
+const NO_CLAIMS: FlagRefusal = refusal(
     "without a check of its claims, a signature may be about any other image",
     "read the stored signatures with `cosign download`",
 );
-const LOCAL: Refusal = refusal(
+const LOCAL: FlagRefusal = refusal(
     "images in a local directory are not supported in this version",
     "name the image in its registry",
 );
 
-const STORED: Refusal = refusal(
+const STORED: FlagRefusal = refusal(
     "an attestation always goes to a store in this version",
     "use --signatures-dir with artifacts.oci.storage=directory to keep it in a directory instead of the registry",
 );
@@ -196,12 +199,12 @@ const NO_LOG_ENTRY: &str =
 const NO_LOOKUP: &str =
     "the log itself is not contacted: the proof in the signature is verified with the trusted root";
 
-const fn flag(name: &'static str, takes: Takes, uses: &'static [Use]) -> CosignFlag {
+const fn flag(name: &'static str, takes: FlagValues, uses: &'static [FlagUse]) -> CosignFlag {
     CosignFlag { name, also: "", short: None, takes, uses }
 }
 
-use Meaning::{Accepted, Flag, Key, Noted, Only, Refused, Same};
-use Takes::{List, Switch, Value};
+use FlagMeaning::{Accepted, Flag, Key, Noted, Only, Refused, Same};
+use FlagValues::{List, Switch, Value};
 
 /// The flags of cosign 3.1.2, sorted by name.
 pub const COSIGN_FLAGS: &[CosignFlag] = &[
@@ -441,7 +444,7 @@ pub const COSIGN_FLAGS: &[CosignFlag] = &[
     flag("use-signed-timestamps", Switch, &[(VERIFYING, Same)]),
     flag("use-signing-config", Switch, &[(SIGNING, Only("false", SIGNING_CONFIG))]),
     flag("verbose", Switch, &[(ALL, Same)]).short('d'),
-    flag("yes", Switch, &[(SIGNING, Noted(NO_LOG_ENTRY, Some(Unless::NoUpload)))]).short('y'),
+    flag("yes", Switch, &[(SIGNING, Noted(NO_LOG_ENTRY, Some(FlagExemption::NoUpload)))]).short('y'),
 ];
 
 /// The cosign commands that Stepseal lacks, each with an alternative.

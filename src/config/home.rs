@@ -26,7 +26,7 @@ use crate::registry::credentials::{Place, Places};
 
 /// A file or directory that is read below `$HOME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BelowHome {
+pub(crate) struct HomeEntry {
     /// The directory below `$HOME`.
     pub folder: &'static str,
     /// The file in it that the variable names; empty if the variable names the directory.
@@ -36,16 +36,16 @@ pub(crate) struct BelowHome {
 }
 
 /// Docker's configuration with registry logins.
-const DOCKER: BelowHome = BelowHome { folder: ".docker", file: "", variable: "DOCKER_CONFIG" };
+const DOCKER: HomeEntry = HomeEntry { folder: ".docker", file: "", variable: "DOCKER_CONFIG" };
 /// kubectl's configuration with clusters and users.
-const KUBE: BelowHome = BelowHome { folder: ".kube", file: "config", variable: "KUBECONFIG" };
+const KUBE: HomeEntry = HomeEntry { folder: ".kube", file: "config", variable: "KUBECONFIG" };
 
 /// The name of the variable `HOME`.
 pub(super) const HOME: &str = "HOME";
 
 /// Everything that Stepseal reads below `$HOME`.
 #[cfg(test)]
-const BELOW_HOME: [BelowHome; 2] = [DOCKER, KUBE];
+const BELOW_HOME: [HomeEntry; 2] = [DOCKER, KUBE];
 
 /// Where a Secret with registry credentials is mounted by default.
 const REGISTRY_CREDENTIALS: &str = "/etc/registry-credentials";
@@ -66,7 +66,7 @@ fn variable(env: Env<'_>, name: &str) -> Option<String> {
 pub fn credentials(named: &Option<Vec<PathBuf>>, env: Env<'_>) -> Places {
     match named {
         Some(paths) => Places::explicit(paths.iter().cloned()),
-        None => Home::of(env).credentials(env),
+        None => HomeDir::of(env).credentials(env),
     }
 }
 
@@ -75,30 +75,30 @@ pub fn kubeconfigs(env: Env<'_>, programs: ProgramEnvironment) -> Kubeconfigs {
     Kubeconfigs {
         programs,
         named: variable(env, KUBE.variable).map(|paths| std::env::split_paths(&paths).collect()),
-        home: Home::of(env).folder(KUBE),
+        home: HomeDir::of(env).folder(KUBE),
     }
 }
 
 /// Whether this process seems to run in a pod: the API server's variable is set, or Tekton's directory exists.
 pub fn in_pod(env: Env<'_>) -> bool {
-    Home::of(env).in_pod
+    HomeDir::of(env).in_pod
 }
 
 /// Why credential helpers and plugins must not get `HOME`; `None` if they may, or if it isn't set.
 ///
 /// In a pod the directory has to be on the container's own root file system, because other steps of the pod can write to volumes.
 pub(crate) fn unfit_for_programs(env: Env<'_>) -> Option<String> {
-    Home::of(env).unfit_for_programs()
+    HomeDir::of(env).unfit_for_programs()
 }
 
 /// `$HOME`, and whether other steps may write to it.
-struct Home {
+struct HomeDir {
     path: Option<PathBuf>,
     in_pod: bool,
     mount_of: MountOf,
 }
 
-impl Home {
+impl HomeDir {
     fn of(env: Env<'_>) -> Self {
         Self::with(env, Path::new(TEKTON), Arc::new(|file| MountId::of(file)))
     }
@@ -113,7 +113,7 @@ impl Home {
     }
 
     /// A directory below `$HOME`, with the rules for reading it.
-    fn folder(&self, below: BelowHome) -> Option<HomeFolder> {
+    fn folder(&self, below: HomeEntry) -> Option<HomeFolder> {
         let path = self.path.as_ref()?.join(below.folder);
         if !self.in_pod {
             return Some(HomeFolder::Private(path));

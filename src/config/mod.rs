@@ -34,12 +34,12 @@ use crate::{blank, foreign};
 pub use agent::AgentConfig;
 pub use agent_client::{AgentClient, AgentKey};
 use artifacts::Artifacts;
-pub use artifacts::{OciStorage, RunArtifact, Runs};
-pub use origin::Origin;
+pub use artifacts::{OciStorage, RunArtifact, RunArtifacts};
+pub use origin::ValueOrigin;
 pub use registry_access::RegistryAccess;
-use settings::{ChainsKey, Kind, Setting};
+use settings::{ChainsKey, Setting, SettingKind};
 pub use sources::{Flags, Sources};
-pub use verification::Verification;
+pub use verification::VerifyConfig;
 
 /// The validated settings of `sign` and `plan`.
 #[derive(Debug)]
@@ -87,13 +87,13 @@ pub(crate) struct Config {
     /// The directories for the step's own results; `None` for Tekton's directory of this step.
     pub own_results: Option<Vec<PathBuf>>,
     /// The format of the output.
-    pub output: Output,
+    pub output: OutputFormat,
     /// The stores for image signatures; empty if images are not signed.
     pub images: Vec<StoreKind>,
     /// The settings for signatures and attestations in registries.
     pub oci: OciStorage,
     /// The settings for TaskRuns and PipelineRuns.
-    pub runs: Runs,
+    pub runs: RunArtifacts,
     /// The run to sign for.
     pub run: RunSource,
     /// The directory for the `directory` store.
@@ -112,7 +112,7 @@ pub(crate) struct Config {
 
 /// The output format of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
+pub enum OutputFormat {
     /// Lines for people on standard error.
     Human,
     /// JSON on standard output.
@@ -130,7 +130,7 @@ pub enum ConfigError {
         source: envy::Error,
     },
     /// The mounted directory can't be read.
-    #[error("cannot read the configuration {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot read the configuration {}", foreign::escape(&path.display().to_string(), 512))]
     Directory {
         /// The directory, or a file in it.
         path: PathBuf,
@@ -141,7 +141,7 @@ pub enum ConfigError {
     #[error("{origin}: \"{value}\" is not {wanted}")]
     Value {
         /// The source of the value.
-        origin: Origin,
+        origin: ValueOrigin,
         /// The value, truncated and escaped.
         value: String,
         /// The form that the setting expects.
@@ -151,7 +151,7 @@ pub enum ConfigError {
     #[error("{origin}: \"{value}\" is not a repository pattern")]
     Pattern {
         /// The source of the value.
-        origin: Origin,
+        origin: ValueOrigin,
         /// The pattern, truncated and escaped.
         value: String,
         /// The reason for the failure.
@@ -161,7 +161,7 @@ pub enum ConfigError {
     #[error("{origin} {what}")]
     Blank {
         /// The source of the value.
-        origin: Origin,
+        origin: ValueOrigin,
         /// The description of the blank.
         what: String,
     },
@@ -169,7 +169,7 @@ pub enum ConfigError {
     #[error("{origin} is not UTF-8 text")]
     NotText {
         /// The name of the variable.
-        origin: Origin,
+        origin: ValueOrigin,
     },
     /// This version doesn't support the value of a Chains key.
     #[error("{origin}: \"{value}\" is not supported for {key} in this version; allowed: {allowed}")]
@@ -177,7 +177,7 @@ pub enum ConfigError {
         /// The name of the key.
         key: &'static str,
         /// The source of the value.
-        origin: Origin,
+        origin: ValueOrigin,
         /// The value, truncated and escaped.
         value: String,
         /// The values that this version supports.
@@ -187,31 +187,31 @@ pub enum ConfigError {
     #[error("{one} and {other} contradict each other: an agent signs with its own key")]
     Contradiction {
         /// The source of the first value.
-        one: Origin,
+        one: ValueOrigin,
         /// The source of the other value.
-        other: Origin,
+        other: ValueOrigin,
     },
     /// Two logins are given for the same registries.
     #[error("{one} and {other} contradict each other: each is a separate login")]
     TwoLogins {
         /// The source of the first value.
-        one: Origin,
+        one: ValueOrigin,
         /// The source of the other value.
-        other: Origin,
+        other: ValueOrigin,
     },
     /// Two names of the same setting have different values.
     #[error("{one} and {other} contradict each other")]
     Both {
         /// The source of the first value.
-        one: Origin,
+        one: ValueOrigin,
         /// The source of the other value.
-        other: Origin,
+        other: ValueOrigin,
     },
     /// A setting requires another setting.
     #[error("{given} is given without --{missing}")]
     Incomplete {
         /// The source of the value.
-        given: Origin,
+        given: ValueOrigin,
         /// The flag of the other setting.
         missing: &'static str,
         /// The placeholder of the other setting's value.
@@ -253,9 +253,9 @@ impl Config {
     /// The first invalid value.
     pub(crate) fn new(sources: &Sources, source_date_epoch: Option<&str>) -> Result<Self, ConfigError> {
         if let Some(text) = sources.unknown_overrides().next() {
-            return Err(ConfigError::Override { text: foreign::shown(text, SHOWN_BYTES) });
+            return Err(ConfigError::Override { text: foreign::escape(text, SHOWN_BYTES) });
         }
-        let read = Reader(sources);
+        let read = ConfigReader(sources);
         let path = |setting: &Setting| Ok::<_, ConfigError>(PathBuf::from(read.text(setting)?.0));
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
         let mut warnings = sources.warnings.clone();
@@ -300,8 +300,8 @@ impl Config {
             report: read.last(&settings::REPORT)?.map(|(text, _)| PathBuf::from(text)),
             own_results: sources.values(&settings::OWN_RESULTS)?.map(|(values, _)| paths(values)),
             output: read.one(&settings::OUTPUT, "human or json", |text| match text {
-                "human" => Some(Output::Human),
-                "json" => Some(Output::Json),
+                "human" => Some(OutputFormat::Human),
+                "json" => Some(OutputFormat::Json),
                 _ => None,
             })?,
             images,
@@ -337,17 +337,17 @@ pub(crate) enum RunSource {
 }
 
 /// Typed access to [`Sources`].
-struct Reader<'a>(&'a Sources);
+struct ConfigReader<'a>(&'a Sources);
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     /// The last given value; `None` if no value is given.
-    fn last(&self, setting: &Setting) -> Result<Option<(String, Origin)>, ConfigError> {
+    fn last(&self, setting: &Setting) -> Result<Option<(String, ValueOrigin)>, ConfigError> {
         let given = self.0.values(setting)?;
         Ok(given.and_then(|(mut values, origin)| Some((values.pop()?, origin))))
     }
 
-    fn text(&self, setting: &Setting) -> Result<(String, Origin), ConfigError> {
-        let default = || (setting.default.to_owned(), Origin::Default(setting.flag.to_owned()));
+    fn text(&self, setting: &Setting) -> Result<(String, ValueOrigin), ConfigError> {
+        let default = || (setting.default.to_owned(), ValueOrigin::Default(setting.flag.to_owned()));
         Ok(self.last(setting)?.unwrap_or_else(default))
     }
 
@@ -381,7 +381,7 @@ impl Reader<'_> {
         let pattern = |text: &String| {
             text.parse().map_err(|source| ConfigError::Pattern {
                 origin: origin.clone(),
-                value: foreign::shown(text, SHOWN_BYTES),
+                value: foreign::escape(text, SHOWN_BYTES),
                 source,
             })
         };
@@ -400,7 +400,7 @@ impl Reader<'_> {
     }
 
     fn switch(&self, setting: &Setting) -> Result<bool, ConfigError> {
-        debug_assert_eq!(setting.kind, Kind::Switch);
+        debug_assert_eq!(setting.kind, SettingKind::Switch);
         let Some((text, origin)) = self.last(setting)? else { return Ok(false) };
         boolean(&text).ok_or_else(|| bad(origin, &text, "true or false"))
     }
@@ -425,8 +425,8 @@ impl Reader<'_> {
             (Some(file), None, None) => Ok(RunSource::File(file)),
             (None, Some(name), None) => Ok(RunSource::TaskRun(name)),
             (None, None, Some(name)) => Ok(RunSource::PipelineRun(name)),
-            (_, Some(name), _) => Err(bad(Origin::Flag("taskrun".into()), &name.to_string(), one)),
-            (_, _, Some(name)) => Err(bad(Origin::Flag("pipelinerun".into()), &name.to_string(), one)),
+            (_, Some(name), _) => Err(bad(ValueOrigin::Flag("taskrun".into()), &name.to_string(), one)),
+            (_, _, Some(name)) => Err(bad(ValueOrigin::Flag("pipelinerun".into()), &name.to_string(), one)),
         }
     }
 
@@ -456,7 +456,7 @@ impl Reader<'_> {
     }
 
     /// Reads a `chains-config` key, and checks that this version supports its value.
-    fn chains(&self, key: &ChainsKey) -> Result<(String, Origin), ConfigError> {
+    fn chains(&self, key: &ChainsKey) -> Result<(String, ValueOrigin), ConfigError> {
         let (value, origin) = self.0.chains(key)?;
         if key.allowed.is_empty() || key.allowed.contains(&value.as_str()) {
             return Ok((value, origin));
@@ -464,13 +464,13 @@ impl Reader<'_> {
         Err(self.unsupported(key, origin, &value))
     }
 
-    fn unsupported(&self, key: &ChainsKey, origin: Origin, value: &str) -> ConfigError {
+    fn unsupported(&self, key: &ChainsKey, origin: ValueOrigin, value: &str) -> ConfigError {
         let quoted: Vec<String> = key
             .allowed
             .iter()
             .map(|value| if value.is_empty() { "empty".to_owned() } else { format!("{value:?}") })
             .collect();
-        let value = foreign::shown(value, SHOWN_BYTES);
+        let value = foreign::escape(value, SHOWN_BYTES);
         let several = if key.is_list() { "; separate several values with commas" } else { "" };
         let allowed = format!("{}{several}", quoted.join(", "));
         ConfigError::Unsupported { key: key.key, origin, value, allowed }
@@ -489,12 +489,12 @@ impl Reader<'_> {
     }
 }
 
-fn bad(origin: Origin, value: &str, wanted: &str) -> ConfigError {
-    ConfigError::Value { origin, value: foreign::shown(value, SHOWN_BYTES), wanted: wanted.to_owned() }
+fn bad(origin: ValueOrigin, value: &str, wanted: &str) -> ConfigError {
+    ConfigError::Value { origin, value: foreign::escape(value, SHOWN_BYTES), wanted: wanted.to_owned() }
 }
 
 /// The error for a setting with an invalid key location. If the value is the key itself, the error doesn't repeat it.
-fn no_key(origin: Origin, text: &str, wanted: &str, error: &KeyError) -> ConfigError {
+fn no_key(origin: ValueOrigin, text: &str, wanted: &str, error: &KeyError) -> ConfigError {
     let shown = if matches!(error, KeyError::InlineKey) { "…" } else { text };
     bad(origin, shown, &format!("{wanted}: {error}"))
 }
@@ -514,7 +514,7 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
 ///
 /// The text is not a valid time limit.
 pub(crate) fn time_limit(text: &str) -> Result<Duration, ConfigError> {
-    let origin = || Origin::Flag(settings::TIMEOUT.flag.to_owned());
+    let origin = || ValueOrigin::Flag(settings::TIMEOUT.flag.to_owned());
     duration::limit(text.trim()).ok_or_else(|| bad(origin(), text, duration::WANTED))
 }
 
@@ -522,7 +522,11 @@ fn created(text: &str) -> Result<SystemTime, ConfigError> {
     // RFC 3339 can't represent years after 9999.
     let seconds = text.parse::<u64>().ok().filter(|seconds| *seconds < 253_402_300_800);
     let seconds = seconds.ok_or_else(|| {
-        bad(Origin::Env("SOURCE_DATE_EPOCH".into()), text, "a number of seconds since 1970-01-01T00:00:00Z")
+        bad(
+            ValueOrigin::Env("SOURCE_DATE_EPOCH".into()),
+            text,
+            "a number of seconds since 1970-01-01T00:00:00Z",
+        )
     })?;
     Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }

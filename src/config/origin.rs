@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The source of a configuration value, for errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum ValueOrigin {
     /// A flag, without `--`.
     Flag(String),
     /// An environment variable, by its name.
@@ -16,7 +16,7 @@ pub enum Origin {
     Default(String),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(name) => write!(f, "--{name}"),

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::origin::Origin;
+use super::origin::ValueOrigin;
 use super::settings::{self, Setting};
-use super::{ConfigError, Reader, bad};
+use super::{ConfigError, ConfigReader, bad};
 use crate::oci::reference::is_host;
 use crate::registry::keychain::{Credential, Login};
 use crate::store::TagPrefix;
@@ -35,7 +35,7 @@ impl RegistryAccess {
     }
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     /// Reads the registry flags.
     pub(super) fn registry_access(&self) -> Result<RegistryAccess, ConfigError> {
         Ok(RegistryAccess {
@@ -67,10 +67,8 @@ impl Reader<'_> {
         let user = self.last(&settings::REGISTRY_USERNAME)?;
         let password = self.0.secret(&settings::REGISTRY_PASSWORD)?;
         let token = self.0.secret(&settings::REGISTRY_TOKEN)?;
-        let half = |given: &Origin, missing: &'static str, value: &'static str| ConfigError::Incomplete {
-            given: given.clone(),
-            missing,
-            value,
+        let half = |given: &ValueOrigin, missing: &'static str, value: &'static str| {
+            ConfigError::Incomplete { given: given.clone(), missing, value }
         };
         match (user, password, token) {
             (None, None, None) => Ok(None),
@@ -114,7 +112,7 @@ impl Reader<'_> {
     }
 }
 
-fn two_logins(one: Origin, other: &Origin) -> ConfigError {
+fn two_logins(one: ValueOrigin, other: &ValueOrigin) -> ConfigError {
     ConfigError::TwoLogins { one, other: other.clone() }
 }
 

@@ -5,7 +5,7 @@
 
 /// The form of a setting's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SettingKind {
     /// A switch: the flag takes no value, the variable takes `true` or `false`.
     Switch,
     /// A single value; the last flag wins.
@@ -24,7 +24,7 @@ pub struct Setting {
     /// The name of the environment variable.
     pub env: &'static str,
     /// The form of its values.
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// The value's placeholder in `--help`.
     pub value: &'static str,
     /// The default value as the documentation shows it.
@@ -45,7 +45,7 @@ impl Setting {
 macro_rules! settings {
     ($list:ident $about:literal: $($name:ident: $flag:literal $env:literal $kind:ident $value:literal $default:literal $help:literal;)*) => {
         $(#[doc = $help] pub const $name: Setting = Setting {
-            flag: $flag, env: $env, kind: Kind::$kind, value: $value, default: $default, help: $help };)*
+            flag: $flag, env: $env, kind: SettingKind::$kind, value: $value, default: $default, help: $help };)*
         #[doc = $about] pub const $list: &[Setting] = &[$($name),*];
     };
 }

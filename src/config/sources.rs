@@ -8,12 +8,12 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::ConfigError;
-use super::origin::Origin;
+use super::origin::ValueOrigin;
 use super::settings::{
-    AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, Kind, OCI_REPOSITORY, SECRET_SETTINGS, SETTINGS,
-    Setting, VERIFY_TABLES,
+    AGENT_SETTINGS, CHAINS_KEYS, ChainsKey, DORMANT_KEYS, OCI_REPOSITORY, SECRET_SETTINGS, SETTINGS, Setting,
+    SettingKind, VERIFY_TABLES,
 };
-use super::stand_ins::StandIns;
+use super::stand_ins::CosignValues;
 use crate::blank::{self, is_blank};
 use crate::input::{self, Folder};
 use crate::secret::Secret;
@@ -71,8 +71,8 @@ pub struct Sources {
     dir: BTreeMap<String, String>,
     dir_path: Option<PathBuf>,
     /// The values of secret settings, by flag. They are in no other source.
-    secrets: BTreeMap<&'static str, (Secret, Origin)>,
-    stand_ins: StandIns,
+    secrets: BTreeMap<&'static str, (Secret, ValueOrigin)>,
+    stand_ins: CosignValues,
     /// Warnings about the sources. Each names its source.
     pub warnings: Vec<String>,
 }
@@ -95,11 +95,11 @@ impl Sources {
             .filter(|(name, _)| name.starts_with(PREFIX))
             .partition(|(name, _)| is_variable(name));
         let dir_path = match flags.get("config-dir").and_then(|values| values.last()) {
-            Some(text) => Some((text, Origin::Flag("config-dir".to_owned()))),
+            Some(text) => Some((text, ValueOrigin::Flag("config-dir".to_owned()))),
             None => env
                 .get(CONFIG_DIR)
                 .filter(|text| !text.is_empty())
-                .map(|text| (text, Origin::Env(CONFIG_DIR.to_owned()))),
+                .map(|text| (text, ValueOrigin::Env(CONFIG_DIR.to_owned()))),
         };
         let dir_path = dir_path.map(|(text, origin)| given(text, &origin).map(PathBuf::from)).transpose()?;
         let mut sources = Self { flags, dir_path, cosign_repository, ..Self::default() };
@@ -107,7 +107,7 @@ impl Sources {
         sources.env =
             envy::prefixed(PREFIX).from_iter(env).map_err(|source| ConfigError::Environment { source })?;
         for name in unknown.keys() {
-            let name = crate::foreign::shown(name, 256);
+            let name = crate::foreign::escape(name, 256);
             sources.warnings.push(format!("{name} is not a setting of Stepseal; it has no effect"));
         }
         if let Some(dir) = sources.dir_path.clone() {
@@ -119,7 +119,7 @@ impl Sources {
 
     /// The same with the values of secret settings, which the flags and the environment don't include. `value` looks them up.
     #[must_use]
-    pub(crate) fn with_secrets(mut self, value: impl Fn(&Setting) -> Option<(Secret, Origin)>) -> Self {
+    pub(crate) fn with_secrets(mut self, value: impl Fn(&Setting) -> Option<(Secret, ValueOrigin)>) -> Self {
         let found = SECRET_SETTINGS.iter().filter_map(|setting| Some((setting.flag, value(setting)?)));
         self.secrets = found.collect();
         self
@@ -130,7 +130,7 @@ impl Sources {
     /// # Errors
     ///
     /// The value contains only blanks and separators.
-    pub fn secret(&self, setting: &Setting) -> Result<Option<&(Secret, Origin)>, ConfigError> {
+    pub fn secret(&self, setting: &Setting) -> Result<Option<&(Secret, ValueOrigin)>, ConfigError> {
         let Some(found) = self.secrets.get(setting.flag).filter(|(secret, _)| !secret.is_empty()) else {
             return Ok(None);
         };
@@ -141,7 +141,7 @@ impl Sources {
     }
 
     /// The same sources with the values of cosign's flags and variables.
-    pub fn with(self, stand_ins: StandIns) -> Self {
+    pub fn with(self, stand_ins: CosignValues) -> Self {
         Self { stand_ins, ..self }
     }
 
@@ -157,7 +157,7 @@ impl Sources {
             if !CHAINS_KEYS.iter().any(|known| known.key == name) && !DORMANT_KEYS.contains(&name) {
                 self.warnings.push(format!(
                     "{} is not a known key of chains-config; it has no effect",
-                    crate::foreign::shown(&path.display().to_string(), 256)
+                    crate::foreign::escape(&path.display().to_string(), 256)
                 ));
                 continue;
             }
@@ -178,9 +178,9 @@ impl Sources {
     /// # Errors
     ///
     /// An empty flag, or a flag, variable or list element that contains only blanks and separators.
-    pub fn values(&self, setting: &Setting) -> Result<Option<(Vec<String>, Origin)>, ConfigError> {
+    pub fn values(&self, setting: &Setting) -> Result<Option<(Vec<String>, ValueOrigin)>, ConfigError> {
         let own =
-            self.flags.get(setting.flag).map(|own| (own.clone(), Origin::Flag(setting.flag.to_owned())));
+            self.flags.get(setting.flag).map(|own| (own.clone(), ValueOrigin::Flag(setting.flag.to_owned())));
         let other = self.stand_ins.flags.settings.get(setting.flag).cloned();
         let (values, origin) = match (own, other) {
             (Some(own), Some(other)) => together(setting.kind, own, other)?,
@@ -189,7 +189,7 @@ impl Sources {
                 let text = self.env.get(&field(setting.env)).filter(|text| !text.is_empty());
                 match (text, self.stand_ins.variables.settings.get(setting.flag)) {
                     (Some(text), _) => {
-                        let origin = Origin::Env(setting.env.to_owned());
+                        let origin = ValueOrigin::Env(setting.env.to_owned());
                         (split(setting.kind, given(text, &origin)?), origin)
                     }
                     (None, Some(given)) => given.clone(),
@@ -207,10 +207,10 @@ impl Sources {
     /// # Errors
     ///
     /// The value contains only blanks and separators.
-    pub fn chains(&self, key: &ChainsKey) -> Result<(String, Origin), ConfigError> {
+    pub fn chains(&self, key: &ChainsKey) -> Result<(String, ValueOrigin), ConfigError> {
         let env = variable(key.key);
         let in_env = || self.env.get(&field(&env)).filter(|text| !text.is_empty() || key.is_storage());
-        let by_key = Origin::Flag(format!("config {}", key.key));
+        let by_key = ValueOrigin::Flag(format!("config {}", key.key));
         let (text, origin) = if let Some((other, origin)) = self.stand_ins.flags.keys.get(key.key) {
             match self.flag_override(key.key) {
                 Some(value) if value.trim() != other => {
@@ -221,15 +221,15 @@ impl Sources {
         } else if let Some(value) = self.flag_override(key.key) {
             (value, by_key)
         } else if let Some(value) = in_env() {
-            (value.as_str(), Origin::Env(env))
+            (value.as_str(), ValueOrigin::Env(env))
         } else if let Some(value) = self.cosign_value(key) {
-            (value, Origin::Env(COSIGN_REPOSITORY.to_owned()))
+            (value, ValueOrigin::Env(COSIGN_REPOSITORY.to_owned()))
         } else if let Some((value, origin)) = self.stand_ins.variables.keys.get(key.key) {
             (value.as_str(), origin.clone())
         } else if let (Some(value), Some(dir)) = (self.dir.get(key.key), &self.dir_path) {
-            (value.as_str(), Origin::File(dir.join(key.key)))
+            (value.as_str(), ValueOrigin::File(dir.join(key.key)))
         } else {
-            (key.default, Origin::Default(key.key.to_owned()))
+            (key.default, ValueOrigin::Default(key.key.to_owned()))
         };
         match text {
             "" => Ok((String::new(), origin)),
@@ -246,13 +246,13 @@ impl Sources {
     fn check_keys(&self) -> Result<(), ConfigError> {
         let pairs = self.flags.get("config").into_iter().flatten().filter_map(|text| text.split_once('='));
         for (key, text) in pairs.filter(|(_, text)| !text.is_empty()) {
-            given(text, &Origin::Flag(format!("config {}", crate::foreign::shown(key, 120))))?;
+            given(text, &ValueOrigin::Flag(format!("config {}", crate::foreign::escape(key, 120))))?;
         }
         let mounted =
             self.dir.iter().filter(|(key, text)| DORMANT_KEYS.contains(&key.as_str()) && !text.is_empty());
         for (key, text) in mounted {
             let folder = self.dir_path.clone().unwrap_or_default();
-            given(text, &Origin::File(folder.join(key)))?;
+            given(text, &ValueOrigin::File(folder.join(key)))?;
         }
         CHAINS_KEYS.iter().try_for_each(|key| self.chains(key).map(|_| ()))
     }
@@ -288,11 +288,11 @@ pub(crate) fn check_variables<'a>(
     let (text, not_text): (Vec<_>, Vec<_>) =
         named.filter(|(name, _)| read(name)).partition(|(_, value)| value.is_some());
     if let Some((name, _)) = not_text.first() {
-        return Err(ConfigError::NotText { origin: Origin::Env((*name).to_owned()) });
+        return Err(ConfigError::NotText { origin: ValueOrigin::Env((*name).to_owned()) });
     }
     for (name, text) in text {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
-            given(text, &Origin::Env(name.to_owned()))?;
+            given(text, &ValueOrigin::Env(name.to_owned()))?;
         }
     }
     Ok(())
@@ -303,7 +303,7 @@ pub(crate) fn check_variables<'a>(
 /// # Errors
 ///
 /// The text contains only blanks and separators.
-pub fn given<'a>(text: &'a str, origin: &Origin) -> Result<&'a str, ConfigError> {
+pub fn given<'a>(text: &'a str, origin: &ValueOrigin) -> Result<&'a str, ConfigError> {
     if is_blank(text) {
         return Err(ConfigError::Blank { origin: origin.clone(), what: blank::described(text) });
     }
@@ -339,28 +339,32 @@ pub(super) fn is_variable(name: &str) -> bool {
 }
 
 /// The values of a setting, with their source.
-type Given = (Vec<String>, Origin);
+type SourcedValues = (Vec<String>, ValueOrigin);
 
 /// Merges the values of two names of the same setting. Lists are concatenated; single values must be equal.
-fn together(kind: Kind, own: Given, other: Given) -> Result<Given, ConfigError> {
+fn together(
+    kind: SettingKind,
+    own: SourcedValues,
+    other: SourcedValues,
+) -> Result<SourcedValues, ConfigError> {
     let ((mut values, origin), (more, other)) = (own, other);
     match kind {
-        Kind::Words | Kind::Paths => values.extend(more),
-        Kind::Switch | Kind::One if values.last() == more.last() => {}
-        Kind::Switch | Kind::One => return Err(ConfigError::Both { one: origin, other }),
+        SettingKind::Words | SettingKind::Paths => values.extend(more),
+        SettingKind::Switch | SettingKind::One if values.last() == more.last() => {}
+        SettingKind::Switch | SettingKind::One => return Err(ConfigError::Both { one: origin, other }),
     }
     Ok((values, origin))
 }
 
-fn split(kind: Kind, text: &str) -> Vec<String> {
+fn split(kind: SettingKind, text: &str) -> Vec<String> {
     let words = |separator: &[char]| {
         text.split(separator).map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     };
     match kind {
-        Kind::Switch | Kind::One => vec![text.trim().to_owned()],
+        SettingKind::Switch | SettingKind::One => vec![text.trim().to_owned()],
         // Line breaks allow values that contain commas.
-        Kind::Words if text.trim().contains('\n') => words(&['\n']),
-        Kind::Words => words(&[',']),
-        Kind::Paths => words(&[':']),
+        SettingKind::Words if text.trim().contains('\n') => words(&['\n']),
+        SettingKind::Words => words(&[',']),
+        SettingKind::Paths => words(&[':']),
     }
 }

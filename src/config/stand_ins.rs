@@ -2,25 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use super::origin::Origin;
+use super::origin::ValueOrigin;
 
 /// The values of cosign's flags and variables. The flags take precedence over Stepseal's variables, which take precedence over cosign's
 /// variables.
 #[derive(Debug, Default)]
-pub struct StandIns {
+pub struct CosignValues {
     /// The values from cosign's flags.
-    pub flags: Named,
+    pub flags: ValuesBySetting,
     /// The values from cosign's variables.
-    pub variables: Named,
+    pub variables: ValuesBySetting,
 }
 
 /// Values by the setting or key of Stepseal that they set.
 #[derive(Debug, Default)]
-pub struct Named {
+pub struct ValuesBySetting {
     /// The values by the setting's flag, without `--`, with their source. Each has at least one value.
-    pub settings: BTreeMap<&'static str, (Vec<String>, Origin)>,
+    pub settings: BTreeMap<&'static str, (Vec<String>, ValueOrigin)>,
     /// The value by the `chains-config` key, with its source.
-    pub keys: BTreeMap<&'static str, (String, Origin)>,
+    pub keys: BTreeMap<&'static str, (String, ValueOrigin)>,
 }
 
 /// The fields of the CSV record in `text`, split as cosign splits a list's value; `None` if it is not a single record.

@@ -28,7 +28,7 @@ fn empty_sources_give_the_documented_defaults() {
     assert_eq!(config.steps_dir, PathBuf::from("/tekton/steps"));
     assert_eq!(config.jobs, 16);
     assert_eq!(config.timeout, Duration::from_secs(300));
-    assert_eq!(config.output, Output::Human);
+    assert_eq!(config.output, OutputFormat::Human);
     assert!(!config.lenient && !config.recursive);
     assert_eq!(config.images, [oci::MEMBER.kind]);
     assert_eq!(

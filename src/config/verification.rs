@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ConfigError, Reader, RegistryAccess, Sources, bad, duration, settings};
+use super::{ConfigError, ConfigReader, RegistryAccess, Sources, bad, duration, settings};
 use crate::key::Hash;
 use crate::oci::Repository;
 use crate::oci::reference::is_host;
 
 /// The validated settings of the verify commands.
 #[derive(Debug)]
-pub struct Verification {
+pub struct VerifyConfig {
     /// The locations of public keys.
     pub keys: Vec<String>,
     /// Whether a flag or variable names the keys.
@@ -72,7 +72,7 @@ pub struct Verification {
     pub warnings: Vec<String>,
 }
 
-impl Verification {
+impl VerifyConfig {
     /// Reads and validates the settings.
     ///
     /// # Errors
@@ -80,9 +80,9 @@ impl Verification {
     /// The first invalid value, or two contradicting values.
     pub fn new(sources: &Sources) -> Result<Self, ConfigError> {
         if let Some(text) = sources.unknown_overrides().next() {
-            return Err(ConfigError::Override { text: crate::foreign::shown(text, super::SHOWN_BYTES) });
+            return Err(ConfigError::Override { text: crate::foreign::escape(text, super::SHOWN_BYTES) });
         }
-        let read = Reader(sources);
+        let read = ConfigReader(sources);
         let keys = sources.values(&settings::VERIFY_KEYS)?.map(|(keys, _)| keys);
         let path = |setting| Ok::<_, ConfigError>(PathBuf::from(read.text(setting)?.0));
         let paths = |values: Vec<String>| values.into_iter().map(PathBuf::from).collect::<Vec<_>>();
@@ -137,7 +137,7 @@ impl Verification {
     }
 }
 
-impl Reader<'_> {
+impl ConfigReader<'_> {
     /// Reads the required GitHub workflow claims.
     fn workflow(&self) -> Result<Vec<(&'static str, String)>, ConfigError> {
         let settings = [

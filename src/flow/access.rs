@@ -7,7 +7,7 @@ use super::process::{Notices, ProcessEnvironment};
 use crate::cluster;
 use crate::cluster::{ACCOUNT_FOLDER, AccountError, Cluster, ClusterError, Kubeconfigs, Reach};
 use crate::config::settings::CLUSTER_CREDENTIALS;
-use crate::config::{AgentClient, AgentKey, Config, Origin, home};
+use crate::config::{AgentClient, AgentKey, Config, ValueOrigin, home};
 use crate::explain::{Explain, Explanation, explain};
 use crate::key::PublicKey;
 use crate::object_name::{NameError, ObjectName};
@@ -22,7 +22,7 @@ const UNASKED_LIMIT: Duration = Duration::from_secs(10);
 const AT_ONCE: Duration = Duration::from_secs(60);
 
 /// The signing key and the registry credentials.
-pub(crate) struct Access {
+pub(crate) struct SigningAccess {
     pub(crate) key: Unlocking,
     pub(crate) keychain: FileKeychain,
     /// How many requests to the cluster they took.
@@ -35,7 +35,7 @@ pub(crate) enum AccessError {
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("cannot read the expected public key of the agent ({origin})")]
-    AgentKey { origin: Origin, source: Box<KeyError> },
+    AgentKey { origin: ValueOrigin, source: Box<KeyError> },
     #[error(transparent)]
     Credentials(#[from] CredentialError),
     #[error(transparent)]
@@ -80,7 +80,7 @@ pub(crate) async fn open(
     environment: &dyn ProcessEnvironment,
     deadline: Instant,
     notices: &mut Notices<'_>,
-) -> Result<Access, AccessError> {
+) -> Result<SigningAccess, AccessError> {
     let env = |name: &str| environment.get(name);
     let reach = reach(config, environment, deadline);
     // Errors in files are found before the first request.
@@ -90,8 +90,8 @@ pub(crate) async fn open(
     let by_flag = config.registry.k8s_keychain && config.service_account.is_none();
     let unasked = unasked || by_flag && is_in_pod(&reach, environment, notices);
     let signer = match signer {
-        Beginning::Begun(key) if config.service_account.is_none() && !unasked => {
-            return Ok(Access { key, keychain, requests: 0 });
+        SignerState::Begun(key) if config.service_account.is_none() && !unasked => {
+            return Ok(SigningAccess { key, keychain, requests: 0 });
         }
         signer => signer,
     };
@@ -99,9 +99,9 @@ pub(crate) async fn open(
         Ok(cluster) => cluster,
         // Credentials that the configuration doesn't name are optional.
         Err(error) => match signer {
-            Beginning::Begun(key) if unasked => {
+            SignerState::Begun(key) if unasked => {
                 note(notices, &error);
-                return Ok(Access { key, keychain, requests: 0 });
+                return Ok(SigningAccess { key, keychain, requests: 0 });
             }
             _ => return Err(error.into()),
         },
@@ -113,7 +113,7 @@ pub(crate) async fn open(
     } else if unasked {
         ask_own(&mut keychain, &cluster, notices).await?;
     }
-    Ok(Access { key, keychain, requests: cluster.requests() })
+    Ok(SigningAccess { key, keychain, requests: cluster.requests() })
 }
 
 /// The credentials in the files of `named`, or in the default places if `named` is `None`.
@@ -144,7 +144,7 @@ pub(crate) async fn key(
     deadline: Instant,
 ) -> Result<Unlocking, AccessError> {
     let signer = match signer(config, environment, deadline)? {
-        Beginning::Begun(key) => return Ok(key),
+        SignerState::Begun(key) => return Ok(key),
         signer => signer,
     };
     let reach = reach(config, environment, deadline);
@@ -154,17 +154,17 @@ pub(crate) async fn key(
 
 /// Completes the signer with the parts of it that are in the cluster.
 async fn in_cluster(
-    signer: Beginning<'_>,
+    signer: SignerState<'_>,
     cluster: &Cluster,
     environment: &dyn ProcessEnvironment,
     deadline: Instant,
 ) -> Result<Unlocking, AccessError> {
     Ok(match signer {
-        Beginning::Begun(key) => key,
-        Beginning::Key(name) => {
+        SignerState::Begun(key) => key,
+        SignerState::Key(name) => {
             start(LockedKey::from_secret(cluster, name, &|name| environment.secret(name)).await?)
         }
-        Beginning::AgentKey(client, key, name) => {
+        SignerState::AgentKey(client, key, name) => {
             let public = PublicKey::from_secret(cluster, name).await.map_err(|error| unread(key, error))?;
             Unlocking::agent(client.address.clone(), expected(Some((key, public)), environment), deadline)
         }
@@ -212,7 +212,7 @@ pub(crate) async fn add_own_account(
 }
 
 /// How far the signer gets without the cluster.
-enum Beginning<'a> {
+enum SignerState<'a> {
     /// The key is being unlocked, or the agent is being contacted.
     Begun(Unlocking),
     /// The signing key is in this Secret of the cluster.
@@ -226,23 +226,23 @@ fn signer<'a>(
     config: &'a Config,
     environment: &dyn ProcessEnvironment,
     deadline: Instant,
-) -> Result<Beginning<'a>, AccessError> {
+) -> Result<SignerState<'a>, AccessError> {
     let env = |name: &str| environment.get(name);
     let Some(client) = &config.agent else {
         return Ok(match config.key.secret() {
-            Some(name) => Beginning::Key(name),
-            None => Beginning::Begun(start(config.key.read(&|name| environment.secret(name))?)),
+            Some(name) => SignerState::Key(name),
+            None => SignerState::Begun(start(config.key.read(&|name| environment.secret(name))?)),
         });
     };
     let pinned = match &client.key {
         None => None,
         Some(key) => match key.source.secret() {
-            Some(name) => return Ok(Beginning::AgentKey(client, key, name)),
+            Some(name) => return Ok(SignerState::AgentKey(client, key, name)),
             None => Some((key, key.source.read(&env).map_err(|error| unread(key, error))?)),
         },
     };
     let expected = expected(pinned, environment);
-    Ok(Beginning::Begun(Unlocking::agent(client.address.clone(), expected, deadline)))
+    Ok(SignerState::Begun(Unlocking::agent(client.address.clone(), expected, deadline)))
 }
 
 /// The expected key of the agent, with its location, and whether this process runs in a pod.

@@ -4,11 +4,11 @@
 //! and the manifests of an index are subjects too if that is requested.
 
 use super::whole::label;
-use super::{Pipeline, Seen, What, Whole};
+use super::{EventCallback, PayloadSource, Pipeline, SignJob};
 use crate::payload::Attestations;
 use crate::place::{Encoding, StoreKind};
 use crate::plan::PlannedImage;
-use crate::report::{Label, Outcome};
+use crate::report::{OutcomeLabel, SubjectOutcome};
 
 /// The approximate number of predicate bytes in progress at a time. A predicate takes five times its size while it is signed, sent and read back.
 const AT_ONCE_BYTES: usize = 64 * 1024 * 1024;
@@ -31,8 +31,8 @@ pub struct AttestJob {
 
 impl AttestJob {
     /// The labels of the outcomes in all stores, with `encodings` in registries.
-    pub(crate) fn labels(&self, encodings: &[Encoding]) -> Vec<Label> {
-        let labels = self.stores.iter().map(|store| Label::each(ARTIFACT, FORMAT, *store, encodings));
+    pub(crate) fn labels(&self, encodings: &[Encoding]) -> Vec<OutcomeLabel> {
+        let labels = self.stores.iter().map(|store| OutcomeLabel::each(ARTIFACT, FORMAT, *store, encodings));
         labels.flatten().collect()
     }
 
@@ -42,17 +42,18 @@ impl AttestJob {
     }
 }
 
-impl Whole {
+impl SignJob {
     /// Attests every image and returns its outcome in each store. `seen` is called with each outcome.
     pub(crate) async fn attest_images(
         &self,
         images: &[PlannedImage],
         job: &AttestJob,
-        seen: &mut Seen<'_>,
-    ) -> Vec<Outcome> {
+        seen: &mut EventCallback<'_>,
+    ) -> Vec<SubjectOutcome> {
         let pipelines = self.attested_in(&job.stores).map(|store| {
-            let what = What::Attested(job.attestations.clone());
-            let label = label(store, Label { artifact: ARTIFACT, format: FORMAT, ..Label::IMAGE });
+            let what = PayloadSource::Attested(job.attestations.clone());
+            let label =
+                label(store, OutcomeLabel { artifact: ARTIFACT, format: FORMAT, ..OutcomeLabel::IMAGE });
             Pipeline { replace: job.replace, ..self.pipeline(what, label, store) }
         });
         let (pipelines, jobs) = (pipelines.collect(), job.jobs(self.jobs));

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::discover::{self, Named, SubjectsError, malformed};
-use super::job::Job;
+use super::discover::{self, NamedImages, SignPlanError, malformed};
+use super::job::JobRuntime;
 use super::process::ProcessEnvironment;
-use super::session::{self, Ended, Observer, Task};
-use super::setup::BeginError;
-use super::{AttestJob, Seen, Whole};
+use super::session::{self, Observer, SessionResult, SessionTask};
+use super::setup::SignSetupError;
+use super::{AttestJob, EventCallback, SignJob};
 use crate::config::Config;
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation, explain};
@@ -18,7 +18,7 @@ use crate::payload::Attestations;
 use crate::place::{Encoding, StoreKind};
 use crate::plan::{self, Identities, Plan};
 use crate::process::Protection;
-use crate::report::{About, Expected, Pending, Report, ReportError};
+use crate::report::{ExpectedOutcome, PendingFile, Report, ReportError, ReportSubject};
 use crate::tekton::TektonError;
 
 /// How many images without a matching statement an error lists.
@@ -28,7 +28,7 @@ const SHOWN_IMAGES: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttestRunError {
     #[error(transparent)]
-    Subjects(#[from] SubjectsError),
+    Subjects(#[from] SignPlanError),
     #[error(transparent)]
     List(#[from] TektonError),
     #[error(transparent)]
@@ -64,7 +64,7 @@ impl AttestPlan {
     /// # Errors
     ///
     /// No store takes attestations of images, or a file with image names can't be read.
-    pub(crate) fn new(config: Config, named: &Named, replace: bool) -> Result<Self, AttestRunError> {
+    pub(crate) fn new(config: Config, named: &NamedImages, replace: bool) -> Result<Self, AttestRunError> {
         let stores: Vec<StoreKind> =
             config.images.iter().copied().filter(|store| !store.needs_run()).collect();
         if stores.is_empty() {
@@ -95,14 +95,14 @@ impl AttestPlan {
         protection: Protection,
         environment: &dyn ProcessEnvironment,
         observer: &mut dyn Observer,
-    ) -> Result<Ended, AttestRunError> {
+    ) -> Result<SessionResult, AttestRunError> {
         let Self { config, plan, stores, replace } = self;
         if let ([only], false) = (&plan.images[..], config.recursive)
             && attestations.given().all(|given| given.names(&only.image.digest))
         {
             attestations = attestations.made_for(&only.image)?;
         }
-        let file = config.report.as_deref().map(Pending::new).transpose()?;
+        let file = config.report.as_deref().map(PendingFile::new).transpose()?;
         let output = config.output;
         let mut attesting = Attesting { config, plan, job: AttestJob { attestations, stores, replace } };
         let expected = attesting.expected();
@@ -120,7 +120,7 @@ impl AttestPlan {
                 Err(error) => refused(&Explanation::of(&error), observer),
             },
         };
-        Ok(Ended { report: report.protected_by(protection), exit, output, file, own_results: None })
+        Ok(SessionResult { report: report.protected_by(protection), exit, output, file, own_results: None })
     }
 }
 
@@ -155,8 +155,8 @@ impl Attesting {
         environment: &dyn ProcessEnvironment,
         begun: Instant,
         observer: &mut dyn Observer,
-    ) -> Result<Report, BeginError> {
-        let job = Job::start()?;
+    ) -> Result<Report, SignSetupError> {
+        let job = JobRuntime::start()?;
         for problem in &self.plan.problems {
             observer.line(&format!("warning: not attested: {}: {}", problem.place, problem.what));
         }
@@ -168,7 +168,7 @@ impl Attesting {
     }
 }
 
-impl Task for Attesting {
+impl SessionTask for Attesting {
     fn config(&self) -> &Config {
         &self.config
     }
@@ -177,14 +177,15 @@ impl Task for Attesting {
         &mut self.plan
     }
 
-    fn expected(&self) -> Vec<Expected> {
+    fn expected(&self) -> Vec<ExpectedOutcome> {
         let mut expected = Vec::new();
         for label in self.job.labels(&self.config.oci.encodings) {
-            let of = |subject, from: &Vec<String>| Expected { label, subject, from: from.clone() };
+            let of = |subject, from: &Vec<String>| ExpectedOutcome { label, subject, from: from.clone() };
             let images = self.plan.images.iter();
-            expected.extend(images.map(|planned| of(About::Image(planned.image.clone()), &planned.from)));
+            expected
+                .extend(images.map(|planned| of(ReportSubject::Image(planned.image.clone()), &planned.from)));
             let tags = self.plan.tags.iter();
-            expected.extend(tags.map(|planned| of(About::Tag(planned.tag.clone()), &planned.from)));
+            expected.extend(tags.map(|planned| of(ReportSubject::Tag(planned.tag.clone()), &planned.from)));
         }
         expected
     }
@@ -197,7 +198,7 @@ impl Task for Attesting {
         not_named(&self.job.attestations, &self.plan)
     }
 
-    async fn work(&mut self, whole: &Whole, seen: &mut Seen<'_>) {
+    async fn work(&mut self, whole: &SignJob, seen: &mut EventCallback<'_>) {
         whole.attest_images(&self.plan.images, &self.job, seen).await;
     }
 }
@@ -220,7 +221,7 @@ fn not_named(attestations: &Attestations, plan: &Plan) -> Option<Explanation> {
     if more > 0 {
         causes.push(format!("and {more} more"));
     }
-    let error = PayloadError::OtherSubject { place: foreign::shown(first.place(), 512) };
+    let error = PayloadError::OtherSubject { place: foreign::escape(first.place(), 512) };
     Some(Explanation {
         code: "statement-other-subject",
         error: "a statement is not about these images; nothing was signed".into(),

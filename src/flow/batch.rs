@@ -12,16 +12,16 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
-use super::keyed::Aside;
-use super::subjects::{Next, Slot, Subjects};
-use super::{Ended, Pipeline, Seen, look_up};
+use super::keyed::DeferredWrite;
+use super::subjects::{QueuedSubject, SharedSlot, SubjectQueue};
+use super::{EventCallback, Pipeline, PipelineResult, look_up};
 use crate::explain::Explanation;
 use crate::formats::Payload;
 use crate::key::Signature;
 use crate::oci::{Digest, ImageRef, Manifest};
 use crate::plan::PlannedImage;
 use crate::registry::client::Client;
-use crate::report::{About, Label, Outcome};
+use crate::report::{OutcomeLabel, ReportSubject, SubjectOutcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::Signed;
 
@@ -32,7 +32,7 @@ pub struct Batch {
     /// A pipeline for each store. Their labels differ.
     pub pipelines: Vec<Pipeline>,
     /// The labels of stores that get the same subjects later.
-    pub later: Vec<Label>,
+    pub later: Vec<OutcomeLabel>,
     /// How many subjects are processed at a time. A subject counts once, whatever its number of stores.
     pub jobs: usize,
     /// Whether the manifests of an index are subjects too.
@@ -40,16 +40,16 @@ pub struct Batch {
 }
 
 /// An image that is signed for several stores, with its signatures so far.
-pub(super) struct OneImage<'a> {
+pub(super) struct ImageJob<'a> {
     pub(super) planned: &'a PlannedImage,
-    pub(super) signatures: Signatures,
+    pub(super) signatures: SignatureCache,
 }
 
 /// The signatures of one image, by payload digest, so that stores with the same payload share a signature.
 #[derive(Default)]
-pub(super) struct Signatures(RefCell<HashMap<Digest, Rc<OnceCell<Signature>>>>);
+pub(super) struct SignatureCache(RefCell<HashMap<Digest, Rc<OnceCell<Signature>>>>);
 
-impl Signatures {
+impl SignatureCache {
     /// The payload with its signature by `key`.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Batch {
     /// Signs every image. `seen` is called with each outcome, and with each subject that an index lists.
     ///
     /// All images and stores are tried, even after a failure.
-    pub async fn sign(&self, images: &[PlannedImage], seen: &mut Seen<'_>) -> Vec<Outcome> {
+    pub async fn sign(&self, images: &[PlannedImage], seen: &mut EventCallback<'_>) -> Vec<SubjectOutcome> {
         self.sign_for(false, images, seen).await.0
     }
 
@@ -81,16 +81,16 @@ impl Batch {
         &self,
         has_run: bool,
         images: &[PlannedImage],
-        seen: &mut Seen<'_>,
-    ) -> (Vec<Outcome>, Vec<Aside>) {
+        seen: &mut EventCallback<'_>,
+    ) -> (Vec<SubjectOutcome>, Vec<DeferredWrite>) {
         let labels = self.pipelines.iter().map(|pipeline| pipeline.label).collect();
-        let subjects = Subjects::new(labels, self.later.clone(), images, self.jobs, seen);
+        let subjects = SubjectQueue::new(labels, self.later.clone(), images, self.jobs, seen);
         let aside = RefCell::default();
-        let sign = async |next: Next, slot| {
+        let sign = async |next: QueuedSubject, slot| {
             self.sign_one(&next, Rc::new(slot), &subjects, has_run.then_some(&aside)).await;
         };
         subjects.queue.run(sign).collect::<()>().await;
-        let mut aside: Vec<(usize, Aside)> = aside.into_inner();
+        let mut aside: Vec<(usize, DeferredWrite)> = aside.into_inner();
         // A fixed order, so that the same images give the same annotations.
         aside.sort_by(|(a, one), (b, other)| (a, &one.subject).cmp(&(b, &other.subject)));
         (subjects.into_outcomes(), aside.into_iter().map(|(_, aside)| aside).collect())
@@ -99,14 +99,14 @@ impl Batch {
     /// Signs one image for each store. The slot is free when no store needs it anymore.
     async fn sign_one(
         &self,
-        Next { planned, number }: &Next,
-        slot: Slot<'_>,
-        subjects: &Subjects<'_, '_>,
-        aside: Option<&RefCell<Vec<(usize, Aside)>>>,
+        QueuedSubject { planned, number }: &QueuedSubject,
+        slot: SharedSlot<'_>,
+        subjects: &SubjectQueue<'_, '_>,
+        aside: Option<&RefCell<Vec<(usize, DeferredWrite)>>>,
     ) {
         let PlannedImage { image, from, .. } = planned;
         let held = OnceCell::new();
-        let one = OneImage { planned, signatures: Signatures::default() };
+        let one = ImageJob { planned, signatures: SignatureCache::default() };
         let mut each = Vec::with_capacity(self.pipelines.len());
         for (at, pipeline) in self.pipelines.iter().enumerate() {
             let (slot, looks, held, one) = (Rc::clone(&slot), slot.looks(at), &held, &one);
@@ -116,20 +116,21 @@ impl Batch {
             };
             each.push(async move {
                 let ended = pipeline.sign_one(one, manifest, &looks, slot, aside.is_some()).await;
-                let (label, subject, from) = (pipeline.label, About::Image(image.clone()), from.clone());
+                let (label, subject, from) =
+                    (pipeline.label, ReportSubject::Image(image.clone()), from.clone());
                 let result = match ended {
-                    Ok(Ended::Aside(filed)) => {
+                    Ok(PipelineResult::Aside(filed)) => {
                         let store = Arc::clone(&pipeline.store);
-                        let made = Aside { store, label, subject, from, filed };
+                        let made = DeferredWrite { store, label, subject, from, filed };
                         if let Some(aside) = aside {
                             aside.borrow_mut().push((*number, made));
                         }
                         return;
                     }
-                    Ok(Ended::Done(done)) => Ok(done),
+                    Ok(PipelineResult::Done(done)) => Ok(done),
                     Err(why) => Err(why),
                 };
-                subjects.ended(Outcome { label, subject, from, result });
+                subjects.ended(SubjectOutcome { label, subject, from, result });
             });
         }
         // Each pipeline has its own reference to the slot now.
@@ -141,7 +142,7 @@ impl Batch {
     async fn manifest(
         &self,
         planned: &PlannedImage,
-        subjects: &Subjects<'_, '_>,
+        subjects: &SubjectQueue<'_, '_>,
     ) -> Result<Manifest, Explanation> {
         let manifest = look_up(&self.client, &planned.image).await?;
         if self.recursive {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::process::{Notices, ProcessEnvironment};
-use super::runs::{self, FindError, Found};
-use super::{RunJob, WholeError, setup};
+use super::runs::{self, FindRunsError, FoundRuns};
+use super::{RunJob, SignJobError, setup};
 use crate::config::{Config, RunArtifact};
 use crate::exit::ExitCode;
 use crate::explain::{Explanation, explain};
@@ -17,13 +17,13 @@ use crate::oci::{ImageRef, Pattern, PatternError, PlainHttp, Repository};
 use crate::payload::Format;
 use crate::place::{Encoding, StoreKind};
 use crate::plan::{self, Identities, Note, NoteKind, Plan, PlanOptions};
-use crate::report::{About, Expected, Label};
+use crate::report::{ExpectedOutcome, OutcomeLabel, ReportSubject};
 use crate::run::{HintOptions, Run, RunFormat, RunKind};
 use crate::tekton::{Places, Standing, TektonError};
 use crate::{run, tekton};
 
 /// The configuration with the plan of what to sign.
-pub(crate) struct Subjects {
+pub(crate) struct SignPlan {
     pub(crate) config: Config,
     pub(crate) plan: Plan,
     /// Why the images of the run must not be signed.
@@ -39,14 +39,14 @@ pub(crate) struct Subjects {
 }
 
 /// The images that arguments name, and the files that list further images.
-pub(crate) struct Named {
+pub(crate) struct NamedImages {
     /// The image names from the arguments, unparsed.
     pub(crate) images: Vec<String>,
     /// The files with further image names.
     pub(crate) files: Vec<PathBuf>,
 }
 
-impl Named {
+impl NamedImages {
     /// Whether any image or file is named.
     fn is_any(&self) -> bool {
         !self.images.is_empty() || !self.files.is_empty()
@@ -64,29 +64,29 @@ impl Named {
 
 /// Why the plan can't be made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SubjectsError {
+pub(crate) enum SignPlanError {
     #[error(transparent)]
     Tekton(#[from] TektonError),
     #[error(transparent)]
-    Find(#[from] FindError),
+    Find(#[from] FindRunsError),
     #[error("--allow: \"{0}\" is not a repository pattern")]
     Pattern(String, #[source] PatternError),
 }
 
-explain! { SubjectsError,
+explain! { SignPlanError,
     Self::Tekton(error) => [of error],
     Self::Find(error) => [of error],
     Self::Pattern(..) => ["allow-not-a-pattern", Usage, "write REGISTRY/REPOSITORY with * within a path part and ** across parts"],
 }
 
-impl Subjects {
+impl SignPlan {
     /// Finds the runs and the images, and plans what to sign.
     pub(crate) fn read(
         config: Config,
-        named: &Named,
+        named: &NamedImages,
         environment: &dyn ProcessEnvironment,
         notices: &mut Notices<'_>,
-    ) -> Result<Self, SubjectsError> {
+    ) -> Result<Self, SignPlanError> {
         let found = runs::find(&config, environment)?;
         let discovered = discover(named, &config, &found)?;
         let standing = Standing::find(&config.steps_dir);
@@ -106,7 +106,7 @@ impl Subjects {
             let refused = flow::refused_outcome(&first.run, config.include_failed);
             refused.or_else(|| first.blocked.clone())
         });
-        let Found { runs: found, requests, .. } = found;
+        let FoundRuns { runs: found, requests, .. } = found;
         let known = found.into_iter().map(|found| found.known).collect();
         Ok(Self { config, plan, images_blocked, runs, known, requests, standing })
     }
@@ -175,7 +175,7 @@ impl Subjects {
         for (run, to) in self.run_artifacts() {
             for store in &to.stores {
                 let no_place = store.is_beside_images() && run.images.is_empty();
-                let no_place = no_place.then(|| Explanation::of(&WholeError::NoImage(run.shown())));
+                let no_place = no_place.then(|| Explanation::of(&SignJobError::NoImage(run.shown())));
                 let failure = run.blocked.clone().or(no_place);
                 codes.push(failure.as_ref().map_or(ExitCode::Done, |failure| failure.exit));
                 // A blocked run is already among the problems.
@@ -186,14 +186,15 @@ impl Subjects {
     }
 
     /// The expected outcome of each subject in each store.
-    pub(crate) fn expected(&self) -> Vec<Expected> {
+    pub(crate) fn expected(&self) -> Vec<ExpectedOutcome> {
         let mut expected = Vec::new();
         for label in setup::image_labels(&self.config) {
-            let of = |subject, from: &Vec<String>| Expected { label, subject, from: from.clone() };
+            let of = |subject, from: &Vec<String>| ExpectedOutcome { label, subject, from: from.clone() };
             let images = self.plan.images.iter();
-            expected.extend(images.map(|planned| of(About::Image(planned.image.clone()), &planned.from)));
+            expected
+                .extend(images.map(|planned| of(ReportSubject::Image(planned.image.clone()), &planned.from)));
             let tags = self.plan.tags.iter();
-            expected.extend(tags.map(|planned| of(About::Tag(planned.tag.clone()), &planned.from)));
+            expected.extend(tags.map(|planned| of(ReportSubject::Tag(planned.tag.clone()), &planned.from)));
         }
         for (run, to) in self.run_artifacts() {
             let encodings = &self.config.oci.encodings;
@@ -289,7 +290,7 @@ pub(crate) fn artifact(config: &Config, kind: RunKind) -> &RunArtifact {
 /// was made from its results.
 fn plan_runs(
     config: &Config,
-    all: &Found,
+    all: &FoundRuns,
     named: bool,
     allowed: &PlanOptions,
     plan: &mut Plan,
@@ -356,13 +357,13 @@ fn expected_of_run(
     to: &RunArtifact,
     store: StoreKind,
     encodings: &[Encoding],
-) -> Vec<Expected> {
-    let subjects: Vec<About> = match store.is_beside_images() && !run.images.is_empty() {
-        true => run.images.iter().cloned().map(About::Image).collect(),
+) -> Vec<ExpectedOutcome> {
+    let subjects: Vec<ReportSubject> = match store.is_beside_images() && !run.images.is_empty() {
+        true => run.images.iter().cloned().map(ReportSubject::Image).collect(),
         false => vec![about_run(run)],
     };
-    let labels = Label::each(run.artifact(), to.format_name, store, encodings);
-    let expected = |label: &Label, subject: &About| Expected {
+    let labels = OutcomeLabel::each(run.artifact(), to.format_name, store, encodings);
+    let expected = |label: &OutcomeLabel, subject: &ReportSubject| ExpectedOutcome {
         label: *label,
         subject: subject.clone(),
         from: vec![run.shown()],
@@ -371,8 +372,8 @@ fn expected_of_run(
 }
 
 /// The run as a subject in the report.
-pub(crate) fn about_run(run: &PlannedRun) -> About {
-    About::Run { name: run.name.clone(), uid: run.uid.clone() }
+pub(crate) fn about_run(run: &PlannedRun) -> ReportSubject {
+    ReportSubject::Run { name: run.name.clone(), uid: run.uid.clone() }
 }
 
 /// A warning if later steps can change the results.
@@ -403,7 +404,7 @@ pub(crate) fn malformed(plan: &Plan, hint: &str) -> Explanation {
 }
 
 /// The images named on the command line or in a file, or else those in the results.
-fn discover(named: &Named, config: &Config, found: &Found) -> Result<Discovered, TektonError> {
+fn discover(named: &NamedImages, config: &Config, found: &FoundRuns) -> Result<Discovered, TektonError> {
     if named.is_any() {
         return named.read();
     }
@@ -416,10 +417,10 @@ fn discover(named: &Named, config: &Config, found: &Found) -> Result<Discovered,
 }
 
 /// The plan options from the configuration.
-pub(crate) fn options(config: &Config, identities: Identities) -> Result<PlanOptions, SubjectsError> {
+pub(crate) fn options(config: &Config, identities: Identities) -> Result<PlanOptions, SignPlanError> {
     let allow = config.allow.iter().map(|text| {
         let parsed = text.parse::<Pattern>();
-        parsed.map_err(|why| SubjectsError::Pattern(crate::foreign::shown(text, 120), why))
+        parsed.map_err(|why| SignPlanError::Pattern(crate::foreign::escape(text, 120), why))
     });
     Ok(PlanOptions {
         allow: allow.collect::<Result<_, _>>()?,

@@ -15,18 +15,18 @@ use std::rc::Rc;
 use futures_util::stream::{self, FuturesUnordered, Stream, StreamExt as _};
 use tokio::sync::Notify;
 
-use super::looks::Looks;
+use super::looks::LookHistory;
 
 /// How many subjects may be unfinished, for each slot.
 const WAITING_PER_JOB: usize = 8;
 
 /// The waiting items by registry, and the slots.
 pub(super) struct FairQueue<T> {
-    state: RefCell<State<T>>,
+    state: RefCell<QueueState<T>>,
     freed: Notify,
 }
 
-struct State<T> {
+struct QueueState<T> {
     jobs: usize,
     lanes: Vec<Lane<T>>,
     by_name: HashMap<String, usize>,
@@ -49,17 +49,17 @@ struct Lane<T> {
     /// The number of the item that this lane started last, in the order of all lanes.
     served: u64,
     /// What its subjects know about each other, for each store.
-    looks: Vec<Rc<Looks>>,
+    looks: Vec<Rc<LookHistory>>,
 }
 
 /// Marks an item as running until it is dropped.
-pub(super) struct Running<'a, T> {
+pub(super) struct RunningJob<'a, T> {
     queue: &'a FairQueue<T>,
     lane: usize,
 }
 
 /// The permission to work on an item. Dropping it frees the slot.
-pub(super) struct Slot<'a, T> {
+pub(super) struct WorkSlot<'a, T> {
     queue: &'a FairQueue<T>,
     lane: usize,
 }
@@ -67,7 +67,7 @@ pub(super) struct Slot<'a, T> {
 impl<T> FairQueue<T> {
     /// Creates an empty queue with `jobs` slots, but at least one slot.
     pub(super) fn new(jobs: usize) -> Self {
-        let state = State {
+        let state = QueueState {
             jobs: jobs.max(1),
             lanes: Vec::new(),
             by_name: HashMap::new(),
@@ -102,7 +102,7 @@ impl<T> FairQueue<T> {
     }
 
     /// The next item to start; `None` if no item waits, or none may start before a slot is free.
-    pub(super) fn next(&self) -> Option<(T, Running<'_, T>, Slot<'_, T>)> {
+    pub(super) fn next(&self) -> Option<(T, RunningJob<'_, T>, WorkSlot<'_, T>)> {
         let mut state = self.state.borrow_mut();
         let at = state.next()?;
         state.begun += 1;
@@ -113,14 +113,14 @@ impl<T> FairQueue<T> {
             lane.served = served;
             lane.waiting.pop_front()
         })??;
-        Some((item, Running { queue: self, lane: at }, Slot { queue: self, lane: at }))
+        Some((item, RunningJob { queue: self, lane: at }, WorkSlot { queue: self, lane: at }))
     }
 
     /// Runs `work` for every item, including those pushed meanwhile, as slots become free. The stream yields each output when
     /// its work ends. The work may drop its slot earlier.
     pub(super) fn run<'a, F: Future>(
         &'a self,
-        work: impl FnMut(T, Slot<'a, T>) -> F,
+        work: impl FnMut(T, WorkSlot<'a, T>) -> F,
     ) -> impl Stream<Item = F::Output> {
         stream::unfold((FuturesUnordered::new(), work), async move |(mut running, mut work)| {
             loop {
@@ -141,7 +141,7 @@ impl<T> FairQueue<T> {
     }
 }
 
-impl<T> State<T> {
+impl<T> QueueState<T> {
     fn next(&self) -> Option<usize> {
         let most = self.jobs * WAITING_PER_JOB;
         let share = (most / self.unfinished.max(1)).max(1);
@@ -176,9 +176,9 @@ impl<T> Lane<T> {
     }
 }
 
-impl<T> Slot<'_, T> {
+impl<T> WorkSlot<'_, T> {
     /// What the subjects of its registry know about each other in the store with this number.
-    pub(super) fn looks(&self, store: usize) -> Rc<Looks> {
+    pub(super) fn looks(&self, store: usize) -> Rc<LookHistory> {
         let mut state = self.queue.state.borrow_mut();
         let Some(lane) = state.lanes.get_mut(self.lane) else { return Rc::default() };
         while lane.looks.len() <= store {
@@ -188,14 +188,14 @@ impl<T> Slot<'_, T> {
     }
 }
 
-impl<T> Drop for Running<'_, T> {
+impl<T> Drop for RunningJob<'_, T> {
     fn drop(&mut self) {
         self.queue.state.borrow_mut().change(self.lane, |lane| lane.running -= 1);
         self.queue.freed.notify_one();
     }
 }
 
-impl<T> Drop for Slot<'_, T> {
+impl<T> Drop for WorkSlot<'_, T> {
     fn drop(&mut self) {
         self.queue.state.borrow_mut().change(self.lane, |lane| lane.working -= 1);
         self.queue.freed.notify_one();
@@ -218,7 +218,7 @@ mod tests {
     /// Starts every item that may start.
     fn begin<'a>(
         queue: &'a FairQueue<&'static str>,
-    ) -> Vec<(&'static str, Running<'a, &'static str>, Slot<'a, &'static str>)> {
+    ) -> Vec<(&'static str, RunningJob<'a, &'static str>, WorkSlot<'a, &'static str>)> {
         std::iter::from_fn(|| queue.next()).collect()
     }
 

@@ -8,7 +8,7 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::explain::explain;
 use crate::formats::simple_signing;
-use crate::found::Found as _;
+use crate::found::SearchSink as _;
 use crate::oci::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::oci::reference::Named;
 use crate::oci::{ImageRef, Manifest, Repository, TagRef, Target};
@@ -24,7 +24,7 @@ const MAX_IMAGES: usize = MAX_LISTED;
 /// Why an image has no verdict.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum VerifyError {
+pub enum ImageVerifyError {
     /// The registry can't be asked for the image.
     #[error("cannot look up {image}")]
     Lookup {
@@ -60,7 +60,7 @@ pub enum VerifyError {
     },
 }
 
-explain! { VerifyError,
+explain! { ImageVerifyError,
     Self::Lookup { source, .. } => [of source],
     Self::Places { source, .. } => [of source],
     Self::Absent { source, .. } if source.is_page() => [of source, exit Failed],
@@ -71,7 +71,7 @@ explain! { VerifyError,
 
 /// An image, with the name that requested it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct RequestedImage {
     /// The requested name, with the registry and the tag or digest.
     pub name: String,
     /// The image that the name refers to.
@@ -80,21 +80,21 @@ pub struct Asked {
 
 /// The result for one image, or for an index entry that can't be verified.
 #[derive(Debug)]
-pub struct Seen {
+pub struct ImageResult {
     /// The image, or the index of an entry that can't be verified.
-    pub asked: Asked,
+    pub asked: RequestedImage,
     /// A verdict for each check, in the order of the checks.
-    pub result: Result<Vec<Arc<Verdict>>, VerifyError>,
+    pub result: Result<Vec<Arc<Verdict>>, ImageVerifyError>,
 }
 
 /// Everything that the run has a result for, to enforce the limit.
-struct Admitted {
+struct AdmittedImages {
     known: HashSet<ImageRef>,
     /// How many index entries can't be verified.
     unusable: usize,
 }
 
-impl Admitted {
+impl AdmittedImages {
     /// Admits the new `children` of an index and returns them, or admits none if there are too many.
     fn admit(&mut self, mut children: Vec<Listed>) -> Result<Vec<Listed>, TooMany> {
         children.retain(|child| !matches!(child, Listed::Image(image) if self.known.contains(image)));
@@ -115,7 +115,7 @@ impl Admitted {
 
 /// Verifies images in registries.
 #[derive(Clone, Debug)]
-pub struct Looker {
+pub struct ImageVerifier {
     client: Client,
     /// The repository with the signatures; `None` if they are beside each image.
     repository: Option<Repository>,
@@ -126,7 +126,7 @@ pub struct Looker {
     apis: ReferrersApis,
 }
 
-impl Looker {
+impl ImageVerifier {
     /// Creates a verifier that processes `jobs` images at a time.
     pub fn new(client: Client, repository: Option<Repository>, recursive: bool, jobs: usize) -> Self {
         let (prefix, apis) = (TagPrefix::default(), ReferrersApis::default());
@@ -148,13 +148,13 @@ impl Looker {
     /// # Errors
     ///
     /// The registry can't resolve the tag.
-    pub(crate) async fn resolve(&self, named: &Named) -> Result<Asked, VerifyError> {
+    pub(crate) async fn resolve(&self, named: &Named) -> Result<RequestedImage, ImageVerifyError> {
         match named.clone().into_image() {
-            Ok(image) => Ok(Asked { name: image.to_string(), image }),
+            Ok(image) => Ok(RequestedImage { name: image.to_string(), image }),
             Err(TagRef { repository, tag }) => {
                 let name = format!("{repository}:{tag}");
                 let digest = self.manifest(&repository, Target::Tag(tag), &name).await?.digest;
-                Ok(Asked { name, image: ImageRef { repository, digest } })
+                Ok(RequestedImage { name, image: ImageRef { repository, digest } })
             }
         }
     }
@@ -163,9 +163,9 @@ impl Looker {
     /// of `images`, with an index before its manifests.
     pub async fn look(
         &self,
-        images: Vec<Asked>,
+        images: Vec<RequestedImage>,
         checks: &(dyn Fn(&ImageRef) -> Vec<Check> + Sync),
-        seen: &mut dyn FnMut(Seen),
+        seen: &mut dyn FnMut(ImageResult),
     ) {
         self.look_until(
             images,
@@ -179,17 +179,17 @@ impl Looker {
     /// The same, but stops searching an image with very many entries when all checks are `met`.
     pub(crate) async fn look_until(
         &self,
-        images: Vec<Asked>,
+        images: Vec<RequestedImage>,
         checks: &(dyn Fn(&ImageRef) -> Vec<Check> + Sync),
         met: Met<'_>,
-        seen: &mut dyn FnMut(Seen),
+        seen: &mut dyn FnMut(ImageResult),
     ) {
         let known = images.iter().map(|asked| asked.image.clone()).collect();
-        let mut admitted = Admitted { known, unusable: 0 };
-        let mut waiting: VecDeque<(Vec<usize>, Asked)> =
+        let mut admitted = AdmittedImages { known, unusable: 0 };
+        let mut waiting: VecDeque<(Vec<usize>, RequestedImage)> =
             images.into_iter().enumerate().map(|(at, asked)| (vec![at], asked)).collect();
         let mut running = FuturesUnordered::new();
-        let mut done: BTreeMap<Vec<usize>, Seen> = BTreeMap::new();
+        let mut done: BTreeMap<Vec<usize>, ImageResult> = BTreeMap::new();
         loop {
             while running.len() < self.jobs.max(1) {
                 let Some((at, asked)) = waiting.pop_front() else { break };
@@ -201,21 +201,21 @@ impl Looker {
             }
             let Some((at, asked, mut result, children)) = running.next().await else { break };
             let children = children.and_then(|children| admitted.admit(children)).unwrap_or_else(|TooMany| {
-                result = Err(VerifyError::TooMany { image: asked.name.clone() });
+                result = Err(ImageVerifyError::TooMany { image: asked.name.clone() });
                 Vec::new()
             });
             for (number, child) in children.into_iter().enumerate() {
                 let place = [at.as_slice(), &[number]].concat();
                 match child {
                     Listed::Image(image) => {
-                        waiting.push_back((place, Asked { name: image.to_string(), image }));
+                        waiting.push_back((place, RequestedImage { name: image.to_string(), image }));
                     }
                     Listed::Unusable(error) => {
-                        done.insert(place, Seen { asked: asked.clone(), result: Err(error.into()) });
+                        done.insert(place, ImageResult { asked: asked.clone(), result: Err(error.into()) });
                     }
                 }
             }
-            done.insert(at, Seen { asked, result });
+            done.insert(at, ImageResult { asked, result });
         }
         done.into_values().for_each(seen);
     }
@@ -223,10 +223,10 @@ impl Looker {
     /// The verdicts on one image, and the manifests that it lists if it is an index.
     async fn one(
         &self,
-        asked: &Asked,
+        asked: &RequestedImage,
         checks: &[Check],
         met: Met<'_>,
-    ) -> (Result<Vec<Arc<Verdict>>, VerifyError>, Result<Vec<Listed>, TooMany>) {
+    ) -> (Result<Vec<Arc<Verdict>>, ImageVerifyError>, Result<Vec<Listed>, TooMany>) {
         let image = &asked.image;
         let look_up = || {
             let target = Target::Digest(image.digest.clone());
@@ -259,12 +259,12 @@ impl Looker {
         repository: &Repository,
         target: Target,
         name: &str,
-    ) -> Result<Manifest, VerifyError> {
+    ) -> Result<Manifest, ImageVerifyError> {
         self.client.subject(repository, &target).await.map_err(|source| {
             let (image, source) = (name.to_owned(), Box::new(source));
             match source.is_absence() {
-                true => VerifyError::Absent { image, source },
-                false => VerifyError::Lookup { image, source },
+                true => ImageVerifyError::Absent { image, source },
+                false => ImageVerifyError::Lookup { image, source },
             }
         })
     }
@@ -274,7 +274,7 @@ impl Looker {
         image: &ImageRef,
         checks: &[Check],
         met: Met<'_>,
-    ) -> Result<Vec<Arc<Verdict>>, VerifyError> {
+    ) -> Result<Vec<Arc<Verdict>>, ImageVerifyError> {
         let mut verdicts: Vec<Arc<Verdict>> = vec![Arc::default(); checks.len()];
         let known = simple_signing::usual(image);
         for wanted in [Wanted::Signatures, Wanted::Attestations] {
@@ -296,7 +296,7 @@ impl Looker {
                 && !judge.is_enough()
                 && let Some(source) = failures.into_first()
             {
-                return Err(VerifyError::Places { image: image.to_string(), source });
+                return Err(ImageVerifyError::Places { image: image.to_string(), source });
             }
             for Judging { numbers, mut verdict, .. } in judging {
                 verdict.in_order();

@@ -15,22 +15,22 @@ const GRACE: Duration = Duration::from_millis(500);
 /// The system refuses a resource that the runtime needs, such as a thread.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the runtime")]
-pub(crate) struct NoRuntime(#[source] pub io::Error);
+pub(crate) struct RuntimeError(#[source] pub io::Error);
 
-explain! { NoRuntime,
+explain! { RuntimeError,
     _ => ["runtime-not-started", Failed, "give the step more memory and processes"],
 }
 
 /// A single-threaded runtime that starts further threads only for blocking work.
-pub(crate) struct Job(Runtime);
+pub(crate) struct JobRuntime(Runtime);
 
-impl Job {
+impl JobRuntime {
     /// Starts the runtime.
     ///
     /// # Errors
     ///
     /// The system refuses to start a thread.
-    pub(crate) fn start() -> Result<Self, NoRuntime> {
+    pub(crate) fn start() -> Result<Self, RuntimeError> {
         Self::start_with(&mut Builder::new_current_thread())
     }
 
@@ -39,16 +39,16 @@ impl Job {
     /// # Errors
     ///
     /// The same as for [`start`](Self::start).
-    pub(crate) fn with_threads(threads: usize) -> Result<Self, NoRuntime> {
+    pub(crate) fn with_threads(threads: usize) -> Result<Self, RuntimeError> {
         Self::start_with(Builder::new_current_thread().max_blocking_threads(threads))
     }
 
-    fn start_with(builder: &mut Builder) -> Result<Self, NoRuntime> {
+    fn start_with(builder: &mut Builder) -> Result<Self, RuntimeError> {
         // If no thread can start, tokio panics at the first blocking work.
-        let trial = std::thread::Builder::new().spawn(|| {}).map_err(NoRuntime)?;
+        let trial = std::thread::Builder::new().spawn(|| {}).map_err(RuntimeError)?;
         // The thread does nothing, so it can't panic.
         let _ = trial.join();
-        builder.enable_all().build().map(Self).map_err(NoRuntime)
+        builder.enable_all().build().map(Self).map_err(RuntimeError)
     }
 
     /// Runs a part of the work to completion.

@@ -2,34 +2,34 @@
 
 use std::sync::Arc;
 
-use super::batch::OneImage;
-use super::{Pipeline, PipelineError, What};
+use super::batch::ImageJob;
+use super::{PayloadSource, Pipeline, PipelineError};
 use crate::explain::Explanation;
 use crate::oci::{ImageRef, Manifest};
-use crate::place::KeptUnder;
-use crate::report::{About, Done, Label, Outcome};
+use crate::place::StorageKey;
+use crate::report::{OutcomeLabel, ReportSubject, SignedOutcome, SubjectOutcome};
 use crate::sign::Unlocking;
 use crate::store::{Filed, Filing, Kept, Keyed, OfRun, Signed, Store};
 use crate::verify::{self, own};
 
 /// Signatures that are written together with everything else of their run.
-pub(super) struct Aside {
+pub(super) struct DeferredWrite {
     pub(super) store: Arc<dyn Store>,
-    pub(super) label: Label,
-    pub(super) subject: About,
+    pub(super) label: OutcomeLabel,
+    pub(super) subject: ReportSubject,
     pub(super) from: Vec<String>,
     pub(super) filed: Vec<Filed>,
 }
 
-impl Aside {
+impl DeferredWrite {
     /// The outcome, after everything of the run was stored, or nothing of it.
-    pub(super) fn ended(self, kept: &Result<Done, Explanation>) -> Outcome {
+    pub(super) fn ended(self, kept: &Result<SignedOutcome, Explanation>) -> SubjectOutcome {
         let Self { label, subject, from, filed, .. } = self;
         let result = kept.clone().map(|kept| {
             let added = if kept.added > 0 { filed.len() } else { 0 };
-            Done { added, present: filed.len() - added, ..kept }
+            SignedOutcome { added, present: filed.len() - added, ..kept }
         });
-        Outcome { label, subject, from, result }
+        SubjectOutcome { label, subject, from, result }
     }
 }
 
@@ -37,7 +37,7 @@ impl Pipeline {
     /// The signatures of an image with their storage keys. The image must be in the registry.
     pub(super) async fn file(
         &self,
-        one: &OneImage<'_>,
+        one: &ImageJob<'_>,
         manifest: impl Future<Output = Result<&Manifest, Explanation>>,
     ) -> Result<Vec<Filed>, Explanation> {
         manifest.await?;
@@ -50,10 +50,10 @@ impl Pipeline {
     }
 }
 
-impl What {
+impl PayloadSource {
     /// A signature of `image` with its storage key.
     fn filed(&self, image: &ImageRef, number: usize, signed: Signed) -> Filed {
-        let mut key = KeptUnder::image(image);
+        let mut key = StorageKey::image(image);
         let Self::Attested(_) = self else { return Filed { key, number, signed } };
         // An image can have many attestations. The payload's digest distinguishes them.
         let short: String = signed.payload.digest().hex().chars().take(12).collect();
@@ -69,11 +69,11 @@ pub(super) async fn keep(
     filed: &[Filed],
     run: Option<&OfRun<'_>>,
     mark: bool,
-) -> Result<Done, PipelineError> {
+) -> Result<SignedOutcome, PipelineError> {
     let signer = key.signer().await?;
     let trust = own::trust(signer.public_key());
     let counts = |payload: &[u8], signature: &[u8]| verify::run::counts(&trust, payload, signature);
     let Kept { location, added } = store.keep(&Filing { filed, run, mark, counts: &counts }).await?;
     let present = filed.len().saturating_sub(added);
-    Ok(Done { location, added, present, replaced: 0, key_id: signer.public_key().key_id() })
+    Ok(SignedOutcome { location, added, present, replaced: 0, key_id: signer.public_key().key_id() })
 }

@@ -10,7 +10,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(30);
 
 /// The results of the searches so far.
 #[derive(Debug, Default)]
-pub(super) struct Looks {
+pub(super) struct LookHistory {
     /// Whether a first search has started.
     looking: AtomicBool,
     /// Wakes the subjects that wait for the first search.
@@ -21,7 +21,7 @@ pub(super) struct Looks {
     seen_ours: AtomicBool,
 }
 
-impl Looks {
+impl LookHistory {
     /// Waits briefly for the first subject's search, unless this is the first subject.
     pub(super) async fn wait(&self) {
         if self.looking.swap(true, Ordering::Relaxed) && !self.seen_none.load(Ordering::Relaxed) {

@@ -15,7 +15,7 @@ const OWNERS_FOR: Duration = Duration::from_secs(5);
 
 /// The entries that are left out of the list.
 #[derive(Default)]
-pub(super) struct Lost {
+pub(super) struct LostEntries {
     /// Entries that their signers may restore.
     awaited: Vec<Entry>,
     /// Entries that are left out for good.
@@ -24,7 +24,7 @@ pub(super) struct Lost {
     seen: Option<(Option<Digest>, Instant)>,
 }
 
-impl Lost {
+impl LostEntries {
     /// `wanted` without the entries that are left out.
     pub(super) fn without(&self, wanted: &Shelf) -> Shelf {
         let left_out: Vec<Entry> = self.awaited.iter().chain(&self.given_up).cloned().collect();
@@ -86,7 +86,7 @@ mod tests {
     fn an_overwritten_entry_is_awaited_while_the_list_changes() {
         let begin = Instant::now();
         let other = shelf(&["other"]).entries.remove(0);
-        let mut lost = Lost::default();
+        let mut lost = LostEntries::default();
         lost.awaits(other.clone());
         assert!(lost.without(&shelf(&["own", "other"])).contains(&shelf(&["own"])));
         assert!(!lost.without(&shelf(&["own", "other"])).has(&other));
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn an_entry_that_its_signer_restores_is_wanted_again() {
         let other = shelf(&["other"]);
-        let mut lost = Lost::default();
+        let mut lost = LostEntries::default();
         lost.awaits(other.entries[0].clone());
         assert!(!lost.waits(&other, "here", Instant::now()));
         assert!(lost.is_empty() && lost.without(&other).contains(&other));

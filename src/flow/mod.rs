@@ -49,7 +49,7 @@ use crate::payload::{Attestations, Format};
 use crate::plan::PlannedImage;
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
-use crate::report::{Done, Label};
+use crate::report::{OutcomeLabel, SignedOutcome};
 use crate::sign::{SignError, Unlocking};
 use crate::store::{
     Depth, Descriptor, Filed, Shelf, SignatureList, Signed, Store, StoreError, Subject, Turn,
@@ -57,7 +57,7 @@ use crate::store::{
 use crate::verify;
 
 /// The source of the payloads for each image.
-pub enum What {
+pub enum PayloadSource {
     /// A payload for each image.
     Each {
         /// The format of the payload.
@@ -71,7 +71,7 @@ pub enum What {
     Same(Signed),
 }
 
-impl What {
+impl PayloadSource {
     /// The payloads for an image, never empty.
     fn payloads(&self, planned: &PlannedImage) -> Result<Vec<Payload>, PipelineError> {
         match self {
@@ -101,28 +101,28 @@ pub use attest::AttestJob;
 pub use batch::Batch;
 pub use planned_run::{PlannedRun, RunPlanOptions, plan_run, refused_outcome};
 pub use resolve::{ResolveError, resolve};
-pub use whole::{ImageStore, RunJob, Seen, Whole, WholeError};
-pub use writers::Writers;
+pub use whole::{EventCallback, ImageStore, RunJob, SignJob, SignJobError};
+pub use writers::TagLocks;
 
-use batch::OneImage;
+use batch::ImageJob;
 use keyed::keep;
-use looks::Looks;
-use subjects::{MAX_SUBJECTS, Slot};
+use looks::LookHistory;
+use subjects::{MAX_SUBJECTS, SharedSlot};
 
 /// The configuration for signing images for one store.
 pub struct Pipeline {
     /// The client for the images' registries.
     pub client: Client,
     /// The source of the payloads.
-    pub what: What,
+    pub what: PayloadSource,
     /// The label of the outcomes.
-    pub label: Label,
+    pub label: OutcomeLabel,
     /// The signing key, possibly still being unlocked.
     pub key: Unlocking,
     /// The store that gets the signatures.
     pub store: Arc<dyn Store>,
     /// The locks for the locations that this process writes to.
-    pub writers: Writers,
+    pub writers: TagLocks,
     /// Whether earlier attestations by the same key with the same predicate types are removed. Only stores that keep lists under
     /// tags support it.
     pub replace: bool,
@@ -233,8 +233,8 @@ pub enum PipelineError {
     #[error(
         "the signature of {image} was pushed to {location} but does not verify when it is read back: {why}; \
          pushed: {}; read back: {}",
-        foreign::shown(pushed, 800),
-        foreign::shown(found, 800)
+        foreign::escape(pushed, 800),
+        foreign::escape(found, 800)
     )]
     Spoilt {
         /// The subject to sign.
@@ -280,9 +280,9 @@ impl From<PipelineError> for Explanation {
 }
 
 /// The result for one image in one store.
-enum Ended {
+enum PipelineResult {
     /// The signatures are in the store.
-    Done(Done),
+    Done(SignedOutcome),
     /// The signatures are written later, together with everything else of the run.
     Aside(Vec<Filed>),
 }
@@ -291,21 +291,21 @@ impl Pipeline {
     /// Signs one image, which `manifest` looks up. With `has_run`, signatures that are written with a run are returned for it.
     async fn sign_one(
         &self,
-        one: &OneImage<'_>,
+        one: &ImageJob<'_>,
         manifest: impl Future<Output = Result<&Manifest, Explanation>>,
-        looks: &Looks,
-        slot: Slot<'_>,
+        looks: &LookHistory,
+        slot: SharedSlot<'_>,
         has_run: bool,
-    ) -> Result<Ended, Explanation> {
+    ) -> Result<PipelineResult, Explanation> {
         match self.store.turn() {
             Turn::Image(list) => {
-                let beside = Beside { pipeline: self, list };
-                beside.sign_one(one, manifest, looks, slot).await.map(Ended::Done)
+                let beside = ListPipeline { pipeline: self, list };
+                beside.sign_one(one, manifest, looks, slot).await.map(PipelineResult::Done)
             }
-            Turn::Run(_) if has_run => self.file(one, manifest).await.map(Ended::Aside),
+            Turn::Run(_) if has_run => self.file(one, manifest).await.map(PipelineResult::Aside),
             Turn::Run(keyed) | Turn::Subject(keyed) => {
                 let filed = self.file(one, manifest).await?;
-                Ok(Ended::Done(keep(keyed, &self.key, &filed, None, false).await?))
+                Ok(PipelineResult::Done(keep(keyed, &self.key, &filed, None, false).await?))
             }
         }
     }
@@ -316,12 +316,12 @@ impl Pipeline {
         judge.acceptable().map_err(refused)
     }
 
-    async fn sign_all(&self, one: &OneImage<'_>, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
+    async fn sign_all(&self, one: &ImageJob<'_>, payloads: &[Payload]) -> Result<Vec<Signed>, PipelineError> {
         let mut all = Vec::with_capacity(payloads.len());
         for payload in payloads {
             all.push(match &self.what {
-                What::Same(signed) => signed.clone(),
-                What::Each { .. } | What::Attested(_) => {
+                PayloadSource::Same(signed) => signed.clone(),
+                PayloadSource::Each { .. } | PayloadSource::Attested(_) => {
                     one.signatures.of(&self.key, payload, &one.planned.image).await?
                 }
             });
@@ -331,23 +331,23 @@ impl Pipeline {
 }
 
 /// A pipeline for a store that keeps a list beside each image.
-struct Beside<'a> {
+struct ListPipeline<'a> {
     pipeline: &'a Pipeline,
     list: &'a dyn SignatureList,
 }
 
-impl Beside<'_> {
+impl ListPipeline<'_> {
     /// Signs one image, which `manifest` looks up.
     ///
     /// A subject that only waits to confirm its signature gives up its slot.
     async fn sign_one(
         &self,
-        one: &OneImage<'_>,
+        one: &ImageJob<'_>,
         manifest: impl Future<Output = Result<&Manifest, Explanation>>,
-        looks: &Looks,
-        slot: Slot<'_>,
-    ) -> Result<Done, Explanation> {
-        let OneImage { planned, .. } = one;
+        looks: &LookHistory,
+        slot: SharedSlot<'_>,
+    ) -> Result<SignedOutcome, Explanation> {
+        let ImageJob { planned, .. } = one;
         let image = &planned.image;
         let late = self.looks_late(image, looks).await;
         let payloads = self.pipeline.what.payloads(planned)?;
@@ -373,7 +373,7 @@ impl Beside<'_> {
     /// That is worthwhile only if no signature is expected, because the first subject had none. If there is a signature after all, the
     /// payload was uploaded in vain. And it is worthwhile only for a near registry: for others, the search costs no time, because it runs
     /// while the subject waits for something else.
-    async fn looks_late(&self, image: &ImageRef, looks: &Looks) -> bool {
+    async fn looks_late(&self, image: &ImageRef, looks: &LookHistory) -> bool {
         looks.wait().await;
         looks.expect_none() && self.pipeline.client.is_near(self.list.repository(image))
     }
@@ -386,13 +386,13 @@ impl Beside<'_> {
     /// Adds the signatures that `shelf` lacks; `None` if the list was not read yet.
     async fn add(
         &self,
-        one: &OneImage<'_>,
+        one: &ImageJob<'_>,
         manifest: &Manifest,
         payloads: &[Payload],
         shelf: Option<Shelf>,
         judge: &verify::Own<'_>,
-        slot: Slot<'_>,
-    ) -> Result<Done, PipelineError> {
+        slot: SharedSlot<'_>,
+    ) -> Result<SignedOutcome, PipelineError> {
         let image = &one.planned.image;
         let expected = shelf.clone().unwrap_or_default();
         let mut signed =
@@ -410,9 +410,10 @@ impl Beside<'_> {
         let (mut added, mut replaced) = (0, 0);
         if !signed.is_empty() || !removed.is_empty() {
             let subject = Subject { image: image.clone(), descriptor: descriptor(manifest) };
-            (added, replaced) = self.settle(shelf, &subject, signed, removed, judge, slot).await?;
+            (added, replaced) =
+                self.write_until_stable(shelf, &subject, signed, removed, judge, slot).await?;
         }
-        Ok(Done {
+        Ok(SignedOutcome {
             location: self.list.location(image),
             added,
             present: payloads.len() - added,
@@ -425,7 +426,7 @@ impl Beside<'_> {
     async fn make(
         &self,
         shelf: &Shelf,
-        one: &OneImage<'_>,
+        one: &ImageJob<'_>,
         payloads: &[Payload],
     ) -> Result<Vec<Signed>, PipelineError> {
         if payloads.is_empty() {

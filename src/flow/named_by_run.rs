@@ -14,12 +14,12 @@ use crate::registry::{Keychain, RegistryError, WithGivenLogin};
 const SHOWN: usize = 10;
 
 /// The repositories of a run, to which cosign's registry flags apply.
-pub(crate) struct NamedByRun<'a> {
+pub(crate) struct RunRegistries<'a> {
     access: &'a RegistryAccess,
     repositories: Vec<&'a Repository>,
 }
 
-impl<'a> NamedByRun<'a> {
+impl<'a> RunRegistries<'a> {
     /// Collects the repositories of `images` and the `repository` of the signatures.
     pub(crate) fn new(
         access: &'a RegistryAccess,

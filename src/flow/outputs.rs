@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::discover::Subjects;
-use super::{PipelineError, Whole, look_up, setup, sign};
-use crate::config::Origin;
+use super::discover::SignPlan;
+use super::{PipelineError, SignJob, look_up, setup, sign};
+use crate::config::ValueOrigin;
 use crate::explain::explain;
 use crate::formats::PayloadError;
 use crate::place::Encoding;
-use crate::report::{Done, Expected, Outcome, Pending, ReportError};
+use crate::report::{ExpectedOutcome, PendingFile, ReportError, SignedOutcome, SubjectOutcome};
 use crate::sign::SignError;
 use crate::store::{Signed, StoreError, bundle};
 
@@ -39,13 +39,13 @@ impl FileContent {
 }
 
 /// A requested output file.
-pub(crate) struct OutputFile {
+pub(crate) struct SignOutputFile {
     /// The content to write.
     pub(crate) what: FileContent,
     /// The path of the file.
     pub(crate) path: PathBuf,
     /// The flag or variable that requests it.
-    pub(crate) origin: Origin,
+    pub(crate) origin: ValueOrigin,
 }
 
 /// Why an output file can't be written.
@@ -66,15 +66,15 @@ pub(crate) enum OutputsError {
     #[error("--upload=false works only for image signatures, but the configuration also signs a run")]
     Runs,
     #[error("{0} can be written for one image only, but {1} are signed")]
-    Several(Origin, usize),
+    Several(ValueOrigin, usize),
     #[error("{0} can be written for one image only, but --recursive also signs the manifests of an index")]
-    Recursive(Origin),
+    Recursive(ValueOrigin),
     #[error("{0}: the encoding dsse has no Sigstore bundle")]
-    NoBundle(Origin),
+    NoBundle(ValueOrigin),
     #[error("{0}: the encoding sigstore-bundle has no separate signature and payload")]
-    OnlyBundle(Origin),
+    OnlyBundle(ValueOrigin),
     #[error("{0}: image signatures are turned off")]
-    NoImages(Origin),
+    NoImages(ValueOrigin),
 }
 
 explain! { OutputsError,
@@ -95,28 +95,28 @@ explain! { OutputsError,
 }
 
 /// The requested files. None of them exists before [`write`](Self::write).
-pub(crate) struct Outputs {
-    files: Vec<(FileContent, Pending)>,
+pub(crate) struct SignOutputs {
+    files: Vec<(FileContent, PendingFile)>,
     /// The path of the first file.
     location: String,
     /// Whether the signature is also written to the stores.
     pub(crate) uploads: bool,
 }
 
-impl Outputs {
+impl SignOutputs {
     /// Checks that the flags fit the configuration and the subjects, and that each file can be written.
     ///
     /// # Errors
     ///
     /// The flags don't fit, or a file can't be written.
     pub(crate) fn prepare(
-        asked: Vec<OutputFile>,
+        asked: Vec<SignOutputFile>,
         uploads: bool,
-        subjects: &Subjects,
+        subjects: &SignPlan,
     ) -> Result<Self, OutputsError> {
         let config = &subjects.config;
         let images = subjects.plan.images.len() + subjects.plan.tags.len();
-        for OutputFile { what, origin, .. } in &asked {
+        for SignOutputFile { what, origin, .. } in &asked {
             let origin = origin.clone();
             match what {
                 _ if config.images.is_empty() => return Err(OutputsError::NoImages(origin)),
@@ -136,14 +136,15 @@ impl Outputs {
             return Err(OutputsError::Runs);
         }
         let location = asked.first().map(|file| file.path.display().to_string()).unwrap_or_default();
-        let pending =
-            |file: OutputFile| Ok((file.what, Pending::new(&file.path).map_err(ReportError::of_file)?));
+        let pending = |file: SignOutputFile| {
+            Ok((file.what, PendingFile::new(&file.path).map_err(ReportError::of_file)?))
+        };
         let files = asked.into_iter().map(pending).collect::<Result<_, ReportError>>()?;
         Ok(Self { files, location, uploads })
     }
 
     /// The expected outcomes, for the stores or only for the files.
-    pub(crate) fn expected(&self, subjects: &Subjects) -> Vec<Expected> {
+    pub(crate) fn expected(&self, subjects: &SignPlan) -> Vec<ExpectedOutcome> {
         let mut expected = subjects.expected();
         if !self.uploads {
             expected.truncate(1);
@@ -153,7 +154,11 @@ impl Outputs {
     }
 
     /// Signs the image only for the files, and returns the outcome.
-    pub(crate) async fn sign_alone(&mut self, whole: &Whole, subjects: &Subjects) -> Option<Outcome> {
+    pub(crate) async fn sign_alone(
+        &mut self,
+        whole: &SignJob,
+        subjects: &SignPlan,
+    ) -> Option<SubjectOutcome> {
         let expected = self.expected(subjects).into_iter().next()?;
         let planned = subjects.plan.images.first()?;
         let location = self.location.clone();
@@ -161,9 +166,9 @@ impl Outputs {
             look_up(&whole.client, &planned.image).await?;
             let added = self.write(whole, subjects).await?;
             let key_id = whole.key.signer().await?.public_key().key_id();
-            Ok::<_, OutputsError>(Done { location, added, present: 0, replaced: 0, key_id })
+            Ok::<_, OutputsError>(SignedOutcome { location, added, present: 0, replaced: 0, key_id })
         };
-        Some(Outcome::of_image(expected.label, planned.image.clone(), expected.from, result.await))
+        Some(SubjectOutcome::of_image(expected.label, planned.image.clone(), expected.from, result.await))
     }
 
     /// Writes the files, and returns the number of signatures in them.
@@ -171,7 +176,11 @@ impl Outputs {
     /// # Errors
     ///
     /// The key can't sign, or a file can't be written.
-    pub(crate) async fn write(&mut self, whole: &Whole, subjects: &Subjects) -> Result<usize, OutputsError> {
+    pub(crate) async fn write(
+        &mut self,
+        whole: &SignJob,
+        subjects: &SignPlan,
+    ) -> Result<usize, OutputsError> {
         let Some(planned) = subjects.plan.images.first().filter(|_| !self.files.is_empty()) else {
             return Ok(0);
         };

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use super::access::{self, AccessError};
-use super::job::{Job, NoRuntime};
-use super::named_by_run::NamedByRun;
+use super::job::{JobRuntime, RuntimeError};
+use super::named_by_run::RunRegistries;
 use super::process::{Notices, ProcessEnvironment};
 use crate::cluster::Reach;
-use crate::config::Verification;
+use crate::config::VerifyConfig;
 use crate::explain::explain;
 use crate::oci::Repository;
 use crate::registry::RegistryError;
@@ -24,7 +24,7 @@ pub(crate) enum RegistriesError {
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
 }
 
 explain! { RegistriesError,
@@ -41,7 +41,7 @@ explain! { RegistriesError,
 ///
 /// The credentials, a file or an address can't be used.
 pub(crate) fn client<'a>(
-    config: &'a Verification,
+    config: &'a VerifyConfig,
     environment: &dyn ProcessEnvironment,
     images: impl IntoIterator<Item = &'a Repository>,
     access: Access,
@@ -58,10 +58,10 @@ pub(crate) fn client<'a>(
         access,
         ..ClientOptions::new(deadline)
     };
-    let named = NamedByRun::new(&config.registry, images, config.repository.as_ref());
+    let named = RunRegistries::new(&config.registry, images, config.repository.as_ref());
     named.add_to(&mut options, notices);
     if config.registry.allow_http || config.registry.k8s_keychain {
-        Job::start()?.run(async {
+        JobRuntime::start()?.run(async {
             named.allow_http(&mut options).await?;
             if config.registry.k8s_keychain {
                 let folder = config.cluster_credentials.clone();

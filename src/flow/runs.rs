@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::access::reach;
-use super::job::{Job, NoRuntime};
+use super::job::{JobRuntime, RuntimeError};
 use super::process::ProcessEnvironment;
 use crate::cluster::truth::{self, TruthError};
 use crate::cluster::{Cluster, ClusterError, Pods, RunsError, Told, so_far};
@@ -34,7 +34,7 @@ pub(crate) struct FoundRun {
 
 /// The runs to sign for, and whether their results name the images.
 #[derive(Debug, Default)]
-pub(crate) struct Found {
+pub(crate) struct FoundRuns {
     pub(crate) runs: Vec<FoundRun>,
     /// Whether images come from the first run's results rather than this step's directories.
     pub(crate) outside: bool,
@@ -44,10 +44,10 @@ pub(crate) struct Found {
 
 /// Why a run can't be found or read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FindError {
-    #[error("cannot read the run in {}", foreign::shown(&path.display().to_string(), 512))]
+pub(crate) enum FindRunsError {
+    #[error("cannot read the run in {}", foreign::escape(&path.display().to_string(), 512))]
     Read { path: PathBuf, source: InputError },
-    #[error("{} contains no run that can be signed", foreign::shown(&path.display().to_string(), 512))]
+    #[error("{} contains no run that can be signed", foreign::escape(&path.display().to_string(), 512))]
     Run { path: PathBuf, source: RunError },
     #[error("the cluster returned no run that can be signed")]
     Object(#[from] RunError),
@@ -60,10 +60,10 @@ pub(crate) enum FindError {
     #[error("{0} does not belong to a PipelineRun, but artifacts.pipelinerun.storage is set")]
     NoPipelineRun(String),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
 }
 
-explain! { FindError,
+explain! { FindRunsError,
     Self::Read { source, .. } if source.hint().is_some() => ["run-file-unread", Usage, hint source.hint()],
     Self::Read { .. } => ["run-file-unread", Usage,
         "name a file with a TaskRun, or a PipelineRun and its TaskRuns: kubectl get taskrun NAME -o yaml"],
@@ -76,21 +76,24 @@ explain! { FindError,
 }
 
 /// Finds the runs that the configuration names, if it signs anything for runs.
-pub(crate) fn find(config: &Config, environment: &dyn ProcessEnvironment) -> Result<Found, FindError> {
+pub(crate) fn find(
+    config: &Config,
+    environment: &dyn ProcessEnvironment,
+) -> Result<FoundRuns, FindRunsError> {
     if let RunSource::File(path) = &config.run {
         return from_file(path, config.require_pod);
     }
     let asked = !config.runs.task_run.stores.is_empty() || !config.runs.pipeline_run.stores.is_empty();
     if !asked && matches!(config.run, RunSource::Own { .. }) {
-        return Ok(Found::default());
+        return Ok(FoundRuns::default());
     }
-    Job::start()?.run(from_cluster(config, environment))
+    JobRuntime::start()?.run(from_cluster(config, environment))
 }
 
-fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
+fn from_file(path: &Path, require_pod: bool) -> Result<FoundRuns, FindRunsError> {
     let bytes = input::read_or_stdin(path, MAX_FILE_BYTES);
-    let bytes = bytes.map_err(|source| FindError::Read { path: path.to_owned(), source })?;
-    let run = Run::parse(&bytes).map_err(|source| FindError::Run { path: path.to_owned(), source })?;
+    let bytes = bytes.map_err(|source| FindRunsError::Read { path: path.to_owned(), source })?;
+    let run = Run::parse(&bytes).map_err(|source| FindRunsError::Run { path: path.to_owned(), source })?;
     let name = format!("{} {}/{}", run.kind(), run.namespace(), run.name());
     let unchecked = "it is from a file: Stepseal did not check that its steps wrote these results".to_owned();
     let blocked = require_pod.then(|| {
@@ -99,10 +102,13 @@ fn from_file(path: &Path, require_pod: bool) -> Result<Found, FindError> {
     });
     let passed_over = run.passed_over().map(str::to_owned);
     let notes = std::iter::once(unchecked).chain(passed_over).collect();
-    Ok(Found { runs: vec![FoundRun { run, notes, blocked, known: None }], outside: true, requests: 0 })
+    Ok(FoundRuns { runs: vec![FoundRun { run, notes, blocked, known: None }], outside: true, requests: 0 })
 }
 
-async fn from_cluster(config: &Config, environment: &dyn ProcessEnvironment) -> Result<Found, FindError> {
+async fn from_cluster(
+    config: &Config,
+    environment: &dyn ProcessEnvironment,
+) -> Result<FoundRuns, FindRunsError> {
     let env = |name: &str| environment.get(name);
     let reach = reach(config, environment, Instant::now() + config.timeout);
     let cluster = Cluster::connect(&reach, &env).await?;
@@ -110,12 +116,12 @@ async fn from_cluster(config: &Config, environment: &dyn ProcessEnvironment) -> 
         RunSource::TaskRun(name) => {
             let object = cluster.task_run(name).await?;
             let run = checked_task_run(&cluster, object, config.require_pod).await?;
-            Ok(Found { runs: vec![run], outside: true, requests: cluster.requests() })
+            Ok(FoundRuns { runs: vec![run], outside: true, requests: cluster.requests() })
         }
         RunSource::PipelineRun(name) => {
             let object = cluster.pipeline_run(name).await?;
             let (run, _, _) = pipeline_run(&cluster, object, config.require_pod).await?;
-            Ok(Found { runs: vec![run], outside: true, requests: cluster.requests() })
+            Ok(FoundRuns { runs: vec![run], outside: true, requests: cluster.requests() })
         }
         RunSource::Own { uid, name } => {
             let told = Told { task_run: name.clone(), uid: uid.clone() };
@@ -126,19 +132,23 @@ async fn from_cluster(config: &Config, environment: &dyn ProcessEnvironment) -> 
                 let run = Run::from_objects(object, vec![])?;
                 let known = Some(metadata(run.object()));
                 let run = FoundRun { run, notes: Vec::new(), blocked: None, known };
-                return Ok(Found { runs: vec![run], outside: false, requests: cluster.requests() });
+                return Ok(FoundRuns { runs: vec![run], outside: false, requests: cluster.requests() });
             }
             from_finally(&cluster, &own.task_run, config).await
         }
-        RunSource::File(_) => Ok(Found::default()),
+        RunSource::File(_) => Ok(FoundRuns::default()),
     }
 }
 
 /// Within a Pipeline: the PipelineRun so far, and each of its finished TaskRuns.
-async fn from_finally(cluster: &Cluster, task_run: &Value, config: &Config) -> Result<Found, FindError> {
+async fn from_finally(
+    cluster: &Cluster,
+    task_run: &Value,
+    config: &Config,
+) -> Result<FoundRuns, FindRunsError> {
     let Some(object) = cluster.pipeline_run_of(task_run).await? else {
         let name = task_run.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        return Err(FindError::NoPipelineRun(foreign::shown(&format!("TaskRun {name}"), 200)));
+        return Err(FindRunsError::NoPipelineRun(foreign::escape(&format!("TaskRun {name}"), 200)));
     };
     let (run, task_runs, pods) = pipeline_run(cluster, object, config.require_pod).await?;
     let mut runs = vec![run];
@@ -148,7 +158,7 @@ async fn from_finally(cluster: &Cluster, task_run: &Value, config: &Config) -> R
             runs.push(checked(object, pod.as_ref(), config.require_pod)?);
         }
     }
-    Ok(Found { runs, outside: false, requests: cluster.requests() })
+    Ok(FoundRuns { runs, outside: false, requests: cluster.requests() })
 }
 
 /// The part of an object that is needed to write its annotations.
@@ -166,12 +176,12 @@ async fn checked_task_run(
     cluster: &Cluster,
     object: Value,
     require_pod: bool,
-) -> Result<FoundRun, FindError> {
+) -> Result<FoundRun, FindRunsError> {
     let pod = cluster.pod_of(&object).await?;
     checked(object, pod.as_ref(), require_pod)
 }
 
-fn checked(object: Value, pod: Option<&Value>, require_pod: bool) -> Result<FoundRun, FindError> {
+fn checked(object: Value, pod: Option<&Value>, require_pod: bool) -> Result<FoundRun, FindRunsError> {
     let verdict = truth::check(&object, pod).verdict(require_pod);
     let run = Run::from_objects(object, vec![])?;
     let (notes, blocked) = match verdict {
@@ -187,7 +197,7 @@ async fn pipeline_run(
     cluster: &Cluster,
     object: Value,
     require_pod: bool,
-) -> Result<(FoundRun, Vec<Value>, Pods), FindError> {
+) -> Result<(FoundRun, Vec<Value>, Pods), FindRunsError> {
     let children = cluster.task_runs_of(&object).await?;
     let pods = cluster.pods_of(&object).await?;
     let done = children.task_runs.iter().filter(|task_run| is_done(task_run));
@@ -216,7 +226,7 @@ async fn pipeline_run(
 }
 
 /// The Task results that the steps have written so far, in the types that the Task declares.
-fn results(config: &Config, task_run: &Value) -> Result<Vec<(String, Value)>, FindError> {
+fn results(config: &Config, task_run: &Value) -> Result<Vec<(String, Value)>, FindRunsError> {
     let declared = ["/status/taskSpec/results", "/spec/taskSpec/results"];
     let declared = declared.iter().find_map(|at| task_run.pointer(at)?.as_array());
     let mut results = Vec::new();

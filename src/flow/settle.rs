@@ -17,9 +17,9 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use super::lost::Lost;
-use super::subjects::Slot;
-use super::{Beside, PipelineError};
+use super::lost::LostEntries;
+use super::subjects::SharedSlot;
+use super::{ListPipeline, PipelineError};
 use crate::registry::RegistryError;
 use crate::store::{
     Depth, Entry, LONGEST_WATCH, Own as StoredOwn, Shelf, Signed, StoreError, Subject, Written,
@@ -45,7 +45,7 @@ const TORN_ATTEMPTS: u32 = 8;
 const TORN_FOR: Duration = Duration::from_secs(5);
 
 /// A write in progress: the wanted list, and the state of the attempts.
-struct Settling<'a> {
+struct PendingWrite<'a> {
     subject: &'a Subject,
     judge: &'a Own<'a>,
     /// The signatures to add.
@@ -57,7 +57,7 @@ struct Settling<'a> {
     /// How many of the first entries in `wanted` come from the last read.
     here: usize,
     /// The entries that are left out.
-    lost: Lost,
+    lost: LostEntries,
     /// The entries of this key to remove. All other entries stay, and so do later additions.
     removed: Vec<Entry>,
     /// How many times they reappeared beside all the new signatures.
@@ -72,14 +72,14 @@ struct Settling<'a> {
 
 /// The consecutive failed writes.
 #[derive(Default)]
-struct Failures {
+struct WriteFailures {
     /// Writes that failed with a transient error.
     transient: u32,
     /// Writes that the registry refused because a part is missing.
-    torn: Torn,
+    torn: TornWrites,
 }
 
-impl Settling<'_> {
+impl PendingWrite<'_> {
     /// The entries to keep beside the new signatures.
     fn list(&self) -> Cow<'_, Shelf> {
         match (self.lost.is_empty(), self.removed.is_empty()) {
@@ -110,27 +110,27 @@ impl Settling<'_> {
     }
 }
 
-impl Beside<'_> {
+impl ListPipeline<'_> {
     /// Adds the signatures of `signed` that `shelf` lacks and removes `removed`, and repeats the write until a read shows the whole list. Returns
     /// how many entries were added and how many removed.
-    pub(super) async fn settle(
+    pub(super) async fn write_until_stable(
         &self,
         shelf: Shelf,
         subject: &Subject,
         signed: Vec<Signed>,
         removed: Vec<Entry>,
         judge: &Own<'_>,
-        slot: Slot<'_>,
+        slot: SharedSlot<'_>,
     ) -> Result<(usize, usize), PipelineError> {
         let own = self.list.own(subject, &signed)?;
-        let mut settling = Settling {
+        let mut settling = PendingWrite {
             subject,
             judge,
             signed,
             own,
             here: shelf.entries.len(),
             wanted: shelf,
-            lost: Lost::default(),
+            lost: LostEntries::default(),
             removed,
             put_back: 0,
             waits: false,
@@ -145,11 +145,11 @@ impl Beside<'_> {
                 return Ok((0, 0));
             }
         }
-        self.write_until_there(settling, slot).await
+        self.write_loop(settling, slot).await
     }
 
     /// Reads the list again, and drops the work that is already done.
-    async fn look_again(&self, settling: &mut Settling<'_>) -> Result<(), PipelineError> {
+    async fn look_again(&self, settling: &mut PendingWrite<'_>) -> Result<(), PipelineError> {
         let now = self.look(settling).await?;
         settling.signed.retain(|signed| !now.counts(&signed.payload.digest()));
         settling.own.retain(|own| !now.counts(&own.payload));
@@ -158,17 +158,17 @@ impl Beside<'_> {
         Ok(())
     }
 
-    async fn look(&self, settling: &Settling<'_>) -> Result<Shelf, StoreError> {
+    async fn look(&self, settling: &PendingWrite<'_>) -> Result<Shelf, StoreError> {
         self.list.read(&settling.subject.image, Depth::Only(&settling.own), settling.judge).await
     }
 
-    async fn write_until_there(
+    async fn write_loop(
         &self,
-        mut settling: Settling<'_>,
-        slot: Slot<'_>,
+        mut settling: PendingWrite<'_>,
+        slot: SharedSlot<'_>,
     ) -> Result<(usize, usize), PipelineError> {
         let mut slot = Some(slot);
-        let mut failures = Failures::default();
+        let mut failures = WriteFailures::default();
         let mut attempt = 0_u32;
         loop {
             attempt = attempt.saturating_add(1);
@@ -204,8 +204,8 @@ impl Beside<'_> {
     /// Writes once, and returns how long to wait before the confirming read.
     async fn write(
         &self,
-        settling: &mut Settling<'_>,
-        failures: &mut Failures,
+        settling: &mut PendingWrite<'_>,
+        failures: &mut WriteFailures,
     ) -> Result<Duration, PipelineError> {
         let list = settling.list().into_owned();
         let write = self.list.write(&list, settling.subject, &settling.signed).await;
@@ -215,12 +215,12 @@ impl Beside<'_> {
         match write {
             Ok(Written::Alone { took }) => {
                 settling.pushed = true;
-                failures.torn = Torn::default();
+                failures.torn = TornWrites::default();
                 return Ok(self.confirm_after(took, settling));
             }
             Ok(Written::Met(others)) => {
                 settling.contended = true;
-                failures.torn = Torn::default();
+                failures.torn = TornWrites::default();
                 settling.wanted.absorb(&others);
             }
             Ok(Written::Lacks { refusal, gone }) => {
@@ -238,8 +238,8 @@ impl Beside<'_> {
     /// Leaves out `gone`, because the registry accepts only lists without these entries.
     fn leave_out(
         &self,
-        settling: &mut Settling<'_>,
-        failures: &mut Failures,
+        settling: &mut PendingWrite<'_>,
+        failures: &mut WriteFailures,
         gone: Vec<Entry>,
         refusal: &StoreError,
     ) {
@@ -258,11 +258,11 @@ impl Beside<'_> {
             );
             settling.lost.give_up(entry, &location, &why);
         }
-        failures.torn = Torn::default();
+        failures.torn = TornWrites::default();
     }
 
     /// Warns about list entries whose content the registry doesn't have.
-    fn tell_of(&self, settling: &Settling<'_>, gone: &[Entry]) {
+    fn warn_about(&self, settling: &PendingWrite<'_>, gone: &[Entry]) {
         let location = self.list.location(&settling.subject.image);
         for digest in gone.iter().filter_map(Entry::digest) {
             tracing::warn!("the list at {location} names {digest}, but the registry does not have it");
@@ -272,7 +272,7 @@ impl Beside<'_> {
     /// Reads the list, and returns it if it isn't complete and stable; `None` if the write is done.
     async fn incomplete(
         &self,
-        settling: &mut Settling<'_>,
+        settling: &mut PendingWrite<'_>,
         wait: Duration,
     ) -> Result<Option<Shelf>, PipelineError> {
         let mut seen = self.look(settling).await?;
@@ -287,7 +287,7 @@ impl Beside<'_> {
             }
             let mended = self.list.mend(&seen, settling.subject, &settling.signed).await?;
             if !mended.put_back {
-                self.tell_of(settling, &mended.gone);
+                self.warn_about(settling, &mended.gone);
                 return Ok(None);
             }
         }
@@ -298,10 +298,10 @@ impl Beside<'_> {
     ///
     /// A new signature that is missing, because another writer's list lacks it, is written again. A signature that was `pushed` but
     /// doesn't verify is an error, because another write wouldn't change that.
-    fn complete(&self, settling: &mut Settling<'_>, seen: &Shelf) -> Result<bool, PipelineError> {
+    fn complete(&self, settling: &mut PendingWrite<'_>, seen: &Shelf) -> Result<bool, PipelineError> {
         let location = self.list.location(&settling.subject.image);
         let waits = settling.lost.waits(seen, &location, Instant::now());
-        let Settling { wanted, pushed, .. } = &*settling;
+        let PendingWrite { wanted, pushed, .. } = &*settling;
         let missing: Vec<&StoredOwn> = settling.own.iter().filter(|own| !seen.counts(&own.payload)).collect();
         let spoilt = missing.iter().find_map(|own| Some((own, seen.spoilt(own, wanted)?)));
         if let (true, Some((own, (found, why)))) = (*pushed, spoilt) {
@@ -328,7 +328,7 @@ impl Beside<'_> {
     ///
     /// If a registry's storage stalls now and then, other signers see jitter even when this write was fast. So the uploads before it count too.
     /// Requests to other registries don't count.
-    fn confirm_after(&self, took: Duration, settling: &Settling<'_>) -> Duration {
+    fn confirm_after(&self, took: Duration, settling: &PendingWrite<'_>) -> Duration {
         let image = &settling.subject.image;
         let repository = self.list.repository(image);
         let may_lose = || self.list.may_lose(&settling.wanted, image);
@@ -342,7 +342,7 @@ impl Beside<'_> {
     }
 
     /// Waits after a failed write, if a retry can help and there is time left.
-    async fn pause(&self, failures: &mut Failures, error: StoreError) -> Result<(), StoreError> {
+    async fn pause(&self, failures: &mut WriteFailures, error: StoreError) -> Result<(), StoreError> {
         let again = match error.registry() {
             _ if matches!(error, StoreError::SubjectElsewhere { .. }) => false,
             Some(registry) if registry.is_transient() => {
@@ -369,12 +369,12 @@ fn is_torn(error: &RegistryError) -> bool {
 
 /// The consecutive refusals for which [`is_torn`] is true.
 #[derive(Default)]
-struct Torn {
+struct TornWrites {
     times: u32,
     since: Option<Instant>,
 }
 
-impl Torn {
+impl TornWrites {
     /// Counts a refusal at `now`. Returns whether the condition may still be temporary.
     fn may_pass(&mut self, now: Instant) -> bool {
         self.times += 1;
@@ -397,10 +397,10 @@ mod tests {
     #[test]
     fn a_torn_write_is_given_up_after_enough_attempts_and_time() {
         let begin = Instant::now();
-        let mut torn = Torn::default();
+        let mut torn = TornWrites::default();
         assert!((0..100).all(|_| torn.may_pass(begin)), "many attempts, but not enough time");
         assert!(!torn.may_pass(begin + TORN_FOR));
-        let mut torn = Torn::default();
+        let mut torn = TornWrites::default();
         let mut later = begin;
         for _ in 1..TORN_ATTEMPTS {
             assert!(torn.may_pass(later), "enough time, but few attempts");

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::access::{self, Access, AccessError, reach};
-use super::job::NoRuntime;
-use super::named_by_run::NamedByRun;
+use super::access::{self, AccessError, SigningAccess, reach};
+use super::job::RuntimeError;
+use super::named_by_run::RunRegistries;
 use super::process::{Notices, ProcessEnvironment};
 use super::registries::network;
-use super::{ImageStore, Whole, Writers};
+use super::{ImageStore, SignJob, TagLocks};
 use crate::cluster::{Cluster, ClusterError};
 use crate::config::{Config, OciStorage};
 use crate::explain::explain;
@@ -17,13 +17,13 @@ use crate::payload::{CosignStatement, Format, SimpleSigning};
 use crate::place::Encoding;
 use crate::registry::RegistryError;
 use crate::registry::client::{Client, ClientOptions};
-use crate::report::Label;
+use crate::report::OutcomeLabel;
 use crate::sign::SignError;
 use crate::store::{self, Contents, Setup, Store};
 
 /// Why the setup of a run fails.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BeginError {
+pub(crate) enum SignSetupError {
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
@@ -33,10 +33,10 @@ pub(crate) enum BeginError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
 }
 
-explain! { BeginError,
+explain! { SignSetupError,
     Self::Access(error) => [of error],
     Self::Sign(error) => [of error],
     Self::Registry(error) => [of error],
@@ -63,13 +63,13 @@ pub(crate) fn keyed_format(config: &Config) -> fn() -> Box<dyn Format> {
 }
 
 /// The labels of image signatures in all stores.
-pub(crate) fn image_labels(config: &Config) -> Vec<Label> {
+pub(crate) fn image_labels(config: &Config) -> Vec<OutcomeLabel> {
     let elsewhere = keyed_format(config)().name();
     let labels = config.images.iter().flat_map(|store| {
-        Label::each(Label::IMAGE.artifact, elsewhere, *store, &config.oci.encodings).into_iter()
+        OutcomeLabel::each(OutcomeLabel::IMAGE.artifact, elsewhere, *store, &config.oci.encodings).into_iter()
     });
-    let of_encoding = |label: Label| match label.encoding {
-        Some(encoding) => Label { format: format(encoding)().name(), ..label },
+    let of_encoding = |label: OutcomeLabel| match label.encoding {
+        Some(encoding) => OutcomeLabel { format: format(encoding)().name(), ..label },
         None => label,
     };
     labels.map(of_encoding).collect()
@@ -77,16 +77,17 @@ pub(crate) fn image_labels(config: &Config) -> Vec<Label> {
 
 /// Sets up everything that a run needs. Unlocking the key starts here and continues in the background. The registries of `images` get plain
 /// HTTP if `storage.oci.repository.insecure` is set. `annotates` says whether the run writes to the cluster.
-pub(crate) async fn begin(
+pub(crate) async fn setup(
     config: &Config,
     environment: &dyn ProcessEnvironment,
     begun: Instant,
     images: &[impl AsRef<Repository>],
     annotates: bool,
     notices: &mut Notices<'_>,
-) -> Result<Whole, BeginError> {
+) -> Result<SignJob, SignSetupError> {
     let deadline = begun + config.timeout;
-    let Access { key, keychain, requests } = access::open(config, environment, deadline, notices).await?;
+    let SigningAccess { key, keychain, requests } =
+        access::open(config, environment, deadline, notices).await?;
     environment.forget_keys();
     if config.agent.is_some() {
         // Payloads are pushed while a key is being unlocked. An agent is checked first, because it may have an unexpected key.
@@ -94,7 +95,7 @@ pub(crate) async fn begin(
     }
     let mut options = client_options(config, environment, deadline, images);
     let repositories = images.iter().map(AsRef::as_ref);
-    let named = NamedByRun::new(&config.registry, repositories, config.oci.repository.as_ref());
+    let named = RunRegistries::new(&config.registry, repositories, config.oci.repository.as_ref());
     named.add_to(&mut options, notices);
     named.allow_http(&mut options).await?;
     let keychain = named.keychain(keychain, &options);
@@ -117,7 +118,7 @@ pub(crate) async fn begin(
     let mut signatures = store::open(Contents::Signatures, &setup);
     signatures.retain(|store| config.images.contains(&store.kind()));
     let format_in = |store: &dyn Store| store.encoding().map_or(keyed_format(config), format);
-    Ok(Whole {
+    Ok(SignJob {
         images: signatures
             .into_iter()
             .map(|store| ImageStore { format: format_in(&*store), store })
@@ -125,7 +126,7 @@ pub(crate) async fn begin(
         attestations: store::open(Contents::Attestations, &setup),
         client: client.clone(),
         key,
-        writers: Writers::default(),
+        writers: TagLocks::default(),
         jobs: config.jobs,
         recursive: config.recursive,
         deadline,

@@ -3,35 +3,35 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::discover::{Named, Subjects, SubjectsError};
-use super::job::Job;
-use super::outputs::{OutputFile, Outputs, OutputsError};
+use super::discover::{NamedImages, SignPlan, SignPlanError};
+use super::job::JobRuntime;
+use super::outputs::{OutputsError, SignOutputFile, SignOutputs};
 use super::process::ProcessEnvironment;
-use super::session::{self, Ended, Observer, Task};
-use super::setup::BeginError;
-use super::{Seen, Whole};
+use super::session::{self, Observer, SessionResult, SessionTask};
+use super::setup::SignSetupError;
+use super::{EventCallback, SignJob};
 use crate::config::Config;
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation, explain};
 use crate::oci::Repository;
 use crate::plan::Plan;
 use crate::process::Protection;
-use crate::report::own_results::OwnResults;
-use crate::report::{Event, Expected, Pending, Report, ReportError};
+use crate::report::own_results::StepResults;
+use crate::report::{ExpectedOutcome, PendingFile, Report, ReportError, RunEvent};
 
 /// How many notes about one run the log shows. Each of hundreds of TaskRuns may have a note.
 const SHOWN_NOTES: usize = 20;
 
 /// The parsed command `sign`.
-pub(crate) struct SignRequest {
+pub(crate) struct SignCommand {
     /// The start time of the command.
     pub(crate) begun: Instant,
     /// The settings of the command.
     pub(crate) config: Config,
     /// The images that arguments name.
-    pub(crate) named: Named,
+    pub(crate) named: NamedImages,
     /// The requested output files.
-    pub(crate) files: Vec<OutputFile>,
+    pub(crate) files: Vec<SignOutputFile>,
     /// Whether signatures are written to the stores.
     pub(crate) uploads: bool,
     /// How this process is protected.
@@ -42,7 +42,7 @@ pub(crate) struct SignRequest {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignRunError {
     #[error(transparent)]
-    Subjects(#[from] SubjectsError),
+    Subjects(#[from] SignPlanError),
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error(transparent)]
@@ -61,15 +61,15 @@ explain! { SignRunError,
 ///
 /// The subjects can't be determined, or an output file can't be created.
 pub(crate) fn carry_out(
-    request: SignRequest,
+    request: SignCommand,
     environment: &dyn ProcessEnvironment,
     observer: &mut dyn Observer,
-) -> Result<Ended, SignRunError> {
-    let SignRequest { begun, config, named, files, uploads, protection } = request;
-    let subjects = Subjects::read(config, &named, environment, &mut |line| observer.line(line))?;
-    let file = subjects.config.report.as_deref().map(Pending::new).transpose()?;
-    let own_results = OwnResults::prepare(&own_folders(&subjects))?;
-    let outputs = Outputs::prepare(files, uploads, &subjects)?;
+) -> Result<SessionResult, SignRunError> {
+    let SignCommand { begun, config, named, files, uploads, protection } = request;
+    let subjects = SignPlan::read(config, &named, environment, &mut |line| observer.line(line))?;
+    let file = subjects.config.report.as_deref().map(PendingFile::new).transpose()?;
+    let own_results = StepResults::prepare(&own_folders(&subjects))?;
+    let outputs = SignOutputs::prepare(files, uploads, &subjects)?;
     let (output, notes) = (subjects.config.output, subjects.report_notes());
     let mut signing = Signing { subjects, outputs };
     let expected = signing.expected();
@@ -84,11 +84,11 @@ pub(crate) fn carry_out(
             .unwrap_or_else(|error| refused(&Explanation::of(&error), observer)),
     };
     let report = report.noting(notes).protected_by(protection);
-    Ok(Ended { report, exit, output, file, own_results: Some(own_results) })
+    Ok(SessionResult { report, exit, output, file, own_results: Some(own_results) })
 }
 
 /// The directories for the step's own results: those in the settings, or this step's results directory, if it exists.
-fn own_folders(subjects: &Subjects) -> Vec<PathBuf> {
+fn own_folders(subjects: &SignPlan) -> Vec<PathBuf> {
     match &subjects.config.own_results {
         Some(folders) => folders.clone(),
         None => {
@@ -100,8 +100,8 @@ fn own_folders(subjects: &Subjects) -> Vec<PathBuf> {
 
 /// A `sign` run: the plan and the output files.
 struct Signing {
-    subjects: Subjects,
-    outputs: Outputs,
+    subjects: SignPlan,
+    outputs: SignOutputs,
 }
 
 impl Signing {
@@ -111,8 +111,8 @@ impl Signing {
         environment: &dyn ProcessEnvironment,
         begun: Instant,
         observer: &mut dyn Observer,
-    ) -> Result<(Report, ExitCode), BeginError> {
-        let job = Job::start()?;
+    ) -> Result<(Report, ExitCode), SignSetupError> {
+        let job = JobRuntime::start()?;
         for problem in &self.subjects.plan.problems {
             observer.line(&format!("warning: not signed: {}: {}", problem.place, problem.what));
         }
@@ -142,7 +142,7 @@ impl Signing {
     }
 }
 
-impl Task for Signing {
+impl SessionTask for Signing {
     fn config(&self) -> &Config {
         &self.subjects.config
     }
@@ -151,7 +151,7 @@ impl Task for Signing {
         &mut self.subjects.plan
     }
 
-    fn expected(&self) -> Vec<Expected> {
+    fn expected(&self) -> Vec<ExpectedOutcome> {
         self.outputs.expected(&self.subjects)
     }
 
@@ -167,11 +167,11 @@ impl Task for Signing {
         self.subjects.requests
     }
 
-    async fn work(&mut self, whole: &Whole, seen: &mut Seen<'_>) {
+    async fn work(&mut self, whole: &SignJob, seen: &mut EventCallback<'_>) {
         if self.outputs.uploads {
             whole.sign(&self.subjects.plan.images, &self.subjects.jobs(), seen).await;
         } else if let Some(outcome) = self.outputs.sign_alone(whole, &self.subjects).await {
-            seen(Event::Ended(&outcome));
+            seen(RunEvent::Ended(&outcome));
         }
     }
 }

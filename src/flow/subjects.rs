@@ -8,61 +8,61 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::fair::{self, FairQueue};
-use super::{PipelineError, Seen};
+use super::{EventCallback, PipelineError};
 use crate::explain::Explanation;
 use crate::oci::index::{EntryError, Listed, MAX_LISTED, TooMany, listed};
 use crate::oci::{ImageRef, Manifest};
 use crate::plan::PlannedImage;
-use crate::report::{About, Event, Expected, Label, Outcome};
+use crate::report::{ExpectedOutcome, OutcomeLabel, ReportSubject, RunEvent, SubjectOutcome};
 
 /// The most subjects in one run. An index that lists more, including nested indexes, is rejected as hostile.
 pub(super) const MAX_SUBJECTS: usize = MAX_LISTED;
 
 /// The subjects to sign: a queue, and an outcome for each subject and label.
-pub(super) struct Subjects<'a, 's> {
+pub(super) struct SubjectQueue<'a, 's> {
     /// The labels of each subject's outcomes.
-    labels: Vec<Label>,
+    labels: Vec<OutcomeLabel>,
     /// Further labels under which each subject is signed later.
-    later: Vec<Label>,
-    seen: RefCell<&'a mut Seen<'s>>,
+    later: Vec<OutcomeLabel>,
+    seen: RefCell<&'a mut EventCallback<'s>>,
     /// The subjects that wait for a slot.
-    pub(super) queue: FairQueue<Next>,
-    known: RefCell<Known>,
-    outcomes: RefCell<Vec<Outcome>>,
+    pub(super) queue: FairQueue<QueuedSubject>,
+    known: RefCell<KnownSubjects>,
+    outcomes: RefCell<Vec<SubjectOutcome>>,
 }
 
 /// A subject in the queue.
-pub(super) struct Next {
+pub(super) struct QueuedSubject {
     pub(super) planned: PlannedImage,
     /// Its position in the plan. Manifests that an index lists come after all planned subjects.
     pub(super) number: usize,
 }
 
 /// A slot, shared by the stores of a subject.
-pub(super) type Slot<'a> = Rc<fair::Slot<'a, Next>>;
+pub(super) type SharedSlot<'a> = Rc<fair::WorkSlot<'a, QueuedSubject>>;
 
-struct Known {
+struct KnownSubjects {
     /// The images, with the identities of the index that lists them; `None` if the plan names the image, which then has its own.
     images: HashMap<ImageRef, Option<Vec<String>>>,
     /// The names of entries that can't be signed, or their errors if they have no name.
     unusable: HashSet<String>,
 }
 
-impl<'a, 's> Subjects<'a, 's> {
+impl<'a, 's> SubjectQueue<'a, 's> {
     pub(super) fn new(
-        labels: Vec<Label>,
-        later: Vec<Label>,
+        labels: Vec<OutcomeLabel>,
+        later: Vec<OutcomeLabel>,
         images: &[PlannedImage],
         jobs: usize,
-        seen: &'a mut Seen<'s>,
+        seen: &'a mut EventCallback<'s>,
     ) -> Self {
-        let known = Known {
+        let known = KnownSubjects {
             images: images.iter().map(|planned| (planned.image.clone(), None)).collect(),
             unusable: HashSet::new(),
         };
         let queue = FairQueue::new(jobs);
         for (number, planned) in images.iter().enumerate() {
-            let next = Next { planned: planned.clone(), number };
+            let next = QueuedSubject { planned: planned.clone(), number };
             queue.push(planned.image.repository.registry(), next);
         }
         let (seen, known) = (RefCell::new(seen), RefCell::new(known));
@@ -70,12 +70,12 @@ impl<'a, 's> Subjects<'a, 's> {
     }
 
     /// Records the outcome of a subject.
-    pub(super) fn ended(&self, outcome: Outcome) {
-        (self.seen.borrow_mut())(Event::Ended(&outcome));
+    pub(super) fn ended(&self, outcome: SubjectOutcome) {
+        (self.seen.borrow_mut())(RunEvent::Ended(&outcome));
         self.outcomes.borrow_mut().push(outcome);
     }
 
-    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+    pub(super) fn into_outcomes(self) -> Vec<SubjectOutcome> {
         self.outcomes.into_inner()
     }
 
@@ -95,21 +95,24 @@ impl<'a, 's> Subjects<'a, 's> {
         }) {
             let identities = identities.clone();
             let planned = PlannedImage { identities, ..PlannedImage::new(image.clone(), from.clone()) };
-            self.queue.push(image.repository.registry(), Next { planned, number: usize::MAX });
+            self.queue.push(image.repository.registry(), QueuedSubject { planned, number: usize::MAX });
         }
         for entry in admitted {
             let (subject, unusable) = match entry {
-                Listed::Image(image) => (About::Image(image), None),
+                Listed::Image(image) => (ReportSubject::Image(image), None),
                 Listed::Unusable(error) => {
                     let repository = index.repository.to_string();
                     let digest = error.digest().cloned();
-                    (About::Entry { repository, digest }, Some(Explanation::of(&error)))
+                    (ReportSubject::Entry { repository, digest }, Some(Explanation::of(&error)))
                 }
             };
-            let expected =
-                |label: &Label| Expected { label: *label, subject: subject.clone(), from: from.clone() };
+            let expected = |label: &OutcomeLabel| ExpectedOutcome {
+                label: *label,
+                subject: subject.clone(),
+                from: from.clone(),
+            };
             for expected in self.labels.iter().chain(&self.later).map(expected) {
-                (self.seen.borrow_mut())(Event::Found(&expected));
+                (self.seen.borrow_mut())(RunEvent::Found(&expected));
             }
             let Some(why) = unusable else { continue };
             self.labels.iter().map(expected).for_each(|expected| self.ended(expected.failed(&why)));
@@ -118,7 +121,7 @@ impl<'a, 's> Subjects<'a, 's> {
     }
 }
 
-impl Known {
+impl KnownSubjects {
     /// The manifests of an index that are new, after checking the limit and the identities.
     fn admit(&mut self, planned: &PlannedImage, manifest: &Manifest) -> Result<Vec<Listed>, PipelineError> {
         let PlannedImage { image: index, identities, .. } = planned;
@@ -179,7 +182,7 @@ mod tests {
         Manifest { media_type: String::new(), digest: Digest::of(&bytes), bytes }
     }
 
-    fn next(subjects: &Subjects<'_, '_>) -> Option<PlannedImage> {
+    fn next(subjects: &SubjectQueue<'_, '_>) -> Option<PlannedImage> {
         subjects.queue.next().map(|(next, ..)| next.planned)
     }
 
@@ -191,8 +194,8 @@ mod tests {
     fn an_index_that_is_too_large_is_an_error_and_adds_no_subject() {
         let planned = [PlannedImage::new(image(0), Vec::new())];
         let mut events = 0;
-        let mut seen = |_: Event<'_>| events += 1;
-        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
+        let mut seen = |_: RunEvent<'_>| events += 1;
+        let subjects = SubjectQueue::new(vec![OutcomeLabel::IMAGE], Vec::new(), &planned, 16, &mut seen);
         assert_eq!(next(&subjects), Some(planned[0].clone()));
         let error = subjects.admit(&planned_as(0), &index(&digests(0..MAX_SUBJECTS + 1))).unwrap_err();
         assert!(error.to_string().contains("more than 10000"));
@@ -211,34 +214,34 @@ mod tests {
     fn the_plan_may_exceed_the_limit() {
         let planned: Vec<_> =
             (0..MAX_SUBJECTS + 5).map(|n| PlannedImage::new(image(n), Vec::new())).collect();
-        let mut seen = |_: Event<'_>| {};
-        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
+        let mut seen = |_: RunEvent<'_>| {};
+        let subjects = SubjectQueue::new(vec![OutcomeLabel::IMAGE], Vec::new(), &planned, 16, &mut seen);
         subjects.admit(&planned_as(0), &index(&digests(0..9))).unwrap();
         assert!(subjects.admit(&planned_as(0), &index(&["sha512:x".to_owned()])).is_err());
     }
 
     #[test]
     fn long_digests_with_a_common_prefix_are_two_subjects() {
-        let mut seen = |_: Event<'_>| {};
-        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &[], 16, &mut seen);
+        let mut seen = |_: RunEvent<'_>| {};
+        let subjects = SubjectQueue::new(vec![OutcomeLabel::IMAGE], Vec::new(), &[], 16, &mut seen);
         let digests = ["x", "y"].map(|end| format!("sha512:{}{end}", "a".repeat(300)));
         subjects.admit(&planned_as(0), &index(&digests)).unwrap();
-        let subjects: HashSet<About> =
+        let subjects: HashSet<ReportSubject> =
             subjects.into_outcomes().into_iter().map(|outcome| outcome.subject).collect();
         assert_eq!(subjects.len(), 2);
     }
 
     #[test]
     fn an_entry_that_cannot_be_signed_fails_immediately_in_each_store() {
-        let other = Label { store: "directory", ..Label::IMAGE };
-        let later = Label { store: "tekton", ..Label::IMAGE };
+        let other = OutcomeLabel { store: "directory", ..OutcomeLabel::IMAGE };
+        let later = OutcomeLabel { store: "tekton", ..OutcomeLabel::IMAGE };
         let mut found = Vec::new();
-        let mut seen = |event: Event<'_>| {
-            if let Event::Found(expected) = event {
+        let mut seen = |event: RunEvent<'_>| {
+            if let RunEvent::Found(expected) = event {
                 found.push(expected.label.store);
             }
         };
-        let subjects = Subjects::new(vec![Label::IMAGE, other], vec![later], &[], 16, &mut seen);
+        let subjects = SubjectQueue::new(vec![OutcomeLabel::IMAGE, other], vec![later], &[], 16, &mut seen);
         for _ in 0..2 {
             subjects.admit(&planned_as(0), &index(&["sha512:x".to_owned()])).unwrap();
         }
@@ -258,8 +261,8 @@ mod tests {
             PlannedImage { identities, ..PlannedImage::new(image(number), Vec::new()) }
         };
         let planned = [named(0, "a"), named(1, "b"), named(2, "c")];
-        let mut seen = |_: Event<'_>| {};
-        let subjects = Subjects::new(vec![Label::IMAGE], Vec::new(), &planned, 16, &mut seen);
+        let mut seen = |_: RunEvent<'_>| {};
+        let subjects = SubjectQueue::new(vec![OutcomeLabel::IMAGE], Vec::new(), &planned, 16, &mut seen);
         for _ in &planned {
             next(&subjects).unwrap();
         }

@@ -8,25 +8,25 @@ use crate::explain::Explanation;
 use crate::oci::TagRef;
 use crate::plan::Plan;
 use crate::registry::client::Client;
-use crate::report::{About, Expected, Outcome};
+use crate::report::{ExpectedOutcome, ReportSubject, SubjectOutcome};
 
 /// The warning for every run that resolves tags.
 const WARNING: &str = "warning: a tag can move at any time, so it may not name the image that was built: name the image as \
                        NAME@sha256:…, as the build reports it (--require-digest refuses tags)";
 
 /// The result of resolving the tags.
-pub(super) struct Resolved {
+pub(super) struct TagResolution {
     /// The tags that can't be resolved, with the reasons.
     failures: HashMap<TagRef, Explanation>,
     /// Why nothing is signed; `None` if the other subjects are signed.
     pub(super) refusal: Option<Explanation>,
 }
 
-impl Resolved {
+impl TagResolution {
     /// The failed outcomes of the `expected` subjects whose tags can't be resolved.
-    pub(super) fn outcomes(&self, expected: &[Expected]) -> Vec<Outcome> {
-        let failed = |expected: &Expected| match &expected.subject {
-            About::Tag(tag) => self.failures.get(tag).map(|why| expected.failed(why)),
+    pub(super) fn outcomes(&self, expected: &[ExpectedOutcome]) -> Vec<SubjectOutcome> {
+        let failed = |expected: &ExpectedOutcome| match &expected.subject {
+            ReportSubject::Tag(tag) => self.failures.get(tag).map(|why| expected.failed(why)),
             _ => None,
         };
         expected.iter().filter_map(failed).collect()
@@ -42,7 +42,7 @@ pub(super) async fn resolve(
     jobs: usize,
     lenient: bool,
     notices: &mut Notices<'_>,
-) -> Option<Resolved> {
+) -> Option<TagResolution> {
     if plan.tags.is_empty() {
         return None;
     }
@@ -67,7 +67,7 @@ pub(super) async fn resolve(
     plan.resolve(found);
     let exit = failures.values().map(|why: &Explanation| why.exit).reduce(ExitCode::and);
     let refusal = exit.filter(|_| !lenient).map(|exit| refusal(failures.len(), number, exit));
-    Some(Resolved { failures, refusal })
+    Some(TagResolution { failures, refusal })
 }
 
 /// The explanation that nothing is signed because of unresolved tags.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::job::{Job, NoRuntime};
+use super::job::{JobRuntime, RuntimeError};
 use crate::cluster::{self, Cluster, Reach};
 use crate::config::ConfigError;
 use crate::explain::explain;
@@ -50,7 +50,7 @@ pub(crate) enum TrustFlagError {
     #[error("the built-in trusted root cannot be used")]
     OwnRoot(#[source] TrustError),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
 }
 
 explain! { TrustFlagError,
@@ -81,7 +81,7 @@ pub(crate) fn public_key(
 ) -> Result<PublicKey, TrustFlagError> {
     let source: PublicKeySource = text.parse()?;
     let Some(name) = source.secret() else { return Ok(source.read(env)?) };
-    let key = Job::start()?.run(async {
+    let key = JobRuntime::start()?.run(async {
         let cluster = Cluster::connect(reach, env).await;
         let cluster = cluster
             .map_err(|source| KeyError::PublicCluster { name: name.clone(), source: Box::new(source) })?;

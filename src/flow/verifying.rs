@@ -5,16 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::job::NoRuntime;
+use super::job::RuntimeError;
 use super::process::{Notices, ProcessEnvironment};
 use super::registries::{self, RegistriesError};
 use super::trust::{self, TrustFlagError};
 use super::{access, discover};
 use crate::cluster::{ClusterError, Reach, RunsError};
-use crate::config::{ConfigError, Verification};
+use crate::config::{ConfigError, VerifyConfig};
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation, explain};
-use crate::flow::images::Looker;
+use crate::flow::images::ImageVerifier;
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::object_name::NameError;
@@ -30,12 +30,12 @@ use crate::verify::{Accepted, Check, Demands, Require, RequireError, Signer, Tru
 
 /// The command that verifies images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
+pub(crate) enum VerifyCommand {
     Images,
     Attestations,
 }
 
-impl Command {
+impl VerifyCommand {
     /// The command's name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -54,10 +54,10 @@ pub(crate) enum Gate {
 }
 
 /// A verification that is ready to start.
-pub(crate) struct Begun {
+pub(crate) struct VerifySession {
     pub(crate) images: Vec<Named>,
     pub(crate) gate: Gate,
-    pub(crate) looker: Looker,
+    pub(crate) looker: ImageVerifier,
     pub(crate) json: bool,
     pub(crate) attestations: bool,
     pub(crate) deadline: Instant,
@@ -65,7 +65,7 @@ pub(crate) struct Begun {
 
 /// Why the setup of a verification fails.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BeginError {
+pub(crate) enum VerifySetupError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -103,7 +103,7 @@ pub(crate) enum BeginError {
     #[error("\"{0}\" is not a valid run name")]
     RunName(String, #[source] NameError),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
 }
 
 /// The reason why there is nothing to verify.
@@ -111,7 +111,7 @@ pub(crate) enum BeginError {
 #[error("{0}")]
 pub(crate) struct NothingError(String);
 
-explain! { BeginError,
+explain! { VerifySetupError,
     Self::Config(error) => [of error],
     Self::Trust(error) => [of error],
     Self::Registries(error) => [of error],
@@ -135,22 +135,22 @@ explain! { BeginError,
     Self::Runtime(error) => [of error],
 }
 
-impl Begun {
+impl VerifySession {
     /// Reads everything that is needed to verify the `named` images, without contacting a registry.
     ///
     /// # Errors
     ///
     /// A setting, a file or a key can't be used, or there is no image.
     pub(crate) fn new(
-        config: Verification,
-        named: &discover::Named,
-        command: Command,
+        config: VerifyConfig,
+        named: &discover::NamedImages,
+        command: VerifyCommand,
         environment: &dyn ProcessEnvironment,
         from: Instant,
         notices: &mut Notices<'_>,
-    ) -> Result<Self, BeginError> {
+    ) -> Result<Self, VerifySetupError> {
         let gate = match &config.policy {
-            Some(path) if command == Command::Images => {
+            Some(path) if command == VerifyCommand::Images => {
                 Gate::Policy(Box::new(policy(path, &config, environment, from)?), jiff::Timestamp::now())
             }
             _ => Gate::Check(Box::new(check(&config, command, environment, from)?)),
@@ -162,10 +162,10 @@ impl Begun {
         Ok(Self {
             images,
             gate,
-            looker: Looker::new(client, config.repository, config.recursive, config.jobs)
+            looker: ImageVerifier::new(client, config.repository, config.recursive, config.jobs)
                 .with_prefix(config.registry.tag_prefix.clone()),
             json: config.json,
-            attestations: command == Command::Attestations,
+            attestations: command == VerifyCommand::Attestations,
             deadline,
         })
     }
@@ -174,10 +174,10 @@ impl Begun {
 /// Reads a policy file. Flags for accepted signers or claims contradict it.
 fn policy(
     path: &Path,
-    config: &Verification,
+    config: &VerifyConfig,
     environment: &dyn ProcessEnvironment,
     from: Instant,
-) -> Result<Policy, BeginError> {
+) -> Result<Policy, VerifySetupError> {
     let flags = config.keys_named
         || config.identity.is_some()
         || config.issuer.is_some()
@@ -190,11 +190,11 @@ fn policy(
         || !config.workflow.is_empty()
         || !config.annotations.is_empty();
     if flags {
-        return Err(BeginError::Contradiction);
+        return Err(VerifySetupError::Contradiction);
     }
-    let shown = || foreign::shown(&path.display().to_string(), 512);
+    let shown = || foreign::escape(&path.display().to_string(), 512);
     let bytes = input::read(path, policy::MAX_BYTES as u64);
-    let bytes = bytes.map_err(|source| BeginError::PolicyFile { path: shown(), source })?;
+    let bytes = bytes.map_err(|source| VerifySetupError::PolicyFile { path: shown(), source })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let reach = reach(config, environment, from);
     let exit = Cell::new(ExitCode::Usage);
@@ -209,7 +209,8 @@ fn policy(
         })
     };
     let read = Policy::read(&bytes, &read_key);
-    let mut policy = read.map_err(|source| BeginError::Policy { path: shown(), source, exit: exit.get() })?;
+    let mut policy =
+        read.map_err(|source| VerifySetupError::Policy { path: shown(), source, exit: exit.get() })?;
     if policy.needs_trusted_root() {
         let roots = trust::material_of_policy(&policy.trusted_roots, folder, &|name| environment.get(name));
         policy.believe(&Arc::new(roots?));
@@ -219,14 +220,14 @@ fn policy(
 
 /// The check that the flags describe.
 fn check(
-    config: &Verification,
-    command: Command,
+    config: &VerifyConfig,
+    command: VerifyCommand,
     environment: &dyn ProcessEnvironment,
     from: Instant,
-) -> Result<Check, BeginError> {
+) -> Result<Check, VerifySetupError> {
     let trust = trust(config, environment, from)?;
     let mut demands = Demands { annotations: config.annotations.clone(), ..Demands::default() };
-    if command == Command::Attestations {
+    if command == VerifyCommand::Attestations {
         demands.predicate_type = Some(attestation_type::uri(&config.predicate_type)?);
         demands.requires = requires(config)?;
     }
@@ -234,22 +235,22 @@ fn check(
 }
 
 /// The parsed `--require` conditions.
-pub(crate) fn requires(config: &Verification) -> Result<Vec<Require>, BeginError> {
-    config.requires.iter().map(|text| text.parse::<Require>().map_err(BeginError::from)).collect()
+pub(crate) fn requires(config: &VerifyConfig) -> Result<Vec<Require>, VerifySetupError> {
+    config.requires.iter().map(|text| text.parse::<Require>().map_err(VerifySetupError::from)).collect()
 }
 
 /// The cluster access of the settings. The time limit counts from `from`.
-pub(crate) fn reach(config: &Verification, environment: &dyn ProcessEnvironment, from: Instant) -> Reach {
+pub(crate) fn reach(config: &VerifyConfig, environment: &dyn ProcessEnvironment, from: Instant) -> Reach {
     let (folder, kubeconfigs) = (config.cluster_credentials.clone(), access::kubeconfigs(environment));
     Reach { deadline: from + config.timeout, folder, kubeconfigs }
 }
 
 /// The accepted signers and the trusted root of the flags.
 pub(crate) fn trust(
-    config: &Verification,
+    config: &VerifyConfig,
     environment: &dyn ProcessEnvironment,
     from: Instant,
-) -> Result<Trust, BeginError> {
+) -> Result<Trust, VerifySetupError> {
     let reach = reach(config, environment, from);
     let key = |place: &String| {
         let key = trust::public_key(place, &|name| environment.get(name), &reach)?;
@@ -306,12 +307,12 @@ fn matched(flag: &'static str, (text, regexp): &(String, bool)) -> Result<Match,
 
 /// The named images, or the images in the results if none is named.
 fn images(
-    named: &discover::Named,
-    config: &Verification,
-    command: Command,
-) -> Result<Vec<Named>, BeginError> {
+    named: &discover::NamedImages,
+    config: &VerifyConfig,
+    command: VerifyCommand,
+) -> Result<Vec<Named>, VerifySetupError> {
     let mut images = named.images.iter().map(|name| parse(name)).collect::<Result<Vec<_>, _>>()?;
-    if command == Command::Attestations {
+    if command == VerifyCommand::Attestations {
         return Ok(images);
     }
     let discovered = if images.is_empty() && named.files.is_empty() {
@@ -320,11 +321,11 @@ fn images(
             steps_dir: config.steps_dir.clone(),
         })?
     } else {
-        discover::Named { images: Vec::new(), files: named.files.clone() }.read()?
+        discover::NamedImages { images: Vec::new(), files: named.files.clone() }.read()?
     };
     let plan = crate::plan::plan(&discovered, &PlanOptions::default());
     if let Some(problem) = plan.problems.first() {
-        return Err(BeginError::Nothing(NothingError(format!("{}: {}", problem.place, problem.what))));
+        return Err(VerifySetupError::Nothing(NothingError(format!("{}: {}", problem.place, problem.what))));
     }
     images.extend(plan.images.iter().map(|planned| Named {
         repository: planned.image.repository.clone(),
@@ -333,11 +334,11 @@ fn images(
     }));
     if images.is_empty() {
         let why = plan.nothing_to_sign().unwrap_or_default();
-        return Err(BeginError::Nothing(NothingError(why)));
+        return Err(VerifySetupError::Nothing(NothingError(why)));
     }
     Ok(images)
 }
 
-fn parse(name: &str) -> Result<Named, BeginError> {
-    name.parse().map_err(|source| BeginError::Image { name: foreign::shown(name, 300), source })
+fn parse(name: &str) -> Result<Named, VerifySetupError> {
+    name.parse().map_err(|source| VerifySetupError::Image { name: foreign::escape(name, 300), source })
 }

@@ -16,31 +16,31 @@ use std::time::Instant;
 use futures_util::StreamExt as _;
 
 use super::fair::FairQueue;
-use super::keyed::{Aside, keep};
-use super::{Batch, Pipeline, PlannedRun, What, Writers, sign};
+use super::keyed::{DeferredWrite, keep};
+use super::{Batch, PayloadSource, Pipeline, PlannedRun, TagLocks, sign};
 use crate::cluster::Cluster;
 use crate::explain::{Explanation, explain};
 use crate::formats::Claims;
 use crate::oci::ImageRef;
 use crate::payload::Format;
-use crate::place::{KeptUnder, StoreKind};
+use crate::place::{StorageKey, StoreKind};
 use crate::plan::PlannedImage;
 use crate::registry::client::{Client, Stats};
-use crate::report::{About, Done, Event, Label, Outcome};
+use crate::report::{OutcomeLabel, ReportSubject, RunEvent, SignedOutcome, SubjectOutcome};
 use crate::sign::Unlocking;
 use crate::store::{Filed, Keyed, OfRun, Store, Turn};
 
 /// A callback for each subject that is found during the run, and for each outcome.
-pub type Seen<'a> = dyn FnMut(Event<'_>) + 'a;
+pub type EventCallback<'a> = dyn FnMut(RunEvent<'_>) + 'a;
 
 /// The clients, keys, stores and settings of a `sign` run.
-pub struct Whole {
+pub struct SignJob {
     /// The client for all registries.
     pub client: Client,
     /// The signing key, possibly still being unlocked.
     pub key: Unlocking,
     /// The locks for the locations that this process writes to.
-    pub writers: Writers,
+    pub writers: TagLocks,
     /// How many subjects are processed at a time.
     pub jobs: usize,
     /// Whether the manifests of an index are subjects too.
@@ -85,7 +85,7 @@ pub struct RunJob {
 /// Why a run can't be signed in a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum WholeError {
+pub enum SignJobError {
     /// A registry has no place for the attestation of a run without images.
     #[error("{0} names no built image, so its attestation cannot go to a registry")]
     NoImage(String),
@@ -94,15 +94,20 @@ pub enum WholeError {
     NoPayload(String),
 }
 
-explain! { WholeError,
+explain! { SignJobError,
     Self::NoImage(_) => ["run-no-image", Results,
         "let the run name its image in its results, or set the storage to tekton or directory"],
     Self::NoPayload(_) => ["run-nothing-to-sign", Failed],
 }
 
-impl Whole {
+impl SignJob {
     /// Signs everything, and returns the outcome of each subject in each store. `seen` is called with each outcome.
-    pub async fn sign(&self, images: &[PlannedImage], runs: &[RunJob], seen: &mut Seen<'_>) -> Vec<Outcome> {
+    pub async fn sign(
+        &self,
+        images: &[PlannedImage],
+        runs: &[RunJob],
+        seen: &mut EventCallback<'_>,
+    ) -> Vec<SubjectOutcome> {
         let pipelines = self.images.iter().map(|to| self.image_pipeline(to)).collect();
         let (mut outcomes, of_images) =
             self.in_turns(images, pipelines, self.jobs, !runs.is_empty(), seen).await;
@@ -135,8 +140,8 @@ impl Whole {
         pipelines: Vec<Pipeline>,
         jobs: usize,
         has_run: bool,
-        seen: &mut Seen<'_>,
-    ) -> (Vec<Outcome>, Vec<Aside>) {
+        seen: &mut EventCallback<'_>,
+    ) -> (Vec<SubjectOutcome>, Vec<DeferredWrite>) {
         let is_first = |pipeline: &Pipeline| matches!(pipeline.store.turn(), Turn::Image(_));
         let (first, then): (Vec<Pipeline>, Vec<Pipeline>) = pipelines.into_iter().partition(is_first);
         let later = then.iter().filter(|_| self.recursive).map(|pipeline| pipeline.label).collect();
@@ -163,8 +168,8 @@ impl Whole {
 
     fn image_pipeline(&self, ImageStore { store, format }: &ImageStore) -> Pipeline {
         let format = format();
-        let label = Label { format: format.name(), ..label(store, Label::IMAGE) };
-        self.pipeline(What::Each { format, claims: self.claims.clone() }, label, store)
+        let label = OutcomeLabel { format: format.name(), ..label(store, OutcomeLabel::IMAGE) };
+        self.pipeline(PayloadSource::Each { format, claims: self.claims.clone() }, label, store)
     }
 
     /// The attestation stores of these kinds.
@@ -175,7 +180,12 @@ impl Whole {
         self.attestations.iter().filter(|store| kinds.contains(&store.kind()))
     }
 
-    pub(super) fn pipeline(&self, what: What, label: Label, store: &Arc<dyn Store>) -> Pipeline {
+    pub(super) fn pipeline(
+        &self,
+        what: PayloadSource,
+        label: OutcomeLabel,
+        store: &Arc<dyn Store>,
+    ) -> Pipeline {
         Pipeline {
             client: self.client.clone(),
             what,
@@ -192,10 +202,10 @@ impl Whole {
     async fn sign_run(
         &self,
         job: &RunJob,
-        mut aside: Vec<Aside>,
+        mut aside: Vec<DeferredWrite>,
         images_failed: bool,
-        seen: &RefCell<&mut Seen<'_>>,
-    ) -> Vec<Outcome> {
+        seen: &RefCell<&mut EventCallback<'_>>,
+    ) -> Vec<SubjectOutcome> {
         let signed = self.sign_payload(job).await;
         let mut outcomes = self.attest(job, &signed, seen).await;
         for store in self.attested_in(&job.stores) {
@@ -230,11 +240,12 @@ impl Whole {
         if let Some(why) = &planned.blocked {
             return Err(why.clone());
         }
-        let nothing = || Explanation::of(&WholeError::NoPayload(planned.shown()));
+        let nothing = || Explanation::of(&SignJobError::NoPayload(planned.shown()));
         let payload = planned.payload.clone().ok_or_else(nothing)?;
         let signed = sign(&self.key, payload, planned.images.clone()).await;
         let signed = signed.map_err(|error| Explanation::of(&error))?;
-        let key = KeptUnder { short: planned.short_key.clone(), full: planned.full_key.clone(), image: None };
+        let key =
+            StorageKey { short: planned.short_key.clone(), full: planned.full_key.clone(), image: None };
         Ok(Filed { key, number: 0, signed })
     }
 
@@ -243,8 +254,8 @@ impl Whole {
         &self,
         job: &RunJob,
         signed: &Result<Filed, Explanation>,
-        seen: &RefCell<&mut Seen<'_>>,
-    ) -> Vec<Outcome> {
+        seen: &RefCell<&mut EventCallback<'_>>,
+    ) -> Vec<SubjectOutcome> {
         let stores = self.attested_in(&job.stores);
         let stores: Vec<_> = stores.filter(|store| matches!(store.turn(), Turn::Image(_))).collect();
         if stores.is_empty() {
@@ -254,7 +265,7 @@ impl Whole {
         let why = match signed {
             Ok(filed) if !images.is_empty() => {
                 let pipeline = |store: &&Arc<dyn Store>| {
-                    self.pipeline(What::Same(filed.signed.clone()), job.label(store), store)
+                    self.pipeline(PayloadSource::Same(filed.signed.clone()), job.label(store), store)
                 };
                 let planned = |image: &ImageRef| PlannedImage::new(image.clone(), job.from());
                 let planned: Vec<PlannedImage> = images.iter().map(planned).collect();
@@ -267,10 +278,10 @@ impl Whole {
                 };
                 return batch.sign(&planned, &mut |event| (seen.borrow_mut())(event)).await;
             }
-            Ok(_) => Explanation::of(&WholeError::NoImage(job.planned.shown())),
+            Ok(_) => Explanation::of(&SignJobError::NoImage(job.planned.shown())),
             Err(why) => why.clone(),
         };
-        let mut about: Vec<About> = images.iter().cloned().map(About::Image).collect();
+        let mut about: Vec<ReportSubject> = images.iter().cloned().map(ReportSubject::Image).collect();
         if about.is_empty() {
             about.push(job.about());
         }
@@ -284,10 +295,10 @@ impl Whole {
         job: &RunJob,
         store: &Arc<dyn Store>,
         keyed: &dyn Keyed,
-        aside: Vec<Aside>,
+        aside: Vec<DeferredWrite>,
         mark: bool,
-        seen: &RefCell<&mut Seen<'_>>,
-    ) -> Vec<Outcome> {
+        seen: &RefCell<&mut EventCallback<'_>>,
+    ) -> Vec<SubjectOutcome> {
         if aside.is_empty() && !mark {
             return Vec::new();
         }
@@ -296,31 +307,34 @@ impl Whole {
         let run = OfRun { kind: *kind, name, uid: uid.as_ref(), known: job.known.as_ref() };
         let kept = keep(keyed, &self.key, &filed, Some(&run), mark).await.map_err(Explanation::from);
         if aside.is_empty() && kept.is_err() {
-            let label = Label { format: "mark", ..job.label(store) };
+            let label = OutcomeLabel { format: "mark", ..job.label(store) };
             let from = vec![job.planned.shown()];
-            let outcome = Outcome { label, subject: job.about(), from, result: kept };
-            (seen.borrow_mut())(Event::Ended(&outcome));
+            let outcome = SubjectOutcome { label, subject: job.about(), from, result: kept };
+            (seen.borrow_mut())(RunEvent::Ended(&outcome));
             return vec![outcome];
         }
-        let outcomes: Vec<Outcome> = aside.into_iter().map(|aside| aside.ended(&kept)).collect();
-        outcomes.iter().for_each(|outcome| (seen.borrow_mut())(Event::Ended(outcome)));
+        let outcomes: Vec<SubjectOutcome> = aside.into_iter().map(|aside| aside.ended(&kept)).collect();
+        outcomes.iter().for_each(|outcome| (seen.borrow_mut())(RunEvent::Ended(outcome)));
         outcomes
     }
 }
 
 /// `label` with the name and the encoding of `store`.
-pub(super) fn label(store: &Arc<dyn Store>, label: Label) -> Label {
-    Label { store: store.kind().name, encoding: store.encoding(), ..label }
+pub(super) fn label(store: &Arc<dyn Store>, label: OutcomeLabel) -> OutcomeLabel {
+    OutcomeLabel { store: store.kind().name, encoding: store.encoding(), ..label }
 }
 
 impl RunJob {
     /// The label of the run's outcomes in `store`.
-    fn label(&self, store: &Arc<dyn Store>) -> Label {
-        label(store, Label { artifact: self.planned.artifact(), format: self.format, ..Label::IMAGE })
+    fn label(&self, store: &Arc<dyn Store>) -> OutcomeLabel {
+        label(
+            store,
+            OutcomeLabel { artifact: self.planned.artifact(), format: self.format, ..OutcomeLabel::IMAGE },
+        )
     }
 
-    fn about(&self) -> About {
-        About::Run { name: self.planned.name.clone(), uid: self.planned.uid.clone() }
+    fn about(&self) -> ReportSubject {
+        ReportSubject::Run { name: self.planned.name.clone(), uid: self.planned.uid.clone() }
     }
 
     /// The value for `from` in the run's outcomes.
@@ -332,18 +346,18 @@ impl RunJob {
     fn ended(
         &self,
         store: &Arc<dyn Store>,
-        subject: About,
-        result: Result<Done, Explanation>,
-        seen: &RefCell<&mut Seen<'_>>,
-    ) -> Outcome {
-        let outcome = Outcome { label: self.label(store), subject, from: self.from(), result };
-        (seen.borrow_mut())(Event::Ended(&outcome));
+        subject: ReportSubject,
+        result: Result<SignedOutcome, Explanation>,
+        seen: &RefCell<&mut EventCallback<'_>>,
+    ) -> SubjectOutcome {
+        let outcome = SubjectOutcome { label: self.label(store), subject, from: self.from(), result };
+        (seen.borrow_mut())(RunEvent::Ended(&outcome));
         outcome
     }
 
     /// The run's signature as a deferred write.
-    fn aside(&self, store: &Arc<dyn Store>, filed: &Filed) -> Aside {
-        Aside {
+    fn aside(&self, store: &Arc<dyn Store>, filed: &Filed) -> DeferredWrite {
+        DeferredWrite {
             store: Arc::clone(store),
             label: self.label(store),
             subject: self.about(),

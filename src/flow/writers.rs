@@ -6,13 +6,13 @@
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::turns::Turns;
+use crate::turns::KeyedLocks;
 
 /// A lock for each location. Its value says whether this process wrote there.
 #[derive(Clone, Debug, Default)]
-pub struct Writers(Turns<bool>);
+pub struct TagLocks(KeyedLocks<bool>);
 
-impl Writers {
+impl TagLocks {
     /// Waits for the lock of `location` and holds it until the guard is dropped. Also returns whether another writer of this
     /// process wrote there; then earlier reads are outdated.
     pub(super) async fn take(&self, location: &str) -> (OwnedMutexGuard<bool>, bool) {
@@ -29,7 +29,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_second_writer_waits_and_learns_of_the_first() {
-        let writers = Writers::default();
+        let writers = TagLocks::default();
         let (first, written) = writers.take("here").await;
         assert!(!written);
         assert!(!writers.take("there").await.1);

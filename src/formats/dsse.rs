@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::Payload;
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 use crate::key::Signature;
 
 /// The media type of an envelope.
@@ -36,7 +36,7 @@ const VALUES_BYTES: usize = 1024 * 1024;
 pub struct Envelope {
     /// What the payload is: `application/vnd.in-toto+json` for statements.
     pub payload_type: String,
-    /// The payload's bytes.
+    /// The bytes of the payload, decoded.
     pub payload: Bytes,
     /// The signatures, in the order in which they stand.
     pub signatures: Vec<KeyedSignature>,
@@ -47,7 +47,7 @@ pub struct Envelope {
 pub struct KeyedSignature {
     /// What the signer says of its key: a hint, no proof. Empty where it says nothing.
     pub key_id: String,
-    /// The signature.
+    /// The signature over the PAE, decoded.
     pub signature: Vec<u8>,
 }
 
@@ -107,7 +107,7 @@ struct Sig<'a> {
 ///
 /// When the bytes are no envelope.
 pub fn read(bytes: &[u8]) -> Result<Envelope, DsseError> {
-    let limit = Limit::memory(bytes.len().saturating_add(VALUES_BYTES));
+    let limit = MemoryLimit::memory(bytes.len().saturating_add(VALUES_BYTES));
     let document: Document<'_> = json::typed(bytes, limit).map_err(DsseError::Json)?;
     let count = document.signatures.len();
     if !(1..=MAX_SIGNATURES).contains(&count) {

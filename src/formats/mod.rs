@@ -48,7 +48,7 @@ pub struct Payload {
 /// What a signature covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Envelope {
-    /// The payload itself.
+    /// The bytes of the payload are signed as they are.
     Bare,
     /// The DSSE pre-authentication encoding of the payload.
     ///

@@ -28,12 +28,12 @@ pub enum ResultKind {
     NearMiss {
         /// The name that was probably meant.
         meant: &'static str,
-        /// How surely.
+        /// How certain the name of the result is.
         sign: Sign,
     },
     /// Ends like a hint, but no result can have this name.
     NoResultName,
-    /// Any other result.
+    /// A result that is not a type hint.
     Other,
 }
 

@@ -12,7 +12,7 @@ pub use kind::{ResultKind, SIGNED_IMAGES, Sign, classify};
 pub(crate) use take::take;
 pub use value::{Output, OutputError, Value, ValueError, parse_value};
 
-use crate::foreign::{self, Text};
+use crate::foreign::{self, UntrustedText};
 
 /// The most that is read of one file. Results share 4 KiB through the termination message, and about
 /// 1.5 MB (what etcd stores in one object) with sidecar logs; 1 MiB names more than 8,000 images.
@@ -35,7 +35,7 @@ pub struct Discovered {
     pub problems: Vec<Problem>,
     /// Results that look like hints and are none.
     pub notes: Vec<Note>,
-    /// Where was looked.
+    /// The places that were searched, for the report.
     pub looked: Vec<Looked>,
 }
 
@@ -72,17 +72,17 @@ impl Hint {
 /// The place a hint belongs to. The halves of a pair must share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// The Task's results.
+    /// The results of the Task.
     Task,
     /// The results of the step with this name (or number, if it has no name).
-    Step(Text),
+    Step(UntrustedText),
     /// The results of a PipelineRun.
     Pipeline,
     /// The results of the TaskRun with this name, a PipelineRun's child.
-    TaskRun(Text),
+    TaskRun(UntrustedText),
     /// The results of a step (the second name) of the TaskRun with the first name.
-    TaskRunStep(Text, Text),
-    /// The command line.
+    TaskRunStep(UntrustedText, UntrustedText),
+    /// The arguments on the command line.
     Arguments,
     /// A file that lists images. Its text is never shown: who wrote the file may have made it a link to
     /// something that isn't theirs.
@@ -92,7 +92,7 @@ pub enum Scope {
 impl Scope {
     /// Where the result, argument or line `name` stands, for people.
     pub fn place(&self, name: &str) -> String {
-        let name = foreign::shown(name, NAME_SHOWN_BYTES);
+        let name = foreign::escape(name, NAME_SHOWN_BYTES);
         match self {
             Self::Task => format!("result {name}"),
             Self::Step(step) => format!("step {step:.NAME_SHOWN_BYTES$} result {name}"),

@@ -26,7 +26,7 @@ pub(crate) fn take(
         names: names
             .iter()
             .take(NAMES_TOLD)
-            .map(|name| foreign::shown_bytes(name, NAME_SHOWN_BYTES))
+            .map(|name| foreign::escape_bytes(name, NAME_SHOWN_BYTES))
             .collect(),
     });
     let kinds: Vec<ResultKind> = names.iter().map(|name| classify(name)).collect();

@@ -75,10 +75,10 @@ pub enum ValueError {
     /// The results before it used up what is read in one run.
     #[error("the results before it filled the {} MiB that are read in all", MAX_ALL_BYTES / 1024 / 1024)]
     AllTooBig,
-    /// The system refused.
+    /// The system refused to read the result.
     #[error("it can't be read; make it readable for the user that the signing step runs as")]
     Unreadable(#[source] io::Error),
-    /// Some other bytes.
+    /// The result is not text in UTF-8.
     #[error("it is not UTF-8 text")]
     NotUtf8,
     /// JSON of another type where one text belongs.
@@ -89,7 +89,7 @@ pub enum ValueError {
     EntryNotText {
         /// Which one; the first is 1.
         at: usize,
-        /// What it is.
+        /// The kind of value that was expected.
         kind: &'static str,
     },
     /// More than a matrix has TaskRuns.

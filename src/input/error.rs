@@ -13,7 +13,7 @@ const SHOWN_BYTES: usize = 512;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
-    /// The system refuses.
+    /// The system refused to open or read it.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A link leads to what can't be opened.
@@ -116,5 +116,5 @@ explain! { InputError,
 }
 
 fn shown(path: &Path) -> String {
-    foreign::shown(&path.to_string_lossy(), SHOWN_BYTES)
+    foreign::escape(&path.to_string_lossy(), SHOWN_BYTES)
 }

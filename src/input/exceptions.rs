@@ -14,7 +14,7 @@ pub(super) struct Exception {
     pub(super) target: &'static str,
 }
 
-/// Every exception.
+/// Every path that the rules except.
 pub(super) const EXCEPTIONS: &[Exception] = &[
     // Tekton makes these before the first step begins, in a folder that no step can write to. A step's results are
     // named by them: $(steps.NAME.results.RESULT.path).

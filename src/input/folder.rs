@@ -20,7 +20,7 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC);
 const PLACE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// An open folder.
+/// A directory that stays open while it is read.
 #[derive(Debug)]
 pub(crate) struct Folder {
     fd: OwnedFd,

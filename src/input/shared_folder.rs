@@ -46,12 +46,12 @@ pub(crate) enum HomeFolder {
     Shared(SharedFolder),
 }
 
-/// What [`SharedFolder::find`] finds.
+/// The result of [`SharedFolder::find`].
 #[derive(Debug)]
 pub(crate) enum Found {
     /// A file that no other step could have written.
     File(File),
-    /// Nothing is there.
+    /// Nothing exists at the path.
     Absent,
     /// Something is there, and another step may have written it.
     Unprotected,
@@ -71,7 +71,7 @@ impl SharedFolder {
         Self { path, setting, mount_of }
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -30,7 +30,7 @@ const FOLDER: OFlags = PLACE.union(OFlags::DIRECTORY);
 pub(super) enum Goal {
     /// Anything but a link; what it is, the caller looks at.
     File,
-    /// A folder.
+    /// The path leads to a directory.
     Folder,
     /// A folder whose own name is not a link.
     NamedFolder,
@@ -55,13 +55,13 @@ pub(super) enum Found {
     Folder(OwnedFd, PathBuf),
     /// At the entry of a folder that is neither a folder nor a link, and may be anything else.
     Entry {
-        /// The folder.
+        /// The open directory that contains it.
         folder: OwnedFd,
-        /// Its name there.
+        /// The name in that directory.
         name: OsString,
         /// The entry, open as a place.
         place: OwnedFd,
-        /// What it is.
+        /// The type and owner that the system reports.
         stat: Stat,
     },
 }

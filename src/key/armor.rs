@@ -59,7 +59,7 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The bytes inside.
+    /// Decodes the bytes between the lines.
     pub(crate) fn decode(&self) -> Result<Zeroizing<Vec<u8>>, Malformed> {
         if self.body.contains(':') && self.body.contains("ENCRYPTED") {
             // `Proc-Type: 4,ENCRYPTED`, RFC 1421's headers: what `openssl ec -aes256` writes.
@@ -79,7 +79,7 @@ impl<'a> Block<'a> {
 
     /// The label as it may be shown.
     pub(crate) fn shown_label(&self) -> String {
-        foreign::shown(self.label, SHOWN_LABEL_BYTES)
+        foreign::escape(self.label, SHOWN_LABEL_BYTES)
     }
 }
 

@@ -8,16 +8,16 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 /// A hash function of the SHA-2 family: what logs, timestamps, certificates and bundles name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hash {
-    /// SHA-256.
+    /// The hash function of FIPS 180-4 with this length.
     Sha256,
-    /// SHA-384.
+    /// The hash function of FIPS 180-4 with this length.
     Sha384,
-    /// SHA-512.
+    /// The hash function of FIPS 180-4 with this length.
     Sha512,
 }
 
 impl Hash {
-    /// All of them.
+    /// The hash function of FIPS 180-4 with this length.
     pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
 
     /// The hash of that [name](Self::name).

@@ -9,10 +9,10 @@ use super::rsa_size::{RSA_MAX_BITS, RSA_MIN_BITS};
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// Nothing there.
+    /// The input has no bytes.
     #[error("it is empty")]
     Empty,
-    /// No PEM block.
+    /// The input has no PEM block.
     #[error("it is not PEM: there is no line \"-----BEGIN … KEY-----\"")]
     NotPem,
     /// A key in another form than PEM.
@@ -21,27 +21,27 @@ pub enum Malformed {
     /// Something that isn't text, and is none of the forms that are known.
     #[error("it is binary, not PEM text")]
     Binary,
-    /// PEM, in base64.
+    /// The input is PEM, encoded in base64 again.
     #[error("it is PEM text in base64: it was encoded once too often")]
     EncodedTwice,
     /// It begins as a key and stops.
     #[error("it is cut off: {missing}")]
     Truncated {
-        /// Where it stops.
+        /// The part after which the text ends.
         missing: &'static str,
     },
     /// The base64 of a PEM block or of a field.
     #[error("the base64 of {of} is damaged")]
     Base64 {
-        /// Which base64.
+        /// The part whose base64 is invalid.
         of: &'static str,
     },
-    /// Several keys.
+    /// The input has several keys.
     #[error("it holds {count} {kind} keys where one is meant")]
     Several {
-        /// How many.
+        /// How many keys the input has.
         count: usize,
-        /// `private` or `public`.
+        /// The half of the pair: `private` or `public`.
         kind: &'static str,
     },
     /// A public key in the private key's place.
@@ -80,11 +80,11 @@ pub enum Malformed {
     /// A scrypt setting that no cosign ever wrote; deriving with it could take any time and memory.
     #[error("its scrypt setting is N={n}, r={r}, p={p}; cosign's are N=32768 or N=65536, r=8, p=1")]
     Scrypt {
-        /// Cost.
+        /// The cost parameter N of scrypt.
         n: u64,
-        /// Block size.
+        /// The block size parameter of scrypt.
         r: u64,
-        /// Parallelism.
+        /// The parallelism parameter of scrypt.
         p: u64,
     },
     /// Another cipher than secretbox.
@@ -96,10 +96,10 @@ pub enum Malformed {
     /// A nonce that isn't 24 bytes, or a ciphertext too short to hold its authenticator.
     #[error("its {field} has the wrong length")]
     Length {
-        /// Which field.
+        /// The name of the JSON field.
         field: &'static str,
     },
-    /// The ASN.1 inside.
+    /// The ASN.1 inside is not a key.
     #[error("its ASN.1 is not that of a key")]
     Der(#[source] der::Error),
     /// A curve that we don't sign with.

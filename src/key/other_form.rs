@@ -10,7 +10,7 @@ pub(crate) const COPY_AGAIN: &str =
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OtherForm {
-    /// Text in UTF-16.
+    /// Text in UTF-16 instead of UTF-8.
     Utf16 {
         /// The encoding's name, as iconv has it.
         encoding: &'static str,
@@ -109,7 +109,7 @@ impl OtherForm {
         }
     }
 
-    /// The next action.
+    /// Returns the next action for the user.
     pub(crate) fn hint(self) -> &'static str {
         match self {
             Self::Utf16 { encoding: "UTF-16LE" } => {

@@ -22,7 +22,7 @@ use super::malformed::Malformed;
 /// The PEM label of PKCS#1: <https://www.rfc-editor.org/rfc/rfc8017#appendix-A.1.1>.
 const RSA_PUBLIC_KEY: &str = "RSA PUBLIC KEY";
 
-/// A public key.
+/// A public key that verifies signatures.
 #[derive(Clone)]
 pub struct PublicKey {
     verifier: Verifier,
@@ -159,7 +159,7 @@ impl PublicKey {
         &self.der
     }
 
-    /// What it verifies.
+    /// Returns the algorithm that this key verifies.
     pub fn algorithm(&self) -> Algorithm {
         match &self.verifier {
             Verifier::P256(_) => Algorithm::EcdsaP256,

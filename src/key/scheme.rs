@@ -35,7 +35,7 @@ const NAMES: [(&str, Algorithm, Scheme); 9] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchemeError {
-    /// No such name.
+    /// No signing algorithm has this name.
     #[error("it is not the name of a signing algorithm that this version has")]
     Unknown,
     /// The name of another key's algorithm.

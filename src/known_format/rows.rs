@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Row, Seen};
+use super::{ParsedFile, Row};
 
 /// The name of the row for bundles.
 pub(super) const BUNDLE: &str = "a Sigstore bundle";
@@ -155,7 +155,7 @@ fn is_bundle(media_type: &str) -> bool {
 }
 
 /// Rekor's API returns an object with one entry under its UUID, or a list of such objects.
-fn is_rekor_entry(seen: &Seen<'_>) -> bool {
+fn is_rekor_entry(seen: &ParsedFile<'_>) -> bool {
     let entry = if seen.json.is_array() { seen.json.pointer("/0") } else { Some(&*seen.json) };
     let mut entries =
         entry.and_then(serde_json::Value::as_object).into_iter().flat_map(|object| object.values());
@@ -163,11 +163,11 @@ fn is_rekor_entry(seen: &Seen<'_>) -> bool {
     first.is_some_and(|entry| entry.get("body").is_some() && entry.get("logID").is_some())
 }
 
-pub(super) fn is_tuf(seen: &Seen<'_>) -> bool {
+pub(super) fn is_tuf(seen: &ParsedFile<'_>) -> bool {
     seen.has_all(&["/signed/_type", "/signatures"])
 }
 
-fn is_pem(seen: &Seen<'_>, label: &str) -> bool {
+fn is_pem(seen: &ParsedFile<'_>, label: &str) -> bool {
     let first =
         seen.text.lines().find_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
     first.is_some_and(|first| first.ends_with(label))
@@ -179,7 +179,7 @@ fn is_html(text: &str) -> bool {
 }
 
 /// Whether the text is XML, such as an object store's error response. `<<:` is YAML.
-fn is_xml(seen: &Seen<'_>) -> bool {
+fn is_xml(seen: &ParsedFile<'_>) -> bool {
     seen.text
         .strip_prefix('<')
         .is_some_and(|rest| rest.starts_with(|sign: char| sign.is_alphabetic() || "?!".contains(sign)))

@@ -133,14 +133,14 @@ fn examples() -> Vec<(&'static str, String)> {
 fn every_row_is_recognized() {
     let examples = examples();
     for (name, file) in &examples {
-        assert_eq!(Known::of(file.as_bytes()).map(|known| known.row.name), Some(*name), "{file}");
+        assert_eq!(KnownFormat::of(file.as_bytes()).map(|known| known.row.name), Some(*name), "{file}");
         let with_mark = format!("\u{feff}{file}\r\n");
-        assert_eq!(Known::of(with_mark.as_bytes()).map(|known| known.row.name), Some(*name), "{file}");
+        assert_eq!(KnownFormat::of(with_mark.as_bytes()).map(|known| known.row.name), Some(*name), "{file}");
     }
     for row in ROWS {
         assert!(examples.iter().any(|(name, _)| *name == row.name), "no example of {}", row.name);
     }
-    assert_eq!(Known::of(b"\x1f\x8b\x08\x00").map(|known| known.row.name), Some("a compressed file"));
+    assert_eq!(KnownFormat::of(b"\x1f\x8b\x08\x00").map(|known| known.row.name), Some("a compressed file"));
 }
 
 #[test]
@@ -159,10 +159,10 @@ fn unknown_files_are_not_recognized() {
         "{\"kind\":\"hashedrekord\"",
         "\u{0}\u{1}",
     ] {
-        assert!(Known::of(file.as_bytes()).is_none(), "{file}");
+        assert!(KnownFormat::of(file.as_bytes()).is_none(), "{file}");
     }
-    assert!(Known::other_than(Wanted::Bundle, examples()[0].1.as_bytes()).is_none());
-    assert!(Known::other_than(Wanted::TrustedRoot, examples()[1].1.as_bytes()).is_none());
+    assert!(KnownFormat::other_than(WantedFormat::Bundle, examples()[0].1.as_bytes()).is_none());
+    assert!(KnownFormat::other_than(WantedFormat::TrustedRoot, examples()[1].1.as_bytes()).is_none());
 }
 
 /// A parsed document is recognized like its file.
@@ -170,32 +170,33 @@ fn unknown_files_are_not_recognized() {
 fn a_document_is_recognized_like_its_file() {
     let documents = examples().into_iter().filter(|(_, file)| file.starts_with('{'));
     for (name, file) in documents {
-        let (known, document) = (Known::of(file.as_bytes()).unwrap(), serde_json::from_str(&file).unwrap());
-        let same = Known::of_document(&document).unwrap();
+        let (known, document) =
+            (KnownFormat::of(file.as_bytes()).unwrap(), serde_json::from_str(&file).unwrap());
+        let same = KnownFormat::of_document(&document).unwrap();
         assert_eq!((same.row.name, same.name()), (name, known.name()));
-        assert_eq!(same.hint(Wanted::Run), known.hint(Wanted::Run));
+        assert_eq!(same.hint(WantedFormat::Run), known.hint(WantedFormat::Run));
     }
     assert!(
         [json!({}), json!([]), json!(null), json!("text")]
             .iter()
-            .all(|value| Known::of_document(value).is_none())
+            .all(|value| KnownFormat::of_document(value).is_none())
     );
 }
 
 #[test]
 fn details_from_a_file_are_escaped() {
     let pod = json!({ "apiVersion": "v1", "kind": "Pod\u{1b}[2J" }).to_string();
-    assert_eq!(Known::of(pod.as_bytes()).unwrap().name(), "a Kubernetes object (v1 Pod\\u{1b}[2J)");
+    assert_eq!(KnownFormat::of(pod.as_bytes()).unwrap().name(), "a Kubernetes object (v1 Pod\\u{1b}[2J)");
 }
 
 #[test]
 fn each_command_converts_its_example_to_the_wanted_format() {
     let mut ran = 0;
     for (name, file) in examples() {
-        let known = Known::of(file.as_bytes()).unwrap();
+        let known = KnownFormat::of(file.as_bytes()).unwrap();
         for (wanted, prefix) in [
-            (Wanted::Bundle, "application/vnd.dev.sigstore.bundle"),
-            (Wanted::TrustedRoot, "application/vnd.dev.sigstore.trustedroot"),
+            (WantedFormat::Bundle, "application/vnd.dev.sigstore.bundle"),
+            (WantedFormat::TrustedRoot, "application/vnd.dev.sigstore.trustedroot"),
         ] {
             let hint = known.hint(wanted);
             assert!(!hint.is_empty() && hint.len() < 600, "{name}");
@@ -224,7 +225,7 @@ fn each_command_converts_its_example_to_the_wanted_format() {
 #[test]
 fn a_pypi_attestation_becomes_a_complete_bundle() {
     let (_, file) = examples().into_iter().find(|(name, _)| *name == "a PyPI attestation (PEP 740)").unwrap();
-    let hint = Known::of(file.as_bytes()).unwrap().hint(Wanted::Bundle);
+    let hint = KnownFormat::of(file.as_bytes()).unwrap().hint(WantedFormat::Bundle);
     let program = hint.split('\'').nth(1).unwrap();
     let made = Jq(program).pipeline(vec![serde_json::from_str(&file).unwrap()]);
     let bundle = json!({
@@ -239,7 +240,7 @@ fn a_pypi_attestation_becomes_a_complete_bundle() {
 fn a_file_that_is_too_large_is_not_examined() {
     let mut file = examples().remove(0).1.into_bytes();
     file.resize(LOOKED_BYTES + 1, b' ');
-    assert!(Known::of(&file).is_none());
+    assert!(KnownFormat::of(&file).is_none());
 }
 
 /// The part of jq that the commands need: paths, pipes, objects, lists and strings.

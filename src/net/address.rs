@@ -7,7 +7,7 @@ pub(crate) fn origin(url: &Url) -> &str {
     &url[..Position::BeforePath]
 }
 
-/// `HOST[:PORT]`, for people.
+/// Returns `HOST[:PORT]` of an address, for people.
 pub(crate) fn host(url: &Url) -> &str {
     &url[Position::BeforeHost..Position::AfterPort]
 }

@@ -12,7 +12,7 @@ pub struct Environment {
     pub https_proxy: Option<(&'static str, String)>,
     /// `HTTP_PROXY`, or `ALL_PROXY`: the variable's name and value.
     pub http_proxy: Option<(&'static str, String)>,
-    /// `NO_PROXY`.
+    /// The value of `NO_PROXY`, if it is set.
     pub no_proxy: Option<String>,
     /// `SSL_CERT_FILE`: the trusted certificates, in place of the system's.
     pub ssl_cert_file: Option<PathBuf>,

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// What `NO_PROXY` lists.
+/// The hosts that `NO_PROXY` lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NoProxy {
     every_host: bool,
@@ -107,7 +107,7 @@ impl Entry {
     }
 }
 
-/// `ADDRESS/BITS`.
+/// Parses an address range `ADDRESS/BITS`.
 fn range(text: &str) -> Option<Entry> {
     let (address, bits) = text.split_once('/')?;
     let ip = address.parse::<IpAddr>().ok()?;

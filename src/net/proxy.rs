@@ -49,7 +49,7 @@ pub struct ThroughProxy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable} {}", not_a_proxy(*.is_socks))]
 pub struct NotAProxy {
-    /// The variable.
+    /// The variable that names the proxy.
     pub variable: &'static str,
     /// Whether it names a SOCKS proxy.
     pub is_socks: bool,
@@ -82,7 +82,7 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxies {
-    /// Reads the variables.
+    /// Reads the proxies from the variables.
     pub(crate) fn new(environment: &Environment) -> Self {
         let read = |named: &Option<(&'static str, String)>| {
             named.as_ref().map(|(name, value)| Proxy::read(name, value).map(Arc::new))

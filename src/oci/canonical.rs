@@ -29,7 +29,7 @@ impl CanonicalRepository {
         Self { authority, path }
     }
 
-    /// The registry: `HOST[:PORT]`.
+    /// Returns the registry as `HOST[:PORT]`.
     pub fn registry(&self) -> String {
         self.authority.to_string()
     }

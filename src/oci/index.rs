@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::json::{elements, fields};
 use super::{Digest, DigestError, ImageRef, Manifest};
 use crate::explain::explain;
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 
 /// An index that lists more is rejected as hostile.
 pub(crate) const MAX_LISTED: usize = 10_000;
@@ -41,10 +41,10 @@ pub enum EntryError {
     /// Its digest isn't a sha256 digest.
     #[error("{index} lists {digest:.200}, which can't be signed or verified")]
     Digest {
-        /// The index.
+        /// The reference of the image index.
         index: String,
-        /// The digest.
-        digest: Text,
+        /// The digest that the entry has.
+        digest: UntrustedText,
         /// What is wrong with it.
         source: DigestError,
     },
@@ -53,7 +53,7 @@ pub enum EntryError {
         "entry {number} of {index} has no digest, or one that is too long, so it can't be signed or verified"
     )]
     NoDigest {
-        /// The index.
+        /// The reference of the image index.
         index: String,
         /// Its place among all entries, counted from 1.
         number: usize,
@@ -61,7 +61,7 @@ pub enum EntryError {
     /// The manifest isn't a JSON object.
     #[error("{index} can't be read as JSON, so it is not known what it lists")]
     Unreadable {
-        /// The index.
+        /// The reference of the image index.
         index: String,
     },
     /// The list of manifests isn't an array.
@@ -69,14 +69,14 @@ pub enum EntryError {
         "the field \"manifests\" of {index} is not an array, so what it lists can't be signed or verified"
     )]
     NoList {
-        /// The index.
+        /// The reference of the image index.
         index: String,
     },
 }
 
 impl EntryError {
     /// The digest as the index has it; `None`: there is none.
-    pub fn digest(&self) -> Option<&Text> {
+    pub fn digest(&self) -> Option<&UntrustedText> {
         match self {
             Self::Digest { digest, .. } => Some(digest),
             Self::NoDigest { .. } | Self::Unreadable { .. } | Self::NoList { .. } => None,
@@ -168,7 +168,7 @@ mod tests {
     fn texts(document: &Value) -> Vec<String> {
         let text = |listed: &Listed| match listed {
             Listed::Image(image) => image.digest.to_string(),
-            Listed::Unusable(error) => format!("! {}", error.digest().map_or("-", Text::raw)),
+            Listed::Unusable(error) => format!("! {}", error.digest().map_or("-", UntrustedText::raw)),
         };
         of(document).iter().map(text).collect()
     }

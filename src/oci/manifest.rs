@@ -23,9 +23,9 @@ pub enum Target {
 /// A manifest as the registry holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// Its media type.
+    /// The media type that the registry sent.
     pub media_type: String,
-    /// Its exact bytes.
+    /// The exact bytes, as the digest covers them.
     pub bytes: Bytes,
     /// Their digest, computed here.
     pub digest: Digest,

@@ -2,11 +2,11 @@
 //!
 //! Spec: <https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md>
 
-/// An image's manifest.
+/// The media type of an OCI image manifest.
 pub(crate) const OCI_IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// An index of manifests.
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// An image's config.
+/// The media type of an OCI image config.
 pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// The config of a manifest that has none.
 pub(crate) const OCI_EMPTY: &str = "application/vnd.oci.empty.v1+json";

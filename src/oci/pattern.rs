@@ -16,7 +16,7 @@ use crate::oci::reference::{DEFAULT_REGISTRY, MAX_PATH_BYTES, MAX_REGISTRY_BYTES
 use crate::{foreign, pattern};
 use host::HostPattern;
 
-/// A checked pattern.
+/// A pattern for repositories that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// As the user wrote it.
@@ -34,7 +34,7 @@ pub enum PatternError {
     /// There is nothing, or nothing between two slashes.
     #[error("it has an empty part; write HOST/PATH, as registry.example/team/*")]
     EmptyPart,
-    /// A URL's scheme.
+    /// The pattern begins with the scheme of a URL.
     #[error("a repository has no \"scheme://\" before it")]
     Scheme,
     /// A tag or a digest.
@@ -43,7 +43,7 @@ pub enum PatternError {
     /// A `**` that is not a whole part.
     #[error("\"**\" stands for whole parts of the path: write /**/ or end with /**")]
     HalfGlobstar,
-    /// Only a host.
+    /// The pattern has only a host.
     #[error("it names a registry and no repository; put /** behind it for all of its repositories")]
     OnlyHost,
     /// One part with a `*`: a repository has two at least.
@@ -189,7 +189,7 @@ fn check_path(path: &str) -> Result<(), PatternError> {
 impl fmt::Display for Pattern {
     /// As the user wrote it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&foreign::shown(&self.text, 200))
+        f.write_str(&foreign::escape(&self.text, 200))
     }
 }
 

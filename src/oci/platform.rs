@@ -85,7 +85,7 @@ impl fmt::Display for Platform {
             parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
         let version = if self.os_version.is_empty() { "" } else { ":" };
         let text = format!("{}{version}{}", parts.join("/"), self.os_version);
-        f.write_str(&foreign::shown(&text, 120))
+        f.write_str(&foreign::escape(&text, 120))
     }
 }
 

@@ -12,7 +12,7 @@ use std::str::FromStr;
 use super::authority::Authority;
 pub(crate) use super::authority::DEFAULT_REGISTRY;
 use super::digest::{Digest, DigestError};
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 
 /// A repository: `HOST[:PORT]/PATH`, as it is spelled. [`Repository::canonical`] is the name that is compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,16 +26,16 @@ pub struct Repository {
 /// An image named by its digest: what is signed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageRef {
-    /// Where it lies.
+    /// The repository that holds it.
     pub repository: Repository,
-    /// Its manifest's digest.
+    /// The digest of its manifest.
     pub digest: Digest,
 }
 
 /// A name as it was written: with a tag, a digest, both or neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// The repository.
+    /// The repository that holds it.
     pub repository: Repository,
     /// The tag, if one was written.
     pub tag: Option<String>,
@@ -46,9 +46,9 @@ pub struct Named {
 /// An image named by a tag. What that stands for, only the registry knows, and only now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TagRef {
-    /// Where it lies.
+    /// The repository that holds it.
     pub repository: Repository,
-    /// The tag.
+    /// The tag in that repository.
     pub tag: String,
 }
 
@@ -92,12 +92,12 @@ impl fmt::Display for TagRef {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// There is nothing.
+    /// The reference has no characters.
     #[error("it is empty")]
     Empty,
     /// It begins with a URL's scheme.
     #[error("an image name has no \"{0:.40}://\" before it")]
-    Scheme(Text),
+    Scheme(UntrustedText),
     /// A path that is longer than clients accept.
     #[error("its repository is longer than {MAX_PATH_BYTES} bytes")]
     TooLong,
@@ -247,7 +247,7 @@ pub(crate) fn is_host(text: &str) -> bool {
     Authority::parse(text).is_some()
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+/// Returns whether text matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
 pub(crate) fn is_path_component(text: &str) -> bool {
     let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();

@@ -47,7 +47,7 @@ pub(super) fn digest(text: &str) -> Result<String, ArtifactDigestError> {
 pub(super) fn check_uri(uri: &str) -> Result<(), &'static str> {
     if uri.len() > MAX_URI_BYTES {
         Err("is longer than 2048 bytes, which no URI is")
-    } else if foreign::shown(uri, usize::MAX) != uri {
+    } else if foreign::escape(uri, usize::MAX) != uri {
         Err("has control or invisible characters in it, which no URI has")
     } else {
         Ok(())

@@ -73,7 +73,7 @@ fn section<T>(
 }
 
 fn subject(subject: &Subject) -> Vec<String> {
-    let uri = foreign::shown(&subject.uri, 400);
+    let uri = foreign::escape(&subject.uri, 400);
     vec![format!("  {uri}@{}", subject.digest), sources(&subject.from)]
 }
 

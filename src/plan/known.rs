@@ -14,7 +14,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What `plan` has.
+    /// Collects what the plan already has.
     pub(super) fn of(plan: &Plan) -> Self {
         let subject = |(at, subject): (usize, &Subject)| ((subject.uri.clone(), subject.digest.clone()), at);
         let image = |(at, planned): (usize, &PlannedImage)| (planned.image.clone(), at);

@@ -50,7 +50,7 @@ pub enum Identities {
     Unused,
     /// They are a problem: the format of signatures has no place for them.
     NoPlace,
-    /// They are signed.
+    /// The images of the run are signed.
     Signed,
 }
 
@@ -78,7 +78,7 @@ pub struct Plan {
     pub problems: Vec<Problem>,
     /// What is rightly not signed, and what else the user should know.
     pub notes: Vec<Note>,
-    /// Where was looked.
+    /// The places that were searched, for the report.
     #[serde(skip)]
     pub looked: Vec<Looked>,
 }
@@ -97,7 +97,7 @@ pub struct Subject {
 /// An image to sign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedImage {
-    /// The image.
+    /// The image with its digest.
     pub image: ImageRef,
     /// Where it is named, for people.
     pub from: Vec<String>,

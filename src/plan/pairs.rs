@@ -56,7 +56,7 @@ fn half_name(family: Family, prefix: &str, half: Half) -> String {
         (Family::Artifact, Half::Name) => "ARTIFACT_URI",
         (Family::Artifact, Half::Digest) => "ARTIFACT_DIGEST",
     };
-    foreign::shown(&format!("{prefix}{suffix}"), 100)
+    foreign::escape(&format!("{prefix}{suffix}"), 100)
 }
 
 /// Every half of a pair, by what it is half of.

@@ -211,7 +211,7 @@ impl<'a> Planner<'a> {
         let more = if self.options.allow.len() > PATTERNS_TOLD { " and others" } else { "" };
         let what = format!(
             "{} may not be signed: --allow has only {}{more}",
-            foreign::shown(&repository.to_string(), 300),
+            foreign::escape(&repository.to_string(), 300),
             patterns.join(", ")
         );
         self.problem(place.to_owned(), what);

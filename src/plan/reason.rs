@@ -13,7 +13,7 @@ const VALUE_SHOWN_BYTES: usize = 200;
 /// A value in quotes, or what it is called where it must not be shown.
 pub(super) fn quoted(scope: &Scope, value: &str, called: &str) -> String {
     if scope.shows_values() {
-        format!("\"{}\"", foreign::shown(value, VALUE_SHOWN_BYTES))
+        format!("\"{}\"", foreign::escape(value, VALUE_SHOWN_BYTES))
     } else {
         format!("the {called} in it")
     }
@@ -97,7 +97,7 @@ pub(super) fn artifact_digest(scope: &Scope, value: &str, error: ArtifactDigestE
 /// An error with its cause, in one line.
 pub(super) fn with_cause(error: &dyn Error) -> String {
     match error.source() {
-        Some(cause) => format!("{error} ({})", foreign::shown(&cause.to_string(), VALUE_SHOWN_BYTES)),
+        Some(cause) => format!("{error} ({})", foreign::escape(&cause.to_string(), VALUE_SHOWN_BYTES)),
         None => error.to_string(),
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::environment::{self, Block};
+use super::environment::{self, MemoryBlock};
 use super::memory::OwnMemory;
 use crate::secret::Secret;
 
@@ -21,7 +21,7 @@ const OVERWRITTEN: u8 = b'x';
 
 /// The location of a secret in the arguments.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
+struct SecretSpan {
     /// The index in the list of flags.
     flag: usize,
     /// The index of the argument.
@@ -32,14 +32,14 @@ struct Place {
 
 /// Finds the values of `flags` (names without `--`): `--flag VALUE` and `--flag=VALUE`, before a `--`. A flag without a value, because another
 /// flag follows or the value is empty, is skipped; the command line parser reports it.
-fn places<'a>(arguments: impl IntoIterator<Item = &'a [u8]>, flags: &[&str]) -> Vec<Place> {
+fn places<'a>(arguments: impl IntoIterator<Item = &'a [u8]>, flags: &[&str]) -> Vec<SecretSpan> {
     let mut found = Vec::new();
     let mut awaited = None;
     for (at, argument) in arguments.into_iter().enumerate() {
         if let Some(flag) = awaited.take()
             && !is_flag(argument)
         {
-            found.push(Place { flag, at, value: 0..argument.len() });
+            found.push(SecretSpan { flag, at, value: 0..argument.len() });
             continue;
         }
         if argument == b"--" {
@@ -53,7 +53,7 @@ fn places<'a>(arguments: impl IntoIterator<Item = &'a [u8]>, flags: &[&str]) -> 
             match text.strip_prefix(name.as_bytes()) {
                 Some([]) => awaited = Some(flag),
                 Some([b'=', value @ ..]) => {
-                    found.push(Place { flag, at, value: argument.len() - value.len()..argument.len() });
+                    found.push(SecretSpan { flag, at, value: argument.len() - value.len()..argument.len() });
                 }
                 _ => {}
             }
@@ -72,7 +72,7 @@ fn is_flag(argument: &[u8]) -> bool {
 pub fn take<'a>(arguments: &mut [OsString], flags: &[&'a str]) -> Vec<(&'a str, Secret)> {
     let found = places(arguments.iter().map(|argument| argument.as_bytes()), flags);
     let mut taken = Vec::new();
-    for Place { flag, at, value } in found {
+    for SecretSpan { flag, at, value } in found {
         let (Some(argument), Some(flag)) = (arguments.get_mut(at), flags.get(flag)) else { continue };
         let mut bytes = std::mem::take(argument).into_vec();
         let secret = Zeroizing::new(bytes.get(value.clone()).unwrap_or_default().to_vec());
@@ -95,7 +95,7 @@ pub fn take<'a>(arguments: &mut [OsString], flags: &[&'a str]) -> Vec<(&'a str, 
 ///
 /// The system refuses access to the memory.
 pub(super) fn overwrite(flags: &[&str]) -> Result<(), String> {
-    let block = environment::block(Block::Arguments)?;
+    let block = environment::block(MemoryBlock::Arguments)?;
     overwrite_in(&block, flags).map_err(|error| format!("its own memory: {error}"))
 }
 

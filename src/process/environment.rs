@@ -125,7 +125,7 @@ impl Variables {
 
 /// Overwrites the values of `names`, and returns how many entries have these names.
 fn overwrite(names: &BTreeSet<&[u8]>) -> Result<usize, String> {
-    let block = block(Block::Environment)?;
+    let block = block(MemoryBlock::Environment)?;
     overwrite_in(&block, names).map_err(|error| format!("its own memory: {error}"))
 }
 
@@ -150,7 +150,7 @@ fn overwrite_in(block: &Range<u64>, names: &BTreeSet<&[u8]>) -> io::Result<usize
 
 /// A part of this process' memory that the kernel exposes.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Block {
+pub(super) enum MemoryBlock {
     /// The arguments, shown as `/proc/PID/cmdline`.
     Arguments,
     /// The environment, shown as `/proc/PID/environ`.
@@ -162,7 +162,7 @@ pub(super) enum Block {
 /// # Errors
 ///
 /// The system doesn't provide the addresses.
-pub(super) fn block(which: Block) -> Result<Range<u64>, String> {
+pub(super) fn block(which: MemoryBlock) -> Result<Range<u64>, String> {
     let mut stat = Vec::new();
     File::open("/proc/self/stat")
         .and_then(|file| file.take(MAX_STAT_BYTES).read_to_end(&mut stat))
@@ -173,13 +173,13 @@ pub(super) fn block(which: Block) -> Result<Range<u64>, String> {
 /// Finds the addresses of a block in the content of `/proc/self/stat`; `None` if they are missing or invalid.
 ///
 /// The second field is the program's name in parentheses, and may contain blanks and parentheses.
-fn addresses(stat: &[u8], which: Block) -> Option<Range<u64>> {
+fn addresses(stat: &[u8], which: MemoryBlock) -> Option<Range<u64>> {
     /// The number of the first field after the name.
     const FIRST: usize = 3;
     // `arg_start` and `arg_end`, `env_start` and `env_end`.
     let number = match which {
-        Block::Arguments => 48,
-        Block::Environment => 50,
+        MemoryBlock::Arguments => 48,
+        MemoryBlock::Environment => 50,
     };
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     fn block(stat: &[u8]) -> Option<Range<u64>> {
-        addresses(stat, Block::Environment)
+        addresses(stat, MemoryBlock::Environment)
     }
 
     fn stat(name: &str, start: &str, end: &str) -> Vec<u8> {
@@ -244,7 +244,7 @@ mod tests {
     fn the_addresses_are_found_after_any_program_name() {
         for name in ["stepseal", "a b", "a) S 1 2 (b", "))", "", "\u{e9} )"] {
             assert_eq!(block(&stat(name, "4096", "5000")), Some(4096..5000), "{name}");
-            let arguments = addresses(&stat(name, "4096", "5000"), Block::Arguments);
+            let arguments = addresses(&stat(name, "4096", "5000"), MemoryBlock::Arguments);
             assert_eq!(arguments, Some(48..49), "{name}");
         }
         let mut odd = stat("x", "4096", "5000");

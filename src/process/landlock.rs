@@ -1,6 +1,6 @@
 //! Landlock: restricts the files that this process may access.
 //!
-//! [`Rules`] lists the allowed files. [`Rules::enforce`] forbids everything else for the calling thread and the threads that it starts:
+//! [`LandlockRules`] lists the allowed files. [`LandlockRules::enforce`] forbids everything else for the calling thread and the threads that it starts:
 //! reading, writing, creating, removing and running files, device ioctls, listening on TCP ports, and abstract sockets and signals
 //! of other processes. Files that are already open stay open. The restriction can't be undone.
 //!
@@ -80,7 +80,7 @@ pub(crate) fn forgo() {
 
 /// A file or directory with the allowed access.
 #[derive(Debug)]
-struct Rule {
+struct LandlockRule {
     /// The original path, for the log.
     path: PathBuf,
     place: OwnedFd,
@@ -89,9 +89,9 @@ struct Rule {
 
 /// The allowed files. A path that doesn't exist or can't be opened has no rule.
 #[derive(Debug, Default)]
-pub struct Rules(Vec<Rule>);
+pub struct LandlockRules(Vec<LandlockRule>);
 
-impl Rules {
+impl LandlockRules {
     /// Allows reading the file at `path`, or the directory with everything in it. Follows links.
     pub fn read(&mut self, path: &Path) {
         if let Some(place) = open(path) {
@@ -151,7 +151,7 @@ impl Rules {
         let is_folder =
             fstat(&place).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
         let rights = if is_folder { rights } else { rights & AccessFs::from_file(NEWEST) };
-        self.0.push(Rule { path: path.to_owned(), place, rights });
+        self.0.push(LandlockRule { path: path.to_owned(), place, rights });
     }
 
     /// Forbids all other access for this thread and the threads that it starts.
@@ -172,7 +172,7 @@ impl Rules {
             .handle_access(AccessNet::BindTcp)?
             .scope(Scope::from_all(NEWEST))?
             .create()?;
-        for Rule { path, place, rights } in &self.0 {
+        for LandlockRule { path, place, rights } in &self.0 {
             tracing::trace!(path = %path.display(), rights = ?rights, "Landlock rule");
             match (&mut ruleset).add_rule(PathBeneath::new(place, *rights)) {
                 // Without this rule, a required file would be unreadable.

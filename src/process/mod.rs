@@ -21,9 +21,9 @@ pub use landlock::Landlock;
 pub use programs::ProgramEnvironment;
 
 /// The result of [`start`].
-static STARTED: OnceLock<Started> = OnceLock::new();
+static STARTED: OnceLock<StartState> = OnceLock::new();
 
-struct Started {
+struct StartState {
     environment: EnvironmentState,
     /// The refused settings, with the reasons.
     refused: Vec<String>,
@@ -48,13 +48,13 @@ pub fn start(arguments: &[OsString], names: &SecretNames<'_>) -> Variables {
     let refused =
         refused.chain(in_arguments.err().map(|why| format!("overwriting secrets in the arguments: {why}")));
     // A second call, as in tests, keeps the result of the first.
-    let _ = STARTED.set(Started { environment, refused: refused.collect() });
+    let _ = STARTED.set(StartState { environment, refused: refused.collect() });
     variables
 }
 
 /// Logs the refused settings. Call it after the log is set up.
 pub(crate) fn log_refused() {
-    let Some(Started { refused, .. }) = STARTED.get() else { return };
+    let Some(StartState { refused, .. }) = STARTED.get() else { return };
     for refused in refused {
         tracing::debug!(refused, "process protection: the system refuses a setting");
     }

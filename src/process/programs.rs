@@ -12,10 +12,10 @@ use crate::secret::Secret;
 ///
 /// The default has no variables.
 #[derive(Clone, Default)]
-pub struct ProgramEnvironment(Arc<Inner>);
+pub struct ProgramEnvironment(Arc<ProgramVariables>);
 
 #[derive(Default)]
-struct Inner {
+struct ProgramVariables {
     ordinary: BTreeMap<OsString, OsString>,
     secret: BTreeMap<OsString, Secret>,
     left_out: BTreeSet<OsString>,
@@ -29,7 +29,7 @@ impl ProgramEnvironment {
         left_out: impl IntoIterator<Item = OsString>,
     ) -> Self {
         let left_out: BTreeSet<OsString> = left_out.into_iter().collect();
-        Self(Arc::new(Inner {
+        Self(Arc::new(ProgramVariables {
             ordinary: ordinary.into_iter().filter(|(name, _)| !left_out.contains(name)).collect(),
             secret: secret.into_iter().filter(|(name, _)| !left_out.contains(name)).collect(),
             left_out,

@@ -1,6 +1,6 @@
 //! Finds base64-encoded private keys and dockerconfigjson.
 
-use super::{Found, after_blanks, from, is_base64};
+use super::{ByteRanges, after_blanks, from, is_base64};
 
 /// The shortest run that can be a secret, in characters.
 const MIN_CHARS: usize = 24;
@@ -27,7 +27,7 @@ const MEMBERS: [&[u8]; 2] = [b"\"auths\"", b"\"kdf\""];
 const ENCRYPTION: [&[u8]; 2] = [b"\x2a\x86\x48\x86\xf7\x0d\x01\x05", b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01"];
 
 /// Adds each secret in base64, from its start to the end of its run. If it is encoded twice, the whole run is added.
-pub(super) fn find(bytes: &[u8], found: &mut Found) {
+pub(super) fn find(bytes: &[u8], found: &mut ByteRanges) {
     for range in runs(bytes) {
         let run = bytes.get(range.clone()).unwrap_or_default();
         if let Some(at) = secret_in(run) {
@@ -39,7 +39,7 @@ pub(super) fn find(bytes: &[u8], found: &mut Found) {
 }
 
 /// Every base64 run that is long enough for a secret.
-fn runs(bytes: &[u8]) -> Found {
+fn runs(bytes: &[u8]) -> ByteRanges {
     let (mut all, mut at) = (Vec::new(), 0);
     while let Some(byte) = bytes.get(at) {
         if !is_base64(*byte) {
@@ -61,8 +61,8 @@ fn secret_in(run: &[u8]) -> Option<usize> {
     let mut place = 0;
     while place < run.len() {
         match secret(from(run, place)) {
-            Beginning::Secret => return Some(place),
-            Beginning::Ordinary(chars) => place += chars,
+            Base64Start::Secret => return Some(place),
+            Base64Start::Ordinary(chars) => place += chars,
         }
     }
     None
@@ -77,20 +77,20 @@ fn is_secret_twice(run: &[u8]) -> bool {
 }
 
 /// The kind of content at the start of base64.
-enum Beginning {
+enum Base64Start {
     Secret,
     /// No secret begins within this many characters.
     Ordinary(usize),
 }
 
 /// Classifies the content at the start of `text`.
-fn secret(text: &[u8]) -> Beginning {
+fn secret(text: &[u8]) -> Base64Start {
     let of = |is_secret, chars: usize| {
-        if is_secret { Beginning::Secret } else { Beginning::Ordinary(chars.max(1)) }
+        if is_secret { Base64Start::Secret } else { Base64Start::Ordinary(chars.max(1)) }
     };
     // The first base64 characters of a SEQUENCE's tag, of dashes and of `{`.
     if !matches!(text.first(), Some(b'M' | b'L' | b'e')) || !is_long(text) {
-        return Beginning::Ordinary(1);
+        return Base64Start::Ordinary(1);
     }
     if BEGIN.iter().any(|begin| text.starts_with(begin)) {
         let (pem, chars) = decoded(text, |_| true);
@@ -103,7 +103,7 @@ fn secret(text: &[u8]) -> Beginning {
             let (json, chars) = decoded(text, |byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'));
             of(MEMBERS.iter().any(|member| contains(&json, member)), chars)
         }
-        _ => Beginning::Ordinary(1),
+        _ => Base64Start::Ordinary(1),
     }
 }
 

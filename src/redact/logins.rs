@@ -1,6 +1,6 @@
 //! Finds logins in URLs (<https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1>) and in the JSON of registry credentials.
 
-use super::{Found, after_blanks, from};
+use super::{ByteRanges, after_blanks, from};
 
 /// The text before an authority in a URL, and in the log of `hyper_util`'s connection pool.
 const BEFORE_AUTHORITY: [&str; 3] = ["://", "(\"https\", ", "(\"http\", "];
@@ -21,7 +21,7 @@ const MEMBERS: [&[u8]; 5] = [b"auth", b"password", b"identitytoken", b"registryt
 const DEBUG: &[u8] = b"password: Some(\"";
 
 /// Adds the login of each URL that has a password.
-pub(super) fn in_addresses(text: &str, found: &mut Found) {
+pub(super) fn in_addresses(text: &str, found: &mut ByteRanges) {
     for (at, before) in BEFORE_AUTHORITY.iter().flat_map(|before| text.match_indices(before)) {
         let start = at + before.len();
         let length = text.get(start..).and_then(login);
@@ -60,7 +60,7 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// Adds the value of each secret member, if the text contains `auths`, and the password in the `Debug` output of each URL.
-pub(super) fn in_members(text: &str, found: &mut Found) {
+pub(super) fn in_members(text: &str, found: &mut ByteRanges) {
     let has_auths = text.contains(AUTHS);
     let bytes = text.as_bytes();
     let mut at = 0;

@@ -1,6 +1,6 @@
 //! Finds PEM blocks of private keys (<https://www.rfc-editor.org/rfc/rfc7468#section-2>), complete or truncated.
 
-use super::{Found, after_blanks, from, is_base64};
+use super::{ByteRanges, after_blanks, from, is_base64};
 
 const BEGIN: &str = "BEGIN";
 const PRIVATE: &str = "PRIVATE";
@@ -18,7 +18,7 @@ const BODY_CHARS: usize = 12;
 const HEADERS: &[u8] = b"Proc-Type";
 
 /// Adds each private key block to `found`. A block without an END line ends with its string, or with the text.
-pub(super) fn find(text: &str, found: &mut Found) {
+pub(super) fn find(text: &str, found: &mut ByteRanges) {
     let bytes = text.as_bytes();
     let mut done = 0;
     for (at, _) in text.match_indices(BEGIN) {

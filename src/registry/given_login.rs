@@ -15,7 +15,7 @@ pub struct WithGivenLogin<K> {
 }
 
 impl<K: Keychain> WithGivenLogin<K> {
-    /// `given` is for the registries of `repositories` alone: a login that names no registry must not reach one that the
+    /// `given` is only for the registries of `repositories`: a login that names no registry must not reach a registry that the
     /// run comes to by other means.
     pub fn new<'a>(
         given: Credential,

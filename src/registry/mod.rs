@@ -1,4 +1,4 @@
-//! Registries: credentials, and the one client that opens sockets to them.
+//! Registries: credentials, and the only client that opens sockets to them.
 
 pub mod client;
 pub mod credentials;

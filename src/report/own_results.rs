@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::{Pending, Report, ReportError};
+use super::{PendingFile, Report, ReportError};
 use crate::hint::SIGNED_IMAGES;
 use crate::oci::Digest;
 
@@ -21,9 +21,9 @@ const MAX_BYTES: usize = 1500;
 
 /// The files of the two results, in each directory that gets them.
 #[derive(Debug)]
-pub(crate) struct OwnResults(Vec<[Pending; 2]>);
+pub(crate) struct StepResults(Vec<[PendingFile; 2]>);
 
-impl OwnResults {
+impl StepResults {
     /// Creates the files before anything is signed.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl OwnResults {
     /// A directory can't be written to.
     pub(crate) fn prepare(folders: &[PathBuf]) -> Result<Self, ReportError> {
         let files = folders.iter().map(|folder| {
-            Ok([Pending::new(&folder.join(SIGNED_IMAGES))?, Pending::new(&folder.join(SIGNATURES))?])
+            Ok([PendingFile::new(&folder.join(SIGNED_IMAGES))?, PendingFile::new(&folder.join(SIGNATURES))?])
         });
         files.collect::<Result<_, _>>().map(Self)
     }
@@ -87,14 +87,14 @@ mod tests {
     use crate::exit::ExitCode;
     use crate::explain::Explanation;
     use crate::registry::client::Stats;
-    use crate::report::{About, Done, Label, Outcome};
+    use crate::report::{OutcomeLabel, ReportSubject, SignedOutcome, SubjectOutcome};
     use crate::tekton;
 
     fn report(signed: usize, failed: usize) -> Report {
         let outcome = |number: usize, ok: bool| {
             let digest = Digest::of(number.to_string().as_bytes());
             let location = format!("registry.example/app:sha256-{}.sig", digest.hex());
-            let done = Done { location, added: 1, present: 0, replaced: 0, key_id: "k".into() };
+            let done = SignedOutcome { location, added: 1, present: 0, replaced: 0, key_id: "k".into() };
             let error = Explanation {
                 code: "test-error",
                 error: "no".into(),
@@ -104,9 +104,9 @@ mod tests {
                 exit: ExitCode::Failed,
             };
             let image = format!("registry.example/app@{digest}").parse().unwrap();
-            Outcome {
-                label: Label::IMAGE,
-                subject: About::Image(image),
+            SubjectOutcome {
+                label: OutcomeLabel::IMAGE,
+                subject: ReportSubject::Image(image),
                 from: Vec::new(),
                 result: if ok { Ok(done) } else { Err(error) },
             }
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn the_results_are_not_type_hints() {
         let folder = tempfile::tempdir().unwrap();
-        OwnResults::prepare(&[folder.path().to_owned()]).unwrap().write(&report(2, 0)).unwrap();
+        StepResults::prepare(&[folder.path().to_owned()]).unwrap().write(&report(2, 0)).unwrap();
         let places =
             tekton::Places { results_dir: folder.path().to_owned(), steps_dir: folder.path().join("steps") };
         let found = tekton::discover(&places).unwrap();
@@ -163,7 +163,7 @@ mod tests {
         let other = folder.path().join("other");
         std::fs::write(&other, "unrelated").unwrap();
         std::os::unix::fs::symlink(&other, folder.path().join(SIGNED_IMAGES)).unwrap();
-        OwnResults::prepare(&[folder.path().to_owned()]).unwrap().write(&report(1, 0)).unwrap();
+        StepResults::prepare(&[folder.path().to_owned()]).unwrap().write(&report(1, 0)).unwrap();
         assert_eq!(std::fs::read_to_string(&other).unwrap(), "unrelated");
         assert_eq!(parsed(&std::fs::read_to_string(folder.path().join(SIGNED_IMAGES)).unwrap()).len(), 1);
     }

@@ -6,49 +6,54 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use super::{About, Expected, Label, Outcome, Report};
+use super::{ExpectedOutcome, OutcomeLabel, Report, ReportSubject, SubjectOutcome};
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
 use crate::registry::client::Stats;
 
 /// An event during a run.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub enum RunEvent<'a> {
     /// An index lists a subject that the plan didn't have.
-    Found(&'a Expected),
+    Found(&'a ExpectedOutcome),
     /// Signing a subject in a store ended.
-    Ended(&'a Outcome),
+    Ended(&'a SubjectOutcome),
 }
 
 /// The expected outcomes, and the outcomes so far.
 #[derive(Debug)]
-pub struct Recorder {
-    expected: Vec<Expected>,
-    known: HashSet<(Label, About)>,
-    outcomes: Vec<Outcome>,
+pub struct RunRecorder {
+    expected: Vec<ExpectedOutcome>,
+    known: HashSet<(OutcomeLabel, ReportSubject)>,
+    outcomes: Vec<SubjectOutcome>,
 }
 
-impl Recorder {
+impl RunRecorder {
     /// Starts with the plan's expected outcomes.
-    pub fn new(expected: Vec<Expected>) -> Self {
+    pub fn new(expected: Vec<ExpectedOutcome>) -> Self {
         let known = expected.iter().map(|expected| (expected.label, expected.subject.clone())).collect();
         Self { expected, known, outcomes: Vec::new() }
     }
 
     /// Adds an event to the record.
-    pub fn note(&mut self, event: Event<'_>) {
+    pub fn note(&mut self, event: RunEvent<'_>) {
         match event {
-            Event::Found(found) => {
+            RunEvent::Found(found) => {
                 if self.known.insert((found.label, found.subject.clone())) {
                     self.expected.push(found.clone());
                 }
             }
-            Event::Ended(outcome) => self.outcomes.push(outcome.clone()),
+            RunEvent::Ended(outcome) => self.outcomes.push(outcome.clone()),
         }
     }
 
     /// The report of a run that finished. Anything without an outcome has failed; `seen` is called with each of these outcomes.
-    pub(crate) fn finished(self, elapsed: Duration, stats: Stats, seen: &mut dyn FnMut(&Outcome)) -> Report {
+    pub(crate) fn finished(
+        self,
+        elapsed: Duration,
+        stats: Stats,
+        seen: &mut dyn FnMut(&SubjectOutcome),
+    ) -> Report {
         let why = explained(
             "Stepseal recorded no outcome, so this counts as not signed",
             "run again; if it happens again, this is a bug in Stepseal; please report it",
@@ -68,7 +73,7 @@ impl Recorder {
         why: &Explanation,
         elapsed: Duration,
         stats: Stats,
-        seen: &mut dyn FnMut(&Outcome),
+        seen: &mut dyn FnMut(&SubjectOutcome),
     ) -> Report {
         let report = self.report(why, elapsed, stats, seen);
         Report { interrupted: true, ..report }
@@ -81,7 +86,7 @@ impl Recorder {
         why: &Explanation,
         elapsed: Duration,
         stats: Stats,
-        seen: &mut dyn FnMut(&Outcome),
+        seen: &mut dyn FnMut(&SubjectOutcome),
     ) -> Report {
         self.report(why, elapsed, stats, seen)
     }
@@ -91,9 +96,10 @@ impl Recorder {
         why: &Explanation,
         elapsed: Duration,
         stats: Stats,
-        seen: &mut dyn FnMut(&Outcome),
+        seen: &mut dyn FnMut(&SubjectOutcome),
     ) -> Report {
-        let missing: Vec<Outcome> = self.missing().iter().map(|expected| expected.failed(why)).collect();
+        let missing: Vec<SubjectOutcome> =
+            self.missing().iter().map(|expected| expected.failed(why)).collect();
         missing.iter().for_each(seen);
         self.outcomes.extend(missing);
         Report::new(self.outcomes, elapsed, stats)
@@ -101,12 +107,12 @@ impl Recorder {
 
     /// The expected outcomes that are missing. If several runs attest to the same image, `from` distinguishes them where
     /// it is equal in the expected and the actual outcome.
-    fn missing(&self) -> Vec<&Expected> {
-        let mut ended: HashMap<(Label, &About), Vec<&[String]>> = HashMap::new();
+    fn missing(&self) -> Vec<&ExpectedOutcome> {
+        let mut ended: HashMap<(OutcomeLabel, &ReportSubject), Vec<&[String]>> = HashMap::new();
         for outcome in &self.outcomes {
             ended.entry((outcome.label, &outcome.subject)).or_default().push(&outcome.from);
         }
-        let mut missing: Vec<&Expected> = self.expected.iter().collect();
+        let mut missing: Vec<&ExpectedOutcome> = self.expected.iter().collect();
         for alike in [true, false] {
             missing.retain(|expected| {
                 let Some(from) = ended.get_mut(&(expected.label, &expected.subject)) else { return true };
@@ -133,17 +139,22 @@ fn explained(error: &str, hint: &str) -> Explanation {
 mod tests {
     use super::*;
     use crate::oci::Digest;
-    use crate::report::Done;
+    use crate::report::SignedOutcome;
 
-    fn expected(number: u32, from: &str) -> Expected {
+    fn expected(number: u32, from: &str) -> ExpectedOutcome {
         let digest = Digest::of(&number.to_be_bytes());
         let image = format!("registry.example/app@{digest}").parse().unwrap();
-        Expected { label: Label::IMAGE, subject: About::Image(image), from: vec![from.to_owned()] }
+        ExpectedOutcome {
+            label: OutcomeLabel::IMAGE,
+            subject: ReportSubject::Image(image),
+            from: vec![from.to_owned()],
+        }
     }
 
-    fn done(expected: &Expected, from: &str) -> Outcome {
-        let done = Done { location: "x".into(), added: 1, present: 0, replaced: 0, key_id: "k".into() };
-        Outcome {
+    fn done(expected: &ExpectedOutcome, from: &str) -> SubjectOutcome {
+        let done =
+            SignedOutcome { location: "x".into(), added: 1, present: 0, replaced: 0, key_id: "k".into() };
+        SubjectOutcome {
             label: expected.label,
             subject: expected.subject.clone(),
             from: vec![from.to_owned()],
@@ -151,17 +162,17 @@ mod tests {
         }
     }
 
-    fn refused(expected: &Expected) -> Outcome {
+    fn refused(expected: &ExpectedOutcome) -> SubjectOutcome {
         expected.failed(&Explanation { exit: ExitCode::Refused, ..explained("no", "do") })
     }
 
     /// The report of a run with these subjects and outcomes. An index lists all subjects but the first.
-    fn report(expected: &[Expected], outcomes: &[Outcome], interrupted: bool) -> Report {
-        let mut recorder = Recorder::new(expected.iter().take(1).cloned().collect());
-        expected.iter().skip(1).for_each(|found| recorder.note(Event::Found(found)));
-        outcomes.iter().for_each(|outcome| recorder.note(Event::Ended(outcome)));
-        let (why, mut added) = (Recorder::interruption("SIGTERM interrupted the run"), 0);
-        let mut seen = |outcome: &Outcome| {
+    fn report(expected: &[ExpectedOutcome], outcomes: &[SubjectOutcome], interrupted: bool) -> Report {
+        let mut recorder = RunRecorder::new(expected.iter().take(1).cloned().collect());
+        expected.iter().skip(1).for_each(|found| recorder.note(RunEvent::Found(found)));
+        outcomes.iter().for_each(|outcome| recorder.note(RunEvent::Ended(outcome)));
+        let (why, mut added) = (RunRecorder::interruption("SIGTERM interrupted the run"), 0);
+        let mut seen = |outcome: &SubjectOutcome| {
             assert!(outcome.result.is_err());
             added += 1;
         };
@@ -177,7 +188,7 @@ mod tests {
     fn an_interrupted_run_is_never_done() {
         let all = [expected(1, "argument 1"), expected(2, "index 1")];
         let (one, two) = (done(&all[0], "argument 1"), done(&all[1], "index 1"));
-        let cases: [(&[Outcome], ExitCode, ExitCode); 6] = [
+        let cases: [(&[SubjectOutcome], ExitCode, ExitCode); 6] = [
             (&[], ExitCode::Failed, ExitCode::Failed),
             (std::slice::from_ref(&one), ExitCode::Partial, ExitCode::Partial),
             (&[one.clone(), two.clone()], ExitCode::Partial, ExitCode::Done),
@@ -199,11 +210,11 @@ mod tests {
     #[test]
     fn the_missing_run_of_two_that_attest_to_one_image_is_named() {
         let all = [expected(1, "taskrun ci/a"), expected(1, "taskrun ci/b")];
-        let mut recorder = Recorder::new(all.to_vec());
-        recorder.note(Event::Ended(&done(&all[0], "taskrun ci/b")));
+        let mut recorder = RunRecorder::new(all.to_vec());
+        recorder.note(RunEvent::Ended(&done(&all[0], "taskrun ci/b")));
         let missing = recorder.missing();
         assert_eq!(missing, [&all[0]]);
-        recorder.note(Event::Ended(&done(&all[0], "taskrun ci/a, so far")));
+        recorder.note(RunEvent::Ended(&done(&all[0], "taskrun ci/a, so far")));
         assert!(recorder.missing().is_empty());
     }
 

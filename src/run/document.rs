@@ -290,7 +290,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 fn object_of(entries: Vec<(String, Value)>) -> Result<Value, String> {
     let mut names = HashSet::with_capacity(entries.len());
     if let Some((twice, _)) = entries.iter().find(|(name, _)| !names.insert(name)) {
-        let key = crate::foreign::shown(twice, super::NAME_SHOWN_BYTES);
+        let key = crate::foreign::escape(twice, super::NAME_SHOWN_BYTES);
         return Err(format!("the key \"{key}\" stands twice in one object"));
     }
     drop(names);

@@ -20,7 +20,7 @@ pub(super) struct Embedded {
     runs: Map<String, Value>,
 }
 
-/// Those children, read.
+/// The children of a run that were read.
 #[derive(Default)]
 pub(super) struct EmbeddedChildren {
     /// The TaskRuns, in the order in which the Pipeline lists their tasks.
@@ -74,7 +74,7 @@ impl EmbeddedChildren {
     fn task_run(&mut self, parent: &RunObject, name: &str, entry: Value) -> Result<(), RunError> {
         let mut entry = entry_of(parent, "taskRuns", name, entry)?;
         let place = |of: &str| {
-            format!("status.taskRuns[{}].{of}", crate::foreign::shown(name, super::NAME_SHOWN_BYTES))
+            format!("status.taskRuns[{}].{of}", crate::foreign::escape(name, super::NAME_SHOWN_BYTES))
         };
         let pipeline_task = match entry.remove("pipelineTaskName") {
             Some(Value::String(task)) => task,
@@ -100,7 +100,7 @@ fn entry_of(parent: &RunObject, of: &str, name: &str, entry: Value) -> Result<Ma
         field: format!("a name in status.{of}"),
         source,
     })?;
-    let shown = || format!("status.{of}[{}]", crate::foreign::shown(name, super::NAME_SHOWN_BYTES));
+    let shown = || format!("status.{of}[{}]", crate::foreign::escape(name, super::NAME_SHOWN_BYTES));
     fields_of(Some(entry), parent.name(), &shown)
 }
 

@@ -3,7 +3,7 @@
 use super::document::{MAX_DEPTH, MAX_RUN_BYTES};
 use super::{ConditionError, NAME_SHOWN_BYTES, RunKind};
 use crate::explain::explain;
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 use crate::object_name::NameError;
 
 /// Why a run can't be read.
@@ -18,16 +18,16 @@ pub enum RunError {
         "{kind} {name:.NAME_SHOWN_BYTES$} has {what}, and no object of a cluster has more than {most} MiB"
     )]
     LargeObject {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
-        /// Its name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
         /// What is more, with its size.
         what: String,
         /// How much is read, in MiB.
         most: usize,
     },
-    /// Some other bytes.
+    /// The run is not text in UTF-8.
     #[error("the run is not UTF-8 text")]
     NotText,
     /// Text of another encoding.
@@ -54,9 +54,9 @@ pub enum RunError {
     /// Several runs, and one is signed at a time.
     #[error("it holds {count} objects of kind {kind}, and one run is signed at a time: {names}")]
     Several {
-        /// Their kind.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
-        /// How many.
+        /// How many there are.
         count: usize,
         /// Their names, as far as they are listed, for people.
         names: String,
@@ -72,34 +72,34 @@ pub enum RunError {
     /// A run was asked for by its kind, and this is of another.
     #[error("an object of kind {kind:.NAME_SHOWN_BYTES$?} is not a run")]
     OtherKind {
-        /// The object's kind.
-        kind: Text,
+        /// The kind that the object states.
+        kind: UntrustedText,
     },
     /// An object that doesn't say of which API it is.
     #[error("a {kind} has no API version")]
     NoVersion {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
     },
     /// Another API than Tekton's, or a version that isn't known.
     #[error("{version:.NAME_SHOWN_BYTES$?} is not an API version of Tekton's runs")]
     OtherVersion {
-        /// The object's apiVersion.
-        version: Text,
+        /// The apiVersion that the object states.
+        version: UntrustedText,
     },
     /// An object without a name.
     #[error("a {kind} has no metadata.name")]
     NoName {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
     },
     /// A name, a namespace or a UID that Kubernetes allows nobody.
     #[error("{kind} {name:.NAME_SHOWN_BYTES$}: {field} cannot be used")]
     Field {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
-        /// Its name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
         /// The path of the field.
         field: String,
         /// What is wrong with it.
@@ -108,52 +108,52 @@ pub enum RunError {
     /// It doesn't say in one way whether it succeeded.
     #[error("{kind} {name:.NAME_SHOWN_BYTES$} does not say clearly whether it succeeded")]
     Condition {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
-        /// Its name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
         /// What is wrong with its conditions.
         source: ConditionError,
     },
     /// A run without the UID by which its signature is named.
     #[error("{kind} {name:.NAME_SHOWN_BYTES$} has no metadata.uid")]
     NoUid {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
-        /// Its name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
     },
     /// More children than a PipelineRun has.
     #[error("it holds {count} TaskRuns, and at most {} of one PipelineRun are read", super::MAX_CHILDREN)]
     TooManyChildren {
-        /// How many.
+        /// How many there are.
         count: usize,
     },
     /// More steps than a PipelineRun with its TaskRuns has.
     #[error("it holds {count} steps and sidecars, and at most {} of one run are read", super::MAX_STEPS)]
     TooManySteps {
-        /// How many.
+        /// How many there are.
         count: usize,
     },
     /// A child that is something else.
     #[error("{name:.NAME_SHOWN_BYTES$} is given as a TaskRun and is none")]
     NotATaskRun {
-        /// The object's name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
     },
     /// Two objects of one name.
     #[error("{kind} {name:.NAME_SHOWN_BYTES$} stands in it twice, and not as the same")]
     Twice {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
-        /// Its name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
     },
     /// A part of the status that holds children and is of another type.
     #[error("PipelineRun {name:.NAME_SHOWN_BYTES$}: {field} is a JSON {found}, and an object is needed")]
     Embedded {
-        /// The PipelineRun's name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
         /// The path of the field.
         field: String,
         /// What JSON calls its type.
@@ -164,9 +164,9 @@ pub enum RunError {
         "TaskRun {name:.NAME_SHOWN_BYTES$} differs from what the status of the PipelineRun says of it: {what}"
     )]
     Contradiction {
-        /// The TaskRun's name.
-        name: Text,
-        /// What differs.
+        /// The name that the object states.
+        name: UntrustedText,
+        /// The field that differs.
         what: &'static str,
     },
     /// The results of a run stand under two names, and are not the same.
@@ -174,18 +174,18 @@ pub enum RunError {
         "{kind} {name:.NAME_SHOWN_BYTES$} has results under two names, status.{field} and status.results, and they are not the same"
     )]
     TwoResults {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
-        /// Its name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
         /// The name of v1beta1.
         field: &'static str,
     },
     /// A child from elsewhere.
     #[error("TaskRun {name:.NAME_SHOWN_BYTES$} is of another namespace than the PipelineRun")]
     OtherNamespace {
-        /// The TaskRun's name.
-        name: Text,
+        /// The name that the object states.
+        name: UntrustedText,
     },
 }
 

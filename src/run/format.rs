@@ -89,7 +89,7 @@ impl BuildType {
     pub(crate) const URIS: [&'static str; 2] =
         ["https://tekton.dev/chains/v2/slsa", "https://tekton.dev/chains/v2/slsa-tekton"];
 
-    /// Its URI.
+    /// Returns the URI of the build type.
     pub fn uri(self) -> &'static str {
         let [slsa, tekton] = Self::URIS;
         match self {
@@ -117,7 +117,7 @@ impl FromStr for BuildType {
 pub struct ProvenanceOptions {
     /// Who built it: `builder.id`.
     pub builder_id: String,
-    /// `builddefinition.buildtype`.
+    /// The value of `builddefinition.buildtype` in Chains.
     pub build_type: BuildType,
     /// Whether the results of a PipelineRun's TaskRuns count as its own.
     pub deep_inspection: bool,

@@ -3,15 +3,15 @@
 use std::fmt;
 
 use super::NAME_SHOWN_BYTES;
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 
 /// A part of a run that is not known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// The TaskRun's name.
-    pub name: Text,
+    /// The name of the TaskRun.
+    pub name: UntrustedText,
     /// The task of the Pipeline that it ran; empty for none.
-    pub pipeline_task: Text,
+    pub pipeline_task: UntrustedText,
     /// Why it is not known.
     pub why: GapReason,
 }
@@ -24,7 +24,7 @@ pub enum GapReason {
     /// The PipelineRun names it among its children before.
     NamedTwice,
     /// It is no TaskRun: a CustomRun, or a nested PipelineRun.
-    Other(Text),
+    Other(UntrustedText),
     /// It has not completed yet.
     Running,
     /// Its object was given, and the PipelineRun doesn't name it among its children.
@@ -50,15 +50,15 @@ pub enum GapReason {
     /// Its specification and its status don't fit together: what is wrong.
     Torn(&'static str),
     /// This step of it has no image by digest: it never ran, or the node doesn't say.
-    StepImage(Text),
+    StepImage(UntrustedText),
     /// This sidecar of it has no image by digest.
-    SidecarImage(Text),
+    SidecarImage(UntrustedText),
     /// It names the source of its Task or Pipeline as Tekton Pipelines 0.41 to 0.46 did, which later ones don't read.
-    OldSource(Text),
+    OldSource(UntrustedText),
     /// It names a git commit, and no repository that has it.
     NoGitUrl,
     /// An integer of more digits than readers of provenance keep.
-    Rounded(Text),
+    Rounded(UntrustedText),
 }
 
 impl fmt::Display for Gap {

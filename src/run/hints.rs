@@ -6,7 +6,7 @@ use super::{Run, RunKind, RunObject, RunResult, two_versions};
 use crate::foreign;
 use crate::hint::{Discovered, NAME_SHOWN_BYTES, Problem, Scope, classify, take};
 
-/// Which results count.
+/// The results that count as type hints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HintOptions {
     /// Whether a PipelineRun's TaskRuns count too.
@@ -61,13 +61,13 @@ fn steps(object: &RunObject, scope: &dyn Fn(&str) -> Scope, found: &mut Discover
             name = format!("{name} (number {})", at + 1);
         }
         let place =
-            format!("step {} of {}", foreign::shown(&name, NAME_SHOWN_BYTES), shown("TaskRun", object));
+            format!("step {} of {}", foreign::escape(&name, NAME_SHOWN_BYTES), shown("TaskRun", object));
         read(&results, &scope(&name), place, found);
     }
 }
 
 fn shown(kind: &str, object: &RunObject) -> String {
-    format!("the results of {kind} {}", foreign::shown(object.name(), NAME_SHOWN_BYTES))
+    format!("the results of {kind} {}", foreign::escape(object.name(), NAME_SHOWN_BYTES))
 }
 
 /// Names the hints that `object` has where they are not read: without them, a part of what was built would not be signed, in silence.
@@ -75,7 +75,7 @@ fn unread(object: &RunObject, found: &mut Discovered) {
     for (field, results) in two_versions::unread(object) {
         let is_hint = |result: &&RunResult<'_>| classify(result.name.as_bytes()).names_a_subject();
         let Some(first) = results.iter().find(is_hint) else { continue };
-        let name = foreign::shown(first.name, NAME_SHOWN_BYTES);
+        let name = foreign::escape(first.name, NAME_SHOWN_BYTES);
         let what = format!(
             "{name} stands in status.{field}, which tekton.dev/v1 does not have, and is not read; give the object as the cluster has it, \
              with the apiVersion tekton.dev/v1beta1 if it is of that version"

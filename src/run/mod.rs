@@ -4,7 +4,7 @@
 //! as they are, and read leniently; a field of the wrong type is a field that isn't there. Names, namespaces and UIDs are
 //! the exception: one that Kubernetes allows nobody is an error. What a PipelineRun says of a child that nobody gave is a
 //! [`Gap`] with its name, never a guess and never silence. Other texts that are kept of it are shown escaped
-//! ([`Text`](crate::foreign::Text)).
+//! ([`UntrustedText`](crate::foreign::UntrustedText)).
 //!
 //! Objects of the API version `v1beta1` are converted as Tekton's own webhook converts them.
 //!
@@ -63,7 +63,7 @@ use crate::object_name::Uid;
 /// What a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunKind {
-    /// One Task.
+    /// A run of a single Task.
     TaskRun,
     /// A Pipeline: its tasks are TaskRuns of their own.
     PipelineRun,
@@ -204,7 +204,7 @@ impl Run {
         self.embedded_beside
     }
 
-    /// What it is.
+    /// Returns whether it is a TaskRun or a PipelineRun.
     pub fn kind(&self) -> RunKind {
         self.object.kind()
     }
@@ -219,7 +219,7 @@ impl Run {
         self.object.value()
     }
 
-    /// Its UID.
+    /// Returns `metadata.uid` if it is set.
     pub fn uid(&self) -> Option<&Uid> {
         self.object.uid()
     }
@@ -229,7 +229,7 @@ impl Run {
         self.object.full_name()
     }
 
-    /// Its name.
+    /// Returns `metadata.name` of the run.
     pub fn name(&self) -> &str {
         self.object.name()
     }

@@ -12,7 +12,7 @@ pub struct RunName {
 }
 
 impl RunName {
-    /// The run `name`.
+    /// Makes the name of a run in a namespace.
     pub fn new(namespace: Option<Namespace>, name: Name) -> Self {
         Self { namespace, name }
     }

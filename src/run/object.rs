@@ -34,7 +34,7 @@ pub struct RunObject {
 /// A named value that a run, or a step, left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunResult<'a> {
-    /// Its name.
+    /// The name of the parameter or result.
     pub name: &'a str,
     /// Its value, as Tekton reads it.
     pub value: ParamValue,
@@ -49,7 +49,7 @@ pub struct Step<'a>(&'a Value);
 /// Where a Task, Pipeline or StepAction was taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefSource<'a> {
-    /// Its URI.
+    /// The URI of the resource.
     pub uri: &'a str,
     /// Its digests, by algorithm; sorted.
     pub digest: Vec<(&'a str, &'a str)>,
@@ -138,7 +138,7 @@ impl RunObject {
         Self { sidecars: places.into_iter().map(|(_, at)| at).collect(), ..self.clone() }
     }
 
-    /// What it is.
+    /// Returns whether it is a TaskRun or a PipelineRun.
     pub fn kind(&self) -> RunKind {
         self.kind
     }
@@ -148,7 +148,7 @@ impl RunObject {
         &self.value
     }
 
-    /// `metadata.name`.
+    /// Returns `metadata.name` of the run.
     pub fn name(&self) -> &str {
         self.name.name()
     }
@@ -163,7 +163,7 @@ impl RunObject {
         &self.name
     }
 
-    /// `metadata.uid`.
+    /// Returns `metadata.uid` if it is set.
     pub fn uid(&self) -> Option<&Uid> {
         self.uid.as_ref()
     }
@@ -251,7 +251,7 @@ impl RunObject {
         Some(text(self.status(), "completionTime")).filter(|time| !time.is_empty() && !self.goes_on)
     }
 
-    /// `status.results`.
+    /// Returns `status.results` of the run.
     pub fn results(&self) -> Vec<RunResult<'_>> {
         if self.goes_on && self.kind == RunKind::PipelineRun {
             return Vec::new();
@@ -259,7 +259,7 @@ impl RunObject {
         results(self.status(), "results")
     }
 
-    /// `status.steps`.
+    /// Returns `status.steps` of the run.
     pub fn steps(&self) -> Vec<Step<'_>> {
         list(self.status(), "steps").iter().map(Step).collect()
     }
@@ -334,7 +334,7 @@ impl RunObject {
 }
 
 impl<'a> Step<'a> {
-    /// Its name.
+    /// Returns the name of the step.
     pub fn name(self) -> &'a str {
         text(self.0, "name")
     }
@@ -344,7 +344,7 @@ impl<'a> Step<'a> {
         text(self.0, "imageID")
     }
 
-    /// Its results.
+    /// Returns the results of the step.
     pub fn results(self) -> Vec<RunResult<'a>> {
         results(self.0, "results")
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{NAME_SHOWN_BYTES, RunError, RunKind, field, text};
-use crate::foreign::shown;
-use crate::known_format::{Known, NO_RUN, Wanted};
+use crate::foreign::escape;
+use crate::known_format::{KnownFormat, NO_RUN, WantedFormat};
 
 /// How many kinds, or names, are listed.
 const LISTED: usize = 10;
@@ -56,7 +56,7 @@ pub(super) struct Others {
 
 impl Others {
     pub(super) fn add(&mut self, value: &Value) {
-        *self.counts.entry(shown(text(value, "kind"), NAME_SHOWN_BYTES)).or_default() += 1;
+        *self.counts.entry(escape(text(value, "kind"), NAME_SHOWN_BYTES)).or_default() += 1;
         self.first.get_or_insert_with(|| no_run(value));
     }
 
@@ -104,7 +104,7 @@ pub(super) fn several(kind: RunKind, runs: &[Value]) -> RunError {
         let metadata = field(run, "metadata");
         let namespace = text(metadata, "namespace");
         let slash = if namespace.is_empty() { "" } else { "/" };
-        shown(&format!("{namespace}{slash}{}", text(metadata, "name")), NAME_SHOWN_BYTES)
+        escape(&format!("{namespace}{slash}{}", text(metadata, "name")), NAME_SHOWN_BYTES)
     };
     let names = listed(runs.iter().map(name), runs.len());
     RunError::Several { kind, count: runs.len(), names }
@@ -112,19 +112,19 @@ pub(super) fn several(kind: RunKind, runs: &[Value]) -> RunError {
 
 /// That a document is a text, and no object.
 pub(super) fn no_object(words: &str) -> RunError {
-    RunError::NoRun { what: format!("the text \"{}\"", shown(words.trim(), TEXT_BYTES)), instead: NO_RUN }
+    RunError::NoRun { what: format!("the text \"{}\"", escape(words.trim(), TEXT_BYTES)), instead: NO_RUN }
 }
 
 /// What a file is, where it is known by more than its documents; `None`: it may hold objects of a cluster.
 pub(super) fn known(bytes: &[u8]) -> Option<RunError> {
-    let known = Known::other_than(Wanted::Run, bytes).filter(|known| !known.is_kubernetes())?;
-    Some(RunError::NoRun { what: known.name(), instead: known.hint(Wanted::Run) })
+    let known = KnownFormat::other_than(WantedFormat::Run, bytes).filter(|known| !known.is_kubernetes())?;
+    Some(RunError::NoRun { what: known.name(), instead: known.hint(WantedFormat::Run) })
 }
 
 /// What `value` is, which is not a run.
 fn no_run(value: &Value) -> RunError {
-    let (known, kind) = (Known::of_document(value), text(value, "kind"));
-    let instead = known.as_ref().map_or(Wanted::Run.hint(), |known| known.hint(Wanted::Run));
+    let (known, kind) = (KnownFormat::of_document(value), text(value, "kind"));
+    let instead = known.as_ref().map_or(WantedFormat::Run.hint(), |known| known.hint(WantedFormat::Run));
     let what = match known.filter(|known| !known.is_kubernetes()) {
         Some(known) => known.name(),
         None if kind.is_empty() => {
@@ -134,7 +134,7 @@ fn no_run(value: &Value) -> RunError {
                 _ => "an object without a kind".to_owned(),
             }
         }
-        None => format!("an object of kind {}", shown(kind, NAME_SHOWN_BYTES)),
+        None => format!("an object of kind {}", escape(kind, NAME_SHOWN_BYTES)),
     };
     RunError::NoRun { what, instead }
 }

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::text;
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 use crate::hint::NAME_SHOWN_BYTES;
 
 /// The type of the condition that every run has from its beginning.
@@ -17,9 +17,9 @@ pub(super) const SUCCEEDED: &str = "Succeeded";
 /// What the condition `Succeeded` of a run says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It succeeded.
+    /// The run succeeded: `Succeeded` is `True`.
     True,
-    /// It failed.
+    /// The run failed: `Succeeded` is `False`.
     False,
     /// It is still running.
     Unknown,
@@ -39,7 +39,7 @@ pub enum ConditionError {
     #[error("it has \"{:.NAME_SHOWN_BYTES$}\" where \"{known}\" is meant", .found)]
     Spelling {
         /// As it is written.
-        found: Text,
+        found: UntrustedText,
         /// As Tekton writes it.
         known: &'static str,
     },
@@ -48,7 +48,7 @@ pub enum ConditionError {
         "its condition \"{SUCCEEDED}\" has the status {:.NAME_SHOWN_BYTES$}, and \"True\", \"False\" or \"Unknown\" is needed",
         .0
     )]
-    Status(Text),
+    Status(UntrustedText),
     /// It is over, and nothing says how it ended.
     #[error("it has a completion time, and no condition \"{SUCCEEDED}\" that is \"True\" or \"False\"")]
     NoOutcome,

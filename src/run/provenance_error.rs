@@ -3,7 +3,7 @@
 use super::go_types::GoTypeError;
 use super::{RunKind, StatusError};
 use crate::explain::explain;
-use crate::foreign::shown;
+use crate::foreign::escape;
 
 /// Fields of a status that v1beta1 has, and v1 does not.
 const V1BETA1: [&str; 4] = ["taskRuns", "runs", "taskResults", "pipelineResults"];
@@ -13,57 +13,57 @@ const V1BETA1: [&str; 4] = ["taskRuns", "runs", "taskResults", "pipelineResults"
 #[non_exhaustive]
 pub enum ProvenanceError {
     /// A part of the run is not what Tekton writes.
-    #[error("cannot write the {what} of {}", shown(.name, 100))]
+    #[error("cannot write the {what} of {}", escape(.name, 100))]
     Part {
-        /// The part.
+        /// The part of the run that is wrong.
         what: &'static str,
-        /// The run's name.
+        /// The name of the run.
         name: String,
         /// What is wrong with it.
         source: GoTypeError,
     },
     /// A time that is none.
-    #[error("the {what} of {} is no time: \"{}\"", shown(.name, 100), shown(.text, 60))]
+    #[error("the {what} of {} is no time: \"{}\"", escape(.name, 100), escape(.text, 60))]
     Time {
-        /// Which one.
+        /// The part of the run that is wrong.
         what: &'static str,
-        /// The run's name.
+        /// The name of the run.
         name: String,
-        /// What stands there.
+        /// The text that the field has.
         text: String,
     },
     /// Nothing has happened yet that could be signed.
-    #[error("{kind} {} has no status", shown(.name, 100))]
+    #[error("{kind} {} has no status", escape(.name, 100))]
     NoStatus {
-        /// What it is.
+        /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
-        /// Its name.
+        /// The name of the run.
         name: String,
     },
     /// Its status isn't what Tekton writes: signed as it is, it could be taken for another document.
-    #[error("the status of {} is not one of a {kind}", shown(.name, 100))]
+    #[error("the status of {} is not one of a {kind}", escape(.name, 100))]
     NotAStatus {
         /// What the run is.
         kind: RunKind,
-        /// Its name.
+        /// The name of the run.
         name: String,
         /// What is wrong with it.
         source: StatusError,
     },
     /// More than is signed.
-    #[error("the provenance of {} would be larger than {} MiB", shown(.name, 100), most / 1024 / 1024)]
+    #[error("the provenance of {} would be larger than {} MiB", escape(.name, 100), most / 1024 / 1024)]
     TooBig {
-        /// The run's name.
+        /// The name of the run.
         name: String,
         /// How much of one part is written, in bytes.
         most: usize,
     },
     /// The statement can't be written.
-    #[error("cannot write the provenance of {} as JSON", shown(.name, 100))]
+    #[error("cannot write the provenance of {} as JSON", escape(.name, 100))]
     Json {
-        /// The run's name.
+        /// The name of the run.
         name: String,
-        /// Why.
+        /// What the JSON library reported.
         source: serde_json::Error,
     },
 }

@@ -31,7 +31,7 @@ thread_local! {
 struct Room {
     /// How many bytes are left.
     bytes: usize,
-    /// Of how many.
+    /// How many of them the limit covers.
     of: usize,
 }
 

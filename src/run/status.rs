@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::RunKind;
 use super::outcome::{ConditionError, Outcome, SUCCEEDED};
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 use crate::hint::NAME_SHOWN_BYTES;
 use crate::run::go_types::{GoType, GoTypeError, field_names, normalise};
 
@@ -22,7 +22,7 @@ pub enum StatusError {
     NotAnObject,
     /// It has a field that such a status doesn't have.
     #[error("it has the field \"{:.NAME_SHOWN_BYTES$}\"", .0)]
-    Field(Text),
+    Field(UntrustedText),
     /// It lacks the condition that says whether the run succeeded.
     #[error("it has no condition \"{SUCCEEDED}\"")]
     NoCondition,

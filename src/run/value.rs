@@ -13,7 +13,7 @@ use crate::run::go_types::{GoType, normalise};
 /// A value as Tekton reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParamValue {
-    /// One text.
+    /// A parameter or result of type string.
     Text(String),
     /// A list of texts.
     Array(Vec<String>),

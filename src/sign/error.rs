@@ -35,35 +35,35 @@ pub enum KeyError {
     /// The Secret can't be read.
     #[error("cannot read signing key k8s://{name}")]
     Cluster {
-        /// The Secret.
+        /// The name of the Secret with its namespace.
         name: ObjectName,
-        /// Why.
+        /// Why the request to the cluster failed.
         source: Box<ClusterError>,
     },
     /// The Secret with the public key can't be read.
     #[error("cannot read public key k8s://{name}")]
     PublicCluster {
-        /// The Secret.
+        /// The name of the Secret with its namespace.
         name: ObjectName,
-        /// Why.
+        /// Why the request to the cluster failed.
         source: Box<ClusterError>,
     },
     /// The variable is not set.
     #[error("environment variable {name}, which should hold the signing key, is not set")]
     EnvUnset {
-        /// Its name.
+        /// The name of the environment variable.
         name: String,
     },
     /// There is no such file or directory.
     #[error("there is no signing key at {}: it does not exist", .path.display())]
     Missing {
-        /// The path.
+        /// The path of the key file or directory.
         path: PathBuf,
     },
     /// The system refuses to read it.
     #[error("cannot read {} for the signing key", .path.display())]
     Read {
-        /// The path.
+        /// The path of the key file or directory.
         path: PathBuf,
         /// What the system says.
         source: std::io::Error,
@@ -71,13 +71,13 @@ pub enum KeyError {
     /// A pipe, a device, a socket, or a directory in the file's place.
     #[error("cannot read {} for the signing key: it is not a regular file", .path.display())]
     NotRegular {
-        /// The path.
+        /// The path of the key file or directory.
         path: PathBuf,
     },
     /// More than any key needs.
     #[error("cannot read {} for the signing key: it is larger than {limit} bytes", .path.display())]
     TooLarge {
-        /// The path.
+        /// The path of the key file or directory.
         path: PathBuf,
         /// How many bytes are read at most.
         limit: usize,
@@ -85,7 +85,7 @@ pub enum KeyError {
     /// The directory has no key in it.
     #[error("there is no signing key in {}: it holds neither cosign.key nor x509.pem, {found}", .path.display())]
     NoKey {
-        /// The directory.
+        /// The path of the key file or directory.
         path: PathBuf,
         /// What is there instead, names only, made fit to be shown.
         found: String,
@@ -93,7 +93,7 @@ pub enum KeyError {
     /// The directory has no public key in it.
     #[error("there is no public key in {}: it does not hold cosign.pub, {found}", .path.display())]
     NoPublicKey {
-        /// The directory.
+        /// The path of the key file or directory.
         path: PathBuf,
         /// What is there instead, names only, made fit to be shown.
         found: String,
@@ -101,21 +101,21 @@ pub enum KeyError {
     /// There is nothing where the public key should be.
     #[error("there is no public key {}", .path.display())]
     PublicMissing {
-        /// The path.
+        /// The path of the key file or directory.
         path: PathBuf,
     },
     /// The public key can't be read.
     #[error("cannot read public key {}", .path.display())]
     PublicRead {
-        /// The path.
+        /// The path of the key file or directory.
         path: PathBuf,
-        /// Why not.
+        /// Why the file can't be read.
         source: InputError,
     },
     /// The directory has both keys in it.
     #[error("there are two signing keys in {}: cosign.key and x509.pem", .path.display())]
     TwoKeys {
-        /// The directory.
+        /// The path of the key file or directory.
         path: PathBuf,
     },
     /// The bytes are not a key that can sign.
@@ -123,13 +123,13 @@ pub enum KeyError {
     Unusable {
         /// Where it came from, for people.
         origin: String,
-        /// What is wrong.
+        /// What is wrong with the key.
         source: Malformed,
     },
     /// A key that is imported must be plain, and this one is encrypted as cosign does it.
     #[error("cannot import {}: it is a key that cosign's encryption protects already", .path.display())]
     Sealed {
-        /// The path.
+        /// The path of the key file or directory.
         path: PathBuf,
     },
     /// It is encrypted, and there is no password.
@@ -172,9 +172,9 @@ pub enum KeyError {
     /// The public key beside the private one can't be read as a key.
     #[error("cannot use public key {}", .path.display())]
     PublicFile {
-        /// Its path.
+        /// The path of the key file or directory.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with the key.
         source: Malformed,
     },
     /// The public key beside the private one belongs to another.

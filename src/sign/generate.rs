@@ -15,7 +15,7 @@ use crate::secret::Secret;
 pub struct KeyPair {
     /// `cosign.key`: `ENCRYPTED SIGSTORE PRIVATE KEY`.
     pub private_pem: Secret,
-    /// `cosign.pub`.
+    /// The content of `cosign.pub`, in PEM.
     pub public_pem: String,
 }
 

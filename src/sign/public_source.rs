@@ -109,7 +109,7 @@ impl PublicKey {
             .map_err(|source| KeyError::PublicCluster { name: name.clone(), source: Box::new(source) })?;
         let place = PathBuf::from(format!("k8s://{name}"));
         let Some(pem) = secret.value(COSIGN_PUB) else {
-            let found = listed(secret.keys().map(|key| foreign::shown(key, SHOWN_NAME_BYTES)).collect());
+            let found = listed(secret.keys().map(|key| foreign::escape(key, SHOWN_NAME_BYTES)).collect());
             return Err(KeyError::NoPublicKey { path: place, found });
         };
         let path = place.join(COSIGN_PUB);
@@ -128,7 +128,7 @@ fn in_folder(path: &Path, folder: &Folder) -> Result<PublicKey, KeyError> {
     let names = folder.names(MAX_ENTRIES);
     let names = names.map_err(|source| KeyError::PublicRead { path: path.into(), source })?;
     let names = names.iter().map(|name| name.to_string_lossy()).filter(|name| !name.starts_with(".."));
-    let found = listed(names.map(|name| foreign::shown(&name, SHOWN_NAME_BYTES)).collect());
+    let found = listed(names.map(|name| foreign::escape(&name, SHOWN_NAME_BYTES)).collect());
     Err(KeyError::NoPublicKey { path: path.into(), found })
 }
 

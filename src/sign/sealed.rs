@@ -36,9 +36,9 @@ const SHOWN_NAME_BYTES: usize = 40;
 /// How hard a password is stretched: the two settings that cosign has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cost {
-    /// N=32768, 32 MiB.
+    /// The parameters of older cosign: N=32768, 32 MiB.
     Old,
-    /// N=65536, 64 MiB.
+    /// The parameters of newer cosign: N=65536, 64 MiB.
     New,
 }
 
@@ -109,7 +109,7 @@ impl SealedKey {
                 Malformed::Container { column: error.column() }
             }
         })?;
-        let name = |text: &str| foreign::shown(text, SHOWN_NAME_BYTES);
+        let name = |text: &str| foreign::escape(text, SHOWN_NAME_BYTES);
         if json.kdf.name != KDF {
             return Err(Malformed::Kdf { name: name(&json.kdf.name) });
         }

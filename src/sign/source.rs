@@ -118,7 +118,7 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// RFC 3986 §3.1.
+/// Returns whether text is a scheme of RFC 3986 §3.1.
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
@@ -212,7 +212,7 @@ impl Pieces<'_> {
         match self {
             Self::Folder(path) => names(path),
             Self::Secret(secret) => {
-                Ok(listed(secret.keys().map(|name| foreign::shown(name, SHOWN_NAME_BYTES)).collect()))
+                Ok(listed(secret.keys().map(|name| foreign::escape(name, SHOWN_NAME_BYTES)).collect()))
             }
         }
     }
@@ -279,7 +279,7 @@ fn names(directory: &Path) -> Result<String, KeyError> {
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
         if !name.starts_with("..") {
-            names.push(foreign::shown(&name, SHOWN_NAME_BYTES));
+            names.push(foreign::escape(&name, SHOWN_NAME_BYTES));
         }
     }
     Ok(listed(names))

@@ -6,16 +6,16 @@
 use std::sync::Arc;
 
 use super::{Filed, Filing, Kept, Keyed, Member, OfRun, Step, Store, StoreError, Turn};
-use crate::chains::{Entry, ShortKey, Standing};
+use crate::chains::{AnnotationValues, ChainsSignature, ShortKey};
 use crate::cluster::{Cluster, Kind, Wanted};
 use crate::formats::Envelope;
 use crate::object_name::Uid;
-use crate::place::{Holder, StoreKind};
+use crate::place::{StoreHolder, StoreKind};
 use crate::run::RunKind;
 
-/// This store.
+/// How the list of stores makes this store.
 pub(crate) const MEMBER: Member = Member {
-    kind: StoreKind { holder: Holder::Run, name: "tekton" },
+    kind: StoreKind { holder: StoreHolder::Run, name: "tekton" },
     open: |setup, _| vec![Arc::new(Annotations { cluster: setup.cluster.cloned() })],
 };
 
@@ -37,8 +37,8 @@ impl Annotations {
             RunKind::TaskRun => Kind::TaskRun,
             RunKind::PipelineRun => Kind::PipelineRun,
         };
-        let entries: Vec<Entry> = filed.iter().filter_map(|filed| entry(filed, run)).collect();
-        let counts = |entry: &Entry, there: &Standing<'_>| {
+        let entries: Vec<ChainsSignature> = filed.iter().filter_map(|filed| entry(filed, run)).collect();
+        let counts = |entry: &ChainsSignature, there: &AnnotationValues<'_>| {
             there.signature_of(&entry.payload).is_some_and(|signature| counts(&entry.payload, &signature))
         };
         let wanted = Wanted { entries: &entries, counts: &counts, mark };
@@ -70,7 +70,7 @@ impl Keyed for Annotations {
 }
 
 /// What annotations hold of a signature; `None`: it is of a run without a UID, for which nothing is signed.
-fn entry(filed: &Filed, run: &OfRun<'_>) -> Option<Entry> {
+fn entry(filed: &Filed, run: &OfRun<'_>) -> Option<ChainsSignature> {
     let key = match (&filed.key.image, run.kind) {
         (Some(digest), _) => ShortKey::Image(digest.clone()),
         (None, RunKind::TaskRun) => ShortKey::TaskRun(run.uid?.clone()),
@@ -82,5 +82,5 @@ fn entry(filed: &Filed, run: &OfRun<'_>) -> Option<Entry> {
         Envelope::Bare => signed.signature.0.clone(),
     };
     let payload = signed.payload.bytes.to_vec();
-    Some(Entry { key, payload, signature, cert: String::new(), chain: String::new() })
+    Some(ChainsSignature { key, payload, signature, cert: String::new(), chain: String::new() })
 }

@@ -11,7 +11,7 @@ use super::shelf::Shelf;
 use super::tag_prefix::TagPrefix;
 use super::{StoreError, bundle, entry, oci_tag};
 use crate::explain::explain;
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 use crate::found::{annotation, text};
 use crate::oci::{Digest, ImageRef, Manifest, Repository, Target};
 use crate::registry::RegistryError;
@@ -25,9 +25,9 @@ const AT_A_TIME: usize = 16;
 /// What lies under one of cosign's tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Signatures: `.sig`.
+    /// Signatures of the image: the tag ends with `.sig`.
     Signatures,
-    /// Attestations: `.att`.
+    /// Attestations about the image: the tag ends with `.att`.
     Attestations,
     /// An SBOM that is not signed: `.sbom`.
     Sbom,
@@ -51,7 +51,7 @@ pub enum BesideError {
     /// The registry doesn't say what is there.
     #[error("cannot read what is at {location}")]
     Read {
-        /// Where.
+        /// The tag or digest in the registry.
         location: String,
         /// What the registry said.
         source: Box<RegistryError>,
@@ -59,7 +59,7 @@ pub enum BesideError {
     /// Something is there that can't be read for what it should be.
     #[error("what is at {location} can't be used: {what}")]
     Unusable {
-        /// Where.
+        /// The tag or digest in the registry.
         location: String,
         /// What is wrong with it.
         what: String,
@@ -67,7 +67,7 @@ pub enum BesideError {
     /// An SBOM can't be pushed.
     #[error("cannot attach the SBOM at {location}")]
     Push {
-        /// Where it goes.
+        /// The tag or digest in the registry.
         location: String,
         /// What the registry said.
         source: Box<RegistryError>,
@@ -119,29 +119,29 @@ explain! { BesideError,
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// The digest as it is written.
-    pub digest: Text,
+    pub digest: UntrustedText,
     /// The media type; empty: none is written.
-    pub media_type: Text,
+    pub media_type: UntrustedText,
     /// The size in bytes; `None`: none is written.
     pub size_bytes: Option<u64>,
     /// The predicate type that its annotations state.
-    pub predicate_type: Option<Text>,
+    pub predicate_type: Option<UntrustedText>,
 }
 
 /// A manifest that names the image as its subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
-    /// Its digest.
+    /// The digest of the referrer's manifest.
     pub digest: Digest,
     /// What it is: the artifact type, or else the media type of its config; empty: it says neither.
-    pub artifact_type: Text,
+    pub artifact_type: UntrustedText,
     /// The predicate type that its annotations state: that of a Sigstore bundle.
-    pub predicate_type: Option<Text>,
+    pub predicate_type: Option<UntrustedText>,
     /// Its layers; `None`: its manifest could not be read, for this reason.
     pub layers: Result<Vec<Layer>, String>,
 }
 
-/// An image's referrers.
+/// The referrers of an image.
 #[derive(Debug, Default)]
 pub struct Referrers {
     /// Those that were read, in the order of the list.
@@ -263,7 +263,7 @@ impl Beside {
             }
         };
         let read = manifest.as_ref().and_then(|manifest| ReferrerManifest::read(&manifest.bytes));
-        let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(Text::from);
+        let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(UntrustedText::from);
         let listed_type = owned(text(descriptor, "artifactType"));
         let own_type = || read.as_ref().and_then(|read| owned(read.kind.as_deref()));
         let listed_predicate = owned(annotation(descriptor, bundle::PREDICATE_ANNOTATION));
@@ -354,7 +354,7 @@ fn layers(manifest: &Manifest, location: &str) -> Result<Vec<Layer>, String> {
         digest: text(&descriptor, "digest").unwrap_or_default().into(),
         media_type: text(&descriptor, "mediaType").unwrap_or_default().into(),
         size_bytes: descriptor.get("size").and_then(Value::as_u64),
-        predicate_type: annotation(&descriptor, oci_tag::PREDICATE_ANNOTATION).map(Text::from),
+        predicate_type: annotation(&descriptor, oci_tag::PREDICATE_ANNOTATION).map(UntrustedText::from),
     };
     Ok(shelf.entries.iter().filter_map(super::Entry::descriptor).map(layer).collect())
 }

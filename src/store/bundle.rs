@@ -106,7 +106,7 @@ struct Referrer<'a> {
 
 /// A bundle ready to be stored.
 pub(super) struct Stored {
-    /// The bundle.
+    /// The bytes of the Sigstore bundle.
     pub(super) bundle: Bytes,
     /// The manifest with the bundle as its layer.
     pub(super) manifest: Bytes,

@@ -17,11 +17,11 @@ use bytes::Bytes;
 use super::{Filed, Filing, Kept, Keyed, Member, Signed, Step, Store, StoreError, Turn};
 use crate::formats::{Envelope, dsse};
 use crate::oci::Digest;
-use crate::place::{Holder, StoreKind};
+use crate::place::{StoreHolder, StoreKind};
 
-/// This store.
+/// How the list of stores makes this store.
 pub(crate) const MEMBER: Member = Member {
-    kind: StoreKind { holder: Holder::Folder, name: "directory" },
+    kind: StoreKind { holder: StoreHolder::Folder, name: "directory" },
     open: |setup, _| vec![Arc::new(Directory { folder: setup.folder.map(Path::to_owned) })],
 };
 
@@ -103,7 +103,7 @@ fn keep_one(folder: &Path, filed: &Filed, counts: &dyn Fn(&[u8], &[u8]) -> bool)
     }
 }
 
-/// What `signature-KEY` holds.
+/// Returns the content of the file `signature-KEY`.
 fn signature(signed: &Signed) -> Bytes {
     match signed.payload.envelope {
         Envelope::Dsse => signed.envelope(),
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::formats::Payload;
     use crate::key::Signature;
-    use crate::place::KeptUnder;
+    use crate::place::StorageKey;
 
     /// Signatures of two kinds count: what `filed` has, and another of the same key.
     fn ours(payload: &[u8], signature: &[u8]) -> bool {
@@ -208,7 +208,7 @@ mod tests {
         };
         let signed =
             Signed { payload, signature: Signature(vec![1]), key_hint: "h".into(), key_id: "k".into() };
-        Filed { key: KeptUnder { short: short.into(), full: full.into(), image: None }, number, signed }
+        Filed { key: StorageKey { short: short.into(), full: full.into(), image: None }, number, signed }
     }
 
     impl Directory {

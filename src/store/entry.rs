@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::found::Standing;
+use crate::found::EntryStatus;
 use crate::oci::Digest;
 use crate::registry::client::MAX_DESCRIPTOR_BYTES;
 
@@ -20,7 +20,7 @@ pub struct Entry {
     key: Key,
     digest: Option<Digest>,
     /// What it counts for.
-    pub standing: Standing,
+    pub standing: EntryStatus,
 }
 
 /// By what entries are compared: a hash of the descriptor's value. Blanks and the order of fields make no difference.
@@ -41,7 +41,7 @@ impl Entry {
             // It is compared as it is written, and is nobody's signature.
             None => (Key(Sha256::digest(&text).into()), None),
         };
-        Self { text, key, digest, standing: Standing::Unread }
+        Self { text, key, digest, standing: EntryStatus::Unread }
     }
 
     /// An entry with this descriptor, which was not read.

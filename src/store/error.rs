@@ -19,7 +19,7 @@ pub enum StoreError {
     /// The signatures that are there can't be read.
     #[error("cannot read the signatures at {location}")]
     Read {
-        /// Where they are.
+        /// The tag or digest in the registry.
         location: String,
         /// What the registry said.
         source: Box<RegistryError>,
@@ -27,9 +27,9 @@ pub enum StoreError {
     /// A signature can't be pushed.
     #[error("cannot push the signature of {image} to {location}")]
     Push {
-        /// What was signed.
+        /// The image that was signed.
         image: String,
-        /// Where it goes.
+        /// The tag or digest in the registry.
         location: String,
         /// What the registry said.
         source: Box<RegistryError>,
@@ -37,9 +37,9 @@ pub enum StoreError {
     /// The registry takes a bundle only beside the image that it is about.
     #[error("cannot push the signature of {image} to {location}, a repository without this image")]
     SubjectElsewhere {
-        /// What was signed.
+        /// The image that was signed.
         image: String,
-        /// Where it goes.
+        /// The tag or digest in the registry.
         location: String,
         /// What the registry said.
         source: Box<RegistryError>,
@@ -47,7 +47,7 @@ pub enum StoreError {
     /// Something else is where the signatures should be.
     #[error("what is at {location} is not a list of signatures: {what}")]
     Foreign {
-        /// Where.
+        /// The tag or digest in the registry.
         location: String,
         /// What is wrong with it.
         what: &'static str,
@@ -55,7 +55,7 @@ pub enum StoreError {
     /// The list of signatures would be larger than registries take.
     #[error("there is no room for another signature at {location}: the manifest would have {size} bytes")]
     Full {
-        /// Where.
+        /// The tag or digest in the registry.
         location: String,
         /// The size it would have, in bytes.
         size: usize,
@@ -63,11 +63,11 @@ pub enum StoreError {
     /// The list of signatures would be longer than one that is read.
     #[error("there is no room for another signature at {location}: it would list more than 20,000")]
     TooMany {
-        /// Where.
+        /// The tag or digest in the registry.
         location: String,
     },
     /// A file of the store `directory` can't be written, or isn't what was written.
-    #[error("cannot keep the signature in {}", crate::foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot keep the signature in {}", crate::foreign::escape(&path.display().to_string(), 512))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// What was written into a file of the store `directory`, or was there already, doesn't verify.
-    #[error("what was written to {} does not verify", crate::foreign::shown(&path.display().to_string(), 512))]
+    #[error("what was written to {} does not verify", crate::foreign::escape(&path.display().to_string(), 512))]
     Spoilt {
         /// The file with the signature.
         path: PathBuf,

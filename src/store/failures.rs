@@ -31,7 +31,7 @@ impl Failures {
         errors.into_iter().for_each(|error| self.add(error));
     }
 
-    /// The first one.
+    /// Returns the first error, if any.
     pub fn into_first(self) -> Option<StoreError> {
         self.first.into_iter().next()
     }

@@ -41,11 +41,11 @@ use serde_json::Value;
 
 use crate::cluster::Cluster;
 use crate::formats::{Payload, dsse};
-use crate::found::Judge;
+use crate::found::EntryJudge;
 use crate::key::{PublicKey, Signature};
 use crate::object_name::Uid;
 use crate::oci::{Digest, ImageRef, Repository};
-use crate::place::{Encoding, KeptUnder, StoreKind};
+use crate::place::{Encoding, StorageKey, StoreKind};
 use crate::registry::client::Client;
 use crate::run::{RunKind, RunName};
 
@@ -85,7 +85,7 @@ pub(crate) struct Member {
 
 /// What stores are made of.
 pub struct Setup<'a> {
-    /// The registries.
+    /// The client for all registries of the run.
     pub client: &'a Client,
     /// How signatures lie in registries: all of these, side by side.
     pub encodings: &'a [Encoding],
@@ -143,7 +143,7 @@ pub trait Keyed: Send + Sync {
 /// What is kept together.
 #[derive(Clone, Copy)]
 pub struct Filing<'a> {
-    /// The signatures.
+    /// The signatures to write into the object.
     pub filed: &'a [Filed],
     /// The run that they belong to.
     pub run: Option<&'a OfRun<'a>>,
@@ -155,9 +155,9 @@ pub struct Filing<'a> {
 
 /// The run that signatures belong to.
 pub struct OfRun<'a> {
-    /// Its kind.
+    /// Whether it is a TaskRun or a PipelineRun.
     pub kind: RunKind,
-    /// Its name.
+    /// The name of the run with its namespace.
     pub name: &'a RunName,
     /// Its UID, without which nothing is signed for it.
     pub uid: Option<&'a Uid>,
@@ -190,7 +190,7 @@ pub type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send
 /// A manifest that the registry holds, hashed: what a signature is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// Its name.
+    /// The image that the signature is about.
     pub image: ImageRef,
     /// What the registry holds under that name.
     pub descriptor: Descriptor,
@@ -206,14 +206,14 @@ pub struct Descriptor {
     pub media_type: String,
     /// The content's length in bytes.
     pub size: u64,
-    /// The content's digest.
+    /// The digest of the signed content.
     pub digest: String,
 }
 
 /// A payload and its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
-    /// What was signed.
+    /// The payload that was signed.
     pub payload: Payload,
     /// The signature over [`Payload::to_be_signed`].
     pub signature: Signature,
@@ -238,22 +238,22 @@ impl Signed {
 /// A signature with the names it is kept under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filed {
-    /// The names.
-    pub key: KeptUnder,
+    /// The key under which stores keep it.
+    pub key: StorageKey,
     /// Which of several payloads of the same subject it is.
     pub number: usize,
-    /// What is kept.
+    /// The payload with its signature.
     pub signed: Signed,
 }
 
 /// An entry of ours, as it is written into a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Own {
-    /// The descriptor.
+    /// The descriptor as the list has it.
     pub descriptor: Value,
     /// The digest of the payload that it says.
     pub payload: Digest,
-    /// What it is.
+    /// The kind of signature that it holds.
     pub wanted: Wanted,
 }
 
@@ -271,7 +271,7 @@ pub enum Written {
     Lacks {
         /// What the registry said.
         refusal: Box<StoreError>,
-        /// The entries.
+        /// The entries that the registry lost.
         gone: Vec<Entry>,
     },
 }
@@ -300,7 +300,12 @@ pub trait SignatureList: Send + Sync {
     /// # Errors
     ///
     /// When the registry doesn't answer, or something else than signatures lies there.
-    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf>;
+    fn read<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        depth: Depth<'a>,
+        judge: &'a dyn EntryJudge,
+    ) -> Step<'a, Shelf>;
 
     /// Uploads what can be uploaded before the signatures exist.
     ///

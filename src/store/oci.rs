@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{Contents, Member, OciReferrers, OciTag, Setup, Store};
-use crate::place::{Encoding, Holder, StoreKind};
+use crate::place::{Encoding, StoreHolder, StoreKind};
 
 /// This store; it has a member for each encoding.
-pub(crate) const MEMBER: Member = Member { kind: StoreKind { holder: Holder::Images, name: "oci" }, open };
+pub(crate) const MEMBER: Member =
+    Member { kind: StoreKind { holder: StoreHolder::Images, name: "oci" }, open };
 
 fn open(setup: &Setup<'_>, contents: Contents) -> Vec<Arc<dyn Store>> {
     let in_encoding = |encoding: &Encoding| -> Arc<dyn Store> {

@@ -25,7 +25,7 @@ use super::{
     Depth, Own, SignatureList, Signed, Step, Store, StoreError, Subject, Turn, Written, oci, wanted,
 };
 use crate::formats::{Payload, cosign_statement};
-use crate::found::Judge;
+use crate::found::EntryJudge;
 use crate::oci::{Digest, ImageRef, Repository, Target};
 use crate::place::{Encoding, StoreKind};
 use crate::registry::client::Client;
@@ -67,7 +67,7 @@ impl OciReferrers {
     }
 
     /// Which entries of `shelf` are read.
-    fn places(shelf: &Shelf, depth: Depth<'_>, reader: &Reader<'_>, judge: &dyn Judge) -> Places {
+    fn places(shelf: &Shelf, depth: Depth<'_>, reader: &Reader<'_>, judge: &dyn EntryJudge) -> Places {
         let mut places = match depth {
             // `--replace` is for tags alone.
             Depth::Of(all) | Depth::Types(all) => {
@@ -208,7 +208,12 @@ impl SignatureList for OciReferrers {
         self.repository.as_ref().unwrap_or(&image.repository)
     }
 
-    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf> {
+    fn read<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        depth: Depth<'a>,
+        judge: &'a dyn EntryJudge,
+    ) -> Step<'a, Shelf> {
         Box::pin(async move {
             let (wanted, limit_bytes) = match depth {
                 Depth::Of(all) | Depth::Types(all) => {

@@ -27,7 +27,7 @@ use super::{
     Depth, Descriptor, Own, SignatureList, Signed, Step, Store, StoreError, Subject, Turn, Written, oci,
 };
 use crate::formats::{Payload, dsse, simple_signing};
-use crate::found::Judge;
+use crate::found::EntryJudge;
 use crate::oci::{Digest, ImageRef, Repository};
 use crate::place::{Encoding, StoreKind};
 use crate::registry::client::Client;
@@ -45,9 +45,9 @@ const NO_TIME: &str = "0001-01-01T00:00:00Z";
 /// What a tag holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Signatures: `.sig`.
+    /// Signatures of the image: the tag ends with `.sig`.
     Signatures,
-    /// Attestations: `.att`.
+    /// Attestations about the image: the tag ends with `.att`.
     Attestations,
 }
 
@@ -217,7 +217,7 @@ impl OciTag {
     }
 
     /// Which entries of `shelf` are read.
-    fn places(&self, shelf: &Shelf, depth: Depth<'_>, judge: &dyn Judge) -> Places {
+    fn places(&self, shelf: &Shelf, depth: Depth<'_>, judge: &dyn EntryJudge) -> Places {
         let payloads = judge.payloads().to_vec();
         match (depth, self.contents) {
             // What a layer of .sig holds is known by its digest: all of them are judged, and the usual payload is not fetched.
@@ -273,7 +273,12 @@ impl SignatureList for OciTag {
         self.repository.as_ref().unwrap_or(&image.repository)
     }
 
-    fn read<'a>(&'a self, image: &'a ImageRef, depth: Depth<'a>, judge: &'a dyn Judge) -> Step<'a, Shelf> {
+    fn read<'a>(
+        &'a self,
+        image: &'a ImageRef,
+        depth: Depth<'a>,
+        judge: &'a dyn EntryJudge,
+    ) -> Step<'a, Shelf> {
         Box::pin(async move {
             let tag = self.tag(image);
             let mut shelf = tag.read().await?;

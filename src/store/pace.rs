@@ -14,7 +14,9 @@ use super::StoreError;
 use super::candidates::{Candidate, Candidates, Looks, SMALL_BYTES};
 use super::failures::Failures;
 use super::reader::{Named, Reader, Referring, Wanted};
-use crate::found::{Content, Cut, Find, Found, MAX_FETCHED_BYTES, Position, Unreadable};
+use crate::found::{
+    HitPosition, MAX_FETCHED_BYTES, SearchHit, SearchLimit, SearchSink, SignatureContent, UnreadableEntry,
+};
 use crate::oci::Digest;
 
 /// How many small things are read at a time.
@@ -34,7 +36,7 @@ const BYTES_PER_WORK: u64 = 256 * 1024;
 pub(super) struct Pace<'a> {
     reader: &'a Reader<'a>,
     looks: &'a Looks,
-    found: &'a mut dyn Found,
+    found: &'a mut dyn SearchSink,
     deadline: Instant,
     /// What could not be read.
     pub(super) failures: Failures,
@@ -45,14 +47,14 @@ pub(super) struct Pace<'a> {
 }
 
 /// Where an entry is, for people and in its list.
-type Spot = (String, Position);
+type Spot = (String, HitPosition);
 
 /// Something to look at.
 enum Sight {
     /// It is to be judged.
-    New(Find),
+    New(SearchHit),
     /// It is another entry for what was found at this position.
-    Copy(Position, Spot),
+    Copy(HitPosition, Spot),
 }
 
 /// A bundle, and the referrers that name it.
@@ -61,7 +63,7 @@ struct Lot {
     /// Those that came before it was looked at.
     spots: Vec<Spot>,
     /// The first of them, once it was looked at.
-    seen_at: Option<Position>,
+    seen_at: Option<HitPosition>,
 }
 
 /// The bundles that referrers name.
@@ -70,13 +72,13 @@ struct Lots {
     all: Vec<Lot>,
     places: HashMap<Named, usize>,
     /// Where each referrer's manifest that names one was first listed.
-    manifests: HashMap<Digest, Position>,
+    manifests: HashMap<Digest, HitPosition>,
     /// Referrers that list signatures as cosign's tags do.
     lists: Vec<(Digest, Spot)>,
 }
 
 impl<'a> Pace<'a> {
-    pub(super) fn new(reader: &'a Reader<'a>, looks: &'a Looks, found: &'a mut dyn Found) -> Self {
+    pub(super) fn new(reader: &'a Reader<'a>, looks: &'a Looks, found: &'a mut dyn SearchSink) -> Self {
         let (deadline, failures) = (reader.client.deadline(), Failures::default());
         Self { reader, looks, found, deadline, failures, seen: 0, next: WORK }
     }
@@ -86,9 +88,9 @@ impl<'a> Pace<'a> {
     pub(super) async fn layers(
         &mut self,
         location: &str,
-        referrer: Option<Position>,
+        referrer: Option<HitPosition>,
         layers: Candidates,
-    ) -> Option<Cut> {
+    ) -> Option<SearchLimit> {
         let reader = self.reader;
         self.found.others(layers.others);
         let reads = layers.lots().into_iter().map(|lot| async move {
@@ -103,11 +105,11 @@ impl<'a> Pace<'a> {
             };
             let finds = layers.into_iter().map(|(number, layer)| {
                 let content = layer.and_then(|layer| layer.content(bytes.clone()));
-                Sight::New(Find {
+                Sight::New(SearchHit {
                     place: place(number),
                     position: match referrer {
-                        Some(referrer) => Position { layer: number, ..referrer },
-                        None => Position { number, ..Position::default() },
+                        Some(referrer) => HitPosition { layer: number, ..referrer },
+                        None => HitPosition { number, ..HitPosition::default() },
                     },
                     content,
                 })
@@ -118,7 +120,7 @@ impl<'a> Pace<'a> {
     }
 
     /// Looks at referrers. Their manifests, which are small, are read first, some hundred at once; then their bundles, each once.
-    pub(super) async fn referrers(&mut self, referrers: Candidates) -> Option<Cut> {
+    pub(super) async fn referrers(&mut self, referrers: Candidates) -> Option<SearchLimit> {
         let mut lots = Lots::default();
         let order = |one: &Candidate| (one.is_again, one.rank);
         for alike in referrers.all.chunk_by(|one, next| order(one) == order(next)) {
@@ -143,7 +145,7 @@ impl<'a> Pace<'a> {
 
     /// Looks at the layers of referrers that list signatures as cosign's tags do, one referrer after the other: each manifest may have
     /// 4 MiB. None has room for more layers than are looked at.
-    async fn lists(&mut self, lists: Vec<(Digest, Spot)>) -> Option<Cut> {
+    async fn lists(&mut self, lists: Vec<(Digest, Spot)>) -> Option<SearchLimit> {
         for (digest, (place, position)) in lists {
             if let Some(cut) = self.spent() {
                 return Some(cut);
@@ -163,18 +165,20 @@ impl<'a> Pace<'a> {
                         return Some(cut);
                     }
                 }
-                Err(why) => self.found.see(Find { place, position, content: Err(Unreadable::new(why)) }),
+                Err(why) => {
+                    self.found.see(SearchHit { place, position, content: Err(UnreadableEntry::new(why)) })
+                }
             }
         }
         None
     }
 
     /// Reads manifests of referrers, and adds to `lots` what they name.
-    async fn manifests(&mut self, some: &[Candidate], lots: &mut Lots) -> Option<Cut> {
+    async fn manifests(&mut self, some: &[Candidate], lots: &mut Lots) -> Option<SearchLimit> {
         let reader = self.reader;
         let reads = some.iter().filter_map(|one| {
             let digest = one.digest.clone()?;
-            let position = Position { is_referrer: true, number: one.number, layer: 0 };
+            let position = HitPosition { is_referrer: true, number: one.number, layer: 0 };
             let spot = (reader.place_of(&digest), position);
             // One that was listed before need not be read again.
             let known = one.is_again.then(|| lots.manifests.get(&digest).copied());
@@ -188,7 +192,7 @@ impl<'a> Pace<'a> {
             };
             Ok((digest, spot, known.flatten(), read))
         });
-        let look = |(digest, spot, known, read): (Digest, Spot, Option<Position>, _)| match (known, read) {
+        let look = |(digest, spot, known, read): (Digest, Spot, Option<HitPosition>, _)| match (known, read) {
             (Some(of), _) => vec![Sight::Copy(of, spot)],
             (None, None) => Vec::new(),
             (None, Some(Ok(Referring::Bundle(named)))) => lots.add(digest, named, spot).into_iter().collect(),
@@ -199,21 +203,21 @@ impl<'a> Pace<'a> {
             (None, Some(Err(unreadable))) => {
                 let (place, position) = spot;
                 lots.manifests.insert(digest, position);
-                vec![Sight::New(Find { place, position, content: Err(unreadable) })]
+                vec![Sight::New(SearchHit { place, position, content: Err(unreadable) })]
             }
         };
         self.read_all(reads, AT_A_TIME, look).await
     }
 
     /// Reads bundles, and has each judged once, whatever referrers name it.
-    async fn bundles(&mut self, lots: Vec<(Named, Vec<Spot>)>) -> Option<Cut> {
+    async fn bundles(&mut self, lots: Vec<(Named, Vec<Spot>)>) -> Option<SearchLimit> {
         let reader = self.reader;
         let reads = lots.into_iter().map(|(named, spots)| async move {
             let mut spots = spots.into_iter();
             let Some((place, position)) = spots.next() else { return Ok(Vec::new()) };
             let bytes = reader.blob(&place, &named).await?;
-            let content = bytes.and_then(|bytes| named.checked(bytes)).map(Content::Bundle);
-            let first = Sight::New(Find { place, position, content });
+            let content = bytes.and_then(|bytes| named.checked(bytes)).map(SignatureContent::Bundle);
+            let first = Sight::New(SearchHit { place, position, content });
             Ok(std::iter::once(first).chain(spots.map(|spot| Sight::Copy(position, spot))).collect())
         });
         self.read_all(reads, self.contents_at_a_time(), |sights| sights).await
@@ -237,14 +241,14 @@ impl<'a> Pace<'a> {
         reads: impl Iterator<Item = F>,
         at_a_time: usize,
         mut sights: impl FnMut(T) -> Vec<Sight>,
-    ) -> Option<Cut> {
+    ) -> Option<SearchLimit> {
         let mut reads = futures_util::stream::iter(reads).buffered(at_a_time);
         while let Some(read) = reads.next().await {
             let sights = match read {
                 Ok(read) => sights(read),
                 // A request that the time limit ended takes nothing from what was found.
                 Err(_) if Instant::now() >= self.deadline && self.found.is_enough() => {
-                    return Some(Cut::Time);
+                    return Some(SearchLimit::Time);
                 }
                 Err(error) => {
                     self.failures.add(error);
@@ -271,20 +275,20 @@ impl<'a> Pace<'a> {
     }
 
     /// Why nothing more is to be looked at; `None`: there is time and room left.
-    fn spent(&mut self) -> Option<Cut> {
+    fn spent(&mut self) -> Option<SearchLimit> {
         if Instant::now() >= self.deadline {
-            return Some(Cut::Time);
+            return Some(SearchLimit::Time);
         }
         let fetched = &self.reader.fetched;
         if fetched.bytes() > MAX_FETCHED_BYTES {
-            return Some(Cut::Bytes);
+            return Some(SearchLimit::Bytes);
         }
         let work = self.seen + fetched.requests() * WORK_PER_REQUEST + fetched.bytes() / BYTES_PER_WORK;
         if work < self.next {
             return None;
         }
         self.next = work + WORK;
-        self.found.is_enough().then_some(Cut::Enough)
+        self.found.is_enough().then_some(SearchLimit::Enough)
     }
 }
 

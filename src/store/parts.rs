@@ -40,7 +40,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 pub(super) struct Part {
     /// The entry that names it; `None`: it is the config of the list.
     pub(super) entry: Option<Entry>,
-    /// What it is.
+    /// The blob or manifest that is kept.
     pub(super) content: Content,
     /// What it names itself, where it is a manifest.
     pub(super) blobs: Vec<Content>,
@@ -57,7 +57,7 @@ pub(super) struct Content {
 /// By what content is looked up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Name {
-    /// A blob.
+    /// A blob with this digest.
     Blob(Digest),
     /// A manifest, with its media type.
     Manifest(Digest, String),
@@ -99,12 +99,12 @@ pub(super) struct Parts {
 /// What parts of lists are exposed to in a repository.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Risk {
-    /// Nothing is known.
+    /// Nothing is known about lost content.
     #[default]
     Unknown,
     /// Another writer overwrites lists.
     Met,
-    /// Some were deleted.
+    /// The registry deleted some of the content.
     Lost,
 }
 

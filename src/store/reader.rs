@@ -1,7 +1,7 @@
 //! Reading one thing that lies at an image: the search of `verify` and the stores of `sign` read it here, and nowhere else.
 //!
 //! What a registry refuses, throttles or loses on the way is an error. What somebody left there and can't be read for what
-//! it should be is [`Unreadable`], with the reason.
+//! it should be is [`UnreadableEntry`], with the reason.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,9 @@ use super::shelf::Shelf;
 use super::{StoreError, entry, oci_tag};
 use crate::formats::cosign_statement::PREDICATE_TYPE;
 use crate::formats::{dsse, simple_signing};
-use crate::found::{Attached, Content, Judge, Standing, Unreadable, annotation, text};
+use crate::found::{
+    EntryJudge, EntryStatus, LayerAnnotations, SignatureContent, UnreadableEntry, annotation, text,
+};
 use crate::oci::{Digest, Manifest, Repository, Target};
 use crate::registry::RegistryError;
 use crate::registry::client::Client;
@@ -44,7 +46,7 @@ const PREDICATE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 pub enum Wanted {
     /// Signatures of the image itself.
     Signatures,
-    /// Attestations about it.
+    /// Attestations about the image: the tag ends with `.att`.
     Attestations,
 }
 
@@ -117,7 +119,7 @@ pub(super) struct Layer {
     /// The signature of a simple signing payload; `None`: it is an envelope.
     signature: Option<Vec<u8>>,
     pub(super) named: Named,
-    pub(super) attached: Box<Attached>,
+    pub(super) attached: Box<LayerAnnotations>,
 }
 
 /// What a descriptor names.
@@ -131,7 +133,7 @@ pub(super) struct Named {
 /// What a referrer's manifest holds.
 #[derive(Debug)]
 pub(super) enum Referring {
-    /// A Sigstore bundle.
+    /// The layer is a Sigstore bundle.
     Bundle(Named),
     /// Layers as under cosign's tags: what `cosign sign --registry-referrers-mode=oci-1-1` writes.
     Layers,
@@ -165,7 +167,7 @@ impl Reader<'_> {
         shelf: &mut Shelf,
         entries: Entries,
         places: Places,
-        judge: &dyn Judge,
+        judge: &dyn EntryJudge,
     ) -> Result<(), StoreError> {
         let read = |(at, descriptor): (usize, Bytes)| async move {
             let content = match entries {
@@ -177,7 +179,7 @@ impl Reader<'_> {
             };
             let standing = match content {
                 Some(content) => judge.judge(content).await,
-                None => Standing::Refused("it is not listed as a bundle of this kind".to_owned()),
+                None => EntryStatus::Refused("it is not listed as a bundle of this kind".to_owned()),
             };
             // Thousands of entries may need no request, and judging is all computing: the time limit must get its turn.
             tokio::task::yield_now().await;
@@ -187,7 +189,7 @@ impl Reader<'_> {
         let mut reads = futures_util::stream::iter(at).map(read).buffer_unordered(at_a_time);
         while let Some(read) = reads.next().await {
             let (at, standing) = read?;
-            if let Standing::Counts(payload) = &standing {
+            if let EntryStatus::Counts(payload) = &standing {
                 payloads.retain(|wanted| wanted != payload);
             }
             if let Some(entry) = shelf.entries.get_mut(at) {
@@ -246,7 +248,11 @@ impl Reader<'_> {
     }
 
     /// What a layer under cosign's tag holds.
-    async fn layer(&self, place: &str, descriptor: &[u8]) -> Result<Result<Content, Unreadable>, StoreError> {
+    async fn layer(
+        &self,
+        place: &str,
+        descriptor: &[u8],
+    ) -> Result<Result<SignatureContent, UnreadableEntry>, StoreError> {
         let layer = match self.read_layer(descriptor) {
             Ok(layer) => layer,
             Err(unreadable) => return Ok(Err(unreadable)),
@@ -260,9 +266,9 @@ impl Reader<'_> {
     /// # Errors
     ///
     /// Why it can't be a signature of the wanted kind.
-    pub(super) fn read_layer(&self, descriptor: &[u8]) -> Result<Layer, Unreadable> {
+    pub(super) fn read_layer(&self, descriptor: &[u8]) -> Result<Layer, UnreadableEntry> {
         let read = entry::read(descriptor);
-        let long = || Unreadable::new("the layer's descriptor is too long, or nests too deep");
+        let long = || UnreadableEntry::new("the layer's descriptor is too long, or nests too deep");
         self.layer_of(&read.ok_or_else(long)?)
     }
 
@@ -271,21 +277,21 @@ impl Reader<'_> {
     /// # Errors
     ///
     /// Why it can't be a signature of the wanted kind.
-    pub(super) fn layer_of(&self, layer: &Value) -> Result<Layer, Unreadable> {
+    pub(super) fn layer_of(&self, layer: &Value) -> Result<Layer, UnreadableEntry> {
         let kind = text(layer, "mediaType");
         let signature = match self.wanted {
             Wanted::Signatures if kind != Some(self.wanted.layer_type()) => {
-                return Err(Unreadable::new(
+                return Err(UnreadableEntry::new(
                     "the layer's media type is not that of a simple signing payload",
                 ));
             }
             Wanted::Attestations if kind != Some(self.wanted.layer_type()) => {
-                return Err(Unreadable::new("the layer's media type is not that of a DSSE envelope"));
+                return Err(UnreadableEntry::new("the layer's media type is not that of a DSSE envelope"));
             }
             Wanted::Signatures => {
                 let annotated = annotation(layer, oci_tag::SIGNATURE_ANNOTATION);
                 let signature = annotated.and_then(|text| STANDARD.decode(text).ok());
-                Some(signature.ok_or_else(|| Unreadable::new("the layer has no signature in base64"))?)
+                Some(signature.ok_or_else(|| UnreadableEntry::new("the layer has no signature in base64"))?)
             }
             Wanted::Attestations => None,
         };
@@ -293,7 +299,7 @@ impl Reader<'_> {
             Wanted::Signatures => MAX_PAYLOAD_BYTES,
             Wanted::Attestations => dsse::MAX_BYTES,
         };
-        Ok(Layer { signature, named: named(layer, limit)?, attached: Box::new(Attached::of(layer)) })
+        Ok(Layer { signature, named: named(layer, limit)?, attached: Box::new(LayerAnnotations::of(layer)) })
     }
 
     /// Whether a payload need not be fetched.
@@ -302,27 +308,32 @@ impl Reader<'_> {
     }
 
     /// The bundle in the referrer with this digest; `None`: it is the manifest of something else.
-    async fn referrer(&self, digest: &Digest) -> Result<Option<Result<Content, Unreadable>>, StoreError> {
+    async fn referrer(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<Result<SignatureContent, UnreadableEntry>>, StoreError> {
         let named = match self.referring(digest).await? {
             None | Some(Ok(Referring::Layers)) => return Ok(None),
             Some(Err(unreadable)) => return Ok(Some(Err(unreadable))),
             Some(Ok(Referring::Bundle(named))) => named,
         };
         let bytes = self.blob(&self.place_of(digest), &named).await?;
-        Ok(Some(bytes.and_then(|bytes| named.checked(bytes)).map(Content::Bundle)))
+        Ok(Some(bytes.and_then(|bytes| named.checked(bytes)).map(SignatureContent::Bundle)))
     }
 
     /// What the referrer with this digest holds; `None`: it is the manifest of something else.
     pub(super) async fn referring(
         &self,
         digest: &Digest,
-    ) -> Result<Option<Result<Referring, Unreadable>>, StoreError> {
+    ) -> Result<Option<Result<Referring, UnreadableEntry>>, StoreError> {
         let place = self.place_of(digest);
-        let unusable = |why: &str| Ok(Some(Err(Unreadable::new(why))));
+        let unusable = |why: &str| Ok(Some(Err(UnreadableEntry::new(why))));
         let manifest = match self.manifest(digest, &place).await {
             Ok(Some(manifest)) => manifest,
             Ok(None) => {
-                return Ok(Some(Err(Unreadable::absent("it is listed, and the registry doesn't hold it"))));
+                return Ok(Some(Err(UnreadableEntry::absent(
+                    "it is listed, and the registry doesn't hold it",
+                ))));
             }
             Err(error) if error.is_bad_content() => return unusable("it is not what its digest names"),
             Err(error) => return Err(error),
@@ -358,7 +369,7 @@ impl Reader<'_> {
         &self,
         place: &str,
         named: &Named,
-    ) -> Result<Result<Bytes, Unreadable>, StoreError> {
+    ) -> Result<Result<Bytes, UnreadableEntry>, StoreError> {
         let known = self.known.iter().find(|(known, _)| *known == named.digest);
         let bytes = match known {
             Some((_, known)) => Some(known.clone()),
@@ -367,7 +378,7 @@ impl Reader<'_> {
                 Err(source) => return unreadable(place, source),
             },
         };
-        Ok(bytes.ok_or_else(|| Unreadable::absent("the registry doesn't hold the layer")))
+        Ok(bytes.ok_or_else(|| UnreadableEntry::absent("the registry doesn't hold the layer")))
     }
 
     /// The bytes of a blob; `None`: the registry doesn't hold it.
@@ -385,42 +396,46 @@ impl Reader<'_> {
 }
 
 /// What a layer's descriptor names, if it isn't larger than `limit`.
-pub(super) fn named(layer: &Value, limit: u64) -> Result<Named, Unreadable> {
-    let digest =
-        entry::digest_of(layer).ok_or_else(|| Unreadable::new("the layer's digest is no sha256 digest"))?;
+pub(super) fn named(layer: &Value, limit: u64) -> Result<Named, UnreadableEntry> {
+    let digest = entry::digest_of(layer)
+        .ok_or_else(|| UnreadableEntry::new("the layer's digest is no sha256 digest"))?;
     let size = layer.get("size").and_then(Value::as_u64).filter(|size| *size <= limit);
-    let too_large = || Unreadable::new(format!("the layer has no size, or is larger than {limit} bytes"));
+    let too_large =
+        || UnreadableEntry::new(format!("the layer has no size, or is larger than {limit} bytes"));
     Ok(Named { digest, size_bytes: size.ok_or_else(too_large)? })
 }
 
 impl Named {
     /// `bytes`, if they are as many as its descriptor says.
-    pub(super) fn checked(&self, bytes: Bytes) -> Result<Bytes, Unreadable> {
+    pub(super) fn checked(&self, bytes: Bytes) -> Result<Bytes, UnreadableEntry> {
         if self.size_bytes == bytes.len() as u64 {
             Ok(bytes)
         } else {
-            Err(Unreadable::new("the layer is not as long as its descriptor says"))
+            Err(UnreadableEntry::new("the layer is not as long as its descriptor says"))
         }
     }
 }
 
 impl Layer {
     /// What it is with these bytes.
-    pub(super) fn content(self, bytes: Result<Bytes, Unreadable>) -> Result<Content, Unreadable> {
+    pub(super) fn content(
+        self,
+        bytes: Result<Bytes, UnreadableEntry>,
+    ) -> Result<SignatureContent, UnreadableEntry> {
         let Self { signature, named, attached } = self;
         let bytes = named.checked(bytes?)?;
         Ok(match signature {
-            Some(signature) => Content::Simple { payload: bytes, signature, attached },
-            None => Content::Envelope(bytes, attached),
+            Some(signature) => SignatureContent::Simple { payload: bytes, signature, attached },
+            None => SignatureContent::Envelope(bytes, attached),
         })
     }
 }
 
 /// Content that isn't what its name says is nobody's signature; every other failure is one.
-fn unreadable<T>(place: &str, source: RegistryError) -> Result<Result<T, Unreadable>, StoreError> {
+fn unreadable<T>(place: &str, source: RegistryError) -> Result<Result<T, UnreadableEntry>, StoreError> {
     let error = StoreError::read(place.to_owned(), source);
     if error.is_bad_content() {
-        Ok(Err(Unreadable::new("its bytes are not what its digest names")))
+        Ok(Err(UnreadableEntry::new("its bytes are not what its digest names")))
     } else {
         Err(error)
     }

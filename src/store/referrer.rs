@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{bundle, entry};
 use crate::oci::json::{elements, fields};
 
-/// A referrer's manifest.
+/// The manifest of a referrer, parsed.
 #[derive(Debug)]
 pub(super) struct ReferrerManifest {
     /// The first layer, if it is a descriptor.
@@ -59,7 +59,7 @@ impl ReferrerManifest {
         Some(Self { first, layers, subject, kind, predicate_type })
     }
 
-    /// The first layer.
+    /// Returns the first layer, if there is any.
     pub(super) fn first_layer(&self) -> Option<&Value> {
         self.first.as_ref()
     }

@@ -8,16 +8,16 @@
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::turns::Turns;
+use crate::turns::KeyedLocks;
 
 /// What the images of a run found out.
 #[derive(Clone, Debug, Default)]
-pub struct ReferrersApis(Turns<Known>);
+pub struct ReferrersApis(KeyedLocks<Known>);
 
 /// What is known of one registry.
 #[derive(Clone, Copy, Debug, Default)]
 enum Known {
-    /// Nobody has asked.
+    /// The registry has not been asked yet.
     #[default]
     Nothing,
     /// It has one, or doesn't say.

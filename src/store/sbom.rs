@@ -19,7 +19,7 @@ use super::referrer::ReferrerManifest;
 use super::shelf::{Entry, Shelf};
 use super::tagged::Tag;
 use super::{Descriptor, StoreError, Subject, Written, entry};
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 use crate::found::text;
 use crate::oci::{Digest, ImageRef, Target};
 use crate::registry::RegistryError;
@@ -40,7 +40,7 @@ const ATTEMPTS: usize = 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Sbom {
     /// The media type that its layer has.
-    pub media_type: Text,
+    pub media_type: UntrustedText,
     /// Its bytes, which are those that its digest names.
     pub bytes: Bytes,
     /// Where it lies, for people.

@@ -17,7 +17,7 @@ use super::pace::Pace;
 use super::reader::{Fetched, Reader, Wanted, by_digest};
 use super::referrers_api::{Api, ReferrersApis};
 use super::tag_prefix::TagPrefix;
-use crate::found::{Cut, Found};
+use crate::found::{SearchLimit, SearchSink};
 use crate::oci::{Digest, ImageRef, Manifest, Repository};
 use crate::registry::client::{Client, NoApi, Peer, Referrers};
 
@@ -30,7 +30,7 @@ const MEMORY_BYTES: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Looked {
     /// Why it ended before everything was looked at; `None`: it did not.
-    pub cut: Option<Cut>,
+    pub cut: Option<SearchLimit>,
     /// What could not be looked up.
     pub failures: Failures,
     /// How the registry refuses its referrers API to a login that may read manifests; `None`: it does not.
@@ -88,7 +88,7 @@ impl Search {
     /// Gives everything that lies at `image` to `found`, the tag's layers, then the referrers, the likely ones of each first.
     ///
     /// Payloads among `known` are not read again. A place that can't be read is no reason not to look at the others.
-    pub async fn run(&self, image: &ImageRef, known: &[Bytes], found: &mut dyn Found) -> Looked {
+    pub async fn run(&self, image: &ImageRef, known: &[Bytes], found: &mut dyn SearchSink) -> Looked {
         let place = Place { search: self, image };
         let memory = Memory::of(MEMORY_BYTES);
         let reader = &Reader {
@@ -109,7 +109,7 @@ impl Search {
             let _ = is_tagged.send(!layers.all.is_empty());
             let is_cut = layers.is_cut;
             let cut = pace.layers(&location, None, layers).await;
-            Ok::<_, StoreError>(cut.or_else(|| is_cut.then_some(Cut::Entries { place: location })))
+            Ok::<_, StoreError>(cut.or_else(|| is_cut.then_some(SearchLimit::Entries { place: location })))
         };
         let (tag_cut, mut listed) = tokio::join!(tagged, place.referrers(reader, tells));
         let mut looked = Looked::default();
@@ -118,11 +118,11 @@ impl Search {
             None
         });
         looked.cut = match tag_cut {
-            Some(cut) if !matches!(cut, Cut::Entries { .. }) => Some(cut),
+            Some(cut) if !matches!(cut, SearchLimit::Entries { .. }) => Some(cut),
             tag_cut => {
                 let cut = place.look(&mut pace, reader, &mut listed).await;
                 let is_cut = listed.is_cut;
-                cut.or(tag_cut).or_else(|| is_cut.then(|| Cut::Entries { place: place.listed_at() }))
+                cut.or(tag_cut).or_else(|| is_cut.then(|| SearchLimit::Entries { place: place.listed_at() }))
             }
         };
         looked.refused_api = listed.refused_api;
@@ -230,7 +230,12 @@ impl Place<'_> {
     ///
     /// That another image has no API says nothing of this one, and a list of the API need not be whole: it may be late, or leave out what a
     /// fallback tag has listed since before there was the API.
-    async fn look(&self, pace: &mut Pace<'_>, reader: &Reader<'_>, listed: &mut Listed) -> Option<Cut> {
+    async fn look(
+        &self,
+        pace: &mut Pace<'_>,
+        reader: &Reader<'_>,
+        listed: &mut Listed,
+    ) -> Option<SearchLimit> {
         let cut = pace.referrers(listed.take()).await;
         let Some(left) = listed.left.take().filter(|_| cut.is_none() && !pace.is_enough()) else {
             return cut;

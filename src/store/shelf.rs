@@ -18,7 +18,7 @@ use crate::oci::json::{elements, fields};
 use crate::oci::{Digest, Manifest};
 
 pub use super::entry::Entry;
-pub use crate::found::Standing;
+pub use crate::found::EntryStatus;
 
 /// More entries than this are not a list of signatures: a manifest of 4 MiB has room for 17,000 of cosign's.
 pub(super) const MAX_ENTRIES: usize = 20_000;
@@ -98,8 +98,8 @@ impl Shelf {
 
     /// Takes over which payloads entries count for that `other` has too, under whatever label.
     pub(super) fn counted_as(&mut self, other: &Self) {
-        let counts = other.entries.iter().filter(|entry| matches!(entry.standing, Standing::Counts(_)));
-        let counts: HashMap<Digest, &Standing> =
+        let counts = other.entries.iter().filter(|entry| matches!(entry.standing, EntryStatus::Counts(_)));
+        let counts: HashMap<Digest, &EntryStatus> =
             counts.filter_map(|entry| Some((entry.digest()?, &entry.standing))).collect();
         for entry in &mut self.entries {
             if let Some(standing) = entry.digest().and_then(|digest| counts.get(&digest).copied()) {
@@ -110,7 +110,7 @@ impl Shelf {
 
     /// Whether the entry that stands there was not read.
     pub(super) fn is_unread_at(&self, at: usize) -> bool {
-        self.entries.get(at).is_some_and(|entry| entry.standing == Standing::Unread)
+        self.entries.get(at).is_some_and(|entry| entry.standing == EntryStatus::Unread)
     }
 
     /// The same list without those of `entries`.
@@ -123,7 +123,7 @@ impl Shelf {
 
     /// The entries with other statements of the same predicate types by our key, as far as they were read.
     pub(crate) fn other_statements(&self) -> Vec<Entry> {
-        let others = self.entries.iter().filter(|entry| entry.standing == Standing::OtherStatement);
+        let others = self.entries.iter().filter(|entry| entry.standing == EntryStatus::OtherStatement);
         others.cloned().collect()
     }
 
@@ -169,13 +169,13 @@ impl Shelf {
     pub fn counts(&self, payload: &Digest) -> bool {
         self.entries
             .iter()
-            .any(|entry| matches!(&entry.standing, Standing::Counts(counted) if counted == payload))
+            .any(|entry| matches!(&entry.standing, EntryStatus::Counts(counted) if counted == payload))
     }
 
     /// Whether an entry that may be `own` was not read.
     pub(crate) fn has_unread(&self, own: &Own) -> bool {
         let digest = own.digest();
-        self.entries.iter().any(|entry| entry.standing == Standing::Unread && entry.digest() == digest)
+        self.entries.iter().any(|entry| entry.standing == EntryStatus::Unread && entry.digest() == digest)
     }
 
     /// What became of `own`, which was written after `before` was read, if that doesn't count; `None`: it isn't here, or not
@@ -207,10 +207,10 @@ impl Shelf {
             same || (own.is_copied_in(entry) && !known.contains(&entry.key()))
         };
         self.entries.iter().filter(is_own).find_map(|entry| match &entry.standing {
-            Standing::Refused(why) => Some((entry, why.as_str())),
-            Standing::OtherStatement => Some((entry, "it is ours, and says something else")),
-            Standing::Unread => Some((entry, "it names other content")),
-            Standing::Absent | Standing::Counts(_) => None,
+            EntryStatus::Refused(why) => Some((entry, why.as_str())),
+            EntryStatus::OtherStatement => Some((entry, "it is ours, and says something else")),
+            EntryStatus::Unread => Some((entry, "it names other content")),
+            EntryStatus::Absent | EntryStatus::Counts(_) => None,
         })
     }
 

@@ -41,7 +41,7 @@ pub fn from_file(path: &Path) -> Result<Discovered, TektonError> {
     } else {
         // The last part of the path is enough before each line's number.
         let name = path.file_name().unwrap_or(path.as_os_str());
-        foreign::shown(&name.to_string_lossy(), NAME_SHOWN_BYTES / 2)
+        foreign::escape(&name.to_string_lossy(), NAME_SHOWN_BYTES / 2)
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| TektonError::ListNotText { path: path.to_owned() })?;
     from_list(text, &place).ok_or_else(|| TektonError::ListTooLong { path: path.to_owned() })

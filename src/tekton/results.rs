@@ -66,12 +66,12 @@ pub(super) fn read_folder(
         Some(name) => budget.read(folder, name),
         None => Ok(Vec::new()),
     };
-    let place = foreign::shown(&path.to_string_lossy(), 4 * NAME_SHOWN_BYTES);
+    let place = foreign::escape(&path.to_string_lossy(), 4 * NAME_SHOWN_BYTES);
     take(&bytes, &mut read, scope, place, found);
     Ok(())
 }
 
 /// An error in a few words, for a problem's text.
 pub(super) fn words(error: &dyn std::error::Error) -> String {
-    foreign::shown(&error.to_string(), 2 * NAME_SHOWN_BYTES)
+    foreign::escape(&error.to_string(), 2 * NAME_SHOWN_BYTES)
 }

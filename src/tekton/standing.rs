@@ -56,7 +56,7 @@ fn names(steps_dir: &Path) -> BTreeMap<u64, String> {
         let name = entry.strip_prefix("step-")?;
         let link = std::fs::read_link(steps_dir.join(&entry)).ok()?;
         let number = link.parent()?.file_name()?.to_str()?.parse().ok()?;
-        Some((number, foreign::shown(name, NAME_SHOWN_BYTES)))
+        Some((number, foreign::escape(name, NAME_SHOWN_BYTES)))
     });
     named.collect()
 }

@@ -144,7 +144,7 @@ fn way(steps: &Folder, roots: &Roots, entry: &OsStr) -> Result<Option<Way>, Stri
                 .map(|rest| rest.components().map(|part| part.as_os_str().to_owned()).collect())
                 .unwrap_or_default();
             if names.is_empty() {
-                let run = foreign::shown(&roots.run.to_string_lossy(), 200);
+                let run = foreign::escape(&roots.run.to_string_lossy(), 200);
                 return Err(format!("its folder is a link that leads out of {run}, and is not followed"));
             }
             Ok(Some(Way { below: Below::Run, names }))
@@ -174,11 +174,11 @@ fn walk(steps: &Folder, way: &Way, roots: &Roots) -> Result<Option<Folder>, (Str
 }
 
 fn place(label: &Label) -> String {
-    format!("step {}", foreign::shown(label.text(), crate::hint::NAME_SHOWN_BYTES))
+    format!("step {}", foreign::escape(label.text(), crate::hint::NAME_SHOWN_BYTES))
 }
 
 fn refused(label: &Label, name: &str, error: &InputError) -> Problem {
-    let name = foreign::shown(name, crate::hint::NAME_SHOWN_BYTES);
+    let name = foreign::escape(name, crate::hint::NAME_SHOWN_BYTES);
     let what = match error {
         InputError::Link => format!("its folder \"{name}\" is a symbolic link, and none is followed here"),
         InputError::NotAFolder => format!("its \"{name}\" is not a folder"),

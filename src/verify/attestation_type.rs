@@ -38,7 +38,7 @@ pub fn uri(text: &str) -> Result<String, TypeError> {
     match url::Url::parse(text) {
         // Kept as it is written: the statement's is compared byte by byte.
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(TypeError(foreign::shown(text, 120))),
+        Err(_) => Err(TypeError(foreign::escape(text, 120))),
     }
 }
 

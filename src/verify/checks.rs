@@ -7,7 +7,7 @@ use super::evidence::{Evidence, SignerNumbers};
 use super::judge::{Asking, Demands, Verdict};
 use super::require::Require;
 use super::trust::Trust;
-use crate::found::{Find, Found, Position};
+use crate::found::{HitPosition, SearchHit, SearchSink};
 use crate::oci::ImageRef;
 
 /// Whose signatures count, and what they must be.
@@ -36,7 +36,7 @@ pub(crate) struct Judging<'a> {
 }
 
 impl<'a> Judging<'a> {
-    /// The different ones of `checks`: thousands of rules may ask for the same.
+    /// The distinct members of `checks`: thousands of rules may ask for the same.
     pub(crate) fn all(checks: impl Iterator<Item = (usize, &'a Check)>) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         let (mut known, mut numbers) = (HashMap::new(), SignerNumbers::default());
@@ -71,9 +71,9 @@ pub(crate) struct Judge<'a, 'b> {
     pub deadline: Instant,
 }
 
-impl Found for Judge<'_, '_> {
-    fn see(&mut self, find: Find) {
-        let Find { place, position, content } = find;
+impl SearchSink for Judge<'_, '_> {
+    fn see(&mut self, find: SearchHit) {
+        let SearchHit { place, position, content } = find;
         let evidence = content.map(|content| Evidence::new(content).until(self.deadline));
         for Judging { check, signers, verdict, .. } in self.all.iter_mut() {
             // What isn't judged is said to be cut off.
@@ -85,7 +85,7 @@ impl Found for Judge<'_, '_> {
         }
     }
 
-    fn copy(&mut self, of: Position, place: String, position: Position) {
+    fn copy(&mut self, of: HitPosition, place: String, position: HitPosition) {
         for Judging { verdict, .. } in self.all.iter_mut() {
             verdict.copy(of, place.clone(), position);
         }

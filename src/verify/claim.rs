@@ -7,15 +7,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 use crate::oci::Digest;
 use crate::oci::digest::DigestError;
 
-/// The one `type` there is.
+/// The only `type` that exists.
 pub(crate) const TYPE: &str = "cosign container image signature";
 
 /// What a payload may take in memory: it has a name, a digest and some annotations.
-const PAYLOAD: Limit = Limit::memory(8 * 1024 * 1024);
+const PAYLOAD: MemoryLimit = MemoryLimit::memory(8 * 1024 * 1024);
 
 /// What a payload claims of an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,11 +30,11 @@ pub struct Claim {
     pub document: Value,
 }
 
-/// Why bytes are no simple signing payload.
+/// Why bytes are not a simple signing payload.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// They are no JSON that can be trusted.
+    /// The bytes are not JSON that can be trusted.
     #[error("the payload is not JSON that says each thing once")]
     Json(#[source] serde_json::Error),
     /// Something is missing, of another kind, or too much.
@@ -67,7 +67,7 @@ impl Claim {
         let kind =
             critical.get("type").and_then(Value::as_str).ok_or(ClaimError::Shape("type is missing"))?;
         if kind != TYPE {
-            return Err(ClaimError::Type(crate::foreign::shown(kind, 80)));
+            return Err(ClaimError::Type(crate::foreign::escape(kind, 80)));
         }
         let reference = inner("identity", "docker-reference", "identity is not {docker-reference}")?;
         let digest = inner("image", "docker-manifest-digest", "image is not {docker-manifest-digest}")?;

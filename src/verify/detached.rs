@@ -23,8 +23,8 @@ use super::statement::Statement;
 use super::trust::{self, Distrust};
 use crate::explain::explain;
 use crate::formats::dsse::DsseError;
-use crate::found::Attached;
-use crate::json::{self, Limit};
+use crate::found::LayerAnnotations;
+use crate::json::{self, MemoryLimit};
 use crate::key::PublicKey;
 
 /// The largest file with one signature, timestamp or list of certificates.
@@ -88,7 +88,7 @@ explain! { DetachedError,
     Self::Timestamp => ["timestamp-form", Failed, "give what cosign sign-blob --rfc3161-timestamp wrote"],
 }
 
-/// What a text begins with that is no signature here: what it is, and what to do.
+/// The beginnings of texts that are not a signature: what the text is, and what to do.
 const FORMS: [(&str, &str, &str); 8] = [
     ("-----BEGIN PGP", "an OpenPGP signature, which is not verified here", "verify it with gpg --verify"),
     (
@@ -206,7 +206,7 @@ pub fn timestamp(bytes: &[u8]) -> Result<Vec<u8>, DetachedError> {
     }
     let found = match trimmed.first() {
         Some(b'{') => {
-            let limit = Limit::memory(bytes.len().saturating_add(VALUES_BYTES));
+            let limit = MemoryLimit::memory(bytes.len().saturating_add(VALUES_BYTES));
             let wire: Option<Wire> = json::typed(trimmed, limit).ok();
             wire.and_then(|wire| base64(&wire.signed))
         }
@@ -268,7 +268,7 @@ impl OldBundle {
     ///
     /// It is none, or a part of it can't be read.
     pub fn parse(bytes: &[u8]) -> Result<Self, DetachedError> {
-        let limit = Limit::memory(bytes.len().saturating_add(VALUES_BYTES));
+        let limit = MemoryLimit::memory(bytes.len().saturating_add(VALUES_BYTES));
         let wire: WireOld<'_> = json::typed(bytes, limit).map_err(DetachedError::Json)?;
         let signature = wire.signature.filter(|text| !text.is_empty());
         let signature = signature.map(|text| base64(&text).ok_or(DetachedError::Base64("base64Signature")));
@@ -323,7 +323,7 @@ impl Parts {
             pem_rfc7468::encode_string("CERTIFICATE", LineEnding::LF, &der).unwrap_or_default()
         };
         let stamp = |der: Vec<u8>| json!({ "SignedRFC3161Timestamp": STANDARD.encode(der) }).to_string();
-        let attached = Attached {
+        let attached = LayerAnnotations {
             certificate: self.certificate.map(pem),
             chain: None,
             log: self.log,
@@ -339,7 +339,7 @@ impl Parts {
     }
 }
 
-/// Why parts are no bundle.
+/// Why separate parts don't make a bundle.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PartsError {

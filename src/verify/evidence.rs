@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::bundle::{Bundle, Content as Signed, Signer};
 use super::trust::{By, Distrust, Simple, Trust, enveloped};
 use crate::formats::dsse::{self, Envelope};
-use crate::found::{Attached, Content};
+use crate::found::{LayerAnnotations, SignatureContent};
 use crate::key::Hash;
 
 /// The numbers of signers, by which it is known who was asked for before: a signer that has another number differs in itself, or
@@ -61,26 +61,26 @@ pub(super) struct Evidence {
 /// What it is.
 enum Read {
     /// A simple signing payload and its signature.
-    Simple { payload: Bytes, signature: Vec<u8>, simple: Simple, attached: Box<Attached> },
+    Simple { payload: Bytes, signature: Vec<u8>, simple: Simple, attached: Box<LayerAnnotations> },
     /// An envelope, and its bytes.
-    Envelope { bytes: Bytes, envelope: Envelope, attached: Box<Attached> },
+    Envelope { bytes: Bytes, envelope: Envelope, attached: Box<LayerAnnotations> },
     /// A bundle, and its bytes; the envelope in it once it is asked for.
     Bundle { bytes: Bytes, bundle: Box<Bundle>, envelope: OnceCell<Result<Envelope, Arc<Distrust>>> },
 }
 
 impl Evidence {
     /// Reads it.
-    pub(super) fn new(content: Content) -> Self {
+    pub(super) fn new(content: SignatureContent) -> Self {
         let read = match content {
-            Content::Simple { payload, signature, attached } => {
+            SignatureContent::Simple { payload, signature, attached } => {
                 let simple = Simple::new(&payload, &signature);
                 Ok(Read::Simple { payload, signature, simple, attached })
             }
-            Content::Envelope(bytes, attached) => match dsse::read(&bytes) {
+            SignatureContent::Envelope(bytes, attached) => match dsse::read(&bytes) {
                 Ok(envelope) => Ok(Read::Envelope { bytes, envelope, attached }),
                 Err(error) => Err(Arc::new(error.into())),
             },
-            Content::Bundle(bytes) => match Bundle::parse(&bytes) {
+            SignatureContent::Bundle(bytes) => match Bundle::parse(&bytes) {
                 Ok(bundle) => Ok(Read::Bundle { bytes, bundle: Box::new(bundle), envelope: OnceCell::new() }),
                 Err(error) => Err(Arc::new(error.into())),
             },

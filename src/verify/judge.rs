@@ -13,7 +13,7 @@ use super::statement::{self, Statement, StatementError};
 use super::trust::{By, Distrust, Trust};
 use crate::formats::cosign_statement::{PAYLOAD_TYPE, PREDICATE_TYPE};
 use crate::formats::dsse::Envelope;
-use crate::found::{Cut, Find, Position, Unreadable};
+use crate::found::{HitPosition, SearchHit, SearchLimit, UnreadableEntry};
 use crate::oci::{Digest, ImageRef};
 use crate::{explain, foreign};
 
@@ -34,7 +34,7 @@ pub struct Demands {
 /// A signature or attestation that counts.
 #[derive(Clone, Debug)]
 pub struct Good {
-    /// Where it lies.
+    /// The location in the policy file.
     pub place: String,
     /// Who made it.
     pub by: By,
@@ -59,7 +59,7 @@ pub enum Said {
 /// Something that lies at the image and doesn't count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// Where it lies.
+    /// The location in the policy file.
     pub place: String,
     /// Why it doesn't count.
     pub why: String,
@@ -81,7 +81,7 @@ pub struct Verdict {
     /// How many don't count.
     pub refused_count: usize,
     /// Why not everything was looked at; `None`: it was.
-    pub cut: Option<Cut>,
+    pub cut: Option<SearchLimit>,
     /// What could not be looked up, a line each; what was found without it is enough.
     pub notes: Vec<String>,
     /// How the registry refuses its referrers API to a login that may read manifests; `None`: it does not.
@@ -93,14 +93,14 @@ pub struct Verdict {
 /// Where the parts of a [`Verdict`] stand.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Positions {
-    good: Vec<Position>,
-    refused: Vec<Position>,
+    good: Vec<HitPosition>,
+    refused: Vec<HitPosition>,
     /// What says which of `good` are the same.
     known: HashSet<[u8; 32]>,
     /// Where something stands that counts, or that is a copy of it.
-    counted: HashSet<Position>,
+    counted: HashSet<HitPosition>,
     /// What was refused last, of which copies may follow.
-    last: Option<(Position, Refused)>,
+    last: Option<(HitPosition, Refused)>,
 }
 
 /// Why something doesn't count.
@@ -109,7 +109,7 @@ pub(super) struct Positions {
 pub enum Refusal {
     /// It can't be read.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    Unreadable(#[from] UnreadableEntry),
     /// Nobody that counts made it.
     #[error(transparent)]
     Distrust(#[from] Arc<Distrust>),
@@ -150,8 +150,8 @@ pub enum Refusal {
 
 impl Verdict {
     /// Judges one thing that was found at `image`. Things may come in any order: [`in_order`](Self::in_order) is called at the end.
-    pub fn see(&mut self, image: &ImageRef, find: Find, trust: &Trust, demands: &Demands) {
-        let Find { place, position, content } = find;
+    pub fn see(&mut self, image: &ImageRef, find: SearchHit, trust: &Trust, demands: &Demands) {
+        let SearchHit { place, position, content } = find;
         let evidence = content.map(Evidence::new);
         let check = Asking { trust, demands, numbers: &SignerNumbers::default().of(trust) };
         self.judge(image, place, position, evidence.as_ref(), check);
@@ -162,8 +162,8 @@ impl Verdict {
         &mut self,
         image: &ImageRef,
         place: String,
-        position: Position,
-        evidence: Result<&Evidence, &Unreadable>,
+        position: HitPosition,
+        evidence: Result<&Evidence, &UnreadableEntry>,
         asking: Asking<'_>,
     ) {
         let simple = evidence.ok().and_then(Evidence::simple);
@@ -189,7 +189,7 @@ impl Verdict {
     }
 
     /// Takes one more entry for the content of the one at `of`, which was judged before.
-    pub fn copy(&mut self, of: Position, place: String, position: Position) {
+    pub fn copy(&mut self, of: HitPosition, place: String, position: HitPosition) {
         if self.positions.counted.contains(&of) {
             self.copies += 1;
             return;
@@ -207,7 +207,7 @@ impl Verdict {
         self.refuse(position, refused);
     }
 
-    fn refuse(&mut self, position: Position, refused: Refused) {
+    fn refuse(&mut self, position: HitPosition, refused: Refused) {
         self.refused_count += 1;
         // The first ones are told, in whatever order they come.
         let last = (0..).zip(&self.positions.refused).max_by_key(|(_, position)| **position);
@@ -238,18 +238,18 @@ impl Verdict {
     }
 }
 
-fn sort<T>(all: &mut Vec<T>, positions: &mut Vec<Position>) {
+fn sort<T>(all: &mut Vec<T>, positions: &mut Vec<HitPosition>) {
     if all.len() != positions.len() {
         return;
     }
-    let mut both: Vec<(Position, T)> = std::mem::take(positions).into_iter().zip(all.drain(..)).collect();
+    let mut both: Vec<(HitPosition, T)> = std::mem::take(positions).into_iter().zip(all.drain(..)).collect();
     both.sort_by_key(|(position, _)| *position);
     (*positions, *all) = both.into_iter().unzip();
 }
 
 /// A hash of what makes a signature or attestation another one than the next: its list, its signer, what is signed, and the
 /// signatures. A copy of a good one with annotations that mean nothing is the same, however many there are.
-fn identity(position: Position, by: &By, said: &Said, simple: Option<(&Bytes, &[u8])>) -> [u8; 32] {
+fn identity(position: HitPosition, by: &By, said: &Said, simple: Option<(&Bytes, &[u8])>) -> [u8; 32] {
     use sha2::{Digest as _, Sha256};
     let mut all = Sha256::new();
     let mut add = |bytes: &[u8]| {
@@ -323,12 +323,12 @@ pub(super) fn statement_of(
     demands: &Demands,
 ) -> Result<Statement, Refusal> {
     if payload_type != PAYLOAD_TYPE {
-        return Err(Refusal::PayloadType(foreign::shown(payload_type, 120)));
+        return Err(Refusal::PayloadType(foreign::escape(payload_type, 120)));
     }
     let statement = Statement::read(payload)?;
     let wanted = demands.predicate_type.as_deref().unwrap_or(PREDICATE_TYPE);
     if statement.predicate_type != wanted {
-        let found = foreign::shown(&statement.predicate_type, 200);
+        let found = foreign::escape(&statement.predicate_type, 200);
         return Err(Refusal::PredicateType { found, wanted: wanted.to_owned() });
     }
     let Some(subject) = statement.subject(&image.digest) else {
@@ -353,8 +353,8 @@ fn annotated(have: &Map<String, Value>, demands: &Demands) -> Result<(), Refusal
     for (key, wanted) in &demands.annotations {
         let found = have.get(key);
         if found.and_then(Value::as_str) != Some(wanted) {
-            let found =
-                found.map_or_else(|| "not there".to_owned(), |value| foreign::shown(&value.to_string(), 200));
+            let found = found
+                .map_or_else(|| "not there".to_owned(), |value| foreign::escape(&value.to_string(), 200));
             return Err(Refusal::Annotation { key: key.clone(), found, wanted: wanted.clone() });
         }
     }

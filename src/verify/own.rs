@@ -13,7 +13,7 @@ use super::judge::{self, Asking, Demands, Said};
 use super::trust::{Accepted, Trust};
 use crate::formats::cosign_statement::PREDICATE_TYPE;
 use crate::formats::{Envelope, Payload, statement};
-use crate::found::{Content, Judge, Judging, Standing, Unreadable};
+use crate::found::{EntryJudge, EntryStatus, EntryStatusFuture, SignatureContent, UnreadableEntry};
 use crate::key::{AwaitedKey, PublicKey};
 use crate::oci::{Digest, ImageRef};
 
@@ -60,39 +60,39 @@ impl<'a> Own<'a> {
     }
 
     /// Waits for the key only where something may be by it.
-    async fn standing(&self, content: Content) -> Standing {
-        if let Content::Simple { payload, .. } = &content
+    async fn standing(&self, content: SignatureContent) -> EntryStatus {
+        if let SignatureContent::Simple { payload, .. } = &content
             && !self.payloads.iter().any(|(ours, _)| ours.bytes == *payload)
         {
-            return Standing::Unread;
+            return EntryStatus::Unread;
         }
         // A key that can't be used is told when it is to sign.
-        let Some(key) = self.key.public().await else { return Standing::Unread };
+        let Some(key) = self.key.public().await else { return EntryStatus::Unread };
         let trust = trust(&key);
         let (mut why, mut is_other) = (String::new(), false);
         let evidence = Evidence::new(content);
         for ((payload, demands), digest) in self.payloads.iter().zip(&self.digests) {
             match says(self.image, payload, demands, &evidence, &trust) {
-                Ok(true) => return Standing::Counts(digest.clone()),
+                Ok(true) => return EntryStatus::Counts(digest.clone()),
                 Ok(false) => is_other = true,
                 Err(refusal) => why = refusal,
             }
         }
-        if is_other { Standing::OtherStatement } else { Standing::Refused(why) }
+        if is_other { EntryStatus::OtherStatement } else { EntryStatus::Refused(why) }
     }
 }
 
-impl Judge for Own<'_> {
+impl EntryJudge for Own<'_> {
     fn payloads(&self) -> &[Digest] {
         &self.digests
     }
 
-    fn judge(&self, content: Result<Content, Unreadable>) -> Judging<'_> {
+    fn judge(&self, content: Result<SignatureContent, UnreadableEntry>) -> EntryStatusFuture<'_> {
         Box::pin(async move {
             match content {
                 Ok(content) => self.standing(content).await,
-                Err(unreadable) if unreadable.absent => Standing::Absent,
-                Err(unreadable) => Standing::Refused(unreadable.why),
+                Err(unreadable) if unreadable.absent => EntryStatus::Absent,
+                Err(unreadable) => EntryStatus::Refused(unreadable.why),
             }
         })
     }

@@ -13,7 +13,7 @@ use serde_json_path::JsonPath;
 
 use crate::explain::explain;
 use crate::foreign;
-use crate::json::{Parts, Step};
+use crate::json::{KeptPaths, PathStep};
 
 /// A path into the statement and the value that must be there.
 #[derive(Clone, Debug)]
@@ -21,18 +21,18 @@ pub struct Require {
     text: String,
     path: JsonPath,
     /// The steps that the path begins with, as far as they are names and each of many.
-    steps: Vec<Step>,
+    steps: Vec<PathStep>,
     value: String,
 }
 
-/// Why a text is no requirement.
+/// Why a text is not a requirement.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequireError {
     /// There is no `=`.
     #[error("{0:?} is not PATH=VALUE")]
     NoValue(String),
-    /// What stands before it is no path.
+    /// The part before the operator is not a path.
     #[error("{path:?} is not a JSONPath")]
     Path {
         /// The path, cut.
@@ -51,7 +51,7 @@ impl FromStr for Require {
     type Err = RequireError;
 
     fn from_str(text: &str) -> Result<Self, RequireError> {
-        let shown = |text: &str| foreign::shown(text, 200);
+        let shown = |text: &str| foreign::escape(text, 200);
         // An `=` within the path's brackets or quotes belongs to the path: the first one that makes a path counts.
         let mut first = None;
         for (at, _) in text.match_indices('=') {
@@ -72,12 +72,12 @@ impl FromStr for Require {
 
 impl fmt::Display for Require {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&foreign::shown(&self.text, 400))
+        f.write_str(&foreign::escape(&self.text, 400))
     }
 }
 
 /// The steps that a path begins with. What comes behind them may be anything: a filter, a slice, all descendants.
-fn steps(path: &str) -> Vec<Step> {
+fn steps(path: &str) -> Vec<PathStep> {
     let mut steps = Vec::new();
     let mut rest = path.strip_prefix('$').unwrap_or_default();
     while let Some((step, behind)) = step(rest) {
@@ -88,29 +88,29 @@ fn steps(path: &str) -> Vec<Step> {
 }
 
 /// The first step of a path that is one, and what is behind it; `None`: it is something else.
-fn step(path: &str) -> Option<(Step, &str)> {
+fn step(path: &str) -> Option<(PathStep, &str)> {
     if let Some(rest) = path.strip_prefix("[*]").or_else(|| path.strip_prefix(".*")) {
-        return Some((Step::Each, rest));
+        return Some((PathStep::Each, rest));
     }
     if let Some(rest) = path.strip_prefix('.') {
         let is_name = |of: char| of.is_ascii_alphanumeric() || of == '_' || !of.is_ascii();
         let (name, behind) = rest.split_at(rest.find(|of| !is_name(of)).unwrap_or(rest.len()));
-        return (!name.is_empty()).then(|| (Step::Name(name.to_owned()), behind));
+        return (!name.is_empty()).then(|| (PathStep::Name(name.to_owned()), behind));
     }
     let inner = path.strip_prefix('[')?;
     if let Some(quote @ ('"' | '\'')) = inner.chars().next() {
         let (name, behind) = inner.strip_prefix(quote)?.split_once(quote)?;
         let behind = behind.strip_prefix(']').filter(|_| !name.contains('\\'))?;
-        return Some((Step::Name(name.to_owned()), behind));
+        return Some((PathStep::Name(name.to_owned()), behind));
     }
     let (number, behind) = inner.split_once(']')?;
-    number.parse::<i64>().ok().map(|_| (Step::Each, behind))
+    number.parse::<i64>().ok().map(|_| (PathStep::Each, behind))
 }
 
 impl Require {
     /// What of a statement is needed to check all of `requires`.
-    pub fn parts(requires: &[Self]) -> Parts {
-        let mut parts = Parts::default();
+    pub fn parts(requires: &[Self]) -> KeptPaths {
+        let mut parts = KeptPaths::default();
         requires.iter().for_each(|one| parts.add(&one.steps));
         parts
     }
@@ -120,7 +120,7 @@ impl Require {
         &self.text
     }
 
-    /// Whether `statement` says it; an error tells what it says instead.
+    /// Checks that `statement` meets the requirement; an error says what it contains instead.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl Require {
             None => Ok(()),
             Some(other) => Err(format!(
                 "it says {} at {}, and {:?} is required",
-                foreign::shown(&beginning(other), 200),
+                foreign::escape(&beginning(other), 200),
                 self.path,
                 self.value
             )),
@@ -217,7 +217,7 @@ mod tests {
     fn the_parts_that_are_kept_are_enough() {
         let text = r#"{"a":{"b":[{"c":"x","d":2},{"c":"x"},["x"],"x"],"e":"x","b c":"x"},"é":"x","f":{"g":"x","h":{"c":"x"}},"x":"x"}"#;
         let whole: Value = serde_json::from_str(text).unwrap();
-        let limit = crate::json::Limit::memory(1024 * 1024);
+        let limit = crate::json::MemoryLimit::memory(1024 * 1024);
         for path in [
             "$",
             "$.a",

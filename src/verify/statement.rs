@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 
 use super::require::Require;
 use crate::formats::statement::STATEMENT_TYPES;
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 use crate::oci::Digest;
 
 /// What a statement without its predicate may take in memory: tens of thousands of subjects.
-const HEAD: Limit = Limit::memory(32 * 1024 * 1024);
+const HEAD: MemoryLimit = MemoryLimit::memory(32 * 1024 * 1024);
 /// What the required parts of a statement may take in memory, of one whose signature counts. With paths of names that is little;
 /// a filter or `..` needs all that it is about. With this, a hostile statement in an envelope of 16 MB stays below 128 MiB.
 const PARTS_BYTES: usize = 72 * 1024 * 1024;
@@ -29,11 +29,11 @@ pub struct Statement {
     pub head: Value,
 }
 
-/// Why bytes are no statement.
+/// Why bytes are not a statement.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatementError {
-    /// They are no JSON that can be trusted.
+    /// The bytes are not JSON that can be trusted.
     #[error("the statement is not JSON that says each thing once")]
     Json(#[source] serde_json::Error),
     /// What is required of it can't be read.
@@ -101,11 +101,11 @@ impl Statement {
 ///
 /// # Errors
 ///
-/// When the bytes are no JSON that says each thing once, or these parts take too much memory.
+/// If the bytes are not JSON with unique keys, or these parts take too much memory.
 pub(crate) fn required(bytes: &[u8], requires: &[Require]) -> Result<Value, StatementError> {
     let limit = match bytes.len() {
-        long @ LONG_BYTES.. => Limit::memory(long.saturating_mul(LONG_TIMES)),
-        _ => Limit::memory(PARTS_BYTES),
+        long @ LONG_BYTES.. => MemoryLimit::memory(long.saturating_mul(LONG_TIMES)),
+        _ => MemoryLimit::memory(PARTS_BYTES),
     };
     json::value_with(bytes, &Require::parts(requires), limit).map_err(StatementError::Required)
 }

@@ -20,14 +20,14 @@ use super::bundle::{
 };
 use crate::foreign;
 use crate::formats::dsse::{self, Envelope};
-use crate::found::Attached;
-use crate::json::{self, Limit};
+use crate::found::LayerAnnotations;
+use crate::json::{self, MemoryLimit};
 use crate::key::Hash;
 
 pub use super::bundle::Signer;
 
 /// What cosign's JSON of a log entry may take in memory: it has eight values.
-const LOG_ENTRY: Limit = Limit::memory(4 * 1024 * 1024);
+const LOG_ENTRY: MemoryLimit = MemoryLimit::memory(4 * 1024 * 1024);
 
 /// How many accepted signers are named where a signature is by none of them.
 const NAMED: usize = 20;
@@ -47,7 +47,7 @@ pub struct Accepted {
     pub ignore_sct: bool,
     /// Whether a bundle 0.3 of it may have a certificate chain in place of a certificate.
     pub allow_certificate_chain: bool,
-    /// The one hash that its signatures may be of; `None`: any of the SHA-2 family.
+    /// The only hash that its signatures may use; `None`: any of the SHA-2 family.
     pub hash: Option<Hash>,
 }
 
@@ -60,16 +60,16 @@ pub struct Trust {
     pub material: Arc<TrustMaterial>,
 }
 
-/// Who made a signature: one of those accepted.
+/// The accepted signer that made a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct By {
     /// The name of the accepted signer.
     pub name: String,
-    /// Who it was exactly: a key's fingerprint, or an identity and its issuer. Two signers are the same if this is.
+    /// The exact signer: a key's fingerprint, or an identity and its issuer. Two signers are the same if this is the same.
     pub who: String,
     /// The identity in the certificate and its issuer; `None`: it was a key.
     pub identity: Option<(String, Option<String>)>,
-    /// The times that somebody else than the signer vouches for, earliest first.
+    /// The times attested by a log or an authority, earliest first.
     pub times: Vec<VerifiedTime>,
     /// Whether a transparency log holds it.
     pub logged: bool,
@@ -97,7 +97,7 @@ pub enum Distrust {
     /// What should be an envelope is none.
     #[error(transparent)]
     Envelope(#[from] dsse::DsseError),
-    /// It is no bundle, or a part of it isn't good.
+    /// It is not a bundle, or a part of it isn't good.
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The time limit of the run came before it was known.
@@ -146,12 +146,17 @@ pub(super) fn enveloped(bundle: &[u8]) -> Result<Envelope, Distrust> {
 }
 
 impl Trust {
-    /// Who signed the bytes of a `.sig` layer.
+    /// Returns the accepted signer of the bytes of a `.sig` layer.
     ///
     /// # Errors
     ///
-    /// When it is nobody that is accepted, or what has to come with it isn't there.
-    pub fn simple(&self, payload: &[u8], signature: &[u8], attached: &Attached) -> Result<By, Distrust> {
+    /// If the signer isn't accepted, or what has to come with the signature is missing.
+    pub fn simple(
+        &self,
+        payload: &[u8],
+        signature: &[u8],
+        attached: &LayerAnnotations,
+    ) -> Result<By, Distrust> {
         let simple = Simple::new(payload, signature);
         self.first(|_, accepted| self.simple_by(accepted, &simple, signature, attached))
     }
@@ -162,7 +167,7 @@ impl Trust {
         accepted: &Accepted,
         simple: &Simple,
         signature: &[u8],
-        attached: &Attached,
+        attached: &LayerAnnotations,
     ) -> Result<By, Distrust> {
         let Simple { artifact, content } = simple;
         // Most of what anyone may have put there ends here, before anything that hangs on it is read.
@@ -173,12 +178,12 @@ impl Trust {
         self.verified(accepted, &bundle, artifact)
     }
 
-    /// Who signed the envelope of an `.att` layer, and what.
+    /// Returns the accepted signer of the envelope of an `.att` layer, and its content.
     ///
     /// # Errors
     ///
-    /// As of [`simple`](Self::simple); also when it is no envelope.
-    pub fn envelope(&self, bytes: &[u8], attached: &Attached) -> Result<(By, Envelope), Distrust> {
+    /// As of [`simple`](Self::simple); also if it is not an envelope.
+    pub fn envelope(&self, bytes: &[u8], attached: &LayerAnnotations) -> Result<(By, Envelope), Distrust> {
         let envelope = dsse::read(bytes)?;
         let by = self.first(|_, accepted| self.envelope_by(accepted, bytes, &envelope, attached))?;
         Ok((by, envelope))
@@ -190,14 +195,14 @@ impl Trust {
         accepted: &Accepted,
         bytes: &[u8],
         envelope: &Envelope,
-        attached: &Attached,
+        attached: &LayerAnnotations,
     ) -> Result<By, Distrust> {
         match &accepted.signer {
             // Without a log there is nothing but the signature; an envelope may have many megabytes.
             Signer::Key(key) if !accepted.log_required && !accepted.timestamp_required => {
                 let signed = sigstore_types::pae(&envelope.payload_type, &envelope.payload);
                 let artifact = Artifact::of(signed);
-                // Who is accepted is said where all of them are known.
+                // The caller, which knows all accepted signers, names them.
                 let mut refused = Distrust::Nobody(String::new());
                 for one in &envelope.signatures {
                     match Verifier::verify_signature(key, &artifact, &one.signature, accepted.hash) {
@@ -219,7 +224,7 @@ impl Trust {
         }
     }
 
-    /// Who signed the first of an envelope's signatures that counts.
+    /// Returns the signer of the first signature of an envelope that counts.
     fn any_of(
         &self,
         accepted: &Accepted,
@@ -246,7 +251,7 @@ impl Trust {
         Err(refused)
     }
 
-    /// Who signed a bundle, and what. Whether its statement is about the right image is the caller's to see.
+    /// Returns the signer of a bundle, and its content. The caller checks that its statement is about the right image.
     ///
     /// # Errors
     ///
@@ -264,7 +269,7 @@ impl Trust {
         self.verified(accepted, bundle, &Artifact::Unchecked)
     }
 
-    /// The first signer that it is by, of those for which `by` tells it; otherwise the reason that says most.
+    /// The first of the signers for which `by` succeeds; otherwise the most specific reason.
     pub(super) fn first<E: Borrow<Distrust> + From<Distrust>>(
         &self,
         mut by: impl FnMut(usize, &Accepted) -> Result<By, E>,
@@ -284,7 +289,7 @@ impl Trust {
                     said = Some(Distrust::NoTimestamp.into());
                 }
                 Distrust::Nobody(_) => {}
-                // An RSA key can tell its own signature of something else from another key's.
+                // An RSA key distinguishes its own signature of something else from another key's.
                 Distrust::Bundle(why) if why.is_by_key() => said = said.or(Some(error)),
                 Distrust::Bundle(error) if matches!(error.check(), "signature" | "signer") => {}
                 _ if said.is_none() => said = Some(error),
@@ -294,7 +299,7 @@ impl Trust {
         Err(said.unwrap_or_else(|| Distrust::Nobody(format!("{self}{}", self.tried())).into()))
     }
 
-    /// What is said beside "nobody": a signature of other content can't be told from another key's, and was tried with these hashes.
+    /// What is said beside "nobody": a signature of other content looks like another key's, and was tried with these hashes.
     fn tried(&self) -> String {
         match self.signers.first().and_then(|accepted| accepted.hash) {
             Some(hash) => {
@@ -316,7 +321,7 @@ impl Trust {
             };
             Verifier::new(Arc::clone(&self.material), policy).verify(bundle, artifact)
         };
-        // An entry that isn't demanded still tells the time, if it is good.
+        // An entry that isn't demanded still proves the time, if it is good.
         let verified = match accepted.log_required {
             true => verify(false),
             false if bundle.entries.is_empty() => verify(true),
@@ -369,12 +374,12 @@ impl By {
 /// # Errors
 ///
 /// A part can't be read, or there is no certificate where an identity is accepted.
-pub(super) fn without_content(signer: &Signer, attached: &Attached) -> Result<Bundle, Distrust> {
+pub(super) fn without_content(signer: &Signer, attached: &LayerAnnotations) -> Result<Bundle, Distrust> {
     assembled(&json!({ "signature": "AA==" }), signer, attached)
 }
 
 /// The bundle of a signature, a bundle's `messageSignature`, and what comes with it.
-fn assembled(signature: &Value, signer: &Signer, attached: &Attached) -> Result<Bundle, Distrust> {
+fn assembled(signature: &Value, signer: &Signer, attached: &LayerAnnotations) -> Result<Bundle, Distrust> {
     let mut material = match signer {
         Signer::Key(key) => json!({ "publicKey": { "hint": key.hint() } }),
         Signer::Identity(_) => {
@@ -446,7 +451,7 @@ impl fmt::Display for Trust {
     /// The names of the accepted signers, the first of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = self.signers.iter().take(NAMED);
-        let names: Vec<String> = named.map(|one| foreign::shown(&one.name, 200)).collect();
+        let names: Vec<String> = named.map(|one| foreign::escape(&one.name, 200)).collect();
         f.write_str(&names.join(", "))?;
         match self.signers.len().saturating_sub(NAMED) {
             0 => Ok(()),

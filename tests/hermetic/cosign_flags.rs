@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use stepseal::cli::args;
-use stepseal::config::cosign::{COSIGN_FLAGS, LACKING, Meaning, Takes, flags_of};
+use stepseal::config::cosign::{COSIGN_FLAGS, FlagMeaning, FlagValues, LACKING, flags_of};
 use stepseal::config::sources::cosign_variable;
 
 use crate::kit::effort::stride;
@@ -44,15 +44,15 @@ const OTHERS: [&str; 11] = [
 ];
 
 /// The flags of cosign 3.1.2, by command: how values are read, and the short form.
-fn of_cosign() -> BTreeMap<&'static str, BTreeMap<&'static str, (Takes, Option<char>)>> {
+fn of_cosign() -> BTreeMap<&'static str, BTreeMap<&'static str, (FlagValues, Option<char>)>> {
     let mut all: BTreeMap<&str, BTreeMap<&str, _>> =
         COMMANDS.iter().map(|(command, _)| (*command, BTreeMap::new())).collect();
     for line in include_str!("../data/cosign/flags.txt").lines().filter(|line| !line.starts_with('#')) {
         let words: Vec<&str> = line.split(' ').collect();
         let takes = match words[2] {
-            "value" => Takes::Value,
-            "list" => Takes::List,
-            "switch" => Takes::Switch,
+            "value" => FlagValues::Value,
+            "list" => FlagValues::List,
+            "switch" => FlagValues::Switch,
             other => unreachable!("{other}"),
         };
         let short = words.get(3).and_then(|short| short.chars().next());
@@ -88,7 +88,7 @@ fn is_there(command: &str, flag: &str) -> bool {
 fn every_flag_is_on_the_command_line_and_hidden_unless_it_is_ours() {
     for (command, _) in COMMANDS {
         for (flag, meaning) in flags_of(command) {
-            if matches!(meaning, Meaning::Same) && !is_there(command, flag.name) {
+            if matches!(meaning, FlagMeaning::Same) && !is_there(command, flag.name) {
                 continue;
             }
             assert!(is_there(command, flag.name), "{command} --{}", flag.name);
@@ -97,7 +97,7 @@ fn every_flag_is_on_the_command_line_and_hidden_unless_it_is_ours() {
             let arg =
                 arg.chain(program.get_arguments()).find(|arg| arg.get_long() == Some(flag.name)).unwrap();
             assert_eq!(arg.get_short(), flag.short, "{command} --{}", flag.name);
-            assert!(matches!(meaning, Meaning::Same) || arg.is_hide_set(), "{command} --{}", flag.name);
+            assert!(matches!(meaning, FlagMeaning::Same) || arg.is_hide_set(), "{command} --{}", flag.name);
         }
     }
 }
@@ -111,10 +111,10 @@ fn run(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, Strin
 }
 
 /// Values that show what a flag does.
-fn values(flag: &str, takes: Takes, meaning: Meaning) -> Vec<&'static str> {
+fn values(flag: &str, takes: FlagValues, meaning: FlagMeaning) -> Vec<&'static str> {
     match (takes, flag) {
-        (Takes::Switch, _) => vec!["true", "false", "T", "maybe"],
-        (Takes::List, _) => vec!["a=b,c=d", "\"a=1,2\",b=3", "a=b\"", "registry.example/a"],
+        (FlagValues::Switch, _) => vec!["true", "false", "T", "maybe"],
+        (FlagValues::List, _) => vec!["a=b,c=d", "\"a=1,2\",b=3", "a=b\"", "registry.example/a"],
         (_, "timeout") => vec!["1m30.5s", "soon", "0"],
         (_, "max-workers") => vec!["3", "none"],
         (_, "output") => vec!["text", "x"],
@@ -122,7 +122,7 @@ fn values(flag: &str, takes: Takes, meaning: Meaning) -> Vec<&'static str> {
         (_, "digestAlg" | "signature-digest-algorithm") => vec!["sha512", "x"],
         (_, "output-file") => vec!["/nowhere/x"],
         _ => match meaning {
-            Meaning::Only(allowed, _) => vec![allowed, "x"],
+            FlagMeaning::Only(allowed, _) => vec![allowed, "x"],
             _ => vec!["x", "/nowhere/y"],
         },
     }
@@ -157,7 +157,7 @@ fn a_variable_means_what_its_flag_means() {
     });
 }
 
-fn same(command: &str, rest: &[&str], flag: &str, meaning: Meaning, value: &str) {
+fn same(command: &str, rest: &[&str], flag: &str, meaning: FlagMeaning, value: &str) {
     let cell = format!("{command} --{flag}={value}");
     let variable = cosign_variable(flag);
     let by_flag = run(&[&[command, &format!("--{flag}={value}")], rest].concat(), &[]);
@@ -178,7 +178,7 @@ fn same(command: &str, rest: &[&str], flag: &str, meaning: Meaning, value: &str)
         (by_variable.0, &by_variable.1, named(&by_variable.2)),
         "{cell}"
     );
-    if let Meaning::Refused(refusal) = meaning
+    if let FlagMeaning::Refused(refusal) = meaning
         && refusal.unless.is_none()
     {
         for ((code, out, err), name) in [(by_flag, format!("--{flag}")), (by_variable, variable)] {

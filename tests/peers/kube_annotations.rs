@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::chains::{Entry, ShortKey, Standing};
+use stepseal::chains::{AnnotationValues, ChainsSignature, ShortKey};
 use stepseal::cluster::{Annotated, AnnotationError, Cluster, Kind, Wanted};
 use stepseal::explain::{Explain as _, Explanation};
 use stepseal::object_name::ObjectName;
@@ -23,8 +23,8 @@ fn run(namespace: &Namespace, name: &str) -> (ObjectName, String) {
     (namespace.named(name).parse().unwrap(), made["metadata"]["uid"].as_str().unwrap().to_owned())
 }
 
-fn entry(key: ShortKey, payload: &[u8]) -> Entry {
-    Entry {
+fn entry(key: ShortKey, payload: &[u8]) -> ChainsSignature {
+    ChainsSignature {
         key,
         payload: payload.to_vec(),
         signature: b"signature".to_vec(),
@@ -34,8 +34,8 @@ fn entry(key: ShortKey, payload: &[u8]) -> Entry {
 }
 
 /// These entries, which count if they are there as they are.
-fn wanted(entries: &[Entry], mark: bool) -> Wanted<'_> {
-    let counts = &|entry: &Entry, standing: &Standing<'_>| {
+fn wanted(entries: &[ChainsSignature], mark: bool) -> Wanted<'_> {
+    let counts = &|entry: &ChainsSignature, standing: &AnnotationValues<'_>| {
         standing.payload == STANDARD.encode(&entry.payload)
             && standing.signature == STANDARD.encode(&entry.signature)
     };
@@ -45,7 +45,7 @@ fn wanted(entries: &[Entry], mark: bool) -> Wanted<'_> {
 async fn annotate(
     cluster: &Cluster,
     run: &(ObjectName, String),
-    entries: &[Entry],
+    entries: &[ChainsSignature],
 ) -> Result<Annotated, AnnotationError> {
     cluster.annotate(Kind::TaskRun, &run.0, &run.1, wanted(entries, false)).await
 }
@@ -177,7 +177,7 @@ async fn writers_at_the_same_time_lose_nothing() {
         [namespace.cluster(None).await, namespace.cluster(None).await, namespace.cluster(None).await];
     let key = |number: usize| ShortKey::PipelineRun(format!("u{number}").parse().unwrap());
     let payloads: Vec<Vec<u8>> = (0..3).map(|number: u8| vec![number; 40]).collect();
-    let entries: Vec<Entry> =
+    let entries: Vec<ChainsSignature> =
         payloads.iter().enumerate().map(|(number, payload)| entry(key(number), payload)).collect();
     // Another client writes at the same time.
     let noise = {

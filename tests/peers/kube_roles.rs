@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::chains::{Entry, ShortKey, Standing};
+use stepseal::chains::{AnnotationValues, ChainsSignature, ShortKey};
 use stepseal::cluster::{Cluster, Kind, Told, Wanted};
 use stepseal::explain::{Explain, Explanation};
 use stepseal::secret::Secret;
@@ -143,7 +143,7 @@ impl Stage {
         }
         for (kind, object) in found.iter().filter(|_| annotate) {
             let (name, uid) = (&object["metadata"]["name"], object["metadata"]["uid"].as_str().unwrap());
-            let entry = Entry {
+            let entry = ChainsSignature {
                 key: ShortKey::TaskRun(uid.parse().unwrap()),
                 // New each time, so that it has to be written.
                 payload: format!("{:?}", std::time::Instant::now()).into(),
@@ -153,7 +153,7 @@ impl Stage {
             };
             let name = self.namespace.named(name.as_str().unwrap()).parse().unwrap();
             let payload = STANDARD.encode(&entry.payload);
-            let counts = |_: &Entry, there: &Standing<'_>| there.payload == payload;
+            let counts = |_: &ChainsSignature, there: &AnnotationValues<'_>| there.payload == payload;
             let wanted = Wanted { entries: &[entry], counts: &counts, mark: false };
             cluster.annotate(*kind, &name, uid, wanted).await.map_err(|error| told(&error))?;
             let all = format!("chains.tekton.dev/payload-taskrun-{uid}");

@@ -34,9 +34,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// The first `N` items of a list, and whether there are more, which aren't kept.
 #[derive(Debug)]
 pub(super) struct AtMost<T, const N: usize> {
-    /// The first ones.
+    /// The first items, up to the limit.
     pub(super) items: Vec<T>,
-    /// Whether others follow.
+    /// Whether the list has further items.
     pub(super) more: bool,
 }
 

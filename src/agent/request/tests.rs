@@ -393,7 +393,7 @@ fn lists_without_an_end_are_refused() {
 
 /// A strict reader finds one digest in each subject, sha256, of an image that is looked up under the subject's name.
 fn says_only_what_is_looked_up(asked: &Asked) {
-    let statement = json::value(&asked.payload.bytes, Limit::memory(1 << 30)).unwrap();
+    let statement = json::value(&asked.payload.bytes, MemoryLimit::memory(1 << 30)).unwrap();
     for subject in statement["subject"].as_array().unwrap() {
         let fields: Vec<&String> = subject.as_object().unwrap().keys().collect();
         assert!(fields.iter().all(|field| ["name", "digest"].contains(&field.as_str())), "{statement}");

@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use super::cosign::{CosignFlag, Meaning, Takes, flags_of};
+use super::cosign::{CosignFlag, FlagMeaning, FlagValues, flags_of};
 
 /// `command` with cosign's flags that it lacks, and with the short forms and other spellings of those that it has.
 pub(super) fn with_cosign_flags(command: Command) -> Command {
@@ -14,7 +14,7 @@ pub(super) fn with_cosign_flags(command: Command) -> Command {
         }
         match meaning {
             // Of a command that lacks a flag which is to have the same meaning here.
-            Meaning::Same => command,
+            FlagMeaning::Same => command,
             _ => command.arg(spelled(hidden(flag), flag)),
         }
     })
@@ -32,9 +32,9 @@ fn spelled(arg: Arg, flag: &'static CosignFlag) -> Arg {
 fn hidden(flag: &'static CosignFlag) -> Arg {
     let arg = Arg::new(flag.name).long(flag.name).hide(true);
     match flag.takes {
-        Takes::Value => arg.value_name("VALUE").overrides_with(flag.name),
-        Takes::List => arg.value_name("VALUE").action(ArgAction::Append),
-        Takes::Switch => arg
+        FlagValues::Value => arg.value_name("VALUE").overrides_with(flag.name),
+        FlagValues::List => arg.value_name("VALUE").action(ArgAction::Append),
+        FlagValues::Switch => arg
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true")

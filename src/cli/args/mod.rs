@@ -18,7 +18,9 @@ mod sign_blob;
 mod verify;
 mod verify_blob;
 
-use super::settings::{self, AGENT_SETTINGS, Kind, REGISTRY_FLAGS, SETTINGS, SHARED_WITH_AGENT, Setting};
+use super::settings::{
+    self, AGENT_SETTINGS, REGISTRY_FLAGS, SETTINGS, SHARED_WITH_AGENT, Setting, SettingKind,
+};
 use super::{blank, cosign};
 
 /// What Stepseal is, in a line.
@@ -192,14 +194,14 @@ fn chains_keys(command: Command) -> Command {
 fn flag(setting: &'static Setting) -> Arg {
     let arg = Arg::new(setting.flag).long(setting.flag).help(setting.help).hide(setting.is_rare());
     match setting.kind {
-        Kind::Switch => arg
+        SettingKind::Switch => arg
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true")
             .hide_possible_values(true)
             .value_name("BOOL"),
-        Kind::One => arg.value_name(setting.value).overrides_with(setting.flag),
-        Kind::Words | Kind::Paths => arg.value_name(setting.value).action(ArgAction::Append),
+        SettingKind::One => arg.value_name(setting.value).overrides_with(setting.flag),
+        SettingKind::Words | SettingKind::Paths => arg.value_name(setting.value).action(ArgAction::Append),
     }
 }
 

@@ -10,7 +10,7 @@ use super::super::output::Output;
 use super::super::own_flags::OwnFlags;
 use super::error::BesideCommandError;
 use crate::cli::{confinement, given};
-use crate::flow::images::{Asked, Looker};
+use crate::flow::images::{ImageVerifier, RequestedImage};
 use crate::flow::registries;
 use crate::foreign;
 use crate::oci::platform::Platform;
@@ -29,7 +29,7 @@ pub(super) struct Begun {
     pub(super) beside: Beside,
     pub(super) deadline: Instant,
     named: Named,
-    looker: Looker,
+    looker: ImageVerifier,
 }
 
 impl Begun {
@@ -52,7 +52,7 @@ impl Begun {
         let text = matches.get_one::<String>("image").map(String::as_str).unwrap_or_default();
         let named: Named = text
             .parse()
-            .map_err(|source| BesideCommandError::Image { name: foreign::shown(text, 300), source })?;
+            .map_err(|source| BesideCommandError::Image { name: foreign::escape(text, 300), source })?;
         let repository = config.repository.clone();
         let deadline = from + config.timeout;
         let asked = std::iter::once(&named.repository);
@@ -60,17 +60,18 @@ impl Begun {
             registries::client(&config, environment, asked, access, deadline, &mut |line| out.line(line))?;
         let prefix = config.registry.tag_prefix.clone();
         let beside = Beside::new(client.clone(), repository.clone()).with_prefix(prefix.clone());
-        let looker = Looker::new(client.clone(), repository.clone(), false, 1).with_prefix(prefix.clone());
+        let looker =
+            ImageVerifier::new(client.clone(), repository.clone(), false, 1).with_prefix(prefix.clone());
         Ok(Self { client, repository, prefix, beside, deadline, named, looker })
     }
 
     /// What the name stands for now. Asks the registry only where there is no digest.
-    pub(super) async fn resolve(&self) -> Result<Asked, BesideCommandError> {
+    pub(super) async fn resolve(&self) -> Result<RequestedImage, BesideCommandError> {
         Ok(self.looker.resolve(&self.named).await?)
     }
 
     /// The image with its manifest, which has to be in the registry.
-    pub(super) async fn held(&self) -> Result<(Asked, Manifest), BesideCommandError> {
+    pub(super) async fn held(&self) -> Result<(RequestedImage, Manifest), BesideCommandError> {
         let Named { repository, tag, digest } = &self.named;
         let (target, name) = match (digest, tag) {
             (Some(digest), _) => (Target::Digest(digest.clone()), format!("{repository}@{digest}")),
@@ -81,22 +82,22 @@ impl Begun {
         };
         let manifest = self.looker.manifest(repository, target, &name).await?;
         let image = ImageRef { repository: repository.clone(), digest: manifest.digest.clone() };
-        Ok((Asked { name, image }, manifest))
+        Ok((RequestedImage { name, image }, manifest))
     }
 
     /// What the name stands for, or the image for `platform` that it lists.
     pub(super) async fn for_platform(
         &self,
         platform: Option<&Platform>,
-    ) -> Result<Asked, BesideCommandError> {
+    ) -> Result<RequestedImage, BesideCommandError> {
         let Some(platform) = platform else { return self.resolve().await };
-        let (Asked { name, image }, manifest) = self.held().await?;
+        let (RequestedImage { name, image }, manifest) = self.held().await?;
         let chosen = platform.choose(&image, &manifest);
         let image = chosen.map_err(|source| BesideCommandError::Choice {
             image: name.clone(),
             platform: platform.to_string(),
             source,
         })?;
-        Ok(Asked { name: image.to_string(), image })
+        Ok(RequestedImage { name: image.to_string(), image })
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Certificate {
     raw_subject_public_key_info: String,
     raw_subject: String,
     raw_issuer: String,
-    /// RFC 3339.
+    /// The start of the validity, in RFC 3339.
     not_before: String,
     not_after: String,
 }

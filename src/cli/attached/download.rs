@@ -7,7 +7,7 @@ use super::error::{BesideCommandError, Places};
 use super::lines::Wanted;
 use crate::config::ConfigError;
 use crate::formats::cosign_statement;
-use crate::found::{Find, Found, Position};
+use crate::found::{HitPosition, SearchHit, SearchSink};
 use crate::oci::platform::Platform;
 use crate::store;
 use crate::store::Search;
@@ -27,7 +27,7 @@ pub(super) struct Download {
 /// What was found.
 struct Kept<'a> {
     wanted: &'a Wanted,
-    lines: Vec<(Position, String)>,
+    lines: Vec<(HitPosition, String)>,
     bytes: usize,
     /// Why entries can't be read.
     unreadable: Vec<String>,
@@ -35,8 +35,8 @@ struct Kept<'a> {
     others: usize,
 }
 
-impl Found for Kept<'_> {
-    fn see(&mut self, find: Find) {
+impl SearchSink for Kept<'_> {
+    fn see(&mut self, find: SearchHit) {
         let line = match &find.content {
             Ok(content) => self.wanted.line(content),
             Err(unreadable) => Err(unreadable.to_string()),
@@ -143,7 +143,7 @@ impl Download {
                 "look with `stepseal tree`, or attest again with `stepseal attest`",
             ),
             Wanted::Attestations(Some(kind)) => (
-                format!("attestations of the type {}", crate::foreign::shown(kind, 200)),
+                format!("attestations of the type {}", crate::foreign::escape(kind, 200)),
                 "leave out --predicate-type to see which there are",
             ),
         };

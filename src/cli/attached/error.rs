@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::explain::explain;
-use crate::flow::images::VerifyError;
-use crate::flow::job::NoRuntime;
+use crate::flow::images::ImageVerifyError;
+use crate::flow::job::RuntimeError;
 use crate::flow::registries::RegistriesError;
 use crate::foreign;
-use crate::found::Cut;
+use crate::found::SearchLimit;
 use crate::input::InputError;
 use crate::oci::platform::ChoiceError;
 use crate::oci::reference::ReferenceError;
@@ -26,7 +26,7 @@ pub(super) enum BesideCommandError {
     #[error(transparent)]
     Type(#[from] TypeError),
     #[error(transparent)]
-    Lookup(#[from] VerifyError),
+    Lookup(#[from] ImageVerifyError),
     #[error(transparent)]
     Beside(#[from] BesideError),
     #[error("\"{name}\" is not a valid image name")]
@@ -47,16 +47,16 @@ pub(super) enum BesideCommandError {
     Cut { image: String, why: String },
     #[error("--sbom names no file")]
     NoFile,
-    #[error("cannot read the SBOM {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot read the SBOM {}", foreign::escape(&path.display().to_string(), 512))]
     File { path: PathBuf, source: InputError },
-    #[error("the SBOM {} is empty", foreign::shown(&path.display().to_string(), 512))]
+    #[error("the SBOM {} is empty", foreign::escape(&path.display().to_string(), 512))]
     Empty { path: PathBuf },
     #[error("an SBOM of type {kind} is not written as {format}")]
     Format { kind: &'static str, format: &'static str, allowed: &'static str },
     #[error("cannot write JSON")]
     Json(#[source] serde_json::Error),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
     #[error("{0}; nothing more is done")]
     Ended(String),
 }
@@ -68,7 +68,7 @@ pub(super) struct Places(pub(super) String);
 
 impl BesideCommandError {
     /// More lies there than a search looks at.
-    pub(super) fn cut(image: &str, cut: &Cut) -> Self {
+    pub(super) fn cut(image: &str, cut: &SearchLimit) -> Self {
         Self::Cut { image: image.to_owned(), why: cut.to_string() }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::certificate::{self, Certificate};
 use crate::formats::{cosign_statement, dsse, statement};
-use crate::found::{Attached, Content};
+use crate::found::{LayerAnnotations, SignatureContent};
 use crate::verify::bundle::{Bundle, Content as Signed};
 
 /// Which of what lies beside an image is printed.
@@ -28,7 +28,7 @@ pub(super) enum Wanted {
 #[serde(rename_all = "PascalCase")]
 struct Signature {
     base64_signature: String,
-    /// Base64.
+    /// The payload, encoded in base64.
     payload: String,
     cert: Option<Certificate>,
     chain: Option<Vec<Certificate>>,
@@ -66,7 +66,7 @@ struct Timestamp {
 #[serde(rename_all = "camelCase")]
 struct Envelope {
     payload_type: String,
-    /// Base64.
+    /// The payload, encoded in base64.
     payload: String,
     signatures: Vec<Keyed>,
 }
@@ -94,12 +94,12 @@ impl Wanted {
     /// # Errors
     ///
     /// Why it can't be read for what it should be.
-    pub(super) fn line(&self, content: &Content) -> Result<Option<String>, String> {
+    pub(super) fn line(&self, content: &SignatureContent) -> Result<Option<String>, String> {
         match content {
-            Content::Simple { payload, signature, attached } => {
+            SignatureContent::Simple { payload, signature, attached } => {
                 Ok(Some(simple(payload, signature, attached)?).filter(|_| *self == Self::Signatures))
             }
-            Content::Envelope(bytes, _) => {
+            SignatureContent::Envelope(bytes, _) => {
                 let envelope = dsse::read(bytes).map_err(|error| error.to_string())?;
                 if self.takes(predicate_type(&envelope.payload).as_deref()) {
                     write(&printed(envelope))
@@ -107,7 +107,7 @@ impl Wanted {
                     Ok(None)
                 }
             }
-            Content::Bundle(bytes) => {
+            SignatureContent::Bundle(bytes) => {
                 let bundle = Bundle::parse(bytes).map_err(|error| error.to_string())?;
                 let kind = match &bundle.content {
                     Signed::Message { .. } => None,
@@ -141,7 +141,7 @@ fn printed(envelope: dsse::Envelope) -> Envelope {
     }
 }
 
-fn simple(payload: &[u8], signature: &[u8], attached: &Attached) -> Result<String, String> {
+fn simple(payload: &[u8], signature: &[u8], attached: &LayerAnnotations) -> Result<String, String> {
     let not = |what: &str| format!("its {what} can't be read");
     let certificates = |pem: &Option<String>, what| match pem {
         Some(pem) => certificate::read(pem).ok_or_else(|| not(what)).map(Some),
@@ -196,19 +196,25 @@ mod tests {
     /// What cosign 3.1.2 printed for the annotations beside a certificate.
     #[test]
     fn what_is_annotated_is_printed_as_cosign_does() {
-        let attached = Attached {
+        let attached = LayerAnnotations {
             log: Some(r#"{"SignedEntryTimestamp":"AQID","Payload":{"body":"Ym9keQ==","integratedTime":12,"logIndex":3,"logID":"ab"}}"#.into()),
             timestamp: Some(r#"{"SignedRFC3161Timestamp":"eA=="}"#.into()),
-            ..Attached::default()
+            ..LayerAnnotations::default()
         };
         let line = simple(b"payload", &[0x30, 0x45, 2, 0x21], &attached).unwrap();
         let want = r#"{"Base64Signature":"MEUCIQ==","Payload":"cGF5bG9hZA==","Cert":null,"Chain":null,"Bundle":{"SignedEntryTimestamp":"AQID","Payload":{"body":"Ym9keQ==","integratedTime":12,"logIndex":3,"logID":"ab"}},"RFC3161Timestamp":{"SignedRFC3161Timestamp":"eA=="}}"#;
         assert_eq!(line, want);
         for (broken, what) in [
-            (Attached { log: Some("{}".into()), ..Attached::default() }, "log entry"),
-            (Attached { timestamp: Some("x".into()), ..Attached::default() }, "timestamp"),
-            (Attached { certificate: Some("x".into()), ..Attached::default() }, "certificate"),
-            (Attached { chain: Some("x".into()), ..Attached::default() }, "certificate chain"),
+            (LayerAnnotations { log: Some("{}".into()), ..LayerAnnotations::default() }, "log entry"),
+            (LayerAnnotations { timestamp: Some("x".into()), ..LayerAnnotations::default() }, "timestamp"),
+            (
+                LayerAnnotations { certificate: Some("x".into()), ..LayerAnnotations::default() },
+                "certificate",
+            ),
+            (
+                LayerAnnotations { chain: Some("x".into()), ..LayerAnnotations::default() },
+                "certificate chain",
+            ),
         ] {
             assert_eq!(simple(b"", b"", &broken).unwrap_err(), format!("its {what} can't be read"));
         }

@@ -21,7 +21,7 @@ use super::environment::Environment;
 use super::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::Explain as _;
-use crate::flow::job::Job;
+use crate::flow::job::JobRuntime;
 use crate::registry::client::Access;
 use begin::Begun;
 use error::BesideCommandError;
@@ -70,7 +70,7 @@ fn attempt(
         "download sbom" => Asked::DownloadSbom(sbom::DownloadSbom::new(&flags)?),
         _ => Asked::AttachSbom(attach::AttachSbom::new(&flags, out)?),
     };
-    let ended = Job::start()?.run_until(begun.deadline, asked.run(&begun, out));
+    let ended = JobRuntime::start()?.run_until(begun.deadline, asked.run(&begun, out));
     ended.unwrap_or_else(|why| Err(BesideCommandError::Ended(why)))
 }
 

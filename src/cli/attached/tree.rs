@@ -7,8 +7,8 @@ use super::super::own_flags::OwnFlags;
 use super::attach;
 use super::begin::Begun;
 use super::error::BesideCommandError;
-use crate::flow::images::Asked;
-use crate::foreign::Text;
+use crate::flow::images::RequestedImage;
+use crate::foreign::UntrustedText;
 use crate::store::beside::{Kind, Layer, Referrer, Referrers};
 
 /// The kinds of tags in their order, with cosign's words for each.
@@ -23,7 +23,7 @@ pub(super) struct Tree {
 
 /// What was found.
 struct Found {
-    asked: Asked,
+    asked: RequestedImage,
     /// The tags that there are, with their layers.
     tags: Vec<(Kind, String, Vec<Layer>)>,
     referrers: Referrers,
@@ -157,9 +157,9 @@ struct ShownTag<'a> {
 #[serde(rename_all = "camelCase")]
 struct ShownReferrer {
     reference: String,
-    artifact_type: Text,
+    artifact_type: UntrustedText,
     #[serde(skip_serializing_if = "Option::is_none")]
-    predicate_type: Option<Text>,
+    predicate_type: Option<UntrustedText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     layers: Option<Vec<ShownLayer>>,
     /// Why there are no layers.
@@ -170,12 +170,12 @@ struct ShownReferrer {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ShownLayer {
-    digest: Text,
-    media_type: Text,
-    /// Bytes.
+    digest: UntrustedText,
+    media_type: UntrustedText,
+    /// The size in bytes, if known.
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    predicate_type: Option<Text>,
+    predicate_type: Option<UntrustedText>,
 }
 
 impl ShownLayer {

@@ -84,7 +84,7 @@ impl Files {
             return Err(FilesError::TooMany);
         }
         if let Some(wrong) = types.iter().find(|kind| statement::predicate_type(kind).is_none()) {
-            return Err(PredicateError::Type(foreign::shown(wrong, 120)).into());
+            return Err(PredicateError::Type(foreign::escape(wrong, 120)).into());
         }
         let files =
             Self { predicates: predicates.into_iter().map(PathBuf::from).zip(types).collect(), statements };
@@ -124,7 +124,7 @@ impl Files {
 }
 
 fn shown(path: &Path) -> String {
-    foreign::shown(&path.display().to_string(), 512)
+    foreign::escape(&path.display().to_string(), 512)
 }
 
 /// Reads a file, for which `room` bytes are left.

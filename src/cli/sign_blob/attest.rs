@@ -100,7 +100,7 @@ impl Given {
         match (&self.statement, &self.predicate) {
             (Some(path), _) => whole(path).map(Said::Statement),
             (None, Some(path)) => {
-                let place = format!("the predicate {}", foreign::shown(&path.display().to_string(), 512));
+                let place = format!("the predicate {}", foreign::escape(&path.display().to_string(), 512));
                 let predicate_type = predicate::predicate_type(&self.kind, &place)?.to_owned();
                 let bytes = predicate::read(path, &place)?;
                 let predicate = predicate::predicate(bytes, place, &self.kind, setup.config.created)?;

@@ -6,10 +6,10 @@ use super::refused::Wants;
 use crate::cli::output_file::OutputFileError;
 use crate::cli::predicate::PredicateError;
 use crate::cli::verify_blob::error::MAX_FILE_BYTES;
-use crate::config::{ConfigError, Origin};
+use crate::config::{ConfigError, ValueOrigin};
 use crate::explain::explain;
 use crate::flow::access::AccessError;
-use crate::flow::job::NoRuntime;
+use crate::flow::job::RuntimeError;
 use crate::foreign;
 use crate::formats::PayloadError;
 use crate::input::InputError;
@@ -40,7 +40,7 @@ pub(super) enum SignBlobError {
     #[error("cannot write it as JSON")]
     Format(#[from] StoreError),
     #[error("{origin} is not done here: {}", .wants.reason())]
-    Refused { origin: Origin, wants: Wants },
+    Refused { origin: ValueOrigin, wants: Wants },
     #[error("an agent signs no files: it has to know what it signs, and knows images and runs")]
     Agent,
     #[error("--new-bundle-format is given without --bundle")]
@@ -53,9 +53,9 @@ pub(super) enum SignBlobError {
     TwiceStdin,
     #[error("{one} and {other} name the same file")]
     SameFile { one: &'static str, other: &'static str },
-    #[error("cannot sign by the algorithm \"{}\" ({origin})", foreign::shown(.name, 80))]
-    Scheme { origin: Origin, name: String, source: SchemeError },
-    #[error("cannot read {what} {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot sign by the algorithm \"{}\" ({origin})", foreign::escape(.name, 80))]
+    Scheme { origin: ValueOrigin, name: String, source: SchemeError },
+    #[error("cannot read {what} {}", foreign::escape(&path.display().to_string(), 512))]
     Read { what: &'static str, path: PathBuf, source: InputError },
     #[error("neither --predicate nor --statement is given")]
     NoPredicate,
@@ -63,16 +63,16 @@ pub(super) enum SignBlobError {
     StatementAnd(&'static str),
     #[error("no file is given that the predicate is about")]
     NoFile,
-    #[error("--hash is not a SHA-256: \"{}\"", foreign::shown(.0, 80))]
+    #[error("--hash is not a SHA-256: \"{}\"", foreign::escape(.0, 80))]
     Hash(String),
-    #[error("cannot sign the statement {}", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot sign the statement {}", foreign::escape(&path.display().to_string(), 512))]
     Statement { path: PathBuf, source: StatementError },
-    #[error("cannot sign the statement {}: it is the signature of an image", foreign::shown(&path.display().to_string(), 512))]
+    #[error("cannot sign the statement {}: it is the signature of an image", foreign::escape(&path.display().to_string(), 512))]
     ImageSignature { path: PathBuf },
     #[error("what was signed is not verified, and nothing was written")]
     Check(#[source] CheckError),
     #[error(transparent)]
-    Runtime(#[from] NoRuntime),
+    Runtime(#[from] RuntimeError),
     #[error("the signing thread ended before it was done")]
     Ended,
     #[error("nothing is signed: {0}")]

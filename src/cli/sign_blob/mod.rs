@@ -20,10 +20,10 @@ use super::own_flags::OwnFlags;
 use super::sign::fail;
 use super::verify_blob::blob;
 use super::{confinement, given};
-use crate::config::{Config, Origin};
+use crate::config::{Config, ValueOrigin};
 use crate::exit::ExitCode;
 use crate::flow::access;
-use crate::flow::job::Job;
+use crate::flow::job::JobRuntime;
 use crate::input;
 use crate::key::{Algorithm, Hash, Scheme, Signature};
 use crate::sign::Signer;
@@ -36,9 +36,9 @@ use outputs::{BundleFormat, Outputs, Written};
 /// Which command is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// `sign-blob`
+    /// The command is `sign-blob`.
     Sign,
-    /// `attest-blob`
+    /// The command is `attest-blob`.
     Attest,
 }
 
@@ -62,8 +62,8 @@ pub(super) fn run(
 struct Setup {
     begun: Instant,
     config: Config,
-    /// `--signing-algorithm`
-    algorithm: Option<(String, Origin)>,
+    /// The value of `--signing-algorithm`.
+    algorithm: Option<(String, ValueOrigin)>,
     /// Whether the consent to a log's entry is given, and nothing says that there is to be none.
     expects_log: bool,
 }
@@ -110,7 +110,7 @@ impl Setup {
         work: impl FnOnce(&dyn Signer, Scheme) -> Result<T, SignBlobError> + Send + 'static,
     ) -> Result<T, SignBlobError> {
         let deadline = self.begun + self.config.timeout;
-        let done = Job::start()?.run_until(deadline, async {
+        let done = JobRuntime::start()?.run_until(deadline, async {
             let key = access::key(&self.config, environment, deadline).await?;
             environment.forget_keys();
             let signer = key.signer().await?;

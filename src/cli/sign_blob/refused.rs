@@ -3,7 +3,7 @@
 use clap::ArgMatches;
 
 use crate::cli::own_flags::OwnFlags;
-use crate::config::{ConfigError, Origin};
+use crate::config::{ConfigError, ValueOrigin};
 
 /// What a flag asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ const SWITCHES: [(&str, Wants); 6] = [
 pub(super) fn find(
     matches: &ArgMatches,
     flags: &OwnFlags<'_>,
-) -> Result<Option<(Origin, Wants)>, ConfigError> {
+) -> Result<Option<(ValueOrigin, Wants)>, ConfigError> {
     // A variable counts for the commands that have its flag.
     let has = |flag: &str| matches.try_contains_id(flag).is_ok();
     for (flag, wants) in VALUES.into_iter().filter(|(flag, _)| has(flag)) {

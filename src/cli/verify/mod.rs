@@ -15,35 +15,40 @@ use super::output::Output;
 use super::{confinement, given};
 use crate::exit::ExitCode;
 use crate::explain::{Explain, Explanation};
-use crate::flow::images::{Asked, Looker, Seen};
-use crate::flow::job::Job;
-use crate::flow::verifying::{BeginError, Begun, Command, Gate};
+use crate::flow::images::{ImageResult, ImageVerifier, RequestedImage};
+use crate::flow::job::JobRuntime;
+use crate::flow::verifying::{Gate, VerifyCommand, VerifySession, VerifySetupError};
 use crate::oci::ImageRef;
 use crate::verify::policy::age::Age;
 use crate::verify::policy::{Need, Policy, Rule};
 use crate::verify::{Check, Good, Verdict};
 
-/// `stepseal verify`.
+/// Runs the command `stepseal verify`.
 pub(super) fn images(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    registry(matches, environment, out, Command::Images)
+    registry(matches, environment, out, VerifyCommand::Images)
 }
 
-/// `stepseal verify-attestation`.
+/// Runs the command `stepseal verify-attestation`.
 pub(super) fn attestations(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
-    registry(matches, environment, out, Command::Attestations)
+    registry(matches, environment, out, VerifyCommand::Attestations)
 }
 
-/// `stepseal verify-run`.
+/// Runs the command `stepseal verify-run`.
 pub(super) fn run(matches: &ArgMatches, environment: &Environment, out: &mut Output) -> ExitCode {
     of_run::run(matches, environment, out).unwrap_or_else(|error| fail(&error, out))
 }
 
-fn registry(matches: &ArgMatches, environment: &Environment, out: &mut Output, command: Command) -> ExitCode {
+fn registry(
+    matches: &ArgMatches,
+    environment: &Environment,
+    out: &mut Output,
+    command: VerifyCommand,
+) -> ExitCode {
     let begun = match begin(matches, environment, command, out) {
         Ok(begun) => begun,
         Err(error) => return fail(&error, out),
     };
-    let job = match Job::start() {
+    let job = match JobRuntime::start() {
         Ok(job) => job,
         Err(error) => return fail(&error, out),
     };
@@ -65,9 +70,9 @@ fn registry(matches: &ArgMatches, environment: &Environment, out: &mut Output, c
 fn begin(
     matches: &ArgMatches,
     environment: &Environment,
-    command: Command,
+    command: VerifyCommand,
     out: &mut Output,
-) -> Result<Begun, BeginError> {
+) -> Result<VerifySession, VerifySetupError> {
     let from = Instant::now();
     let config = given::verification(command.name(), matches, environment)?;
     for warning in &config.warnings {
@@ -75,11 +80,11 @@ fn begin(
     }
     confinement::verify(&config, matches, environment);
     let named = given::named(matches, "image");
-    Begun::new(config, &named, command, environment, from, &mut |line| out.line(line))
+    VerifySession::new(config, &named, command, environment, from, &mut |line| out.line(line))
 }
 
 /// Verifies everything and tells of each image. Only when all are good is the run.
-async fn look(begun: &Begun, out: &mut Output) -> ExitCode {
+async fn look(begun: &VerifySession, out: &mut Output) -> ExitCode {
     let mut exit = ExitCode::Done;
     let mut images = Vec::new();
     let resolving = begun.images.iter().map(|named| begun.looker.resolve(named));
@@ -111,8 +116,8 @@ async fn look(begun: &Begun, out: &mut Output) -> ExitCode {
 }
 
 /// Tells of one image; returns the exit code that it leads to.
-fn tell(begun: &Begun, seen: Seen, out: &mut Output) -> ExitCode {
-    let Seen { asked, result } = seen;
+fn tell(begun: &VerifySession, seen: ImageResult, out: &mut Output) -> ExitCode {
+    let ImageResult { asked, result } = seen;
     let verdicts = match result {
         Ok(verdicts) => verdicts,
         Err(error) => return fail(&error, out),
@@ -148,7 +153,12 @@ fn fail(error: &dyn Explain, out: &mut Output) -> ExitCode {
 
 impl Gate {
     /// Why `asked` doesn't pass; empty: it does.
-    fn refusals(&self, asked: &Asked, verdicts: &[Arc<Verdict>], looker: &Looker) -> Vec<Explanation> {
+    fn refusals(
+        &self,
+        asked: &RequestedImage,
+        verdicts: &[Arc<Verdict>],
+        looker: &ImageVerifier,
+    ) -> Vec<Explanation> {
         // What nobody judged does not pass.
         let none = Arc::default();
         match self {
@@ -177,7 +187,7 @@ impl Gate {
         &self,
         image: &ImageRef,
         verdicts: &'a [Arc<Verdict>],
-        looker: &Looker,
+        looker: &ImageVerifier,
     ) -> Vec<(&'a Good, Option<Age>)> {
         match self {
             Self::Check(_) => {
@@ -194,7 +204,7 @@ impl Gate {
     }
 
     /// Whether these verdicts are good enough for what is checked of `image` under their numbers.
-    fn are_met(&self, image: &ImageRef, looker: &Looker, verdicts: &[(usize, &Verdict)]) -> bool {
+    fn are_met(&self, image: &ImageRef, looker: &ImageVerifier, verdicts: &[(usize, &Verdict)]) -> bool {
         match self {
             Self::Check(_) => verdicts.iter().all(|(_, verdict)| !verdict.good.is_empty()),
             Self::Policy(policy, now) => {
@@ -207,7 +217,7 @@ impl Gate {
     }
 
     /// What is checked of `image`.
-    fn checks(&self, image: &ImageRef, looker: &Looker) -> Vec<Check> {
+    fn checks(&self, image: &ImageRef, looker: &ImageVerifier) -> Vec<Check> {
         match self {
             Self::Check(check) => vec![(**check).clone()],
             Self::Policy(policy, _) => {
@@ -222,7 +232,7 @@ impl Gate {
 fn rules<'a>(
     policy: &'a Policy,
     image: &ImageRef,
-    looker: &Looker,
+    looker: &ImageVerifier,
 ) -> impl Iterator<Item = &'a Rule> + use<'a> {
     let repository = &image.repository;
     policy.rules_for(repository, looker.uses_plain_http(repository))

@@ -10,12 +10,12 @@ use crate::cli::environment::Environment;
 use crate::cli::output::Output;
 use crate::cli::{confinement, given};
 use crate::cluster::Cluster;
-use crate::config::Verification;
+use crate::config::VerifyConfig;
 use crate::exit::ExitCode;
 use crate::explain::{Explain as _, Explanation};
-use crate::flow::job::Job;
+use crate::flow::job::JobRuntime;
 use crate::flow::verify_run;
-use crate::flow::verifying::{self, BeginError};
+use crate::flow::verifying::{self, VerifySetupError};
 use crate::foreign;
 use crate::input::{self, InputError};
 use crate::object_name::{ObjectName, Uid};
@@ -32,7 +32,7 @@ pub(super) fn run(
     matches: &ArgMatches,
     environment: &Environment,
     out: &mut Output,
-) -> Result<ExitCode, BeginError> {
+) -> Result<ExitCode, VerifySetupError> {
     let begun = Instant::now();
     let config = given::verification("verify-run", matches, environment)?;
     for warning in &config.warnings {
@@ -45,7 +45,7 @@ pub(super) fn run(
         Some(place) => {
             let bytes = input::read_or_stdin(Path::new(place), MAX_BYTES);
             let run = Run::parse(&bytes.map_err(|source| unread(place, source))?);
-            run.map_err(|source| BeginError::RunOf { place: foreign::shown(place, 512), source })?
+            run.map_err(|source| VerifySetupError::RunOf { place: foreign::escape(place, 512), source })?
         }
         None => from_cluster(matches, &config, environment, begun)?,
     };
@@ -59,10 +59,10 @@ pub(super) fn run(
             code: "run-signature-refused",
             error: format!(
                 "{name} does not pass, {}: {}",
-                foreign::shown(key, 100),
-                foreign::shown(&refusal.to_string(), 500)
+                foreign::escape(key, 100),
+                foreign::escape(&refusal.to_string(), 500)
             ),
-            causes: refusal.causes().iter().map(|cause| foreign::shown(cause, 1200)).collect(),
+            causes: refusal.causes().iter().map(|cause| foreign::escape(cause, 1200)).collect(),
             used: Some(trust.to_string()),
             hint: refusal.hint(),
             exit: ExitCode::Failed,
@@ -96,11 +96,11 @@ pub(super) fn run(
 fn lines(name: &str, good: &SignedPayload) -> Vec<String> {
     let so_far = good.so_far.as_ref().map(told).unwrap_or_default();
     let mut lines = vec![
-        format!("good       {name}, {} ({}{so_far})", foreign::shown(&good.key, 100), good.format),
+        format!("good       {name}, {} ({}{so_far})", foreign::escape(&good.key, 100), good.format),
         format!(
             "           by {} ({})",
-            foreign::shown(&good.by.who, 300),
-            foreign::shown(&good.by.name, 200)
+            foreign::escape(&good.by.who, 300),
+            foreign::escape(&good.by.name, 200)
         ),
     ];
     let coverage = &good.coverage;
@@ -134,30 +134,30 @@ fn json_of(good: &SignedPayload) -> Value {
 
 /// That a payload was made before the run ended, and what came later.
 fn told(so_far: &SoFar) -> String {
-    let names: Vec<String> = so_far.later.iter().map(|name| foreign::shown(name, 100)).collect();
+    let names: Vec<String> = so_far.later.iter().map(|name| foreign::escape(name, 100)).collect();
     let before = ", signed before the run ended";
     if names.is_empty() { before.to_owned() } else { format!("{before}, without {}", names.join(", ")) }
 }
 
-fn unread(place: &str, source: InputError) -> BeginError {
-    BeginError::RunFile { place: foreign::shown(place, 512), source }
+fn unread(place: &str, source: InputError) -> VerifySetupError {
+    VerifySetupError::RunFile { place: foreign::escape(place, 512), source }
 }
 
 /// The run that a flag names, from the Kubernetes API.
 fn from_cluster(
     matches: &ArgMatches,
-    config: &Verification,
+    config: &VerifyConfig,
     environment: &Environment,
     begun: Instant,
-) -> Result<Run, BeginError> {
+) -> Result<Run, VerifySetupError> {
     let name = |flag: &str| {
         let text = matches.get_one::<String>(flag)?;
         let parsed = text.parse::<ObjectName>();
-        Some(parsed.map_err(|error| BeginError::RunName(foreign::shown(text, 200), error)))
+        Some(parsed.map_err(|error| VerifySetupError::RunName(foreign::escape(text, 200), error)))
     };
     let (task_run, pipeline_run) = (name("taskrun").transpose()?, name("pipelinerun").transpose()?);
     let reach = verifying::reach(config, environment, begun);
-    Job::start()?.run(async {
+    JobRuntime::start()?.run(async {
         let cluster = Cluster::connect(&reach, &|name| environment.get(name)).await?;
         if let Some(name) = task_run {
             return Ok(Run::from_objects(cluster.task_run(&name).await?, Vec::new())?);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::cli::output::Output;
 use crate::exit::ExitCode;
 use crate::explain::Explanation;
-use crate::flow::images::{Asked, Looker};
-use crate::flow::verifying::Begun;
+use crate::flow::images::{ImageVerifier, RequestedImage};
+use crate::flow::verifying::VerifySession;
 use crate::foreign;
 use crate::store::Wanted;
 use crate::verify::policy::age::Age;
@@ -25,10 +25,10 @@ const CUT_HINT: &str = "remove what is not a signature from that place (`cosign 
 /// Tells of an image that passed: for programs what cosign prints, for people who, what, when and where. Where a policy asks for an
 /// age, both get the time that counts and who says it.
 pub(super) fn good(
-    asked: &Asked,
+    asked: &RequestedImage,
     verdicts: &[Arc<Verdict>],
     good: Vec<(&Good, Option<Age>)>,
-    begun: &Begun,
+    begun: &VerifySession,
     out: &mut Output,
 ) {
     for (one, age) in good.iter().take(TOLD) {
@@ -77,7 +77,7 @@ pub(super) fn good(
 }
 
 /// What programs get of a signature, or of an attestation whose age a policy asks for or that lacks what a policy doesn't demand.
-fn json(asked: &Asked, good: &Good, age: Option<&Age>) -> Value {
+fn json(asked: &RequestedImage, good: &Good, age: Option<&Age>) -> Value {
     let mut told = good.to_json(&asked.name, &asked.image.digest);
     if let (Some(age), Some(told)) = (age, told.as_object_mut()) {
         let said = json!({ "since": age.since.to_string(), "from": age.from.name() });
@@ -95,16 +95,16 @@ fn is_attestation(good: &Good) -> bool {
     matches!(&good.said, Said::Statement { statement, .. } if statement.predicate_type != PREDICATE_TYPE)
 }
 
-fn lines(asked: &Asked, good: &Good) -> Vec<String> {
+fn lines(asked: &RequestedImage, good: &Good) -> Vec<String> {
     let by = &good.by;
     let what = match &good.said {
         Said::Claim(claim) => format!(
             "signed as {}{}",
-            foreign::shown(&claim.docker_reference, 200),
+            foreign::escape(&claim.docker_reference, 200),
             if claim.optional.is_empty() { String::new() } else { annotations(&claim.optional) }
         ),
         Said::Statement { statement, .. } => {
-            format!("states {}", foreign::shown(&statement.predicate_type, 200))
+            format!("states {}", foreign::escape(&statement.predicate_type, 200))
         }
     };
     let when = match by.times.first() {
@@ -115,8 +115,8 @@ fn lines(asked: &Asked, good: &Good) -> Vec<String> {
         ),
         None => "at a time that nobody vouches for".to_owned(),
     };
-    let name = foreign::shown(&by.name, 200);
-    let who = foreign::shown(&by.who, 400);
+    let name = foreign::escape(&by.name, 200);
+    let who = foreign::escape(&by.who, 400);
     let mut lines = vec![
         format!("good       {}", asked.image),
         format!("           by {who} ({name})"),
@@ -130,15 +130,15 @@ fn lines(asked: &Asked, good: &Good) -> Vec<String> {
 
 fn annotations(optional: &serde_json::Map<String, serde_json::Value>) -> String {
     let pairs: Vec<String> = optional.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    format!(" with {}", foreign::shown(&pairs.join(", "), 300))
+    format!(" with {}", foreign::escape(&pairs.join(", "), 300))
 }
 
 /// Why an image doesn't pass; `None`: something of it counts.
 pub(super) fn refusal(
-    asked: &Asked,
+    asked: &RequestedImage,
     check: &Check,
     verdict: &Verdict,
-    looker: &Looker,
+    looker: &ImageVerifier,
 ) -> Option<Explanation> {
     if !verdict.good.is_empty() {
         return None;
@@ -147,7 +147,7 @@ pub(super) fn refusal(
     let (wanted, error) = match &check.demands.predicate_type {
         None => (Wanted::Signatures, format!("{image} has no signature that counts")),
         Some(kind) => {
-            let kind = foreign::shown(kind, 200);
+            let kind = foreign::escape(kind, 200);
             (Wanted::Attestations, format!("{image} has no attestation of {kind} that counts"))
         }
     };
@@ -184,7 +184,7 @@ fn refused_api(why: &str) -> String {
 }
 
 /// That no rule of the policy is about an image.
-pub(super) fn no_rule(asked: &Asked) -> Explanation {
+pub(super) fn no_rule(asked: &RequestedImage) -> Explanation {
     Explanation {
         code: "policy-no-rule",
         error: format!("{} passes no rule: no pattern of the policy matches it", asked.image),
@@ -197,11 +197,11 @@ pub(super) fn no_rule(asked: &Asked) -> Explanation {
 
 /// That an image hasn't what a rule needs.
 pub(super) fn unmet(
-    asked: &Asked,
+    asked: &RequestedImage,
     rule: &Rule,
     need: &Need,
     (unmet, verdict): (Unmet, &Verdict),
-    looker: &Looker,
+    looker: &ImageVerifier,
 ) -> Explanation {
     let mut causes = vec![format!("it needs {}", unmet.needed)];
     if unmet.reasons.is_empty() {
@@ -215,7 +215,7 @@ pub(super) fn unmet(
     causes.extend(verdict.refused_api.as_deref().map(refused_api));
     Explanation {
         code: "policy-rule-failed",
-        error: format!("{} does not pass the rule \"{}\"", asked.image, foreign::shown(&rule.name, 200)),
+        error: format!("{} does not pass the rule \"{}\"", asked.image, foreign::escape(&rule.name, 200)),
         causes,
         used: None,
         hint: Some(

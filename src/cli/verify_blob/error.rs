@@ -57,7 +57,7 @@ pub(super) enum BlobError {
     Flags(#[from] TrustFlagError),
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("cannot read the file {}: the time limit is over", foreign::shown_value(&.path.display().to_string(), 512))]
+    #[error("cannot read the file {}: the time limit is over", foreign::escape_value(&.path.display().to_string(), 512))]
     TimedOut { path: PathBuf },
     #[error(transparent)]
     Type(#[from] TypeError),
@@ -75,43 +75,43 @@ pub(super) enum BlobError {
     NoRoots,
     #[error("neither a file nor --digest with --digestAlg is given")]
     NoSubject,
-    #[error("--digestAlg is \"{}\", which is not verified", foreign::shown(.0, 40))]
+    #[error("--digestAlg is \"{}\", which is not verified", foreign::escape(.0, 40))]
     DigestAlg(String),
     #[error("--digest is not a {hash} digest, which has {digits} hexadecimal digits", hash = .0, digits = .0.size() * 2)]
     Digest(Hash),
-    #[error("--digestAlg is {hash}, and {place} is a digest by another hash", hash = .0, place = foreign::shown(.1, 200))]
+    #[error("--digestAlg is {hash}, and {place} is a digest by another hash", hash = .0, place = foreign::escape(.1, 200))]
     OtherAlg(Hash, String),
-    #[error("{} is neither a file nor a whole digest", foreign::shown(.0, 200))]
+    #[error("{} is neither a file nor a whole digest", foreign::escape(.0, 200))]
     NotADigest(String),
-    #[error("cannot read {what} {}", foreign::shown_value(&.path.display().to_string(), 512))]
+    #[error("cannot read {what} {}", foreign::escape_value(&.path.display().to_string(), 512))]
     Read { what: &'static str, path: PathBuf, source: InputError },
     #[error("cannot use {what} {}", .place)]
     Form { what: &'static str, place: String, source: DetachedError },
     #[error("cannot use the certificates of {flag}")]
     Roots { flag: &'static str, source: TrustError },
-    #[error("{} is not verified: its bundle holds no signature, and --signature is not given", foreign::shown(.artifact, 512))]
+    #[error("{} is not verified: its bundle holds no signature, and --signature is not given", foreign::escape(.artifact, 512))]
     BundleWithoutSignature { artifact: String },
-    #[error("{} is not verified: {}", foreign::shown(.artifact, 512), .what.other())]
+    #[error("{} is not verified: {}", foreign::escape(.artifact, 512), .what.other())]
     Another { artifact: String, what: Part },
-    #[error("{} is not verified: the signature is a DSSE envelope, an attestation of the type \"{kind}\", whose signature is not over the file", foreign::shown(.artifact, 512))]
+    #[error("{} is not verified: the signature is a DSSE envelope, an attestation of the type \"{kind}\", whose signature is not over the file", foreign::escape(.artifact, 512))]
     Envelope { artifact: String, kind: String },
-    #[error("{} is not verified: it is signed, and an attestation is asked for", foreign::shown(.artifact, 512))]
+    #[error("{} is not verified: it is signed, and an attestation is asked for", foreign::escape(.artifact, 512))]
     NotAnAttestation { artifact: String },
-    #[error("{} is not verified: the envelope's payload is of the type \"{found}\", not an in-toto statement", foreign::shown(.artifact, 512))]
+    #[error("{} is not verified: the envelope's payload is of the type \"{found}\", not an in-toto statement", foreign::escape(.artifact, 512))]
     PayloadType { artifact: String, found: String },
-    #[error("{} is not verified: the attestation cannot be read", foreign::shown(.artifact, 512))]
+    #[error("{} is not verified: the attestation cannot be read", foreign::escape(.artifact, 512))]
     Statement { artifact: String, source: StatementError },
-    #[error("{} is not verified: the attestation is of the type \"{found}\", and \"{wanted}\" is asked for", foreign::shown(.artifact, 512))]
+    #[error("{} is not verified: the attestation is of the type \"{found}\", and \"{wanted}\" is asked for", foreign::escape(.artifact, 512))]
     OtherType { artifact: String, found: String, wanted: String },
-    #[error("{} is not verified: it is {found}, and --digest says {wanted}", foreign::shown(.artifact, 512))]
+    #[error("{} is not verified: it is {found}, and --digest says {wanted}", foreign::escape(.artifact, 512))]
     OtherDigest { artifact: String, found: String, wanted: String },
     #[error("line {line}: {source}")]
     Line { line: usize, source: Box<BlobError> },
-    #[error("{} is not verified", foreign::shown(.artifact, 512))]
+    #[error("{} is not verified", foreign::escape(.artifact, 512))]
     Parts { artifact: String, source: PartsError },
-    #[error("{} is not verified (check: {}): a certificate alone does not prove when it signed", foreign::shown(.artifact, 512), .source.check())]
+    #[error("{} is not verified (check: {}): a certificate alone does not prove when it signed", foreign::escape(.artifact, 512), .source.check())]
     CertificateAlone { artifact: String, source: BundleError },
-    #[error("{} is not verified (check: {})", foreign::shown(.artifact, 512), .source.check())]
+    #[error("{} is not verified (check: {})", foreign::escape(.artifact, 512), .source.check())]
     Bundle { artifact: String, source: BundleError },
 }
 

@@ -182,8 +182,8 @@ impl<'a> Given<'a> {
             Some(Content::Dsse(envelope)) if !self.attestation => Err(BlobError::Envelope {
                 artifact: self.name.to_owned(),
                 kind: Statement::read_any(envelope.payload()).map_or_else(
-                    |_| foreign::shown(envelope.payload_type(), 120),
-                    |statement| foreign::shown(&statement.predicate_type, 200),
+                    |_| foreign::escape(envelope.payload_type(), 120),
+                    |statement| foreign::escape(&statement.predicate_type, 200),
                 ),
             }),
             _ => Ok(contents),
@@ -226,7 +226,7 @@ impl<'a> Given<'a> {
 }
 
 fn form(what: &'static str, place: &str, source: DetachedError) -> BlobError {
-    BlobError::Form { what, place: foreign::shown_value(place, 200), source }
+    BlobError::Form { what, place: foreign::escape_value(place, 200), source }
 }
 
 fn read_bundle(path: &Path) -> Result<Vec<u8>, BlobError> {

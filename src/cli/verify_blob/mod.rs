@@ -28,9 +28,9 @@ use given::{Given, Signatures};
 /// Which command is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// `verify-blob`
+    /// The command is `verify-blob`.
     Blob,
-    /// `verify-blob-attestation`
+    /// The command is `verify-blob-attestation`.
     Attestation,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn run(
     }
 }
 
-/// What cosign says.
+/// The line that cosign prints on success.
 const OK: &str = "Verified OK";
 
 /// Verifies, and gives what people are told.
@@ -144,7 +144,7 @@ fn of_type(
         match predicate_type(name, &verified.content, wanted) {
             Ok(kind) => good.push((line, (verified, kind))),
             Err(error) => {
-                refused.push((line, foreign::shown(&error.to_string(), 600)));
+                refused.push((line, foreign::escape(&error.to_string(), 600)));
                 other.get_or_insert((line, error));
             }
         }
@@ -174,12 +174,12 @@ fn predicate_type(name: &str, signed: &Signed, wanted: Option<&str>) -> Result<O
         return Ok(read.ok().map(|statement| statement.predicate_type));
     };
     if payload_type != PAYLOAD_TYPE {
-        let found = foreign::shown(payload_type, 120);
+        let found = foreign::escape(payload_type, 120);
         return Err(BlobError::PayloadType { artifact: artifact(), found });
     }
     let found = read.map_err(|source| BlobError::Statement { artifact: artifact(), source })?.predicate_type;
     if found != wanted {
-        let (found, wanted) = (foreign::shown(&found, 200), wanted.to_owned());
+        let (found, wanted) = (foreign::escape(&found, 200), wanted.to_owned());
         return Err(BlobError::OtherType { artifact: artifact(), found, wanted });
     }
     Ok(Some(found))
@@ -205,16 +205,16 @@ fn told(counted: &Counted<(Verified, Option<String>), String>) -> Vec<String> {
 /// Of which type it is, who signed, when, and where it is logged.
 fn described(verified: &Verified, kind: Option<&str>) -> Vec<String> {
     let mut lines = Vec::new();
-    lines.extend(kind.map(|kind| format!("  an attestation of the type {}", foreign::shown(kind, 200))));
+    lines.extend(kind.map(|kind| format!("  an attestation of the type {}", foreign::escape(kind, 200))));
     lines.push(match &verified.who {
         Who::Key { key_id, .. } => format!("  signed by the key {key_id}"),
         Who::Identity { name, issuer: Some(issuer), .. } => format!(
             "  signed by {}, for whom {} vouches",
-            foreign::shown(name, 300),
-            foreign::shown(issuer, 300)
+            foreign::escape(name, 300),
+            foreign::escape(issuer, 300)
         ),
         Who::Identity { name, issuer: None, .. } => {
-            format!("  signed by {}; the certificate names no issuer", foreign::shown(name, 300))
+            format!("  signed by {}; the certificate names no issuer", foreign::escape(name, 300))
         }
     });
     lines.extend(verified.times.first().map(|time| match time.by {

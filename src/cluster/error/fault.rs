@@ -12,7 +12,7 @@ pub enum KubeconfigFault {
         /// The column, counted from 1.
         column: u64,
     },
-    /// The user's token.
+    /// The user's token can't be sent in a header.
     #[error("the user's token has line breaks or other characters that no HTTP header can have")]
     Token,
     /// What it names can't be found or read.
@@ -39,18 +39,18 @@ impl From<kube::config::KubeconfigError> for KubeconfigFault {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupFault {
-    /// The plugin failed.
+    /// The exec plugin ended with a failure.
     #[error("the exec plugin \"{program}\" ended with {status}")]
     Plugin {
         /// Its command, cut and escaped.
         program: String,
-        /// How it ended.
+        /// How the plugin ended: exit code or signal.
         status: std::process::ExitStatus,
     },
     /// The plugin answered something else than a login.
     #[error("the answer of the exec plugin is not an ExecCredential")]
     PluginAnswer,
-    /// Anything else.
+    /// A request to the API server failed.
     #[error(transparent)]
     Other(Box<kube::Error>),
 }
@@ -60,7 +60,7 @@ impl From<kube::Error> for SetupFault {
         use kube::client::AuthError;
         match error {
             kube::Error::Auth(AuthError::AuthExecRun { cmd, out }) => {
-                Self::Plugin { program: crate::foreign::shown(&cmd, 200), status: out.status }
+                Self::Plugin { program: crate::foreign::escape(&cmd, 200), status: out.status }
             }
             kube::Error::Auth(AuthError::AuthExecParse(_)) => Self::PluginAnswer,
             error => Self::Other(Box::new(error)),

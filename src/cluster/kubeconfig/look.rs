@@ -65,7 +65,7 @@ impl Look {
         let folder = folder.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
         self.token_folders.extend(folder.filter(|folder| *folder != Path::new("/")).map(Path::to_owned));
         if let Some(program) = program(user).filter(|_| may_run) {
-            let program = foreign::shown(program, SHOWN_BYTES);
+            let program = foreign::escape(program, SHOWN_BYTES);
             self.program = Some(format!("the kubeconfig's plugin \"{program}\" may have to run"));
         }
     }
@@ -79,7 +79,7 @@ fn look_at(paths: &[PathBuf]) -> Look {
         look.files.push(path.clone());
         // A FIFO can be read only once, and it may be that nobody writes to it.
         let Ok(bytes) = input::read_trusted(path, NAMED_BYTES) else {
-            let path = foreign::shown(&path.display().to_string(), SHOWN_BYTES);
+            let path = foreign::escape(&path.display().to_string(), SHOWN_BYTES);
             look.program = Some(format!("which program the kubeconfig {path} runs isn't known in advance"));
             return look;
         };

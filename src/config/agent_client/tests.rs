@@ -15,7 +15,7 @@ fn client(given: &[(&str, &str)], mounted: &Path) -> Result<(Option<AgentClient>
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let sources = Sources::read(flags, env).unwrap();
     let mut warnings = Vec::new();
-    let client = Reader(&sources).agent_with(mounted, &mut warnings)?;
+    let client = ConfigReader(&sources).agent_with(mounted, &mut warnings)?;
     Ok((client, warnings))
 }
 

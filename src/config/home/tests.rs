@@ -17,7 +17,7 @@ fn login(user: &str) -> String {
 /// The files that are read, and the note about those that aren't, without the disk's root path.
 fn read(disk: &Disk, variables: &Variables, mounts: &[&str]) -> (Vec<String>, String) {
     let env = |name: &str| variables.get(name).cloned();
-    let home = Home::with(&env, &disk.path("tekton"), disk.mounts(mounts));
+    let home = HomeDir::with(&env, &disk.path("tekton"), disk.mounts(mounts));
     let mut places = home.credentials(&env);
     // Ignores the real locations of this machine.
     places.paths.retain(|place| !place.path().starts_with("/etc") && !place.path().starts_with("/tekton"));
@@ -168,7 +168,7 @@ fn a_pod_is_recognized_by_its_variable_or_by_tektons_directory() {
     let disk = Disk::new();
     let in_pod = |host: Option<&str>, tekton: &str| {
         let env = |name: &str| host.filter(|_| name == "KUBERNETES_SERVICE_HOST").map(str::to_owned);
-        Home::with(&env, &disk.path(tekton), disk.mounts(&[])).in_pod
+        HomeDir::with(&env, &disk.path(tekton), disk.mounts(&[])).in_pod
     };
     disk.file("file", "");
     disk.link("nowhere", "link");
@@ -186,7 +186,7 @@ fn the_default_locations_match_the_documented_order() {
     let disk = Disk::new();
     let paths = |variables: &Variables| {
         let env = |name: &str| variables.get(name).cloned();
-        let places = Home::with(&env, &disk.path("tekton"), disk.mounts(&[])).credentials(&env).paths;
+        let places = HomeDir::with(&env, &disk.path("tekton"), disk.mounts(&[])).credentials(&env).paths;
         places.iter().map(|place| place.path().display().to_string()).collect::<Vec<_>>()
     };
     let mut variables = Variables::from([
@@ -253,7 +253,7 @@ fn programs_in_a_pod_get_no_home_on_a_volume() {
             variables.insert("KUBERNETES_SERVICE_HOST", "10.0.0.1".into());
         }
         let env = |name: &str| variables.get(name).cloned();
-        Home::with(&env, &disk.path("tekton"), disk.mounts(&["volume"])).unfit_for_programs()
+        HomeDir::with(&env, &disk.path("tekton"), disk.mounts(&["volume"])).unfit_for_programs()
     };
     let at = |name: &str| disk.path(name).display().to_string();
     for (home, fit) in [
@@ -271,6 +271,6 @@ fn programs_in_a_pod_get_no_home_on_a_volume() {
         assert_eq!(why(&home, false), None, "{home} outside a pod");
     }
     let env = |name: &str| Some(if name == "HOME" { at("root/home") } else { "10.0.0.1".to_owned() });
-    let unknown = Home::with(&env, &disk.path("tekton"), Arc::new(|_| None)).unfit_for_programs();
+    let unknown = HomeDir::with(&env, &disk.path("tekton"), Arc::new(|_| None)).unfit_for_programs();
     assert!(unknown.unwrap().contains("is unknown"));
 }

@@ -33,7 +33,7 @@ enum When {
     Every(u64),
 }
 
-/// What goes wrong.
+/// The faults that the registry shows.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Effect {
@@ -85,7 +85,7 @@ pub enum Page {
     Huge(usize),
     /// Bytes that are not UTF-8, with terminal escapes in between.
     NotUtf8,
-    /// Nothing.
+    /// The answer has no body at all.
     Empty,
 }
 
@@ -199,7 +199,7 @@ fn rotation(turn: u64) -> Effect {
 /// A manifest that a client pushes, as a hook sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestPut {
-    /// The repository.
+    /// The name of the repository.
     pub repository: String,
     /// The tag or digest it is pushed as.
     pub reference: String,

@@ -18,7 +18,7 @@ const MAX_REQUESTS: usize = 65_536;
 /// One request, and how it was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The method.
+    /// The HTTP method of the request.
     pub method: Method,
     /// The path and the query, as they were sent.
     pub path_and_query: String,
@@ -33,14 +33,14 @@ pub struct Request {
 /// The kind of an `Authorization` header; never its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authorization {
-    /// There was none.
+    /// The request had no login.
     None,
-    /// User and password.
+    /// The request had a user and a password.
     Basic {
-        /// The user's name.
+        /// The name of the user.
         user: String,
     },
-    /// A token.
+    /// The request had a bearer token.
     Bearer,
     /// Anything else, a malformed header included.
     Other,

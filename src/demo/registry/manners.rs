@@ -11,7 +11,7 @@ use super::reply::Reply;
 /// A request, as a test sees it that imitates a product.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// The method.
+    /// The HTTP method of the request.
     pub method: &'a Method,
     /// The path and the query, as they were sent.
     pub path_and_query: &'a str,
@@ -27,7 +27,7 @@ type Instead = Arc<dyn Fn(&Asked<'_>) -> Option<Response<Bytes>> + Send + Sync>;
 type Rewrite = Arc<dyn Fn(&Asked<'_>) -> Option<String> + Send + Sync>;
 type Change = Arc<dyn Fn(&Asked<'_>, &mut Response<Bytes>) + Send + Sync>;
 
-/// The three functions.
+/// The functions that change how the registry answers.
 #[derive(Default)]
 pub(super) struct Manners {
     rewrite: Mutex<Option<Rewrite>>,

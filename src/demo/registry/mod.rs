@@ -125,7 +125,7 @@ impl EmbeddedRegistry {
         Ok(registry)
     }
 
-    /// `127.0.0.1:PORT`
+    /// Returns the address as `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -140,7 +140,7 @@ impl EmbeddedRegistry {
         &self.shared.content
     }
 
-    /// What goes wrong.
+    /// The faults that the registry shows.
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
     }

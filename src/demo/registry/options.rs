@@ -108,7 +108,7 @@ pub enum Denied {
 pub enum ReadOnly {
     /// 405 UNSUPPORTED, as docker-registry in maintenance.
     Unsupported,
-    /// 403 DENIED.
+    /// Answers with 403 and the code DENIED.
     Denied,
 }
 

@@ -69,7 +69,7 @@ impl ErrorCode {
     }
 }
 
-/// A whole answer.
+/// An answer with its whole body.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,

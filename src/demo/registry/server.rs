@@ -114,7 +114,7 @@ where
     }
 }
 
-/// A whole request.
+/// A request with its whole body.
 struct Request {
     method: Method,
     uri: Uri,

@@ -54,7 +54,7 @@ struct Tag {
     stale_reads: u32,
 }
 
-/// An unfinished upload.
+/// An upload that isn't finished yet.
 pub(super) struct Upload {
     pub(super) repository: String,
     pub(super) bytes: BytesMut,

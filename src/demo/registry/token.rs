@@ -102,7 +102,7 @@ impl Form {
     }
 }
 
-/// `repository:NAME:ACTION[,ACTION…]`
+/// Parses a scope `repository:NAME:ACTION[,ACTION…]`.
 fn scope(text: &str) -> Option<Scope> {
     let (repository, actions) = text.strip_prefix("repository:")?.rsplit_once(':')?;
     let action = actions

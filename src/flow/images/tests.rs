@@ -13,7 +13,7 @@ fn unusable(number: usize) -> Listed {
 /// The limit applies to all indexes together, whatever they list.
 #[test]
 fn the_limit_covers_all_indexes_and_counts_unusable_entries() {
-    let mut admitted = Admitted { known: HashSet::new(), unusable: 0 };
+    let mut admitted = AdmittedImages { known: HashSet::new(), unusable: 0 };
     let mut admit = |children: Vec<Listed>| admitted.admit(children).map(|new| new.len());
     assert_eq!(admit((0..MAX_IMAGES - 1000).map(unusable).collect()), Ok(MAX_IMAGES - 1000));
     for _ in 0..10 {

@@ -13,9 +13,9 @@ use crate::run::RefSource;
 /// Something that went into a build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Material {
-    /// Where it lies.
+    /// The URI of the material.
     pub(super) uri: String,
-    /// Its digests.
+    /// Digests in hex by the name of the algorithm.
     pub(super) digest: BTreeMap<String, String>,
 }
 
@@ -64,7 +64,7 @@ impl Materials {
         }
     }
 
-    /// All of them.
+    /// Returns the materials in their order.
     pub(super) fn into_vec(self) -> Vec<Material> {
         self.found
     }
@@ -74,14 +74,14 @@ impl Materials {
     }
 }
 
-/// A resource descriptor.
+/// An in-toto resource descriptor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Descriptor {
     /// What it is to the build; may be empty.
     pub(super) name: String,
     /// Its URI and digests; may be empty.
     pub(super) material: Material,
-    /// The thing itself.
+    /// The content of the resource itself.
     pub(super) content: Vec<u8>,
     /// What kind of bytes `content` has; may be empty.
     pub(super) media_type: &'static str,

@@ -48,7 +48,7 @@ const MAX_CONTENT_BYTES: usize = 12 * 1024 * 1024;
 /// What is signed for a run.
 #[derive(Clone, Debug)]
 pub struct Provenance {
-    /// The bytes.
+    /// The bytes of the payload to sign.
     pub payload: Payload,
     /// What is missing in them because it isn't known.
     pub gaps: Vec<Gap>,

@@ -11,7 +11,7 @@ use super::*;
 /// Runs `work` in a thread that is restricted to `rules`; `None` if this kernel doesn't have Landlock.
 ///
 /// The rules apply only to that thread, so other tests are not restricted.
-fn confined<T: Send>(rules: &Rules, work: impl FnOnce(u32) -> T + Send) -> Option<T> {
+fn confined<T: Send>(rules: &LandlockRules, work: impl FnOnce(u32) -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| match rules.enforce() {
             Landlock::Enforced { abi } => Some(work(abi)),
@@ -69,7 +69,7 @@ const DEEDS: [Deed; 14] = [
 fn each_right_applies_only_to_the_directories_that_have_it() {
     let root = folders();
     let at = |name: &str| root.path().join(name);
-    let mut rules = Rules::default();
+    let mut rules = LandlockRules::default();
     rules.read(&at("read"));
     rules.list(&at("list"));
     rules.put(&at("put"));
@@ -109,7 +109,7 @@ fn running_and_listening_are_forbidden_and_connecting_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("socket");
     let _agent = UnixListener::bind(&socket).unwrap();
-    let mut rules = Rules::default();
+    let mut rules = LandlockRules::default();
     rules.connect(&socket);
     // The rights that are needed to start a program, except the right to run it.
     rules.read(Path::new("/"));
@@ -134,7 +134,7 @@ fn a_rule_follows_links_and_applies_to_the_original_file() {
     let root = folders();
     let at = |name: &str| root.path().join(name);
     symlink("other/file", at("link")).unwrap();
-    let mut rules = Rules::default();
+    let mut rules = LandlockRules::default();
     rules.read(&at("link"));
     rules.read(&at("read"));
     rules.read(&at("absent"));
@@ -166,7 +166,7 @@ fn a_pipe_has_no_rule_and_stays_readable() {
     writer.write_all(b"text").unwrap();
     drop(writer);
     let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
-    let mut rules = Rules::default();
+    let mut rules = LandlockRules::default();
     rules.read(&path);
     // The pipe is opened by its name, as with the shell's `<(...)`.
     let read = confined(&rules, |_| fs::read(&path).map_err(|error| error.kind()));
@@ -177,7 +177,7 @@ fn a_pipe_has_no_rule_and_stays_readable() {
 fn a_thread_that_is_started_later_is_restricted_too() {
     let root = folders();
     let file = root.path().join("other/file");
-    let rules = Rules::default();
+    let rules = LandlockRules::default();
     let done = confined(&rules, |_| {
         std::thread::scope(|scope| {
             scope.spawn(|| fs::read(&file).map_err(|error| error.kind())).join().unwrap()

@@ -81,9 +81,9 @@ pub(super) struct Account {
     pub(super) push_to_read: AtomicBool,
     /// A manifest of it was read in this run.
     pub(super) reads_manifests: AtomicBool,
-    /// It was told that a password is sent without the line break at its end.
+    /// The user has been warned that a password is sent without the line break at its end.
     pub(super) told_line_break: AtomicBool,
-    /// The same for requests that tell nothing of the login, from their first refusal on.
+    /// The same for requests that say nothing about the login, from their first refusal on.
     apart: OnceCell<Box<Account>>,
 }
 
@@ -102,7 +102,7 @@ impl Account {
         }
     }
 
-    /// What a request that tells nothing of the login goes by: what it was refused changes nothing for the others.
+    /// The state for requests that say nothing about the login: their refusals don't affect other requests.
     pub(super) fn apart(&self) -> Option<&Self> {
         self.apart.get().map(Box::as_ref)
     }

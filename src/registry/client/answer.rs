@@ -67,7 +67,7 @@ impl Answer {
         refusal
     }
 
-    /// The refusal of a host that isn't the one that was asked, at `home`.
+    /// The refusal of another host than `home`, which was asked.
     pub(super) fn other_host(&self, home: &Url, asked: String) -> Failure {
         let upgraded = endpoint::same_host(home, &self.url) && self.url.scheme() != home.scheme();
         // Without the scheme both could read alike.
@@ -91,7 +91,7 @@ impl Answer {
     pub(super) fn encoded(&self) -> Option<Failure> {
         let encoding = self.header(CONTENT_ENCODING)?.trim();
         let is_plain = encoding.is_empty() || encoding.eq_ignore_ascii_case("identity");
-        (!is_plain).then(|| Failure::BadAnswer(BadAnswer::Encoded(foreign::shown(encoding, MAX_NAME_BYTES))))
+        (!is_plain).then(|| Failure::BadAnswer(BadAnswer::Encoded(foreign::escape(encoding, MAX_NAME_BYTES))))
     }
 
     /// Whether it refuses the login.
@@ -99,7 +99,7 @@ impl Answer {
         matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
     }
 
-    /// A success that is a web page is no registry's.
+    /// A success that is a web page doesn't come from a registry.
     pub(super) fn not_html(&self) -> Result<(), Failure> {
         if refusal::is_html(self.header(CONTENT_TYPE), &self.body) {
             return Err(Failure::BadAnswer(BadAnswer::Html(refusal::title(&self.body))));
@@ -115,7 +115,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// The kinds of login that a proxy offers, by their names alone.
 pub(super) fn offered(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(PROXY_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    // Several may share a header: a name is what stands alone, or has no `=` behind it.
+    // Several may share a header: a name is a lone word, or a word without `=` after it.
     let names = values.flat_map(|value| value.split(',')).filter_map(|part| {
         let name = part.split_whitespace().next()?;
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Duration;
 
-use crate::recent::Recent;
+use crate::recent::LruCache;
 
 /// Registries whose times are known at once. What is forgotten counts as never measured.
 const MAX_REGISTRIES: usize = 1024;
@@ -18,7 +18,7 @@ const MAX_REGISTRIES: usize = 1024;
 /// The times of all registries.
 #[derive(Debug)]
 pub(super) struct AnswerTimes {
-    registries: Mutex<Recent<String, Mutex<Times>>>,
+    registries: Mutex<LruCache<String, Mutex<Times>>>,
 }
 
 /// One registry's times.
@@ -26,14 +26,14 @@ pub(super) struct AnswerTimes {
 pub(super) struct Times {
     /// The time that the quickest answer took; `None`: no answer yet.
     pub(super) fastest: Option<Duration>,
-    /// The time that a slow write took lately; each quicker one since makes it an eighth less. Before the first one, nothing.
+    /// The time that a slow write took lately; each quicker one since makes it an eighth less. Before the first write, nothing.
     pub(super) slow_write: Duration,
 }
 
 /// What one answer says about the times of its registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Measured {
-    /// The time from the first byte sent to the last one received, without waits for a place.
+    /// The time from the first byte sent to the last byte received, without waits for a place.
     pub(super) took: Duration,
     /// Whether it shows how close the registry is, as the registry itself was asked and did not refuse for the moment.
     pub(super) shows_distance: bool,
@@ -43,7 +43,7 @@ pub(super) struct Measured {
 
 impl AnswerTimes {
     pub(super) fn new() -> Self {
-        Self { registries: Mutex::new(Recent::new(MAX_REGISTRIES, usize::MAX, |_| 0)) }
+        Self { registries: Mutex::new(LruCache::new(MAX_REGISTRIES, usize::MAX, |_| 0)) }
     }
 
     /// Takes in an answer to a request for the registry at `origin`.

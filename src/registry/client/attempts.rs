@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::request::Reply;
 use super::session::{Ask, Authorization, Kind};
 
-/// A refusal of a login, as it is told when no other login does better.
+/// A refusal of a login, as reported if no other login does better.
 #[derive(Clone, Debug)]
 pub(super) struct AuthRejection {
     pub(super) method: Method,
@@ -40,12 +40,12 @@ pub(super) struct AuthAttempts {
     /// The tokens that were asked for anew.
     pub(super) renewed: Vec<Option<usize>>,
     pub(super) last: Option<AuthRejection>,
-    /// An answer that another login may better, such as a policy's. It stands if none does.
+    /// An answer that another login may improve, such as a policy's. It is reported if none does.
     pub(super) useless: Option<Reply>,
 }
 
 impl AuthAttempts {
-    /// Nothing tried yet, but with the answer that stands if nothing does better.
+    /// Nothing tried yet, but with the answer to report if nothing does better.
     pub(super) fn anew(self) -> Self {
         Self { useless: self.useless, ..Self::default() }
     }
@@ -53,7 +53,7 @@ impl AuthAttempts {
     /// The request was refused with this kind of authorization, and would be again.
     pub(super) fn refuse(&mut self, kind: Kind, rejection: AuthRejection) {
         self.exhaust(kind);
-        // What a login was told says more than that one is needed.
+        // The refusal of a login says more than that a login is needed.
         if !matches!(kind, Kind::Bare) || self.logins.is_empty() {
             self.last = Some(rejection);
         }
@@ -71,7 +71,7 @@ impl AuthAttempts {
         }
     }
 
-    /// The registry refused a token. Another one, asked for otherwise, may do.
+    /// The registry refused a token. A token requested in another way may work.
     pub(super) fn refuse_token(&mut self, login: Option<usize>, ask: Option<&Arc<Ask>>) {
         match ask {
             Some(ask) => self.tokens.push((login, Arc::clone(ask))),

@@ -15,7 +15,7 @@ use super::error::RegistryError;
 use super::line_break::with_second_tries;
 use crate::mask::Mask;
 use crate::oci::reference::Repository;
-use crate::recent::Recent;
+use crate::recent::LruCache;
 use crate::registry::keychain::{Credential, Keychain, Login};
 use crate::secret::Secret;
 
@@ -31,8 +31,8 @@ const MAX_SCHEMES_BYTES: usize = 1024 * 1024;
 /// All that is known.
 pub(super) struct Auth {
     keychain: Arc<dyn Keychain>,
-    accounts: Mutex<Recent<Repository, Account>>,
-    manners: Mutex<Recent<String, AsyncMutex<Manner>>>,
+    accounts: Mutex<LruCache<Repository, Account>>,
+    manners: Mutex<LruCache<String, AsyncMutex<Manner>>>,
     /// The logins for proxies, which the proxy variables have.
     proxies: Vec<(String, Secret)>,
 }
@@ -40,8 +40,8 @@ pub(super) struct Auth {
 impl Auth {
     /// What is known at first: nothing but `proxies`, the logins for proxies.
     pub(super) fn new(keychain: Arc<dyn Keychain>, proxies: Vec<(String, Secret)>) -> Self {
-        let accounts = Recent::new(MAX_ACCOUNTS, MAX_ACCOUNTS_BYTES, Account::bytes);
-        let manners = Recent::new(MAX_SCHEMES, MAX_SCHEMES_BYTES, Manner::bytes);
+        let accounts = LruCache::new(MAX_ACCOUNTS, MAX_ACCOUNTS_BYTES, Account::bytes);
+        let manners = LruCache::new(MAX_SCHEMES, MAX_SCHEMES_BYTES, Manner::bytes);
         Self { keychain, accounts: Mutex::new(accounts), manners: Mutex::new(manners), proxies }
     }
 
@@ -139,7 +139,7 @@ mod tests {
                 let mut state = account.session(Access::Pull).lock().await;
                 state.use_pass(bearer(&"a".repeat(token)), Kind::Token(None));
             }
-            // One that was used at last is known.
+            // A login that was used recently is known.
             let last =
                 format!("registry{}.example/team/app{}", (repositories - 1) % registries, repositories - 1);
             let account = auth.account(&last.parse().unwrap());

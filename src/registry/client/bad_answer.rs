@@ -2,13 +2,13 @@
 
 use http::StatusCode;
 
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 
 /// An answer that breaks the specification.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BadAnswer {
-    /// An upload was begun, and nothing says where it goes on.
+    /// An upload was begun, and the answer doesn't say where it continues.
     #[error("it began an upload without saying where (no Location header)")]
     NoLocation,
     /// A `Location` with nothing in it.
@@ -23,7 +23,7 @@ pub enum BadAnswer {
     /// What was written is redirected where it isn't sent.
     #[error("it answered {}, which means nothing here: it redirects what is written to {to}", .status.as_u16())]
     WriteRedirect {
-        /// The status.
+        /// The HTTP status of the answer.
         status: StatusCode,
         /// Where to.
         to: String,
@@ -31,7 +31,7 @@ pub enum BadAnswer {
     /// A next page of a list on another host.
     #[error("the next page of its list is on another host: {0}")]
     ElsewherePage(String),
-    /// A list whose pages lead back, or go on for longer than any list.
+    /// A list whose pages lead back, or continue for longer than any list.
     #[error("its list of referrers doesn't end: {0}")]
     EndlessPages(String),
     /// A token service without an address that a login may be sent to.
@@ -45,7 +45,7 @@ pub enum BadAnswer {
     Redirects(usize),
     /// A success that is a web page.
     #[error("it answered with an HTML page{}", title_text(.0.as_ref()))]
-    Html(Option<Text>),
+    Html(Option<UntrustedText>),
     /// A success that isn't the JSON it should be.
     #[error("it answered with something that is no {0}")]
     NotA(&'static str),
@@ -57,6 +57,6 @@ pub enum BadAnswer {
     Address,
 }
 
-fn title_text(title: Option<&Text>) -> String {
+fn title_text(title: Option<&UntrustedText>) -> String {
     title.map(|title| format!(", {title:.300?}")).unwrap_or_default()
 }

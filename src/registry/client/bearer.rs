@@ -60,7 +60,7 @@ impl Bearer {
     ) -> Result<Option<Authorization>, RegistryError> {
         let exchanged = caller.credentials.iter().enumerate().filter(|(_, login)| !is_registry_token(login));
         let mut logins: Vec<Option<usize>> = exchanged.map(|(at, _)| Some(at)).collect();
-        // The one that worked last goes first.
+        // The service that worked last goes first.
         logins.sort_by_key(|login| *login != state.last_login());
         // Where there is a login, nothing is asked for without one.
         if caller.credentials.is_empty() {
@@ -190,14 +190,14 @@ impl Bearer {
     }
 }
 
-/// The scopes that the registry named, without those that say no more than `ours`.
+/// The scopes that the registry named, without those that `ours` covers.
 fn other_scopes(request: &Request<'_>, state: &State, ours: &str) -> Vec<String> {
     let mut named = state.named.as_ref().map(Offered::scopes).unwrap_or_default();
     named.retain(|scope| !is_within(scope, ours) && (request.reads() || may_write(scope)));
     named
 }
 
-/// Whether all that `scope` asks for is in `ours`.
+/// Returns whether `ours` covers all that `scope` asks for.
 fn is_within(scope: &str, ours: &str) -> bool {
     let Some((resource, actions)) = ours.rsplit_once(':') else { return false };
     let is_ours = |action: &str| action.is_empty() || actions.split(',').any(|ours| ours == action);
@@ -206,7 +206,7 @@ fn is_within(scope: &str, ours: &str) -> bool {
     })
 }
 
-/// Whether a token for `scope` could do for writing: one that only pulls can't.
+/// Returns whether a token for `scope` could be enough for writing: a token that only pulls can't.
 fn may_write(scope: &str) -> bool {
     scope.split_ascii_whitespace().any(|part| match part.rsplit_once(':') {
         Some((_, actions)) => actions.split(',').any(|action| !matches!(action, "" | "pull")),

@@ -24,7 +24,7 @@ static OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream"
 /// An upload that was begun, to be ended with [`Client::end_blob`].
 #[derive(Debug)]
 pub struct Upload {
-    /// Where it goes on. It is as good as a password for that upload, so it isn't public.
+    /// The address at which the upload continues. It is as good as a password for that upload, so it isn't public.
     location: Url,
 }
 

@@ -108,7 +108,7 @@ async fn piece(response: &mut Incoming) -> Option<Result<Bytes, hyper::Error>> {
     }
 }
 
-/// As much of a refusing answer as is worth reading and comes soon. That its end doesn't come is no error of its own.
+/// Reads as much of a refusing answer as is useful and arrives soon. A missing end is not an error of its own.
 pub(super) async fn beginning(mut response: Incoming) -> Bytes {
     let mut read = BytesMut::new();
     let until = Instant::now() + BEGINNING_LIMIT;

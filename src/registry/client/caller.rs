@@ -19,7 +19,7 @@ pub(super) struct Caller<'a> {
     pub(super) session: &'a Session,
     pub(super) access: Access,
     pub(super) credentials: &'a [Arc<Credential>],
-    /// Whether the account is the one of requests that tell nothing of the login.
+    /// Whether this is the account of requests that say nothing about the login.
     is_apart: bool,
 }
 
@@ -36,7 +36,7 @@ impl<'a> Caller<'a> {
         Self { account, session: account.session(access), access, credentials, is_apart: apart.is_some() }
     }
 
-    /// Keeps apart what the refusal of a request means that tells nothing of the login: some registries refuse one address to everyone, or
+    /// Keeps apart the refusals of requests that say nothing about the login: some registries refuse one address to everyone, or
     /// name another token service or scope for it, and the login is good for the rest.
     pub(super) async fn keep_apart(&mut self, request: &Request<'_>) {
         if !request.tells_of_login && !self.is_apart {

@@ -2,7 +2,7 @@
 //!
 //! A header may hold several challenges, and an answer several headers: all of them count. Only `Bearer` and `Basic` are
 //! understood; others (`Negotiate`, `Digest`) are skipped, and a malformed header yields the challenges
-//! that stand before the fault: the registry's own refusal is then what the reader sees.
+//! that come before the fault: the registry's own refusal is then what the reader sees.
 //!
 //! Values are read as registries write them: in double quotes, in single quotes, or without any; with `;` in place of `,`; and as bytes,
 //! since a token service has to get its name back as the registry wrote it, in whatever encoding.
@@ -153,7 +153,7 @@ pub fn parse(header: &[u8]) -> Vec<Challenge> {
 
 /// Blanks, and what a header that was folded over several lines has in their place.
 const BLANKS: &[u8] = b" \t\r\n";
-/// The same, and what stands between challenges and between parameters.
+/// The same, with the separators between challenges and between parameters.
 const SEPARATORS: &[u8] = b" \t\r\n,;";
 
 type Parameter<'a> = (&'a [u8], Vec<u8>);
@@ -188,7 +188,7 @@ fn parameters(text: &[u8]) -> (Vec<Parameter<'_>>, &[u8]) {
         let Some((key, after)) = token(start) else { return (pairs, start) };
         let Some(after) = trim(after, BLANKS).strip_prefix(b"=") else {
             // A token without `=` begins the next challenge, unless it is a token68 (`Negotiate abc==`),
-            // which stands right after the scheme; taken for a scheme it yields nothing.
+            // which comes right after the scheme; taken for a scheme it yields nothing.
             return (pairs, start);
         };
         let after = trim(after, BLANKS);
@@ -277,7 +277,7 @@ mod tests {
             ("Bearer realm=https://a/t,service=s", vec![bearer("https://a/t", Some("s"), None, None)]),
             ("Negotiate, Basic realm=x", vec![Challenge::Basic]),
             ("Negotiate abc==, Basic realm=x", vec![Challenge::Basic]),
-            // Single quotes, and one that is only a value's own.
+            // Single quotes, and a quote that belongs to a value.
             (
                 "Bearer realm='https://a/t',service='a, b' , scope='repository:a:pull,push'",
                 vec![bearer("https://a/t", Some("a, b"), Some("repository:a:pull,push"), None)],
@@ -292,7 +292,7 @@ mod tests {
                 vec![bearer("https://a/t", Some("s"), None, None)],
             ),
             ("Bearer realm=\"https://a/t\"; service=s;", vec![bearer("https://a/t", Some("s"), None, None)]),
-            // Several token services, and one without an address beside a login.
+            // Several token services, and a service without an address beside a login.
             (
                 "Bearer realm=https://a/t, Bearer realm=https://b/t",
                 vec![plain("https://a/t"), plain("https://b/t")],

@@ -21,7 +21,7 @@ use crate::net;
 use crate::net::dns::DnsError;
 use crate::net::proxy::Proxy;
 
-/// What an error of the HTTP library means. `proxy` is the one that a request over plain HTTP was sent to.
+/// What an error of the HTTP library means. `proxy` is the proxy that a request over plain HTTP was sent to.
 pub(super) fn classify(error: BoxError, url: &Url, proxy: Option<&Proxy>) -> Failure {
     if find::<Outdated>(&*error).is_some() {
         return Failure::Outdated;
@@ -183,7 +183,7 @@ fn tls_failure(error: &rustls::Error, url: &Url) -> Failure {
             | AlertDescription::CertificateUnknown
             | AlertDescription::UnknownCA,
         ) => Failure::ClientCertificate(error.clone()),
-        // What is no TLS record is most often a plain HTTP server's "400 Bad Request".
+        // Bytes that aren't a TLS record are most often a plain HTTP server's "400 Bad Request".
         rustls::Error::InvalidMessage(_) => Failure::NotHttps,
         _ => Failure::Tls(error.clone()),
     }

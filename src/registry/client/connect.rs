@@ -1,6 +1,6 @@
 //! Connections: to the server itself, or through a proxy to it, with TLS where the address begins with `https`.
 //!
-//! What fails before a proxy has led on is the proxy's fault, and is told as that: whether the server is there, nobody knows then. A
+//! A failure before a proxy has connected is reported as the proxy's: whether the server is there is unknown then. A
 //! proxy that refuses is asked with the whole of HTTP, so that its status and what it says can be shown.
 
 use std::error::Error;
@@ -38,7 +38,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How many headers an answer may have: proxies and CDNs add dozens.
 pub(super) const MAX_HEADERS: usize = 256;
 
-/// How often a silent connection is probed, so that one whose other end is gone is noticed.
+/// How often a silent connection is probed, so that a lost peer is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Makes connections for the HTTP client.
@@ -148,7 +148,7 @@ impl Connector {
         Ok(Box::new(opened.into_inner()))
     }
 
-    /// A connection to `proxy`; with `tunnel`, one that it leads on to `to`.
+    /// A connection to `proxy`; with `tunnel`, a tunnel through it to `to`.
     async fn through(&self, proxy: &Proxy, to: &Uri, tunnel: bool) -> Result<Pipe, ConnectFault> {
         let at = proxy.uri().map_err(broken)?;
         let mut io = self.open(&at).await?;
@@ -203,7 +203,7 @@ async fn within<T>(
     timeout_at(until, work).await.unwrap_or(Err(ConnectFault::TimedOut(CONNECT_LIMIT)))
 }
 
-/// TLS over `io`, with the server `name`, or else the one named in `to`.
+/// TLS over `io` with the server `name`, or else with the server named in `to`.
 async fn encrypted(
     io: Pipe,
     config: Arc<ClientConfig>,

@@ -1,6 +1,6 @@
 //! The `detail` of a registry's error: unstructured by the specification, so that it can be a text, an object or a list.
 //!
-//! What is shown of it says more than the message does, and is no secret: a name or a value that looks like a token is left out, whoever
+//! What is shown of it says more than the message does, and isn't secret: a name or a value that looks like a token is left out, whoever
 //! it belongs to.
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>

@@ -1,6 +1,6 @@
 //! Logins for Amazon ECR, which last 12 hours.
 //!
-//! The user is `AWS`, and the password a base64 text of JSON with the time at which it expires. ECR refuses an old one with
+//! The user is `AWS`, and the password a base64 text of JSON with the time at which it expires. ECR refuses an expired password with
 //! 403, `DENIED` and "Your authorization token has expired. Reauthenticate and try again."
 //!
 //! Spec: <https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html>

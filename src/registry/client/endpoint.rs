@@ -64,7 +64,7 @@ fn below(base: &Url, parts: &[&str]) -> Url {
 /// An address that a header names, absolute or relative to `from`, without what no request sends.
 pub(super) fn named_by(header: &str, from: &Url) -> Option<Url> {
     let mut url = http_address(header, from)?;
-    // A user name in an address would become a login of somebody else's choosing.
+    // A user name in an address would become a login chosen by whoever wrote the address.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     Some(url)
@@ -120,7 +120,7 @@ pub(super) fn redacted(url: &Url) -> String {
             }
         }
     }
-    foreign::shown(&text, MAX_SHOWN_BYTES)
+    foreign::escape(&text, MAX_SHOWN_BYTES)
 }
 
 #[cfg(test)]

@@ -43,11 +43,11 @@ pub enum RegistryError {
 /// A request that failed.
 #[derive(Debug)]
 pub struct RequestError {
-    /// The method.
+    /// The HTTP method of the request.
     pub method: Method,
     /// The address, without what must not be shown.
     pub url: String,
-    /// Who answered, or was to.
+    /// The host that answered, or should have answered.
     pub peer: Peer,
     /// The repository it was about.
     pub repository: Repository,
@@ -168,7 +168,7 @@ impl RegistryError {
         self.refusal_by_any().filter(|_| self.peer() == Some(Peer::Registry))
     }
 
-    /// Who answered the request that failed, or was to.
+    /// Returns the host that answered the failed request, or should have answered it.
     pub fn peer(&self) -> Option<Peer> {
         self.request().map(|request| request.peer)
     }
@@ -180,7 +180,7 @@ impl RegistryError {
         }
     }
 
-    /// Whether the registry says that what was asked for isn't there. One that throttles says nothing about that.
+    /// Whether the registry says that the content isn't there. A registry that throttles says nothing about that.
     pub(crate) fn is_absence(&self) -> bool {
         self.refusal().is_some_and(|refusal| {
             refusal.status == StatusCode::NOT_FOUND && !refusal.has_code("TOOMANYREQUESTS")

@@ -15,13 +15,13 @@ pub enum Failure {
     /// The host has no address.
     #[error("no such host: {host} is not known to the name servers")]
     UnknownHost {
-        /// The host.
+        /// The registry in the form `HOST[:PORT]`.
         host: String,
     },
     /// The host's address can't be found out.
     #[error("cannot look up {host}")]
     LookUp {
-        /// The host.
+        /// The registry in the form `HOST[:PORT]`.
         host: String,
         /// Whether there are servers to ask.
         no_servers: bool,
@@ -64,7 +64,7 @@ pub enum Failure {
     /// The certificate is not trusted.
     #[error("its certificate is not trusted: {}", distrust_text(*.reason, .issuer.as_deref()))]
     Untrusted {
-        /// Who issued it.
+        /// The issuer that the certificate names.
         issuer: Option<String>,
         /// Why not.
         reason: Distrust,
@@ -86,7 +86,7 @@ pub enum Failure {
     /// The certificate is of a version that TLS has no use for.
     #[error("its certificate is of X.509 version 1, which cannot carry the server's name")]
     CertificateVersion,
-    /// The server wants a client certificate and got none, or doesn't accept the one it got.
+    /// The server wants a client certificate and got none, or rejects the client certificate.
     #[error("it does not accept this client's certificate")]
     ClientCertificate(#[source] rustls::Error),
     /// Another fault in TLS.
@@ -108,7 +108,7 @@ pub enum Failure {
         /// What went wrong with it.
         failure: Box<Failure>,
     },
-    /// A proxy asks for a login, or refuses the one that it got.
+    /// A proxy asks for a login, or refuses the login.
     #[error("{refusal}{}", offered_text(.schemes))]
     ProxyLogin {
         /// What it says.
@@ -231,7 +231,7 @@ impl Failure {
         )
     }
 
-    /// Whether an answer came, which is not one that the request can have.
+    /// Whether an answer came that no such request can have.
     pub(super) fn is_bad_answer(&self) -> bool {
         matches!(self, Self::BadAnswer(_) | Self::TooLarge { .. })
     }

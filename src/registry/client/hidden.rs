@@ -6,10 +6,10 @@ use super::bad_answer::BadAnswer;
 use super::error::RequestError;
 use super::failure::Failure;
 use super::refusal::{Refusal, Said};
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 use crate::mask::Mask;
 
-/// Codes that decide what is done next: they stay what they are, even if somebody has one for a password.
+/// Codes that decide what is done next: they stay as they are, even if a password has the same text.
 ///
 /// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>
 const CODES: [&str; 16] = [
@@ -129,7 +129,7 @@ impl Refusal {
     }
 }
 
-fn hide_code(code: &mut Text, mask: &Mask) {
+fn hide_code(code: &mut UntrustedText, mask: &Mask) {
     if !CODES.contains(&code.raw()) {
         code.hide(mask);
     }

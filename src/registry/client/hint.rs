@@ -59,7 +59,7 @@ fn action(request: &RequestError) -> Option<String> {
              it is safe to run again"
                 .to_owned()
         }
-        // This request tells nothing of the registry: what came before took the time.
+        // This request says nothing about the registry: earlier work took the time.
         Failure::Deadline => {
             "allow more time with --timeout: what came before this request took it, earlier answers of the registry or the signatures that were \
              verified; it is safe to run again"

@@ -5,7 +5,7 @@
 //! CA certificates that this registry alone may use, and `NAME.cert` is a client certificate with the key `NAME.key`. They are read when
 //! the registry is asked first, and used for no other host, wherever a registry sends requests.
 //!
-//! The first folder that has one for the registry is the one that counts: those of `--registry-certs-dir`, then podman's, then docker's.
+//! The first folder with a certificate for the registry counts: those of `--registry-certs-dir`, then podman's, then docker's.
 //!
 //! Spec: <https://docs.docker.com/engine/security/certificates/>,
 //! <https://github.com/containers/image/blob/v5.36.0/docs/containers-certs.d.5.md>,

@@ -30,7 +30,7 @@ impl Insecure {
     /// Whether a token service of the registry that `home` is of may get the login over plain HTTP.
     ///
     /// The registry must be named insecure, and the token service be on its host, or be named itself: what a registry says in the
-    /// clear can be anybody's, and must not lead the login further over networks that nobody said to be trusted.
+    /// clear can come from any host, and must not lead the login further over networks that the user didn't declare trusted.
     pub(super) fn may_get_login_in_clear(&self, repository: &Repository, home: &Url, service: &Url) -> bool {
         let named = |name: &String| {
             let url = Url::parse(&format!("http://{name}/"));
@@ -40,11 +40,11 @@ impl Insecure {
     }
 }
 
-/// A registry's name as it stands in a [`Repository`].
+/// A registry's name as in a [`Repository`].
 pub(super) fn registry_name(name: &str) -> Result<String, SetupError> {
     let lower = name.to_ascii_lowercase();
     if !is_host(&lower) {
-        return Err(SetupError::Insecure(crate::foreign::shown(name, 200)));
+        return Err(SetupError::Insecure(crate::foreign::escape(name, 200)));
     }
     Ok(if lower == "docker.io" { DEFAULT_REGISTRY.to_owned() } else { lower })
 }

@@ -1,4 +1,4 @@
-//! Who issued a certificate, for the message that says it isn't trusted.
+//! The issuer of a certificate, for the message that the certificate isn't trusted.
 //!
 //! Only the issuer's name is looked for; nothing is decided by it.
 //!
@@ -26,7 +26,7 @@ fn attribute(mut name: &[u8], identifier: &[u8]) -> Option<String> {
                 && found.value == identifier
             {
                 let text = Element::first(found.rest)?.value;
-                return Some(foreign::shown_bytes(text, MAX_NAME_BYTES));
+                return Some(foreign::escape_bytes(text, MAX_NAME_BYTES));
             }
             pairs = pair.rest;
         }

@@ -26,7 +26,7 @@ pub(super) fn with_second_tries(found: Vec<Credential>) -> Vec<Arc<Credential>> 
     all
 }
 
-/// Whether this credential is the one before it without its line break.
+/// Whether this credential is the previous credential without its line break.
 pub(super) fn is_without_line_break(credentials: &[Arc<Credential>], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|before| credentials.get(before));
     let shorter = before.and_then(|before| without_line_break(&before.login));

@@ -2,7 +2,7 @@
 //!
 //! The first request to a registry goes alone, the others wait for what it learns: how the registry
 //! wants logins. It carries the first password login at once, since most registries with a password
-//! take it, and that saves a request on each; one that gives tokens answers with its challenge. What a refusal means is
+//! take it, and that saves a request on each; a registry that gives tokens answers with its challenge. What a refusal means is
 //! [`rejected`]'s.
 //!
 //! A request that has logins is never sent without one because they were refused: a bare request may ask how the registry wants logins,
@@ -59,7 +59,7 @@ enum Grant {
     Nothing,
 }
 
-/// What the one that finds out holds.
+/// The lock of the request that finds out.
 struct Probe {
     state: OwnedMutexGuard<State>,
     manner: OwnedMutexGuard<Manner>,
@@ -68,7 +68,7 @@ struct Probe {
 impl Login {
     /// Sends `request` once, with whatever login it needs.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<Reply, RegistryError> {
-        // An upload may go on at another host, which isn't the one that the login is for.
+        // An upload may continue at another host, which the login isn't for.
         if !request.is_home(&request.url) {
             let answer = self.origin.send(request, None).await?;
             return self.settled(request, Reply { answer, used: None });

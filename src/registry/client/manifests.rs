@@ -186,7 +186,7 @@ fn read(reply: &Reply, target: &Target) -> Result<Manifest, Failure> {
     Ok(Manifest { media_type, bytes, digest })
 }
 
-/// The digest asked for, and the one that the registry announces, must be that of the bytes.
+/// The requested digest and the announced digest must match the bytes.
 fn right_bytes(reply: &Reply, target: &Target, digest: &Digest) -> Result<(), Failure> {
     match target {
         Target::Digest(expected) if expected != digest => {
@@ -221,7 +221,7 @@ pub(super) fn essence(header: &str) -> &str {
 
 fn stated_media_type(bytes: &[u8]) -> Option<String> {
     let mut stated = None;
-    // The last one counts, as for other readers of JSON.
+    // The last value counts, as for other readers of JSON.
     let read = fields(bytes, |name, value| {
         if name == "mediaType" {
             stated = serde_json::from_str::<String>(value.get()).ok();
@@ -241,7 +241,7 @@ fn written(reply: &Reply, digest: &Digest) -> Result<Written, Failure> {
     Ok(Written { subject_accepted: answer.headers.contains_key("oci-subject") })
 }
 
-/// The digest that the registry announces must be the one we know, if it is of our algorithm.
+/// The announced digest must match the known digest, if the algorithm is the same.
 pub(super) fn same_digest(reply: &Reply, digest: &Digest) -> Result<(), Failure> {
     match reply.answer.header(CONTENT_DIGEST).map(str::parse::<Digest>) {
         Some(Ok(announced)) if announced != *digest => {

@@ -39,14 +39,14 @@ impl Named {
         let parsed = |name: &String| {
             let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
             let parsed = ServerName::try_from(name.to_owned());
-            parsed.map_err(|_| SetupError::ServerName(foreign::shown(name, 200)))
+            parsed.map_err(|_| SetupError::ServerName(foreign::escape(name, 200)))
         };
         let server_name = given.server_name.as_ref().map(parsed).transpose()?;
         Ok(Self { homes, unchecked_tls: given.unchecked_tls, key, server_name })
     }
 
     /// Whether the certificate of the server of `url` isn't checked: the registry's, and of a token service that it has on another port
-    /// of its host. Another host may be anybody's.
+    /// of its host. Another host may belong to anyone.
     pub(super) fn is_unchecked(&self, url: &Url) -> bool {
         self.unchecked_tls && self.homes.iter().any(|home| endpoint::same_host(home, url))
     }

@@ -10,10 +10,10 @@ use crate::net::{Environment, SystemFiles};
 /// seconds for a manifest; a connection that says nothing for thirty is lost.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
-/// How many requests a host gets at once, unless told otherwise: two for each of 16 subjects.
+/// The default number of requests that a host gets at once: two for each of 16 subjects.
 pub const REQUESTS_PER_HOST: u32 = 32;
 
-/// How long a connection is kept for the next request, unless told otherwise; more than the requests at once are never needed.
+/// How long a connection is kept for the next request by default; more than the requests at once are never needed.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How a [`Client`](super::Client) works.
@@ -89,7 +89,7 @@ pub struct NamedRegistries {
 pub enum Access {
     /// Reading, for commands that only verify.
     Pull,
-    /// Reading and writing at once, so that one token does for a whole signing.
+    /// Reading and writing at once, so that one token is enough for a whole signing.
     PullPush,
 }
 

@@ -1,4 +1,4 @@
-//! Who answered: only the registry itself, at its own scheme, host and port, can ask for a login or refuse one.
+//! The origin of an answer: only the registry itself, at its own scheme, host and port, can ask for a login or refuse a login.
 //!
 //! Gets a request and the login to send it with, gives whatever answer comes back. What the target of a redirect, or of an
 //! upload's `Location`, asks for is its own affair: no login is for it, and its 401 or 403 is an error.

@@ -1,4 +1,4 @@
-//! Who an answer is from.
+//! The host that an answer comes from.
 //!
 //! Only the registry itself can say that something isn't there, or that it has no referrers API, and only in answer to the very request.
 //! What a token service answers, or a host that the registry redirects to, says nothing about that: a signature that "isn't there" would be
@@ -20,7 +20,7 @@ use super::request::Request;
 /// Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>
 const UNKNOWN: [&str; 3] = ["BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "NAME_UNKNOWN"];
 
-/// Who gave an answer, or was to give it.
+/// The host that gave an answer, or should have given it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Peer {
@@ -33,7 +33,7 @@ pub enum Peer {
 }
 
 impl Request<'_> {
-    /// Who answers this request from `url`. The registry answers over HTTPS too where its own name over plain HTTP redirects there.
+    /// Returns the host that answers this request from `url`. The registry answers over HTTPS too where its own name over plain HTTP redirects there.
     pub(super) fn peer(&self, url: &Url) -> Peer {
         let is_upgrade = self.url.scheme() == "http" && url.scheme() == "https";
         match endpoint::same_origin(&self.url, url) || (is_upgrade && endpoint::same_host(&self.url, url)) {
@@ -47,7 +47,7 @@ impl Request<'_> {
         self.peer(&answer.url) == Peer::Registry || (self.only_reads && says_unknown(&answer.refusal()))
     }
 
-    /// Who this request failed at, from `url`.
+    /// Returns the host at which this request failed, from `url`.
     pub(super) fn failed_at(&self, url: &Url, failure: &Failure) -> Peer {
         match failure {
             Failure::Refused(refusal) if self.only_reads && says_unknown(refusal) => Peer::Registry,

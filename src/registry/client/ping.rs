@@ -1,7 +1,7 @@
 //! How a registry wants logins, asked without one.
 //!
 //! Gets a request that was refused with a login, gives what the registry offers in `WWW-Authenticate`; the answer is taken for nothing
-//! else. Unlike other clients, which ask this first, this one asks only where the answer to a login doesn't say it.
+//! else. Other clients ask this first; this client asks only if the answer to a login doesn't say it.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Ping {
         if request.reads() {
             match self.ask(&request.again()).await {
                 Ok(found) => offered = found,
-                // Nobody gets what the request is for: an answer that can't be used is no failure of it.
+                // An answer that can't be used is ignored: the request is only for the challenge.
                 Err(error) if error.request().is_some_and(|request| request.failure.is_bad_answer()) => {}
                 Err(error) => return Err(error),
             }

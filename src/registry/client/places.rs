@@ -16,7 +16,7 @@ use http::Method;
 use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use crate::recent::Recent;
+use crate::recent::LruCache;
 
 /// Queueing alone lowers the limit no further: a registry far away answers unevenly without being busy.
 const LEAST_FOR_QUEUEING: u32 = 14;
@@ -35,7 +35,7 @@ const MAX_HOSTS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Places {
     most: u32,
-    hosts: Mutex<Recent<String, Host>>,
+    hosts: Mutex<LruCache<String, Host>>,
 }
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(super) struct Permit {
 impl Places {
     /// At most `most` requests at once for each host.
     pub(super) fn new(most: u32) -> Self {
-        Self { most: most.max(1), hosts: Mutex::new(Recent::new(MAX_HOSTS, usize::MAX, Host::bytes)) }
+        Self { most: most.max(1), hosts: Mutex::new(LruCache::new(MAX_HOSTS, usize::MAX, Host::bytes)) }
     }
 
     /// Waits for a place, which it needs before `deadline`. The caller bounds the time.
@@ -92,7 +92,7 @@ impl Places {
         deadline: Instant,
     ) -> Result<Permit, Duration> {
         let host = self.host(origin);
-        // A waiter that is dropped must not take the wake-up of the next one with it.
+        // A waiter that is dropped must not lose the wake-up of the next waiter.
         let baton = Baton::new(&host, urgent);
         loop {
             let held_until = {
@@ -105,7 +105,7 @@ impl Places {
                         state.in_flight += 1;
                         state.most_in_flight = state.most_in_flight.max(state.in_flight);
                         drop(state);
-                        // The next one may find a place too; it passes the wake-up on in its turn.
+                        // The next waiter may find a place too; it passes the wake-up on in its turn.
                         drop(baton);
                         return Ok(Permit { host, begun: now });
                     }
@@ -163,7 +163,7 @@ impl Permit {
     pub(super) fn went_well(&self, method: &Method) {
         let took = self.begun.elapsed();
         let mut state = lock(&self.host.state);
-        // A host that throttled gets so few requests that none of them waits for another: a slow answer counts as a good one there. Otherwise
+        // A host that throttled gets so few requests that none of them waits for another: a slow answer counts as good there. Otherwise
         // the limit would stay where "too many requests" left it.
         if state.queued(method, took) && !state.is_throttled {
             if self.begun >= state.lowered {
@@ -358,7 +358,7 @@ mod tests {
         assert!((&mut first).now_or_never().is_none());
         drop(urgent);
         drop(first.await);
-        // What is urgent and was given up holds nobody back.
+        // An urgent request that was given up doesn't hold other requests back.
         let _full = round.chain([permit(&places, "h", false).await]).collect::<Vec<_>>();
         let mut given_up = permit(&places, "h", true);
         assert!((&mut given_up).now_or_never().is_none());
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(limit(&places), 32);
     }
 
-    /// The quickest answer was one that needs no work, such as a challenge, or all are slow for a while.
+    /// The quickest answer needed no work, such as a challenge, or all are slow for a while.
     #[tokio::test(start_paused = true)]
     async fn a_host_that_throttled_gets_more_again_although_its_answers_are_slow() {
         let places = Places::new(8);

@@ -1,4 +1,4 @@
-//! Whether a registry holds something, without reading it, and whether it goes on to hold it.
+//! Whether a registry holds content, without reading it, and whether it keeps it.
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#checking-if-content-exists-in-the-registry>
 

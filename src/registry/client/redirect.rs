@@ -73,7 +73,7 @@ impl Redirect {
         let Some(home) = call.registry else { return };
         let measured = Measured {
             took,
-            // Storage may be closer than its registry, and what refuses for the moment may stand before it.
+            // Storage may be closer than its registry, and a proxy that refuses for the moment may be in front of it.
             shows_distance: endpoint::same_origin(home, call.url) && !retry::status_is_transient(status),
             is_write: *call.method == Method::PUT,
         };
@@ -93,7 +93,7 @@ pub(super) fn follow(location: &HeaderValue, url: &Url) -> Result<Url, BadAnswer
         return Err(BadAnswer::EmptyLocation);
     }
     let Some(next) = endpoint::named_by(&text, url) else {
-        return Err(BadAnswer::Location(crate::foreign::shown(
+        return Err(BadAnswer::Location(crate::foreign::escape(
             text.split('?').next().unwrap_or_default(),
             200,
         )));

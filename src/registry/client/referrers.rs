@@ -1,7 +1,7 @@
 //! Referrers: the manifests that name another as their subject, and what counts as a registry without the API for them.
 //!
 //! Registries without the API, and proxies before them, answer a request for it in many ways: the specification's 404, an error about
-//! the request, a refusal of every login, a page, or other JSON. [`NoApi`] is the one rule for all of them, for reading and for writing.
+//! the request, a refusal of every login, a page, or other JSON. [`NoApi`] is the rule for all of them, for reading and for writing.
 //! A list that fails on the way is never taken for an absent one.
 //!
 //! Some redirect the request to a host that refuses or throttles it, as ghcr.io did to pages of github.com
@@ -56,7 +56,7 @@ pub enum Referrers {
     NoApi(NoApi),
 }
 
-/// Why a registry counts as one without the referrers API.
+/// Why a registry counts as lacking the referrers API.
 #[derive(Debug)]
 pub enum NoApi {
     /// It doesn't know the address: 404 with any body, 405, 501.
@@ -73,14 +73,14 @@ pub enum NoApi {
 pub struct Listing {
     /// The descriptors, in their order, as they are written.
     pub descriptors: Vec<Bytes>,
-    /// Whether there are more than these: the list goes on behind [`MAX_REFERRERS`] or [`MAX_REFERRERS_BYTES`].
+    /// Whether there are more than these: the list continues after [`MAX_REFERRERS`] or [`MAX_REFERRERS_BYTES`].
     pub is_cut: bool,
     /// Why a later page could not be read, or that the pages don't end. What follows is not known.
     pub failed: Option<Box<RegistryError>>,
 }
 
 impl NoApi {
-    /// What an answer to the first request says; `None`: there is an API, or it can't be told.
+    /// What an answer to the first request says; `None`: there is an API, or it isn't certain.
     fn of(answer: &Answer, subject: &Digest) -> Option<Self> {
         match answer.status {
             StatusCode::OK if may_be_list(answer, subject) => None,
@@ -134,12 +134,12 @@ enum Walked {
 impl Client {
     /// The descriptors of all referrers of `subject` that `keeps` accepts, all pages.
     ///
-    /// Descriptors are filtered while a page is read. One that is longer than any of a signature is passed over. What a later page
+    /// Descriptors are filtered while a page is read. A descriptor that is longer than any of a signature is skipped. What a later page
     /// fails with is in the [`Listing`]: the first page shows that there is an API, so no answer to a later one says that there is none.
     ///
     /// # Errors
     ///
-    /// When it can't be told whether there are any: the registry fails, throttles, refuses the login, or its list breaks off.
+    /// If it isn't certain whether there are any: the registry fails, throttles, refuses the login, or its list breaks off.
     pub async fn referrers(
         &self,
         repository: &Repository,
@@ -226,7 +226,7 @@ impl Client {
         Ok(Walked::Cut)
     }
 
-    /// Asks for one page; for the first one not as often, where it isn't the registry that answers.
+    /// Asks for a page; for the first page less often, if another host than the registry answers.
     async fn page(&self, request: &Request<'_>, is_first: bool) -> Result<Reply, RegistryError> {
         let inner = &self.inner;
         let asked = AtomicU32::new(0);
@@ -287,12 +287,12 @@ fn endless(next: &Url, why: &str) -> BadAnswer {
     BadAnswer::EndlessPages(format!("{why}, {}", endpoint::redacted(next)))
 }
 
-/// Where the list goes on after this page.
+/// The address of the next page of the list.
 fn next_page(page: &Answer, home: &Url) -> Result<Option<Url>, BadAnswer> {
     let Some(next) = page.headers.get_all(LINK).iter().find_map(next) else { return Ok(None) };
     let next = follow(&next, &page.url)?;
     // A list has one owner. Without the login another host's page could only be a stranger's: what it
-    // leaves out would be signatures that nobody sees.
+    // leaves out would be signatures that no reader finds.
     if !endpoint::same_origin(home, &next) {
         return Err(BadAnswer::ElsewherePage(endpoint::redacted(&next)));
     }
@@ -309,7 +309,7 @@ fn is_blank(answer: &Answer) -> bool {
     answer.body.trim_ascii().is_empty()
 }
 
-/// Whether a success may be a list of referrers: an image index, or one that breaks off.
+/// Whether a success may be a list of referrers: an image index, or an incomplete index.
 fn may_be_list(answer: &Answer, subject: &Digest) -> bool {
     if is_blank(answer) || answer.not_html().is_err() || Digest::of(&answer.body) == *subject {
         return false;
@@ -349,7 +349,7 @@ fn each_of<'a>(reply: &'a Reply, each: &mut dyn FnMut(&'a RawValue, &Value)) -> 
                 if raw.get().len() > MAX_DESCRIPTOR_BYTES {
                     return;
                 }
-                // What nests too deep is no descriptor.
+                // JSON that nests too deep is not a descriptor.
                 if let Ok(descriptor) = serde_json::from_str(raw.get()) {
                     each(raw, &descriptor);
                 }

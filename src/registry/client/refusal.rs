@@ -1,7 +1,7 @@
 //! What a registry says when it does not do what it was asked: its codes and messages, or, where it
-//! doesn't speak the specification's language, what can be told of its answer.
+//! doesn't follow the specification, what can be derived from its answer.
 //!
-//! Everything here was written by somebody else: it is kept as [`Text`], and shown cut and escaped.
+//! Everything here comes from outside: it is kept as [`UntrustedText`], and shown cut and escaped.
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes>
 
@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::detail;
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 
 /// How much of an error answer is read. Error pages are smaller; what is more is not worth waiting for.
 pub(super) const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
@@ -28,7 +28,7 @@ const MAX_SEARCHED_BYTES: usize = 4096;
 /// A refusing answer: its status and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The HTTP status.
+    /// The HTTP status of the answer.
     pub status: StatusCode,
     /// What the body says.
     pub said: Said,
@@ -42,13 +42,13 @@ pub struct Refusal {
 pub enum Said {
     /// The specification's error list.
     Errors(Vec<ListedError>),
-    /// A web page: most often a proxy's, a login form, or a host that is no registry.
+    /// A web page: most often a proxy's, a login form, or a host that isn't a registry.
     Html {
         /// The page's title, if it has one.
-        title: Option<Text>,
+        title: Option<UntrustedText>,
     },
     /// Other text.
-    Text(Text),
+    Text(UntrustedText),
     /// Nothing.
     Nothing,
 }
@@ -57,15 +57,15 @@ pub enum Said {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedError {
     /// The code, such as `MANIFEST_UNKNOWN`.
-    pub code: Text,
+    pub code: UntrustedText,
     /// The message.
-    pub message: Text,
+    pub message: UntrustedText,
     /// What the detail says that the message doesn't.
-    pub detail: Text,
+    pub detail: UntrustedText,
 }
 
 impl ListedError {
-    fn texts(&self) -> [&Text; 3] {
+    fn texts(&self) -> [&UntrustedText; 3] {
         [&self.code, &self.message, &self.detail]
     }
 }
@@ -103,7 +103,9 @@ impl Refusal {
     /// All its words in lower case, to look for what products say.
     pub(super) fn words(&self) -> String {
         let texts: Vec<&str> = match &self.said {
-            Said::Errors(errors) => errors.iter().flat_map(ListedError::texts).map(Text::raw).collect(),
+            Said::Errors(errors) => {
+                errors.iter().flat_map(ListedError::texts).map(UntrustedText::raw).collect()
+            }
             Said::Html { title: Some(text) } | Said::Text(text) => vec![text.raw()],
             Said::Html { title: None } | Said::Nothing => Vec::new(),
         };
@@ -130,7 +132,7 @@ impl Refusal {
     }
 
     /// Whether a text only says what the status is: `Not Found`, `404 Not Found`.
-    fn is_reason(&self, text: &Text) -> bool {
+    fn is_reason(&self, text: &UntrustedText) -> bool {
         let text =
             text.raw().trim_start_matches(self.status.as_str()).trim_matches(|c: char| !c.is_alphanumeric());
         self.status.canonical_reason().is_some_and(|reason| text.eq_ignore_ascii_case(reason))
@@ -202,7 +204,7 @@ pub(super) fn is_html(content_type: Option<&str>, body: &[u8]) -> bool {
 }
 
 /// The text between `<title>` and `</title>`.
-pub(super) fn title(body: &[u8]) -> Option<Text> {
+pub(super) fn title(body: &[u8]) -> Option<UntrustedText> {
     let text = String::from_utf8_lossy(body);
     // Only ASCII changes its case, so the places found fit the text itself.
     let lower = text.to_ascii_lowercase();
@@ -263,7 +265,7 @@ fn gives_token(value: &Value) -> bool {
 
 /// What other JSON says: OAuth2's `error`, the names that token services and proxies use, RFC 9457's `title` and `detail`, and an object
 /// as `error`, as Google's services have it.
-fn other_json(value: &Value) -> Option<Text> {
+fn other_json(value: &Value) -> Option<UntrustedText> {
     if let Some(inner @ Value::Object(_)) = value.get("error") {
         return other_json(inner);
     }

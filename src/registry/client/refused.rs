@@ -132,7 +132,7 @@ impl Answer<'_> {
         matches!(self.refusal.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
     }
 
-    /// Who asks, and how often.
+    /// The caller, and how often it asks.
     fn access(&self) -> Option<String> {
         let Self { request, refusal, .. } = self;
         let registry = request.repository.registry();

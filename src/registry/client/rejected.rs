@@ -1,7 +1,7 @@
 //! What the refusal of a login means, and what is tried then.
 //!
 //! A login that was sent to the registry itself and was refused, or was of no use, may be one that a token service wants: the registry is
-//! asked once, by a bare request, how it wants logins. Some tell that only to those who send none: Harbor answers a login
+//! asked once, by a bare request, how it wants logins. Some answer that only without a login: Harbor answers a login
 //! that only its token service knows with `Basic`, ECR answers 400, and Harbor's policy about signatures answers 412 to all but tokens that may push.
 //!
 //! Harbor: <https://github.com/goharbor/harbor/blob/v2.13.0/src/server/middleware/util/util.go> (`SkipPolicyChecking`)
@@ -22,7 +22,7 @@ use super::ping::{Ping, offered_by};
 use super::request::{Reply, Request};
 use super::session::{Authorization, Kind, State};
 
-/// Takes in that `request` was refused with `authorization`; a reply is the answer that stands.
+/// Records that `request` was refused with `authorization`; a returned reply is final.
 pub(super) async fn reconsider(
     ping: &Ping,
     request: &Request<'_>,
@@ -47,7 +47,7 @@ pub(super) async fn reconsider(
     refused_as(ping, request, caller, (&mut state, &mut manner), authorization.kind, answer, tried).await
 }
 
-/// Takes in that `request` was refused as this kind of authorization, which is no token.
+/// Records that `request` was refused with this kind of authorization, which isn't a token.
 pub(super) async fn refused_as(
     ping: &Ping,
     request: &Request<'_>,
@@ -116,10 +116,10 @@ fn token_refused(
         StatusCode::FORBIDDEN => proven,
         status => matches!(status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST),
     };
-    // One that was good may have expired, whatever the registry calls that. A new one that allows as little does no better.
+    // A good token may have expired, whatever the registry calls that. A new token that allows as little does no better.
     let too_narrow = offered_by(request, &answer).bearers.iter().any(Bearer::wants_more);
     let may_have_expired = unauthorized && (!too_narrow || proven);
-    // Another request that was refused with the same token has already asked for a new one: that one is for all of them.
+    // Another request that was refused with the same token has already asked for a new token: all of them use it.
     let is_being_renewed = || state.pass(Instant::now()).is_none();
     if may_have_expired
         && !tried.renewed.contains(&login)
@@ -144,12 +144,12 @@ pub(super) fn is_about_login(
     if answer.refuses_login() {
         return true;
     }
-    // Of another host's answer, the login was no part.
+    // The login was not sent to another host.
     if !request.is_home(&answer.url) {
         return false;
     }
     match (answer.status, kind) {
-        // No request of ours has a precondition.
+        // No request here has a precondition.
         (StatusCode::PRECONDITION_FAILED, Kind::Basic(_) | Kind::Token(_)) => request.reads(),
         // ECR Public answers like this to a token that has expired.
         (StatusCode::BAD_REQUEST, Kind::Token(_)) => refuses(answer),

@@ -75,7 +75,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// One for the root of the same registry, on behalf of this one.
+    /// Makes a request for the root of the same registry, on behalf of this request.
     pub(super) fn for_root(&self) -> Self {
         let root = endpoint::root(&self.home);
         Self { writes: self.writes, ..Self::new(self.repository, self.home.clone(), root, self.only_reads) }

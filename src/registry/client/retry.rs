@@ -83,7 +83,7 @@ impl Backoff {
         }
         self.counters.retries.fetch_add(1, Ordering::Relaxed);
         let ms = wait.as_millis();
-        // Whoever watches should know what is waited for, but not hear of each lost connection.
+        // The log says what the client waits for, but not each lost connection.
         if wait >= Duration::from_secs(1) {
             tracing::info!(%error, attempt, ms, "again in a moment");
         } else {

@@ -94,7 +94,7 @@ impl Default for Session {
 }
 
 impl Session {
-    /// Another one that begins with all that is known in this one.
+    /// Makes a session that begins with all that this session knows.
     pub(super) async fn copy(&self) -> Self {
         let state = self.lock().await.copy();
         let in_use = Arc::clone(&state.in_use);
@@ -133,7 +133,7 @@ impl Session {
         bit != 0 && self.proven.load(Ordering::Relaxed) & bit == bit
     }
 
-    /// Whether a refused token of this login may be asked for anew: once, until one is let through to do the same.
+    /// Whether a refused token of this login may be renewed: once, until a token is accepted for the same.
     pub(super) fn may_renew(&self, login: Option<usize>, writes: bool) -> bool {
         let (bits, bit) = self.renewed.of(login, writes);
         bits.fetch_or(bit, Ordering::Relaxed) & bit == 0
@@ -233,7 +233,7 @@ impl State {
         pass
     }
 
-    /// Whether `pass` is the one in use; if not, another request has already seen to it.
+    /// Whether `pass` is in use; if not, another request has already replaced it.
     pub(super) fn is_current(&self, pass: &Authorization) -> bool {
         self.generation == pass.generation
     }

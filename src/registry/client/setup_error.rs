@@ -13,9 +13,9 @@ pub enum SetupError {
     /// A file of trusted certificates can't be read.
     #[error("cannot read the CA file {}", .path.display())]
     ReadRoots {
-        /// The file.
+        /// The path of the file or directory.
         path: PathBuf,
-        /// Why not.
+        /// What was reported about it.
         source: InputError,
     },
     /// A file of trusted certificates has none.
@@ -27,7 +27,7 @@ pub enum SetupError {
     /// One of the certificates in a file can't be used.
     #[error("certificate number {number} in {} is damaged", .path.display())]
     DamagedCertificate {
-        /// The file.
+        /// The path of the file or directory.
         path: PathBuf,
         /// Which: the first is 1.
         number: usize,
@@ -35,7 +35,7 @@ pub enum SetupError {
     /// A proxy variable's value.
     #[error(transparent)]
     Proxy(#[from] NotAProxy),
-    /// An `--insecure-registry` that is no registry's name.
+    /// An `--insecure-registry` that is not the name of a registry.
     #[error("\"{0}\" is not a registry, HOST or HOST:PORT")]
     Insecure(String),
     /// A `--registry-server-name` that no certificate can have.
@@ -47,15 +47,15 @@ pub enum SetupError {
     /// A folder with certificates of registries can't be read.
     #[error("cannot read the certificates in {}", .path.display())]
     CertsDir {
-        /// The folder.
+        /// The path of the file or directory.
         path: PathBuf,
-        /// Why not.
+        /// What was reported about it.
         source: InputError,
     },
     /// A client certificate or its key can't be used.
     #[error("cannot use {} as a client certificate: {fault}", .path.display())]
     ClientKey {
-        /// The file.
+        /// The path of the file or directory.
         path: PathBuf,
         /// Why not.
         fault: ClientKeyFault,

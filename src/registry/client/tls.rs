@@ -31,7 +31,7 @@ pub(super) const CA_BYTES: u64 = 16 * 1024 * 1024;
 /// The most files in a folder of CA certificates.
 pub(super) const CA_FILES: usize = 4096;
 
-/// The certificates that were named by somebody, checked.
+/// The certificates that the user named, after their check.
 #[derive(Clone, Debug)]
 pub(super) struct NamedRoots(Vec<CertificateDer<'static>>);
 
@@ -69,7 +69,7 @@ struct Shared {
     roots: RootCertStore,
     given: Given,
     config: Arc<ClientConfig>,
-    /// The one for proxies, which take whatever is spoken through them.
+    /// The configuration for proxies, which forward any protocol.
     of_proxy: Arc<ClientConfig>,
 }
 
@@ -86,7 +86,7 @@ impl Tls {
         })
     }
 
-    /// The configuration for the host and port of `url`: the only one that has its client certificate.
+    /// The configuration for the host and port of `url`: only this configuration has its client certificate.
     pub(super) fn of(&self, url: &Url) -> Result<Arc<ClientConfig>, SetupError> {
         let hosts = || self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = net::origin(url);
@@ -167,7 +167,7 @@ fn with_verifier(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(keys));
-    // HTTP/2 gains nothing with requests as small as ours, and is a lot of code.
+    // HTTP/2 gains nothing with such small requests, and is a lot of code.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -359,7 +359,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("..2026", folder.join("..data")).unwrap();
         assert_eq!(NamedRoots::read(&options).unwrap().0.len(), 2);
-        // What is no certificate lies beside them in many folders.
+        // Many folders also hold files that aren't certificates.
         let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
         for (name, text) in [("README", "garbage"), ("ca.key", &key), ("ca.srl", "01\n"), ("empty", "")] {
             std::fs::write(folder.join(name), text).unwrap();
@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(roots().unwrap(), (0, 1));
         std::fs::write(&file, ca_pem()).unwrap();
         assert_eq!(roots().unwrap(), (1, 1));
-        // A damaged one is skipped while there is a good one.
+        // A damaged certificate is skipped if there is a good certificate.
         let damaged = pem().replacen("MII", "M!I", 1);
         std::fs::write(&file, damaged.clone() + &ca_pem() + &damaged).unwrap();
         assert_eq!(roots().unwrap(), (1, 1));

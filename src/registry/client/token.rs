@@ -163,7 +163,7 @@ impl TokenService {
             // Without its query, and without the user that it may name.
             let end = service.realm.split('?').next().unwrap_or_default();
             let end = end.rsplit('@').next().unwrap_or_default();
-            return Err(fail(Failure::BadAnswer(BadAnswer::TokenService(crate::foreign::shown(end, 200)))));
+            return Err(fail(Failure::BadAnswer(BadAnswer::TokenService(crate::foreign::escape(end, 200)))));
         };
         let insecure = self.insecure.names(request.repository);
         let may = match with_login {
@@ -254,7 +254,7 @@ impl Asked {
         Self { method: Method::POST, url, authorization: None, body: Some(Bytes::from_owner(form)) }
     }
 
-    /// The same question in the other way, where the service doesn't take this one: a GET by 405, a POST by 405 or 404.
+    /// The other kind of request, if the service refuses this kind: a GET by 405, a POST by 405 or 404.
     ///
     /// <https://github.com/containerd/containerd/blob/v2.1.0/core/remotes/docker/authorizer.go> (`fetchTokenWithOAuth`)
     fn otherwise(&self, status: StatusCode, url: Url, ask: &Ask, login: &Login) -> Option<Self> {

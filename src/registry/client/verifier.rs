@@ -91,7 +91,7 @@ fn explained(
 ) -> rustls::Error {
     let rustls::Error::InvalidCertificate(certificate) = &error else { return error };
     let Some(reason) = Distrust::of(certificate) else { return error };
-    // The last of the chain that was sent is the one whose issuer the reader lacks.
+    // The last certificate of the sent chain is the certificate whose issuer is missing.
     let last = intermediates.last().filter(|_| reason == Distrust::Issuer).unwrap_or(end_entity);
     let untrusted = OtherError(Arc::new(Untrusted { issuer: issuer_name(last), reason }));
     rustls::Error::InvalidCertificate(CertificateError::Other(untrusted))

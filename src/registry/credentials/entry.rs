@@ -1,7 +1,7 @@
 //! One entry of a credentials file: its fields become a login.
 //!
 //! The decoding is the crate `docker_credential`'s, and this is the only place that calls it. It is handed
-//! one entry at a time, under a key of ours, without helpers: what it does beyond that is wrong for us, and
+//! one entry at a time, under a key made here, without helpers: what it does beyond that is wrong for us, and
 //! each point has its test below.
 //!
 //! * It looks for one key in one file, compares whole hosts only, and of Docker Hub's names knows some:
@@ -9,11 +9,11 @@
 //! * It waits for a helper without a time limit, and a helper's failure shows what the helper wrote to
 //!   standard output, where secrets are written: helpers are [`super::helper`]'s. The configuration it gets
 //!   has none.
-//! * Its errors don't say which entry they are about; ours do.
+//! * Its errors don't say which entry they are about; the errors here do.
 //! * An empty `identitytoken` or `auth` is a login to it; docker takes them for absent, and so they are
 //!   left out.
 //! * It refuses line breaks in `auth`, which Go's base64 skips, so that docker takes what `base64` wraps.
-//! * It takes an `auth` without looking at a `username` that stands beside it alone, and takes an
+//! * It takes an `auth` without looking at a lone `username` beside it, and takes an
 //!   `identitytoken` without looking at a broken `auth`.
 //! * It reads a user name without a password as no login at all, that is, anonymous access.
 //! * What it returns has a `Debug` that shows the password: it is taken apart at once.
@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use crate::registry::keychain::Login;
 use crate::secret::Secret;
 
-/// The fields of an entry that make a login; an absent one is empty, as docker has it.
+/// The fields of an entry that make a login; an absent field is empty, as for docker.
 #[derive(Default)]
 pub(super) struct Fields {
     /// base64 of `USER:PASSWORD`.
@@ -40,7 +40,7 @@ pub(super) struct Fields {
     pub(super) registry_token: Zeroizing<String>,
 }
 
-/// Why an entry is no login. The content is never told.
+/// Why an entry is not a login. The content is never shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntryError {
@@ -80,7 +80,7 @@ struct Given<'a> {
     identitytoken: &'a str,
 }
 
-/// The key of the one entry that is handed over.
+/// The key of the only entry that is passed to the library.
 const SERVER: &str = "entry";
 
 impl Fields {
@@ -99,7 +99,7 @@ impl Fields {
 
     /// The first of them.
     fn login(&self) -> Result<Option<Login>, EntryError> {
-        // Line breaks only: other blanks are no base64 to docker either.
+        // Only line breaks: docker doesn't accept other blanks in base64 either.
         let auth = Zeroizing::new(self.auth.replace(['\r', '\n'], ""));
         let basic = self.basic(&auth)?;
         if !self.identity_token.is_empty() {

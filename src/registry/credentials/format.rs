@@ -1,14 +1,14 @@
 //! A credentials file's bytes: docker's `config.json`, a Secret's `.dockerconfigjson`, podman's
 //! `auth.json`, and the older `.dockercfg`.
 //!
-//! The form is told by content. With `auths`, `credHelpers` or `credsStore` in it, it is the first three's;
+//! The content decides the form. With `auths`, `credHelpers` or `credsStore` in it, it is the first three's;
 //! with nothing but other settings of docker's, it is a `config.json` without credentials; otherwise it is
 //! a `.dockercfg`, whose entries are the top level itself. Field names compare without case, as Go reads
 //! them.
 //!
 //! Refused is a file that can't be understood as a whole: what is not JSON, and a part that is there twice. An entry that can't be used
 //! (of a wrong shape, no login, a helper's name that is not a plain file name) is an error only for the registry that it is for: files are
-//! shared, and most of their entries are for others. A key that names no registry is for nobody.
+//! shared, and most of their entries are for others. A key that doesn't name a registry is ignored.
 //!
 //! No error shows what the file holds, beyond the names of entries: JSON errors carry a position only.
 //!
@@ -54,16 +54,16 @@ pub(super) enum Answer {
     Broken(FormatError),
 }
 
-/// Why bytes are no credentials file. Never shows what they hold.
+/// Why bytes are not a credentials file. Never shows their content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
     /// It isn't JSON.
     #[error("it is not JSON (line {line}, column {column})")]
     Json {
-        /// Counted from 1.
+        /// The line in the input, counted from 1.
         line: usize,
-        /// Counted from 1.
+        /// The column in that line, counted from 1.
         column: usize,
     },
     /// It is JSON, but not an object.
@@ -100,7 +100,7 @@ pub enum FormatError {
 }
 
 /// Settings of docker's `config.json` that have nothing to do with credentials, in lower case. Only asked
-/// where there is neither `auths` nor a helper, to tell a bare `config.json` from a `.dockercfg`.
+/// where there is neither `auths` nor a helper, to distinguish a bare `config.json` from a `.dockercfg`.
 const OTHER_SETTINGS: [&str; 25] = [
     "aliases",
     "clipluginsextradirs",
@@ -133,7 +133,7 @@ const OTHER_SETTINGS: [&str; 25] = [
 ///
 /// # Errors
 ///
-/// If the bytes are no credentials file.
+/// If the bytes are not a credentials file.
 pub fn parse(bytes: &[u8]) -> Result<Config, FormatError> {
     let top: Object<'_> = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => FormatError::NotObject,
@@ -189,7 +189,7 @@ fn entries(object: &Object<'_>) -> Vec<Rule> {
     object.0.iter().flat_map(rules).collect()
 }
 
-/// The rule of an entry; `None`: its key is for nobody.
+/// The rule of an entry; `None`: its key matches no registry.
 fn rule(name: &str, answer: Answer) -> Option<Rule> {
     let (key, name) = (key_of(name)?, key::shown(name));
     if let Answer::Broken(error) = &answer {

@@ -32,7 +32,7 @@ use zeroize::Zeroizing;
 use crate::foreign;
 use crate::mask::Mask;
 use crate::process::ProgramEnvironment;
-use crate::recent::Recent;
+use crate::recent::LruCache;
 use crate::registry::keychain::Login;
 use crate::secret::Secret;
 
@@ -88,12 +88,12 @@ pub enum HelperError {
     /// It said that it failed.
     #[error("it ended with {status}, and {}", .stderr.as_ref().map_or("said nothing".to_owned(), |said| format!("said: {said}")))]
     Exit {
-        /// How it ended.
+        /// The HTTP status of the answer.
         status: std::process::ExitStatus,
         /// What it wrote to standard error, cut and escaped.
         stderr: Option<String>,
     },
-    /// Its answer is no credential.
+    /// The answer of the helper is not a credential.
     #[error("its answer is not {{\"Username\": …, \"Secret\": …}}")]
     Answer,
     /// It didn't answer in time, and was killed.
@@ -115,7 +115,7 @@ pub(super) struct Helpers {
     path: Vec<PathBuf>,
     environment: ProgramEnvironment,
     limit: Duration,
-    answers: Mutex<Recent<Question, OnceCell<Said>>>,
+    answers: Mutex<LruCache<Question, OnceCell<Said>>>,
 }
 
 impl fmt::Debug for Helpers {
@@ -132,7 +132,7 @@ impl Helpers {
     pub(super) fn new(environment: ProgramEnvironment, limit: Duration) -> Self {
         let path = environment.get("PATH").unwrap_or_default();
         let path = std::env::split_paths(path).filter(|folder| folder.is_absolute()).collect();
-        Self { path, environment, limit, answers: Mutex::new(Recent::new(MAX_ANSWERS, usize::MAX, |_| 0)) }
+        Self { path, environment, limit, answers: Mutex::new(LruCache::new(MAX_ANSWERS, usize::MAX, |_| 0)) }
     }
 
     /// Asks `helper` for `server`, unless it was asked before; whoever comes meanwhile waits for that answer.
@@ -175,7 +175,7 @@ impl Helpers {
         let login = understand(&told)?;
         if login.is_none() {
             // Some helpers answer so when they failed, and say why on standard error only.
-            let said = foreign::shown_bytes(told.stderr.trim_ascii(), SHOWN_STDERR_BYTES);
+            let said = foreign::escape_bytes(told.stderr.trim_ascii(), SHOWN_STDERR_BYTES);
             tracing::warn!(
                 helper = helper.program(),
                 server,
@@ -318,7 +318,7 @@ fn understand(told: &Told) -> Result<Option<Login>, HelperError> {
         if not_found {
             return Ok(None);
         }
-        let said = foreign::shown_bytes(told.stderr.trim_ascii(), SHOWN_STDERR_BYTES);
+        let said = foreign::escape_bytes(told.stderr.trim_ascii(), SHOWN_STDERR_BYTES);
         let said = printed(told).text(&said).into_owned();
         return Err(HelperError::Exit { status: told.status, stderr: (!said.is_empty()).then_some(said) });
     }

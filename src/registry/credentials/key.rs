@@ -46,7 +46,7 @@ pub(super) struct Key {
 enum Host {
     /// This one.
     Exact {
-        /// The host itself.
+        /// The registry in the form `HOST[:PORT]`.
         host: String,
         /// The host's one name on the default port, which Docker Hub's hosts share.
         by_default: String,
@@ -72,7 +72,7 @@ pub(super) struct Target {
 
 /// How well a key fits; the smaller, the earlier its credential is tried.
 ///
-/// Exact hosts come before patterns, as the kubelet has it, and longer paths before shorter ones.
+/// Exact hosts come before patterns, as in the kubelet, and longer paths before shorter ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fit {
     pattern: bool,
@@ -156,7 +156,7 @@ pub(super) fn is_out_of_reach(text: &str) -> bool {
 /// A key as messages show it: cut, escaped, and without the user and password of `https://user:password@host`.
 pub(super) fn shown(text: &str) -> String {
     let name = text.rfind('@').and_then(|at| text.get(at + 1..)).unwrap_or(text);
-    foreign::shown(name, SHOWN_BYTES)
+    foreign::escape(name, SHOWN_BYTES)
 }
 
 /// The text behind `http://` or `https://`, and which of them it was.

@@ -2,15 +2,15 @@
 //!
 //! All files of all [`Places`] are read and merged. For a repository, every entry that fits is given, in
 //! this order: exact hosts before patterns (`*.example.com`), longer paths before shorter ones, earlier
-//! files before later ones, and in one file `credHelpers` before `auths`. One login is given once.
+//! files before later ones, and in one file `credHelpers` before `auths`. Each login is returned once.
 //! `credsStore`, the helper for everything else, is asked when no entry gave a login; as in docker, a `credHelpers`
-//! entry stands in its place for its host, and an empty one means none.
+//! entry replaces it for its host, and an empty entry means none.
 //!
 //! Refused, always with an error and never by anonymous access: files that can't be read or understood
 //! (found at once, exit code 2), entries that can't be used (found when a repository would use them, exit code 2), and helpers that fail
 //! (found then too, exit code 1). A
 //! helper that answers that it has no credential has not failed, whether `credHelpers` or `credsStore`
-//! named it: docker then goes on without, since many registries are public in part, and so do we, with a
+//! named it: docker then continues without a login, since many registries are public in part, and so does Stepseal, with a
 //! warning in the log.
 //!
 //! Spec: <https://docs.docker.com/reference/cli/docker/login/#credential-stores>
@@ -46,13 +46,13 @@ pub enum CredentialError {
     /// A place that the user named isn't there.
     #[error("there are no credentials at {}", .path.display())]
     Missing {
-        /// The place.
+        /// The path of the file or directory.
         path: PathBuf,
     },
     /// A directory that the user named holds none of the files.
     #[error("the credentials directory {} holds none of {}", .path.display(), FILE_NAMES.join(", "))]
     NoFile {
-        /// The directory.
+        /// The path of the file or directory.
         path: PathBuf,
     },
     /// It is there, but can't be read.
@@ -60,27 +60,27 @@ pub enum CredentialError {
     Read {
         /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// What was reported about it.
         source: std::io::Error,
     },
     /// It is a directory, a pipe, a device.
     #[error("the credentials in {} are not a regular file", .path.display())]
     NotRegular {
-        /// Where.
+        /// The path of the file or directory.
         path: PathBuf,
     },
     /// It is longer than [`MAX_FILE_BYTES`].
     #[error("the credentials in {} are longer than {MAX_FILE_BYTES} bytes", .path.display())]
     TooBig {
-        /// The file.
+        /// The path of the file or directory.
         path: PathBuf,
     },
     /// It isn't a credentials file.
     #[error("cannot use the credentials in {}", .path.display())]
     Format {
-        /// The file.
+        /// The path of the file or directory.
         path: PathBuf,
-        /// Why.
+        /// What was reported about it.
         source: FormatError,
     },
     /// What a Secret of the cluster holds isn't a credentials file, or the entry of a file or Secret that a repository would use can't be
@@ -89,7 +89,7 @@ pub enum CredentialError {
     Document {
         /// The file; or the Secret, and who names it.
         origin: String,
-        /// Why.
+        /// What was reported about it.
         source: FormatError,
     },
     /// A credential helper failed.
@@ -97,7 +97,7 @@ pub enum CredentialError {
     Helper {
         /// The helper's file name.
         program: String,
-        /// The registry it was asked for, as it was told.
+        /// The registry that the helper was asked for.
         server: String,
         /// The helper, and the part of which file names it.
         origin: String,
@@ -238,7 +238,7 @@ impl FileKeychain {
         let target = Target::of(repository, self.plain_http.has(repository));
         let mut fitting: Vec<_> =
             self.rules.iter().filter_map(|rule| rule.rule.key.fit(&target).map(|fit| (fit, rule))).collect();
-        // Stable, so equal ones stay in the order of their sources.
+        // Stable, so equal entries stay in the order of their sources.
         fitting.sort_by_key(|(fit, _)| *fit);
 
         let mut found = Vec::new();

@@ -20,7 +20,7 @@ use crate::input::shared_folder::{Found, SharedFolder};
 use crate::input::{self, InputError};
 
 /// The files that a directory may hold, in the order in which they are read: Kubernetes' name, docker's,
-/// docker's old one.
+/// docker's old format of the file.
 pub const FILE_NAMES: [&str; 3] = [".dockerconfigjson", "config.json", ".dockercfg"];
 
 /// The longest credentials file: Kubernetes lets no Secret be longer.
@@ -29,7 +29,7 @@ pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// A file or a directory that credentials are read from.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// Where.
+    /// The path of the file or directory.
     path: PathBuf,
     /// Whether it was asked for by name, so that its absence is an error.
     required: bool,
@@ -37,7 +37,7 @@ pub struct Place {
     shared: Option<SharedFolder>,
 }
 
-/// Every place that credentials are read from, the first one first. Which these are by default, the configuration knows.
+/// Every place that credentials are read from, in order. The configuration has the defaults.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     /// The places, in their order.
@@ -68,7 +68,7 @@ impl Places {
         })
     }
 
-    /// Reads every file of every place; one that several places name is read once.
+    /// Reads every file of every place; a file that several places name is read once.
     pub(super) fn read(&self) -> Result<Contents, CredentialError> {
         let mut files: Vec<CredentialsFile> = Vec::new();
         let mut unread = Vec::new();

@@ -16,13 +16,13 @@ pub enum AgentError {
     /// The kernel takes no longer path for a socket.
     #[error("the path of an agent's socket has {limit} bytes at most")]
     LongAddress {
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// Nobody listens.
+    /// No process listens at the address.
     #[error("no agent listens at {address}")]
     Absent {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
         /// What the system says.
         source: std::io::Error,
@@ -30,7 +30,7 @@ pub enum AgentError {
     /// The socket is there and can't be used.
     #[error("cannot connect to the agent at {address}")]
     Connect {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
         /// What the system says.
         source: std::io::Error,
@@ -40,29 +40,29 @@ pub enum AgentError {
         "the request for the agent at {address} would be longer than {limit} bytes, the most that an agent takes"
     )]
     TooLong {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
     /// The connection ended before the answer did.
     #[error("the agent at {address} ended the connection without an answer")]
     Lost {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
-        /// What came instead.
+        /// What the HTTP library reported.
         source: hyper::Error,
     },
     /// No answer in time.
     #[error("the agent at {address} has not answered within the time limit of the run")]
     TimedOut {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
     },
     /// Not what an agent says.
     #[error("what listens at {address} is no agent of Stepseal's: {what}")]
     Answer {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
         /// What is wrong with it.
         what: &'static str,
@@ -70,7 +70,7 @@ pub enum AgentError {
     /// It has another key than it must have.
     #[error("the agent at {address} has the key {given}, and must have {expected} of {origin}")]
     OtherKey {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
         /// The fingerprint of its key.
         given: String,
@@ -82,7 +82,7 @@ pub enum AgentError {
     /// No key says that it is the agent, and it is another user's.
     #[error("what listens at {address} belongs to the user {user}, and no key says that it is the agent")]
     OtherUser {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
         /// Whose it is, by number.
         user: u32,
@@ -92,24 +92,24 @@ pub enum AgentError {
         "another process could have made the socket of the agent at {address}, and no key says that it is the agent"
     )]
     Folder {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
-        /// How.
+        /// Why the directory of the socket is not safe.
         source: Box<FolderError>,
     },
     /// The agent has decided against it.
     #[error("the agent at {address} refuses to sign ({})", said.code())]
     Refused {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
-        /// Its reasons.
+        /// The reasons that the agent gave.
         #[source]
         said: Box<Said>,
     },
     /// It signed something else, or with another key.
     #[error("the signature of the agent at {address} is not one of this payload by the key that it names")]
     Signature {
-        /// Where.
+        /// The address of the agent that was asked.
         address: AgentAddress,
         /// What is wrong with it.
         source: VerifyError,
@@ -120,7 +120,7 @@ pub enum AgentError {
     /// The question can't be written down.
     #[error("cannot write the question for the agent")]
     Json(#[source] serde_json::Error),
-    /// The same.
+    /// The request can't be written as JSON.
     #[error("cannot write the question for the agent")]
     Http(#[source] ::http::Error),
 }

@@ -23,7 +23,7 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024;
 /// How often a question is asked at most. An agent whose connections are all taken closes some, and one without room says so.
 const MAX_ATTEMPTS: u32 = 6;
 
-/// What came back.
+/// The answer of the agent.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,

@@ -20,7 +20,7 @@ pub enum Kind {
 pub struct UnknownKind;
 
 impl Kind {
-    /// All of them.
+    /// Every kind of signature that an agent makes.
     pub const ALL: [Self; 3] = [Self::Image, Self::Attestation, Self::Run];
 
     /// Its name in settings, log and answers.

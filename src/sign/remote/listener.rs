@@ -28,7 +28,7 @@ pub enum FolderError {
     /// The folder can't be looked at.
     #[error("cannot look at the folder {}", shown(.folder))]
     Look {
-        /// The folder.
+        /// The directory of the socket.
         folder: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -36,9 +36,9 @@ pub enum FolderError {
     /// It is another user's.
     #[error("the folder {} belongs to the user {owner}, not to the agent's user {user}", shown(.folder))]
     Owner {
-        /// The folder.
+        /// The directory of the socket.
         folder: PathBuf,
-        /// Its owner's number.
+        /// The user ID of its owner.
         owner: u32,
         /// The number of the agent's user.
         user: u32,
@@ -46,17 +46,17 @@ pub enum FolderError {
     /// Others can write to it.
     #[error("other users can write to the folder {} (mode {mode:04o})", shown(.folder))]
     Writable {
-        /// The folder.
+        /// The directory of the socket.
         folder: PathBuf,
-        /// Its owner's number.
+        /// The user ID of its owner.
         owner: u32,
-        /// Its permissions.
+        /// The permission bits of the directory.
         mode: u32,
     },
 }
 
 fn shown(path: &Path) -> String {
-    foreign::shown(&path.display().to_string(), 512)
+    foreign::escape(&path.display().to_string(), 512)
 }
 
 explain! { FolderError,

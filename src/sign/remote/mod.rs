@@ -57,7 +57,7 @@ const SHORT: Duration = Duration::from_secs(10);
 pub struct AgentAddress(PathBuf);
 
 impl AgentAddress {
-    /// The socket's path.
+    /// Returns the path of the socket.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -96,7 +96,7 @@ pub struct Expected {
 /// The key that an agent must have.
 #[derive(Clone, Debug)]
 pub struct PinnedKey {
-    /// The key.
+    /// The public key of the agent.
     pub key: PublicKey,
     /// Where it came from, for people.
     pub origin: String,

@@ -36,7 +36,7 @@ pub(crate) struct SignRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct SignImageRequest {
-    /// `REPOSITORY@sha256:…`
+    /// The image in the form `REPOSITORY@sha256:…`.
     pub image: String,
     /// `simplesigning`, the default, or `cosign-sign-v1`.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
@@ -44,7 +44,7 @@ pub(crate) struct SignImageRequest {
     /// The `docker-reference` to sign; absent: the image's repository.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text")]
     pub identity: Option<String>,
-    /// Annotations to sign.
+    /// Annotations to sign with the image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
@@ -77,7 +77,7 @@ pub(crate) struct PublicKeyAnswer {
     pub pem: String,
     /// What it verifies, for people.
     pub algorithm: String,
-    /// Its OpenSSH fingerprint.
+    /// The OpenSSH fingerprint of the key.
     pub key_id: String,
     /// Its hint in Sigstore bundles.
     pub hint: String,
@@ -87,7 +87,7 @@ pub(crate) struct PublicKeyAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HealthAnswer {
-    /// `ok`
+    /// The text `ok` of a healthy agent.
     pub status: String,
     /// How many signatures it has given.
     pub signatures: u64,
@@ -98,7 +98,7 @@ pub(crate) struct HealthAnswer {
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Why.
+    /// The reason of the refusal.
     pub error: ProblemDetail,
 }
 
@@ -112,7 +112,7 @@ pub struct ProblemDetail {
     /// What led to it, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
-    /// What to do.
+    /// What the client can do about it.
     #[serde(rename = "do", default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }

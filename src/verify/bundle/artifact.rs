@@ -19,7 +19,7 @@ pub enum Artifact {
     Read(Box<Digests>),
     /// Bytes of which only this digest is known, as long as its algorithm makes it.
     Digest(Hash, Vec<u8>),
-    /// Not known: the caller looks at the statement's subjects himself. Nothing but a DSSE envelope can be verified so.
+    /// Not known: the caller checks the statement's subjects. Only a DSSE envelope can be verified this way.
     Unchecked,
 }
 
@@ -59,7 +59,7 @@ impl Wanted {
     }
 }
 
-/// The digests of bytes that have been read. Where the bytes were kept, what nobody asked for yet is made once it is needed.
+/// The digests of bytes that have been read. If the bytes were kept, a missing digest is computed when it is needed.
 #[derive(Clone)]
 pub struct Digests {
     sha256: [u8; 32],

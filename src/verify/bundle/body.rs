@@ -1,7 +1,7 @@
 //! What is logged: that an entry is of this signature, by this certificate or key, of this artifact.
 //!
-//! Without it an entry of anything else could stand in a bundle and vouch for a time: CVE-2022-36056. An entry's body is canonical JSON, whose
-//! bytes the log vouches for, so what is in it beyond what is read here can be passed over.
+//! Without this check, the entry of something else could be in a bundle and prove a time: CVE-2022-36056. An entry's body is canonical JSON, whose
+//! bytes the log proves, so fields that are not read here can be ignored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

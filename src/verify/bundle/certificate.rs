@@ -63,7 +63,7 @@ pub const WORKFLOW_CLAIMS: [(&str, &str, Oid); 5] = [
 pub struct SignerCertificate {
     pub(super) own: X509,
     pub(super) key: PublicKey,
-    /// What came with it, but for what vouches for itself.
+    /// The certificates that came with it, without self-signed certificates.
     between: Vec<X509>,
 }
 
@@ -72,14 +72,14 @@ pub struct SignerCertificate {
 pub struct Identity {
     /// The subject alternative names: what kind, and the name.
     pub names: Vec<(&'static str, String)>,
-    /// The OIDC issuer that vouched for it; `None` if the authority doesn't say.
+    /// The OIDC issuer of the identity; `None` if the certificate doesn't name it.
     pub issuer: Option<String>,
     /// What else Fulcio says of the build, by the names of its documentation.
     pub claims: BTreeMap<&'static str, String>,
 }
 
 impl SignerCertificate {
-    /// Reads a certificate and what came with it, of which what vouches for itself is passed over.
+    /// Reads a certificate and those that came with it, and skips self-signed certificates.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl SignerCertificate {
         let own = X509::parse(der)?;
         let parsed = &own.parsed;
         let mut between = others.iter().map(|der| X509::parse(der)).collect::<Result<Vec<_>, _>>()?;
-        // A root: it vouches for itself alone, and believing it is up to the trusted root.
+        // A root: it is self-signed, and only the trusted root decides whether it is trusted.
         between.retain(|other| !other.is_self_issued());
         let usage = extension::<x509_cert::ext::pkix::KeyUsage>(parsed, "key usage")?;
         if usage.is_some_and(|usage| !usage.digital_signature()) {
@@ -148,7 +148,7 @@ impl SignerCertificate {
     pub fn identity(&self) -> Result<Identity, CertificateError> {
         let names = extension::<SubjectAltName>(&self.own.parsed, "subject alternative name")?;
         let names = names.iter().flat_map(|names| &names.0).filter_map(name);
-        // An empty name is nobody's, and an empty issuer is none.
+        // An empty name is not an identity, and an empty issuer counts as absent.
         let names = names.filter(|(_, name)| !name.is_empty()).collect();
         let v2 = utf8(&self.own.parsed, FULCIO_ISSUER_V2)?;
         let v1 = raw(&self.own.parsed, FULCIO_ISSUER_V1)
@@ -244,6 +244,6 @@ impl Identity {
     pub(super) fn shown(&self) -> String {
         let names: Vec<&str> = self.names.iter().map(|(_, name)| name.as_str()).collect();
         let names = names.join(", ");
-        if names.is_empty() { "nobody's".to_owned() } else { format!("\"{}\"", foreign::shown(&names, 300)) }
+        if names.is_empty() { "nobody's".to_owned() } else { format!("\"{}\"", foreign::escape(&names, 300)) }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://github.com/C2SP/C2SP/blob/main/tlog-checkpoint.md>, <https://github.com/C2SP/C2SP/blob/main/signed-note.md>.
 //!
-//! A note may have signatures of several parties. One by the log's own key must be there and right; those of keys that nobody here knows are
+//! A note may have signatures of several parties. One by the log's own key must be there and right; those by unknown keys are
 //! passed over, as the specification wants it: of witnesses (cosignatures), whose keys no trusted root holds yet, or of a key that a log
 //! is about to change to.
 //!
@@ -31,7 +31,7 @@ pub struct Checkpoint<'a> {
 /// One signature of a note.
 #[derive(Debug)]
 pub struct NoteSignature<'a> {
-    /// The signer's name.
+    /// The name that the input has.
     pub name: &'a str,
     /// The first bytes of a hash that says which key.
     pub hint: [u8; 4],

@@ -11,7 +11,7 @@ use super::signature;
 use crate::formats::cosign_statement::PAYLOAD_TYPE;
 use crate::formats::dsse::{self, KeyedSignature};
 use crate::formats::statement::STATEMENT_TYPES;
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 use crate::key::PublicKey;
 
 /// An envelope with one signature, which may or may not be right.
@@ -27,11 +27,11 @@ impl Envelope {
         Self { payload_type, payload, signature }
     }
 
-    /// Reads an envelope that stands alone, as `.att` layers and annotations hold it: one for each of its signatures.
+    /// Reads an envelope outside a bundle, as in `.att` layers and annotations, and returns one for each of its signatures.
     ///
     /// # Errors
     ///
-    /// [`BundleError::Format`]: it is no envelope, has no signature, or more than one can mean well.
+    /// [`BundleError::Format`]: it is not an envelope, has no signature, or has more signatures than any honest signer makes.
     pub fn parse(bytes: &[u8]) -> Result<Vec<Self>, BundleError> {
         let read = dsse::read(bytes).map_err(|e| BundleError::Format(FormatError::Envelope(e)))?;
         Ok(Self::each(&read).collect())
@@ -89,12 +89,12 @@ impl Envelope {
             return Ok(());
         }
         if *self.payload_type != *PAYLOAD_TYPE {
-            return Err(ContentError::PayloadType { found: crate::foreign::shown(&self.payload_type, 120) });
+            return Err(ContentError::PayloadType { found: crate::foreign::escape(&self.payload_type, 120) });
         }
         let head = json::value_without(&self.payload, "predicate", HEAD).map_err(ContentError::Statement)?;
         let statement: Statement = serde_json::from_value(head).map_err(ContentError::Statement)?;
         if !STATEMENT_TYPES.contains(&statement._type.as_str()) {
-            return Err(ContentError::StatementType { found: crate::foreign::shown(&statement._type, 120) });
+            return Err(ContentError::StatementType { found: crate::foreign::escape(&statement._type, 120) });
         }
         let digests = statement.subject.iter().flat_map(|subject| subject.digest.iter().flatten());
         if digests.clone().count() > SUBJECTS {
@@ -103,7 +103,7 @@ impl Envelope {
         if digests.clone().any(|(name, hex)| artifact.has_digest(name, hex)) {
             return Ok(());
         }
-        let found = digests.map(|(name, hex)| crate::foreign::shown(&format!("{name}:{hex}"), 140));
+        let found = digests.map(|(name, hex)| crate::foreign::escape(&format!("{name}:{hex}"), 140));
         Err(ContentError::Subject { wanted: artifact.to_string(), found: found.take(3).collect() })
     }
 }
@@ -111,7 +111,7 @@ impl Envelope {
 /// The most digests that a statement is searched for.
 const SUBJECTS: usize = 32 * 1024;
 /// What a statement without its predicate may take in memory: so many subjects fit.
-const HEAD: Limit = Limit::memory(64 * 1024 * 1024);
+const HEAD: MemoryLimit = MemoryLimit::memory(64 * 1024 * 1024);
 
 #[derive(Deserialize)]
 struct Statement {

@@ -8,7 +8,7 @@ mod timestamp;
 
 use crate::explain::explain;
 use crate::json_lines::LinesError;
-use crate::known_format::Wanted;
+use crate::known_format::WantedFormat;
 
 pub use certificate::{CertificateError, SctError};
 pub use content::ContentError;
@@ -20,7 +20,7 @@ pub use timestamp::TimestampError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// It is no bundle, or not whole.
+    /// The bytes are not a bundle, or the bundle is incomplete.
     #[error("this is no Sigstore bundle that can be verified")]
     Format(#[source] FormatError),
     /// The signature, or what it is of.
@@ -121,7 +121,7 @@ impl BundleError {
 
 explain! { BundleError,
     Self::None(refused) => ["bundle-none-counts", Failed, hint refused.iter().find_map(|(_, error)| error.hint())],
-    Self::Format(FormatError::Other(known)) => ["bundle-other-format", Failed, text known.hint(Wanted::Bundle)],
+    Self::Format(FormatError::Other(known)) => ["bundle-other-format", Failed, text known.hint(WantedFormat::Bundle)],
     Self::Format(FormatError::Lines(LinesError::TooMany { .. })) => ["bundle-many", Failed, "give fewer bundles at a time"],
     Self::Format(FormatError::MediaType { .. }) => ["bundle-version", Failed, "sign again with a client that writes bundles 0.3"],
     Self::Format(FormatError::Chain) => ["bundle-chain", Failed,

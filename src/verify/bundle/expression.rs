@@ -152,7 +152,7 @@ impl<'a> Rewriter<'a> {
         match c {
             'a' | 'f' | 'n' | 'r' | 't' | 'v' => {
                 self.out.extend(['\\', c]);
-                // All of them stand among the first of ASCII.
+                // All of them are ASCII characters below `~`.
                 Ok('\t')
             }
             'x' => {
@@ -166,7 +166,7 @@ impl<'a> Rewriter<'a> {
                 self.literal(c);
                 Ok(c)
             }
-            c => Err(format!("the escape \\{} is not supported", crate::foreign::shown(&c.to_string(), 8))),
+            c => Err(format!("the escape \\{} is not supported", crate::foreign::escape(&c.to_string(), 8))),
         }
     }
 

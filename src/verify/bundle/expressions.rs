@@ -123,7 +123,7 @@ impl Expressions {
     }
 }
 
-/// The crate's error. Of several lines that show the rewritten expression, the last one says what is wrong.
+/// The crate's error. It has several lines that show the rewritten expression; the last line says what is wrong.
 fn syntax(text: &str) -> ExpressionError {
     let last = text.lines().last().unwrap_or_default();
     ExpressionError::Syntax(last.strip_prefix("error: ").unwrap_or(last).to_owned())

@@ -3,7 +3,7 @@
 //! Spec: <https://github.com/sigstore/protobuf-specs/blob/v0.5.1/protos/sigstore_bundle.proto>, in the JSON of
 //! <https://protobuf.dev/programming-guides/json/>: base64 in either alphabet, 64-bit numbers as text or number, zero values left out.
 //!
-//! An unknown field is refused, as protobuf's own readers do: who reads a bundle that says more than he understands must not
+//! An unknown field is refused, as protobuf's own readers do: a reader that doesn't understand all of a bundle must not
 //! call it verified. What a version demands is checked here as well: a bundle 0.1 needs the log's promise, later ones its proof,
 //! and since 0.3 a certificate comes alone: a chain is read there too, and it is the policy that allows it.
 
@@ -13,10 +13,10 @@ use super::dsse::Envelope;
 use super::error::{BundleError, FormatError};
 use super::field::{Bytes, Few, Number};
 use crate::formats::dsse;
-use crate::json::{self, Limit};
+use crate::json::{self, MemoryLimit};
 use crate::json_lines::without_mark;
 use crate::key::Hash;
-use crate::known_format::{Known, Wanted};
+use crate::known_format::{KnownFormat, WantedFormat};
 
 /// The largest bundle that is read: the largest envelope fits.
 pub const BUNDLE_BYTES: u64 = dsse::MAX_BYTES;
@@ -146,7 +146,7 @@ impl Bundle {
     ///
     /// [`BundleError::Format`]: not a bundle, of an unknown version, or without something that its version demands.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
-        let other = || Known::other_than(Wanted::Bundle, bytes).map(FormatError::Other);
+        let other = || KnownFormat::other_than(WantedFormat::Bundle, bytes).map(FormatError::Other);
         Self::read(without_mark(bytes)).map_err(|error| BundleError::Format(other().unwrap_or(error)))
     }
 
@@ -154,7 +154,7 @@ impl Bundle {
         if bytes.len() as u64 > BUNDLE_BYTES {
             return Err(FormatError::TooLarge { limit: BUNDLE_BYTES });
         }
-        let limit = Limit::memory(bytes.len().saturating_add(VALUES_BYTES));
+        let limit = MemoryLimit::memory(bytes.len().saturating_add(VALUES_BYTES));
         let wire: WireBundle = json::typed(bytes, limit).map_err(FormatError::Json)?;
         let version = version(&wire.media_type.unwrap_or_default())?;
         let material = wire.verification_material.ok_or(FormatError::Missing("verificationMaterial"))?;
@@ -219,7 +219,7 @@ fn version(media_type: &str) -> Result<Version, FormatError> {
         "application/vnd.dev.sigstore.bundle+json;version=0.2" => Ok(Version::V0_2),
         "application/vnd.dev.sigstore.bundle+json;version=0.3"
         | "application/vnd.dev.sigstore.bundle.v0.3+json" => Ok(Version::V0_3),
-        other => Err(FormatError::MediaType { found: crate::foreign::shown(other, 120) }),
+        other => Err(FormatError::MediaType { found: crate::foreign::escape(other, 120) }),
     }
 }
 
@@ -426,7 +426,7 @@ impl WireMessage {
                 Some("SHA2_384") => Hash::Sha384,
                 Some("SHA2_512") => Hash::Sha512,
                 other => {
-                    let found = crate::foreign::shown(other.unwrap_or("none"), 40);
+                    let found = crate::foreign::escape(other.unwrap_or("none"), 40);
                     return Err(FormatError::DigestAlgorithm { found });
                 }
             };

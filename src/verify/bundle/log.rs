@@ -31,7 +31,7 @@ pub(super) fn generation(entry: &Entry) -> Result<Generation, LogError> {
         ("hashedrekord" | "dsse" | "intoto", "0.0.1") | ("intoto", "0.0.2") => Ok(Generation::V1),
         ("hashedrekord" | "dsse", "0.0.2") => Ok(Generation::V2),
         (kind, version) => {
-            Err(LogError::Kind { kind: foreign::shown(kind, 40), version: foreign::shown(version, 40) })
+            Err(LogError::Kind { kind: foreign::escape(kind, 40), version: foreign::escape(version, 40) })
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn signed_by(key: &PublicKey, hash: Hash, message: &[u8], signature: 
     }
 }
 
-/// Checks that `log` has `entry`; gives the time that the log vouches for.
+/// Checks that `log` has `entry`; returns the time that the log attests.
 pub(super) fn verify(entry: &Entry, log: &Log, now: Timestamp) -> Result<Option<Timestamp>, LogError> {
     let generation = generation(entry)?;
     if generation == Generation::V2 && (entry.promise.is_some() || entry.integrated_time.is_some()) {
@@ -60,7 +60,7 @@ pub(super) fn verify(entry: &Entry, log: &Log, now: Timestamp) -> Result<Option<
     Ok(time)
 }
 
-/// The time in an entry, whoever vouches for it.
+/// The time in an entry, whether attested or not.
 pub(super) fn integrated(entry: &Entry) -> Option<Timestamp> {
     entry.integrated_time.and_then(|time| Timestamp::from_second(i64::try_from(time).ok()?).ok())
 }
@@ -123,11 +123,11 @@ fn signed_by_log(checkpoint: &Checkpoint<'_>, log: &Log, generation: Generation)
         Generation::V2 => log.name.as_str(),
     };
     if generation == Generation::V2 && checkpoint.origin != name {
-        return Err(LogError::CheckpointOrigin { found: foreign::shown(checkpoint.origin, 200) });
+        return Err(LogError::CheckpointOrigin { found: foreign::escape(checkpoint.origin, 200) });
     }
     let mut failed = LogError::CheckpointSigner;
     for signature in &checkpoint.signatures {
-        // Four bytes are no proof of who it is: others may have the same, so every one that fits is tried.
+        // Four bytes don't identify a key: others may have the same, so every key that fits is tried.
         if !log.id.starts_with(&signature.hint) || signature.name != name {
             continue;
         }

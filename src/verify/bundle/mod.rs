@@ -9,11 +9,11 @@
 //! | `signature.rs`, `dsse.rs`, `artifact.rs` | is this the key's signature, and of this artifact? |
 //! | `body.rs` | is what is logged this very signature? |
 //! | `log.rs`, `checkpoint.rs`, `merkle.rs` | does the log have the entry, by its promise or its proof? |
-//! | `timestamp.rs`, `token.rs`, `names.rs` | does an authority vouch for a time? |
+//! | `timestamp.rs`, `token.rs`, `names.rs` | does an authority attest a time? |
 //! | `certificate.rs`, `path.rs`, `sct.rs` | was the certificate good at every such time, and logged? |
 //! | `policy.rs` | may this signer sign? |
 //! | `trust.rs` | which logs and authorities are believed, and in which times? |
-//! | `roots.rs` | which of several trusted roots vouches for all of it? |
+//! | `roots.rs` | which of several trusted roots verifies all of it? |
 //! | `several.rs` | which of several bundles in a file count? |
 //!
 //! # What must hold
@@ -41,7 +41,7 @@
 //! `Verifier::new`; webpki leaves that of anchors to its caller); an intermediate must name the extended key usage (webpki's
 //! `KeyUsage::required`), which RFC 5280 doesn't ask of authorities; several SCTs are refused, where one good one is enough; identities can't be
 //! regular expressions; unknown fields and two of a kind (`certificate` beside `publicKey`) are passed over (`bundle.rs`, flattened enums);
-//! entries of Rekor 2 with kind `dsse` and keys on P-521 are not known. The verdict here is ours, so each check is written where it can be
+//! entries of Rekor 2 with kind `dsse` and keys on P-521 are not known. The verdict is made here, so each check is written where it can be
 //! read, and each refusal says which check it is.
 
 mod artifact;
@@ -268,7 +268,7 @@ impl Verifier {
         body::matches(entry, logged).map_err(refused)?;
         let log = known.ok_or(LogError::UnknownLog).map_err(refused)?;
         let integrated = log::verify(entry, log, now).map_err(refused)?;
-        // A time that nobody vouches for proves nothing, but it mustn't contradict the certificate either.
+        // A time that is not attested proves nothing, but it must not contradict the certificate either.
         if let (Some(certificate), Some(at)) = (with.certificate, log::integrated(entry)) {
             certificate.valid_at(at).map_err(BundleError::Certificate)?;
         }
@@ -282,7 +282,7 @@ impl Verifier {
         })
     }
 
-    /// The times of the timestamps, each of them good, and those by authorities that nobody knows. `logged` are the times of the log;
+    /// The times of the timestamps, each of them good, and those by unknown authorities. `logged` are the times of the log;
     /// where it is `unlogged`, a timestamp must be there.
     fn timestamps(
         &self,
@@ -324,7 +324,7 @@ impl Verifier {
         let entries: &[Entry] = if self.policy.ignore_tlog { &[] } else { &bundle.entries };
         for entry in entries.iter().filter(|entry| entry.promise.is_none()) {
             let Some(log) = self.trust.log(&entry.log_id) else { continue };
-            // For a key, Rekor 1's time does, though nobody vouches for it.
+            // For a key, Rekor 1's time is enough, although it is not attested.
             let own = log::integrated(entry).filter(|_| proven.is_empty());
             let mut times = proven.iter().map(|time| time.at).chain(own);
             let now = self.now.unwrap_or_else(Timestamp::now);
@@ -384,7 +384,7 @@ impl Verifier {
         let identity = certificate.identity().map_err(BundleError::Certificate)?;
         let issuer = identity.issuer.clone().unwrap_or_default();
         if !wanted.issuer.accepts(&issuer) {
-            let found = format!("\"{}\"", crate::foreign::shown(&issuer, 300));
+            let found = format!("\"{}\"", crate::foreign::escape(&issuer, 300));
             return Err(BundleError::Identity {
                 what: "the issuer",
                 found,
@@ -396,9 +396,9 @@ impl Verifier {
             if found != Some(wanted) {
                 let found = found.map_or_else(
                     || "not there".to_owned(),
-                    |found| format!("\"{}\"", crate::foreign::shown(found, 300)),
+                    |found| format!("\"{}\"", crate::foreign::escape(found, 300)),
                 );
-                let wanted = format!("\"{}\"", crate::foreign::shown(wanted, 300));
+                let wanted = format!("\"{}\"", crate::foreign::escape(wanted, 300));
                 return Err(BundleError::Identity { what: claim, found, wanted });
             }
         }

@@ -43,7 +43,7 @@ impl Effort {
         Self(Cell::new(checks))
     }
 
-    /// Whether one more check may be made, which counts as made.
+    /// Returns whether another check is allowed, and counts it.
     pub(super) fn spend(&self) -> bool {
         let left = self.0.get();
         self.0.set(left.saturating_sub(1));
@@ -118,7 +118,7 @@ impl X509 {
 
 /// What a path is looked for in.
 pub(super) struct Search<'a> {
-    /// What may stand between, in any order, beside what the authority has itself.
+    /// The intermediate certificates in any order, besides the authority's own.
     pub(super) between: &'a [X509],
     pub(super) at: Timestamp,
     pub(super) usage: &'static Oid,
@@ -128,7 +128,7 @@ pub(super) struct Search<'a> {
 impl<'a> Search<'a> {
     /// Finds a path from `leaf` to the root of `authority` and gives the key, in DER, of the leaf's issuer.
     ///
-    /// That the leaf itself is for `usage` is the caller's to check: webpki either wants it of every authority as well, or of nobody.
+    /// That the leaf itself is for `usage` is the caller's to check: webpki demands it either of every authority as well, or of no certificate.
     pub(super) fn path(&self, leaf: &'a X509, authority: &'a Authority) -> Result<Vec<u8>, CertificateError> {
         valid_at(&authority.root.parsed, self.at)?;
         let mut failed = chain(authority.of, &webpki::Error::UnknownIssuer);

@@ -1,4 +1,4 @@
-//! Who may have signed, and what must be there beside the signature.
+//! The accepted signers, and what must come with the signature.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Policy {
 pub enum Signer {
     /// The holder of this key.
     Key(Box<PublicKey>),
-    /// Whoever has a certificate with such an identity.
+    /// Any holder of a certificate with such an identity.
     Identity(IdentityPolicy),
 }
 
@@ -53,7 +53,7 @@ pub enum Signer {
 pub struct IdentityPolicy {
     /// The certificate's subject alternative name.
     pub identity: Match,
-    /// The OIDC issuer that vouched for it.
+    /// The OIDC issuer of the identity.
     pub issuer: Match,
     /// What else the certificate must say, by the names of [`Identity::claims`](super::Identity::claims).
     pub claims: Vec<(&'static str, String)>,
@@ -178,7 +178,7 @@ mod tests {
         ] {
             assert!(Match::regexp(text).is_err(), "{text:?}");
         }
-        // Those of them that only an empty text matches accept nobody; the others say what they accept.
+        // Expressions that match only an empty text accept no identity; the others say what they accept.
         for text in ["^$", "^(|)$", ".*", "a|", "[ ]", "(?i)a", " a", "\\s"] {
             assert!(Match::regexp(text).is_ok(), "{text:?}");
         }

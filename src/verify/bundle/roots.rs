@@ -1,12 +1,12 @@
-//! Several trusted roots: a signature is verified by each of them, until one vouches for all of it.
+//! Several trusted roots: a signature is verified by each of them, until one verifies all of it.
 //!
-//! A certificate, its proof of logging, the log entries and the timestamps must be vouched for by **one** root. sigstore-go's
+//! A certificate, its proof of logging, the log entries and the timestamps must verify with **the same** root. sigstore-go's
 //! `TrustedMaterialCollection` puts the members of all roots together, so that a timestamp of one Sigstore makes a certificate of another
 //! good; `gh attestation verify` takes one root for each signature, by the certificate's issuer, as it is done here. Who needs members of two
 //! Sigstores together writes them into one trusted root.
 //!
 //! A root may say that it demands no log entry, or no proof that certificates were logged: GitHub's has neither for private
-//! repositories. That holds for certificates of its own authorities alone. A key is no authority's, so nothing is waived for it. What is
+//! repositories. That holds for certificates of its own authorities alone. A key belongs to no authority, so nothing is waived for it. What is
 //! there must be good nevertheless: only what is missing, or of a log that the root doesn't have, is passed over, each entry by itself. Without
 //! an entry that counts, a timestamp of the same root must prove the time, whoever else doesn't demand the log either.
 
@@ -20,7 +20,7 @@ use super::policy::Signer;
 use super::verified::Verified;
 use super::{Artifact, SignedWith, Verifier};
 
-/// What isn't demanded of signatures that a trusted root vouches for. By default all is demanded.
+/// What isn't demanded of signatures that a trusted root verifies. By default all is demanded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waivers {
     /// A proof that the certificate was logged (SCT).
@@ -64,11 +64,11 @@ impl fmt::Display for Waived {
     }
 }
 
-/// How many signatures of certificates may be checked to find out which root a signature is from, that the right reason is told.
+/// How many signatures of certificates may be checked to find out which root a signature is from, so that the reported reason is right.
 const CHECKS: usize = 16;
 
 impl Verifier {
-    /// Verifies a bundle by the first root that vouches for all of it.
+    /// Verifies a bundle with the first root that verifies all of it.
     ///
     /// What no root has a say in is verified once. Beside that a bundle costs, for each root, what its log entries, timestamps and SCTs cost, of which
     /// a bundle has a limited number; and for all roots together the signature checks of certificates that [`path::CHECKS`] allows, and [`CHECKS`].

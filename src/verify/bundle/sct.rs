@@ -46,7 +46,7 @@ pub(super) fn verify(
     for sct in &scts {
         match one(sct, &before, issuer, trust) {
             Ok(()) => return Ok(()),
-            // What is false of a log that is known says more than that another one isn't: the latter may be waived.
+            // A false SCT of a known log says more than an unknown log: the latter may be waived.
             Err(SctError::UnknownLog { .. }) if !matches!(failed, SctError::Missing) => {}
             Err(error) => failed = error,
         }

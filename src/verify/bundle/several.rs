@@ -9,13 +9,13 @@ use super::format::{BUNDLE_BYTES, Bundle};
 use super::verified::Verified;
 use super::{Artifact, Verifier, Wanted};
 use crate::explain;
-use crate::json_lines::{self, Document};
-use crate::known_format::{self, Known};
+use crate::json_lines::{self, JsonDocument};
+use crate::known_format::{self, KnownFormat};
 
 /// The most bundles of one file: GitHub's API gives a thousand at most.
 pub const BUNDLES: usize = 1024;
 
-/// How many refused bundles of a file are told one by one.
+/// How many refused bundles of a file are listed individually.
 pub const TOLD: usize = 20;
 
 /// The bundles of a file.
@@ -41,7 +41,7 @@ impl Bundles {
     ///
     /// # Errors
     ///
-    /// There is one document in it, which is not a bundle; or several, of which one is not JSON.
+    /// Its only document is not a bundle; or it has several, and some are not JSON.
     pub fn parse(bytes: &[u8]) -> Result<Self, BundleError> {
         if bytes.len() as u64 > BUNDLE_BYTES {
             return Err(BundleError::Format(FormatError::TooLarge { limit: BUNDLE_BYTES }));
@@ -53,12 +53,13 @@ impl Bundles {
                 return Ok(Self::new(vec![(1, Bundle::parse(bytes)?)]));
             }
             Err(error) => {
-                let other = Known::other_than(known_format::Wanted::Bundle, bytes).map(FormatError::Other);
+                let other = KnownFormat::other_than(known_format::WantedFormat::Bundle, bytes)
+                    .map(FormatError::Other);
                 return Err(BundleError::Format(other.unwrap_or(FormatError::Lines(error))));
             }
         };
         let mut all = Self::new(Vec::new());
-        for Document { line, bytes } in documents {
+        for JsonDocument { line, bytes } in documents {
             match Bundle::parse(bytes) {
                 Ok(bundle) => all.bundles.push((line, bundle)),
                 Err(error) => all.refused.push((line, error)),

@@ -11,7 +11,7 @@
 //!
 //! Where the trusted root has the authority's certificate, a timestamp is by that authority if it names that certificate as its signer (issuer, in any spelling, and serial
 //! number; or the key's id), or if the certificate's key signed it, whatever it says of its signer. Where the trusted root has none, it is by that authority if it brings a
-//! certificate that the authority issued, valid or not. It must be good then: it is false if another key signed it, whoever's name it bears.
+//! certificate that the authority issued, valid or not. It must be good then: it is false if another key signed it, whatever name it has.
 //! Any other one is by an authority that isn't known. It proves nothing, whatever it is of; its form must be right nevertheless, and the certificate that it
 //! brings must have signed it. What can't be told: without certificates in the timestamp, a timestamp by an authority of which the
 //! trusted root has no certificate; and one whose certificates between are left out.
@@ -37,7 +37,7 @@ use crate::key::{Hash, PublicKey};
 /// What a timestamp is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stamped {
-    /// A time that an authority of the trusted root vouches for.
+    /// A time that an authority of the trusted root attests.
     By {
         /// The time.
         at: Timestamp,
@@ -65,7 +65,7 @@ pub(super) fn verify(
                 return Ok(Stamped::By { at: token.time, authority: authority.name.clone() });
             }
             Ok(()) => return Err(TimestampError::Imprint),
-            // What another authority says of it is more than that it isn't this one's.
+            // The verdict of another authority says more than that this authority didn't make it.
             Err(TimestampError::UnknownAuthority) => {}
             Err(error) => failed = error,
         }
@@ -90,7 +90,7 @@ impl Token {
     fn by_leaf(&self, leaf: &X509, authority: &Authority, effort: &Effort) -> Result<(), TimestampError> {
         let other = || TimestampError::Certificate { authority: authority.name.clone() };
         if !self.signer.is(&leaf.parsed) {
-            // Whoever it says has signed it: the key tells.
+            // The key decides, whatever signer the timestamp names.
             return Err(match self.signed_by(&leaf.parsed, String::new) {
                 Ok(()) => other(),
                 Err(_) => TimestampError::UnknownAuthority,
@@ -106,7 +106,7 @@ impl Token {
     /// The same for an authority of which it has none: the timestamp brings it.
     fn by_root(&self, authority: &Authority, effort: &Effort) -> Result<(), TimestampError> {
         let own = || authority.intermediates.iter().chain([&authority.root]);
-        // What can't be told any more counts as the authority's, and must be good.
+        // What can't be decided any more counts as the authority's, and must be good.
         let issued = |one: &X509| {
             own().any(|issuer| issuer.is_named_by(one) && (!effort.spend() || issuer.issued(one)))
         };
@@ -179,7 +179,7 @@ impl Token {
         let at = self.time;
         let refused =
             |reason: String| TimestampError::Chain { authority: authority.name.clone(), at, reason };
-        // RFC 3161 §2.3: for timestamps and nothing else, and whoever doesn't know that may not go on.
+        // RFC 3161 §2.3: only for timestamps, and a verifier that doesn't know that must stop.
         let usage = leaf.parsed.tbs_certificate.get::<ExtendedKeyUsage>().ok().flatten();
         if !usage.is_some_and(|(critical, usage)| critical && usage.0 == [TIME_STAMPING]) {
             return Err(refused("it may be used for other things as well".to_owned()));

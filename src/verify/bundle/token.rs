@@ -42,7 +42,7 @@ pub struct Token {
     pub(super) certificates: Vec<X509>,
 }
 
-/// Who signed, and how.
+/// The signer's certificate, its key and the signature algorithm.
 #[derive(Debug)]
 pub(super) struct SignerInfo {
     id: SignerId,
@@ -93,19 +93,19 @@ impl Token {
         Ok(Self { time, imprint, info, signer, certificates })
     }
 
-    /// The certificates in it that its signer names: one, unless somebody put another under the same name and number beside it.
+    /// The certificates in it that its signer names: one, unless another certificate with the same name and number was added.
     pub(super) fn own(&self) -> impl Iterator<Item = &X509> {
         self.certificates.iter().filter(|one| self.signer.is(&one.parsed))
     }
 
-    /// Who made it, as far as it says so itself.
+    /// The authority that the token itself names, if any.
     pub(super) fn claimed(&self) -> String {
         let name = match (self.own().next(), &self.signer.id) {
             (Some(own), _) => own.parsed.tbs_certificate.subject.to_string(),
             (None, SignerId::Issued(issuer, _)) => format!("a certificate of {issuer}"),
             (None, SignerId::Key(id)) => format!("the key {}", super::artifact::hex(id)),
         };
-        foreign::shown(&name, 200)
+        foreign::escape(&name, 200)
     }
 }
 
@@ -149,7 +149,7 @@ impl SignerInfo {
         Ok(Self { id, digest, signed, attributes, algorithm, signature })
     }
 
-    /// Whether `certificate` is the one that it names.
+    /// Returns whether the token names `certificate`.
     pub(super) fn is(&self, certificate: &Certificate) -> bool {
         let tbs = &certificate.tbs_certificate;
         match &self.id {

@@ -2,9 +2,9 @@
 //!
 //! Spec: <https://github.com/sigstore/protobuf-specs/blob/v0.5.1/protos/sigstore_trustroot.proto>. `sigstore-trust-root` reads it and brings the
 //! public-good one; the windows are applied here. An algorithm that isn't known doesn't make the rest unusable: that member is
-//! left out, and what needs it is refused as coming from nobody known.
+//! left out, and what needs it is refused as unknown.
 //!
-//! A file may hold several trusted roots, one a line, as `gh attestation trusted-root` prints them. Each vouches by itself: what one of them
+//! A file may hold several trusted roots, one a line, as `gh attestation trusted-root` prints them. Each counts by itself: what one of them
 //! says counts nothing beside what another says. `roots.rs` goes through them.
 
 mod error;
@@ -22,11 +22,11 @@ use super::path::X509;
 use super::roots::Waivers;
 use crate::json_lines;
 use crate::key::{Hash, PublicKey};
-use crate::known_format::{Known, Wanted};
+use crate::known_format::{KnownFormat, WantedFormat};
 
 pub use error::TrustError;
 
-/// The largest trusted root that is read; the public-good one has 7 KiB.
+/// The largest trusted root that is read; Sigstore's public trusted root has 7 KiB.
 pub const TRUST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The most logs and authorities of each kind, each of which costs a key or a chain to read; the public-good root has five at most.
@@ -42,7 +42,7 @@ pub struct TrustMaterial {
     pub(super) authorities: Vec<Authority>,
     pub(super) ct_logs: Vec<Log>,
     pub(super) timestamp_authorities: Vec<Authority>,
-    /// What isn't demanded of a signature that this root vouches for.
+    /// What isn't demanded of a signature that this root verifies.
     pub(super) waivers: Waivers,
     /// The other roots; they have none beside them.
     pub(super) others: Vec<Arc<Self>>,
@@ -104,7 +104,7 @@ impl TrustMaterial {
             [] => Self::one(text.as_bytes()),
             [root] => Self::one(root.bytes),
             roots => {
-                let one = |root: &json_lines::Document<'_>| {
+                let one = |root: &json_lines::JsonDocument<'_>| {
                     let line = |source| TrustError::Line { line: root.line, source: Box::new(source) };
                     Self::one(root.bytes).map_err(line)
                 };
@@ -119,7 +119,7 @@ impl TrustMaterial {
         let wrong = |error| other(bytes).unwrap_or(TrustError::Json(error));
         let root = TrustedRoot::from_json(json).map_err(wrong)?;
         if !root.media_type.starts_with("application/vnd.dev.sigstore.trustedroot") {
-            let found = crate::foreign::shown(&root.media_type, 120);
+            let found = crate::foreign::escape(&root.media_type, 120);
             return Err(other(bytes).unwrap_or(TrustError::MediaType { found }));
         }
         let counts = [
@@ -155,7 +155,7 @@ impl TrustMaterial {
         Ok(trust)
     }
 
-    /// Several as one, each of which vouches by itself.
+    /// Several roots as one value; each counts by itself.
     ///
     /// # Errors
     ///
@@ -192,7 +192,7 @@ impl TrustMaterial {
     }
 
     /// What a policy takes of a file: the root or roots with a certificate authority at the host `authority`, and of their certificate
-    /// authorities only that one; `None`: everything. Of a signature that it vouches for `waivers` aren't demanded.
+    /// authorities only that one; `None`: everything. Of a signature that it verifies, `waivers` aren't demanded.
     ///
     /// # Errors
     ///
@@ -210,7 +210,7 @@ impl TrustMaterial {
             if roots.is_empty() {
                 there.sort();
                 there.dedup();
-                let there = crate::foreign::shown(&there.join(", "), 600);
+                let there = crate::foreign::escape(&there.join(", "), 600);
                 return Err(TrustError::NoAuthority { wanted, there });
             }
         }
@@ -360,7 +360,7 @@ impl Authority {
         let has_leaf = timestamps && chain.first().is_some_and(|first| !is_ca(&first.parsed));
         let root = chain.pop().ok_or_else(|| wrong("the certificate chain, which is empty,"))?;
         let leaf = match has_leaf {
-            // A self-signed one is its own root.
+            // A self-signed certificate is its own root.
             true if chain.is_empty() => Some(root.clone()),
             true => Some(chain.remove(0)),
             false => None,
@@ -376,7 +376,7 @@ impl Authority {
 
 /// What a file is that isn't a trusted root, where that is known.
 fn other(bytes: &[u8]) -> Option<TrustError> {
-    Known::other_than(Wanted::TrustedRoot, bytes).map(TrustError::Other)
+    KnownFormat::other_than(WantedFormat::TrustedRoot, bytes).map(TrustError::Other)
 }
 
 fn check_window(window: Option<TimeRange>, name: &str) -> Result<(), TrustError> {
@@ -392,7 +392,7 @@ fn check_window(window: Option<TimeRange>, name: &str) -> Result<(), TrustError>
 /// The host of a URL, or the text as it is.
 fn host(url: &str) -> String {
     let host = url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    crate::foreign::shown(&host.unwrap_or_else(|| url.to_owned()), 200)
+    crate::foreign::escape(&host.unwrap_or_else(|| url.to_owned()), 200)
 }
 
 /// The hash that goes with a `PublicKeyDetails`.

@@ -26,12 +26,12 @@ pub struct Verified {
     pub waived: Option<Waived>,
 }
 
-/// A timestamp by an authority that the trusted root doesn't have: its time is nobody's word, and was not used.
+/// A timestamp by an authority that the trusted root doesn't have: its time is not attested, and was not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownTimestamp {
     /// The time in it.
     pub at: Timestamp,
-    /// Who made it, as it says itself; made fit to be shown.
+    /// The authority that the timestamp itself names, escaped for display.
     pub by: String,
 }
 
@@ -56,7 +56,7 @@ pub enum Who {
     Identity {
         /// `email`, `URI` or `name`.
         kind: &'static str,
-        /// The identity.
+        /// The name that the input has.
         name: String,
         /// The OIDC issuer, if the authority says.
         issuer: Option<String>,

@@ -211,7 +211,7 @@ fn why(text: Option<&str>) -> String {
     match text {
         None => String::new(),
         Some("") => ": it is empty".to_owned(),
-        Some(text) => format!(": {}", foreign::shown(text, 80)),
+        Some(text) => format!(": {}", foreign::escape(text, 80)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How old something may be at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaxAge {
-    /// The limit.
+    /// The limit that is exceeded.
     pub limit: Duration,
     words: String,
 }
@@ -28,7 +28,7 @@ const UNITS: [(&[&str], &str); 10] = [
 impl MaxAge {
     /// The limit that `text` is for.
     pub fn new(text: &str, limit: Duration) -> Self {
-        let words = words(text).unwrap_or_else(|| crate::foreign::shown(text.trim(), 80));
+        let words = words(text).unwrap_or_else(|| crate::foreign::escape(text.trim(), 80));
         Self { limit, words }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It is one YAML file. An image passes when it passes every rule whose pattern matches it, and one does; so the
 //! order of rules means nothing, and a forgotten image fails. Whatever the reader doesn't know is an error that names
-//! its place: a misspelt demand must not be no demand.
+//! its location: a misspelled requirement must not be ignored.
 
 pub mod age;
 mod max_age;
@@ -46,7 +46,7 @@ pub struct Policy {
 pub struct RootFile {
     /// Its place, as it is written.
     pub file: String,
-    /// The host of the one certificate authority in it that counts; `None`: all of it.
+    /// The host of the only certificate authority in it that counts; `None`: every authority.
     pub authority: Option<String>,
     /// What its signatures need not have.
     pub waivers: Waivers,
@@ -55,7 +55,7 @@ pub struct RootFile {
 /// What images of some repositories need.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Its name.
+    /// The name that the input has.
     pub name: String,
     images: Vec<Pattern>,
     /// Everything that an image needs.
@@ -82,13 +82,13 @@ pub enum PolicyError {
     /// It is too large to be one.
     #[error("it is larger than {MAX_BYTES} bytes")]
     TooLarge,
-    /// It is no YAML.
+    /// The file is not valid YAML.
     #[error("it is not YAML: {0}")]
     Yaml(String),
     /// Something in it is wrong.
     #[error("{place}: {what}")]
     Place {
-        /// Where.
+        /// The location in the policy file.
         place: String,
         /// What.
         what: String,
@@ -113,7 +113,7 @@ impl Policy {
             return Err(PolicyError::TooLarge);
         }
         let yaml = |error: serde_saphyr::Error| {
-            PolicyError::Yaml(foreign::shown(&error.without_snippet().to_string(), 400))
+            PolicyError::Yaml(foreign::escape(&error.without_snippet().to_string(), 400))
         };
         let value: Value = serde_saphyr::from_slice(bytes).map_err(yaml)?;
         let root = Node::root(&value)?;
@@ -169,7 +169,7 @@ impl Policy {
     }
 
     /// The rules for images of `repository`, whatever its spelling; `plain_http`: its registry is spoken to over plain HTTP,
-    /// so that a pattern with port 80 and one without a port are both about it.
+    /// so that patterns with port 80 and without a port both match it.
     pub(crate) fn rules_for(
         &self,
         repository: &Repository,
@@ -373,7 +373,7 @@ impl Need {
         reasons.extend(ages);
         let what = match &self.check.demands.predicate_type {
             None => "a signature".to_owned(),
-            Some(kind) => format!("an attestation of {}", foreign::shown(kind, 200)),
+            Some(kind) => format!("an attestation of {}", foreign::escape(kind, 200)),
         };
         let signers = &self.check.trust;
         let needed = if self.at_least == 1 {

@@ -1,4 +1,4 @@
-//! One value of a policy file and where it stands: every error tells the place.
+//! A value of a policy file with its location, which every error names.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::schema::{self, Kind};
 use crate::blank::{is_blank, is_invisible};
 use crate::foreign;
 
-/// A value, where it stands in the file, and where in the table of fields.
+/// A value with its path in the file and its path in the table of fields.
 #[derive(Clone, Debug)]
 pub(super) struct Node<'a> {
     value: &'a Value,
@@ -28,7 +28,7 @@ impl<'a> Node<'a> {
     /// An error about this place.
     pub(super) fn wrong(&self, what: impl Into<String>) -> PolicyError {
         let place = if self.place.is_empty() { "the file".to_owned() } else { self.place.clone() };
-        PolicyError::Place { place: foreign::shown(&place, 200), what: what.into() }
+        PolicyError::Place { place: foreign::escape(&place, 200), what: what.into() }
     }
 
     /// The value below the key `name`; `None`: there is none.
@@ -52,7 +52,7 @@ impl<'a> Node<'a> {
         self.get(name)?.ok_or_else(|| self.wrong(format!("{name} is missing")))
     }
 
-    /// What stands under any name, as signers do: name and value. There must be one at least, and no name may be blank.
+    /// The members of an object whose names are free, as of signers: name and value. There must be one at least, and no name may be blank.
     pub(super) fn named(&self) -> Result<Vec<(String, Self)>, PolicyError> {
         let any = schema::below(&self.field).map(|(name, _)| name).find(|name| schema::is_any(name));
         let (Some(entries), Some(any)) = (self.value.as_object(), any) else { return Ok(Vec::new()) };
@@ -122,7 +122,7 @@ impl<'a> Node<'a> {
             Kind::Switch => self.value.is_boolean(),
         };
         if !fits {
-            let found = foreign::shown(&self.value.to_string(), 80);
+            let found = foreign::escape(&self.value.to_string(), 80);
             return Err(self.wrong(format!("{found} is no {}", kind.name())));
         }
         if kind == Kind::Object { self.check_keys() } else { Ok(()) }
@@ -137,7 +137,7 @@ impl<'a> Node<'a> {
         }
         if let Some(unknown) = entries.keys().find(|key| !known.iter().any(|(name, _)| name == key)) {
             let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-            let unknown = foreign::shown(unknown, 80);
+            let unknown = foreign::escape(unknown, 80);
             return Err(self.wrong(format!("the key {unknown:?} is unknown; known are {}", names.join(", "))));
         }
         match known.iter().find(|(name, field)| field.required && !entries.contains_key(*name)) {

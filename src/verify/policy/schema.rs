@@ -1,9 +1,9 @@
-//! The one table of what a policy file may hold: its reader and its documentation are made from it.
+//! The table of what a policy file may hold: its reader and its documentation are made from it.
 
 /// One key of a policy file.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// Where it stands: `[]` is each item of a list, an upper-case part any name.
+    /// The path of the field: `[]` is each item of a list, an upper-case part any name.
     pub path: &'static str,
     /// What it holds.
     pub kind: Kind,

@@ -13,7 +13,7 @@ use super::diff::{self, Difference};
 use super::{MAX_PAYLOADS, Makers, PAYLOAD, RunRefusal, SignedPayload, SoFar, sidecars, signed, so_far};
 use crate::formats::cosign_statement::{self, PREDICATE_TYPE};
 use crate::formats::simple_signing;
-use crate::found::Attached;
+use crate::found::LayerAnnotations;
 use crate::hint::NAME_SHOWN_BYTES;
 use crate::run::{GapReason, ProvenanceOptions, Run, RunFormat, RunKind, RunObject, check_status};
 use crate::verify::claim::Claim;
@@ -46,7 +46,7 @@ pub(super) fn things<'a>(annotations: &[(&'a str, &'a str)], own: &'a str) -> (V
     let mut places: HashMap<&str, usize> = HashMap::from([(own, 0)]);
     let keys = annotations.iter().filter_map(|(name, _)| chains::key_of_payload(name));
     let mut keys: Vec<&str> = keys.filter(|key| *key != own).collect();
-    // `KEY` stands before `KEY-2`.
+    // `KEY` comes before `KEY-2`.
     keys.sort_unstable();
     let (mut others, mut left_out) = (0, 0);
     for key in keys {
@@ -110,10 +110,10 @@ impl<'a> Judge<'a> {
         }
         let payload = self.bytes("payload", key)?;
         let signature = self.bytes("signature", key)?;
-        let attached = Attached {
+        let attached = LayerAnnotations {
             certificate: self.text("cert", key).map(str::to_owned),
             chain: self.text("chain", key).map(str::to_owned),
-            ..Attached::default()
+            ..LayerAnnotations::default()
         };
         let (by, written) = signed(self.trust, &payload, &signature, &attached)?;
         let document = json::value(&payload, PAYLOAD).map_err(RunRefusal::Json)?;
@@ -135,7 +135,7 @@ impl<'a> Judge<'a> {
             match Statement::read_any(payload)?.predicate_type.as_str() {
                 "https://slsa.dev/provenance/v0.2" => &[RunFormat::SlsaV1],
                 "https://slsa.dev/provenance/v1" => &[RunFormat::SlsaV2Alpha3, RunFormat::SlsaV2Alpha4],
-                other => return Err(RunRefusal::OtherPredicate(foreign::shown(other, 200))),
+                other => return Err(RunRefusal::OtherPredicate(foreign::escape(other, 200))),
             }
         } else {
             check_status(kind, document).map_err(|source| RunRefusal::NotAStatus { kind, source })?;
@@ -152,7 +152,7 @@ impl<'a> Judge<'a> {
             Nearest::Differs(differences) => differences,
         };
         let so_far = so_far::is_so_far(document, &run);
-        // The format tekton is the whole status: of that no earlier one can be made.
+        // The format tekton is the whole status: no earlier status can be derived from it.
         for moment in so_far::moments(&run).filter(|_| so_far && formats != [RunFormat::Tekton]) {
             match self.nearest(document, &moment.run, formats)? {
                 Nearest::Same(formats) => {
@@ -210,7 +210,7 @@ impl<'a> Judge<'a> {
         let (found, format) = if document.get("_type").is_some() {
             let statement = Statement::read(payload)?;
             if statement.predicate_type != PREDICATE_TYPE {
-                return Err(RunRefusal::NoSignature(foreign::shown(&statement.predicate_type, 200)));
+                return Err(RunRefusal::NoSignature(foreign::escape(&statement.predicate_type, 200)));
             }
             let subjects = statement.head.get("subject").and_then(Value::as_array).into_iter().flatten();
             let mut digests = subjects.filter_map(|subject| subject.pointer("/digest/sha256")?.as_str());
@@ -223,7 +223,7 @@ impl<'a> Judge<'a> {
     }
 
     fn bytes(&self, part: &str, key: &str) -> Result<Vec<u8>, RunRefusal> {
-        let shown = || chains::part(part, &foreign::shown(key, 100));
+        let shown = || chains::part(part, &foreign::escape(key, 100));
         let text = self.text(part, key).ok_or_else(|| RunRefusal::Missing(shown()))?;
         STANDARD.decode(text).map_err(|_| RunRefusal::Base64(shown()))
     }
@@ -247,7 +247,7 @@ fn other_task_runs(run: &Run, differences: &[Difference]) -> Option<String> {
     let gaps = run.gaps().into_iter();
     let missing: Vec<String> = gaps
         .filter(|gap| gap.why == GapReason::NotGiven)
-        .map(|gap| foreign::shown(gap.name.raw(), NAME_SHOWN_BYTES))
+        .map(|gap| foreign::escape(gap.name.raw(), NAME_SHOWN_BYTES))
         .collect();
     if let Some(first) = missing.first() {
         let more = if missing.len() > 1 { format!(" and {} more", missing.len() - 1) } else { String::new() };

@@ -16,11 +16,11 @@ use super::place::Place;
 use super::{PAYLOAD, RunRefusal, order};
 use crate::{chains, foreign, json};
 
-/// More differences than these are told by their number.
+/// Above this number of differences, only their number is reported.
 pub(super) const TOLD: usize = 40;
 /// More than these aren't looked for: what was signed and what is there now have little in common then.
 pub(super) const GATHERED: usize = 1000;
-/// The longest piece of a value that is told, in bytes.
+/// The longest piece of a value that is shown, in bytes.
 const SHOWN_BYTES: usize = 160;
 /// How much text is made of lists to see that only their order changed, in bytes. Longer lists differ item by item.
 const ORDERED_BYTES: usize = 8 * 1024 * 1024;
@@ -218,7 +218,7 @@ fn named<'a>(list: &'a [Value], field: &str) -> Option<Named<'a>> {
     Some(found)
 }
 
-/// The items of each list that the other one lacks; an item that is there several times counts so often.
+/// The items of each list that the other list lacks; a repeated item counts each time.
 fn only_in_either<'a>(one: &'a [Value], two: &'a [Value]) -> (Vec<&'a Value>, Vec<&'a Value>) {
     let texts = |list: &[Value]| -> Vec<String> {
         list.iter().map(|item| canonical(item, usize::MAX).unwrap_or_default()).collect()
@@ -272,7 +272,7 @@ fn shown(write: impl Fn(&mut Beginning) -> fmt::Result) -> String {
     let mut beginning = Beginning(String::new());
     // It fails where enough is there.
     let _ = write(&mut beginning);
-    foreign::shown(&beginning.0, SHOWN_BYTES)
+    foreign::escape(&beginning.0, SHOWN_BYTES)
 }
 
 /// The beginning of a text, a little more than is shown.

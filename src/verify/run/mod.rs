@@ -1,8 +1,8 @@
 //! A run against the annotations that it carries: who signed them, and whether they still say what the run says.
 //!
-//! The payload is made anew from the run and compared: whatever somebody changed in the object after it was signed,
+//! The payload is made anew from the run and compared: whatever was changed in the object after it was signed,
 //! a spec, a parameter, a result, shows as a difference with its path, and so does another order of a list. The annotations of
-//! Chains themselves don't count, as they are written after the payload is made. A run that was signed while it went on is
+//! Chains themselves don't count, as they are written after the payload is made. A run that was signed while it was running is
 //! compared as it was then. What of a run no signature covers, [`coverage`] says.
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/signing.md>
@@ -30,8 +30,8 @@ use super::require::Require;
 use super::statement::StatementError;
 use super::trust::{By, Distrust, Trust};
 use crate::formats::cosign_statement::PAYLOAD_TYPE;
-use crate::found::Attached;
-use crate::json::Limit;
+use crate::found::LayerAnnotations;
+use crate::json::MemoryLimit;
 use crate::oci::ImageRef;
 use crate::run::{ProvenanceError, ProvenanceOptions, Run, RunError, RunFormat};
 
@@ -45,8 +45,8 @@ pub use refusal::RunRefusal;
 /// More payloads of images than these aren't judged: no run builds so many, and each costs a check of its signature.
 pub const MAX_PAYLOADS: usize = 10_000;
 /// What a payload may take in memory: the API server bounds a run at 1.5 MiB.
-const PAYLOAD: Limit = Limit::memory(48 * 1024 * 1024);
-/// The longest signature that stands without an envelope: RSA 8192's.
+const PAYLOAD: MemoryLimit = MemoryLimit::memory(48 * 1024 * 1024);
+/// The longest signature without an envelope: that of RSA 8192.
 const MAX_BARE_BYTES: usize = 1024;
 
 /// A payload that a run carries, and who signed it.
@@ -60,7 +60,7 @@ pub struct SignedPayload {
     pub payload: Value,
     /// The format that it was made in, for people.
     pub format: &'static str,
-    /// What it doesn't know, if it was made while the run went on.
+    /// What it doesn't know, if it was made while the run was running.
     pub so_far: Option<SoFar>,
     /// What of the run its signature covers.
     pub coverage: Coverage,
@@ -150,7 +150,7 @@ enum Written {
 }
 
 impl Written {
-    /// Whether a payload is one that is signed so: statements in envelopes, everything else bare. Both of them say what they
+    /// Returns whether a payload is signed this way: statements in envelopes, everything else bare. Both of them say what they
     /// are in their own way; one that is signed in the other's way was made for something else.
     fn fits(self, is_statement: bool) -> Result<(), RunRefusal> {
         match (self, is_statement) {
@@ -170,12 +170,12 @@ impl Written {
 ///
 /// # Errors
 ///
-/// When it is nobody that counts, or is of another payload.
+/// If the signer isn't accepted, or the signature is of another payload.
 pub fn signed_by(
     trust: &Trust,
     payload: &[u8],
     signature: &[u8],
-    attached: &Attached,
+    attached: &LayerAnnotations,
 ) -> Result<By, RunRefusal> {
     let (by, written) = signed(trust, payload, signature, attached)?;
     written.fits(is_statement(payload))?;
@@ -186,7 +186,7 @@ fn signed(
     trust: &Trust,
     payload: &[u8],
     signature: &[u8],
-    attached: &Attached,
+    attached: &LayerAnnotations,
 ) -> Result<(By, Written), RunRefusal> {
     let bare = || trust.simple(payload, signature, attached).map(|by| (by, Written::Bare));
     if signature.first() != Some(&b'{') {
@@ -223,7 +223,7 @@ pub(crate) fn enveloped(
     trust: &Trust,
     payload: &[u8],
     signature: &[u8],
-    attached: &Attached,
+    attached: &LayerAnnotations,
 ) -> Result<By, RunRefusal> {
     let (by, envelope) = trust.envelope(signature, attached)?;
     if envelope.payload != payload || envelope.payload_type != PAYLOAD_TYPE {
@@ -235,5 +235,5 @@ pub(crate) fn enveloped(
 /// Whether `signature` is one of `payload` that counts, where both are kept by themselves. What a certificate says beside them decides
 /// nothing where a key is trusted.
 pub fn counts(trust: &Trust, payload: &[u8], signature: &[u8]) -> bool {
-    signed_by(trust, payload, signature, &Attached::default()).is_ok()
+    signed_by(trust, payload, signature, &LayerAnnotations::default()).is_ok()
 }

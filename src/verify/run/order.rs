@@ -6,7 +6,7 @@
 //! - `resolvedDependencies`, `materials` and `byproducts` come from lists of the run, by Chains and here in the same order.
 //! - Tekton reorders `status.sidecars` once a TaskRun is done. That is undone before their images are compared (`sidecars.rs`), as a set of
 //!   all dependencies would hide another order of the steps.
-//! - Tekton reorders `childReferences` while a PipelineRun goes on, and not once it is done.
+//! - Tekton reorders `childReferences` while a PipelineRun is running, and not once it is done.
 
 use super::place::Place;
 

@@ -76,15 +76,15 @@ impl<'p> Place<'p> {
                     if !path.is_empty() {
                         path.push('.');
                     }
-                    path.push_str(&foreign::shown(key, PART_BYTES));
+                    path.push_str(&foreign::escape(key, PART_BYTES));
                 }
                 Step::Item(at) => path.push_str(&format!("[{at}]")),
                 Step::Named(field, name) => {
-                    path.push_str(&format!("[{field}={}]", foreign::shown(name, PART_BYTES)));
+                    path.push_str(&format!("[{field}={}]", foreign::escape(name, PART_BYTES)));
                 }
             }
         }
-        foreign::shown(&path, PATH_BYTES)
+        foreign::escape(&path, PATH_BYTES)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::diff::{self, Difference};
 use super::{ClaimError, Distrust, ProvenanceError, RunError, StatementError};
 use crate::explain::explain;
-use crate::foreign::Text;
+use crate::foreign::UntrustedText;
 use crate::hint::NAME_SHOWN_BYTES;
 use crate::run::{RunKind, StatusError};
 
@@ -23,16 +23,16 @@ pub enum RunRefusal {
     /// Nobody that counts made it.
     #[error(transparent)]
     Distrust(#[from] Distrust),
-    /// The signature is over another payload than the one beside it.
+    /// The signature is over another payload than the payload beside it.
     #[error("the envelope holds another payload than the annotation beside it")]
     OtherPayload,
-    /// The payload is no statement.
+    /// The payload is not a statement.
     #[error(transparent)]
     Statement(#[from] StatementError),
-    /// The payload of an image is no simple signing.
+    /// The payload of an image is not a simple signing payload.
     #[error(transparent)]
     Claim(#[from] ClaimError),
-    /// The image isn't one that the run built.
+    /// The run didn't build this image.
     #[error("the payload is of an image that the run's results don't name")]
     OtherImage,
     /// An image's statement is an attestation.
@@ -46,7 +46,7 @@ pub enum RunRefusal {
     NotAStatus {
         /// What the run is.
         kind: RunKind,
-        /// Why it isn't.
+        /// What was reported about it.
         source: StatusError,
     },
     /// The statement isn't provenance.
@@ -77,11 +77,11 @@ pub enum RunRefusal {
         /// What has the list.
         kind: RunKind,
         /// The name of that run.
-        run: Text,
+        run: UntrustedText,
         /// The path of the list.
         place: String,
         /// The name that it has twice.
-        name: Text,
+        name: UntrustedText,
     },
     /// The run says something else now.
     #[error("the run no longer says what was signed: {}", counted(.differences.len()))]

@@ -42,6 +42,6 @@ pub(super) fn moments(run: &Run) -> impl Iterator<Item = Moment> {
 /// A run at some moment.
 pub(super) struct Moment {
     pub(super) run: Run,
-    /// The TaskRuns that went on.
+    /// The TaskRuns that were still running.
     pub(super) later: Vec<String>,
 }

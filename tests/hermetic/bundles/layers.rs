@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::found::Attached;
+use stepseal::found::LayerAnnotations;
 use stepseal::key::PublicKey;
 use stepseal::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
 use stepseal::verify::{Accepted, Signer, Trust};
@@ -113,7 +113,7 @@ impl Layer {
         let trust =
             Trust { signers: vec![accepted], material: TrustMaterial::parse(&root).unwrap().shared() };
         let text = |name: &str| annotations.get(name).and_then(Value::as_str).map(str::to_owned);
-        let attached = Attached {
+        let attached = LayerAnnotations {
             certificate: text("dev.sigstore.cosign/certificate"),
             chain: text("dev.sigstore.cosign/chain"),
             log: text("dev.sigstore.cosign/bundle"),

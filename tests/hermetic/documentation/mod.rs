@@ -5,9 +5,9 @@ mod codes;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use stepseal::config::cosign::{COSIGN_FLAGS, LACKING, Meaning, Unless};
+use stepseal::config::cosign::{COSIGN_FLAGS, FlagExemption, FlagMeaning, LACKING};
 use stepseal::config::settings::{
-    AGENT_SETTINGS, CHAINS_KEYS, DORMANT_KEYS, Kind, REGISTRY_FLAGS, SETTINGS, Setting, VERIFY_TABLES,
+    AGENT_SETTINGS, CHAINS_KEYS, DORMANT_KEYS, REGISTRY_FLAGS, SETTINGS, Setting, SettingKind, VERIFY_TABLES,
 };
 use stepseal::config::sources::variable;
 use stepseal::exit::ExitCode;
@@ -89,9 +89,9 @@ fn settings(text: &mut String, table: &[Setting]) {
     for setting in table {
         let value = if setting.value.is_empty() { String::new() } else { format!(" {}", setting.value) };
         let several = match setting.kind {
-            Kind::Switch | Kind::One => "",
-            Kind::Words => " (several: `,` or one a line)",
-            Kind::Paths => " (several: `:`)",
+            SettingKind::Switch | SettingKind::One => "",
+            SettingKind::Words => " (several: `,` or one a line)",
+            SettingKind::Paths => " (several: `:`)",
         };
         let flag = format!("--{}{}", setting.flag, value.replace('|', "\\|"));
         let help = setting.help.replace('|', "\\|");
@@ -109,18 +109,18 @@ fn cosign(text: &mut String) {
         let name = format!("{short}`--{}`{also}", flag.name);
         for (commands, meaning) in flag.uses {
             let here = match meaning {
-                Meaning::Same => {
+                FlagMeaning::Same => {
                     same.push(name.clone());
                     continue;
                 }
-                Meaning::Flag(own) => format!("`--{own}`"),
-                Meaning::Key(key, on, off) => {
+                FlagMeaning::Flag(own) => format!("`--{own}`"),
+                FlagMeaning::Key(key, on, off) => {
                     format!("`{}`: `{on}`, or `{off}` where it is `false`", key.key)
                 }
-                Meaning::Accepted(why) => format!("accepted: {why}"),
-                Meaning::Noted(note, unless) => format!("accepted, with a note{}: {note}", told(*unless)),
-                Meaning::Only(allowed, refusal) => format!("`{allowed}` alone: {}", refusal.why),
-                Meaning::Refused(refusal) => {
+                FlagMeaning::Accepted(why) => format!("accepted: {why}"),
+                FlagMeaning::Noted(note, unless) => format!("accepted, with a note{}: {note}", told(*unless)),
+                FlagMeaning::Only(allowed, refusal) => format!("`{allowed}` alone: {}", refusal.why),
+                FlagMeaning::Refused(refusal) => {
                     let instead = if refusal.instead.is_empty() { "" } else { "; " };
                     format!("refused{}: {}{instead}{}", told(refusal.unless), refusal.why, refusal.instead)
                 }
@@ -134,11 +134,11 @@ fn cosign(text: &mut String) {
     writeln!(text, "\nThese have their own name and meaning here: {}.", same.join("; ")).unwrap();
 }
 
-fn told(unless: Option<Unless>) -> &'static str {
+fn told(unless: Option<FlagExemption>) -> &'static str {
     match unless {
         None => "",
-        Some(Unless::Key) => " unless a key is named (`--key`)",
-        Some(Unless::NoUpload) => " unless `--tlog-upload=false` is given",
+        Some(FlagExemption::Key) => " unless a key is named (`--key`)",
+        Some(FlagExemption::NoUpload) => " unless `--tlog-upload=false` is given",
     }
 }
 

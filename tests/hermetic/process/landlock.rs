@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use stepseal::config::settings::{SETTINGS, VERIFY_TABLES};
 use stepseal::oci::Digest;
-use stepseal::process::landlock::{Landlock, Rules};
+use stepseal::process::landlock::{Landlock, LandlockRules};
 use stepseal::sign::KeySource;
 
 use crate::kit::running::Running;
@@ -22,7 +22,7 @@ use crate::kit::step::{Ended, Step, bare, ended, pair};
 
 /// What is in force in a process of this kernel's; asked in a thread, as that alone is confined then.
 fn kernel() -> Landlock {
-    let here = std::thread::spawn(|| Rules::default().enforce()).join().unwrap();
+    let here = std::thread::spawn(|| LandlockRules::default().enforce()).join().unwrap();
     if !matches!(here, Landlock::Enforced { .. }) {
         note(&here);
     }

@@ -123,7 +123,7 @@ fn a_name_or_namespace_that_no_object_has_is_refused() {
     let long = "n".repeat(254);
     for name in ["../x", "a/b", "A", "a_b", "-a", "a.", "a\nsigned     x", "\u{1b}[2J", &long] {
         let run = with(&task_run(&[]), "name", name);
-        let shown: String = stepseal::foreign::shown(name, 100);
+        let shown: String = stepseal::foreign::escape(name, 100);
         assert_refused(&place, &[run], &format!("TaskRun {shown}"), "metadata.name");
     }
     for namespace in ["../x", "a.b", "A", "kube system", "a\nsigned     x", &"n".repeat(64)] {

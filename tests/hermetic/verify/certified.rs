@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::found::Attached;
+use stepseal::found::LayerAnnotations;
 use stepseal::oci::Digest;
 use stepseal::verify::bundle::{IdentityPolicy, Match, TrustMaterial};
 use stepseal::verify::{Accepted, Signer, Trust};
@@ -191,7 +191,7 @@ fn every_line_of_a_file_of_trusted_roots_counts() {
 }
 
 /// What cosign hung onto a `.sig` layer for this bundle, before there were bundles.
-fn attached(bundle: &Value) -> Attached {
+fn attached(bundle: &Value) -> LayerAnnotations {
     let material = &bundle["verificationMaterial"];
     let entry = &material["tlogEntries"][0];
     let number = |value: &Value| value.as_str().unwrap().parse::<u64>().unwrap();
@@ -206,13 +206,13 @@ fn attached(bundle: &Value) -> Attached {
         },
     });
     let der = material["x509CertificateChain"]["certificates"][0]["rawBytes"].as_str().unwrap();
-    Attached {
+    LayerAnnotations {
         certificate: Some(format!(
             "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
             wrapped(der)
         )),
         log: Some(log.to_string()),
-        ..Attached::default()
+        ..LayerAnnotations::default()
     }
 }
 
@@ -246,13 +246,17 @@ fn what_cosign_hung_onto_a_layer_is_judged_as_a_bundle() {
     let by = trust.simple(&artifact, &signature, &good).unwrap();
     assert!(by.logged && by.times.len() == 1 && by.who.contains(IDENTITY), "{by:?}");
     assert!(trust.simple(b"another", &signature, &good).is_err());
-    let without_log = Attached { log: None, ..good.clone() };
+    let without_log = LayerAnnotations { log: None, ..good.clone() };
     assert!(trust.simple(&artifact, &signature, &without_log).is_err());
-    let without_certificate = Attached { certificate: None, ..good.clone() };
+    let without_certificate = LayerAnnotations { certificate: None, ..good.clone() };
     assert!(trust.simple(&artifact, &signature, &without_certificate).is_err());
     let changed = good.log.as_ref().unwrap().replacen("\"logIndex\":", "\"logIndex\":1", 1);
-    assert!(trust.simple(&artifact, &signature, &Attached { log: Some(changed), ..good.clone() }).is_err());
+    assert!(
+        trust
+            .simple(&artifact, &signature, &LayerAnnotations { log: Some(changed), ..good.clone() })
+            .is_err()
+    );
     let twice = good.log.as_ref().unwrap().replacen('{', "{\"Payload\":{},", 1);
-    assert!(trust.simple(&artifact, &signature, &Attached { log: Some(twice), ..good }).is_err());
+    assert!(trust.simple(&artifact, &signature, &LayerAnnotations { log: Some(twice), ..good }).is_err());
     assert_ne!(Digest::of(&artifact), Digest::of(b"another"));
 }

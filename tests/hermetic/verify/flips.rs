@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use stepseal::found::Attached;
+use stepseal::found::LayerAnnotations;
 use stepseal::oci::{Digest, ImageRef};
 use stepseal::process::ProgramEnvironment;
 use stepseal::registry::client::{Client, ClientOptions};
@@ -52,7 +52,7 @@ fn no_changed_payload_or_signature_counts() {
     let payload = br#"{"critical":{}}"#;
     let signature = signer().sign(payload).unwrap().0;
     let trust = trust();
-    let attached = Attached::default();
+    let attached = LayerAnnotations::default();
     assert!(trust.simple(payload, &signature, &attached).is_ok());
     for payload in changed(payload) {
         assert!(trust.simple(&payload, &signature, &attached).is_err());

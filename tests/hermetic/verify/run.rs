@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stepseal::chains::Standing;
+use stepseal::chains::AnnotationValues;
 use stepseal::explain::Explain as _;
 use stepseal::flow::verify_run::{verify, verify_until};
 use stepseal::formats::Claims;
@@ -91,7 +91,7 @@ pub(crate) fn answers(case: &Path) -> Vec<(String, Value)> {
 
 /// Whether annotations with these values hold `payload` and a signature of it that counts.
 fn counts(trust: &Trust, payload: &[u8], stored: &str, signature: &str) -> bool {
-    let there = Standing { payload: stored, signature };
+    let there = AnnotationValues { payload: stored, signature };
     there.signature_of(payload).is_some_and(|signature| run::counts(trust, payload, &signature))
 }
 

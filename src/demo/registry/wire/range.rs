@@ -14,9 +14,9 @@ pub enum ByteRange {
     Whole,
     /// The bytes from `first` to `last`, both included; both lie within the content.
     Part {
-        /// The first byte.
+        /// The first byte, counted from 0.
         first: usize,
-        /// The last byte.
+        /// The last byte, which belongs to the range.
         last: usize,
     },
     /// Nothing of what is asked for is there.

@@ -14,42 +14,42 @@ pub enum Route {
     Base,
     /// `/token`: the token service.
     Token,
-    /// `/v2/NAME/blobs/DIGEST`
+    /// `/v2/NAME/blobs/DIGEST`: a blob of a repository.
     Blob {
-        /// The repository.
+        /// The name of the repository.
         repository: String,
-        /// The blob.
+        /// The digest in the path.
         digest: Address,
     },
-    /// `/v2/NAME/blobs/uploads/`
+    /// `/v2/NAME/blobs/uploads/`: the start of an upload.
     Uploads {
-        /// The repository.
+        /// The name of the repository.
         repository: String,
     },
-    /// `/v2/NAME/blobs/uploads/ID`
+    /// `/v2/NAME/blobs/uploads/ID`: a running upload.
     Upload {
-        /// The repository.
+        /// The name of the repository.
         repository: String,
-        /// The session.
+        /// The ID of the upload session.
         id: String,
     },
-    /// `/v2/NAME/manifests/REFERENCE`
+    /// `/v2/NAME/manifests/REFERENCE`: a manifest of a repository.
     Manifest {
-        /// The repository.
+        /// The name of the repository.
         repository: String,
         /// The tag or digest.
         reference: Reference,
     },
-    /// `/v2/NAME/tags/list`
+    /// `/v2/NAME/tags/list`: the tags of a repository.
     Tags {
-        /// The repository.
+        /// The name of the repository.
         repository: String,
     },
-    /// `/v2/NAME/referrers/DIGEST`
+    /// `/v2/NAME/referrers/DIGEST`: the referrers of a manifest.
     Referrers {
-        /// The repository.
+        /// The name of the repository.
         repository: String,
-        /// The subject.
+        /// The digest in the path.
         digest: Address,
     },
 }
@@ -57,9 +57,9 @@ pub enum Route {
 /// How a manifest is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
-    /// By a tag.
+    /// The reference is a tag.
     Tag(String),
-    /// By its digest.
+    /// The reference is a digest.
     Digest(Address),
 }
 

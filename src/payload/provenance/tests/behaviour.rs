@@ -77,7 +77,7 @@ fn one_cancelled_child_loses_only_its_own_image() {
     assert_eq!(statement["predicate"]["buildConfig"]["tasks"].as_array().unwrap().len(), 2);
 }
 
-/// Chains panics.
+/// Chains panics on this input.
 #[test]
 fn a_child_without_its_beginning_has_none_and_is_told() {
     let mut child = task_run("one");

@@ -23,7 +23,7 @@ pub enum ContentError {
         /// What the signature looks like.
         found: &'static str,
     },
-    /// Of another hash than the one that is accepted.
+    /// The signature uses another hash than the accepted hash.
     #[error("it is over a {found} digest, and {wanted} alone is accepted")]
     Hash {
         /// What it is of.
@@ -70,7 +70,7 @@ pub enum ContentError {
     /// More subjects than are searched.
     #[error("its statement has more than {limit} digests")]
     TooManySubjects {
-        /// The limit.
+        /// The limit that is exceeded.
         limit: usize,
     },
     /// About something else.

@@ -1,10 +1,10 @@
-//! Why bytes are no bundle.
+//! Why bytes are not a valid bundle.
 
 use crate::formats::dsse::DsseError;
 use crate::json_lines::LinesError;
-use crate::known_format::Known;
+use crate::known_format::KnownFormat;
 
-/// Why bytes are no bundle.
+/// Why bytes are not a valid bundle.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
@@ -13,7 +13,7 @@ pub enum FormatError {
     Json(serde_json::Error),
     /// Something else, which is known.
     #[error("it is {}", .0.name())]
-    Other(Known),
+    Other(KnownFormat),
     /// Several documents that can't be read.
     #[error(transparent)]
     Lines(LinesError),
@@ -29,15 +29,15 @@ pub enum FormatError {
     /// Larger than any bundle.
     #[error("it is larger than {limit} bytes")]
     TooLarge {
-        /// The limit.
+        /// The limit that is exceeded.
         limit: u64,
     },
-    /// More than anybody needs.
+    /// It holds more than any honest bundle.
     #[error("it has more than {limit} {field}")]
     TooMany {
         /// Which list.
         field: &'static str,
-        /// The limit.
+        /// The limit that is exceeded.
         limit: usize,
     },
     /// Larger than any that a signer, a log or an authority makes.
@@ -45,7 +45,7 @@ pub enum FormatError {
     Part {
         /// Which field.
         field: &'static str,
-        /// The limit.
+        /// The limit that is exceeded.
         limit: usize,
     },
     /// Something is not there, or empty.
@@ -63,7 +63,7 @@ pub enum FormatError {
     /// A bundle 0.1 without the log's promise.
     #[error("it is of version 0.1 and has a log entry without the log's promise (signedEntryTimestamp)")]
     NoPromise,
-    /// A later one without the proof.
+    /// A later version of the bundle lacks the inclusion proof.
     #[error(
         "it has a log entry without a proof of inclusion and its checkpoint, which every version since 0.2 must have"
     )]
@@ -71,7 +71,7 @@ pub enum FormatError {
     /// An envelope with none or several signatures.
     #[error("its envelope has {count} signatures, where one belongs")]
     Signatures {
-        /// How many.
+        /// How many there are.
         count: usize,
     },
     /// A digest that isn't of the SHA-2 family.

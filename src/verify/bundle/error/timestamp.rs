@@ -15,7 +15,7 @@ pub enum TimestampError {
         /// The status.
         status: u8,
     },
-    /// By nobody we know.
+    /// The authority is unknown.
     #[error("it is by an authority that the trusted root does not have")]
     UnknownAuthority,
     /// Of something else.

@@ -3,7 +3,7 @@
 use super::{MEMBERS, ROOTS, TRUST_BYTES};
 use crate::explain::explain;
 use crate::json_lines::LinesError;
-use crate::known_format::{Known, Wanted};
+use crate::known_format::{KnownFormat, WantedFormat};
 
 /// Why a trusted root can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -14,19 +14,19 @@ pub enum TrustError {
     Json(#[source] sigstore_trust_root::Error),
     /// Something else, which is known.
     #[error("this is {}, not a trusted root", .0.name())]
-    Other(Known),
-    /// The file isn't JSON, or holds more than anybody believes.
+    Other(KnownFormat),
+    /// The file isn't JSON, or exceeds a limit.
     #[error("this is not a trusted root: {0}")]
     Lines(LinesError),
     /// One of several, by the line that it begins on.
     #[error("line {line}: {source}")]
     Line {
-        /// The line.
+        /// The line in the input, counted from 1.
         line: usize,
         /// What is wrong with it.
         source: Box<TrustError>,
     },
-    /// More than anybody believes, of several files together.
+    /// Several files together exceed a limit.
     #[error(
         "these are more than {ROOTS} trusted roots, or more than {MEMBERS} logs or authorities of one kind"
     )]
@@ -51,7 +51,7 @@ pub enum TrustError {
         /// How many there are.
         count: usize,
     },
-    /// A time is proven by nobody where the log isn't demanded.
+    /// Without a demand for the log, nothing proves a time.
     #[error("it has no timestamp authority: without a log entry nothing proves when a signature was made")]
     NoStamps,
     /// Not text, or too large.
@@ -63,7 +63,7 @@ pub enum TrustError {
         /// The media type, made fit to be shown.
         found: String,
     },
-    /// More than anybody believes.
+    /// A list exceeds its limit.
     #[error("this is not a trusted root: it has more than {MEMBERS} logs or authorities of one kind")]
     Members,
     /// A window that ends before it begins, two logs of one id, a chain that is empty or no certificate.
@@ -71,13 +71,13 @@ pub enum TrustError {
     Member {
         /// What is wrong.
         what: &'static str,
-        /// Which member.
+        /// The name that the input has.
         name: String,
     },
 }
 
 explain! { TrustError,
-    Self::Other(known) => ["trusted-root-other-format", Usage, text known.hint(Wanted::TrustedRoot)],
+    Self::Other(known) => ["trusted-root-other-format", Usage, text known.hint(WantedFormat::TrustedRoot)],
     Self::Line { source, .. } => [of source],
     Self::TwoKeys { .. } => ["trusted-root-two-keys", Usage, "find out which of them is right, and leave the other root out"],
     Self::NoAuthority { there, .. } if there.is_empty() => ["trusted-root-authority", Usage, "give the trusted root with that authority"],
@@ -86,5 +86,5 @@ explain! { TrustError,
         "add authority, with the host of that root's certificate authority, as fulcio.githubapp.com"],
     Self::NoStamps => ["trusted-root-no-timestamps", Usage, "leave out log: false, or add the timestamp authority to the root"],
     Self::TooMany => ["trusted-root-many", Usage, "leave out what no signature needs"],
-    _ => ["trusted-root-malformed", Usage, text Wanted::TrustedRoot.hint()],
+    _ => ["trusted-root-malformed", Usage, text WantedFormat::TrustedRoot.hint()],
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stepseal::demo::registry::{EmbeddedRegistry, Options};
-use stepseal::flow::images::{Asked, Looker};
-use stepseal::flow::{Batch, Pipeline, What, Writers, sign};
+use stepseal::flow::images::{ImageVerifier, RequestedImage};
+use stepseal::flow::{Batch, PayloadSource, Pipeline, TagLocks, sign};
 use stepseal::formats::{Claims, Payload, statement};
 use stepseal::key::PublicKey;
 use stepseal::oci::{Digest, ImageRef};
@@ -15,7 +15,7 @@ use stepseal::plan::PlannedImage;
 use stepseal::process::ProgramEnvironment;
 use stepseal::registry::client::{Client, ClientOptions};
 use stepseal::registry::credentials::{FileKeychain, Places};
-use stepseal::report::Label;
+use stepseal::report::OutcomeLabel;
 use stepseal::sign::{KeySource, Unlocking};
 use stepseal::store::{Contents, OciReferrers, OciTag, Store};
 use stepseal::verify::own::trust;
@@ -145,17 +145,17 @@ impl Scene {
         let what = if self.way.is_signature() {
             let format: Box<dyn Format> =
                 if self.way.is_tag() { Box::new(SimpleSigning) } else { Box::new(CosignStatement) };
-            What::Each { format, claims: Claims::default() }
+            PayloadSource::Each { format, claims: Claims::default() }
         } else {
-            What::Same(sign(&key, self.payload(), vec![self.image.clone()]).await.unwrap())
+            PayloadSource::Same(sign(&key, self.payload(), vec![self.image.clone()]).await.unwrap())
         };
         let pipeline = Pipeline {
             client: client.clone(),
             what,
-            label: Label::IMAGE,
+            label: OutcomeLabel::IMAGE,
             key,
             store,
-            writers: Writers::default(),
+            writers: TagLocks::default(),
             replace: false,
             deadline: Instant::now() + limit,
         };
@@ -170,8 +170,8 @@ impl Scene {
         let key = self.public_key().await;
         let predicate_type = (!self.way.is_signature()).then(|| PREDICATE_TYPE.to_owned());
         let check = Check { trust: trust(&key), demands: Demands { predicate_type, ..Demands::default() } };
-        let looker = Looker::new(self.client(), None, false, 1);
-        let asked = Asked { name: self.image.to_string(), image: self.image.clone() };
+        let looker = ImageVerifier::new(self.client(), None, false, 1);
+        let asked = RequestedImage { name: self.image.to_string(), image: self.image.clone() };
         let mut result = None;
         looker.look(vec![asked], &|_| vec![check.clone()], &mut |seen| result = Some(seen.result)).await;
         let verdicts = result.unwrap().map_err(|error| error.to_string())?;
