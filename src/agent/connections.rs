@@ -1,4 +1,4 @@
-//! Who is connected. A new client always gets a place: when all are taken, another connection is closed.
+//! The connected clients. A new client always gets a place: when all are taken, another connection is closed.
 //!
 //! Steps run as one user, so a fair share for each user would protect nobody. Instead the connection goes that has waited longest
 //! between two requests, or before its first. Where all are sending, the one goes whose body makes the least progress, and a byte now and
@@ -34,7 +34,7 @@ struct Place {
     _keep: oneshot::Sender<()>,
 }
 
-/// What a connection is at; the first ones go first.
+/// The state of a connection; earlier states are closed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     /// No request has begun.
@@ -56,7 +56,7 @@ pub(super) struct Seat {
 pub(super) type MakeWay = oneshot::Receiver<()>;
 
 impl Connections {
-    /// A place for a new connection, taken from another one if there is none left.
+    /// A place for a new connection, taken from another connection if none is left.
     pub(super) fn enter(self: &Arc<Self>) -> (Seat, MakeWay) {
         let (keep, make_way) = oneshot::channel();
         let mut places = self.lock();
@@ -93,7 +93,7 @@ impl Seat {
         self.with(|place| place.since.waited(from));
     }
 
-    /// How far the body is behind one that comes as it should.
+    /// How far the body is behind the expected rate.
     pub(super) fn behind(&self) -> Duration {
         self.with(|place| place.since.behind()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! How many signatures were given, in a folder of the agent's own: a restarted agent goes on with the count.
+//! How many signatures were given, in a folder of the agent's own: a restarted agent continues the count.
 //!
 //! The count is on disk before a signature leaves: the file is written beside, synchronised and renamed. It is never less than
 //! what was given. Refused are a count that can't be read, a folder that another agent uses, and one that the socket's volume
@@ -198,7 +198,7 @@ fn open(path: &Path, empty: bool) -> io::Result<File> {
         let name = path.file_name().unwrap_or_default().display().to_string();
         io::Error::other(format!("{} in it is not a regular file", foreign::escape(&name, 64)))
     };
-    // A FIFO that nobody reads keeps whoever opens it waiting.
+    // A FIFO without a reader blocks whoever opens it.
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
     let mode = Mode::from_raw_mode(FILE_MODE);
     let opened = rustix::fs::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | flags, mode);

@@ -13,7 +13,7 @@ use crate::{foreign, redact};
 /// A path that a client sent is shown cut.
 const SHOWN_PATH_BYTES: usize = 120;
 
-/// Who is at the other end of a connection, as the kernel says (`SO_PEERCRED`).
+/// The process at the other end of a connection, as the kernel reports it (`SO_PEERCRED`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Peer {
     /// The user ID of the client.
@@ -81,7 +81,7 @@ impl Log {
         let Ok(line) = serde_json::to_string(&Line { time, event, content }) else { return };
         let line = format!("{}\n", foreign::json(&redact::text(&line)));
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Where nobody reads the log, the agent works on.
+        // If no process reads the log, the agent continues to work.
         let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
     }
 

@@ -1,4 +1,4 @@
-//! Whose turn it is to be looked up. Clients name the registries, and one that hangs takes only its own share of the turns.
+//! Whose turn it is to be looked up. Clients name the registries, and a registry that hangs takes only its own share of the turns.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,13 +8,13 @@ use super::Refusal;
 use crate::oci::Repository;
 use crate::recent::LruCache;
 
-/// Images that are looked up at once. Their manifests are small; of large ones few are read at once.
+/// Images that are looked up at once. Their manifests are small; few large manifests are read at once.
 pub(super) const MAX_LOOKUPS: usize = 32;
 /// How many of them may be in one registry, and how many more may wait for it; the next ones are refused at once.
 const REGISTRY: Share = Share { turns: MAX_LOOKUPS / 4, waiting: 504 };
-/// The same for one repository: some registries hang for one of theirs alone.
+/// The same for a repository: some registries hang for a single repository.
 const REPOSITORY: Share = Share { turns: MAX_LOOKUPS / 8, waiting: 252 };
-/// Names whose turns are kept when nobody waits for them.
+/// Names whose turns are kept when no request waits for them.
 const MAX_NAMES: usize = 64;
 
 /// What one name may have of the turns.
@@ -135,7 +135,7 @@ mod tests {
                 let other = others(number).parse().unwrap();
                 assert!(unconstrained(lookups.turn(&other)).now_or_never().is_some_and(|turn| turn.is_ok()));
             }
-            // Whoever gave up has no place, and the turns are given on.
+            // A request that gave up has no place, and its turns pass to others.
             waiting.pop();
             assert!(unconstrained(lookups.turn(&one_more)).now_or_never().is_none());
             turns.clear();

@@ -27,7 +27,7 @@ impl Pace {
         self.0 = (self.0 + from.elapsed()).min(Instant::now());
     }
 
-    /// How far it is behind one that sends at that rate.
+    /// How far it is behind a client that sends at that rate.
     pub(super) fn behind(&self) -> Duration {
         self.0.elapsed()
     }
@@ -48,7 +48,7 @@ mod tests {
         let mut sends = Pace(late);
         sends.came(RATE_BYTES as usize * 11);
         assert!(sends.behind() < Duration::from_secs(9));
-        // What was sent before is no advance.
+        // Bytes sent earlier don't count as an advance.
         assert!(sends.0 <= Instant::now());
         let mut waits = Pace(late);
         waits.waited(late);

@@ -109,7 +109,7 @@ pub struct Taken<'a> {
 
 impl Taken<'_> {
     /// How many signatures there are with this one. Never less than those that were given: each was taken before it was given,
-    /// so the one that was taken last saw all the others.
+    /// so the last taken signature saw all the others.
     pub fn number(&self) -> u64 {
         self.number
     }

@@ -50,7 +50,7 @@ pub enum Refusal {
     /// The body is not what the path takes.
     #[error("the request is malformed")]
     Request(#[source] Malformed),
-    /// The payload isn't one that is signed.
+    /// The agent doesn't sign such a payload.
     #[error("the payload is malformed")]
     Payload(#[source] Malformed),
     /// Such artifacts aren't signed by this agent.
@@ -105,7 +105,7 @@ pub enum Malformed {
         /// The column in that line, counted from 1.
         column: usize,
     },
-    /// A field that is read by nobody here, so that nobody knows what it means.
+    /// A field that the agent doesn't know, so its meaning is unknown.
     #[error("it has the unknown field \"{field}\" (line {line}, column {column})")]
     UnknownField {
         /// Its name, cut and escaped.
@@ -152,7 +152,7 @@ pub enum Malformed {
         /// How many are taken.
         limit: usize,
     },
-    /// A name that is signed is no repository's.
+    /// A name in the payload is not the name of a repository.
     #[error("a name that it signs is not a repository's")]
     Name(#[source] ReferenceError),
     /// Its bytes aren't those that this program writes for what they say.
@@ -265,7 +265,7 @@ impl Refusal {
         }
     }
 
-    /// What the step is told. The login that the agent used stays with the agent.
+    /// The answer for the step. The login that the agent used stays with the agent.
     pub fn problem(&self) -> Problem {
         let Explanation { error, causes, hint, .. } = Explanation::of(self);
         Problem { error: ProblemDetail { code: self.code().to_owned(), message: error, causes, hint } }

@@ -184,7 +184,7 @@ fn name(text: &str) -> Result<Repository, Malformed> {
     text.parse::<Named>().map(|named| named.repository).map_err(Malformed::Name)
 }
 
-/// The one payload of an image with these claims.
+/// The only payload of an image with these claims.
 fn one(format: &dyn Format, image: &ImageRef, claims: &Claims) -> Result<Payload, Malformed> {
     let mut payloads = format.payloads(image, claims).map_err(Malformed::Claims)?;
     match (payloads.pop(), payloads.is_empty()) {

@@ -17,11 +17,11 @@ use crate::sign::remote::wire::MAX_BODY_BYTES;
 /// What longer bodies may have at once, in bytes. One of 8 MiB is there together with the 6 MiB that are decoded from it, or
 /// these twice while they are signed.
 pub(super) const ROOM_BYTES: usize = 12 * 1024 * 1024;
-/// What the others may have of it beside the one that is promised all that it needs.
+/// The share of the other bodies, besides the body that is promised all that it needs.
 const SHARED_BYTES: usize = ROOM_BYTES - MAX_BODY_BYTES;
 /// How far a body may be behind while others wait for its room.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked which one is.
+/// How often the promised body is chosen.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The room of all bodies.

@@ -19,7 +19,7 @@ use super::{Agent, Peer, Socket};
 
 /// How long a client may take to send a request's head, or to begin with the next one.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
-/// A request of ours has a handful of headers.
+/// A request of Stepseal's client has a handful of headers.
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// What hyper reads ahead on a connection, and what it keeps of answers that aren't read.
@@ -64,7 +64,7 @@ pub async fn serve(socket: &Socket, agent: &Arc<Agent>, stop: impl Future<Output
         }
     }
     socket.hide();
-    // Who had connected by then is in the queue, and is answered.
+    // Clients that had connected by then are in the queue and get an answer.
     while let Ok(Ok((stream, _))) = timeout(LAST_REQUESTS, socket.listener.accept()).await {
         connections.spawn(connection(stream, Arc::clone(agent), places.enter(), ended.clone()));
     }

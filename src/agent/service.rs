@@ -30,9 +30,9 @@ use crate::sign::remote::wire::{self, HealthAnswer, PublicKeyAnswer, SignAnswer}
 
 /// Requests that are decided at once, also those whose clients have gone. Each has the beginning of a body, or room of its own.
 const MAX_DECISIONS: usize = 1024;
-/// How many look-ups may be for one request, so that one with many images keeps none with few waiting.
+/// How many look-ups may belong to one request, so that a request with many images doesn't delay requests with few.
 const MAX_LOOKUPS_EACH: usize = 4;
-/// What a client that was turned away for lack of room is told to wait, in seconds.
+/// How long a client must wait that was refused for lack of room, in seconds.
 const RETRY_SECONDS: &str = "1";
 
 /// A path and its method.
@@ -164,7 +164,7 @@ impl Agent {
         Ok((body, turn.map_err(|_| Refusal::Busy)?.map_err(|_| Refusal::Internal)?))
     }
 
-    /// What is begun is finished and told, whether the client waits for it or not.
+    /// A begun signature is finished and logged, whether the client waits for it or not.
     async fn begin(self: &Arc<Self>, arrived: Arrived, body: Body, turn: OwnedSemaphorePermit) -> Answer {
         let agent = Arc::clone(self);
         let working = Arc::clone(&self.working).read_owned().await;

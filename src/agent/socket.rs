@@ -22,7 +22,7 @@ const FOLDER_MODE: u32 = 0o755;
 pub struct Socket {
     pub(super) listener: UnixListener,
     path: PathBuf,
-    /// What lets another user replace it, where that is no error.
+    /// What lets another user replace it, if that isn't an error.
     open: Option<FolderError>,
 }
 

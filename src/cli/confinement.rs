@@ -1,4 +1,4 @@
-//! What a command may use of the file system, before it reads what others wrote: the one list of all files, for Landlock.
+//! What a command may use of the file system, before it reads what others wrote: the only list of all files, for Landlock.
 //!
 //! A file that a setting or an argument names, or that is read by default, has a rule here; everything else is forbidden. Inputs
 //! that a build step may have written are found as [`input`] finds them, so that a link that it refuses makes no rule.
@@ -399,7 +399,7 @@ impl<'a> Draft<'a> {
         links_out(&certificates.folders).iter().for_each(|path| self.rules.read(path));
     }
 
-    /// Notes a program that may have to run; the first is the one that is told.
+    /// Notes a program that may have to run; the first is reported.
     fn may_run(&mut self, program: Option<String>) {
         self.program = self.program.take().or(program);
     }
@@ -422,7 +422,7 @@ fn log(protection: &Protection) {
     tracing::debug!(dumpable, core_limit, no_new_privs, %environment, %landlock, "process protection");
 }
 
-/// That threads run which would not be confined; where the system doesn't tell, there are none.
+/// Whether threads run that would not be confined; if the system doesn't say, there are none.
 fn other_threads() -> Option<String> {
     let threads = std::fs::read_dir("/proc/self/task").ok()?.count();
     (threads > 1).then(|| format!("{} other threads run already", threads - 1))

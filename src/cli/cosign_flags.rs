@@ -88,7 +88,7 @@ pub(super) fn read(
     let given = Given { command, matches, environment };
     let mut read = Read::default();
     for setting in of_others(command).filter(|setting| matches.try_contains_id(setting.flag).is_ok()) {
-        // The one flag of theirs that cosign names otherwise.
+        // The only flag of these that cosign names differently.
         let name = if setting.flag == "registry-ca" { "registry-cacert" } else { setting.flag };
         let variable = cosign_variable(name);
         let text = if is_secret(&variable) { None } else { environment.text(&variable)? };
@@ -234,7 +234,7 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    /// The values of a flag, or that of its variable, and where they stand.
+    /// The values of a flag, or the value of its variable, and where they come from.
     fn values(&self, flag: &CosignFlag) -> Result<Option<(Vec<String>, ValueOrigin)>, ConfigError> {
         let by_flag = self.matches.try_get_many::<String>(flag.name).ok().flatten();
         if self.matches.try_contains_id(flag.name).is_ok()
@@ -283,7 +283,7 @@ impl Given<'_> {
     }
 }
 
-/// A command line with what variables give for flags that are no settings.
+/// A command line with what variables give for flags that aren't settings.
 pub(super) struct Line {
     /// The arguments, the program's name first.
     pub args: Vec<OsString>,
@@ -324,7 +324,7 @@ pub(super) fn with_variables(
             continue;
         }
         let cosign = flags_of(name).find(|(flag, _)| flag.name == long);
-        // What stands for other flags, and what is refused, is found later: there it is known where it stands.
+        // Flags that stand for other flags, and refused flags, are handled later, where their position is known.
         let is_own = match cosign {
             Some((_, FlagMeaning::Same)) => !reads_settings || setting(name, long).is_none(),
             Some((_, FlagMeaning::Flag(_))) => !reads_settings,

@@ -56,7 +56,7 @@ impl Environment {
         sources::check_variables(ordinary.chain(secret))
     }
 
-    /// The value, unless it is not UTF-8. A secret one is copied: wrap it, or take it from [`secret`](Self::secret).
+    /// The value, unless it is not UTF-8. A secret value is copied: wrap it, or take it from [`secret`](Self::secret).
     pub(super) fn get(&self, name: &str) -> Option<String> {
         match self.ordinary.get(OsStr::new(name)) {
             Some(value) => value.to_str().map(str::to_owned),

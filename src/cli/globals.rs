@@ -34,7 +34,7 @@ explain! { GlobalError,
     Self::NoFile(_) => ["flag-not-taken", Usage, "redirect its standard output"],
 }
 
-/// Whether everything is logged. A value that can't be read is told by [`begin`].
+/// Whether everything is logged. [`begin`] reports a value that can't be read.
 pub(super) fn is_verbose(matches: &ArgMatches, environment: &Environment) -> bool {
     verbose(matches, environment).unwrap_or_default()
 }
@@ -50,7 +50,7 @@ fn reads_variables(matches: &ArgMatches) -> bool {
     matches.subcommand_name().is_some_and(cosign_flags::is_cosigns)
 }
 
-/// The time limit of a command whose flags are no settings; without a flag it is that of all commands.
+/// The time limit of a command whose flags aren't settings; without a flag it is the limit of all commands.
 pub(super) fn time_limit(matches: &ArgMatches) -> Result<Duration, ConfigError> {
     let text = matches.try_get_one::<String>(TIMEOUT.flag).ok().flatten();
     config::time_limit(text.map_or(TIMEOUT.default, String::as_str))

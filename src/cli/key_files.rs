@@ -108,7 +108,7 @@ fn failure(path: &Path, source: io::Error) -> KeyFilesError {
     KeyFilesError::Write { path: path.to_owned(), source }
 }
 
-/// Writes a new file; one that is there already is never touched.
+/// Writes a new file; an existing file is never touched.
 pub(super) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyFilesError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
     file.and_then(|mut file| file.write_all(bytes)).map_err(|source| match source.kind() {

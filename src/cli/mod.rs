@@ -44,7 +44,7 @@ use output::Output;
 /// How much of an argument that is wrong is shown.
 const ARGUMENT_BYTES: usize = 512;
 
-/// A key stands in the command line, which can't be read as it is.
+/// The command line contains a key, and can't be read as it is.
 #[derive(Debug, thiserror::Error)]
 #[error("the command line can't be read: an argument holds a private key")]
 struct KeyAsArgument;

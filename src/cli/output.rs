@@ -124,7 +124,7 @@ impl Output {
         self.lines(text.trim_end().lines());
     }
 
-    /// The exit code of a command that ended with `code`: what was lost makes a failure of one that is done.
+    /// The exit code of a command that ended with `code`: lost output makes a success a failure.
     pub(super) fn end(&mut self, code: ExitCode) -> ExitCode {
         let written = self
             .file

@@ -53,7 +53,7 @@ impl OutputFile {
         pending.write(bytes).map_err(|error| failure(what, &path, error))
     }
 
-    /// What people are told when it is written.
+    /// The line for people after the file is written.
     pub(super) fn line(&self) -> String {
         format!("{} written to {}", self.what, self.path.display())
     }

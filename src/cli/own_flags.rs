@@ -23,7 +23,7 @@ impl<'a> OwnFlags<'a> {
         Self { matches, environment }
     }
 
-    /// Its values, each of which is not blank, and where they stand. A variable has one; an empty variable is none.
+    /// Its values, none of them blank, and where they come from. A variable has one value; an empty variable has none.
     pub(super) fn values(&self, flag: &str) -> Result<Vec<(String, ValueOrigin)>, ConfigError> {
         let given = self.matches.try_get_many::<String>(flag).ok().flatten();
         if let Some(values) = given {

@@ -1,4 +1,4 @@
-//! What a predicate is: its type, and the JSON that stands in a statement. `attest` and `attest-blob` share it.
+//! A predicate: its type, and its JSON in a statement. `attest` and `attest-blob` share it.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -63,7 +63,7 @@ pub(super) fn predicate_type<'a>(kind: &'a str, place: &str) -> Result<&'a str, 
     Ok(predicate_type)
 }
 
-/// That a predicate or statement of this type isn't one that counts as a signature, whatever it says.
+/// Checks that a predicate or statement of this type doesn't count as a signature, whatever it contains.
 ///
 /// # Errors
 ///

@@ -94,7 +94,7 @@ async fn read(
     Ok(signer.public_key().clone())
 }
 
-/// Whether there may be a public key where the private one is missing.
+/// Whether there may be a public key although the private key is missing.
 fn may_be_public(error: &KeyError) -> bool {
     matches!(error, KeyError::Unusable { source: Malformed::PublicKey, .. } | KeyError::NoKey { .. })
 }

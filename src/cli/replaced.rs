@@ -1,4 +1,4 @@
-//! Files that a command would write over what it reads, or over each other: told before anything begins.
+//! Files that a command would write over what it reads, or over each other: refused before anything begins.
 //!
 //! Every value of the command line and of Stepseal's and cosign's variables may name a file that is read. A file is written whole, in place of
 //! what is there: of a key nothing would be left.

@@ -65,7 +65,7 @@ fn key(matches: &ArgMatches, environment: &Environment) -> Result<Option<PublicK
     public_key(text, &|name| environment.get(name), &reach).map(Some)
 }
 
-/// The trusted root of the flag, of the environment, or else the public-good one in the program.
+/// The trusted root of the flag, of the environment, or else Sigstore's public root in the program.
 pub(super) fn material(
     matches: &ArgMatches,
     environment: &Environment,

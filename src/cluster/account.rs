@@ -82,7 +82,7 @@ explain! { AccountError,
     Self::TooMany { .. } => ["account-many-secrets", Usage, "leave those out that are not for registries"],
 }
 
-/// A name of a Secret, and in which list it stands.
+/// A name of a Secret, and the list that names it.
 #[derive(Debug, PartialEq, Eq)]
 struct Named {
     name: String,

@@ -25,7 +25,7 @@ use crate::object_name::{NameError, ObjectName};
 /// Spec: <https://github.com/kubernetes/apimachinery/blob/v0.34.1/pkg/api/validation/objectmeta.go> (`TotalAnnotationSizeLimitB`)
 pub const ANNOTATIONS_BYTES: usize = 256 * 1024;
 
-/// How often it is tried when somebody else writes in between. Tekton's controller writes a few times a second while a run ends.
+/// How often it is tried when another client writes in between. Tekton's controller writes a few times a second while a run ends.
 const MAX_ROUNDS: u32 = 8;
 
 /// What came of it.
@@ -134,7 +134,7 @@ enum Applied {
     Changed(ClusterError),
 }
 
-/// What is to stand in the annotations.
+/// What the annotations must contain.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
     /// The signatures to write into annotations.
@@ -245,7 +245,7 @@ impl Cluster {
         }
     }
 
-    /// Applies `ours`, unless the object has changed since `version`.
+    /// Applies the entries, unless the object has changed since `version`.
     async fn apply(
         &self,
         target: &Target<'_>,
@@ -328,7 +328,7 @@ fn annotations(object: &Value) -> ObjectAnnotations {
     found.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
-/// The annotations that earlier applies of ours own, with the values that they have.
+/// The annotations that earlier applies by Stepseal own, with their values.
 fn owned(object: &Value, all: &ObjectAnnotations) -> ObjectAnnotations {
     let managed = object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten();
     let ours = managed.filter(|entry| {

@@ -53,7 +53,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// They may not be listed, or one isn't the PipelineRun's. One that is gone is no error.
+    /// They may not be listed, or one isn't the PipelineRun's. A deleted TaskRun is not an error.
     pub async fn task_runs_of(&self, pipeline_run: &Value) -> Result<Children, RunsError> {
         let listed = pipeline_run.pointer("/status/childReferences").and_then(Value::as_array);
         let listed = listed.map(Vec::as_slice).unwrap_or_default();
@@ -180,7 +180,7 @@ fn belongs(task_run: &Value, name: &ObjectName, pipeline_run: &Value) -> Result<
     })
 }
 
-/// What is compared of a Pod: hundreds of whole ones would fill the memory of a step.
+/// The compared part of a Pod: hundreds of whole Pods would fill the memory of a step.
 fn compared(pod: &Value) -> Value {
     let part = |pointer: &str| pod.pointer(pointer).cloned().unwrap_or_default();
     let names = |pointer: &str| {

@@ -45,7 +45,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct Reach {
     /// When everything must be done.
     pub deadline: Instant,
-    /// The folder with `token`, `ca.crt` and `namespace`; [`ACCOUNT_FOLDER`] unless told otherwise.
+    /// The folder with `token`, `ca.crt` and `namespace`; [`ACCOUNT_FOLDER`] by default.
     pub folder: PathBuf,
     /// The kubeconfigs that there are.
     pub kubeconfigs: Kubeconfigs,
@@ -82,7 +82,7 @@ impl Login {
         }
     }
 
-    /// Who asks with `token`.
+    /// Returns the identity of `token`.
     pub(super) fn who(&self, token: Option<&str>) -> Who {
         let origin = match self {
             Self::Mounted(path) => format!("token of {}", path.display()),
@@ -92,7 +92,7 @@ impl Login {
     }
 }
 
-/// Whether a pod's token is there and no kubeconfig is named: then the pod's own ServiceAccount is the one who asks.
+/// Whether a pod's token is there and no kubeconfig is named: then requests use the pod's own ServiceAccount.
 pub fn in_pod(reach: &Reach, env: Environment<'_>) -> bool {
     reach.kubeconfigs.named.is_none()
         && env("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty())
@@ -266,7 +266,7 @@ mod tests {
         };
         let error = connect(&reach, &|_| None).await.err().unwrap();
         assert!(matches!(&error, ClusterError::NoCluster { .. }), "{error}");
-        // A token alone is no pod: there is no address.
+        // A token alone doesn't make a pod: there is no address.
         std::fs::write(folder.path().join("token"), "x").unwrap();
         assert!(connect(&reach, &|_| None).await.is_err());
     }

@@ -63,7 +63,7 @@ pub enum ClusterError {
         /// What the system reported when it was read.
         source: io::Error,
     },
-    /// A kubeconfig that nobody named wants to run a program in a pod.
+    /// A kubeconfig that no setting names wants to run a program in a pod.
     #[error("the kubeconfig {} runs the program \"{program}\", and in a pod that is done only if KUBECONFIG names the file", .path.display())]
     Program {
         /// The path of the kubeconfig or credential file.
@@ -164,7 +164,7 @@ pub enum Failure {
     /// The login of the kubeconfig can't be had, or not renewed.
     #[error("the kubeconfig gives no login")]
     Login(#[source] SetupFault),
-    /// No connection, or one that broke.
+    /// No connection, or a connection that broke.
     #[error("the API server cannot be reached")]
     Unreachable(#[source] Box<kube::Error>),
     /// A connection that broke in the middle of the answer.
@@ -179,7 +179,7 @@ pub enum Failure {
     /// A success that isn't the object, or the list.
     #[error("the answer is not a {0}")]
     NotTheObject(Kind),
-    /// A list that goes on and on.
+    /// A list without an end.
     #[error("the list has more than {0} pages")]
     Pages(usize),
 }
@@ -421,7 +421,7 @@ impl ClusterError {
         })
     }
 
-    /// Whether the one who asked may not.
+    /// Whether the account lacks the right.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.status(), Some(401 | 403))
     }

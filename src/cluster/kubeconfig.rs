@@ -1,4 +1,4 @@
-//! Kubeconfigs: which there are, and what one that nobody named may do.
+//! Kubeconfigs: where they are, and what a kubeconfig that no setting names may do.
 //!
 //! A kubeconfig can run programs, and name files of any kind. One that `KUBECONFIG` names may do both. So may the one below
 //! `$HOME`, except where other steps may share that folder: there it is read if it was mounted, runs no program, and the files that
@@ -71,7 +71,7 @@ impl Kubeconfigs {
         })
     }
 
-    /// The one below `$HOME`; `None`: there is none that may be read.
+    /// The kubeconfig below `$HOME`; `None`: there is none that may be read.
     pub(super) async fn load_home(&self, deadline: Instant) -> Result<Option<Loaded>, ClusterError> {
         match self.home.as_ref() {
             None => Ok(None),
@@ -147,7 +147,7 @@ async fn read_one(path: &Path, deadline: Instant) -> Result<Kubeconfig, ClusterE
     }
 }
 
-/// Reads the one in `folder`, if it was mounted.
+/// Reads the kubeconfig in `folder`, if it was mounted.
 async fn mounted(
     folder: &SharedFolder,
     programs: &ProgramEnvironment,

@@ -48,7 +48,7 @@ pub use who::{Claims, Who};
 use connect::Login;
 use send::Call;
 
-/// Under which name our fields stand in an object's `managedFields`.
+/// The name of Stepseal's fields in an object's `managedFields`.
 pub(crate) const FIELD_MANAGER: &str = "stepseal";
 
 /// The API server, as this step reaches it.
@@ -79,7 +79,7 @@ impl Cluster {
         Ok(Self(Arc::new(Inner { client, server, namespace, login, unread, deadline, requests })))
     }
 
-    /// The namespace of the pod, or the one that the kubeconfig's context names.
+    /// The namespace of the pod, or of the kubeconfig's context.
     pub(crate) fn namespace(&self) -> &str {
         &self.0.namespace
     }
@@ -139,7 +139,7 @@ impl Cluster {
     }
 }
 
-/// Whether `object` is the one that was asked for.
+/// Whether `object` is the requested object.
 fn is(object: &Value, kind: Kind, name: &ObjectName) -> bool {
     let text = |pointer| object.pointer(pointer).and_then(Value::as_str);
     text("/metadata/name") == Some(name.name())

@@ -14,7 +14,7 @@ use crate::explain::explain;
 use crate::foreign;
 use crate::object_name::{NameError, ObjectName, Uid};
 
-/// What the step was told about its run.
+/// What the step's parameters say about its run.
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     /// The TaskRun that the Pod names, if any.
@@ -42,7 +42,7 @@ pub enum RunsError {
     /// Nothing says which Pod this is.
     #[error("cannot tell which TaskRun this step belongs to: neither the token nor HOSTNAME names its Pod")]
     NoPod,
-    /// The Pod isn't one that Tekton made for a TaskRun.
+    /// Tekton didn't make the Pod for a TaskRun.
     #[error("cannot tell which TaskRun this step belongs to: Pod {pod}: {what}")]
     NotTekton {
         /// The name of the Pod.
@@ -100,11 +100,11 @@ explain! { RunsError,
 }
 
 impl Cluster {
-    /// The TaskRun that this step belongs to, or the one that it was told to take.
+    /// The TaskRun that this step belongs to, or the TaskRun that it was given.
     ///
     /// # Errors
     ///
-    /// It can't be known, isn't there, or isn't the one that was meant.
+    /// It is unknown, isn't there, or isn't the intended TaskRun.
     pub async fn own_task_run(&self, told: &Told, env: Environment<'_>) -> Result<Own, RunsError> {
         if let Some(name) = &told.task_run {
             let task_run = self.task_run(name).await?;

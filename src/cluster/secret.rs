@@ -25,7 +25,7 @@ impl Cluster {
         SecretData::parse(&bytes, name).ok_or_else(|| self.not_the_object(&call, attempts))
     }
 
-    /// Makes the Secret `name` with `entries`, of type `Opaque` and immutable; one that is there is never changed.
+    /// Makes the Secret `name` with `entries`, of type `Opaque` and immutable; an existing Secret is never changed.
     ///
     /// # Errors
     ///

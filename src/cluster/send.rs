@@ -40,7 +40,7 @@ pub(super) struct Call<'a> {
     pub(super) verb: Verb,
     pub(super) kind: Kind,
     pub(super) object: &'a ObjectName,
-    /// The page to go on from, of a list.
+    /// The page from which to continue a list.
     pub(super) page: Option<&'a str>,
     /// What is sent; wiped when it is dropped, if it was made to be.
     pub(super) body: Option<Bytes>,
@@ -169,7 +169,7 @@ impl Cluster {
         self.failed(call, Failure::NotTheObject(call.kind), attempts, None)
     }
 
-    /// A list that goes on and on.
+    /// A list without an end.
     pub(super) fn endless(&self, call: &Call<'_>, pages: usize) -> ClusterError {
         self.failed(call, Failure::Pages(pages), 1, None)
     }

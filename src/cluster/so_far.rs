@@ -12,7 +12,7 @@ use super::text_at;
 pub(super) const STEP: &str = "step-";
 const SIDECAR: &str = "sidecar-";
 
-/// Adds to `task_run` what its object lacks while it runs. One that has completed stays as it is.
+/// Adds to `task_run` what its object lacks while it runs. A completed TaskRun stays as it is.
 ///
 /// `results` are the Task's results so far: texts, lists of texts, or objects of texts.
 pub fn so_far(mut task_run: Value, pod: Option<&Value>, results: &[(String, Value)]) -> Value {

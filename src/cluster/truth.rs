@@ -1,4 +1,4 @@
-//! Is a finished run telling the truth? What it says is held against what its Pod says.
+//! Checks a finished run against its Pod.
 //!
 //! Whoever may patch a TaskRun's status can make a signer sign results that no step wrote. The Pod is written by the kubelet: each
 //! step's container has the image that ran and, as its termination message, what Tekton's entrypoint reported. Compared are
@@ -10,7 +10,7 @@
 //!
 //! What can't be compared is told, and is never taken for checked: results that came through a sidecar's log or a compressed message, and all of it when the
 //! Pod is gone. Sidecars are not compared, since Tekton replaces their images at the end. `managedFields` are a trace and no proof: a writer can choose
-//! the name it stands under.
+//! the name of the step.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -158,7 +158,7 @@ fn without_pod(run: &Value) -> String {
     }
 }
 
-/// Who has written the status, by `managedFields`.
+/// The manager that wrote the status, by `managedFields`.
 fn writers(run: &Value, truth: &mut Truth) {
     let Some(managed) = run.pointer("/metadata/managedFields").and_then(Value::as_array) else {
         truth.unchecked.push("there are no managedFields: who wrote the status is not known".into());

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::foreign;
 use crate::object_name::ObjectName;
 
-/// The one who asks.
+/// The identity that sends requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Who {
     /// Where the login comes from, for people.
@@ -87,7 +87,7 @@ impl fmt::Display for Who {
 pub(super) mod tests {
     use super::*;
 
-    /// A token that nobody signed.
+    /// A token without a signature.
     pub(in crate::cluster) fn token(claims: &serde_json::Value) -> String {
         let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
         format!("{}.{}.{}", encode(b"{}"), encode(claims.to_string().as_bytes()), encode(b"x"))

@@ -24,7 +24,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
 /// The largest envelope that is read, also in a bundle: that of a payload of 64 MiB in base64, and room around it.
 pub(crate) const MAX_BYTES: u64 = 90 * 1024 * 1024;
 
-/// More signatures than this are no envelope's but an attack on who verifies them.
+/// An envelope with more signatures than this is rejected as hostile.
 const MAX_SIGNATURES: usize = 64;
 
 /// What the values of an envelope may take in memory beside its texts, which together are no longer than the envelope: it has a
@@ -38,7 +38,7 @@ pub struct Envelope {
     pub payload_type: String,
     /// The bytes of the payload, decoded.
     pub payload: Bytes,
-    /// The signatures, in the order in which they stand.
+    /// The signatures in the order of the envelope.
     pub signatures: Vec<KeyedSignature>,
 }
 
@@ -51,7 +51,7 @@ pub struct KeyedSignature {
     pub signature: Vec<u8>,
 }
 
-/// Why bytes are no envelope.
+/// Why bytes are not a DSSE envelope.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DsseError {
@@ -69,7 +69,7 @@ pub enum DsseError {
 /// The envelope of `payload` with one signature, exactly as Chains writes it; `key_id` is the key's
 /// [fingerprint](crate::key::PublicKey::key_id).
 ///
-/// Of all that goes into it nothing needs escaping in JSON: the type is ours, the rest base64.
+/// Nothing in it needs escaping in JSON: the type is known, the rest is base64.
 pub fn envelope(payload: &Payload, signature: &Signature, key_id: &str) -> Bytes {
     let head = [r#"{"payloadType":""#, payload.media_type, r#"","payload":""#].concat();
     let sig = signature.base64();
@@ -105,7 +105,7 @@ struct Sig<'a> {
 ///
 /// # Errors
 ///
-/// When the bytes are no envelope.
+/// If the bytes are not an envelope.
 pub fn read(bytes: &[u8]) -> Result<Envelope, DsseError> {
     let limit = MemoryLimit::memory(bytes.len().saturating_add(VALUES_BYTES));
     let document: Document<'_> = json::typed(bytes, limit).map_err(DsseError::Json)?;

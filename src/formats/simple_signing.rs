@@ -46,7 +46,7 @@ struct Image<'a> {
 ///
 /// # Errors
 ///
-/// When one can't be written as JSON, which would be a fault of ours.
+/// If it can't be written as JSON, which would be a bug in Stepseal.
 pub(crate) fn payloads(image: &ImageRef, claims: &Claims) -> Result<Vec<Payload>, PayloadError> {
     let own = [image.repository.to_string()];
     let identities = if claims.identities.is_empty() { &own[..] } else { &claims.identities[..] };

@@ -1,4 +1,4 @@
-//! in-toto statements: making one around any predicate, and reading who one is about.
+//! in-toto statements: making a statement around any predicate, and reading its subjects.
 //!
 //! What is made is what `cosign attest` makes of an image, but for the predicate itself: it stays as it was
 //! given, byte for byte. cosign reads it into Go's maps and floats, and so sorts its keys and rounds its numbers.
@@ -50,7 +50,7 @@ struct DigestOut<'a> {
 ///
 /// # Errors
 ///
-/// When its head can't be written as JSON, which would be a fault of ours.
+/// If its head can't be written as JSON, which would be a bug in Stepseal.
 pub fn of_images(
     images: &[ImageRef],
     predicate_type: &str,
@@ -118,7 +118,7 @@ pub(crate) struct StatementSubject {
 }
 
 impl StatementSubject {
-    /// The image that it names; `None`: it is no image, by its name or its digest.
+    /// The image that it names; `None`: its name or digest is not an image's.
     ///
     /// A name without its registry written out may as well be a file's, and is none of an image here.
     #[cfg(test)]
@@ -140,7 +140,7 @@ struct HeadIn<'a> {
     subject: Option<Vec<StatementSubject>>,
 }
 
-/// Reads the head of a statement; `None`: the bytes are no JSON object of that shape. The predicate is skipped, not kept.
+/// Reads the head of a statement; `None`: the bytes are not a JSON object of that shape. The predicate is skipped, not kept.
 pub(crate) fn head(bytes: &[u8]) -> Option<StatementHead> {
     let head: HeadIn<'_> = serde_json::from_slice(bytes).ok()?;
     Some(StatementHead {

@@ -10,21 +10,21 @@
 /// What a result is, judged by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResultKind {
-    /// `*IMAGE_URL`, with what stands before it.
+    /// `*IMAGE_URL`, with its prefix.
     ImageUrl(String),
-    /// `*IMAGE_DIGEST`, with what stands before it.
+    /// `*IMAGE_DIGEST`, with its prefix.
     ImageDigest(String),
     /// `IMAGES`: image names with their digests.
     Images,
-    /// `*ARTIFACT_URI`, with what stands before it.
+    /// `*ARTIFACT_URI`, with its prefix.
     ArtifactUri(String),
-    /// `*ARTIFACT_DIGEST`, with what stands before it.
+    /// `*ARTIFACT_DIGEST`, with its prefix.
     ArtifactDigest(String),
     /// `*ARTIFACT_OUTPUTS`: objects with `uri`, `digest` and `isBuildArtifact`.
     ArtifactOutputs,
     /// `*ARTIFACT_INPUTS`, `CHAINS-GIT_URL`, `CHAINS-GIT_COMMIT`: what was built from, never what was built.
     Material,
-    /// Not a hint, but so close to one that its author probably meant it.
+    /// Not a hint, but so similar that its author probably meant a hint.
     NearMiss {
         /// The name that was probably meant.
         meant: &'static str,
@@ -261,7 +261,7 @@ mod tests {
         {
             assert_eq!(classify(name), ResultKind::NoResultName);
         }
-        // What an editor leaves behind is no hint and no near miss either.
+        // Backup files of editors are neither hints nor near misses.
         assert_eq!(classify(b"IMAGE_URL~"), ResultKind::Other);
         assert_eq!(classify(b".IMAGE_URL.swp"), ResultKind::Other);
     }

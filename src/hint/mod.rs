@@ -54,7 +54,7 @@ impl Discovered {
 pub struct Hint {
     /// The place that pairs must share.
     pub scope: Scope,
-    /// The result's name; of an argument or a line, which one it is.
+    /// The name of the result, or the number of the argument or line.
     pub name: String,
     /// What its name says that it is.
     pub kind: ResultKind,
@@ -63,7 +63,7 @@ pub struct Hint {
 }
 
 impl Hint {
-    /// Where it stands, for people: `step build result IMAGES`.
+    /// Its location, for people: `step build result IMAGES`.
     pub fn place(&self) -> String {
         self.scope.place(&self.name)
     }
@@ -90,7 +90,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Where the result, argument or line `name` stands, for people.
+    /// The location of the result, argument or line `name`, for people.
     pub fn place(&self, name: &str) -> String {
         let name = foreign::escape(name, NAME_SHOWN_BYTES);
         match self {

@@ -7,12 +7,12 @@ use super::{
 };
 use crate::foreign;
 
-/// How many names are told where nothing was found: enough to recognise one's own Task.
+/// How many names are listed if nothing was found: enough to recognize the Task.
 const NAMES_TOLD: usize = 12;
 /// How many notes one folder may cause; a step that leaves more names of that kind isn't explained by them.
 const MAX_NOTES: usize = 20;
 
-/// Takes the hints among results with these `names`; `read` gives the value of the one at an index.
+/// Collects the hints among results with these `names`; `read` returns the value at an index.
 pub(crate) fn take(
     names: &[&[u8]],
     read: &mut dyn FnMut(usize) -> Result<Vec<u8>, ValueError>,

@@ -16,9 +16,9 @@ use super::{MAX_ALL_BYTES, MAX_FILE_BYTES};
 /// A hint's value, as its kind has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// Nothing: the result was left empty, so it is no hint.
+    /// Nothing: the result was left empty, so it is not a hint.
     Blank,
-    /// The one text of a URL, URI or digest; trimmed, not empty.
+    /// The text of a URL, URI or digest; trimmed, not empty.
     Text(String),
     /// The texts of an array of URLs, URIs or digests, as a matrix leaves them: each trimmed, in their order, with a blank one as an
     /// empty text, since a name and a digest belong together by their positions. It may be empty, or blank all through.
@@ -87,7 +87,7 @@ pub enum ValueError {
     /// An array of something else.
     #[error("its entry {at} is a JSON {kind}, and a string is needed")]
     EntryNotText {
-        /// Which one; the first is 1.
+        /// Its number in the list; the first is 1.
         at: usize,
         /// The kind of value that was expected.
         kind: &'static str,
@@ -95,7 +95,7 @@ pub enum ValueError {
     /// More than a matrix has TaskRuns.
     #[error("it has more than {MAX_ENTRIES} entries")]
     TooManyEntries,
-    /// JSON that is no list of names.
+    /// JSON that is not a list of names.
     #[error(
         "it is a JSON {0}; write NAME@sha256:… entries separated by commas or newlines, or an array of them"
     )]
@@ -118,7 +118,7 @@ const MAX_ENTRIES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// Something else stands where an object belongs.
+    /// Another value is in the place of an object.
     #[error("it is not a JSON object with \"uri\", \"digest\" and \"isBuildArtifact\"")]
     NotAnObject,
     /// A field that must be there.
@@ -204,7 +204,7 @@ fn names(text: &str) -> Result<Value, ValueError> {
     Ok(if found.is_empty() { Value::Blank } else { Value::Names(found) })
 }
 
-/// The names in `text`: separated by commas and newlines, trimmed, blank ones left out.
+/// The names in `text`: separated by commas and newlines, trimmed, without blank names.
 fn split_names(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', '\n']).map(str::trim).filter(|name| !name.is_empty())
 }

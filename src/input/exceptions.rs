@@ -33,7 +33,7 @@ pub(super) const EXCEPTIONS: &[Exception] = &[
 ];
 
 impl Exception {
-    /// Whether the link at `link` is this one, and leads where it may; both are full paths without links and `..`.
+    /// Whether the link at `link` is this exception, and leads where it may; both are full paths without links and `..`.
     pub(super) fn covers(&self, link: &Path, target: &Path) -> bool {
         matches(self.link, link) && matches(self.target, target)
     }

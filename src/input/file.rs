@@ -26,7 +26,7 @@ pub(super) struct Opened {
     pub(super) size: u64,
 }
 
-/// Opens the entry `name` of `folder` for reading, which was seen at `place`: a regular file, and no other one than that.
+/// Opens the entry `name` of `folder` for reading, which was seen at `place`: a regular file, and the same file.
 pub(super) fn open(
     folder: &OwnedFd,
     name: &OsStr,
@@ -75,7 +75,7 @@ pub(super) fn read_all(source: impl Read, size: u64, limit: u64) -> Result<Vec<u
         return Err(InputError::TooLarge { limit });
     }
     let mut bytes = Vec::new();
-    // One more, so that the end is seen without growing; without room for it, reading says so.
+    // Another byte, so that the end is found without growing; without room for it, reading fails.
     let _ = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(0).saturating_add(1));
     // It may have grown since it said so.
     source.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -90,7 +90,7 @@ pub(super) fn read_secret(file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, 
     if size > limit {
         return Err(InputError::TooLarge { limit });
     }
-    // One more, so that the reader sees the end without growing the buffer.
+    // Another byte, so that the reader finds the end without growing the buffer.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1)));
     // It may have grown since.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;

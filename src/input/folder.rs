@@ -61,7 +61,7 @@ impl Folder {
         &self.path
     }
 
-    /// Opens the folder `name` in this one.
+    /// Opens the directory `name` in this directory.
     pub(crate) fn below(&self, name: &OsStr) -> Result<Self, InputError> {
         match openat(&self.fd, name, FOLDER, Mode::empty()) {
             Ok(fd) => Ok(Self { fd, path: self.path.join(name) }),

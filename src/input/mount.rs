@@ -19,7 +19,7 @@ pub(crate) struct MountId(u64);
 impl MountId {
     /// The mount of what is open as `file`; `None`: the kernel says it in neither way.
     ///
-    /// `statx` tells it since Linux 5.8, `/proc/self/fdinfo` since 3.15, unless a sandbox has neither.
+    /// `statx` reports it since Linux 5.8, `/proc/self/fdinfo` since 3.15, unless a sandbox has neither.
     pub(crate) fn of(file: impl AsFd) -> Option<Self> {
         Self::by_statx(&file).or_else(|| Self::by_fdinfo(&file))
     }

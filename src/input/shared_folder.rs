@@ -8,7 +8,7 @@
 //! - the file itself is a mount of its own: a Secret that is mounted by sub-path.
 //!
 //! The folder is opened part by part, and none of the parts may be a link. Everything is decided on what is open already: what is
-//! swapped in between is refused, too. Where the system doesn't tell mounts apart, nothing is read.
+//! swapped in between is refused, too. If the system doesn't distinguish mounts, nothing is read.
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};

@@ -380,7 +380,7 @@ fn a_limit_holds_also_for_a_file_that_grows() {
     assert_eq!(read(&place.path("file"), 6).unwrap(), b"inside");
     let error = read(&place.path("file"), 5).unwrap_err();
     assert_eq!(error.to_string(), "it is longer than 5 bytes");
-    // One that says it is small, and has no end.
+    // A file that claims to be small, and has no end.
     assert!(matches!(file::read_all(io::repeat(0), 3, 100), Err(InputError::TooLarge { limit: 100 })));
     let sparse = fs::File::create(place.path("sparse")).unwrap();
     sparse.set_len(1 << 40).unwrap();

@@ -39,7 +39,7 @@ pub(super) enum Goal {
 /// What links are judged by; tests have others.
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'a> {
-    /// The mount of what is open, where the system tells it.
+    /// The mount of the open file, if the system reports it.
     pub(super) mount: &'a dyn Fn(BorrowedFd<'_>) -> Option<MountId>,
     /// The links that may lead to another mount.
     pub(super) exceptions: &'a [Exception],
@@ -234,7 +234,7 @@ impl<'a> Walk<'a> {
     fn judge(&self, end: BorrowedFd<'_>, stat: Stat) -> Result<(), InputError> {
         let Some(_) = self.links.first() else { return Ok(()) };
         let mount = (self.rules.mount)(end);
-        // The last that leads out is the one that does so by itself.
+        // The last link that leads out does so by itself.
         for link in self.links.iter().rev().filter(|link| !link.excepted) {
             let (path, target) = (link.path.clone(), link.target.clone());
             match (link.mount, mount) {

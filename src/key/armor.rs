@@ -17,7 +17,7 @@ const DASHES: &str = "-----";
 /// What `-----BEGIN` is in base64, as far as whole groups go.
 const ENCODED_BEGIN: &str = "LS0tLS1CRUdJ";
 
-/// A label longer than this is shown cut; real ones are below 40 bytes.
+/// A label longer than this is shown cut; real labels are below 40 bytes.
 const SHOWN_LABEL_BYTES: usize = 60;
 
 /// Whether text is PEM in base64: what a Secret holds whose `data` was made of text that was base64 already.
@@ -28,7 +28,7 @@ pub(crate) fn is_encoded(text: &str) -> bool {
 /// One PEM block; its body is still base64 text.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<'a> {
-    /// What stands after `BEGIN`.
+    /// The label after `BEGIN`.
     pub(crate) label: &'a str,
     body: &'a str,
 }
@@ -104,7 +104,7 @@ fn without_breaks(body: &str) -> Zeroizing<Vec<u8>> {
         match byte {
             b'\\' => {
                 while rest.next_if_eq(&b'\\').is_some() {}
-                // Anything else stays, and is no base64.
+                // Anything else stays, and is not base64.
                 if rest.next_if(|byte| matches!(byte, b'n' | b'r')).is_none() {
                     text.push(byte);
                 }

@@ -40,7 +40,7 @@ pub(crate) fn has_certificate(blocks: &[Block<'_>]) -> bool {
     blocks.iter().any(|block| labels.contains(&block.label))
 }
 
-/// What blocks are that hold no key, by the label of one that is known, or else of the first.
+/// The kind of blocks without a key, by the first known label, or else by the first label.
 pub(crate) fn unknown(blocks: &[Block<'_>]) -> Malformed {
     let known = blocks.iter().find_map(|block| OtherForm::of_label(block.label));
     known.map_or_else(

@@ -174,7 +174,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// That it was not, or that it is no signature at all.
+    /// If it was not, or if it is not a signature at all.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
         let malformed = |_| VerifyError::Malformed(self.algorithm());
         let digest = Sha256::digest(message);
@@ -208,7 +208,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// That it was not, or that it is no signature at all.
+    /// If it was not, or if it is not a signature at all.
     pub(crate) fn verify_digest(
         &self,
         hash: Hash,

@@ -28,7 +28,7 @@ impl Environment {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let first = |names: &[&'static str]| {
             let found = names.iter().find_map(|name| set(name).map(|value| (*name, value)));
-            // What isn't UTF-8 is no address; the client says so, naming the variable.
+            // Text that isn't UTF-8 is not an address; the client names the variable.
             found.map(|(name, value)| (name, value.to_string_lossy().into_owned()))
         };
         Self {

@@ -123,7 +123,7 @@ impl Proxies {
         self.led().insert(origin(url).to_owned());
     }
 
-    /// The proxy that has yet to lead on to the server of `url`: what takes too long is its fault as far as anybody knows.
+    /// The proxy that has yet to lead on to the server of `url`: a timeout counts as its fault.
     pub(crate) fn not_led_yet(&self, url: &Url) -> Option<&Arc<Proxy>> {
         self.used(url).filter(|_| !self.led().contains(origin(url)))
     }
@@ -153,7 +153,7 @@ impl Proxy {
         Ok(Self { variable, url })
     }
 
-    /// How it is told: address and variable.
+    /// The proxy in messages: address and variable.
     pub(crate) fn told(&self) -> ThroughProxy {
         ThroughProxy { variable: self.variable, address: self.address() }
     }

@@ -19,7 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often one request is sent at most. With one in five failing, one in 200 million fails so often.
 pub(crate) const MAX_ATTEMPTS: u32 = 12;
 
-/// The longest time that is told in full.
+/// The longest time that is shown in full.
 const LONGEST_TOLD: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
 /// Until when a registry wants to be left alone, for people: `until 2026-11-30 14:32:05 UTC (in 1h 2m 3s)`.
@@ -59,7 +59,7 @@ impl fmt::Display for Until {
 pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than a u64 holds is still a number: one that no deadline leaves room for.
+        // More digits than a u64 holds is still a number: longer than any deadline.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;

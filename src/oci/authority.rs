@@ -3,12 +3,12 @@
 //! * Letters are in lower case, and an address is in its usual form: of `0x7f.1` it is `127.0.0.1`, of `[0:0::1]` `[::1]`, and of
 //!   the IPv4 address in `[::ffff:10.0.0.1]` that IPv4 address, because both reach the same server. The client reads hosts
 //!   the same way, with the same library, so no spelling reaches a server whose name is another here.
-//! * A port has no zeros before it, and 443 is left out, because it is the one that HTTPS has without one. Port 80 stays:
+//! * A port has no zeros before it, and 443 is left out, because it is the default port of HTTPS. Port 80 stays:
 //!   a name doesn't say that its registry speaks plain HTTP, and over HTTPS port 80 is another server than port 443.
 //!   [`Repository::canonical_names`](super::Repository::canonical_names) is for those who know.
 //! * Docker Hub's names, on the default port, are `index.docker.io`.
 //!
-//! Refused: what the client couldn't reach either, such as `1.2.3.256`, an empty label, and so a dot after the last one.
+//! Refused: what the client couldn't reach either, such as `1.2.3.256`, an empty label, and so a dot after the last label.
 //!
 //! Spec: <https://url.spec.whatwg.org/#host-parsing>
 
@@ -21,11 +21,11 @@ pub(crate) const DEFAULT_REGISTRY: &str = "index.docker.io";
 /// The port that an absent one stands for.
 pub(crate) const HTTPS_PORT: u16 = 443;
 
-/// Docker Hub's names; the first is the one that is compared.
+/// Docker Hub's names; the first is compared.
 pub(crate) const DOCKER_HUB: [&str; 4] =
     [DEFAULT_REGISTRY, "docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
 
-/// A registry's host and port, in the one form that is compared.
+/// A registry's host and port, in the canonical form that is compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Authority {
     host: String,
@@ -71,7 +71,7 @@ impl fmt::Display for Authority {
 
 /// Host and port; `None`: the port is none.
 pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    // The colons inside the brackets of an IPv6 address are no ports.
+    // The colons inside the brackets of an IPv6 address don't begin a port.
     let after_brackets = authority.rfind(']').map_or(0, |at| at + 1);
     match authority.rfind(':').filter(|colon| *colon >= after_brackets) {
         None => Some((authority, None)),
@@ -84,7 +84,7 @@ pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// The one form of a host; `None`: it is none.
+/// The canonical form of a host; `None`: it is not a host.
 fn canonical_host(host: &str) -> Option<String> {
     if let Some(rest) = host.strip_prefix('[') {
         let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;

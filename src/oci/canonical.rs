@@ -52,7 +52,7 @@ impl CanonicalRepository {
 /// The registries that are spoken to over plain HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlainHttp {
-    /// Their names as they stand in a [`Repository`], in lower case.
+    /// Their names as in a [`Repository`], in lower case.
     hosts: Vec<String>,
 }
 

@@ -18,7 +18,7 @@ use crate::foreign::UntrustedText;
 /// An index that lists more is rejected as hostile.
 pub(crate) const MAX_LISTED: usize = 10_000;
 
-/// The longest digest that is repeated: a sha512 one has 135 bytes.
+/// The longest digest that is repeated: a sha512 digest has 135 bytes.
 const MAX_DIGEST_BYTES: usize = 512;
 
 /// An index lists more than [`MAX_LISTED`].

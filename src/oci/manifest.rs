@@ -14,9 +14,9 @@ pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024 * 1024;
 /// Which manifest of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// The one that a tag names now.
+    /// The manifest that a tag names now.
     Tag(String),
-    /// The one with this digest.
+    /// The manifest with this digest.
     Digest(Digest),
 }
 

@@ -21,13 +21,13 @@ use host::HostPattern;
 pub struct Pattern {
     /// As the user wrote it.
     text: String,
-    /// The parts that a repository's are held against; the first is the registry's.
+    /// The parts to compare with a repository's; the first is the registry's.
     parts: Vec<String>,
-    /// Whether the registry's part is held against one with its port, also where that is the default.
+    /// Whether the registry's part is compared with a name that has its port, even the default port.
     with_port: bool,
 }
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
@@ -66,7 +66,7 @@ pub enum PatternError {
     /// A port that no canonical name has, beside a `*`.
     #[error("names are compared without :443 and without zeros before a port: leave them out beside a *")]
     Port,
-    /// An address in another form than the one that is compared, beside a `*`.
+    /// An address in another form than the canonical form, beside a `*`.
     #[error(
         "an address beside a * must be in its usual form, without zeros before a number, and have no * in its brackets"
     )]

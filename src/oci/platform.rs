@@ -26,7 +26,7 @@ pub(crate) struct Platform {
     os_version: String,
 }
 
-/// A text that is no platform.
+/// A text that is not a platform.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not OS, OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT")]
 pub(crate) struct PlatformError;

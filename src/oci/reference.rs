@@ -139,7 +139,7 @@ pub(crate) const MAX_REGISTRY_BYTES: usize = 253 + ":65535".len();
 const MAX_TAG_BYTES: usize = 128;
 
 impl Repository {
-    /// The registry, as it stands in the name: `HOST[:PORT]`.
+    /// The registry as the name has it: `HOST[:PORT]`.
     pub fn registry(&self) -> &str {
         &self.registry
     }

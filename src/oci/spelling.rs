@@ -7,7 +7,7 @@ pub(crate) struct Spelled {
     pub(crate) spellings: Vec<String>,
 }
 
-/// Hosts: the canonical form, and others of it in lower case. Those without a dot are no hosts unless a port follows.
+/// Hosts: the canonical form, and others of it in lower case. Names without a dot are not hosts unless a port follows.
 const HOSTS: [(&str, &[&str]); 6] = [
     ("registry.example", &["registry.example"]),
     ("localhost", &["localhost"]),

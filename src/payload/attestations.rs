@@ -32,11 +32,11 @@ pub enum Attestation {
     Statement(GivenStatement),
 }
 
-/// An in-toto statement that somebody else made.
+/// An in-toto statement that another program made.
 #[derive(Clone, Debug)]
 pub struct GivenStatement {
     payload: Payload,
-    /// The sha256 digests of its subjects, in hexadecimal digits as they stand there.
+    /// The sha256 digests of its subjects, in hexadecimal digits as in the statement.
     subjects: HashSet<String>,
     /// Where it comes from, for people.
     place: String,

@@ -191,7 +191,7 @@ fn fields<'de, A: MapAccess<'de>>(
     mut map: A,
     mut known: impl FnMut(&'static str),
 ) -> Result<(), A::Error> {
-    // The values of a map are told from each other by their place in the file alone: a key may be any text.
+    // Only their place in the file distinguishes the values of a map: a key may be any text.
     while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
         let (name, inner) = match shape {
             Fields(table) => match table.iter().find(|(name, _)| *name == key) {

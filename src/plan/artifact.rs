@@ -1,16 +1,16 @@
-//! Artifacts that are no images: their URIs and digests.
+//! Artifacts other than images: their URIs and digests.
 //!
-//! Four algorithms, the ones Chains knows. As in Chains the algorithm's case doesn't matter and blanks around
+//! Four algorithms, those that Chains knows. As in Chains the algorithm's case doesn't matter and blanks around
 //! both parts are dropped; the hex digits must be lower-case and complete.
 //!
 //! Spec: <https://github.com/tektoncd/chains/blob/v0.26.2/docs/slsa-provenance.md#type-hinting>
 
 use crate::foreign;
 
-/// The longest URI of an artifact: longer ones are no names.
+/// The longest URI of an artifact: longer texts aren't names.
 const MAX_URI_BYTES: usize = 2048;
 
-/// Why a text is no artifact's digest.
+/// Why a text is not the digest of an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ArtifactDigestError {
     #[error("it is not ALGORITHM:HEX")]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Plan, PlannedImage, PlannedTag, Subject};
 use crate::oci::{ImageRef, TagRef};
 
-/// Where subjects and images stand in a plan.
+/// The positions of subjects and images in a plan.
 #[derive(Default)]
 pub(super) struct Known {
     subjects: HashMap<(String, String), usize>,
@@ -69,7 +69,7 @@ impl Known {
         }
     }
 
-    /// Where the subject of `image` stands.
+    /// The position of the subject of `image`.
     pub(super) fn subject_of(&self, image: &ImageRef) -> Option<usize> {
         self.subjects.get(&(image.repository.to_string(), image.digest.to_string())).copied()
     }

@@ -114,7 +114,7 @@ impl PlannedImage {
 
 /// Judges every hint.
 ///
-/// Subjects stand in the order of the hints that name them first.
+/// Subjects are in the order of the hints that name them first.
 pub fn plan(discovered: &Discovered, options: &PlanOptions) -> Plan {
     planner::Planner::new(options).run(discovered)
 }

@@ -40,7 +40,7 @@ impl Planner<'_> {
         }
         match output.uri.parse::<Named>() {
             Ok(named) => self.output_image(place, &named, output, digest),
-            // Whoever writes these means an image, and the registry's client can't use it so.
+            // These name an image in a form that the registry's client can't use.
             Err(error @ ReferenceError::Scheme(_))
                 if output.uri.starts_with("oci://") || output.uri.starts_with("docker://") =>
             {

@@ -1,6 +1,6 @@
 //! Pairs of results: a name and a digest with the same prefix, in the same place.
 //!
-//! A pair split over two steps, or over a step and the Task, is no pair: nobody said that the one's digest is
+//! A pair split over two steps, or over a step and the Task, is not a pair: nothing says that the digest is
 //! the other's image. Half a pair is never a guess. It is a problem where its author can mend it, in the results of the run that
 //! is signed and of its steps. In a TaskRun of a PipelineRun it is a note: many public Tasks write a digest without a name.
 //!
@@ -190,7 +190,7 @@ impl Planner<'_> {
             let (problems, notes) = (self.plan.problems.len(), self.plan.notes.len());
             self.entry(family, &Part::entry(name, at, uri), &Part::entry(digest, at, hex));
             blank += usize::from(uri.is_empty() && hex.is_empty());
-            // A long array is told in part. Of problems and of notes each the first few: one never hides the other.
+            // A long array is listed in part: the first few problems and the first few notes, so that neither hides the other.
             wrong += usize::from(self.plan.problems.len() > problems);
             if wrong > ENTRIES_TOLD {
                 self.plan.problems.truncate(problems);

@@ -9,7 +9,7 @@ use crate::hint::{Discovered, Hint, MAX_IDENTITIES, Scope, Value};
 use crate::oci::reference::is_identity;
 use crate::oci::{ImageRef, Named, ReferenceError, Repository, TagRef};
 
-/// How many wrong entries of one list are told each on its own.
+/// How many wrong entries of a list are listed individually.
 pub(super) const ENTRIES_TOLD: usize = 16;
 /// How many patterns a refusal names.
 const PATTERNS_TOLD: usize = 8;
@@ -17,7 +17,7 @@ const PATTERNS_TOLD: usize = 8;
 /// An artifact that will get no image signature, unless a later hint calls it an image.
 struct Unsigned {
     subject: usize,
-    /// The hint that it stands in.
+    /// The hint that contains it.
     hint: String,
     place: String,
     what: String,
@@ -142,7 +142,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        // A long list of one wrong name is told once; a long list of many is told in part, and says so.
+        // A repeated wrong name is reported once; a long list of wrong names is reported in part, and says so.
         if wrong > told.len() {
             self.problem(hint.place(), format!("{} more entries are no image names", wrong - told.len()));
         }
@@ -158,7 +158,7 @@ impl<'a> Planner<'a> {
                 let Some(planned) = self.known.image(&mut self.plan, image, &[hint.place()]) else { return };
                 let before = planned.identities.len();
                 add_few(&mut planned.identities, identities);
-                // The line that goes past the limit is told, and those behind it say nothing new.
+                // The line that exceeds the limit is reported; later lines say nothing new.
                 if before <= MAX_IDENTITIES && planned.identities.len() > MAX_IDENTITIES {
                     let what = format!("its lines give the image more than {MAX_IDENTITIES} identities");
                     self.problem(hint.place(), what);
@@ -201,7 +201,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether `--allow` has the repository; otherwise it is a problem of what stands at `place`.
+    /// Whether `--allow` has the repository; otherwise it is a problem of the hint at `place`.
     fn may_be_signed(&mut self, repository: &Repository, place: &str) -> bool {
         if self.options.allows(repository) {
             return true;
@@ -252,7 +252,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Adds what `known` lacks, in its order, until there is one more than an image may have.
+/// Adds what `known` lacks, in its order, until an image has one too many.
 fn add_few(known: &mut Vec<String>, more: &[String]) {
     for one in more {
         if known.len() <= MAX_IDENTITIES && !known.contains(one) {

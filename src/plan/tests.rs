@@ -451,7 +451,7 @@ proptest! {
             let taken = forward.subjects.iter().any(|subject| subject.from.contains(&place));
             let wrong = forward.problems.iter().any(|problem| problem.place.starts_with(&place));
             let noted = forward.notes.iter().any(|note| note.place.starts_with(&place));
-            // The other half of a wrong pair is told with it.
+            // The other half of a wrong pair is reported with it.
             let pair_wrong = ["IMAGE_URL", "IMAGE_DIGEST", "ARTIFACT_URI", "ARTIFACT_DIGEST"].iter().any(|suffix| {
                 name.strip_suffix(suffix).is_some_and(|prefix| {
                     forward.problems.iter().any(|problem| {

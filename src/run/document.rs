@@ -40,7 +40,7 @@ pub(super) const fn max_memory(text_bytes: usize) -> usize {
 const MARK: char = '\u{feff}';
 /// The most documents in a YAML file.
 const MAX_DOCUMENTS: usize = 10_000;
-/// The largest whole number below which a float holds every one.
+/// The largest whole number below which a float holds every whole number.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// The most nodes that all aliases of a YAML file may repeat together.
 const MAX_REPEATED: usize = 100_000;
@@ -85,7 +85,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Value>, RunError> {
 }
 
 /// `text` without the byte order mark at the start of each document: files that were put together keep theirs. A mark within a text of JSON stays,
-/// and so does one in YAML that stands elsewhere than after `---`, or before it.
+/// and so does a mark in YAML that isn't next to `---`.
 fn without_marks(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix(MARK).unwrap_or(text);
     if !text.contains(MARK) {
@@ -193,7 +193,7 @@ fn yaml(text: &str) -> Result<Vec<Value>, RunError> {
         .collect())
 }
 
-/// A JSON value in which no key stands twice and no number was changed by reading it.
+/// A JSON value in which keys are unique and no number was changed by reading it.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {

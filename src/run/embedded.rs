@@ -14,7 +14,7 @@ use super::object::type_name;
 use super::{Gap, GapReason, RunError, RunKind, RunObject, field, list, size, text};
 use crate::object_name::Name;
 
-/// The fields of the status that hold children, as they stand in the object.
+/// The fields of the status that hold children, as in the object.
 pub(super) struct Embedded {
     task_runs: Map<String, Value>,
     runs: Map<String, Value>,
@@ -121,7 +121,7 @@ fn fields_of(
 
 /// Whether `given`, an object of its own, and `embedded`, the same TaskRun in the status of its PipelineRun, say the same.
 ///
-/// The object may be newer than the status: a TaskRun that has completed in its own object alone is no contradiction.
+/// The object may be newer than the status: a TaskRun that has completed only in its own object is not a contradiction.
 ///
 /// # Errors
 ///

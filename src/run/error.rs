@@ -51,7 +51,7 @@ pub enum RunError {
     /// An entry is not an object.
     #[error("an entry of it is a JSON {0}, and a Kubernetes object is needed")]
     NotAnObject(&'static str),
-    /// Several runs, and one is signed at a time.
+    /// The input has several runs, and only one can be signed at a time.
     #[error("it holds {count} objects of kind {kind}, and one run is signed at a time: {names}")]
     Several {
         /// Whether it is a TaskRun or a PipelineRun.
@@ -93,7 +93,7 @@ pub enum RunError {
         /// Whether it is a TaskRun or a PipelineRun.
         kind: RunKind,
     },
-    /// A name, a namespace or a UID that Kubernetes allows nobody.
+    /// A name, a namespace or a UID that Kubernetes does not allow.
     #[error("{kind} {name:.NAME_SHOWN_BYTES$}: {field} cannot be used")]
     Field {
         /// Whether it is a TaskRun or a PipelineRun.
@@ -169,7 +169,7 @@ pub enum RunError {
         /// The field that differs.
         what: &'static str,
     },
-    /// The results of a run stand under two names, and are not the same.
+    /// The run has results under two names, and they differ.
     #[error(
         "{kind} {name:.NAME_SHOWN_BYTES$} has results under two names, status.{field} and status.results, and they are not the same"
     )]

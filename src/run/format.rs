@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The builder that Chains names where it isn't told another.
+/// The builder that Chains names by default.
 pub const DEFAULT_BUILDER_ID: &str = "https://tekton.dev/chains/v2";
 
 /// A format of what is signed for a run.
@@ -24,7 +24,7 @@ impl RunFormat {
     pub(crate) const NAMES: [&'static str; 5] =
         ["in-toto", "slsa/v1", "slsa/v2alpha3", "slsa/v2alpha4", "tekton"];
 
-    /// Its name; of two, the one that says what it is.
+    /// The name of the format; of two names, the more telling name.
     pub fn name(self) -> &'static str {
         match self {
             Self::SlsaV1 => "slsa/v1",
@@ -85,7 +85,7 @@ pub enum BuildType {
 }
 
 impl BuildType {
-    /// The URIs that stand in the configuration and in the provenance.
+    /// The URIs of the configuration and the provenance.
     pub(crate) const URIS: [&'static str; 2] =
         ["https://tekton.dev/chains/v2/slsa", "https://tekton.dev/chains/v2/slsa-tekton"];
 
@@ -115,7 +115,7 @@ impl FromStr for BuildType {
 /// What the user decides about provenance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenanceOptions {
-    /// Who built it: `builder.id`.
+    /// The builder of the run: `builder.id`.
     pub builder_id: String,
     /// The value of `builddefinition.buildtype` in Chains.
     pub build_type: BuildType,

@@ -23,7 +23,7 @@ pub enum GapReason {
     NotGiven,
     /// The PipelineRun names it among its children before.
     NamedTwice,
-    /// It is no TaskRun: a CustomRun, or a nested PipelineRun.
+    /// It is not a TaskRun: a CustomRun, or a nested PipelineRun.
     Other(UntrustedText),
     /// It has not completed yet.
     Running,
@@ -39,7 +39,7 @@ pub enum GapReason {
     NotInStatus,
     /// The status of the PipelineRun has it as something that is not a TaskRun: of which kind.
     EmbeddedOther(&'static str),
-    /// It stands in the status of a PipelineRun of v1, whose status has no TaskRuns.
+    /// It is in the status of a PipelineRun of v1, whose status has no TaskRuns.
     NotOfVersion,
     /// Its status has results under a name that v1 doesn't have: which.
     ResultsNotOfVersion(&'static str),
@@ -53,7 +53,7 @@ pub enum GapReason {
     StepImage(UntrustedText),
     /// This sidecar of it has no image by digest.
     SidecarImage(UntrustedText),
-    /// It names the source of its Task or Pipeline as Tekton Pipelines 0.41 to 0.46 did, which later ones don't read.
+    /// It names the source of its Task or Pipeline as Tekton Pipelines 0.41 to 0.46 did, which later versions don't read.
     OldSource(UntrustedText),
     /// It names a git commit, and no repository that has it.
     NoGitUrl,

@@ -56,7 +56,7 @@ fn steps(object: &RunObject, scope: &dyn Fn(&str) -> Scope, found: &mut Discover
             continue;
         }
         let mut name = if step.name().is_empty() { at.to_string() } else { step.name().to_owned() };
-        // Halves in two steps are no pair, whatever the steps are called; Tekton refuses two of one name.
+        // Halves in two steps are not a pair, whatever the steps are called; Tekton refuses two of one name.
         if !names.insert(name.clone()) {
             name = format!("{name} (number {})", at + 1);
         }

@@ -2,7 +2,7 @@
 //!
 //! The objects come from a file or from the cluster, and are untrusted like everything a build wrote: bounded, kept
 //! as they are, and read leniently; a field of the wrong type is a field that isn't there. Names, namespaces and UIDs are
-//! the exception: one that Kubernetes allows nobody is an error. What a PipelineRun says of a child that nobody gave is a
+//! the exception: a name that Kubernetes does not allow is an error. What a PipelineRun says of a child that was not given is a
 //! [`Gap`] with its name, never a guess and never silence. Other texts that are kept of it are shown escaped
 //! ([`UntrustedText`](crate::foreign::UntrustedText)).
 //!
@@ -95,7 +95,7 @@ pub struct Run {
     gaps: Vec<Gap>,
     /// Whether the status has a TaskRun too whose own object is given.
     embedded_beside: bool,
-    /// What stood in the file beside the run.
+    /// Other documents in the file besides the run.
     passed_over: Option<String>,
 }
 
@@ -194,7 +194,7 @@ impl Run {
         Self { object, children, by_task, gaps, embedded_beside: false, passed_over: None }
     }
 
-    /// What stood in the file beside the run, and was not read, for people.
+    /// Other documents in the file, which were not read, for people.
     pub fn passed_over(&self) -> Option<&str> {
         self.passed_over.as_deref()
     }
@@ -299,7 +299,7 @@ impl Run {
         children::gaps(self)
     }
 
-    /// What of a PipelineRun stood in its status and does not in the status that it has as an object of v1.
+    /// The parts of a PipelineRun's status that its status as an object of v1 lacks.
     pub fn not_in_status(&self) -> Vec<Gap> {
         let children = self.children.iter().filter(|child| child.is_embedded());
         let others = self
@@ -345,7 +345,7 @@ impl Run {
 ///
 /// # Errors
 ///
-/// One is there in two states.
+/// The same run is there in two states.
 fn distinct(kind: RunKind, runs: Vec<Value>) -> Result<Vec<Value>, RunError> {
     let mut kept: Vec<Value> = Vec::new();
     let mut places: HashMap<(String, String), usize> = HashMap::new();
@@ -356,7 +356,7 @@ fn distinct(kind: RunKind, runs: Vec<Value>) -> Result<Vec<Value>, RunError> {
         match kept.get(at) {
             None => kept.push(run),
             Some(same) if *same == run => {}
-            // Of objects without a name, which are no runs of a cluster, it is not known whether they are the same.
+            // Objects without a name, which aren't runs of a cluster, can't be compared.
             Some(_) if name("name").is_empty() => kept.push(run),
             Some(_) => return Err(RunError::Twice { kind, name: name("name").into() }),
         }

@@ -13,7 +13,7 @@ const PIPELINE_TASK_LABEL: &str = "tekton.dev/pipelineTask";
 
 /// A TaskRun or a PipelineRun, in the API version v1.
 ///
-/// Its name, namespace and UID are ones that the API server could have given: they become parts of file names, of annotations' names and of requests.
+/// The API server could have assigned its name, namespace and UID: they become parts of file names, of annotations' names and of requests.
 #[derive(Clone, Debug)]
 pub struct RunObject {
     kind: RunKind,
@@ -38,7 +38,7 @@ pub struct RunResult<'a> {
     pub name: &'a str,
     /// Its value, as Tekton reads it.
     pub value: ParamValue,
-    /// The whole entry as it stands in the object.
+    /// The whole entry as in the object.
     pub entry: &'a Value,
 }
 
@@ -274,7 +274,7 @@ impl RunObject {
         }
     }
 
-    /// `spec.params`: names and values. One without a value has none.
+    /// `spec.params`: names and values. A parameter without a value has none.
     pub(crate) fn parameters(&self) -> Vec<(&str, ParamValue)> {
         named_values(self.spec(), "value")
     }

@@ -50,7 +50,7 @@ pub(super) fn role(value: &Value) -> Result<Role, RunError> {
 pub(super) struct Others {
     counts: BTreeMap<String, usize>,
     first: Option<RunError>,
-    /// The first child that is not a TaskRun, which stands beside its PipelineRun without a word.
+    /// The first child that is not a TaskRun, which is listed without a note.
     child: Option<RunError>,
 }
 

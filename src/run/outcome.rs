@@ -29,10 +29,10 @@ pub(super) enum Outcome {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConditionError {
-    /// The conditions are no list.
+    /// The conditions are not a list.
     #[error("its conditions are not a list")]
     NotAList,
-    /// There are several, of which readers take different ones.
+    /// There are several, and readers differ in which they take.
     #[error("it has more than one condition \"{SUCCEEDED}\"")]
     Several,
     /// A reader that ignores case sees another thing in it.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{RunError, RunKind, room};
 
-/// The most JSON of one object: what the API server takes from a client, and twice what etcd stores unless told otherwise.
+/// The most JSON of one object: what the API server takes from a client, and twice what etcd stores by default.
 const MAX_OBJECT_BYTES: usize = 3 * MIB;
 /// The most memory that one object may take, which is 16 times what etcd stores; most objects take less than ten times their JSON. A
 /// TaskRun with 100 steps takes about 200 KiB.
@@ -43,7 +43,7 @@ pub(super) fn check(kind: RunKind, name: &str, value: &Value) -> Result<(), RunE
 /// The length of `value` as the API server writes it: in one line, with Go's escapes.
 fn json_bytes(value: &Value) -> usize {
     let mut length = Length(0);
-    // Nothing of it can fail: the keys are texts, and counting is no input or output.
+    // It can't fail: the keys are strings, and counting does no input or output.
     let _ = serde_json::to_writer(&mut length, value);
     length.0
 }

@@ -19,7 +19,7 @@ pub(super) fn name_in_v1beta1(kind: RunKind) -> &'static str {
     }
 }
 
-/// Whether anything stands under the name `of`: null and an empty list say nothing.
+/// Whether the field `of` has a value: null and an empty list don't count.
 pub(super) fn is_filled(status: &Value, of: &str) -> bool {
     match field(status, of) {
         Value::Null => false,
@@ -47,7 +47,7 @@ pub(super) fn not_of_v1(run: &RunObject) -> impl Iterator<Item = Gap> + use<'_> 
     unread(run).map(|(name, _)| run.gap(GapReason::ResultsNotOfVersion(name)))
 }
 
-/// These results by the name that they stand under.
+/// These results with the name of their field.
 pub(super) fn unread(run: &RunObject) -> impl Iterator<Item = (&'static str, Vec<RunResult<'_>>)> {
     let filled = V1BETA1.into_iter().filter(|name| is_filled(run.status(), name));
     filled.map(|name| (name, object::results(run.status(), name)))

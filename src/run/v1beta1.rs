@@ -136,7 +136,7 @@ fn rename_results(status: &mut Fields, from: &str) {
     }
 }
 
-/// What stands under `from` stands under `to`, unless something stands there already.
+/// Moves the value of `from` to `to`, unless `to` has a value.
 fn rename(fields: &mut Fields, from: &str, to: &str) {
     if let Some(value) = fields.remove(from) {
         fields.entry(to).or_insert(value);

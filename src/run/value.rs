@@ -22,7 +22,7 @@ pub enum ParamValue {
 }
 
 impl ParamValue {
-    /// The value that `json` is; one that isn't there is an empty text.
+    /// The value of `json`; a missing value is an empty string.
     pub fn read(json: Option<&Value>) -> Self {
         let read = json.map(|json| normalise(GoType::ParamValue, json));
         match read {

@@ -126,7 +126,7 @@ pub enum KeyError {
         /// What is wrong with the key.
         source: Malformed,
     },
-    /// A key that is imported must be plain, and this one is encrypted as cosign does it.
+    /// An imported key must be plain, and this key is encrypted in cosign's format.
     #[error("cannot import {}: it is a key that cosign's encryption protects already", .path.display())]
     Sealed {
         /// The path of the key file or directory.

@@ -26,11 +26,11 @@ const LABEL: &str = "ENCRYPTED SIGSTORE PRIVATE KEY";
 const SALT_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const KEY_BYTES: usize = 32;
-/// Poly1305's authenticator, which stands before the ciphertext.
+/// Poly1305's authenticator, which comes before the ciphertext.
 const TAG_BYTES: usize = 16;
 const R: u32 = 8;
 const P: u32 = 1;
-/// A name that is unknown is shown cut; the known ones are below 15 bytes.
+/// An unknown name is shown cut; known names are below 15 bytes.
 const SHOWN_NAME_BYTES: usize = 40;
 
 /// How hard a password is stretched: the two settings that cosign has had.

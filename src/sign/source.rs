@@ -369,7 +369,7 @@ fn open(key: &SealedKey, password: &Secret) -> Option<Zeroizing<Vec<u8>>> {
     })
 }
 
-/// A public key that lies beside the private one is what users verify with; the wrong one there makes every check fail later.
+/// Users verify with the public key beside the private key; a wrong public key makes every check fail later.
 fn belongs(key: &MemoryKey, public: Option<&(PathBuf, PublicKey)>, origin: &str) -> Result<(), KeyError> {
     match public {
         Some((path, public)) if public != key.public_key() => {

@@ -200,7 +200,7 @@ fn signatures_of_openssl_and_cosign_verify() {
     }
 }
 
-/// cosign 3.1.2 signs with a P-384 key over SHA-384, and verifies over SHA-256: it refuses its own signature, and takes ours.
+/// cosign 3.1.2 signs with a P-384 key over SHA-384, and verifies over SHA-256: it refuses its own signature, and accepts Stepseal's.
 #[test]
 fn a_signature_over_sha384_is_refused_as_cosign_verify_refuses_it() {
     let key = public("p384.pub");

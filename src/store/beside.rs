@@ -176,7 +176,7 @@ impl Beside {
         Self { client, repository, prefix: TagPrefix::default() }
     }
 
-    /// The same where `prefix` stands before the names of tags.
+    /// The same if the names of tags begin with `prefix`.
     #[must_use]
     pub(crate) fn with_prefix(self, prefix: TagPrefix) -> Self {
         Self { prefix, ..self }

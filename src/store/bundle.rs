@@ -1,4 +1,4 @@
-//! A Sigstore bundle v0.3, and the manifest that refers one with a DSSE envelope to an image.
+//! A Sigstore bundle v0.3, and the manifest that refers a bundle with a DSSE envelope to an image.
 //!
 //! Spec: <https://github.com/sigstore/protobuf-specs/blob/v0.5.0/protos/sigstore_bundle.proto>,
 //! <https://github.com/sigstore/cosign/blob/v3.1.2/specs/BUNDLE_SPEC.md>
@@ -165,7 +165,7 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> Descriptor {
 ///
 /// # Errors
 ///
-/// When it can't be written as JSON, which would be a fault of ours.
+/// If it can't be written as JSON, which would be a bug in Stepseal.
 pub fn bundle(signed: &Signed) -> Result<Bytes, StoreError> {
     written(&signed.key_hint, Content::DsseEnvelope(Envelope::new(signed)))
 }
@@ -175,7 +175,7 @@ pub fn bundle(signed: &Signed) -> Result<Bytes, StoreError> {
 ///
 /// # Errors
 ///
-/// When it can't be written as JSON, which would be a fault of ours.
+/// If it can't be written as JSON, which would be a bug in Stepseal.
 pub(crate) fn of_message(
     key: &key::PublicKey,
     hash: Hash,
@@ -196,7 +196,7 @@ pub(crate) fn of_message(
 ///
 /// # Errors
 ///
-/// When it can't be written as JSON, which would be a fault of ours.
+/// If it can't be written as JSON, which would be a bug in Stepseal.
 pub fn envelope(signed: &Signed) -> Result<Bytes, StoreError> {
     serde_json::to_vec(&Envelope::new(signed)).map(Bytes::from).map_err(StoreError::Json)
 }
@@ -207,7 +207,7 @@ pub fn envelope(signed: &Signed) -> Result<Bytes, StoreError> {
 ///
 /// # Errors
 ///
-/// When it can't be written as JSON, which would be a fault of ours.
+/// If it can't be written as JSON, which would be a bug in Stepseal.
 pub fn old(key: &key::PublicKey, signature: &[u8]) -> Result<Bytes, StoreError> {
     #[derive(Serialize)]
     struct Old {

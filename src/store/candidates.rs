@@ -25,7 +25,7 @@ const MAX_LAYERS: usize = 32_000;
 pub(super) const SMALL_BYTES: u64 = 64 * 1024;
 /// Shorter descriptors name no content: a sha256 digest has 71 bytes.
 const LEAST_BYTES: usize = 80;
-/// How many entries that can't be signatures are told with their reasons; the others are counted.
+/// How many entries that can't be signatures are listed with their reasons; the others are counted.
 const TOLD: usize = 20;
 
 /// What entries of a list look like if they are what is asked for.

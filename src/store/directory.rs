@@ -121,7 +121,7 @@ fn file_name(filed: &Filed) -> String {
     }
 }
 
-/// An image's full name, or its repository's, as a part of a file name: for each name another one.
+/// The full name of an image or its repository as part of a file name, different for each name.
 pub(crate) fn image_file(full: &str) -> String {
     let mut name = plain(full);
     if is_ambiguous(full) {
@@ -152,7 +152,7 @@ fn open(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Whether the file at `path` is a regular one with just these bytes.
+/// Whether the file at `path` is a regular file with exactly these bytes.
 fn holds(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let file = open(path)?;
     if file.metadata()?.len() != bytes.len() as u64 {

@@ -38,7 +38,7 @@ impl Entry {
     pub(super) fn unread(text: Bytes) -> Self {
         let (key, digest) = match read(&text) {
             Some(descriptor) => (Key::of(&descriptor), digest_of(&descriptor)),
-            // It is compared as it is written, and is nobody's signature.
+            // It is compared as it is written, and doesn't count as a signature.
             None => (Key(Sha256::digest(&text).into()), None),
         };
         Self { text, key, digest, standing: EntryStatus::Unread }

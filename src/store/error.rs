@@ -60,7 +60,7 @@ pub enum StoreError {
         /// The size it would have, in bytes.
         size: usize,
     },
-    /// The list of signatures would be longer than one that is read.
+    /// The list of signatures would exceed the limit for reading.
     #[error("there is no room for another signature at {location}: it would list more than 20,000")]
     TooMany {
         /// The tag or digest in the registry.

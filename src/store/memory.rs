@@ -36,7 +36,7 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// One that remembers up to so many bytes.
+    /// Makes a memory that remembers up to this many bytes.
     pub(super) fn of(limit_bytes: usize) -> Self {
         Self { remembered: Mutex::default(), limit_bytes }
     }

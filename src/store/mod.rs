@@ -181,7 +181,7 @@ pub struct Kept {
     pub added: usize,
 }
 
-/// The longest that a signer that has met no other one watches, after its write, whether its signature stays.
+/// The longest time that a signer without rivals watches, after its write, whether its signature stays.
 pub(crate) const LONGEST_WATCH: Duration = Duration::from_secs(2);
 
 /// What a store's steps return.
@@ -246,7 +246,7 @@ pub struct Filed {
     pub signed: Signed,
 }
 
-/// An entry of ours, as it is written into a list.
+/// An entry of this run, as it is written into a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Own {
     /// The descriptor as the list has it.
@@ -260,12 +260,12 @@ pub struct Own {
 /// What an attempt to write showed.
 #[derive(Debug)]
 pub enum Written {
-    /// It was written, and nothing was there that it doesn't hold, as far as could be told.
+    /// It was written, and as far as known it keeps everything that was there.
     Alone {
         /// The time between the answer to the read before it and the answer to the write, about.
         took: Duration,
     },
-    /// Another writer had been there: this is what it left. Whether ours was written over it is not known.
+    /// Another writer had been there: this is what it left. Whether this write replaced it is not known.
     Met(Shelf),
     /// The registry refused it, because it doesn't hold what these entries name; what they name isn't known here.
     Lacks {
@@ -283,7 +283,7 @@ pub enum Depth<'a> {
     Of(&'a [Payload]),
     /// The same, and whatever else may be of the predicate types of these payloads, in any size.
     Types(&'a [Payload]),
-    /// These entries and changed ones of them, and of the others only that they are there.
+    /// These entries and changed copies of them, and of the others only that they exist.
     Only(&'a [Own]),
 }
 
@@ -292,7 +292,7 @@ pub trait SignatureList: Send + Sync {
     /// Where the signatures of `image` lie, for people.
     fn location(&self, image: &ImageRef) -> String;
 
-    /// The repository that the signatures of `image` lie in: its own, or the one that is set for all.
+    /// The repository of the signatures of `image`: its own, or the repository that is set for all.
     fn repository<'a>(&'a self, image: &'a ImageRef) -> &'a Repository;
 
     /// Reads what is there for `image`, and has `judge` say what of it counts.
@@ -339,6 +339,6 @@ pub trait SignatureList: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When one can't be written as JSON.
+    /// If an entry can't be written as JSON.
     fn own(&self, subject: &Subject, signed: &[Signed]) -> Result<Vec<Own>, StoreError>;
 }

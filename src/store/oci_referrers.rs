@@ -330,7 +330,7 @@ impl SignatureList for OciReferrers {
     }
 }
 
-/// What the manifest of a bundle of ours names.
+/// The content that the manifest of a new bundle names.
 fn own_blobs(stored: &Stored) -> [Content; 2] {
     let blob = |bytes: &Bytes| Content::blob(Digest::of(bytes), Some(bytes.clone()));
     [blob(&stored.bundle), blob(&Bytes::from_static(bundle::EMPTY))]

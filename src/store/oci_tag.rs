@@ -113,7 +113,7 @@ pub struct OciTag {
 /// A list that is about to be written.
 struct Draft {
     list: Shelf,
-    /// The layers of ours.
+    /// The layers of this run.
     own: Vec<Bytes>,
     config: Bytes,
     manifest: Bytes,

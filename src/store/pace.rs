@@ -150,7 +150,7 @@ impl<'a> Pace<'a> {
             if let Some(cut) = self.spent() {
                 return Some(cut);
             }
-            // The small ones are remembered.
+            // Small contents are remembered.
             let layers = match self.reader.manifest(&digest, &place).await {
                 Ok(Some(manifest)) => Candidates::layers(&manifest, self.reader, self.looks),
                 Ok(None) => Err("the registry doesn't hold it any more"),
@@ -180,7 +180,7 @@ impl<'a> Pace<'a> {
             let digest = one.digest.clone()?;
             let position = HitPosition { is_referrer: true, number: one.number, layer: 0 };
             let spot = (reader.place_of(&digest), position);
-            // One that was listed before need not be read again.
+            // A content that was listed before need not be read again.
             let known = one.is_again.then(|| lots.manifests.get(&digest).copied());
             Some((digest, spot, known))
         });
@@ -305,7 +305,7 @@ impl Lots {
         None
     }
 
-    /// Those of up to `limit_bytes` that were not looked at, the small ones first; from now on they were.
+    /// Contents of up to `limit_bytes` that were not checked, the small contents first; marks them as checked.
     fn unseen(&mut self, limit_bytes: u64) -> Vec<(Named, Vec<Spot>)> {
         let unseen = self.all.iter_mut().filter(|lot| lot.seen_at.is_none());
         let mut unseen: Vec<_> = unseen

@@ -270,13 +270,13 @@ fn named_in(descriptor: &Value) -> Option<(Digest, u64)> {
     Some((entry::digest_of(descriptor)?, descriptor.get("size")?.as_u64()?))
 }
 
-/// The digests and sizes of the config and the layers of a manifest; empty: it is no manifest of a signature.
+/// The digests and sizes of the config and the layers of a manifest; empty: it is not the manifest of a signature.
 pub(super) fn blobs_of(manifest: &[u8]) -> Vec<(Digest, u64)> {
     let mut texts = Vec::new();
     let read = fields(manifest, |name, value| match &*name {
         "config" => texts.push(value),
         "layers" => {
-            // What is no list has no layers.
+            // A value that is not a list has no layers.
             let _ = elements(value, |layer| {
                 if texts.len() <= MAX_BLOBS {
                     texts.push(layer);

@@ -38,7 +38,7 @@ pub(super) const SIGNATURE_LISTS: [&str; 1] = ["application/vnd.dev.cosign.artif
 /// The same for attestations. Others write the second one for other things, which have other layers.
 pub(super) const ATTESTATION_LISTS: [&str; 2] =
     ["application/vnd.dev.cosign.artifact.att.v1+json", "application/vnd.in-toto+json"];
-/// The annotation that tells what a bundle is about.
+/// The annotation that names the content type of a bundle.
 const PREDICATE_ANNOTATION: &str = "dev.sigstore.bundle.predicateType";
 
 /// What is looked for.
@@ -141,11 +141,11 @@ pub(super) enum Referring {
 
 /// Which entries of a list are read.
 pub(super) struct Places {
-    /// Where they stand, with their descriptors, in the order in which they are read.
+    /// Their positions with their descriptors, in the order in which they are read.
     pub(super) at: Vec<(usize, Bytes)>,
     /// How many are read at a time.
     pub(super) at_a_time: usize,
-    /// The payloads for which one is looked for.
+    /// The payloads for which a signature is searched.
     pub(super) payloads: Vec<Digest>,
     /// Whether all are read, also when there is one for each payload.
     pub(super) all: bool,
@@ -431,7 +431,7 @@ impl Layer {
     }
 }
 
-/// Content that isn't what its name says is nobody's signature; every other failure is one.
+/// Content with a wrong digest is not a signature; every other failure is an error.
 fn unreadable<T>(place: &str, source: RegistryError) -> Result<Result<T, UnreadableEntry>, StoreError> {
     let error = StoreError::read(place.to_owned(), source);
     if error.is_bad_content() {

@@ -79,7 +79,7 @@ impl ReferrerLists {
         if let Some(error) = listing.failed {
             return Err(failed(*error));
         }
-        // What is behind the cut may be ours.
+        // The part after the cut may hold this run's entry.
         if listing.is_cut {
             return Err(StoreError::Foreign { location: location.to_owned(), what: TOO_MANY });
         }

@@ -29,7 +29,7 @@ enum Known {
 /// What to do about the referrers of one image.
 #[derive(Debug)]
 pub(super) enum Api {
-    /// Ask, and tell what came out: others wait for it.
+    /// Ask, and report the result: others wait for it.
     AskFirst(Asking),
     /// Ask.
     Ask,
@@ -59,7 +59,7 @@ impl ReferrersApis {
         }
     }
 
-    /// An image of `registry` has found the API: the next ones ask for it.
+    /// An image of `registry` has found the API: later images use it.
     pub(super) async fn is_there(&self, registry: &str) {
         *self.0.take(registry).await = Known::Ask;
     }

@@ -33,10 +33,10 @@ const ARTIFACT_TYPE: &str = "application/vnd.dev.cosign.artifact.sbom.v1+json";
 const REFERRER_CONFIG: &[u8] = br#"{"architecture":"","created":"0001-01-01T00:00:00Z","os":"","rootfs":{"type":"layers","diff_ids":null},"config":{}}"#;
 /// The pauses before what was pushed is looked for again: some registries show it a moment later.
 const PAUSES_MS: [u64; 5] = [100, 200, 400, 800, 1600];
-/// How often the list under the fallback tag is written again after somebody else wrote it.
+/// How often the list under the fallback tag is written again after another client wrote it.
 const ATTEMPTS: usize = 10;
 
-/// An SBOM as it was found. Nothing vouches for it.
+/// An SBOM as it was found, without any verification.
 #[derive(Clone, Debug)]
 pub(crate) struct Sbom {
     /// The media type that its layer has.

@@ -105,7 +105,7 @@ impl Search {
         let (is_tagged, tells) = oneshot::channel();
         let tagged = async {
             let (location, layers) = place.tagged(reader).await?;
-            // Nobody hears it where the referrers needn't know.
+            // No receiver is left if the referrers need not know.
             let _ = is_tagged.send(!layers.all.is_empty());
             let is_cut = layers.is_cut;
             let cut = pace.layers(&location, None, layers).await;

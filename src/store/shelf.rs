@@ -1,7 +1,7 @@
 //! What lies in a place for signatures: a list of descriptors inside a manifest.
 //!
-//! Whoever else writes there may put in fields that we don't know. They are kept as they are: entries are
-//! compared as JSON values and written as they came, never through types of ours.
+//! Other writers may add unknown fields. They are kept as they are: entries are
+//! compared as JSON values and written as they came, never through Rust types.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -59,11 +59,11 @@ impl PartialEq for Base {
 }
 
 impl Shelf {
-    /// Reads the entries of `manifest`, which stand in the list `field`.
+    /// Reads the entries of `manifest` from the list `field`.
     ///
     /// # Errors
     ///
-    /// When the manifest isn't JSON of that shape: it is somebody's, and must not be overwritten.
+    /// If the manifest isn't JSON of that shape: it has another owner, and must not be overwritten.
     pub fn of(manifest: &Manifest, field: &str, location: &str) -> Result<Self, StoreError> {
         let foreign = |what| StoreError::Foreign { location: location.to_owned(), what };
         let mut base = Vec::<(String, Base)>::new();
@@ -79,7 +79,7 @@ impl Shelf {
         Ok(Self { entries, version: Some(manifest.digest.clone()), base, ..Self::default() })
     }
 
-    /// The same list, unless ours make it longer than that.
+    /// The same list, unless the new entries make it longer than that.
     pub(super) fn with_room(self, location: &str) -> Result<Self, StoreError> {
         if self.entries.len() > MAX_ENTRIES {
             return Err(StoreError::TooMany { location: location.to_owned() });
@@ -108,7 +108,7 @@ impl Shelf {
         }
     }
 
-    /// Whether the entry that stands there was not read.
+    /// Whether the entry at this position was not read.
     pub(super) fn is_unread_at(&self, at: usize) -> bool {
         self.entries.get(at).is_some_and(|entry| entry.standing == EntryStatus::Unread)
     }
@@ -149,13 +149,13 @@ impl Shelf {
         self.entries.iter().map(Entry::key).collect()
     }
 
-    /// Where the entries that are `asked` for stand, the newest first, each with its descriptor.
+    /// The positions of the entries that are `asked` for, the newest first, each with its descriptor.
     pub(super) fn places(&self, mut asked: impl FnMut(&Entry) -> bool) -> Vec<(usize, Bytes)> {
         let entries = self.entries.iter().enumerate().rev().filter(|(_, entry)| asked(entry));
         entries.map(|(at, entry)| (at, entry.text().clone())).collect()
     }
 
-    /// Where `own` and changed ones of them stand; our own first, however many of the others there are.
+    /// The positions of `own` entries and of changed copies; own entries first, however many others there are.
     pub(super) fn places_of(&self, own: &[Own]) -> Vec<(usize, Bytes)> {
         let digests: Vec<Digest> = own.iter().filter_map(Own::digest).collect();
         let keys: Vec<Key> = own.iter().map(Own::key).collect();

@@ -103,7 +103,7 @@ impl Tag<'_> {
         }
     }
 
-    /// Says that others may have written what this one replaced, and be gone.
+    /// Warns that this write may have replaced the entries of other signers that have ended.
     fn warn_of(&self, age: Duration) {
         tracing::warn!(
             "it took {:.1} s from reading the list at {} to the answer that it is written, longer than other signers watch theirs: a \

@@ -4,7 +4,7 @@
 //! bundle names the same empty config. One upload is enough, and more are not harmless: a registry that keeps its links in
 //! files, and writes one again, doesn't find it at that moment when another signer names it.
 //!
-//! Whoever needs content that is being uploaded waits for that upload. If it fails, its error belongs to the image that began
+//! A task that needs content that is being uploaded waits for that upload. If it fails, its error belongs to the image that began
 //! it: each of those that waited uploads the content itself, so that one image's bad luck is not the others'. So they do when it takes long.
 
 use std::collections::HashMap;
@@ -38,7 +38,7 @@ enum Upload {
     Done(bool),
 }
 
-/// An upload that others wait for. They go on when it is dropped, whatever became of it.
+/// An upload that others wait for. They continue when it is dropped, whatever the result.
 struct Begun<'a> {
     uploads: &'a Uploads,
     key: Key,

@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use crate::formats::{Payload, cosign_statement, statement};
 
-/// How many signatures of others are read to see whether ours is among them; the newest come last.
+/// How many signatures of others are read to find this run's; the newest come last.
 pub(super) const MAX_READ: usize = 64;
 /// How many attestations of a type are read to be replaced, the newest; and how many bytes of them, as their descriptors say. More of
-/// them than a signer's own runs leave are somebody's attempt to keep it busy.
+/// them than a signer's own runs leave are an attempt to keep it busy.
 pub(super) const MAX_REPLACED: usize = 1024;
 /// As `MAX_REPLACED`.
 const MAX_REPLACED_BYTES: u64 = 512 * 1024 * 1024;
 /// How many of them are read at a time.
 const AT_A_TIME: usize = 8;
-/// Larger ones than this are read one after the other: a payload may have 64 MiB.
+/// Larger payloads than this are read in sequence: a payload may have 64 MiB.
 const LARGE_BYTES: u64 = 1024 * 1024;
 
 /// What stands around the payload in an envelope or a bundle: the bundle of a signature with a log entry, a certificate and a
@@ -57,7 +57,7 @@ impl Wanted {
     }
 }
 
-/// How many of attestations of these sizes, in bytes, are read to be replaced: the first ones.
+/// How many attestations of these sizes, in bytes, are read to be replaced: the first in the list.
 pub(super) fn replaceable(sizes: &[u64]) -> usize {
     let mut room = MAX_REPLACED_BYTES;
     let fits = |size: &&u64| match room.checked_sub(**size) {

@@ -69,7 +69,7 @@ pub(super) fn from_list(text: &str, place: &str) -> Option<Discovered> {
 fn entry(text: &str) -> Value {
     let mut words = text.split_whitespace().map(str::to_owned);
     let name = words.next().unwrap_or_default();
-    // One more than may be, so that whoever judges it sees that there are too many.
+    // One more than allowed, so that the check finds too many.
     let identities: Vec<String> = words.take(MAX_IDENTITIES + 1).collect();
     if identities.is_empty() { Value::Text(name) } else { Value::Named { name, identities } }
 }

@@ -34,7 +34,7 @@ use folder::{Budget, MAX_ENTRIES};
 pub struct Places {
     /// The Task's results, a file each.
     pub results_dir: PathBuf,
-    /// The steps: Tekton's links into the folder `run` beside this one, each with a folder `results`.
+    /// The steps: Tekton's links into the sibling folder `run`, each with a folder `results`.
     pub steps_dir: PathBuf,
 }
 

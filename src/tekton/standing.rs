@@ -1,4 +1,4 @@
-//! Where this step stands in its Task: which one it is, which come after it, and where its own results go.
+//! The position of this step in its Task: its name, the later steps, and the directory of its own results.
 //!
 //! A pod has a folder `run/N` for each of its steps, beside the steps' folder, and a container can write to no other
 //! than its own: the others are mounted read-only, for root too. The names are those of the links `step-NAME`, which
@@ -15,7 +15,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use crate::foreign;
 use crate::hint::NAME_SHOWN_BYTES;
 
-/// More steps than this are no pod's.
+/// No pod has more steps than this.
 const MAX_STEPS: usize = 4096;
 
 /// This step's place in its Task.
@@ -23,7 +23,7 @@ const MAX_STEPS: usize = 4096;
 pub struct Standing {
     /// The folder of this step's own results, which no later step can write to.
     pub results: PathBuf,
-    /// The steps that run after this one, in their order, as they may be shown.
+    /// The later steps in their order, escaped for display.
     pub later: Vec<String>,
 }
 

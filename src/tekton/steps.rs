@@ -106,7 +106,7 @@ pub(super) fn read(path: &Path, budget: &mut Budget, found: &mut Discovered) -> 
     Ok(())
 }
 
-/// The place in the Task: the number Tekton gave the step, and behind all those the ones without.
+/// The place in the Task: the number that Tekton gave the step, and then the steps without a number.
 fn number(way: &Way, labels: &[Label]) -> u64 {
     let of_way = way.names.first().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
     of_way.or_else(|| labels.iter().find_map(|label| label.text().parse().ok())).unwrap_or(u64::MAX)

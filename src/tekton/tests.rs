@@ -175,7 +175,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
     fs::create_dir(tree.path("results/e-IMAGE_URL")).unwrap();
     tree.write("results/f-IMAGE_URL", vec![b'x'; 1024 * 1024 + 1]);
     tree.write("results/g-IMAGE_URL", b"\xff\xfe");
-    // Links and FIFOs that are no hints are nobody's business.
+    // Links and FIFOs that aren't hints are ignored.
     symlink(tree.path("secret"), tree.path("results/log")).unwrap();
     let link = "it is a symbolic link, and none is followed here; write the value itself into the file";
     let found = tree.discover();
@@ -343,7 +343,7 @@ fn a_result_that_may_not_be_read_says_so() {
     tree.write("results/IMAGES", "x");
     fs::set_permissions(tree.path("results/IMAGES"), fs::Permissions::from_mode(0o000)).unwrap();
     let found = tree.discover();
-    // Whoever has the right to read everything, as root has, gets the value.
+    // A user with the right to read everything, such as root, gets the value.
     match fs::read(tree.path("results/IMAGES")) {
         Ok(_) => assert!(found.hints[0].value.is_ok()),
         Err(_) => assert!(matches!(found.hints[0].value, Err(ValueError::Unreadable(_)))),

@@ -138,12 +138,12 @@ build_sigstore_go() { # SOURCE-FOLDER FOLDER
   chmod -R u+w "$2/bundles"
 }
 
-cargo_install() { # CRATE VERSION FLAGS FOLDER
+cargo_install() { # CRATE VERSION FLAGS FOLDER [PROGRAM, if it has another name]
   # A target folder of its own, so that a build of the project at the same time is not waited for.
   local flags
   read -ra flags <<<"$3"
   CARGO_TARGET_DIR=$4/target cargo install --locked --quiet "$1" --version "$2" "${flags[@]}" --root "$4/root"
-  mv "$4/root/bin/$1" "$4/$1"
+  mv "$4/root/bin/${5:-$1}" "$4/${5:-$1}"
   rm -rf "$4/root" "$4/target"
 }
 
@@ -200,9 +200,12 @@ install_deny() {
   need_built cargo-deny "$CARGO_DENY_VERSION" cargo_install cargo-deny "$CARGO_DENY_VERSION" --no-default-features
 }
 
+# The crate has another name than its program.
+install_typos() { cargo_install typos-cli "$TYPOS_VERSION" '' "$1" typos; }
+
 install_lint() {
   need_debian shellcheck jq
-  need_built typos "$TYPOS_VERSION" cargo_install typos-cli "$TYPOS_VERSION" ''
+  need_built typos "$TYPOS_VERSION" install_typos
   need_built actionlint "$ACTIONLINT_VERSION" go_install "github.com/rhysd/actionlint/cmd/actionlint@$ACTIONLINT_VERSION"
 }
 

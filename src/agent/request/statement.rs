@@ -77,7 +77,7 @@ struct Digests {
 }
 
 impl Digests {
-    /// The digest, if it is the only one.
+    /// The digest, if there is only one.
     fn only(&self) -> Result<Digest, Malformed> {
         let hex = self.sha256.as_ref().ok_or(Malformed::NoDigest)?;
         if self.others {

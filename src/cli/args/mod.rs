@@ -86,7 +86,7 @@ fn in_all(command: Command) -> Command {
     command.mut_args(with_short_timeout).mut_subcommands(in_all)
 }
 
-/// `arg`, which has cosign's short form if it is the time limit: that one is there before the command, too.
+/// Adds cosign's short form to `arg` if it is the time limit, which may also come before the command.
 fn with_short_timeout(arg: Arg) -> Arg {
     if arg.get_id() == "timeout" { arg.short('t') } else { arg }
 }

@@ -13,7 +13,7 @@ const AFTER: &str = "Nothing is asked for and nothing is uploaded: there is no c
 transparency log; verify with --key and --insecure-ignore-tlog. Every flag of its own has a variable\n\
 too: COSIGN_ and the flag in upper case.";
 
-/// cosign's flags that ask for what a key alone can't give: known, so that the reason can be told.
+/// cosign's flags that ask for more than a key can give: they are known, so that the error gives the reason.
 const OF_COSIGN: [&str; 20] = [
     "certificate",
     "certificate-chain",

@@ -24,7 +24,7 @@ pub(super) struct Certificate {
     not_after: String,
 }
 
-/// The certificates in `pem`; `None`: there is none, or one that can't be read.
+/// The certificates in `pem`; `None`: there is none, or one can't be read.
 pub(super) fn read(pem: &str) -> Option<Vec<Certificate>> {
     let all = detached::certificates(pem.as_bytes()).ok()?;
     all.iter().map(|der| one(der)).collect()

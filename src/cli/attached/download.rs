@@ -15,7 +15,7 @@ use crate::verify::attestation_type;
 
 /// How many bytes are printed, which are kept until everything was found: three attestations of 64 MiB.
 const MAX_PRINTED_BYTES: usize = 270 * 1024 * 1024;
-/// How many entries that can't be read are told with their reasons; the others are counted.
+/// How many unreadable entries are listed with their reasons; the others are counted.
 const MAX_TOLD: usize = 20;
 
 /// What is asked for.
@@ -75,7 +75,7 @@ impl Download {
         Ok(Self { wanted: Wanted::Attestations(kind), platform: platform(flags)? })
     }
 
-    /// Prints what is there, bundles first, as cosign does; nothing, if it can't be told whether that is all.
+    /// Prints what is there, bundles first, as cosign does; prints nothing if the list may be incomplete.
     pub(super) async fn run(&self, begun: &Begun, out: &mut Output) -> Result<(), BesideCommandError> {
         let asked = begun.for_platform(self.platform.as_ref()).await?;
         let kind = match &self.wanted {
@@ -114,7 +114,7 @@ impl Download {
         }
         let is_whole = kept.unreadable.is_empty() && kept.others == 0;
         if kept.lines.is_empty() && is_whole && self.wanted == Wanted::Attestations(None) {
-            // As with cosign this is no failure: scripts look through whatever there is.
+            // As with cosign this isn't a failure: scripts search whatever there is.
             out.line(&format!(
                 "note: {} has no attestations: looked at {}",
                 asked.name,

@@ -39,7 +39,7 @@ pub(super) enum BesideCommandError {
     /// The registry says that no SBOM is there.
     #[error("no SBOM is attached to {image}")]
     NoSbom { image: String, platforms: Option<String> },
-    /// It can't be told whether all that is there was found.
+    /// The search may have missed something.
     #[error("cannot tell what lies beside {image}")]
     Search { image: String, source: StoreError },
     /// There is more than is printed.

@@ -123,7 +123,7 @@ impl Wanted {
     }
 }
 
-/// The predicate type of a statement; `None`: it is no statement.
+/// The predicate type of a statement; `None`: it is not a statement.
 fn predicate_type(payload: &[u8]) -> Option<String> {
     statement::head(payload).map(|head| head.predicate_type)
 }

@@ -103,7 +103,7 @@ impl Files {
         predicates.chain(self.statements.iter().map(PathBuf::as_path))
     }
 
-    /// Reads and checks all of them; `created` is the time that a predicate of the type `custom` carries, if one is known.
+    /// Reads and checks every file; `created` is the time that a predicate of the type `custom` carries, if one is known.
     pub(super) fn read(&self, created: Option<SystemTime>) -> Result<Attestations, FilesError> {
         let mut room = MAX_PREDICATE_BYTES;
         let mut all = Vec::new();

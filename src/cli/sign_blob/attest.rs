@@ -39,7 +39,7 @@ enum About {
     File(PathBuf),
     /// Its digest is given, and its name.
     Digest(PathBuf, Artifact),
-    /// The statement says it, and no file is held against that.
+    /// The statement contains it, and no file is compared with it.
     Unchecked,
 }
 

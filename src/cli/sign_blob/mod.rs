@@ -131,7 +131,7 @@ impl Setup {
         })
     }
 
-    /// What people are told in the end.
+    /// The last line for people.
     fn say(&self, hash: Option<Hash>, out: &mut Output) {
         if let Some(hash) = hash.filter(|hash| *hash != Hash::Sha256) {
             out.line(&format!(

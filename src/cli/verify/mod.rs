@@ -83,7 +83,7 @@ fn begin(
     VerifySession::new(config, &named, command, environment, from, &mut |line| out.line(line))
 }
 
-/// Verifies everything and tells of each image. Only when all are good is the run.
+/// Verifies everything and reports each image. The run is good only if all images are.
 async fn look(begun: &VerifySession, out: &mut Output) -> ExitCode {
     let mut exit = ExitCode::Done;
     let mut images = Vec::new();
@@ -159,7 +159,7 @@ impl Gate {
         verdicts: &[Arc<Verdict>],
         looker: &ImageVerifier,
     ) -> Vec<Explanation> {
-        // What nobody judged does not pass.
+        // An image without a verdict does not pass.
         let none = Arc::default();
         match self {
             Self::Check(check) => {

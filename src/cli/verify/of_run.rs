@@ -25,7 +25,7 @@ use crate::verify::run::{MAX_PAYLOADS, SignedPayload, SoFar};
 /// The largest file of a run: a PipelineRun with thousands of TaskRuns, each as large as the cluster takes.
 const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
-/// More refused payloads than these are told by their number; the run's own is the first.
+/// Above this number, refused payloads are only counted; the run's own comes first.
 const MAX_TOLD: usize = 20;
 
 pub(super) fn run(

@@ -1,4 +1,4 @@
-//! What is told of an image.
+//! What the output says about an image.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::verify::policy::age::Age;
 use crate::verify::policy::{Need, Rule, Unmet};
 use crate::verify::{Check, Good, Said, Verdict};
 
-/// How many signatures of an image people are told of; programs get all.
+/// How many signatures of an image people see; programs get all.
 const TOLD: usize = 20;
 
 /// What to do where not everything was looked at.

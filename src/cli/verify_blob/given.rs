@@ -25,7 +25,7 @@ enum Form {
 pub(super) enum Signatures {
     /// The bundles of a file, each of which is judged.
     Lines(Bundles),
-    /// One signature; or an envelope's, of which one has to be good.
+    /// A signature; or those of an envelope, one of which has to be good.
     Any(Vec<Bundle>),
 }
 
@@ -145,7 +145,7 @@ impl<'a> Given<'a> {
         parts.bundles(signer, contents).map(Signatures::Any).map_err(failed)
     }
 
-    /// What a bundle's file holds: the one place where its format is told.
+    /// The content of a bundle file: the only place that decides its format.
     fn form(&self, path: &Path) -> Result<Form, BlobError> {
         let bytes = read_bundle(path)?;
         match Bundles::parse(&bytes) {
@@ -269,7 +269,7 @@ fn read_signature(text: &str) -> Result<Vec<u8>, BlobError> {
     read_or_value(SIGNATURE, text, BUNDLE_BYTES, is_value)
 }
 
-/// The signer's certificate as a file holds it or as the flag gives it: the first one, where its chain follows.
+/// The signer's certificate from a file or a flag: the first certificate, if its chain follows.
 fn read_certificate(text: &str) -> Result<Vec<u8>, BlobError> {
     let what = CERTIFICATE;
     let bytes = read_or_value(what, text, PART_BYTES, |bytes| detached::certificates(bytes).is_ok())?;

@@ -55,7 +55,7 @@ pub(super) fn run(
 /// The line that cosign prints on success.
 const OK: &str = "Verified OK";
 
-/// Verifies, and gives what people are told.
+/// Verifies, and returns the lines for people.
 fn verify(
     command: Command,
     matches: &ArgMatches,
@@ -79,7 +79,7 @@ fn verify(
         Signatures::Any(bundles) => first(name, &verifier, &bundles, &mut blob, alone)?.into(),
     };
     let described = of_type(name, counted, wanted.as_deref())?;
-    // Of a bare signature by a key there is nothing more to tell.
+    // A bare signature by a key has nothing more to show.
     let is_bare = matches.get_one::<String>("bundle").is_none();
     Ok(match described.good.as_slice() {
         [(_, (Verified { who: Who::Key { .. }, .. }, None))] if is_bare => vec![OK.to_owned()],

@@ -36,7 +36,7 @@ impl Kubeconfigs {
                 let text = content(file).ok();
                 let text = text.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
                 let mut look = Look { files: vec![path], ..Look::default() };
-                // One that names a program is refused.
+                // A kubeconfig that names a program is refused.
                 look.add(text.and_then(|text| parse(text, folder.path())), false);
                 look
             }
@@ -77,7 +77,7 @@ fn look_at(paths: &[PathBuf]) -> Look {
     let mut merged = Some(Kubeconfig::default());
     for path in paths.iter().filter(|path| path.exists()) {
         look.files.push(path.clone());
-        // A FIFO can be read only once, and it may be that nobody writes to it.
+        // A FIFO can be read only once, and may have no writer.
         let Ok(bytes) = input::read_trusted(path, NAMED_BYTES) else {
             let path = foreign::escape(&path.display().to_string(), SHOWN_BYTES);
             look.program = Some(format!("which program the kubeconfig {path} runs isn't known in advance"));

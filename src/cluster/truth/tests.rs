@@ -147,7 +147,7 @@ fn a_run_without_a_pod_says_why() {
         (json!({"podName": "build-pod", "completionTime": "t"}), "Pod \"build-pod\" is gone:"),
         (json!({"podName": "", "completionTime": "t"}), "it never had a Pod:"),
         (json!({"completionTime": "t", "steps": [], "results": []}), "it never had a Pod:"),
-        // Only somebody who changed the status makes these.
+        // Only a change of the status makes these.
         (json!({"completionTime": "t", "steps": [{"name": "a"}]}), "its status names no Pod:"),
         (
             json!({"completionTime": "t", "results": [{"name": "a", "value": "b"}]}),

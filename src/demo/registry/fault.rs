@@ -65,7 +65,7 @@ pub enum Effect {
     Rotation,
 }
 
-/// An answer that is given in the place of the right one.
+/// An answer that replaces the correct answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub(super) status: StatusCode,

@@ -1,4 +1,4 @@
-//! Who may do what: Basic and Bearer challenges, and the tokens that answer the latter.
+//! Access control: Basic and Bearer challenges, and the tokens that answer the latter.
 //!
 //! Spec: <https://distribution.github.io/distribution/spec/auth/token/>
 
@@ -30,7 +30,7 @@ pub(super) struct Scope {
     pub(super) action: Action,
 }
 
-/// Who sent a request.
+/// The sender of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
     /// There are no rights to check.
@@ -86,7 +86,7 @@ impl Guard {
         }
     }
 
-    /// Who sent a request that needs `need`, or the answer that turns it away.
+    /// Returns the sender of a request that needs `need`, or the answer that refuses it.
     pub(super) fn admit(&self, headers: &HeaderMap, need: Need<'_>) -> Result<Caller, Reply> {
         let caller = match self.auth {
             Auth::None => return Ok(Caller::Anyone),

@@ -54,13 +54,13 @@ impl Manners {
         *lock(&self.change) = None;
     }
 
-    /// What the request is taken for, if it is taken for another one.
+    /// The request that it is taken for, if it is rewritten.
     pub(super) fn rewritten(&self, asked: &Asked<'_>) -> Option<Uri> {
         let rewrite = lock(&self.rewrite).clone()?;
         rewrite(asked)?.parse().ok()
     }
 
-    /// The answer in the place of the right one, if this request gets one.
+    /// The answer that replaces the correct answer, if this request gets such an answer.
     pub(super) fn instead(&self, asked: &Asked<'_>) -> Option<Reply> {
         // Called without the lock: requests come at the same time.
         let instead = lock(&self.instead).clone()?;

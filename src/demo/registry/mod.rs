@@ -8,7 +8,7 @@
 //! It refuses manifests that name content it hasn't got (other than a `subject`), digests of other algorithms
 //! than sha256 and sha512, manifests beyond 4 MiB, and an upload whose location was not used as it was given.
 //! It speaks no TLS: what stands in front hands streams to [`EmbeddedRegistry::serve_stream`]. It has no
-//! catalog of repositories, which is no part of the specification.
+//! catalog of repositories, which is not part of the specification.
 //!
 //! Spec: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>
 
@@ -103,7 +103,7 @@ impl EmbeddedRegistry {
         let run = move || {
             let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 Ok(runtime) => runtime,
-                // If nobody listens any more, nobody has to be told. The same holds below.
+                // A missing receiver is ignored, here and below.
                 Err(error) => return drop(tell.send(Err(error))),
             };
             runtime.block_on(async {
@@ -116,7 +116,7 @@ impl EmbeddedRegistry {
                     let _ = stopped.changed().await;
                 }
             });
-            // A hook may still block; nobody is left to see it end.
+            // A hook may still block; nothing waits for its end.
             runtime.shutdown_background();
         };
         let thread = thread::Builder::new().name("embedded-registry".to_owned()).spawn(run)?;
@@ -178,7 +178,7 @@ impl EmbeddedRegistry {
 }
 
 impl fmt::Debug for EmbeddedRegistry {
-    /// The address and what it holds; users and tokens are nobody's business.
+    /// The address and its content, without users and tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EmbeddedRegistry")
             .field("host", &self.host)

@@ -14,11 +14,11 @@ pub struct Options {
     pub port: u16,
     /// How clients say who they are.
     pub auth: Auth,
-    /// Who may do what.
+    /// Which logins the registry accepts, and their rights.
     pub users: Vec<User>,
     /// What may be done without credentials; without [`Auth`] everything may.
     pub anonymous: Rights,
-    /// The answer to a caller who is known and may not do what he asks.
+    /// The answer to a known caller without the right that the request needs.
     pub denied: Denied,
     /// How long a Bearer token is good for.
     pub token_lifetime: Duration,
@@ -93,7 +93,7 @@ pub enum TokenService {
     OwnListener,
 }
 
-/// The answer to a caller who is known and may not do what he asks, in [`Auth::Bearer`]. With
+/// The answer to a known caller without the right that the request needs, in [`Auth::Bearer`]. With
 /// [`Auth::Basic`] it is always 403: another challenge could only bring the same credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {

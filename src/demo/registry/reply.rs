@@ -19,7 +19,7 @@ pub(super) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-
 pub enum ErrorCode {
     /// A blob is not there.
     BlobUnknown,
-    /// An upload can't go on like this.
+    /// An upload can't continue with this request.
     BlobUploadInvalid,
     /// There is no such upload.
     BlobUploadUnknown,
@@ -37,7 +37,7 @@ pub enum ErrorCode {
     NameUnknown,
     /// The content is longer or shorter than announced, or too long.
     SizeInvalid,
-    /// No credentials, or wrong ones.
+    /// No credentials, or wrong credentials.
     Unauthorized,
     /// The credentials are good and give no right to this.
     Denied,
@@ -115,7 +115,7 @@ impl Reply {
         Self { body, ..self.header(CONTENT_TYPE, media_type) }
     }
 
-    /// The same answer with one more header; a value that no header can hold is left out.
+    /// The same answer with another header; a value that no header can hold is left out.
     pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);

@@ -62,7 +62,7 @@ struct Gone;
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Takes connections until it is told to stop.
+/// Accepts connections until it is stopped.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>, door: Door, mut stop: Stop) {
     /// Without a pause, a process that is out of file descriptors would spin.
     const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
@@ -257,7 +257,7 @@ async fn hook(shared: &Arc<Shared>, moment: Moment, put: Option<&ManifestPut>) {
     let _ = tokio::task::spawn_blocking(call).await;
 }
 
-/// The answer that a fault gives in the place of the right one.
+/// The answer of a fault, which replaces the correct answer.
 fn instead(shared: &Shared, request: &Request, answer: &Answer) -> Reply {
     const HTML: &str = "<!DOCTYPE html>\n<html><head><title>Error</title></head><body><h1>Upstream \
                         error</h1><p>The proxy got no good answer.</p></body></html>\n";

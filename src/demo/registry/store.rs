@@ -288,7 +288,7 @@ mod tests {
         store.put_manifest("r", &one, Some("v1"), first, 0).unwrap();
         store.put_manifest("r", &two, Some("v1"), second, 2).unwrap();
         assert_eq!(read(&mut store).unwrap(), "1");
-        // The past is what readers see, not a write that nobody has seen yet.
+        // Readers see the past, not a write that no reader has seen yet.
         store.put_manifest("r", &three, Some("v1"), third, 1).unwrap();
         assert_eq!(read(&mut store).unwrap(), "1");
         assert_eq!(read(&mut store).unwrap(), "3");

@@ -188,7 +188,7 @@ fn nothing_is_read_where_mounts_are_not_told_apart() {
     let disk = Disk::new();
     disk.file(FILE, "bad");
     assert_eq!(find(disk.path("home/.docker"), "config.json", Arc::new(|_| None)), "unprotected");
-    // Each of the questions may be the one without an answer.
+    // Each question in turn gets no answer.
     for unknown in 0..6 {
         let asked = AtomicUsize::new(0);
         let mounts = disk.mounts(&["home/.docker"]);

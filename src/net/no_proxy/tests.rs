@@ -76,7 +76,7 @@ fn each_form_of_an_entry_means_what_it_means_to_go() {
         ("r.*", "https://r.example/", false),
         ("**.r.example", "https://a.r.example/", false),
         ("a,b;c", "https://b/", false),
-        // The port is the address', with the scheme's own one for none.
+        // The port is that of the address, or else the scheme's.
         ("r.example:443", "https://r.example/", true),
         ("r.example:443", "http://r.example/", false),
         ("r.example:80", "http://r.example/", true),
@@ -112,7 +112,7 @@ fn each_form_of_an_entry_means_what_it_means_to_go() {
         ("[2001:db8::5]:5000", "http://[2001:db8::5]:5000/", true),
         ("[2001:db8::5]:5001", "http://[2001:db8::5]:5000/", false),
         ("2001:db8::5", "http://[2001:db8::6]/", false),
-        // Ranges of addresses; one has no port.
+        // Ranges of addresses, which have no port.
         ("10.0.0.0/8", "http://10.255.0.1:5000/", true),
         ("10.9.9.9/8", "http://10.255.0.1/", true),
         ("10.0.0.0/8", "http://11.0.0.1/", false),

@@ -13,7 +13,7 @@ use crate::pattern;
 /// The registries that a pattern is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostPattern {
-    /// What a registry's name is held against.
+    /// The pattern that a registry's name must match.
     pub(crate) glob: String,
     /// Whether that is the name with its port, also where it is the default: a `*` in a port stands for every port.
     pub(crate) with_port: bool,

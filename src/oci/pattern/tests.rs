@@ -182,7 +182,7 @@ fn patterns_have_the_canonical_form_of_names() {
         ("*.1/**", "127.1/x", true),
         ("[::1]*/**", "[0::1]:05000/x", true),
         ("[::1]:*/**", "[::1]/x", true),
-        // A star in a port stands for every port, so for the one that names leave out.
+        // A star in a port matches every port, so also the port that names leave out.
         ("registry.example:*/**", "registry.example/x", true),
         ("registry.example:*/**", "registry.example:5000/x", true),
         ("registry.example:44*/**", "registry.example:0443/x", true),

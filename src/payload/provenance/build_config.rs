@@ -64,7 +64,7 @@ pub(super) fn of_pipeline_run(run: &Run, gaps: &mut Vec<Gap>) -> Result<Value, P
             continue;
         }
         let mut after = references::after(task);
-        // A task of `finally` that waits for nobody ran after the last regular task.
+        // A task of `finally` without dependencies ran after the last regular task.
         if after.is_empty() && at >= regular {
             after.extend(last);
         }
@@ -87,7 +87,7 @@ pub(super) fn of_pipeline_run(run: &Run, gaps: &mut Vec<Gap>) -> Result<Value, P
     Ok(object([("tasks", Value::Array(tasks))]))
 }
 
-/// The Task that a Pipeline's task refers to; empty for one that is written in the Pipeline.
+/// The Task that a Pipeline's task refers to; empty for a Task written in the Pipeline.
 fn reference(run: &RunObject, task: &Value) -> Result<Value, ProvenanceError> {
     match task.get("taskRef").filter(|reference| !reference.is_null()) {
         Some(reference) => go::written(GoType::TaskRef, reference, run, "taskRef"),
@@ -95,7 +95,7 @@ fn reference(run: &RunObject, task: &Value) -> Result<Value, ProvenanceError> {
     }
 }
 
-/// A task of a Pipeline, as it stands beside each TaskRun that ran it.
+/// A task of a Pipeline, as recorded beside each TaskRun that ran it.
 struct TaskOf<'a> {
     run: &'a RunObject,
     name: &'a str,

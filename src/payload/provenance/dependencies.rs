@@ -28,7 +28,7 @@ pub(super) fn of_task_run(run: &RunObject, format: RunFormat, gaps: &mut Vec<Gap
     }
     found.extend(named(INPUTS, task_inputs(run, gaps)));
     let task = run.ref_source().map(|source| Descriptor::named(TASK, Material::of_source(&source)));
-    // Only behind the Task itself nothing stands twice.
+    // Only the entries after the Task itself are unique.
     task.into_iter().map(Descriptor::into_json).chain(distinct(found)).collect()
 }
 
@@ -112,7 +112,7 @@ fn distinct(descriptors: Vec<Descriptor>) -> Vec<Value> {
     kept
 }
 
-/// What tells `descriptor` from every other one, but for its name.
+/// What distinguishes `descriptor` from every other, except its name.
 fn hash(descriptor: &Descriptor) -> [u8; 32] {
     let Descriptor { name: _, material, content, media_type } = descriptor;
     let mut hash = Sha256::new();

@@ -40,11 +40,11 @@ fn digests(source: &RefSource<'_>) -> BTreeMap<String, String> {
 
 /// Materials in the order in which they were found.
 ///
-/// One that has the name, and one digest, of a known one is the same: what else it says is added to that.
+/// A descriptor with the name and a digest of a known descriptor is the same: its other fields are added to that.
 #[derive(Debug, Default)]
 pub(super) struct Materials {
     found: Vec<Material>,
-    /// Where the one with this URI, algorithm and hex digits stands.
+    /// The position of the descriptor with this URI, algorithm and hex digits.
     places: HashMap<(String, String, String), usize>,
 }
 

@@ -13,7 +13,7 @@ use crate::run::RunObject;
 
 const LAST_APPLIED_ANNOTATION: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Who started the run with what: source, parameters, labels and annotations.
+/// How the run was started: source, parameters, labels and annotations.
 pub(super) fn invocation(run: &RunObject) -> Value {
     let mut source = Map::new();
     if let Some(found) = run.ref_source() {

@@ -65,7 +65,7 @@ pub(super) fn image(id: &str) -> Option<Material> {
     Some(Material::new(uri, &algorithm, &hex))
 }
 
-/// A git commit, gathered from where it may stand; what comes later wins.
+/// A git commit, gathered from all its places; later values win.
 #[derive(Default)]
 struct Git {
     url: String,
@@ -92,7 +92,7 @@ impl Git {
             .for_each(|(name, value)| self.take(name, value));
     }
 
-    /// The commit; a missing URL is told.
+    /// The commit; a missing URL gives a note.
     fn material(&self, run: &RunObject, gaps: &mut Vec<Gap>) -> Option<Material> {
         if self.commit.is_empty() {
             return None;

@@ -130,7 +130,7 @@ pub fn subjects(run: &Run, format: RunFormat, options: &ProvenanceOptions) -> Ve
 
 /// The subjects that are images: those that an attestation is attached to, each once.
 ///
-/// Chains stops at the first subject that is no image; here the others follow.
+/// Chains stops at the first subject that is not an image; here the others follow.
 pub fn image_subjects(run: &Run, format: RunFormat, options: &ProvenanceOptions) -> Vec<ImageRef> {
     let (mut images, mut seen) = (Vec::new(), HashSet::new());
     for subject in subjects(run, format, options) {

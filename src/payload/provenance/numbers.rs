@@ -10,9 +10,9 @@ use serde_json::{Number, Value};
 
 use crate::run::{Gap, GapReason, RunObject};
 
-/// The largest integer below which a float holds every one.
+/// The largest integer below which a float holds every integer.
 const EXACT: u64 = 1 << 53;
-/// How many are told.
+/// How many rounded numbers are listed.
 const TOLD: usize = 16;
 
 /// Every integer as a float holds it; those that change are named among the gaps of `run`.

@@ -76,7 +76,7 @@ fn expressions_of_container<'a>(container: &'a Value, used: &mut Vec<&'a str>) {
     }
 }
 
-/// What stands in each `$(…)` of `text`: letters, digits, `_`, `.`, `-`, and one index behind.
+/// The content of each `$(…)` of `text`: letters, digits, `_`, `.`, `-`, and one index behind.
 fn expressions(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = text;

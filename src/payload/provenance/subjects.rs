@@ -36,7 +36,7 @@ pub(super) fn of_run(run: &Run, format: RunFormat, deep: bool) -> Vec<StatementS
     found.found
 }
 
-/// Subjects in the order in which they were found; one that is found again is not added.
+/// Subjects in the order in which they were found, without repetitions.
 #[derive(Default)]
 struct Subjects {
     found: Vec<StatementSubject>,

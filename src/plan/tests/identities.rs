@@ -41,7 +41,7 @@ fn the_identities_of_all_lines_of_an_image_are_united_in_their_order() {
     assert!(describe(&plan)[6].starts_with("  registry.example/c@"));
 }
 
-/// The same check as of `--identity`. What stands in the file is never shown.
+/// The same check as of `--identity`. The content of the file is never shown.
 #[test]
 fn a_wrong_identity_is_a_problem_and_its_image_is_not_signed() {
     let wrong = [
@@ -60,7 +60,7 @@ fn a_wrong_identity_is_a_problem_and_its_image_is_not_signed() {
         assert!(!told[0].to_lowercase().contains("s3cret"), "{told:?}");
         assert_eq!(images(&plan), [format!("registry.example/b@{B}")]);
     }
-    // Both halves of a line are told.
+    // Both halves of a line are reported.
     assert_eq!(problems(&listed("registry.example/a:1 UP\n", Identities::Signed)).len(), 2);
 }
 

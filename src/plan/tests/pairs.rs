@@ -338,7 +338,7 @@ proptest! {
     }
 }
 
-/// An empty array beside a filled one is a wrong length, and no missing half: in a child too.
+/// An empty array beside a filled array is a wrong length, not a missing half: in a child too.
 #[test]
 fn an_empty_array_has_a_length() {
     let place = |name: &str| format!("TaskRun t result {name}");
@@ -373,7 +373,7 @@ fn an_empty_array_has_a_length() {
     assert_eq!((plan.problems.len(), plan.notes.len()), (0, 2));
 }
 
-/// Each artifact of an array has its number, and of very many the first few are told.
+/// Each artifact of an array has its number, and of very many only the first few are reported.
 #[test]
 fn artifacts_of_an_array_are_noted_by_their_numbers() {
     let uris: Vec<String> = (0..4096).map(|at| format!("pkg:npm/x@{at}")).collect();

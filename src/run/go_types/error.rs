@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::GoType;
 use crate::explain::explain;
 
-/// The longest part of a wrong value that is told.
+/// The longest part of a wrong value that is shown.
 const SHOWN_CHARS: usize = 60;
 
 /// A value that doesn't fit its Go type.

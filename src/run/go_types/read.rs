@@ -103,7 +103,7 @@ fn find(fields: &[Field], key: &str) -> Option<usize> {
 }
 
 /// Whether the field's `name`, which is ASCII, and `key` differ only in case, as Unicode folds it: two letters
-/// that aren't ASCII fold to ASCII ones.
+/// that aren't ASCII fold to ASCII letters.
 fn same_folded(name: &str, key: &str) -> bool {
     let folded = key.chars().map(|c| match c {
         '\u{17f}' => 's',

@@ -81,7 +81,7 @@ fn is_empty(kind: &Kind, held: &Held) -> bool {
 fn is_zero(kind: &Kind, held: &Held) -> bool {
     match (kind, held) {
         (_, Held::Zero) => true,
-        // A pointer to a zero value is no zero value.
+        // A pointer to a zero value is not a zero value.
         (Kind::Pointer(_), _) => false,
         (Kind::Own(Own::Time), Held::Own(value)) => value.is_null(),
         (_, Held::Bool(yes)) => !yes,

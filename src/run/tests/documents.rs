@@ -188,7 +188,7 @@ fn another_document_is_called_what_it_is() {
         (status.as_str(), "only the status of a run", "whole object"),
         (watch.as_str(), "a watch event", "without --watch"),
         (r#"{"metadata":{"name":"x"},"spec":{}}"#, "an object without a kind", "give one TaskRun"),
-        // What isn't an object of Kubernetes' is no neighbour of a run.
+        // A document that isn't a Kubernetes object may not come with a run.
         (beside.as_str(), "an in-toto statement", "not the run"),
         // Neither is what some readers take for one.
         ("kind: taskrun\napiVersion: tekton.dev/v1", "an object of kind taskrun", "give one TaskRun"),

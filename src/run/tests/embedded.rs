@@ -111,7 +111,7 @@ fn a_child_that_is_known_in_two_ways_is_taken_once() {
         ]
     );
     assert_eq!(gaps(&run).len(), 4);
-    // A reference that names no task contradicts nothing, and a name that stands twice is no gap in what is known.
+    // A reference without a task contradicts nothing, and a repeated name is not a gap.
     let mut status = both(&[("TaskRun", "a"), ("TaskRun", "a")]);
     status["childReferences"][0].as_object_mut().unwrap().remove("pipelineTaskName");
     let run = read(status).unwrap();

@@ -43,13 +43,13 @@ const MAX_PATH_BYTES: usize = 107;
 /// How long between two looks whether the agent is there.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// How many connections may end without an answer before the agent has told its key.
+/// How many connections may end without an answer before the agent has sent its key.
 const MAX_LOST: u32 = 40;
 
 /// After this time it is said what is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a question may take that the agent answers without asking anybody.
+/// How long a request may take that the agent answers by itself.
 const SHORT: Duration = Duration::from_secs(10);
 
 /// Where an agent listens: `unix:///PATH`.
@@ -87,7 +87,7 @@ impl fmt::Display for AgentAddress {
 /// What is known of an agent before it has answered.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// The key that it must have; `None`: the one that it gives is taken.
+    /// The key that it must have; `None`: any key is accepted.
     pub key: Option<PinnedKey>,
     /// Whether its clients run in a pod, where the owner of a folder says nothing.
     pub in_pod: bool,

@@ -131,7 +131,7 @@ fn a_certificate_is_not_taken_for_a_key_in_either_place() {
     assert!(public.hint().contains("openssl x509 -in CERTIFICATE -noout -pubkey"));
 }
 
-/// Whoever verifies is told how to get the public key, in each place that a key comes from.
+/// The report says how to get the public key, for each source of a key.
 #[test]
 fn in_a_public_keys_place_the_way_to_the_public_key_is_shown() {
     for (content, action) in [

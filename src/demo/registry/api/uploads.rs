@@ -116,7 +116,7 @@ fn store(call: &Call<'_>, repository: &str, digest: Address, blob: Bytes) -> Rep
     }
 }
 
-/// The blob, if a repository that the caller may pull from has it: the one he names, or any.
+/// The blob, if a repository that the caller may pull from has it: the named repository, or any.
 fn elsewhere(call: &Call<'_>, digest: &Address) -> Option<Bytes> {
     let store = call.content.lock();
     let from = |name: &str| call.caller.may(name, Action::Pull).then(|| store.blob(name, digest)).flatten();
@@ -126,7 +126,7 @@ fn elsewhere(call: &Call<'_>, digest: &Address) -> Option<Bytes> {
     }
 }
 
-/// Where the upload goes on, and how much of it is there.
+/// The address at which the upload continues, and how much of it has arrived.
 fn progress(call: &Call<'_>, status: StatusCode, repository: &str, id: &str, has: usize) -> Reply {
     let mut path = format!("/v2/{repository}/blobs/uploads/{id}");
     if !call.options.plain_uploads {

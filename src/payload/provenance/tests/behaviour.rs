@@ -179,7 +179,7 @@ fn subjects_are_named_as_their_signatures_are() {
     }
 }
 
-/// In Chains, the first subject that is no image stops all that follow.
+/// In Chains, the first subject that is not an image stops all that follow.
 #[test]
 fn what_is_no_image_does_not_keep_images_from_their_attestation() {
     let mut object = task_run("build");

@@ -41,7 +41,7 @@ fn check(results: &Value) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// One text of a name or a digest: good ones, blank ones, and ones that are neither.
+/// A text of a name or a digest: good, blank, or neither.
 fn texts() -> impl Strategy<Value = String> {
     let texts = [
         "reg.example/a",

@@ -2,7 +2,7 @@
 
 use crate::run::go_types::error::GoTypeError;
 
-/// What a text that isn't one is told to be none of.
+/// The forms that the error lists for a text that isn't a duration.
 pub(super) const FORM: &str = "duration (90s, 1h30m)";
 
 const MAX: u64 = 1 << 63;
