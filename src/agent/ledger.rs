@@ -1,6 +1,6 @@
 //! How many signatures were given, in a folder of the agent's own: a restarted agent continues the count.
 //!
-//! The count is on disk before a signature leaves: the file is written beside, synchronised and renamed. It is never less than
+//! The count is on disk before a signature leaves: the file is written beside, synchronized and renamed. It is never less than
 //! what was given. Refused are a count that can't be read, a folder that another agent uses, and one that the socket's volume
 //! holds, where a step could take the count away.
 

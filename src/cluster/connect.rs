@@ -2,7 +2,7 @@
 //!
 //! A kubeconfig that is named goes first, as with kubectl and cosign; then the token that is mounted into the pod; then
 //! the kubeconfig below `$HOME`, if it may be read ([`Kubeconfigs`]). In a pod the address is `KUBERNETES_SERVICE_HOST`, which is an IP address (version 4 or 6), and no proxy
-//! is used, whatever the environment says. With a kubeconfig, its `proxy-url` and the proxy variables are honoured.
+//! is used, whatever the environment says. With a kubeconfig, its `proxy-url` and the proxy variables are honored.
 //!
 //! # What is kube's, and what isn't
 //!

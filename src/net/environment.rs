@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The environment variables that a network client honours, read once.
+/// The environment variables that a network client honors, read once.
 ///
 /// Proxy addresses may hold a password, so `Debug` shows only which are set.
 #[derive(Clone, Default)]

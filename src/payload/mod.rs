@@ -1,6 +1,6 @@
 //! Stage payload: a subject in, the exact bytes to sign out.
 //!
-//! The bytes are made once and never serialised again: what is signed here is what a store keeps.
+//! The bytes are made once and never serialized again: what is signed here is what a store keeps.
 
 pub mod attestations;
 pub(crate) mod predicate_shape;

@@ -7,11 +7,11 @@
 use super::der::{Element, OBJECT_IDENTIFIER, Parts, SEQUENCE};
 use crate::foreign;
 
-/// Common name, then organisation: the first that is there names the issuer.
+/// Common name, then organization: the first that is there names the issuer.
 const NAMES: [&[u8]; 2] = [&[0x55, 0x04, 0x03], &[0x55, 0x04, 0x0a]];
 const MAX_NAME_BYTES: usize = 128;
 
-/// The issuer's common name, or its organisation, from a certificate's DER.
+/// The issuer's common name, or its organization, from a certificate's DER.
 pub fn issuer_name(certificate: &[u8]) -> Option<String> {
     let issuer = Parts::read(certificate)?.issuer;
     NAMES.iter().find_map(|name| attribute(issuer, name))

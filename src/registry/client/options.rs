@@ -42,7 +42,7 @@ pub struct ClientOptions {
     pub access: Access,
     /// The `User-Agent` that registries and token services see. Harbor lets what names cosign read an image that its policy withholds.
     pub user_agent: String,
-    /// The environment variables that a network client honours.
+    /// The environment variables that a network client honors.
     pub environment: Environment,
     /// The system's files.
     pub files: SystemFiles,

@@ -162,7 +162,7 @@ fn another_document_is_called_what_it_is() {
             "give one TaskRun",
         ),
         ("PK\u{3}\u{4}", "it holds a compressed file, and", "unpack it"),
-        (&"MEUC".repeat(24), "a signature in base64", "give one TaskRun"),
+        (&"MEUC".repeat(24), "a base64 signature without a bundle", "give one TaskRun"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a Git LFS pointer", "git lfs pull"),
         (r#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#, "a CycloneDX document", "give one TaskRun"),
         (

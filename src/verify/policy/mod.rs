@@ -354,7 +354,7 @@ fn need(node: &Node<'_>, signers: &BTreeMap<String, Signer>, demands: Demands) -
 }
 
 impl Need {
-    /// Why `verdict` doesn't fulfil it; `None`: it does.
+    /// Why `verdict` doesn't fulfill it; `None`: it does.
     pub(crate) fn unmet(&self, verdict: &Verdict, now: jiff::Timestamp) -> Option<Unmet> {
         let mut ages = Vec::new();
         let mut who = BTreeSet::new();

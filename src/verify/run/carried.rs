@@ -1,4 +1,4 @@
-//! What a run carries in its annotations, and the judgement of each payload.
+//! What a run carries in its annotations, and the judgment of each payload.
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
