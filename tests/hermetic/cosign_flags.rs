@@ -529,7 +529,7 @@ fn a_long_flag_may_have_one_hyphen_and_a_short_one_has_nothing_behind_it() {
     let (code, _, err) = plan(&["-allow=other.example/**"]);
     assert_eq!(code, Some(3), "{err}");
     let (code, _, err) = run(&["sign", "-attachment=sbom", IMAGE], &[]);
-    assert!(code == Some(2) && err.contains("--attachment: what is attached"), "{err}");
+    assert!(code == Some(2) && err.contains("--attachment: attachments of an image"), "{err}");
     for args in [&["-ak=v"][..], &["-t3m"], &["-dt", "3m"], &["-ra", "k=v"]] {
         let (code, _, err) = plan(args);
         assert!(code == Some(2) && err.contains("unexpected argument"), "{args:?}: {err}");

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn the_common_name_goes_before_the_organisation() {
+    fn the_common_name_goes_before_the_organization() {
         let (org, name) = (DnType::OrganizationName, DnType::CommonName);
         let both = issued_by(&[(org.clone(), "Example Corp"), (name, "Example Root\u{1b} CA")]);
         assert_eq!(issuer_name(&both).as_deref(), Some("Example Root\\u{1b} CA"));

@@ -1,6 +1,7 @@
 //! What is documented is what the program does: tables are made from the code, and flags named in prose exist.
 
 mod codes;
+mod links;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -216,5 +216,5 @@ fn seven_a_setting_is_carried_out_or_named() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("artifacts.taskrun.storge"), "oci").unwrap();
     let ended = place.run("plan", &[run], &[], &["--config-dir", folder.to_str().unwrap()]);
-    assert!(ended.stderr.contains("artifacts.taskrun.storge is not a key"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("artifacts.taskrun.storge is not a known key"), "{}", ended.stderr);
 }
