@@ -19,7 +19,7 @@
 //! - answers are read without a limit, and error answers are kept whole.
 //!
 //! Each has its test in `tests`: `a_registry_that_says_no_location_is_no_error`,
-//! `a_refusal_keeps_code_message_and_login`, `retry_after_is_honoured`, `a_password_registry_needs_no_challenge`,
+//! `a_refusal_keeps_code_message_and_login`, `retry_after_is_honored`, `a_password_registry_needs_no_challenge`,
 //! `challenges_in_several_headers`, `a_refresh_token_is_exchanged`, `a_token_service_in_the_clear_gets_nothing`,
 //! `answers_have_limits`.
 //!

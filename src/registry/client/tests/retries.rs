@@ -208,7 +208,7 @@ async fn what_will_not_pass_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn retry_after_is_honoured() {
+async fn retry_after_is_honored() {
     let past = "Sun, 06 Nov 1994 08:49:37 GMT";
     for (value, least) in [("1", Duration::from_secs(1)), (past, Duration::ZERO)] {
         let server = Server::start(move |_, number| match number {
