@@ -25,3 +25,4 @@ mod neighbour;
 mod results;
 mod runs;
 mod secrecy;
+mod tutorial;
