@@ -1,7 +1,7 @@
-# From what cargo-cyclonedx lists to what is in the binary.
+# Turns the list of cargo-cyclonedx into the components of the binary.
 #
-# Its list has crates of features that aren't built, and doesn't say that macros run at compile time only; its names
-# for this crate hold the folder of the checkout. The C library and Rust's own are in a static binary too.
+# That list has crates of features that aren't built, doesn't say that macros run at compile time only, and names
+# this crate by the checkout's directory. It also lacks the C library and Rust's library, which a static binary contains.
 def name: "\(.name)@\(.version)";
 def root: "stepseal";
 

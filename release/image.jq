@@ -1,6 +1,6 @@
-# From the SBOM of the binary to that of an image that holds nothing else.
+# Turns the SBOM of the binary into the SBOM of the image, which holds only the binary.
 #
-# What is in the binary stands here too, so that a scanner needs this one document; a reference names the other.
+# It repeats the components of the binary, so that a scanner needs only this document. A reference names the binary's SBOM.
 (($image | capture("^(?<name>.+)@(?<digest>sha256:(?<hex>[0-9a-f]{64}))$")) // error("\($image) is not NAME@sha256:HEX")) as $at
 | (.serialNumber | ltrimstr("urn:uuid:")) as $serial
 | .metadata.component as $binary
