@@ -80,9 +80,10 @@ fn a_run_that_expects_no_signature_still_finds_one() {
     let ended = step.sign(&["--jobs=2"]);
     assert!(ended.stderr.contains("39 signed, 1 unchanged"), "{}", ended.stderr);
     assert!(images.iter().all(|(repository, digest)| step.payloads(repository, digest).len() == 1));
-    // Looking late saves a request of nine; the one that is signed needs no write and no confirmation.
+    // A late look saves one of nine requests, and the signed image needs no write and no confirmation. How many looks are late depends
+    // on how near the registry is, and so on the load of this machine: `answer_times` has the tests of that.
     let requests = step.registry.requests().len();
-    assert!((8 * 39 + 6..9 * 39).contains(&requests), "{requests} requests for 40 images");
+    assert!((8 * 39 + 6..=9 * 39 + 6).contains(&requests), "{requests} requests for 40 images");
 }
 
 #[test]
