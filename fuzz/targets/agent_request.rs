@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use stepseal::agent::{Asked, Kind, Refusal, request};
 use stepseal::formats::Envelope;
-use stepseal::json::{self, Limit};
+use stepseal::json::{self, MemoryLimit};
 use stepseal::oci::Repository;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 /// What a strict reader needs at most to read a payload again, in memory.
-const MEMORY: Limit = Limit::memory(1024 * 1024 * 1024);
+const MEMORY: MemoryLimit = MemoryLimit::memory(1024 * 1024 * 1024);
 
 /// What is signed as it is can't be read as the bytes that DSSE signs, and an image is always looked up.
 fn holds(asked: &Asked) {
